@@ -60,7 +60,7 @@ class DialectSettings(Settings):
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
         try:
-            b" ".decode(value or "utf-8", errors="ignore")
+            b" ".decode("utf-8" if value is None else value, errors="ignore")
         except (LookupError, ValueError):
             raise ValueError("Python knows no such encoding of texts; try utf-8, latin-1, cp1252, utf-16") from None
         return value

@@ -8,15 +8,13 @@ from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks import delimited, json_documents, labelled_lines, sheets
+from tasks import delimited, json_documents, label_folders, labelled_lines, sheets
 from tasks.dialect import KEYS, USUAL, Dialect, DialectSettings
 from tasks.raw_values import unrounded
 from tasks.text_files import (
-    LONGEST_LINE,
     UNPACKED,
     Lines,
     is_packed,
-    opened_bytes,
     opened_text,
     require_readable,
     suffix_of,
@@ -99,10 +97,6 @@ def read(path: Path, format: Format | None = None, said: DialectSettings | None 
     if foreign := [key for key in said.said() if key not in FITTING.get(format, ())]:
         raise InputError(f"{' and '.join(foreign)} cannot be said of {format}", where=str(path))
     require_readable(path, folder=format == "folders")
-    if format == "folders" and not label_files(path):
-        raise InputError(
-            "no texts in folders called after their labels", where=str(path), hint="Expected <label>/<text>."
-        )
     frame = _read(path, format, said)
     frame.columns = frame.columns.map(str)
     if twice := list(dict.fromkeys(frame.columns[frame.columns.duplicated()])):
@@ -145,7 +139,7 @@ def _read(path: Path, format: Format, said: DialectSettings) -> pd.DataFrame:  #
         return _document(path, format, said.encoding or "utf-8")
     if format == "xlsx":
         return sheets.frame_of(path, said.header is not False)
-    return _parquet(path) if format == "parquet" else _folders(path, said.encoding or "utf-8")
+    return _parquet(path) if format == "parquet" else label_folders.frame_of(path, said.encoding or "utf-8")
 
 
 def _jsonl(path: Path, encoding: str) -> pd.DataFrame:
@@ -212,32 +206,3 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
         while (batch := next(batches, None)) is not None:
             listed = batch.to_pylist()
             yield from listed
-
-
-def label_files(path: Path) -> list[Path]:
-    """Return the files ``<label>/<name>`` below a folder, whatever their suffix; hidden ones are none."""
-    files = (file for file in path.glob("*/*") if file.is_file())
-    return sorted(file for file in files if not file.name.startswith(".") and not file.parent.name.startswith("."))
-
-
-def _folders(path: Path, encoding: str) -> pd.DataFrame:
-    """Read ``<label>/<name>`` into ``file``, ``label`` and ``text``; bytes that are no characters become U+FFFD."""
-    import pandas as pd
-
-    files = label_files(path)
-    return pd.DataFrame(
-        {
-            "file": [file.relative_to(path).as_posix() for file in files],
-            "label": [file.parent.name for file in files],
-            "text": [_content(file, encoding) for file in files],
-        }
-    )
-
-
-def _content(file: Path, encoding: str) -> str:
-    with opened_bytes(file) as stream:
-        content = stream.read(LONGEST_LINE + 1)
-    text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
-    if len(content) > LONGEST_LINE or "\0" in text:
-        raise DataError("this is no text", where=str(file), hint="Take it out of the folder, or name its encoding.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")

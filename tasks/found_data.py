@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import formats
+from tasks import formats, label_folders
 from tasks.dialect import USUAL, Dialect, DialectSettings, described, unusual
 from tasks.normalise import frame_of
 from tasks.sniffing import encoding_of, sniffed
 from tasks.sources import hub
 from tasks.template import quoted
-from tasks.text_files import exists, opened_bytes, path_of, require_readable
+from tasks.text_files import exists, opened_bytes, path_of, require_readable, require_utf_8
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _written(files: Mapping[str, Path], said: DialectSettings) -> tuple[str, Dia
 
 def _encoding(folder: Path) -> str | None:
     """Return the encoding of the first text that is not UTF-8; None where all are."""
-    for file in formats.label_files(folder):
+    for file in label_folders.label_files(folder):
         with opened_bytes(file) as stream:
             if (encoding := encoding_of(stream.read())) != "utf-8":
                 return encoding
@@ -167,11 +167,15 @@ def _is_repository(path: Path) -> bool:
 
 def _holds_labels(path: Path) -> bool:
     """Return whether a folder holds texts in folders called after their labels."""
-    return path.is_dir() and not _split_files(path) and not _is_repository(path) and bool(formats.label_files(path))
+    if not path.is_dir() or _split_files(path) or _is_repository(path):
+        return False
+    return label_folders.holds_label_folders(path)
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    relative = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    require_utf_8(path, relative, "a task file has to name it")
+    return relative
 
 
 def _split_files(path: Path) -> dict[str, Path]:
@@ -182,6 +186,8 @@ def _split_files(path: Path) -> dict[str, Path]:
         if split and (formats.is_known(file) if file.is_file() else _holds_labels(file)):
             if split in files:
                 raise InputError(f"two files for {split}: {files[split].name}, {file.name}", where=str(path))
+            if file.is_symlink() and file.is_dir():
+                raise label_folders.linked(file)
             files[split] = file
     order = [split for split in ("train", "data", "validation", "test") if split in files]
     return {split: files[split] for split in order if split != "data" or "train" not in files}

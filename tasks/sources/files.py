@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from tasks import formats
+from tasks import formats, label_folders
 from tasks.dialect import DialectSettings
 from tasks.sources import Source
 from tasks.sources._splits import given, identity_of, require_data_or_train
@@ -52,13 +52,15 @@ def identity(settings: FilesSettings, folder: Path) -> str | None:
     """Return a digest of the files' bytes, or None where one is missing.
 
     Raises:
-        InputError: one is neither a file nor a folder; a device or a pipe has no bytes to be known by.
+        InputError: one is neither a file nor a folder; a device or a pipe has no bytes to be known by. Or a folder
+            holds links, which lead to bytes that are not its own.
     """
     paths = settings.paths(folder)
     if not all(exists(path) for path in paths.values()):
         return None
     for path in paths.values():
         require_readable(path, folder=True)
+        label_folders.require_no_links(path)
     return identity_of({split: digest(path) for split, path in paths.items()})
 
 

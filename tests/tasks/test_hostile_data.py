@@ -62,6 +62,29 @@ def bomb(path: Path) -> Path:
     return path
 
 
+def texts(folder: Path, label: str = "a") -> Path:
+    """A folder of texts with the labels ``label`` and b."""
+    for n in range(40):
+        path = folder / (label, "b")[n % 2] / f"{n}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"text {n}")
+    return folder
+
+
+def with_link(folder: Path, link: str, target: Path | str) -> Path:
+    (texts(folder) / link).symlink_to(target)
+    return folder
+
+
+def split_that_is_a_link(folder: Path) -> Path:
+    (folder / "splits").mkdir()
+    (folder / "splits" / "train").symlink_to(texts(folder.parent / "elsewhere"))
+    return folder / "splits"
+
+
+NOT_UTF_8 = os.fsdecode(b"caf\xe9")
+LINKS = "there are links in this folder"
+
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing": (lambda folder: folder / "rows.csv", "no such file"),
     "/dev/null": (lambda folder: Path("/dev/null"), "a device or a pipe"),
@@ -96,6 +119,21 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no parquet": (file("rows.parquet", LINES), "rows.parquet: this file cannot be opened"),
     "no workbook": (file("rows.xlsx", LINES), "rows.xlsx: this workbook cannot be opened"),
     "another archive": (lambda folder: bomb(folder / "rows.xlsx"), "rows.xlsx"),
+    "a label that leads out of a folder of texts": (
+        lambda folder: with_link(folder / "texts", "zz", texts(folder.parent / "elsewhere").resolve()),
+        f"zz: {LINKS}",
+    ),
+    "a text that leads out of its folder": (lambda folder: with_link(folder / "texts", "a/zz", "/etc/passwd"), LINKS),
+    "a hidden link": (lambda folder: with_link(folder / "texts", "a/.zz", "/proc/kcore"), LINKS),
+    "a split that leads out of its folder": (split_that_is_a_link, f"train: {LINKS}"),
+    "a label that is not UTF-8": (
+        lambda folder: texts(folder / "texts", NOT_UTF_8),
+        "caf\\xe9 is not UTF-8, and its name becomes a label",
+    ),
+    "a folder that is not UTF-8": (
+        lambda folder: texts(folder / NOT_UTF_8),
+        "caf\\xe9 is not UTF-8, and a task file has to name it",
+    ),
     "a file without a suffix": (file("rows", LINES), "cannot tell the format"),
 }
 
@@ -111,7 +149,7 @@ def test_one_message_and_nothing_written(case: str, call: Call, folder: Path) ->
     assert len(err.splitlines()) < 10
     assert sorted(entry.name for entry in folder.iterdir()) == before
     assert time.monotonic() - begun < 10, "a device or a pipe would never end"
-    if path.parent == folder:
+    if path.parent == folder and path.name.isascii():
         (folder / "mine.yaml").write_text(
             f"description: d\nfiles: {{data: {path.name}}}\ncolumns: {{text: text, label: label}}\n"
         )
@@ -270,6 +308,15 @@ def test_folders_of_splits_of_folders_of_texts(folder: Path) -> None:
     assert task.splits["test"]["text"][0].startswith("ein schöner Text")
 
 
+def test_a_text_whose_name_is_not_utf_8(folder: Path) -> None:
+    path = texts(folder / "texts")
+    (path / "a" / NOT_UTF_8).write_text("one more")
+    write(draft("mine", found_at(str(path), folder), Given()), folder)
+    task = registry.load(registry.find("mine", [folder]))
+    assert sum(len(task.splits[split]) for split in SPLITS) == 41
+    assert formats.read(path)["file"].tolist()[-21] == "a/caf\\xe9"
+
+
 def test_a_table_without_rows(folder: Path, load: Load) -> None:
     pq.write_table(pa.table({"text": pa.nulls(0), "label": pa.nulls(0)}), folder / "rows.parquet")
     with pytest.raises(InputError, match="0 distinct values"):
@@ -318,6 +365,7 @@ def test_what_runs_code_says_so(call: Call, folder: Path) -> None:
         "files: {data: rows.csv, format: orange-tab}",
         "files: {data: rows.csv, encoding: utf-16}",
         "files: {data: rows.csv, encoding: punycode}",
+        "files: {data: rows.csv, encoding: ''}",
         "files: {data: rows.csv, delimiter: ''}",
         "files: {data: rows.csv, delimiter: t}",
         "hub: {id: ./nowhere}",
