@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from workbench.backbone import Backbone
+    from workbench.label_counts import LabelCounts
     from workbench.network import Network
 
 GENERATED = ("causal-lm", "seq2seq")  # kinds whose answers are words that the backbone's own output layer generates
@@ -81,6 +82,14 @@ class Kind(Protocol):
 
         They lie in [0, 1], but for those of a regression: correlations and explained variance may be negative, and
         errors, where lower is better, have the unit of the values.
+        """
+
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts | None:
+        """Return how often each label is right, given and both; None for a kind without labels.
+
+        Args:
+            outcomes: of some examples, as :meth:`outcomes` returns them.
+            labels: the names of the task's labels.
         """
 
     def say(self, answers: Any, labels: Sequence[str]) -> list[tuple[str, float | None]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from experiments.engine.study import Report
     from experiments.workspace import StoredEvaluation
+    from workbench.label_counts import LabelScore
     from workbench.stored_adapter import StoredAdapter
 
 
@@ -20,12 +21,14 @@ class Trained:
         test: its scores.
         majority: the main score of always giving the most frequent answer.
         learned_nothing: why it seems so; None where the test shows that it has learned something.
+        worst_label: the label that it answers worst on the test split; None for a task without labels.
     """
 
     adapter: StoredAdapter
     test: StoredEvaluation
     majority: float
     learned_nothing: str | None = None
+    worst_label: LabelScore | None = None
 
     @property
     def scores(self) -> dict[str, float]:
@@ -39,10 +42,12 @@ class Trained:
 
     def _repr_html_(self) -> str:
         """Return a table for a notebook."""
+        from experiments.reporting.label_table import in_words
         from experiments.reporting.notebook import table
 
         scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
         rows = [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())]
+        rows += [("worst label", in_words(self.worst_label))] if self.worst_label else []
         return table([], [*rows, *([("learned nothing", self.learned_nothing)] if self.learned_nothing else [])])
 
 

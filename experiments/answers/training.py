@@ -9,10 +9,16 @@ from experiments.answers.tracked import log
 from experiments.engine.system_metrics import sampled
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.workspace.evaluating import fit_of, majority
+from workbench.kinds import KINDS
+from workbench.label_counts import worst_label
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from experiments.workspace import Workspace
+    from workbench.label_counts import LabelScore
     from workbench.listener import Listener
+    from workbench.task import Task
     from workbench.training import Lesson
 
 
@@ -24,6 +30,17 @@ def trained(workspace: Workspace, lesson: Lesson, listener: Listener) -> Trained
         adapter = mended.learned(lesson, listener, label)
     fit = fit_of(mended, lesson, adapter)
     log(adapter, workspace, listener)
-    constant = majority(lesson.task, lesson.budget)
-    failure = learned_nothing_in(mended.evaluations.outcomes(fit.evaluation), fit.score, constant)
-    return Trained(adapter, mended.evaluations.require(fit.evaluation), constant, failure)
+    constant, outcomes = majority(lesson.task, lesson.budget), mended.evaluations.outcomes(fit.evaluation)
+    failure = learned_nothing_in(outcomes, fit.score, constant)
+    test = mended.evaluations.require(fit.evaluation)
+    return Trained(adapter, test, constant, failure, _worst_label(lesson.task, outcomes))
+
+
+def _worst_label(task: Task, outcomes: Path) -> LabelScore | None:
+    """Return the label that is answered worst by what a file says of each example; None where there are no labels."""
+    if not task.labels or not outcomes.is_file():
+        return None
+    import pandas as pd
+
+    counts = KINDS.get(task.kind).label_counts(pd.read_parquet(outcomes), task.labels)
+    return counts and worst_label(counts.scores())

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.terminal import completion, next_steps
-from experiments.terminal.bounds import Margin, MinScore, NotBelowChampion, below_champion, print_gate
-from experiments.terminal.options import Adapter, Workspace
+from experiments.terminal.bounds import (
+    Margin,
+    MinMacroF1,
+    MinScore,
+    MinWorstLabel,
+    NotBelowChampion,
+    below_champion,
+    print_gate,
+)
+from experiments.terminal.options import Adapter, Folders, Workspace
 from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.progress import Messages
 from workbench.mlflow.address import VARIABLE, tracking_uri
@@ -25,23 +33,32 @@ if TYPE_CHECKING:
 def register(
     adapter: Adapter,
     min_score: MinScore = None,
+    min_macro_f1: MinMacroF1 = None,
+    min_worst_label: MinWorstLabel = None,
     not_below_champion: NotBelowChampion = False,
     margin: Margin = None,
     workspace: Workspace = None,
+    tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
     """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first if it was not logged yet.
 
     It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
     The name of a task means its best adapter on validation here, not the champion, which is registered already. Bounds
-    are those of `workbench gate`: if one is broken, the exit code is 3, and nothing is logged or registered. To undo
-    it: `workbench adapters rollback`.
+    are those of `workbench gate`: if one is broken, the exit code is 3, and nothing is logged or registered. For
+    --min-macro-f1 and --min-worst-label the adapter answers the validation examples, so its task has to be visible.
+    To undo it: `workbench adapters rollback`.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
 
-    bounds = AdapterBounds(min_score, below_champion(not_below_champion, margin))
-    bench = Workbench(workspace, listener=Messages())
+    bounds = AdapterBounds(
+        min_score,
+        below_champion(not_below_champion, margin),
+        min_macro_f1=min_macro_f1,
+        min_worst_label=min_worst_label,
+    )
+    bench = Workbench(workspace, tasks, Messages())
     stored = bench.chosen(adapter, champions=False)
     gate = bench.release.gate_adapter(stored, bounds) if bounds.asked else None
     if gate:

@@ -8,7 +8,7 @@ import typer
 
 from experiments.reporting.wording import baseline
 from experiments.terminal import completion, next_steps
-from experiments.terminal.bounds import MinScore, print_gate
+from experiments.terminal.bounds import MinMacroF1, MinScore, MinWorstLabel, print_gate
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
 from experiments.terminal.output import Json, emit, stderr, stdout
 from workbench.bounds import LARGEST_SEED
@@ -25,6 +25,8 @@ def add(
     backbone: Backbone = "minilm",
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
     min_score: MinScore = None,
+    min_macro_f1: MinMacroF1 = None,
+    min_worst_label: MinWorstLabel = None,
     margin: Annotated[
         float,
         typer.Option(min=0, metavar="X", help="Points by which its validation score may be below the champion's."),
@@ -43,7 +45,7 @@ def add(
     """Train an adapter for TASK, and let it answer under the task's name if nothing speaks against it.
 
     In this order: the data are checked (texts of validation and test must not be in an earlier split), the adapter is
-    trained and tested, its validation score is compared with --min-score and with the champion's, every other adapter
+    trained and tested, its validation scores are compared with the bounds and with the champion's, every other adapter
     is verified to be as it was, and the new one is registered. If a bound is broken, the exit code is 3, nothing is
     registered, and the task is answered as before. The same command again repeats nothing that is done. To undo it:
     `workbench adapters rollback`.
@@ -52,7 +54,7 @@ def add(
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.terminal.progress import progress
 
-    bounds = AdapterBounds(min_score, margin)
+    bounds = AdapterBounds(min_score, margin, min_macro_f1=min_macro_f1, min_worst_label=min_worst_label)
     bench = Workbench(workspace, tasks)
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
     with progress(task, bench.updates(lesson)) as listener:

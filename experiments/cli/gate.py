@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.bounds import Margin, MinScore, NotBelowChampion, below_champion, print_gate
+from experiments.terminal.bounds import (
+    Margin,
+    MinMacroF1,
+    MinScore,
+    MinWorstLabel,
+    NotBelowChampion,
+    below_champion,
+    print_gate,
+)
 from experiments.terminal.options import Folders, Workspace
 from experiments.terminal.output import Json, emit
 from workbench.errors import InputError
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-OF_ADAPTERS = "--min-score, --not-below-champion, --min-agreement, --max-ece"
+OF_ADAPTERS = "--min-score, --min-macro-f1, --min-worst-label, --not-below-champion, --min-agreement, --max-ece"
 OF_STREAMS = "--max-forgetting, --max-forgetting-of, --min-average"
 
 
@@ -33,6 +41,8 @@ def gate(
         typer.Argument(metavar="NAME", help="An adapter or a task; or an experiment.", autocompletion=completion.gated),
     ],
     min_score: MinScore = None,
+    min_macro_f1: MinMacroF1 = None,
+    min_worst_label: MinWorstLabel = None,
     not_below_champion: NotBelowChampion = False,
     margin: Margin = None,
     min_agreement: Annotated[
@@ -91,10 +101,10 @@ def gate(
     """Check bounds on an adapter or an experiment: exit code 0 if all hold, 3 if one is broken.
 
     All bounds are in percent or points, as reports show them: 90, not 0.9. The bounds say whether NAME is an adapter or
-    an experiment. Bounds on an adapter look at validation alone; for --min-agreement and --max-ece it answers those
-    examples. The name of a task means its best adapter on validation here, as for `workbench adapters register`. Bounds
-    on an experiment, a finished stream, look at what its report says of the test splits: the mean over seeds, or with
-    --whole-interval the worse end of the interval.
+    an experiment. Bounds on an adapter look at validation alone; for all but --min-score and --not-below-champion it
+    answers those examples. The name of a task means its best adapter on validation here, as for `workbench adapters
+    register`. Bounds on an experiment, a finished stream, look at what its report says of the test splits: the mean
+    over seeds, or with --whole-interval the worse end of the interval.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
@@ -102,7 +112,7 @@ def gate(
     from experiments.terminal.progress import Messages
 
     champion = below_champion(not_below_champion, margin)
-    adapter = AdapterBounds(min_score, champion, min_agreement, against, max_ece)
+    adapter = AdapterBounds(min_score, champion, min_agreement, against, max_ece, min_macro_f1, min_worst_label)
     single = _of_tasks(max_forgetting_of or [])
     stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
     _require_one_kind(adapter.asked, stream)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.reporting.label_table import in_words
 from experiments.reporting.wording import baseline, megabytes, score, seconds
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
@@ -61,11 +62,13 @@ def train(
         document: dict[str, object] = {"adapter": manifest.id, "path": str(trained.adapter.folder)}
         document["metrics"] = trained.metrics
         document["learned_nothing"] = trained.learned_nothing
+        document["worst_label"] = trained.worst_label and trained.worst_label.as_json()
         emit(document | ({"registered": asdict(registered)} if registered else {}))
         return
     rows: list[tuple[str, object]] = [
         ("adapter", manifest.id),
         *((name.replace("_", " "), score(name, value)) for name, value in trained.scores.items()),
+        *((("worst label", in_words(trained.worst_label)),) if trained.worst_label else ()),
         (baseline(manifest.task.kind), score(next(iter(manifest.metrics)), trained.majority)),
         ("best epoch", f"{fit.best_epoch} of {len(fit.epochs)}"),
         *((("learning rate", f"{manifest.settings['learning_rate']:g}"),) if fit.steps else ()),

@@ -17,6 +17,8 @@ class AdapterBounds:
         below_champion: points by which that score may be below the registered champion's; None where it is not asked.
         min_agreement: percent of the validation examples to which the adapter ``against`` gives the same answer.
         against: what that adapter is called.
+        min_macro_f1: percent; the mean F1 of the labels on the validation examples.
+        min_worst_label: percent; the F1 of the label that is answered worst there.
         max_ece: points; the expected calibration error on the validation examples, see the probe ``calibration``.
     """
 
@@ -25,6 +27,8 @@ class AdapterBounds:
     min_agreement: float | None = None
     against: str | None = None
     max_ece: float | None = None
+    min_macro_f1: float | None = None
+    min_worst_label: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; raises InputError."""
@@ -34,6 +38,8 @@ class AdapterBounds:
             if self.below_champion < 0:
                 raise InputError(f"a margin is 0 or more points, not {self.below_champion:g}", where="--margin")
         require_percent(self.min_agreement, "--min-agreement")
+        require_percent(self.min_macro_f1, "--min-macro-f1")
+        require_percent(self.min_worst_label, "--min-worst-label")
         if self.max_ece is not None:
             require_number(self.max_ece, "--max-ece")
         if self.min_agreement is not None and self.against is None:
@@ -51,4 +57,9 @@ class AdapterBounds:
     @property
     def needs_answers(self) -> bool:
         """Whether the model has to answer the validation examples."""
-        return self.min_agreement is not None or self.max_ece is not None
+        return self.min_agreement is not None or self.max_ece is not None or self.needs_labels
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether single labels are looked at."""
+        return self.min_macro_f1 is not None or self.min_worst_label is not None

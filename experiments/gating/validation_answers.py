@@ -1,4 +1,4 @@
-"""What adapters answer to the validation split of their task: how often two agree, and whether one is calibrated."""
+"""What adapters answer to the validation split of their task: its labels one by one, agreement, calibration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import adapter_task
 from experiments.gating.gate import Check
+from experiments.reporting.label_table import in_words
 from workbench.errors import InputError
+from workbench.label_counts import macro_f1, worst_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,10 +27,14 @@ def require_answers(stored: StoredAdapter, other: StoredAdapter | None, bounds: 
     """Check that answers can be held against a bound, before a model is opened.
 
     Raises:
-        InputError: they are numbers, or the two adapters do not answer for the same data.
+        InputError: they are numbers, they have no labels, or the two adapters do not answer for the same data.
     """
     task = stored.manifest.task
-    if task.kind == "regression":
+    if bounds.needs_labels and not task.labels:
+        option = "--min-worst-label" if bounds.min_macro_f1 is None else "--min-macro-f1"
+        message = f"{task.name} has no labels: its kind is {task.kind}"
+        raise InputError(message, where=option, hint="--min-score bounds the main score of any kind.")
+    if task.kind == "regression" and (bounds.min_agreement is not None or bounds.max_ece is not None):
         message = f"{task.name} asks for numbers, which have no confidence and are never quite the same"
         raise InputError(message, where="--max-ece" if bounds.min_agreement is None else "--min-agreement")
     if other is None:
@@ -44,7 +50,7 @@ def require_answers(stored: StoredAdapter, other: StoredAdapter | None, bounds: 
 def check_answers(
     stored: StoredAdapter, other: StoredAdapter | None, bounds: AdapterBounds, task_folders: Sequence[Path]
 ) -> Iterator[Check]:
-    """Yield the checks of what an adapter answers, and of how often ``other`` answers the same.
+    """Yield the checks of what an adapter answers, label by label, and of how often ``other`` answers the same.
 
     Raises:
         InputError: the data are not to be had, or a backbone is not where it was.
@@ -53,6 +59,8 @@ def check_answers(
 
     rows = adapter_task(stored, task_folders, NEED, INSTEAD).splits["validation"]
     own = _answers(stored, rows)
+    if bounds.needs_labels:
+        yield from _by_label(stored, own, bounds)
     if bounds.min_agreement is not None and other is not None:
         pairs = zip(own["prediction"].tolist(), _answers(other, rows)["prediction"].tolist(), strict=True)
         equal = [ours == theirs for ours, theirs in pairs]
@@ -63,6 +71,31 @@ def check_answers(
         error = 100 * calibration_error(confidence, correct) if len(confidence) else None
         note = "no answer has a confidence" if error is None else ""
         yield Check("validation calibration error", "at most", bounds.max_ece, error, note=note)
+
+
+def _by_label(stored: StoredAdapter, answers: pd.DataFrame, bounds: AdapterBounds) -> Iterator[Check]:
+    """Yield the checks of macro F1 and of the worst label; a label that no validation example has is not looked at."""
+    from workbench.kinds import KINDS
+
+    task = stored.manifest.task
+    counts = KINDS.get(task.kind).label_counts(answers, task.labels)
+    scores = counts.scores() if counts else []
+    if bounds.min_macro_f1 is not None:
+        yield Check("validation macro F1", "at least", bounds.min_macro_f1, _percent(macro_f1(scores)))
+    if bounds.min_worst_label is not None:
+        worst = worst_label(scores)
+        note = in_words(worst) if worst else "no label is there"
+        yield Check(
+            "validation F1 of the worst label",
+            "at least",
+            bounds.min_worst_label,
+            _percent(worst and worst.f1),
+            note=note,
+        )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _answers(stored: StoredAdapter, rows: Dataset) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Bounds as options, which `gate` and `adapters register` share, and what became of them as a table."""
+"""Bounds as options, which `gate`, `add` and `adapters register` share, and what became of them as a table."""
 
 from __future__ import annotations
 
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 MinScore = Annotated[
     float | None,
     typer.Option("--min-score", metavar="X", help="Adapter: the least validation score, in percent (an R² times 100)."),
+]
+MinMacroF1 = Annotated[
+    float | None,
+    typer.Option(
+        "--min-macro-f1",
+        metavar="X",
+        help="Adapter: the least macro F1 on validation, in percent: the mean over labels.",
+    ),
+]
+MinWorstLabel = Annotated[
+    float | None,
+    typer.Option(
+        "--min-worst-label",
+        metavar="X",
+        help="Adapter: the least F1 on validation that any label may have, in percent.",
+    ),
 ]
 NotBelowChampion = Annotated[
     bool,

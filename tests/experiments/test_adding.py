@@ -47,6 +47,9 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, "--json")
     document = json.loads(out)
     assert (code, document["adapter"], document["gate"]["passed"]) == (0, first, True), err
+    bounds = ["--min-macro-f1", "100", "--min-worst-label", "99", "--seed", "1"]
+    code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, *bounds)
+    assert (code, "validation macro F1" in err, "validation F1 of the worst label" in err) == (3, True, True)
     registered = document["registered"]
     assert (registered["name"], registered["version"]) == ("animals.lora", "1"), "the same command again adds nothing"
     assert registered["champion"]

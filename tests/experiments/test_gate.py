@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from experiments.api import Workbench
 from experiments.workspace import RecordDocument
@@ -121,6 +122,36 @@ def test_answers_are_compared_on_validation(made: Bench, call: Call) -> None:
     (made.bench.task_folders[0] / "animals-validation.csv").write_text("text,label\nthe cat,first\na fig,second\n")
     code, out, err = call("gate", made.ids[0], "--max-ece", "50")
     assert (code, out, "have changed since" in err) == (2, "", True), err
+
+
+def test_labels_are_bounded_one_by_one(made: Bench, call: Call) -> None:
+    """Expected: F1 of each label by scikit-learn, over what `predict` answers to the texts of the validation file."""
+    rows = list(csv.DictReader((made.bench.task_folders[0] / "animals-validation.csv").open(encoding="utf-8")))
+    given = [answer.label for answer in made.bench.predict(made.ids[0], [row["text"] for row in rows])]
+    names = ["first", "second"]
+    f1 = 100 * f1_score([row["label"] for row in rows], given, labels=names, average=None, zero_division=0)
+    macro, worst = float(f1.mean()), float(f1.min())
+    assert 1 < worst < macro, "the two labels differ, so that the test can fail"
+    options = ["--min-macro-f1", f"{macro - 0.01:.4f}", "--min-worst-label", f"{worst + 0.1:.4f}"]
+    code, out, err = call("gate", made.ids[0], *options, "--json")
+    mean, least = json.loads(out)["bounds"]
+    assert (code, mean["found"], least["found"]) == (3, pytest.approx(macro), pytest.approx(worst)), err
+    assert (mean["holds"], least["holds"]) == (True, False)
+    assert least["note"].startswith(f"{names[int(f1.argmin())]}: F1 {worst:.1f} % (precision ")
+    code, out, err = call("adapters", "register", made.ids[0], *options)
+    assert (code, "validation F1 of the worst label" in err) == (3, True)
+    assert not made.tracker.database.exists(), "nothing is registered"  # type: ignore[union-attr]
+    assert call("gate", made.ids[0], *options[:3], f"{worst - 0.01:.4f}")[0] == 0
+    code, out, err = call("gate", made.ids[0], "--min-worst-label", "0.5")
+    assert (code, "--min-worst-label 50" in err) == (2, True), "a share is no percentage"
+
+
+def test_a_task_without_labels_has_no_worst_one(made: Bench, call: Call) -> None:
+    stored = made.bench.workspace.adapters.get(made.ids[0])
+    task = stored.manifest.task.model_copy(update={"kind": "regression", "labels": ()})
+    write_manifest(stored.manifest.model_copy(update={"task": task}), stored.folder)
+    code, out, err = call("gate", made.ids[0], "--min-macro-f1", "50")
+    assert (code, out, "animals has no labels: its kind is regression" in err) == (2, "", True), err
 
 
 def test_answers_that_cannot_be_compared_are_refused(made: Bench, bert: Path, call: Call) -> None:

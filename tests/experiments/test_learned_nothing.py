@@ -165,6 +165,9 @@ def test_train_and_show_and_compare_say_so(call: Call, bert: Path, tmp_path: Pat
     assert "budget.balanced=true" in out
     document = json.loads(call("train", "animals", "--method", "lora", *options, *still, "--json")[1])
     assert "test examples" in document["learned_nothing"]
+    worst = document["worst_label"]
+    assert worst["f1"] == min(worst["f1"], document["metrics"]["test_macro_f1"]), "of two labels one is below the mean"
+    assert f"{worst['label']}: F1 {100 * worst['f1']:.1f} % (precision " in out
     assert "learned nothing" in call("adapters", "show", "animals")[1]
     shown = json.loads(call("adapters", "show", "animals", "--json")[1])
     assert shown["learned_nothing"] == document["learned_nothing"]

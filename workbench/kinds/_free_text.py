@@ -90,6 +90,9 @@ class AnswersInWords:
         names = ["score", *(name.replace("-", "_") for name in TEXT_SCORES)]
         return {name: float(outcomes[name].mean()) for name in names}
 
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> None:
+        """Return None: words are no labels."""
+
     def say(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[tuple[str, float]]:
         """Return each answer's text, and the geometric mean of its tokens' probabilities."""
         return [(answer.text, _confidence(answer)) for answer in answers]

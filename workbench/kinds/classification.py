@@ -12,6 +12,7 @@ from torch import nn
 from workbench.architecture import state_width
 from workbench.kinds._programs import CLASSIFICATION
 from workbench.kinds._texts import ReadsTexts
+from workbench.label_counts import counts_of_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workbench.backbone import Backbone
+    from workbench.label_counts import LabelCounts
 
 
 class Classification(ReadsTexts):
@@ -68,6 +70,10 @@ class Classification(ReadsTexts):
         """Return accuracy and macro F1 over all labels of the task."""
         macro = _macro_f1(outcomes["label"].to_numpy(), outcomes["prediction"].to_numpy(), task_labels)
         return {"accuracy": float(outcomes["correct"].mean()), "macro_f1": macro}
+
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
+        """Return the counts of each label."""
+        return counts_of_pairs(outcomes["label"].to_numpy(), outcomes["prediction"].to_numpy(), labels)
 
     def say(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[tuple[str, float]]:
         """Return each text's most likely label, and its probability."""

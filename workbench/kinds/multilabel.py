@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from workbench.architecture import state_width
 from workbench.kinds._programs import MULTILABEL
 from workbench.kinds._texts import ReadsTexts
+from workbench.label_counts import LabelCounts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +115,12 @@ class MultiLabel(ReadsTexts):
             "mean_average_precision": float(precision),
         }
 
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
+        """Return the counts of each label."""
+        wanted, given = _decisions(outcomes, len(labels))
+        hits, times = (wanted & given).astype(np.int64), np.ones(len(outcomes), dtype=np.int64)
+        return LabelCounts(tuple(labels), wanted.astype(np.int64), given.astype(np.int64), hits, times)
+
     def say(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return each text's labels, joined by commas (empty where there are none), and the probability of that set."""
         probabilities, given = _sigmoid(answers), answers > 0
@@ -134,6 +141,12 @@ class MultiLabel(ReadsTexts):
         sets = test["labels"][:]
         hits = sum(answer[0][0] in label_set for label_set in sets) if answer else 0
         return 2 * hits / (len(sets) + sum(map(len, sets)))  # F1 = 2 hits ÷ (given + wanted)
+
+
+def _decisions(outcomes: pd.DataFrame, labels: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return whether each example has each label, and whether it gets it, both (examples, labels)."""
+    wanted = outcomes[[f"wanted-{k}" for k in range(labels)]].to_numpy(dtype=bool)
+    return wanted, outcomes[[f"probability-{k}" for k in range(labels)]].to_numpy() > THRESHOLD
 
 
 def _indicators(sets: Sequence[Sequence[int]], labels: int) -> NDArray[np.bool_]:

@@ -114,6 +114,9 @@ class Regression(ReadsTexts):
             "rmse": float(np.sqrt(np.mean(error**2))),
         }
 
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> None:
+        """Return None: a number is no label."""
+
     def say(self, answers: NDArray[np.float64], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return each value with four significant digits; the model has no confidence in it."""
         return [(f"{value:.4g}", None) for value in answers]

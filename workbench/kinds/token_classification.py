@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from workbench.architecture import state_width
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.kinds._programs import TOKEN_CLASSIFICATION
+from workbench.label_counts import LabelCounts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,6 +162,22 @@ class TokenClassification:
         entities = {"precision": _ratio(hits, found), "recall": _ratio(hits, wanted), "entity_f1": f1}
         return {"score": f1, "accuracy": accuracy, **entities}
 
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
+        """Return the counts of each type of entity; where tags mark no entities, of each tag, over words."""
+        pairs = [
+            (right.split(" "), given.split(" "))
+            for right, given in zip(outcomes["label"], outcomes["prediction"], strict=True)
+        ]
+        if is_bio(labels):
+            found = [tuple({*_entities(tags)} for tags in pair) for pair in pairs]
+            names = sorted({label[2:] for label in labels if label != OUTSIDE})
+        else:
+            found = [tuple({(tag, at, at) for at, tag in enumerate(tags)} for tags in pair) for pair in pairs]
+            names = [*labels]
+        every = [[_by_name(spans, names) for spans in (right, given, right & given)] for right, given in found]
+        wanted, given, hits = np.array(every, dtype=np.int64).reshape(len(pairs), 3, len(names)).swapaxes(0, 1)
+        return LabelCounts(tuple(names), wanted, given, hits, np.ones(len(pairs), dtype=np.int64))
+
     def say(self, answers: Sequence[Tagged], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return the entities, ``PER: Ada Lovelace; LOC: London``, or with other tags each word's, ``cats/NOUN``."""
         pairs: list[tuple[str, float | None]] = []
@@ -233,6 +250,11 @@ def _entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
 def _entity_counts(right: Sequence[str], given: Sequence[str]) -> dict[str, int]:
     wanted, found = set(_entities(right)), set(_entities(given))
     return {"wanted": len(wanted), "found": len(found), "hits": len(wanted & found)}
+
+
+def _by_name(spans: Iterable[tuple[str, int, int]], names: Sequence[str]) -> list[int]:
+    counts = Counter(name for name, _, _ in spans)
+    return [counts[name] for name in names]
 
 
 def _ratio(part: float, whole: float) -> float:

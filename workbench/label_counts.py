@@ -1,0 +1,94 @@
+"""Answers counted label by label: precision, recall and F1 of each, and which label is answered worst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """How well one label is answered; shares in [0, 1], None where nothing could be counted.
+
+    Attributes:
+        label: its name.
+        precision: of the answers with it, the share that is right.
+        recall: of those that have it, the share that gets it.
+        f1: 2 hits ÷ (count + given); None where it is neither there nor given.
+        count: how often it is right.
+        given: how often it is answered.
+    """
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    count: int
+    given: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """How often each label is right, given, and both, in examples that are counted together where they are alike.
+
+    Attributes:
+        names: of the labels; of entities, their types.
+        wanted: how often each label is right, (rows, labels).
+        given: how often each is answered, (rows, labels).
+        hits: how often it is both, (rows, labels).
+        times: how many examples a row stands for, (rows,).
+    """
+
+    names: tuple[str, ...]
+    wanted: NDArray[np.int64]
+    given: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    times: NDArray[np.int64]
+
+    def scores(self) -> list[LabelScore]:
+        """Return the scores of each label, in their order."""
+        sums = (np.tensordot(self.times, counts, axes=1).tolist() for counts in (self.wanted, self.given, self.hits))
+        return [
+            LabelScore(name, _share(hit, given), _share(hit, wanted), _share(2 * hit, wanted + given), wanted, given)
+            for name, wanted, given, hit in zip(self.names, *sums, strict=True)
+        ]
+
+
+def counts_of_pairs(labels: NDArray[np.int64], answers: NDArray[np.int64], names: Sequence[str]) -> LabelCounts:
+    """Return the counts of one label an example.
+
+    Args:
+        labels: indices of the right ones, (examples,).
+        answers: indices of those given, (examples,).
+        names: of all labels.
+    """
+    size = len(names)
+    pairs, times = np.unique(labels * size + answers, return_counts=True)
+    wanted, given = np.eye(size, dtype=np.int64)[pairs // size], np.eye(size, dtype=np.int64)[pairs % size]
+    return LabelCounts(tuple(names), wanted, given, wanted * given, times.astype(np.int64))
+
+
+def macro_f1(scores: Sequence[LabelScore]) -> float | None:
+    """Return the mean F1 of the labels that are there or given; None where there is none."""
+    known = [score.f1 for score in scores if score.f1 is not None]
+    return sum(known) / len(known) if known else None
+
+
+def worst_label(scores: Sequence[LabelScore]) -> LabelScore | None:
+    """Return the label with the smallest F1 of those that are there, of equals the most frequent; None without any."""
+    there = [score for score in scores if score.count]
+    return min(there, key=lambda score: (score.f1 or 0.0, -score.count), default=None)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
