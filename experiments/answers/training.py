@@ -43,4 +43,4 @@ def _worst_label(task: Task, outcomes: Path) -> LabelScore | None:
     import pandas as pd
 
     counts = KINDS.get(task.kind).label_counts(pd.read_parquet(outcomes), task.labels)
-    return counts and worst_label(counts.scores())
+    return worst_label(counts.scores()) if counts else None

@@ -84,14 +84,8 @@ def _by_label(stored: StoredAdapter, answers: pd.DataFrame, bounds: AdapterBound
         yield Check("validation macro F1", "at least", bounds.min_macro_f1, _percent(macro_f1(scores)))
     if bounds.min_worst_label is not None:
         worst = worst_label(scores)
-        note = in_words(worst) if worst else "no label is there"
-        yield Check(
-            "validation F1 of the worst label",
-            "at least",
-            bounds.min_worst_label,
-            _percent(worst and worst.f1),
-            note=note,
-        )
+        note, found = (in_words(worst), _percent(worst.f1)) if worst else ("no label is there", None)
+        yield Check("validation F1 of the worst label", "at least", bounds.min_worst_label, found, note=note)
 
 
 def _percent(share: float | None) -> float | None:
