@@ -11,9 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fusion.lowrank import LowRank, Update
-from workbench.adapter_folder import PEFT_WEIGHTS, read_config
+from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config
 from workbench.errors import InputError
 from workbench.methods.lora import Settings
+from workbench.module_patterns import require_bounded_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,7 @@ def read(folder: Path) -> Update:
     for name, tensor in tensors.items():
         module, factor = _parts(name, folder)
         modules.setdefault(module, {})[factor] = tensor.float()
+    require_bounded_patterns(config, modules, str(folder / CONFIG))
     return {module: _pair(config, module, factors, folder) for module, factors in sorted(modules.items())}
 
 

@@ -17,6 +17,7 @@ from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
 from workbench.sharding import read_by_all
+from workbench.tokenizing import TRIED, require_bounded
 from workbench.transformers_api import without_bars
 from workbench.untouched import is_untouched, remember
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from workbench.device import Precision
 
 Pooling = Literal["mean", "first", "last"]
-TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,12 @@ class Backbone:
         """The tokenizer; a model without a padding token pads with its end token.
 
         Raises:
-            InputError: it cannot be opened, pads with nothing, or has words that the model has no place for.
+            InputError: it cannot be opened, pads with nothing, has words that the model has no place for, or a regular
+                expression that takes for ever.
         """
         from transformers import AutoTokenizer
 
+        require_bounded(self.folder)
         with opening("the tokenizer", str(self.folder), BROKEN):
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 self.folder, config=self.config, trust_remote_code=False

@@ -146,12 +146,23 @@ class GateError(WorkbenchError):
 def opening(thing: str, where: str, hint: str | None = None) -> Iterator[None]:
     """Turn whatever a library raises while it opens a foreign file or folder into one message, with its reason.
 
-    Only what opens the thing belongs inside the block: a fault of ours in it would be reported as a fault of the file.
-
     Args:
         thing: what is opened, as a message calls it: ``the tokenizer``.
         where: the file or folder.
         hint: what to do about it.
+
+    Raises:
+        InputError: as :func:`blaming`.
+    """
+    with blaming(f"{thing} cannot be opened", where, hint):
+        yield
+
+
+@contextmanager
+def blaming(what: str, where: str | None, hint: str | None = None) -> Iterator[None]:
+    """Turn whatever a library raises inside the block into one message about a foreign file: ``what``, and its reason.
+
+    Only what the file determines belongs inside the block: a fault of ours in it would be reported as the file's.
 
     Raises:
         InputError: anything but an error of ours was raised inside the block; those pass as they are.
@@ -163,8 +174,7 @@ def opening(thing: str, where: str, hint: str | None = None) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of libraries in Rust
             raise
-        message = f"{thing} cannot be opened: {reason(error)}"
-        raise InputError(message, where=where, hint=hint) from error
+        raise InputError(f"{what}: {reason(error)}", where=where, hint=hint) from error
 
 
 def reason(error: BaseException) -> str:

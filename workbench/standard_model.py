@@ -18,6 +18,7 @@ from workbench import card
 from workbench.errors import InputError
 from workbench.merging import merged, whole_language_model
 from workbench.model import TaskModel
+from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,7 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
 def _require_same(stored: StoredAdapter, exact: TaskModel, whole: Any, backbone: Backbone) -> None:
     """Write the head into ``whole`` in one of the ways there are, and make sure that the logits are the adapter's."""
     head: Any = exact.head
-    batch = backbone.tokenizer([*TRIED], padding=True, return_tensors="pt")
+    batch = tokenised(backbone.tokenizer, [*TRIED], padding=True, return_tensors="pt")
     with torch.inference_mode():
         wanted = exact(**batch)["logits"]
     for _ in _written(whole, head.weight.detach(), head.bias.detach()):

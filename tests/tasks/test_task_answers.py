@@ -19,7 +19,7 @@ from tasks.found_data import found_at
 from tasks.guess import Given, guess_columns
 from tasks.sources import SOURCES
 from workbench.errors import DataError, InputError, SettingsError
-from workbench.prompts import prompt
+from workbench.prompts import prompts
 from workbench.task import SPLITS, Task
 
 FILE = "kind: causal-lm\nfiles: {data: rows.csv}\ncolumns: {text: text, answer: result}\n"
@@ -122,7 +122,9 @@ def test_what_is_counted(load: Load, llama: Path) -> None:
     counts = pd.Series(train["answer"][:]).value_counts()
     assert report["splits"]["train"]["answers"] == {"distinct": 2, "most_frequent": counts.to_dict()}
     assert report["splits"]["train"]["label_counts"] == {}
-    lengths = [len(tokenizer(prompt(text, tokenizer), add_special_tokens=False)["input_ids"]) for text in train["text"]]
+    lengths = [
+        len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in prompts(train["text"], tokenizer)
+    ]
     tokens = report["splits"]["train"]["tokens"]
     assert tokens["answer_max"] == 4, "three words and the end"
     assert tokens["answers_cut"] == pytest.approx((pd.Series(train["answer"][:]) == "cat dog plum").mean())

@@ -31,7 +31,7 @@ from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.output_layer import output_layer
-from workbench.prompts import end_token, prompt
+from workbench.prompts import STOPPED, end_token, prompts
 from workbench.settings import Budget
 from workbench.store import AdapterStore
 from workbench.stored_model import open_adapter
@@ -105,7 +105,7 @@ def ids_of(words: str, backbone: Backbone) -> list[int]:
 
 
 def test_a_prompt_without_a_template_is_the_text(plain: Backbone) -> None:
-    assert prompt("the cat", plain.tokenizer) == "the cat\n"
+    assert prompts(["the cat"], plain.tokenizer) == ["the cat\n"]
     assert end_token(plain.tokenizer) == plain.tokenizer.eos_token_id == 3
     (row,) = KIND.encode(rows_of(1), plain.tokenizer, LENGTH)
     asked, answer = ids_of(rows_of(1)["text"][0], plain), ids_of("cat dog", plain)
@@ -114,7 +114,7 @@ def test_a_prompt_without_a_template_is_the_text(plain: Backbone) -> None:
 
 
 def test_a_prompt_with_a_template_is_a_user_s_turn_and_the_answer_ends_as_the_template_says(chatty: Backbone) -> None:
-    assert prompt("the cat", chatty.tokenizer) == "[CLS] very this the cat [MASK] quite that "
+    assert prompts(["the cat"], chatty.tokenizer) == ["[CLS] very this the cat [MASK] quite that "]
     assert end_token(chatty.tokenizer) == chatty.tokenizer.mask_token_id
     (row,) = KIND.encode(rows_of(1), chatty.tokenizer, LENGTH)
     turns = [{"role": "user", "content": rows_of(1)["text"][0]}, {"role": "assistant", "content": "cat dog"}]
@@ -125,7 +125,62 @@ def test_a_prompt_with_a_template_is_a_user_s_turn_and_the_answer_ends_as_the_te
 def test_a_template_that_writes_the_date_writes_the_same_on_every_day(plain: Backbone) -> None:
     tokenizer = copy.deepcopy(plain.tokenizer)
     tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}"
-    assert prompt("the cat", tokenizer) == "26 Jul 2024: the cat"
+    assert prompts(["the cat"], tokenizer) == ["26 Jul 2024: the cat"]
+
+
+TEMPLATES = [  # with what published ones use
+    CHAT,
+    "{% for turn in messages %}\n  {%- if turn.role == 'system' %}{% continue %}{% endif %}\n    "
+    "{{ turn['content'] | trim }}{{ eos_token }}\n{% endfor %}\n\n{% if add_generation_prompt %}\n  go{% endif %}\n",
+    "{% set state = namespace(last='') %}{% for turn in messages %}{% set state.last = turn.content %}{% endfor %}"
+    "{{ state.last.split(' ')[-1] }}{{ {'<': messages} | tojson }}{{ messages | tojson(indent=2) }}",
+    "{% macro say(turn) %}{{ turn.content }}{% endmacro %}{% for turn in messages %}"
+    "{% generation %}{{ say(turn) }}{% endgeneration %}{% if loop.last %}{% break %}{% endif %}{% endfor %}",
+    "{{ bos_token }}{{ tools }}{{ documents }}{% if date is not defined %}none{% endif %}{{ unknown }}{{ sep_token }}",
+    "{{ strftime_now('%d %B %Y') }}{{ messages[0]['content'] }}",
+]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_writes_what_transformers_lets_it_write(template: str, plain: Backbone) -> None:
+    tokenizer = copy.deepcopy(plain.tokenizer)
+    tokenizer.chat_template = template
+    turns = [{"role": "user", "content": " the <cat> "}]
+    given = STOPPED + template if "strftime_now" in template else template
+    wanted = tokenizer.apply_chat_template(turns, chat_template=given, tokenize=False, add_generation_prompt=True)
+    assert prompts([turns[0]["content"]], tokenizer) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{{ raise_exception('Roles must alternate') }}", "Roles must alternate"),
+        ("{{ messages[7].content }}", "list object has no element 7"),
+        ("{% if %}", "Expected an expression"),
+        ("{{ 'a' * 10**10 }}", "more than 2 GiB of memory"),
+        ("{{ 'a' * 10**6 }}", "it makes 1,000,000 characters of 3"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", r"more than 0\.\d+ seconds"),
+        ("{% if messages[0].content == 'dog' %} {% else %}{{ messages[0].content }}{% endif %}", "writes nothing"),
+        ({"tool_use": "a", "rag": "b"}, "multiple chat templates"),
+    ],
+)
+def test_a_template_that_fails_is_one_message(
+    template: Any, why: str, plain: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.prompts.SECONDS", 0.1)
+    tokenizer = copy.deepcopy(plain.tokenizer)
+    tokenizer.chat_template = template
+    with pytest.raises(InputError, match=f"the chat template .*{why}") as caught:
+        prompts(["dog", "the cat"], tokenizer)
+    assert caught.value.where == str(plain.folder)
+    assert "chat_template.jinja" in str(caught.value.hint)
+
+
+def test_a_prompt_without_a_token_is_refused(plain: Backbone) -> None:
+    rows = Dataset.from_dict({"text": ["the cat", " "], "answer": ["dog", "dog"]})
+    with pytest.raises(InputError, match=r"the tokenizer makes no token of the prompt ' \\n'"):
+        KIND.questions(rows, plain.tokenizer, LENGTH)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +248,7 @@ def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) 
     answers = KIND.answers(model, rows, backbone.tokenizer, 20)
     end, stopped = end_token(backbone.tokenizer), 0
     for text, answer in zip(rows["text"][:], answers, strict=True):
-        ids = torch.tensor([ids_of(prompt(text, backbone.tokenizer), backbone)])
+        ids = torch.tensor([ids_of(prompts([text], backbone.tokenizer)[0], backbone)])
         output = lm.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fusion.lora import read
 from tests.conftest import toy
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
@@ -218,3 +219,50 @@ def test_what_is_stored_here_may_be_opened(
     stored = made(method)
     other = AdapterStore(stored.folder.parent.parent / "imported").import_(stored.folder, backbone.name)
     assert open_adapter(other, backbone)
+
+
+SLOW = r"(\w+\.?)+!"  # with the name of any module it takes Python's engine for ever
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"target_modules": SLOW},
+        {"modules_to_save": [SLOW]},
+        {"layers_to_transform": [0], "layers_pattern": SLOW},
+        {"rank_pattern": {SLOW: 4}},
+    ],
+    ids=lambda keys: [*keys][-1],
+)
+def test_an_expression_that_takes_for_ever_is_one_message(
+    sent: Callable[..., Path], backbone: Backbone, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
+    folder = change(sent(), **keys)
+    with pytest.raises(InputError, match=f"{[*keys][-1]}: .* cannot be matched with the names of modules: it takes"):
+        open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
+
+
+def test_an_expression_that_takes_for_ever_is_not_composed(
+    sent: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
+    folder = change(sent(), alpha_pattern={SLOW: 4})
+    with pytest.raises(InputError, match=r"alpha_pattern: .* cannot be matched with the names of modules"):
+        read(folder)
+
+
+def test_expressions_as_people_write_them_are_matched(sent: Callable[..., Path], backbone: Backbone) -> None:
+    folder = change(
+        sent(), target_modules=r"^(?:.*\.)?layer\.\d+\.attention\.self\.(query|value)$", rank_pattern={"a\\.b": 4}
+    )
+    assert open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
+
+
+def test_an_expression_of_a_recipe_that_takes_for_ever_is_one_message(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
+    settings = METHODS.get("lora").settings(targets=SLOW)
+    with pytest.raises(InputError, match=r"targets: target_modules: .* cannot be matched"):
+        Adaptation(backbone, "lora", settings, "fp32").require_possible("classification")

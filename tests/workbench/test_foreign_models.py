@@ -18,6 +18,7 @@ from workbench.checkpoint import require_whole
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.model_config import built, text_types
 from workbench.model_folder import READ
+from workbench.tokenizing import texts_of, tokenised
 from workbench.transformers_api import is_five
 
 CANARY = "canary"
@@ -328,3 +329,52 @@ def test_a_tokenizer_that_fails_on_words_it_does_not_know_is_one_message(copy: P
     tokenizer["model"]["unk_token"] = "[NONE]"
     (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
     assert "the tokenizer cannot be opened" in refused(copy)
+
+
+NESTED = "(a+)+$"  # Python's engine takes for ever to find that it is not in "aaa…!", Rust's panics
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [(NESTED, "retry-limit-in-match over"), ("(", "end pattern with unmatched parenthesis"), ("(.*?,){5}P", "retry")],
+)
+@pytest.mark.parametrize("part", ["pre_tokenizer", "normalizer"])
+def test_a_tokenizer_whose_pattern_takes_for_ever_is_refused(copy: Path, part: str, pattern: str, why: str) -> None:
+    kind = {
+        "pre_tokenizer": {"type": "Split", "behavior": "Isolated", "invert": False},
+        "normalizer": {"type": "Replace", "content": " "},
+    }
+    change(copy, "tokenizer.json", **{part: {**kind[part], "pattern": {"Regex": pattern}}})
+    message = refused(copy)
+    assert "a regular expression of the tokenizer fails on a long text" in message
+    assert why in message
+    assert "tokenizer.json" in message
+
+
+def test_a_tokenizer_with_the_pattern_of_published_models_is_opened(copy: Path) -> None:
+    pattern = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+        r"|\s+(?!\S)|\s+"  # of Llama 3
+    )
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    change(copy, "tokenizer.json", pre_tokenizer=split)
+    assert open_backbone(str(copy)).tokenizer("the cat")["input_ids"]
+
+
+def test_a_tokenizer_that_panics_at_work_is_one_message(copy: Path) -> None:
+    class PanicException(BaseException):  # as the bindings of Rust call theirs
+        pass
+
+    class Panicking:
+        name_or_path = str(copy)
+
+        def __call__(self, *texts: Any, **options: Any) -> Any:
+            raise PanicException("called `Option::unwrap()` on a `None` value")
+
+        batch_decode = __call__
+
+    tokenizer: Any = Panicking()
+    for call in (tokenised, texts_of):
+        with pytest.raises(InputError, match=r"the tokenizer cannot \w+ a text: called `Option::unwrap") as caught:
+            call(tokenizer, ["the cat"])
+        assert caught.value.where == str(copy)

@@ -16,7 +16,7 @@ from workbench.libraries.prompting import FILE, LIBRARY
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
-from workbench.prompts import prompt
+from workbench.prompts import prompts
 from workbench.settings import Budget
 from workbench.task import Task
 from workbench.training import fit
@@ -50,7 +50,7 @@ def test_with_a_chat_template_they_are_turns(llama: Path) -> None:
         "{% for turn in messages %}{{ turn.role }}: {{ turn.content }};{% endfor %}"
         "{% if add_generation_prompt %}assistant:{% endif %}"
     )
-    assert prompt("c", tokenizer, (("a", "b"),)) == "user: a;assistant: b;user: c;assistant:"
+    assert prompts(["c"], tokenizer, (("a", "b"),)) == ["user: a;assistant: b;user: c;assistant:"]
 
 
 def test_the_seed_draws_them(llama: Path, copying: Task) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from workbench.batching import IGNORED
 from workbench.prompts import NEW_TOKENS
 from workbench.text_scores import TEXT_SCORES
+from workbench.tokenizing import texts_of, tokenised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +111,7 @@ class AnswersInWords:
 
 def tokens_of(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """Return the token ids of each text, without special tokens."""
-    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    ids: list[list[int]] = tokenised(tokenizer, texts, add_special_tokens=False, verbose=False)["input_ids"]
     return ids
 
 
@@ -135,7 +136,7 @@ def finished(
     tokenizer: PreTrainedTokenizerBase,
 ) -> list[Answer]:
     """Return as answers what was generated (tokens, and their log-probabilities) and how likely the right ones were."""
-    texts = tokenizer.batch_decode([tokens for tokens, _ in given], skip_special_tokens=True)
+    texts = texts_of(tokenizer, [tokens for tokens, _ in given], skip_special_tokens=True)
     likely: Sequence[NDArray[np.float32] | None] = [None] * len(given) if wanted is None else wanted
     generated = zip(texts, given, likely, strict=True)
     return [Answer(text.strip(), tokens, likelihoods, right) for text, (tokens, likelihoods), right in generated]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from workbench.batching import in_batches
+from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,14 +34,14 @@ class ReadsTexts:
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Tokenise, cutting what is longer than ``max_length`` tokens (of a pair, the longer text first)."""
-        columns = dict(_tokenised(rows, lambda *texts: tokenizer(*texts, truncation=True, max_length=max_length)))
+        columns = dict(_columns(rows, tokenizer, truncation=True, max_length=max_length))
         if "group" in rows.column_names:
             columns["group"] = rows["group"][:]
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text or pair, special tokens included."""
-        columns = _tokenised(rows, lambda *texts: tokenizer(*texts, truncation=False, verbose=False))
+        columns = _columns(rows, tokenizer, truncation=False, verbose=False)
         ids = columns["input_ids"]
         return [len(tokens) for tokens in ids], [0] * len(ids)
 
@@ -72,11 +73,13 @@ class ReadsTexts:
         return np.stack(in_batches(call, model, self.questions(rows, tokenizer, max_length), self.collate(tokenizer)))
 
 
-def _tokenised(rows: Dataset, tokenize: Callable[..., Any]) -> Mapping[str, list[Any]]:
-    """Return what ``tokenize`` makes of the texts, by column; in a union of tasks only some rows may be pairs."""
+def _columns(rows: Dataset, tokenizer: PreTrainedTokenizerBase, **options: Any) -> Mapping[str, list[Any]]:
+    """Return what the tokenizer makes of the texts, by column; in a union of tasks only some rows may be pairs."""
     texts = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
     if all(None not in column for column in texts):
-        columns: Mapping[str, list[Any]] = tokenize(*texts)
+        columns: Mapping[str, list[Any]] = tokenised(tokenizer, *texts, **options)
         return columns
-    tokenised = [tokenize(*(text for text in row if text is not None)) for row in zip(*texts, strict=True)]
-    return {name: [row[name] for row in tokenised] for name in tokenised[0]}
+    encodings = [
+        tokenised(tokenizer, *(text for text in row if text is not None), **options) for row in zip(*texts, strict=True)
+    ]
+    return {name: [encoding[name] for encoding in encodings] for name in encodings[0]}

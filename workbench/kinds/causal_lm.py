@@ -23,7 +23,7 @@ from workbench.kinds._free_text import (
 )
 from workbench.kinds._programs import CAUSAL_LM
 from workbench.output_layer import output_layer
-from workbench.prompts import Demonstrations, end_token, prompt
+from workbench.prompts import Demonstrations, end_token, prompts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,9 +67,8 @@ class CausalLM(AnswersInWords):
         Raises:
             InputError: ``max_length`` leaves a prompt no token.
         """
-        prompts = self._prompts(rows, tokenizer)
         questions = []
-        for ids, limit in zip(prompts, limits(rows), strict=True):
+        for ids, limit in zip(self._prompts(rows, tokenizer), limits(rows), strict=True):
             if limit >= max_length:
                 raise InputError(
                     f"max_length {max_length} leaves no token for a prompt before an answer of up to {limit} tokens",
@@ -81,16 +80,16 @@ class CausalLM(AnswersInWords):
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each prompt, chat template included, and of each answer with its end token."""
-        prompts, answers = self._prompts(rows, tokenizer), tokens_of(rows["answer"][:], tokenizer)
-        return [len(ids) for ids in prompts], [len(ids) + 1 for ids in answers]
+        questions, answers = self._prompts(rows, tokenizer), tokens_of(rows["answer"][:], tokenizer)
+        return [len(ids) for ids in questions], [len(ids) + 1 for ids in answers]
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Return prompt, answer and end token; the labels of the prompt's tokens are −100."""
         end = end_token(tokenizer)
         answers = tokens_of(rows["answer"][:], tokenizer)
-        prompts = [row["input_ids"] for row in self.questions(rows, tokenizer, max_length)]
+        questions = [row["input_ids"] for row in self.questions(rows, tokenizer, max_length)]
         encoded = []
-        for question, answer, limit in zip(prompts, answers, limits(rows), strict=True):
+        for question, answer, limit in zip(questions, answers, limits(rows), strict=True):
             target = [*answer[: limit - 1], end]
             ids, labels = [*question, *target], [IGNORED] * len(question) + target
             encoded.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
@@ -132,7 +131,12 @@ class CausalLM(AnswersInWords):
         return finished(given, self._wanted(model, rows, tokenizer, max_length) if has_answers else None, tokenizer)
 
     def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-        return tokens_of([prompt(text, tokenizer, self.demonstrations) for text in rows["text"][:]], tokenizer)
+        texts = prompts(rows["text"][:], tokenizer, self.demonstrations)
+        tokens = tokens_of(texts, tokenizer)
+        if empty := next((text for text, ids in zip(texts, tokens, strict=True) if not ids), None):
+            message = f"the tokenizer makes no token of the prompt {empty!r}"
+            raise InputError(message, hint="Is the text empty? Leave it out.")
+        return tokens
 
     def _wanted(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int

@@ -15,6 +15,7 @@ from workbench.kinds._free_text import Answer, AnswersInWords, answer_length, fi
 from workbench.kinds._programs import SEQ2SEQ
 from workbench.output_layer import output_layer
 from workbench.prompts import end_token
+from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,12 +47,12 @@ class Seq2Seq(AnswersInWords):
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Return the texts, cut at the end."""
-        ids = tokenizer(rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
+        ids = tokenised(tokenizer, rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
         return [{"input_ids": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text and of each answer, special tokens included."""
-        texts = tokenizer(rows["text"][:], verbose=False)["input_ids"]
+        texts = tokenised(tokenizer, rows["text"][:], verbose=False)["input_ids"]
         return [len(ids) for ids in texts], [len(ids) for ids in _targets(rows["answer"][:], tokenizer)]
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
@@ -116,7 +117,7 @@ def _answering(model: Network, inputs: dict[str, Tensor], labels: Tensor) -> Ten
 
 def _targets(answers: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     end = end_token(tokenizer)
-    targets = tokenizer(text_target=answers, verbose=False)["input_ids"]
+    targets = tokenised(tokenizer, text_target=answers, verbose=False)["input_ids"]
     return [ids if ids[-1:] == [end] else [*ids, end] for ids in targets]
 
 

@@ -15,6 +15,7 @@ from workbench.architecture import state_width
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.kinds._programs import TOKEN_CLASSIFICATION
 from workbench.label_counts import LabelCounts
+from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,12 +66,12 @@ class TokenClassification:
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Tokenise, cutting what is longer than ``max_length`` tokens."""
-        ids = tokenizer(rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
+        ids = tokenised(tokenizer, rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
         return [{"input_ids": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text, special tokens included."""
-        ids = tokenizer(rows["text"][:], verbose=False)["input_ids"]
+        ids = tokenised(tokenizer, rows["text"][:], verbose=False)["input_ids"]
         return [len(tokens) for tokens in ids], [0] * len(ids)
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
@@ -215,7 +216,9 @@ def _firsts(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) 
     to it and some do not.
     """
     texts = rows["text"][:]
-    offsets = tokenizer(texts, truncation=True, max_length=max_length, return_offsets_mapping=True)["offset_mapping"]
+    offsets = tokenised(tokenizer, texts, truncation=True, max_length=max_length, return_offsets_mapping=True)[
+        "offset_mapping"
+    ]
     firsts = []
     for text, spans in zip(texts, offsets, strict=True):
         word_at = np.cumsum(

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
+from workbench.adapter_folder import CONFIG, read_config
 from workbench.architecture import skeleton
 from workbench.libraries._mixed_loras import can_mix, mix, unmix
+from workbench.module_patterns import require_bounded_patterns
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
@@ -60,9 +62,11 @@ def matrices(wanted: Any, config: PretrainedConfig) -> list[Any]:
         wanted.target_modules = usual.get(config.model_type)
     if wanted.target_modules is None:
         return []
+    modules = list(skeleton(config).named_modules())
+    require_bounded_patterns(vars(wanted), (name for name, _ in modules), "targets")
     return [
         module
-        for name, module in skeleton(config).named_modules()
+        for name, module in modules
         if isinstance(getattr(module, "weight", None), nn.Parameter) and check_target_module_exists(wanted, name)
     ]
 
@@ -95,6 +99,11 @@ def needs_targets(
         return next((why for rows, columns in shapes if (why := unfit(settings, rows, columns))), None)
 
     return objection
+
+
+def _require_bounded(folder: Path, body: nn.Module) -> None:
+    names = (name for name, _ in body.named_modules())
+    require_bounded_patterns(read_config(folder), names, str(folder / CONFIG))
 
 
 @contextmanager
@@ -147,6 +156,7 @@ class Peft:
         """Return the wrapped body with the stored weights; the stored configuration rules."""
         from peft import PeftModel
 
+        _require_bounded(folder, body)
         with whole(), asking_for_packed(body):
             model: nn.Module = PeftModel.from_pretrained(body, folder, is_trainable=True)
         return model
@@ -155,6 +165,7 @@ class Peft:
         """Return the wrapped body with one more adapter; all of them have to be of one method."""
         from peft import PeftModel
 
+        _require_bounded(folder, body)
         if not isinstance(body, PeftModel):
             with whole(), asking_for_packed(body):
                 model: nn.Module = PeftModel.from_pretrained(body, folder, name)

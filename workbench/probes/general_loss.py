@@ -11,6 +11,7 @@ from torch import nn
 from workbench.architecture import is_causal
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.probes._language import bare_model, head_beside, no_language_head
+from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,9 @@ def encoded(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: in
     """Return model inputs, one a text; ``labels`` has at each position the token that its state predicts, or −100."""
     if not text:
         return []
-    columns = backbone.tokenizer(list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True)
+    columns = tokenised(
+        backbone.tokenizer, list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True
+    )
     pairs = list(zip(columns["input_ids"], columns["special_tokens_mask"], strict=True))
     if is_causal(backbone.config):
         return [_row(ids, [*ids[1:], IGNORED]) for ids, _ in pairs if ids]

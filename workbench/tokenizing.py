@@ -1,0 +1,59 @@
+"""A tokenizer at work: its files come from elsewhere, so each call may fail, and its patterns may take for ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.confined import NoAnswerError, ask
+from workbench.errors import InputError, blaming
+
+if TYPE_CHECKING:
+    from transformers import BatchEncoding, PreTrainedTokenizerBase
+
+FILE = "tokenizer.json"
+TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
+SECONDS = 5.0  # of processor time for all patterns of a tokenizer, each on some 50 texts
+HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
+
+
+def tokenised(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -> BatchEncoding:
+    """Return ``tokenizer(*texts, **options)``.
+
+    Raises:
+        InputError: the tokenizer fails, or panics.
+    """
+    with blaming("the tokenizer cannot read a text", _where(tokenizer), HINT):
+        encoding: BatchEncoding = tokenizer(*texts, **options)
+    return encoding
+
+
+def texts_of(tokenizer: PreTrainedTokenizerBase, ids: Any, **options: Any) -> list[str]:
+    """Return ``tokenizer.batch_decode(ids, **options)``.
+
+    Raises:
+        InputError: the tokenizer fails, or panics.
+    """
+    with blaming("the tokenizer cannot write a text", _where(tokenizer), HINT):
+        texts: list[str] = tokenizer.batch_decode(ids, **options)
+    return texts
+
+
+def require_bounded(folder: Path) -> None:
+    """Try the regular expressions of a tokenizer on long runs of characters, in a process of its own.
+
+    Raises:
+        InputError: one of them is wrong, or takes for ever.
+    """
+    path = folder / FILE
+    if not path.is_file() or b'"Regex"' not in path.read_bytes():
+        return
+    try:
+        ask("split", SECONDS, path=str(path.resolve()), texts=[TRIED, ""])
+    except NoAnswerError as error:
+        message = f"a regular expression of the tokenizer fails on a long text: {error}"
+        raise InputError(message, where=str(path), hint=HINT) from None
+
+
+def _where(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    return str(tokenizer.name_or_path) or None
