@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks import dialect as dialects
 from tasks.dialect import Dialect
+from tasks.table_size import require_bounded
 from tasks.text_files import Lines, opened_text
 from workbench.errors import DataError
 
@@ -68,10 +70,10 @@ def frame_of(path: Path, dialect: Dialect, skipped: int = 0) -> pd.DataFrame:
     import pandas as pd
 
     with opened(path, dialect, skipped) as table:
-        blocks = [_block(table.names, [])]
+        blocks = []
         while rows := list(islice(table.rows, BLOCK)):
             blocks.append(_block(table.names, rows))
-    frame = pd.concat(blocks[1:] or blocks, ignore_index=True)
+    frame = pd.concat(blocks or [_block(table.names, [])], ignore_index=True)
     if dialect.decimal == ",":
         frame = frame.apply(_with_points)
     frame.attrs["lines"] = table.lines.filled - dialect.header - skipped
@@ -82,10 +84,11 @@ def column_names(given: Sequence[str], where: str) -> tuple[str, ...]:
     """Return the names of columns; one without a name is called after its position.
 
     Raises:
-        DataError: several columns have the same name.
+        DataError: several columns have the same name, or there are too many.
     """
+    require_bounded(len(given), 1, where)
     names = [name if name.strip() else f"column_{position}" for position, name in enumerate(given, start=1)]
-    if twice := list(dict.fromkeys(name for name in names if names.count(name) > 1)):
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         message = f"several columns are called {', '.join(map(repr, twice[:5]))}"
         raise DataError(message, where=where, hint="Rename them; or say that the file has no header (header: false).")
     return tuple(names)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tasks import delimited, json_documents, label_folders, labelled_lines, sheets
 from tasks.dialect import KEYS, USUAL, Dialect, DialectSettings
 from tasks.raw_values import unrounded
+from tasks.table_size import require_bounded
 from tasks.text_files import (
     UNPACKED,
     Lines,
@@ -146,7 +147,7 @@ def _jsonl(path: Path, encoding: str) -> pd.DataFrame:
     rows = [*json_rows(path, encoding)]
     if not rows:
         raise DataError("cannot be read: the file is empty", where=str(path))
-    return _framed(rows)
+    return _framed(rows, path)
 
 
 def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
@@ -168,12 +169,13 @@ def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
 
 
 def _document(path: Path, format: Format, encoding: str) -> pd.DataFrame:  # noqa: A002
-    return _framed([*json_documents.rows(path, format, encoding)])
+    return _framed([*json_documents.rows(path, format, encoding)], path)
 
 
-def _framed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _framed(rows: Sequence[Mapping[str, Any]], path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    require_bounded(len({name for row in rows for name in row}), len(rows), str(path))
     frame = pd.DataFrame(rows)
     for name in frame.select_dtypes("float64").columns:
         frame[name] = unrounded(frame[name], partial(map, methodcaller("get", name), rows))
@@ -190,6 +192,8 @@ def _parquet(path: Path) -> pd.DataFrame:
         return listed
 
     with opening("this file", str(path)):
+        metadata = pq.read_metadata(path)
+        require_bounded(metadata.num_columns, metadata.num_rows, str(path))
         frame = pd.read_parquet(path).reset_index(drop=True)
         whole = [field.name for field in pq.read_schema(path) if pa.types.is_integer(field.type)]
         for name in whole:

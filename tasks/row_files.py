@@ -17,6 +17,7 @@ from tasks import formats
 from tasks.dialect import USUAL, Dialect, DialectSettings
 from tasks.label_sets import is_list
 from tasks.sniffing import sniffed
+from tasks.table_size import require_bounded
 from tasks.text_files import require_readable
 from workbench.errors import InputError
 
@@ -108,6 +109,7 @@ class FileRows(Rows):
         for row in self:
             columns.update(dict.fromkeys(row))
             self.count += 1
+            require_bounded(len(columns), 1, str(path))
         self.columns = tuple(columns)
 
     def __iter__(self) -> Iterator[Row]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.delimited import column_names
 from tasks.raw_values import raw
+from tasks.table_size import filled_enough
 from tasks.text_files import require_readable
 from workbench.errors import DataError, InputError, opening
 
@@ -28,7 +29,8 @@ def opened(path: Path, header: bool = True) -> Iterator[tuple[tuple[str, ...], I
 
     Raises:
         InputError: no such file, or no workbook.
-        DataError: an empty sheet, or several columns of one name.
+        DataError: an empty sheet, several columns of one name, or, inside the block, a row that is longer than the
+            first, or nearly nothing but empty cells before one that stands far away.
     """
     require_readable(path)
     with opening("this workbook", str(path), HINT):
@@ -43,8 +45,8 @@ def opened(path: Path, header: bool = True) -> Iterator[tuple[tuple[str, ...], I
         first = next(rows, None)
         if first is None:
             raise DataError("the first sheet is empty", where=str(path))
-        names = column_names(first if header else [""] * len(first), f"{path}, the first row")
-        yield names, (_fitted(row, names, path) for row in (rows if header else chain([first], rows)))
+        names = column_names(first[1] if header else [""] * len(first[1]), f"{path}, the first row")
+        yield names, (_fitted(*row, names, path) for row in (rows if header else chain([first], rows)))
     finally:
         book.close()
 
@@ -57,20 +59,24 @@ def frame_of(path: Path, header: bool = True) -> pd.DataFrame:
         return pd.DataFrame(list(rows), columns=list(names), dtype="str")
 
 
-def _rows(path: Path, book: Any) -> Iterator[list[str]]:
+def _rows(path: Path, book: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty, each with its number in the sheet, without the empty cells at its end."""
     with opening("this workbook", str(path), HINT):
-        for values in book.worksheets[0].iter_rows(values_only=True):
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # else every row, also an empty one, would be as long as the sheet is said to be wide
+        for number, values in filled_enough(sheet.iter_rows(values_only=True), str(path)):
             cells = [_text(value) for value in values]
             while cells and not cells[-1]:
                 cells.pop()
             if cells:
-                yield cells
+                yield number, cells
 
 
-def _fitted(cells: list[str], names: tuple[str, ...], path: Path) -> list[str]:
+def _fitted(number: int, cells: list[str], names: tuple[str, ...], path: Path) -> list[str]:
     if len(cells) > len(names):
-        message = f"a row has {len(cells)} cells, but there are {len(names)} columns"
-        raise DataError(message, where=f"{path}: {cells[0][:60]!r}", hint="Name every column in the first row.")
+        message = f"a row has {len(cells):,} cells, but there are {len(names):,} columns"
+        hint = f"Name every column in the first row, or delete {cells[-1][:60]!r}."
+        raise DataError(message, where=f"{path}, row {number:,} of the first sheet", hint=hint)
     return cells + [""] * (len(names) - len(cells))
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openpyxl
@@ -21,6 +21,7 @@ from tasks import formats, registry
 from tasks.draft import draft, write
 from tasks.found_data import found_at
 from tasks.guess import Given
+from tasks.table_size import filled_enough
 from tests.conftest import Call
 from workbench.errors import DataError, InputError
 from workbench.task import SPLITS, Task
@@ -82,6 +83,16 @@ def split_that_is_a_link(folder: Path) -> Path:
     return folder / "splits"
 
 
+def far_cell(path: Path, row: int, column: int) -> Path:
+    book = openpyxl.Workbook()
+    book.active.append(["text", "label"])
+    for n in range(40):
+        book.active.append([f"text {n}", "ab"[n % 2]])
+    book.active.cell(row, column, "far")
+    book.save(path)
+    return path
+
+
 NOT_UTF_8 = os.fsdecode(b"caf\xe9")
 LINKS = "there are links in this folder"
 
@@ -133,6 +144,22 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a folder that is not UTF-8": (
         lambda folder: texts(folder / NOT_UTF_8),
         "caf\\xe9 is not UTF-8, and a task file has to name it",
+    ),
+    "a cell in the last row and column": (
+        lambda folder: far_cell(folder / "rows.xlsx", 1_048_576, 16_384),
+        "row 1,048,576 of the first sheet: a row has 16,384 cells, but there are 2 columns",
+    ),
+    "a cell far to the right of the names": (
+        lambda folder: far_cell(folder / "rows.xlsx", 1, 16_384),
+        "the first row: there are 16,384 columns",
+    ),
+    "a hundred thousand columns": (
+        file("rows.csv", f"{','.join(f'c{n}' for n in range(100_000))}\n{',' * 99_999}\n"),
+        "line 1: there are 100,000 columns",
+    ),
+    "other keys in each row": (
+        file("rows.jsonl", "\n".join(json.dumps({"text": "a", f"k{n}": 1}) for n in range(6_000))),
+        "rows.jsonl: there are 6,001 columns",
     ),
     "a file without a suffix": (file("rows", LINES), "cannot tell the format"),
 }
@@ -291,6 +318,31 @@ def test_a_workbook(folder: Path) -> None:
     write(draft("mine", data, Given()), folder)
     task = registry.load(registry.find("mine", [folder]))
     assert (task.labels, task.origin) == (("a", "b"), "files rows.xlsx (1 rows without a text left out)")
+
+
+def test_cells_of_a_sheet_that_are_nearly_all_empty() -> None:
+    looked_at: list[int] = []
+
+    def rows() -> Iterator[tuple[str | None, ...]]:
+        for number in range(1_000_000):  # as openpyxl gives them where each row has one cell in the last column
+            looked_at.append(number)
+            yield (*(None,) * 16_383, "x")
+
+    with pytest.raises(DataError, match=r"row 3\d\d of the first sheet: of its first 5,0.* only 3\d\d are"):
+        list(filled_enough(rows(), "rows.xlsx"))
+    assert len(looked_at) < 400
+    full = (("text", None, None, "a"),) * 100
+    assert [number for number, _ in filled_enough(full, "rows.xlsx")] == list(range(1, 101))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_more_cells_than_fit_in_memory(suffix: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, frame = folder / f"rows.{suffix}", pd.DataFrame({"text": ["a"] * 400, "label": ["b"] * 400})
+    frame.to_parquet(path) if suffix == "parquet" else frame.to_json(path, orient="records", lines=True)
+    assert len(formats.read(path)) == 400
+    monkeypatch.setattr("tasks.table_size.MOST_CELLS", 799)
+    with pytest.raises(DataError, match="there are 400 rows of 2 columns"):
+        formats.read(path)
 
 
 def test_folders_of_splits_of_folders_of_texts(folder: Path) -> None:
