@@ -53,6 +53,7 @@ def serve(
     max_waiting: Annotated[int, typer.Option(min=1, help="Texts that may wait; then requests are refused.")] = 1024,
     max_texts: Annotated[int, typer.Option(min=1, help="Texts of one request.")] = 256,
     max_characters: Annotated[int, typer.Option(min=1, help="Characters of one text.")] = 20_000,
+    max_connections: Annotated[int, typer.Option(min=1, help="Connections that may be open.")] = 512,
     timeout: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
     workspace: Workspace = None,
     tasks: Folders = None,
@@ -60,8 +61,8 @@ def serve(
     """Answer over HTTP what `workbench predict` answers, with one backbone in memory, until Ctrl-C.
 
     Without ID, an adapter for each task of the workspace is served: its champion, else the best or newest. POST
-    /predict asks, GET /adapters tells what is served, and POST /reload looks again which adapters that are. See
-    /openapi.json for all paths, and /metrics for Prometheus. --set changes the router's settings.
+    /predict asks, GET /adapters tells what is served, and POST /reload looks again which adapters that are. GET /
+    lists all paths. --set changes the router's settings.
     """
     from experiments.answers.serving import address
     from experiments.answers.serving.limits import Limits
@@ -80,7 +81,8 @@ def serve(
     chosen_workspace, folders, listener = find_workspace(workspace), registry.user_folders(tasks), Messages()
     selected = partial(select, chosen_workspace, names or [], backbone, folders, listener)
     first = selected()
-    batching, limits = Batching(max_batch, max_wait_ms / 1000, max_waiting), Limits(max_texts, max_characters, timeout)
+    batching = Batching(max_batch, max_wait_ms / 1000, max_waiting)
+    limits = Limits(max_texts, max_characters, timeout, connections=max_connections)
     with address.bind(host, port) as bound:
         if key is None and not address.is_this_machine_alone(bound):
             stderr.print(f"Warning: whoever reaches {address.url(bound)} may ask: there is no --api-key-file.")

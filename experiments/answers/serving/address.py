@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHORTEST_KEY = 16  # characters
+ANYONE = ("*",)  # in place of names: a server may be called anything
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
@@ -61,7 +62,7 @@ def names_of(bound: socket.socket) -> tuple[str, ...]:
 
     Such a page asks under its own name, which it lets mean this machine (DNS rebinding).
     """
-    return (*THIS_MACHINE, bound.getsockname()[0]) if is_this_machine_alone(bound) else ("*",)
+    return (*THIS_MACHINE, bound.getsockname()[0]) if is_this_machine_alone(bound) else ANYONE
 
 
 def read_key(file: Path) -> bytes:

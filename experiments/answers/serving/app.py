@@ -1,21 +1,21 @@
-"""The HTTP application: each path, and what becomes of errors."""
+"""The HTTP application: its paths."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exception_handlers import http_exception_handler
-from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import StreamingResponse
-from starlette.exceptions import HTTPException as StarletteError
 
-from experiments.answers.serving.guard import Guard, refused
+from experiments.answers.serving.address import ANYONE
+from experiments.answers.serving.admission import Admission
+from experiments.answers.serving.errors import add_errors
+from experiments.answers.serving.guard import Guard
 from experiments.answers.serving.messages import (
     Adapters,
     Answers,
@@ -26,8 +26,10 @@ from experiments.answers.serving.messages import (
     answers_of,
 )
 from experiments.answers.serving.metrics import MEDIA_TYPE
-from experiments.answers.serving.streamed import EVENTS, FAULT, streamed
-from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
+from experiments.answers.serving.refusals import STOPPING
+from experiments.answers.serving.streamed import EVENTS, streamed
+from experiments.answers.serving.welcome import add_welcome, paths_of
+from workbench.errors import StoppedError, WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -35,19 +37,10 @@ if TYPE_CHECKING:
     from experiments.answers.serving.limits import Limits
     from experiments.answers.serving.service import Service
 
-TITLE = "Adapter Workbench"
-JSON = "application/json"
-PATHS = ("/predict", "/adapters", "/reload", "/health", "/ready", "/metrics", "/openapi.json")
-CODES: dict[type[WorkbenchError], HTTPStatus] = {
-    BusyError: HTTPStatus.TOO_MANY_REQUESTS,
-    StoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
-    UnknownNameError: HTTPStatus.NOT_FOUND,
-    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
-}
-AGAIN = {HTTPStatus.TOO_MANY_REQUESTS: "1", HTTPStatus.SERVICE_UNAVAILABLE: "5"}  # seconds to wait
+TITLE, DISTRIBUTION = "Adapter Workbench", "adapter-workbench"
 
 
-def application(service: Service, limits: Limits, key: bytes | None = None, hosts: Sequence[str] = ("*",)) -> FastAPI:
+def application(service: Service, limits: Limits, key: bytes | None = None, hosts: Sequence[str] = ANYONE) -> FastAPI:
     """Return the application over ``service``, which is closed when it ends.
 
     Args:
@@ -62,42 +55,16 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
         yield
         await run_in_threadpool(service.close)
 
-    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, lifespan=lifespan)  # those pages come from elsewhere
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)
-    app.add_middleware(Guard, key=key, most_bytes=limits.bytes, metrics=service.metrics, paths=PATHS)
+    # no docs_url, no redoc_url: the scripts of those pages come from elsewhere
+    app = FastAPI(title=TITLE, version=version(DISTRIBUTION), docs_url=None, redoc_url=None, lifespan=lifespan)
     _add_answers(app, service, limits)
     _add_state(app, service)
-    _add_errors(app)
+    add_errors(app)
+    add_welcome(app, service)
+    known = {path.partition(" ")[2] for path in paths_of(app)}
+    admission = Admission(key, hosts, limits.bytes)
+    app.add_middleware(Guard, admission=admission, limits=limits, metrics=service.metrics, paths=known)
     return app
-
-
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(WorkbenchError)
-    async def known_error(_: Request, error: WorkbenchError) -> Response:
-        code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-        names = f". {error.hint}" if isinstance(error, UnknownNameError) else ""  # other hints are about commands
-        refusal = refused(code, f"{error.what}{names}")
-        if code in AGAIN:
-            refusal.headers["Retry-After"] = AGAIN[code]
-        return refusal
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> Response:
-        if not request.headers.get("content-type", "").startswith(JSON):
-            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"send JSON, and say so: Content-Type: {JSON}")
-        first = error.errors()[0]  # without the input that it quotes
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}" if where else first["msg"])
-
-    @app.exception_handler(StarletteError)
-    async def unreadable(request: Request, error: StarletteError) -> Response:
-        if error.status_code == HTTPStatus.BAD_REQUEST:  # fastapi raises it where a body cannot be read at all
-            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not JSON in UTF-8, or is nested too deeply")
-        return await http_exception_handler(request, error)
-
-    @app.exception_handler(Exception)  # it is raised further, and logged with its traceback
-    async def failed(_: Request, error: Exception) -> Response:
-        return refused(HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
 
 
 def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
@@ -108,7 +75,7 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
         """Answer texts; with ``stream``, one text in server-sent events: text, …, and in the end answers or error."""
         _require_within(limits, question)
         if service.is_stopping:
-            raise StoppedError("the server is stopping")
+            raise StoppedError(STOPPING)
         asked = await run_in_threadpool(service.current.asked, question.asked, question.task, question.adapter)
         if question.stream:
             return StreamingResponse(streamed(service, asked, limits), media_type=EVENTS)

@@ -1,4 +1,4 @@
-"""How much one request may ask for, and how long it may take."""
+"""How much one request may ask for, how long it may take, and how much all of them may hold."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ AROUND_ALL = 4096
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a request.
+    """Bounds of a request, and of all that are there at a time.
 
     Attributes:
-        texts: how many it may have.
+        texts: how many a request may have.
         characters: how long each may be, a pair taken together.
         seconds: how long its answer may take.
+        arrival: seconds in which a request has to be there as a whole, and its answer has to be taken.
+        connections: how many may be open.
+        large_at_once: how many of the largest requests may be in memory; :mod:`.body` says what counts.
     """
 
     texts: int = 256
     characters: int = 20_000
     seconds: float = 30.0
+    arrival: float = 30.0
+    connections: int = 512
+    large_at_once: int = 4
 
     @property
     def late(self) -> str:
@@ -29,6 +35,16 @@ class Limits:
         return f"there was no answer within {self.seconds:g} seconds"
 
     @property
+    def unfinished(self) -> str:
+        """What is said of a request that takes longer to arrive."""
+        return f"the request was not there as a whole within {self.arrival:g} seconds"
+
+    @property
     def bytes(self) -> int:
         """The largest body that can keep the other bounds."""
         return self.texts * (BYTES_A_CHARACTER * self.characters + AROUND_A_TEXT) + AROUND_ALL
+
+    @property
+    def bytes_at_once(self) -> int:
+        """What the bodies of large requests may have together."""
+        return self.large_at_once * self.bytes

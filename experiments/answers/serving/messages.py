@@ -106,6 +106,18 @@ class Reloaded(BaseModel):
     tasks: dict[str, str] = Field(description="Task → id of the adapter that answers for it now.")
 
 
+class Welcome(BaseModel):
+    """What the server is, and where to look."""
+
+    name: str
+    version: str
+    backbone: str
+    router: str | None
+    tasks: list[str]
+    paths: dict[str, str]
+    example: str
+
+
 class State(BaseModel):
     """How the server is."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import uvicorn
 
 from experiments.answers.serving.address import names_of
 from experiments.answers.serving.app import application
+from experiments.answers.serving.connection import LEAVING, Connection, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 def serve(
     service: Service, bound: socket.socket, limits: Limits, key: bytes | None, started: Callable[[], None]
 ) -> bool:
-    """Answer until SIGTERM, SIGINT or SIGHUP; what was taken is finished, and what comes meanwhile is refused.
+    """Answer until SIGTERM, SIGINT or SIGHUP; requests that are there are answered, and what comes then is refused.
 
     A SIGHUP that is ignored (``nohup``) stays ignored.
     Returns whether it was finished: a second SIGINT does not wait for it.
@@ -36,14 +38,15 @@ def serve(
     """
     config = uvicorn.Config(
         application(service, limits, key, hosts=("*",) if key else names_of(bound)),
+        http=Connection,
         log_level="warning",
         access_log=False,
         server_header=False,
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=int(limits.seconds) + 1,
+        timeout_graceful_shutdown=math.ceil(limits.seconds + LEAVING) + 1,
     )
-    server = Server(config, service, started)
+    server = Server(config, service, limits, started)
     before = signal.getsignal(signal.SIGHUP)
     if before != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
@@ -57,15 +60,23 @@ def serve(
 class Server(uvicorn.Server):
     """uvicorn's server, which tells the service at once that it has to stop, and ends without a signal of its own."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], None]) -> None:
+    server_state: State
+
+    def __init__(self, config: uvicorn.Config, service: Service, limits: Limits, started: Callable[[], None]) -> None:
         """Serve with ``config``."""
         super().__init__(config)
+        self.server_state = State(limits)
         self._service, self._tell = service, started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
         self._tell()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is there, and end."""
+        self.server_state.is_stopping = True
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Refuse what comes from now on, and stop; a second Ctrl-C does not wait for what was taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from threading import Event
 from typing import Any
 
@@ -53,6 +54,8 @@ def test_a_late_answer_is_given_up(serve: Serve, held: tuple[Event, Event]) -> N
 def test_a_page_under_another_name_reaches_no_server_of_this_machine(serve: Serve) -> None:
     with address.bind("127.0.0.1", 0) as bound:
         client, _ = serve("animals", hosts=address.names_of(bound))
+    named = client.get("/health", headers={"Host": "evil.example"})
+    assert named.json()["detail"].startswith("this server answers under these names alone: 127.0.0.1, localhost")
     for host, code in (("evil.example:8080", 400), ("localhost:8080", 200), ("127.0.0.1:1", 200), ("[::1]:8080", 200)):
         assert client.post("/predict", json=ASKED, headers={"Host": host}).status_code == code, host
     with address.bind("0.0.0.0", 0) as bound:
@@ -81,12 +84,36 @@ def test_requests_without_the_key_are_refused(serve: Serve) -> None:
     assert [client.get(path).status_code for path in ("/health", "/ready")] == [200, 200]
 
 
-MALFORMED: dict[str, tuple[dict[str, Any], int, str]] = {
-    "no texts": ({"texts": []}, 422, "texts: List should have at least 1 item"),
-    "no list": ({"texts": "the cat"}, 422, "texts: "),
-    "a number": ({"texts": ["the cat", 3]}, 422, "texts.1."),
-    "half a character": ({"texts": ["\ud800"]}, 422, "half a character at place 0"),
-    "another key": ({"texts": ["the cat"], "tsk": "animals"}, 422, "tsk: Extra inputs are not permitted"),
+MALFORMED: dict[str, tuple[Any, int, str]] = {
+    "no texts": ({"texts": []}, 422, 'texts is empty; it has to be a list of texts: ["…"]'),
+    "no list": ({"texts": "the cat"}, 422, 'texts has to be a list of texts: ["…"]'),
+    "a number": (
+        {"texts": ["the cat", 3]},
+        422,
+        'texts[1] has to be a text, or a pair: {"text": "…", "text_pair": "…"}',
+    ),
+    "half a character": ({"texts": ["\ud800"]}, 422, "texts[0]: half a character at place 0"),
+    "another key": (
+        {"texts": ["the cat"], "tsk": "animals"},
+        422,
+        "there is no field 'tsk'. Did you mean task? Available: adapter, stream, task, texts.",
+    ),
+    "another key of a pair": (
+        {"texts": [{"text": "a", "pair": "b"}]},
+        422,
+        "there is no field 'texts[0].pair'. Did you mean text_pair? Available: text, text_pair.",
+    ),
+    "half a pair": ({"texts": [{"text_pair": "b"}]}, 422, "texts[0].text is missing; it has to be a text"),
+    "no texts at all": ({"task": "animals"}, 422, 'texts is missing; it has to be a list of texts: ["…"]'),
+    "a list": (["the cat"], 422, 'the body has to be an object: {"texts": ["…"], "task": "…"}'),
+    "nothing": (None, 422, 'the body has to be an object: {"texts": ["…"], "task": "…"}'),
+    "no truth": ({"texts": ["a"], "stream": "maybe"}, 422, "stream has to be true or false"),
+    "no name": ({"texts": ["a"], "task": 3}, 422, "task has to be the name of a task"),
+    "several": (
+        {"texts": [3], "task": 3, "adapter": [], "stream": 7, "x": 1},
+        422,
+        "task has to be the name of a task; adapter has to be an adapter's id, or its beginning; …",
+    ),
     "both": ({"texts": ["x"], "task": "animals", "adapter": "animals"}, 422, "name a task or an adapter, not both"),
     "neither": ({"texts": ["the cat"]}, 422, "name the task or the adapter: no router is served"),
     "no such task": (
@@ -122,13 +149,17 @@ def test_what_is_wrong_is_said_in_one_message(mistake: str, serve: Serve, held: 
 def test_what_is_no_json_is_said(serve: Serve) -> None:
     client, _ = serve("animals")
     response = client.post("/predict", content=b'{"texts": [', headers=JSON)
-    assert (response.status_code, "JSON decode error" in response.json()["detail"]) == (422, True)
+    assert (response.status_code, response.json()["detail"]) == (
+        422,
+        "the body is not JSON, from character 11 on: Expecting value",
+    )
     for body in (b'{"texts": ["\xff"]}', b'{"texts": ' + b"[" * 100_000):
         unreadable = client.post("/predict", content=body, headers=JSON)
         assert (unreadable.status_code, "not JSON in UTF-8" in unreadable.json()["detail"]) == (422, True)
+    missing = client.post("/predict", headers=JSON)
+    assert missing.json()["detail"].startswith("the body is missing; it has to be an object: ")
     unsaid = client.post("/predict", content=json.dumps(ASKED))
     assert (unsaid.status_code, "Content-Type: application/json" in unsaid.json()["detail"]) == (422, True)
-    assert client.get("/predict").status_code == 405
 
 
 def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,4 +187,58 @@ def test_nothing_is_fetched_from_elsewhere(serve: Serve) -> None:
     client, _ = serve("animals")
     assert [client.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
     paths = client.get("/openapi.json").json()["paths"]
-    assert {*paths} == {"/predict", "/adapters", "/reload", "/health", "/ready", "/metrics"}
+    assert {*paths} == {"/", "/predict", "/adapters", "/reload", "/health", "/ready", "/metrics"}
+
+
+def test_a_page_of_another_origin_changes_nothing(serve: Serve) -> None:
+    """A browser sends such a POST without asking first, with the name of the page that makes it."""
+    client, _ = serve("animals", base_url="http://localhost:8080")
+    foreign = [
+        "http://evil.example",
+        "https://localhost",
+        "http://localhost:8081",
+        "null",
+        "",
+        "http://localhost:8080x",
+    ]
+    for origin in foreign:
+        refused = client.post("/reload", headers={"Origin": origin})
+        assert (refused.status_code, "another origin" in refused.json()["detail"]) == (403, True), origin
+        assert client.post("/predict", json=ASKED, headers={"Origin": origin}).status_code == 200, "it changes nothing"
+        assert client.get("/adapters", headers={"Origin": origin}).status_code == 200
+    for origin in ("http://localhost:8080", "https://LOCALHOST:8080"):
+        assert client.post("/reload", headers={"Origin": origin}).status_code == 200, "a proxy with TLS is before it"
+    assert client.post("/reload").status_code == 200, "programs send none"
+
+
+def test_a_body_of_two_lengths_is_refused(serve: Serve) -> None:
+    client, _ = serve("animals")
+    headers = {**JSON, "Content-Length": "40", "Transfer-Encoding": "chunked"}
+    refused = client.post("/predict", content=json.dumps(ASKED), headers=headers)
+    assert (refused.status_code, refused.headers["Connection"]) == (400, "close")
+    assert "Content-Length or is chunked" in refused.json()["detail"]
+
+
+def test_the_first_page_says_what_this_is_and_where_to_look(serve: Serve) -> None:
+    client, _ = serve("animals", "halves", base_url="http://localhost:8080")
+    first = client.get("/")
+    page = first.json()
+    assert (page["name"], page["tasks"], page["router"]) == ("Adapter Workbench", ["animals", "halves"], None)
+    assert page["version"] == version("adapter-workbench")
+    assert {path.partition(" ")[2] for path in page["paths"]} == {*client.get("/openapi.json").json()["paths"]} - {
+        "/"
+    } | {"/openapi.json"}
+    assert page["example"].startswith("curl http://localhost:8080/predict -H 'Content-Type: application/json' -d '{")
+    assert first.text.count("\n") > 10, "a person can read it"
+    asked = json.loads(page["example"].partition(" -d ")[2].strip("'"))
+    assert client.post("/predict", json=asked).status_code == 200
+
+
+def test_what_is_not_there_is_said_with_what_is(serve: Serve) -> None:
+    client, _ = serve("animals")
+    for method, path, code, message in (
+        ("GET", "/predct", 404, "there is no path /predct; GET / lists those that there are"),
+        ("GET", "/predict", 405, "/predict takes POST, not GET; GET / lists what there is"),
+    ):
+        response = client.request(method, path)
+        assert (response.status_code, response.json()) == (code, {"detail": message})

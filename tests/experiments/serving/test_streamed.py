@@ -58,7 +58,7 @@ def test_a_stream_answers_one_text(serve: Serve) -> None:
     response = client.post("/predict", json={**ANIMALS, "texts": TEXTS, "stream": True})
     assert (response.status_code, response.json()["detail"]) == (
         422,
-        f"Value error, a stream answers one text, not {len(TEXTS)}",
+        f"a stream answers one text, not {len(TEXTS)}",
     )
 
 

@@ -1,0 +1,64 @@
+"""What becomes of errors: each is a code and one message."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteError
+
+from experiments.answers.serving import mistakes
+from experiments.answers.serving.refusals import refused
+from experiments.answers.serving.streamed import FAULT
+from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
+from workbench.printable import printable
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request, Response
+
+JSON = "application/json"
+CODES: dict[type[WorkbenchError], HTTPStatus] = {
+    BusyError: HTTPStatus.TOO_MANY_REQUESTS,
+    StoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnknownNameError: HTTPStatus.NOT_FOUND,
+    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+AGAIN = {HTTPStatus.TOO_MANY_REQUESTS: "1", HTTPStatus.SERVICE_UNAVAILABLE: "5"}  # seconds to wait
+
+
+def add_errors(app: FastAPI) -> None:
+    """Answer errors of every kind."""
+
+    @app.exception_handler(WorkbenchError)
+    async def known_error(_: Request, error: WorkbenchError) -> Response:
+        code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+        names = f". {error.hint}" if isinstance(error, UnknownNameError) else ""  # other hints are about commands
+        return refused(code, f"{error.what}{names}", {"Retry-After": AGAIN[code]} if code in AGAIN else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        if not request.headers.get("content-type", "").startswith(JSON):
+            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"send JSON, and say so: Content-Type: {JSON}")
+        return refused(HTTPStatus.UNPROCESSABLE_ENTITY, mistakes.in_words(error.errors()))
+
+    @app.exception_handler(StarletteError)
+    async def unreadable(request: Request, error: StarletteError) -> Response:
+        return refused(*_code_and_message(request, error), error.headers)
+
+    @app.exception_handler(Exception)  # it is raised further, and logged with its traceback
+    async def failed(_: Request, error: Exception) -> Response:
+        return refused(HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
+
+
+def _code_and_message(request: Request, error: StarletteError) -> tuple[int, str]:
+    """Return how an error is answered that fastapi or one of the paths raised."""
+    path = printable(request.url.path, 80)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # fastapi raises it where a body cannot be read at all
+        return HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not JSON in UTF-8, or is nested too deeply"
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return error.status_code, f"there is no path {path}; GET / lists those that there are"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        return error.status_code, f"{path} takes {allowed}, not {request.method}; GET / lists what there is"
+    return error.status_code, error.detail
