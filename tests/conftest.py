@@ -20,15 +20,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from datasets import Dataset
 
+from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, write_bert, write_llama, write_t5
 from workbench.backbone import Backbone
 from workbench.extras import installed
 from workbench.settings import Budget
 from workbench.task import Task
-
-SUBJECTS = "cat dog bird fish horse mouse cow sheep".split()
-FRUITS = "apple pear plum grape lemon cherry fig peach".split()
-FILLERS = "the a one some this that very quite really often".split()
-WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 
 Call = Callable[..., tuple[int, str, str]]
 NOT_INSTALLED = "the package adapters is not installed"
@@ -154,84 +150,19 @@ def environment(**more: str) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of 2 layers × 32 with its tokenizer, as a folder."""
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig(
-        vocab_size=len(WORDS) + 5,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-    )
-    return _folder(tmp_path_factory.mktemp("bert"), BertModel, config)
+    return write_bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaMA of 2 layers × 32 with a tokenizer, as a folder."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=len(WORDS) + 5,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-        pad_token_id=0,
-    )
-    return _folder(tmp_path_factory.mktemp("llama"), LlamaForCausalLM, config)
+    return write_llama(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.fixture(scope="session")
 def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A T5 of 2 + 2 layers × 32 with a tokenizer, as a folder."""
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    config = T5Config(
-        vocab_size=len(WORDS) + 5,
-        d_model=32,
-        d_kv=8,
-        d_ff=64,
-        num_layers=2,
-        num_heads=4,
-        pad_token_id=0,
-        eos_token_id=3,
-        decoder_start_token_id=0,
-        initializer_factor=1.0,
-        dropout_rate=0.0,
-    )
-    inputs = {"model_input_names": ["input_ids", "attention_mask"]}
-    return _folder(tmp_path_factory.mktemp("t5"), T5ForConditionalGeneration, config, **inputs)
-
-
-def _folder(folder: Path, model_class: type, config: object, **tokenizer_settings: object) -> Path:
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {word: index for index, word in enumerate([*specials, *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = {
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "eos_token": "[SEP]",
-    }
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **names, **tokenizer_settings)
-    wrapped.save_pretrained(folder)
-    torch.manual_seed(0)
-    model_class(config).save_pretrained(folder)
-    return folder
+    return write_t5(tmp_path_factory.mktemp("t5"))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import datasets
 import yaml
 from datasets import ClassLabel, Dataset, Features, Value
 
-from tests.conftest import WORDS
+from tests.tiny_models import WORDS
 
 YAHOO = """Society & Culture,Science & Mathematics,Health,Education & Reference,Computers & Internet,Sports
 Business & Finance,Entertainment & Music,Family & Relationships,Politics & Government"""

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, T5Config
 
-from tests.conftest import WORDS, _folder
+from tests.tiny_models import WORDS, write_model
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -39,7 +39,7 @@ def deep_bert(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     config = BertConfig(
         vocab_size=8000, hidden_size=256, num_hidden_layers=4, num_attention_heads=8, intermediate_size=1024
     )
-    return open_backbone(str(_folder(tmp_path_factory.mktemp("deep"), BertModel, config)))
+    return open_backbone(str(write_model(tmp_path_factory.mktemp("deep"), BertModel, config)))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def wide_llama(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
         intermediate_size=512,
         pad_token_id=0,
     )
-    return open_backbone(str(_folder(tmp_path_factory.mktemp("wide"), LlamaForCausalLM, config)))
+    return open_backbone(str(write_model(tmp_path_factory.mktemp("wide"), LlamaForCausalLM, config)))
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def minilm_shape(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     config = BertConfig(
         vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
     )
-    return open_backbone(str(_folder(tmp_path_factory.mktemp("minilm"), BertModel, config)))
+    return open_backbone(str(write_model(tmp_path_factory.mktemp("minilm"), BertModel, config)))
 
 
 def adapted(backbone: Backbone, method: str, precision: Any) -> Adaptation:

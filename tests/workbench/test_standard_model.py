@@ -23,7 +23,8 @@ from transformers import (
     pipeline,
 )
 
-from tests.conftest import WORDS, _folder, toy
+from tests.conftest import toy
+from tests.tiny_models import WORDS, write_model
 from tests.workbench.test_merging import stored
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -120,7 +121,7 @@ def test_the_linear_layer_goes_through_each_architectures_own_head(name: str, tm
     folder.mkdir()
     model_class, config = ARCHITECTURES[name]
     inputs = {"model_input_names": ["input_ids", "attention_mask"]}
-    backbone = replace(open_backbone(str(_folder(folder, model_class, config, **inputs))), pooling="first")
+    backbone = replace(open_backbone(str(write_model(folder, model_class, config, **inputs))), pooling="first")
     adapter = stored("full", backbone, "classification", tmp_path)
     out = written(adapter, backbone, "sequence-classification", tmp_path / "out")
     texts, expected = wanted(adapter, backbone)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import WORDS, _folder
+from tests.tiny_models import WORDS, write_model
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -43,7 +43,7 @@ def masked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     config = AutoConfig.for_model(
         request.param, vocab_size=len(WORDS) + 5, max_position_embeddings=64, pad_token_id=0, **sizes, **width
     )
-    folder = _folder(tmp_path_factory.mktemp(request.param), AutoModelForMaskedLM.from_config, config)  # type: ignore[arg-type]
+    folder = write_model(tmp_path_factory.mktemp(request.param), AutoModelForMaskedLM.from_config, config)  # type: ignore[arg-type]
     return open_backbone(str(folder))
 
 

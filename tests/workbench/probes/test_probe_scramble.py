@@ -13,7 +13,7 @@ from datasets import Dataset
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from tests.conftest import FILLERS, FRUITS, SUBJECTS, WORDS, _folder
+from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, WORDS, write_model
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -42,7 +42,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
         max_position_embeddings=64,
         initializer_range=0.05,
     )
-    return open_backbone(str(_folder(tmp_path_factory.mktemp("deep"), BertModel, config)))
+    return open_backbone(str(write_model(tmp_path_factory.mktemp("deep"), BertModel, config)))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.conftest import WORDS
+from tests.tiny_models import WORDS
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
