@@ -180,12 +180,20 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
 def revised(name: str, request: Request, settings: CompositionSettings) -> str:
     """Return a composition's name, followed by the revision of every method in it that has one above 1.
 
-    Results that were stored before a method got its first revision keep their keys.
+    Results that were stored before a method got its first revision keep their keys. The code of methods of installed
+    distributions follows.
     """
     cards = {part: COMPOSITIONS.get(part) for part in (name, *COMPOSITIONS.get(name).parts(settings))}
     asked = {part: settings if part == name else card.settings() for part, card in cards.items()}
     revisions = {part: card.revision_of(request, asked[part]) for part, card in cards.items()}
-    return " ".join([name, *(f"{part}@{revision}" for part, revision in revisions.items() if revision > 1)])
+    raised = [f"{part}@{revision}" for part, revision in revisions.items() if revision > 1]
+    return " ".join([name, *raised, *composition_code(name, settings).values()])
+
+
+def composition_code(name: str, settings: CompositionSettings) -> dict[str, str]:
+    """Return by name the code of the compositions in this one that installed distributions add, its own included."""
+    parts = (name, *COMPOSITIONS.get(name).parts(settings))
+    return {part: code for part in parts for code in COMPOSITIONS.code(part).values()}
 
 
 def keep_fused(
@@ -212,9 +220,9 @@ def keep_fused(
         head=fused.head,
     )
     parents = tuple(source.id for source in request.sources)
-    return keep(
-        fused.model, adaptation, manifest.model_copy(update={"composition": reference, "parents": parents}), store
-    )
+    code = manifest.code | composition_code(name, settings)
+    made = manifest.model_copy(update={"composition": reference, "parents": parents, "code": code})
+    return keep(fused.model, adaptation, made, store)
 
 
 def _target(request: Request) -> Task:

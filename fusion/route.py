@@ -103,7 +103,7 @@ def part_key(router: str, settings: RouterSettings, adapter: StoredAdapter, read
     manifest = adapter.manifest
     return key(
         {
-            "router": router,
+            "router": ROUTERS.identity(router),
             "settings": settings.model_dump(mode="json"),
             "adapter": adapter.identity,
             "examples": [manifest.task.fingerprint, manifest.budget.train_examples, manifest.seed],

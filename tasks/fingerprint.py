@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from workbench.kinds import KINDS
 from workbench.task import SPLITS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def fingerprint(kind: str, labels: Sequence[str], tables: Mapping[str, pa.Table]
     """
     import numpy as np
 
-    hasher = hashlib.sha256(json.dumps([kind, list(labels)]).encode())
+    hasher = hashlib.sha256(json.dumps([KINDS.identity(kind), list(labels)]).encode())
     for split in SPLITS:
         table = tables[split]
         for column in table.column_names:

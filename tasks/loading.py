@@ -65,7 +65,8 @@ def available(spec: TaskSpec) -> Availability:
 
 def _key(spec: TaskSpec, identity: str) -> str:
     file_json = spec.file.model_dump_json(exclude={"name", "description", "license", "homepage"})
-    parts = [str(VERSION), spec.source, spec.source_settings.model_dump_json(), identity, file_json]
+    source, kind = SOURCES.identity(spec.source), KINDS.code(spec.file.kind).values()
+    parts = [str(VERSION), source, spec.source_settings.model_dump_json(), identity, file_json, *kind]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

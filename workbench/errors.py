@@ -8,6 +8,7 @@
     │   ├── SettingsError        all that is wrong with one file, each with its line
     │   ├── DataError            a task's data do not fit what its file says
     │   ├── UnwritableError      a file or folder cannot be written where it should go
+    │   ├── PluginError          an entry that an installed package adds cannot be used
     │   └── UnsafeConfigError    a model's config asks for code that does not belong to transformers
     ├── WorkError                the work failed: exit code 1, what was finished is kept
     │   ├── AssetError           bytes could not be fetched, or are not the bytes that were promised
@@ -102,6 +103,10 @@ class DataError(InputError):
 
 class UnwritableError(InputError):
     """A file or folder cannot be written where it should go: no permission, a read-only disk, a file in the way."""
+
+
+class PluginError(InputError):
+    """An entry that an installed package adds cannot be used: it cannot be imported, or is not what was asked for."""
 
 
 class UnsafeConfigError(InputError):

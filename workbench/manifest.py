@@ -64,7 +64,11 @@ class CompositionReference(Settings):
 
 
 class Manifest(Settings):
-    """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder."""
+    """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder.
+
+    ``code``: by name the entries of installed distributions that it was made with, each with its distribution, version
+    and digest.
+    """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
 
@@ -80,6 +84,7 @@ class Manifest(Settings):
     fit: FitRecord
     metrics: dict[str, float]
     versions: dict[str, str]
+    code: dict[str, str] = Field(default_factory=dict, exclude_if=lambda code: not code)
     created: str
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None

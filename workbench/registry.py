@@ -5,13 +5,20 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from workbench.errors import UnknownNameError
+from workbench.errors import PluginError, UnknownNameError
+from workbench.plugins import PREFIX, Plugin, PluginWarning, offered
+from workbench.printable import printable
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Entry = TypeVar("Entry")
 
@@ -20,13 +27,22 @@ class Modules(Generic[Entry]):
     """The modules and packages in one package, each offering one object under the same attribute.
 
     ``o_lora.py`` is registered as ``o-lora``. Installed distributions add entries through the entry-point
-    group ``adapter_workbench.<package>``, whose value names the object (``package.module:OBJECT``).
+    group ``adapter_workbench.<package>``, whose value names the object (``package.module:OBJECT``). They replace none,
+    and those that cannot be used are skipped.
     """
 
-    def __init__(self, noun: str, package: str, attribute: str) -> None:
-        """Register the modules of ``package``; nothing is imported yet."""
-        self.noun, self.package, self.attribute = noun, package, attribute
-        self.group = f"adapter_workbench.{package.rpartition('.')[2]}"
+    def __init__(self, noun: str, package: str, attribute: str, fulfils: Any = object, group: str = "") -> None:
+        """Register the modules of ``package``; nothing is imported yet.
+
+        Args:
+            noun: what an entry is called in messages.
+            package: the package's name.
+            attribute: what an entry is called in its module.
+            fulfils: the class or protocol of the entries, which those of installed distributions are compared with.
+            group: the last part of the entry-point group, where it is not the package's.
+        """
+        self.noun, self.package, self.attribute, self.fulfils = noun, package, attribute, fulfils
+        self.group = f"{PREFIX}{group or package.rpartition('.')[2]}"
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -37,37 +53,105 @@ class Modules(Generic[Entry]):
         return {name.replace("_", "-"): path for name, path in {**files, **rooms}.items()}
 
     @cached_property
-    def _plugins(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)}
+    def plugins(self) -> tuple[Plugin, ...]:
+        """What installed distributions add, usable or not, by name; nothing is imported."""
+        return offered(self.group, self.noun, self.fulfils, self._files)
+
+    @cached_property
+    def _added(self) -> dict[str, Plugin]:
+        return {plugin.name: plugin for plugin in self.plugins if not plugin.taken}
+
+    @cached_property
+    def _usable(self) -> list[str]:
+        """The names of the plugins that can be used; of each other one a warning tells, once in a process."""
+        usable = []
+        for plugin in self.plugins:
+            try:
+                plugin.load()
+                usable.append(plugin.name)
+            except PluginError as error:
+                warnings.warn(f"Skipped: {printable(error.what)}", PluginWarning, stacklevel=2)
+        return usable
 
     def names(self) -> list[str]:
-        """Return the registered names, sorted."""
-        return sorted({*self._files, *self._plugins})
+        """Return the names of all entries that can be used, sorted; only what others installed is imported for it."""
+        return sorted({*self._files, *self._usable})
 
     def require(self, name: object, where: str | None = None) -> str:
-        """Return ``name``, where an entry is called so; nothing is imported.
+        """Return ``name``, where an entry is called so; only one of an installed distribution is imported.
 
         Raises:
             UnknownNameError: no such entry; the message names ``where`` and the nearest entries. What a file holds in
                 a name's place (a number, a list, nothing) is no entry either.
+            PluginError: an installed distribution adds the entry, and it cannot be used.
         """
-        if isinstance(name, str) and (name in self._files or name in self._plugins):
+        if isinstance(name, str) and name in self._files:
             return name
-        raise UnknownNameError(self.noun, name, self.names(), where)
+        if isinstance(name, str) and name in self._added:
+            try:
+                self._added[name].load()
+            except PluginError as error:
+                raise PluginError(error.what, where=where, hint=error.hint) from None
+            return name
+        raise UnknownNameError(self.noun, name, {*self._files, *self._added}, where)
 
     def get(self, name: str, where: str | None = None) -> Entry:
         """Import and return the entry called ``name``; raises as :meth:`require`."""
         if self.require(name, where) in self._files:
             module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
             return cast("Entry", getattr(module, self.attribute))
-        return cast("Entry", self._plugins[name].load())
+        return cast("Entry", self._added[name].load())
+
+    def identity(self, name: str) -> str:
+        """Return what stands in keys for the entry called ``name``.
+
+        Of our own entries it is the name: where one comes to mean something else, it says so (``revision``). Entries of
+        installed distributions change without our doing. The distribution, its version and a digest of its modules
+        follow.
+        """
+        return " ".join([name, *self.code(name).values()])
+
+    def code(self, name: str) -> dict[str, str]:
+        """Return the code behind an entry of an installed distribution, by the entry's name; nothing for our own."""
+        plugin = self._added.get(name)
+        return {name: plugin.code} if plugin else {}
 
     def describe(self, name: str) -> str:
-        """Return the first line of the entry's docstring less its own name; the file is parsed, not imported."""
+        """Return the first line of the entry's docstring less its own name; only a plugin is imported, not a file."""
         if name not in self._files:
-            return (self.get(name).__doc__ or "").partition("\n")[0]
+            return _described(self.get(name), name, self._added[name].point.module)
         tree = ast.parse(self._files[name].read_text(encoding="utf-8"))
         return (ast.get_docstring(tree) or "").partition("\n")[0].removeprefix(f"{name}: ")
+
+
+def _described(entry: object, name: str, module: str) -> str:
+    """Return what a plugin says of itself in its module's first line, as our own do, or in that of its own class."""
+    line = (sys.modules[module].__doc__ or "").partition("\n")[0]
+    own = entry if isinstance(entry, type) else type(entry)
+    if line.startswith(f"{name}: ") or own.__module__ != module:
+        return line.removeprefix(f"{name}: ")
+    return (own.__doc__ or "").partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class NameIn:
+    """Marks a setting that names an entry of a registry: ``router: Annotated[str | None, NameIn(ROUTERS)]``."""
+
+    registry: Modules[Any]
+
+
+def named_code(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the code of the entries of installed distributions that the ``values`` of ``settings`` name.
+
+    Only those of fields that :class:`NameIn` marks, by the field; nothing where all entries are our own.
+    """
+    found = {}
+    for field, about in settings.model_fields.items():
+        name = values.get(field)
+        for mark in about.metadata:
+            if isinstance(mark, NameIn) and isinstance(name, str) and (code := mark.registry.code(name)):
+                found[field] = code[name]
+    return found
 
 
 class Documents:

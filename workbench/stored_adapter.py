@@ -32,8 +32,10 @@ class StoredAdapter:
 
     @property
     def identity(self) -> str:
-        """SHA-256 over all that determines its answers: the files, the backbone's weights, the arithmetic."""
-        return key([self.manifest.files, self.manifest.backbone.fingerprint, self.manifest.precision])
+        """SHA-256 over all that determines its answers: files, the backbone's weights, arithmetic, code of others."""
+        manifest = self.manifest
+        code = [manifest.code] if manifest.code else []  # what our own code makes of the files stays the same
+        return key([manifest.files, manifest.backbone.fingerprint, manifest.precision, *code])
 
     @property
     def bytes(self) -> int:

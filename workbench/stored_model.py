@@ -46,6 +46,7 @@ def describe(
         fit=record,
         metrics={f"validation_{KINDS.get(task.kind).metric}": record.validation},
         versions=versions(),
+        code=METHODS.code(adaptation.method),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

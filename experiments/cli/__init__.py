@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -17,14 +18,16 @@ from typer.main import get_install_completion_arguments
 
 from workbench.errors import Problem, WorkbenchError, says_full
 from workbench.interpreter import safe_path
+from workbench.plugins import PluginWarning
 from workbench.processes import STOPPED, is_first, stoppable
 from workbench.registry import Modules
 
-COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
+COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app", Typer)
 DISTRIBUTION = "adapter-workbench"
 INTERRUPTED = 130
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 CONTINUED = ("add", "compare", "fuse", "repair", "run", "train")  # by the same command, after it was stopped
+PLAIN = warnings.formatwarning
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
@@ -110,6 +113,7 @@ def main() -> None:
     _replace_closed_streams()
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _warn_in_one_line()
     try:
         with stoppable(), safe_path():
             application().main(prog_name="workbench")
@@ -132,6 +136,20 @@ def _replace_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 (as long as the process)
+
+
+def _warn_in_one_line() -> None:
+    """Let what is said about an entry of an installed package be one line; nothing while a shell completes a name."""
+    warnings.formatwarning = _formatted
+    warnings.simplefilter("ignore" if COMPLETING in os.environ else "default", PluginWarning)
+
+
+def _formatted(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    if issubclass(category, PluginWarning):
+        return f"{message}\n"
+    return PLAIN(message, category, filename, lineno, line)
 
 
 def _goes_on() -> bool:

@@ -1,4 +1,4 @@
-"""Say what works on this machine: packages, devices, precision, quantisation, tracking."""
+"""Say what works on this machine: packages, devices, precision, quantisation, tracking, entries of other packages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, stdout, table
+from experiments.terminal.registries import extendable
 
 app = typer.Typer(add_completion=False)
 
@@ -23,9 +24,10 @@ def doctor(
     The exit code is 1 if something that every command needs does not work.
     """
     from experiments.engine.diagnosis import diagnose
+    from experiments.engine.plugin_findings import plugin_findings
     from experiments.workspace import find_workspace
 
-    findings = diagnose(find_workspace(workspace), offline)
+    findings = [*diagnose(find_workspace(workspace), offline), *plugin_findings(extendable())]
     if as_json:
         emit([finding.as_json() for finding in findings])
     else:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from workbench.digest import key
+from workbench.plugins import code_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class DocumentPiece:
     """A :class:`experiments.engine.study.Piece`, which says what the other attributes are.
+
+    Where ``result`` is of an installed distribution that adds entries, its code goes into the key that was given.
 
     Attributes:
         leaves: what kind of document.
@@ -30,6 +36,14 @@ class DocumentPiece:
     result: Callable[[Site], Any]
     needs: tuple[str, ...] = ()
     alone: bool = False
+
+    def __post_init__(self) -> None:
+        """Let a study of somebody else's do its pieces anew where its code has changed."""
+        result = self.result
+        while isinstance(result, partial):
+            result = result.func
+        if code := code_behind(result.__module__):
+            object.__setattr__(self, "key", key([self.key, code]))
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the document is there, and all that it speaks of."""

@@ -10,11 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from workbench.package_versions import PACKAGES
+from workbench.plugins import imported
+
+PLUGINS = "plugins"  # distributions whose entries were at hand, each with its version and the digest of its code
 
 
 def provenance(command: str) -> dict[str, str]:
     """Return what a reader needs to repeat a run, as strings."""
     packages = ("adapter-workbench", *PACKAGES, "datasets", "mlflow")
+    plugins = imported()
     return {
         "command": command,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -22,6 +26,7 @@ def provenance(command: str) -> dict[str, str]:
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_torch()}",
         "git": git_state(),
+        **({PLUGINS: "; ".join(plugins)} if plugins else {}),
     }
 
 

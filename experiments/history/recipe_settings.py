@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 # what follows from other settings and from the data, and what changes no number
 DERIVED = {"attempts", "data_sources", "default_rate", "description", "kinds", "majority", "test_sizes"}
 ORDERS = "orders"  # of the tasks: of two records with as many, what they are; else how many
-MADE_UNDER = ("python", "machine", "git")  # of the provenance, besides the versions of packages
+MADE_UNDER = ("python", "machine", "git", "plugins")  # of the provenance, besides the versions of packages
 
 
 @dataclass(frozen=True)

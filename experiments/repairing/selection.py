@@ -34,7 +34,7 @@ def repaired(
         TrainingError: a score is not a finite number.
     """
     entry, documents = REPAIRS.get(repair), workspace.documents(FOLDER, Repaired)
-    asked = [repair, entry.revision, settings.model_dump(mode="json"), sorted(end.states)]
+    asked = [REPAIRS.identity(repair), entry.revision, settings.model_dump(mode="json"), sorted(end.states)]
     where = key([end.last.key, *asked, versions()])
     with workspace.claimed(where):
         return documents.get(where) or documents.save(where, _made(stream, end, entry, settings))

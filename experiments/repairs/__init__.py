@@ -143,4 +143,4 @@ class Repair(Protocol):
         """Yield ways to repair; the one that validates best is taken, or none where doing nothing does."""
 
 
-REPAIRS: Modules[Repair] = Modules("repair", __name__, "REPAIR")
+REPAIRS: Modules[Repair] = Modules("repair", __name__, "REPAIR", Repair)

@@ -18,7 +18,7 @@ def once_more(provenance: Mapping[str, str]) -> Definitions:
 
 def provenance_tags(provenance: Mapping[str, str]) -> dict[str, str]:
     """Return the tags; MLflow's UI shows the command as the run's source."""
-    tags = {name: provenance[name] for name in ("git", "command") if name in provenance}
+    tags = {name: provenance[name] for name in ("git", "command", "plugins") if name in provenance}
     if "command" in tags:
         tags |= {"mlflow.source.name": tags["command"], "mlflow.source.type": "LOCAL"}
     return tags

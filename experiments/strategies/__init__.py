@@ -184,4 +184,4 @@ def adapter_ids(folder: Path) -> dict[str, str]:
     return sealed.read(ADAPTERS, folder / ADAPTERS_FILE) or {}
 
 
-STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY")
+STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY", Strategy)

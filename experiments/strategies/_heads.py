@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from workbench.adaptation import save_head
 from workbench.digest import digest, key
+from workbench.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,7 @@ def answering(context: Context, head: Path, *own: Any) -> str:
     """Return the key of what determines answers: the adapted backbone, a stored head, and ``own`` of the task."""
     adaptation = context.adaptation
     read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
-    return key([adaptation.method, *own, *read, digest(head) if head.is_file() else None])
+    return key([METHODS.identity(adaptation.method), *own, *read, digest(head) if head.is_file() else None])
 
 
 def _file(folder: Path, name: str) -> Path:

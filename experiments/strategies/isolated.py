@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,9 @@ from fusion.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import FRESH, REPTILE
 from fusion.methods.warm_start import Settings as WarmStart
 from fusion.ranking import RANKINGS, RankingRequest, best_first
+from fusion.routing import ROUTERS
 from workbench.digest import key
+from workbench.registry import NameIn
 from workbench.sampling import draw
 from workbench.settings import Settings
 from workbench.stored_model import open_adapter
@@ -47,7 +49,9 @@ class IsolatedSettings(Settings):
         "first for the task; meta: where Reptile's rule leads over those learned before; all under a fitted head. "
         "fitted: afresh, under such a head: their control. LoRA only",
     )
-    router: str | None = Field(None, description="chooses the adapter if the task is not known: prototype, …")
+    router: Annotated[str | None, NameIn(ROUTERS)] = Field(
+        None, description="chooses the adapter if the task is not known: prototype, …"
+    )
 
 
 class Isolated:
@@ -112,7 +116,7 @@ class Isolated:
         if not context.settings.router:
             return own
         identities = state.once("identities", lambda: [adapter.identity for adapter in self._all(state, context)])
-        return key([own, context.settings.router, identities])
+        return key([own, ROUTERS.identity(context.settings.router), identities])
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The adapters' folders, and what the router knows of them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -26,6 +26,7 @@ from workbench.adaptation import HEAD_FILE
 from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS
 from workbench.bounds import Count, Points, Scale
 from workbench.digest import digest
+from workbench.registry import NameIn
 from workbench.settings import Settings
 from workbench.stopwatch import Stopwatch
 from workbench.training import Lesson
@@ -58,7 +59,9 @@ class MergedSettings(Settings):
     most: Points | None = Field(
         None, description="points that trial lets no task lose on validation, if another tried pair allows that; or any"
     )
-    merge: str = Field("svd", description="a composition of LoRA updates: svd, ties, tsv, magmax, …")
+    merge: Annotated[str, NameIn(COMPOSITIONS)] = Field(
+        "svd", description="a composition of LoRA updates: svd, ties, tsv, magmax, …"
+    )
     scale: Scale = Field(1.0, description="sum of the two weights, which are as the numbers of tasks; 1 averages")
     undo: int = Field(0, ge=0, le=1_000_000, description="of how many merges, the last ones, the two LoRAs are kept")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from experiments.engine.study import Study
 from experiments.workspace.mending import needed_by
 from workbench.errors import IntegrityError
 from workbench.registry import Modules
@@ -11,12 +12,12 @@ from workbench.registry import Modules
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.engine.study import Report, Study
+    from experiments.engine.study import Report
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import RecordDocument, Workspace
     from workbench.settings import Document
 
-STUDIES: Modules[Study] = Modules("study", __name__, "STUDY")
+STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study)
 
 
 def study_of(record: RecordDocument, where: str) -> Study:

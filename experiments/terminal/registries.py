@@ -15,6 +15,27 @@ from experiments.terminal.output import Json, listing, stdout
 if TYPE_CHECKING:
     from workbench.registry import Documents, Modules
 
+EXTENDABLE = {  # registries that installed distributions add entries to: the module of each, and its name there
+    "experiments.cli": "COMMANDS",
+    "experiments.repairs": "REPAIRS",
+    "experiments.scenarios": "SCENARIOS",
+    "experiments.strategies": "STRATEGIES",
+    "experiments.studies": "STUDIES",
+    "fusion.methods": "COMPOSITIONS",
+    "fusion.ranking": "RANKINGS",
+    "fusion.routing": "ROUTERS",
+    "tasks.sources": "SOURCES",
+    "workbench.kinds": "KINDS",
+    "workbench.libraries": "LIBRARIES",
+    "workbench.methods": "METHODS",
+    "workbench.probes": "PROBES",
+}
+
+
+def extendable() -> list[Modules[object]]:
+    """Return the registries that installed distributions add entries to."""
+    return [getattr(import_module(module), name) for module, name in EXTENDABLE.items()]
+
 
 def registry(module: str, name: str) -> Modules[object] | Documents:
     """Return the registry that is called ``name`` in ``module``."""

@@ -3,4 +3,6 @@
 from fusion.composition import Composition
 from workbench.registry import Modules
 
-COMPOSITIONS: Modules[Composition] = Modules("composition method", __name__, "COMPOSITION")
+COMPOSITIONS: Modules[Composition] = Modules(
+    "composition method", __name__, "COMPOSITION", Composition, group="compositions"
+)

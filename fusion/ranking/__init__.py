@@ -119,4 +119,4 @@ def best_first(scores: Mapping[str, Score]) -> list[str]:
     return [*sorted(values, key=lambda name: -values[name]), *(name for name in scores if name not in values)]
 
 
-RANKINGS: Modules[Ranking] = Modules("ranking", __name__, "RANKING")
+RANKINGS: Modules[Ranking] = Modules("ranking", __name__, "RANKING", Ranking)

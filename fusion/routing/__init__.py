@@ -103,4 +103,4 @@ class Router:
     libraries: tuple[str, ...] = ANY
 
 
-ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER")
+ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER", Router)

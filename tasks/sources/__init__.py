@@ -44,4 +44,4 @@ class Source:
     available: Callable[[Any, Path], Availability] = lambda settings, folder: UNTOLD
 
 
-SOURCES: Modules[Source] = Modules("source", "tasks.sources", "SOURCE")
+SOURCES: Modules[Source] = Modules("source", "tasks.sources", "SOURCE", Source)

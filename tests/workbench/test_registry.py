@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from workbench import registry
+from workbench import plugins
 from workbench.errors import UnknownNameError
 from workbench.registry import Documents, Modules
 
@@ -117,7 +117,9 @@ def test_installed_distributions_add_entries_but_replace_none(
         value = f"{__name__}:Plugin"
         return [EntryPoint("outside", value, group), EntryPoint("alpha", value, group)]
 
-    monkeypatch.setattr(registry, "entry_points", points)
+    monkeypatch.setattr(plugins, "entry_points", points)
+    with pytest.warns(plugins.PluginWarning, match="thing 'alpha' of an installed package cannot be used"):
+        modules.names()
     assert modules.names() == ["alpha", "broken", "o-lora", "outside", "silent"]
     assert groups == [f"adapter_workbench.{PACKAGE}"]
     assert modules.get("outside").__name__ == "Plugin"

@@ -11,7 +11,7 @@ from workbench.registry import Modules
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-KINDS: Modules[Kind] = Modules("kind", __name__, "KIND")
+KINDS: Modules[Kind] = Modules("kind", __name__, "KIND", Kind)
 
 
 def require_answerable(kind: str, config: PretrainedConfig, where: str | None = None) -> None:

@@ -23,4 +23,4 @@ class Libraries(Modules[Library]):
         return library
 
 
-LIBRARIES = Libraries("library", __name__, "LIBRARY")
+LIBRARIES = Libraries("library", __name__, "LIBRARY", Library)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
+from workbench.libraries import LIBRARIES
 from workbench.method import Method
 from workbench.registry import Modules
 
@@ -29,8 +30,16 @@ class Methods(Modules[Method]):
 
         return mixture(tuple((part, super(Methods, self).get(part, where)) for part in name.split("+")))
 
+    def code(self, name: str) -> dict[str, str]:
+        """Return the code behind a method, or behind each part of a mixture, with that of its library."""
+        found: dict[str, str] = {}
+        for part in name.split("+"):
+            if own := super().code(part):  # the libraries of our own methods are our own
+                found |= own | LIBRARIES.code(super().get(part).library)
+        return found
 
-METHODS = Methods("method", __name__, "METHOD")
+
+METHODS = Methods("method", __name__, "METHOD", Method)
 
 
 def trained_methods() -> list[str]:

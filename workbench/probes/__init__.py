@@ -115,4 +115,4 @@ class Adjustable(Protocol):
         """
 
 
-PROBES: Modules[Probe] = Modules("probe", __name__, "PROBE")
+PROBES: Modules[Probe] = Modules("probe", __name__, "PROBE", Probe)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench import processes
 from workbench.digest import key
+from workbench.methods import METHODS
 from workbench.package_versions import versions
 from workbench.sampling import draw
 from workbench.stored_adapter import StoredAdapter
@@ -42,7 +43,7 @@ class Lesson:
                 "task": self.task.fingerprint,
                 "backbone": self.adaptation.backbone.fingerprint,
                 "pooling": self.adaptation.backbone.pooling,
-                "method": self.adaptation.method,
+                "method": METHODS.identity(self.adaptation.method),
                 "settings": self.adaptation.settings.model_dump(mode="json"),
                 "precision": self.adaptation.precision,
                 "budget": self.budget.model_dump(mode="json"),

@@ -16,9 +16,11 @@ from experiments.studies.compositions.trying import tried
 from fusion.compatibility import require_compatible
 from fusion.composition import HEAD_REVISION
 from fusion.diagnostics import diagnose
+from fusion.fuse import composition_code
 from fusion.lora import read
 from workbench import processes
 from workbench.digest import key
+from workbench.methods import METHODS
 from workbench.package_versions import versions
 
 if TYPE_CHECKING:
@@ -152,6 +154,8 @@ def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task
     role, settings = contestant.role, contestant.settings.model_dump(mode="json")
     was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # earlier keys name no head
     role = "composition" if role == "control" else role  # both roles give the same result
+    trained = role in ("fresh", "full", "frozen")
+    code = METHODS.code(contestant.method) if trained else composition_code(contestant.method, contestant.settings)
     return key(
         {
             "contestant": [role, contestant.method, settings, *([] if was_so_before else [contestant.head])],
@@ -164,6 +168,7 @@ def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task
             "retains": False if retained is None else [task.fingerprint for task in retained],
             "processes": processes.sharing(),
             "versions": versions(),
+            **({"code": code} if code else {}),
         }
     )
 

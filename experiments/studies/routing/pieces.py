@@ -19,6 +19,7 @@ from experiments.studies.routing.routed import routed
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED
 from experiments.workspace.routers import known_state, part_folders
+from fusion.routing import ROUTERS
 from workbench import processes
 from workbench.digest import key
 from workbench.package_versions import versions
@@ -92,9 +93,10 @@ def _joint_result(lesson: Lesson, tasks: tuple[Task, ...], identity: str, label:
 def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) -> DocumentPiece:
     """Return one router among the ``adapters`` of one seed, in the order of the tasks; it is timed."""
     router, settings = plan.routers[name]
+    identity = ROUTERS.identity(router), settings.model_dump(mode="json")
     shape = f"{len(adapters)} {step_shape(plan.recipe.budget)}"
     return DocumentPiece(
-        key=key(["router", router, settings.model_dump(mode="json"), adapters, processes.sharing(), versions()]),
+        key=key(["router", *identity, adapters, processes.sharing(), versions()]),
         place={"part": ROUTER, "label": name, "seed": seed},
         label=f"{name} · seed {seed}",
         effort=Effort(f"router {plan.backbone.name} {router} {shape}"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from experiments.strategies import STRATEGIES
 from experiments.workspace.evaluating import evaluation_key
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class Answering:
 
     @cached_property
     def identity(self) -> str:
-        """What determines the model."""
-        return self.learning.strategy.identity(self.learning.after, self.task, self.learning.context)
+        """What determines the model, and how it answers: the code of a strategy of somebody else's, too."""
+        own = self.learning.strategy.identity(self.learning.after, self.task, self.learning.context)
+        return " ".join([own, *STRATEGIES.code(self.learning.step.contender.strategy).values()])
 
     @cached_property
     def model(self) -> TaskModel:

@@ -13,6 +13,7 @@ from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from tasks.mapped import let_go
 from workbench.digest import key, size
 from workbench.kinds import KINDS
+from workbench.probes import PROBES
 
 if TYPE_CHECKING:
     from experiments.studies.stream.learning import Learning
@@ -28,7 +29,8 @@ def outcome_file(plan: Plan, step: Step) -> str:
     """
     recipe = plan.recipe
     final = "-final" if step.stage == len(plan.tasks) else ""
-    probes = [recipe.probes, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
+    named = [PROBES.identity(name) for name in recipe.probes]
+    probes = [named, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
     probes += [[name, asked.identity] for name, asked in sorted(plan.asked.items())]
     own = key([*probes, recipe.evaluate_every])[:8] if probes or recipe.evaluate_every != 1 else ""
     return f"outcome{final}{'-' if own else ''}{own}.json"

@@ -48,6 +48,7 @@ from workbench.digest import key
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS
 from workbench.package_versions import versions
+from workbench.registry import named_code
 from workbench.sampling import test_rows
 from workbench.training import Lesson
 
@@ -241,12 +242,14 @@ def _text(
 
 
 def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
-    posed = {} if plan.recipe.scenario == "task-incremental" else {"scenario": plan.recipe.scenario}
+    scenario = plan.recipe.scenario
+    posed = {} if scenario == "task-incremental" else {"scenario": SCENARIOS.identity(scenario)}
+    code = named_code(STRATEGIES.get(contender.strategy).settings, contender.settings)
     return key(
         {
             "format": FORMAT,
-            "strategy": contender.strategy,
-            "method": contender.method,
+            "strategy": STRATEGIES.identity(contender.strategy),
+            "method": METHODS.identity(contender.method),
             "settings": contender.settings,
             "backbone": plan.backbone.fingerprint,
             "pooling": plan.backbone.pooling,
@@ -256,6 +259,7 @@ def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
             "processes": processes.sharing(),
             "versions": versions(),
             **posed,
+            **({"code": code} if code else {}),
         }
     )
 

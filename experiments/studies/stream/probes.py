@@ -128,7 +128,7 @@ class Probing:
     def _key(self, answering: Answering, name: str) -> str:
         posed = [answering.taught.fingerprint, answering.identity, answering.as_learned.identity]
         asked = [self.asked[name].identity] if name in self.asked else []
-        return key(["probe", name, *posed, list(self.text), *self._data(answering), *asked])
+        return key(["probe", PROBES.identity(name), *posed, list(self.text), *self._data(answering), *asked])
 
     def _data(self, answering: Answering) -> list[Any]:
         return [answering.task.fingerprint, self.recipe.probe_examples, self.recipe.budget.max_length]
