@@ -14,6 +14,7 @@ from tasks import registry
 from tasks.findings import Findings, findings
 from tasks.found_data import RawData
 from tasks.guess import Given, Guess, guess_columns
+from tasks.shown_rows import shown_rows
 from tasks.task_file import LONGEST_NAME, NAME, NAME_RULE
 from tasks.template import template
 from tasks.text_files import exists
@@ -30,7 +31,7 @@ class Draft:
         text: the YAML.
         columns: what was guessed or given.
         findings: what the training data hold in these columns.
-        examples: three training rows, by raw column.
+        examples: a few training rows, by raw column: those columns that the task reads.
     """
 
     name: str
@@ -51,8 +52,7 @@ def draft(name: str, data: RawData, given: Given, description: str | None = None
     data_findings = findings(columns, data.frame)
     about = " ".join((description or "").split()) or f"{name} (say in a line what it is)"
     text = template(data.origin, about, data.source, columns, list(data_findings.counts), set(data.sizes))
-    examples = tuple({str(key): value for key, value in row.items()} for row in data.frame.head(3).to_dict("records"))
-    return Draft(name, text, columns, data_findings, examples)
+    return Draft(name, text, columns, data_findings, shown_rows(data.frame, columns.used))
 
 
 def require_new(name: str, folder: Path, *, force: bool = False) -> None:

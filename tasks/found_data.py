@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from tasks import formats, label_folders
 from tasks.dialect import USUAL, Dialect, DialectSettings, described, unusual
 from tasks.normalise import frame_of
-from tasks.sniffing import encoding_of, sniffed
+from tasks.sniffing import sniffed
 from tasks.sources import hub
 from tasks.template import quoted
-from tasks.text_files import exists, opened_bytes, path_of, require_readable, require_utf_8
+from tasks.text_files import exists, path_of, require_readable, require_utf_8
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class RawData:
         sizes: split of the source → rows.
         frame: the rows of the training split.
         read_as: how a text file was read, in words; empty where there is nothing to say.
+        encoding: of text files; UTF-8 also of others.
     """
 
     origin: str
@@ -52,6 +53,7 @@ class RawData:
     sizes: Mapping[str, int]
     frame: pd.DataFrame
     read_as: str = ""
+    encoding: str = "utf-8"
 
     @property
     def sample(self) -> pd.DataFrame:
@@ -75,9 +77,9 @@ def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> 
     """
     path, said = path_of(origin), said or DialectSettings()
     repository, _, config = origin.partition(":")
-    read_as = ""
+    read_as, encoding = "", None
     if exists(path):
-        tables, source, read_as = _from_path(path, folder, said)
+        tables, source, read_as, encoding = _from_path(path, folder, said)
     elif config and exists(path_of(repository)):
         tables, source = _from_repository(path_of(repository), folder, config)
     else:
@@ -88,19 +90,21 @@ def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> 
     if split is None:
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
     sizes = {name: len(rows) for name, rows in tables.items()}
-    return RawData(origin, tuple(source), sizes, frame_of(tables[split]), read_as)
+    return RawData(origin, tuple(source), sizes, frame_of(tables[split]), read_as, encoding or "utf-8")
 
 
-def _from_path(path: Path, folder: Path, said: DialectSettings) -> tuple[Mapping[str, Table], list[str], str]:
+def _from_path(
+    path: Path, folder: Path, said: DialectSettings
+) -> tuple[Mapping[str, Table], list[str], str, str | None]:
     require_readable(path, folder=True)
     files = {"data": path} if path.is_file() or _holds_labels(path) else _split_files(path)
     if files:
         format, dialect = _written(files, said)  # noqa: A001
         tables: dict[str, Table] = {split: formats.read(file, None, dialect) for split, file in files.items()}
         lines = ["files:", *(f"  {split}: {quoted(_relative(file, folder))}" for split, file in files.items())]
-        return tables, [*lines, *_keys(dialect)], _in_words(format, dialect)
+        return tables, [*lines, *_keys(dialect)], _in_words(format, dialect), dialect.encoding
     if _is_repository(path):
-        return *_from_repository(path, folder, ""), ""
+        return *_from_repository(path, folder, ""), "", None
     hint = (
         f"Expected files called train, dev, test … ({formats.READABLE}), folders <label>/<text>, or a hub repository."
     )
@@ -112,7 +116,9 @@ def _written(files: Mapping[str, Path], said: DialectSettings) -> tuple[str, Dia
     file_formats = [formats.format_of(file) for file in files.values()]
     first = file_formats[0]
     if first == "folders":
-        return first, said.model_copy(update={"encoding": said.encoding or _encoding(next(iter(files.values())))})
+        return first, said.model_copy(
+            update={"encoding": said.encoding or label_folders.encoding_of_texts(next(iter(files.values())))}
+        )
     if first not in USUAL:
         return first, said
     dialects = [
@@ -124,15 +130,6 @@ def _written(files: Mapping[str, Path], said: DialectSettings) -> tuple[str, Dia
     quotes = all(dialect.quotes for dialect in dialects)
     dialect = replace(dialects[0], quotes=quotes, encoding=[*encodings, "utf-8"][0])
     return first, DialectSettings(**unusual(dialect, first))
-
-
-def _encoding(folder: Path) -> str | None:
-    """Return the encoding of the first text that is not UTF-8; None where all are."""
-    for file in label_folders.label_files(folder):
-        with opened_bytes(file) as stream:
-            if (encoding := encoding_of(stream.read())) != "utf-8":
-                return encoding
-    return None
 
 
 def _keys(dialect: DialectSettings) -> list[str]:

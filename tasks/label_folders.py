@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.encodings import SAMPLE, encoding_of, is_utf_8
 from tasks.text_files import LONGEST_LINE, opened_bytes, readable, require_utf_8
 from workbench.digest import below
 from workbench.errors import DataError, InputError
@@ -63,6 +64,17 @@ def frame_of(path: Path, encoding: str) -> pd.DataFrame:
             "text": [_content(file, encoding) for file in files],
         }
     )
+
+
+def encoding_of_texts(path: Path) -> str | None:
+    """Return the encoding of the texts that are not UTF-8, judged by all of them; None where all are UTF-8."""
+    others: list[bytes] = []
+    for file in label_files(path):
+        with opened_bytes(file) as stream:
+            content = stream.read(LONGEST_LINE)
+        if not is_utf_8(content):
+            others.append(content[:SAMPLE])
+    return encoding_of(b"\n".join(others), whole=False) if others else None
 
 
 def _is_text(file: Path) -> bool:

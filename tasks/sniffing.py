@@ -13,6 +13,7 @@ from typing import Any
 
 from tasks.delimited import COMMA_NUMBER
 from tasks.dialect import USUAL, Decimal, Dialect, DialectSettings, fields
+from tasks.encodings import encoding_of
 from tasks.text_files import Lines, opened_bytes
 from workbench.errors import DataError
 
@@ -20,12 +21,7 @@ SAMPLE = 1 << 24  # bytes that quotes are looked for in
 LINES = 2000  # lines that decide delimiter, header and decimal sign
 DELIMITERS = ",;\t|"
 CONSISTENT = 0.8  # share of the rows with equally many fields, at least, for a delimiter that nobody has named
-MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
-MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # after utf-32, whose mark begins alike
-WESTERN = re.compile(r"[ -~\s€‚„…‘’“”•–—ŠšŽžŒœŸ\xa0-ÏÑ-ÜßÀ-ïñ-üÿ]*")  # cp1252 without Icelandic letters
-SIGN_IN_WORD = re.compile(r"[A-Za-zÀ-ÿ][¡-¿]+[A-Za-zÀ-ÿ]|[³¹]")  # letters of another code page
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)*|[.,]\d+)([eE][-+]?\d+)?\s*", re.ASCII)
-FOREIGN = 0.4  # share of the letters of a western text that are not ASCII, at most
 LONG_NAME = 60  # characters; a column's name is shorter
 NAMES = {"text", "label", "labels", "id", "sentence", "target", "class", "category", "title", "body", "score", "rating"}
 
@@ -76,42 +72,11 @@ def sniffed(path: Path, format: str, said: DialectSettings, expected: Collection
     return Dialect(delimiter, quotes, header, encoding, decimal)
 
 
-def encoding_of(content: bytes) -> str:
-    """Return the likeliest encoding of the beginning of a text.
-
-    Bytes that are valid UTF-8 are UTF-8. Of the others charset-normalizer tells the family; among the code pages of
-    European languages it cannot tell the western one from the others by their letters, so that is looked at first.
-    """
-    if mark := next((mark for mark in MARKS if content.startswith(mark)), None):
-        return MARKS[mark]
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(content)  # a sample may end inside a character
-        return "utf-8"
-    except UnicodeDecodeError:
-        pass
-    if _is_western(content):
-        return "cp1252"
-    import charset_normalizer
-
-    best = charset_normalizer.from_bytes(content[: 1 << 18]).best()
-    return best.encoding if best else "latin-1"
-
-
-def _is_western(content: bytes) -> bool:
-    """Return whether a text in cp1252 is words of western Europe: most letters are ASCII, no sign is inside a word."""
-    if re.search(rb"[\x81\x8d\x8f\x90\x9d]", content):  # of which cp1252 has none
-        return False
-    text = content.decode("cp1252")
-    letters = [character for character in text if character.isalpha()]
-    foreign = sum(not character.isascii() for character in letters)
-    return foreign <= FOREIGN * len(letters) and bool(WESTERN.fullmatch(text)) and not SIGN_IN_WORD.search(text)
-
-
 def _decoded(path: Path, encoding: str | None) -> tuple[str, str]:
     """Return the encoding and the beginning of a file, whole lines."""
     with opened_bytes(path) as stream:
         content = stream.read(SAMPLE)
-        encoding = encoding or encoding_of(content)
+        encoding = encoding or encoding_of(content, whole=len(content) < SAMPLE)
         if encoding == "utf-8" and len(content) == SAMPLE:
             encoding = _encoding_of_all(content, stream)
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
@@ -135,7 +100,7 @@ def _encoding_of_all(begun: bytes, stream: Any) -> str:
         try:
             decoder.decode(block)
         except UnicodeDecodeError:
-            return encoding_of(block)
+            return encoding_of(block, whole=False)
     return "utf-8"
 
 

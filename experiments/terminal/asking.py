@@ -13,10 +13,11 @@ from experiments.terminal.progress import counting
 from tasks import delimited, formats, row_files
 from tasks.column_traits import is_blank
 from tasks.dialect import DialectSettings, described, unusual
+from tasks.encodings import encoding_of
 from tasks.label_sets import is_list
 from tasks.raw_values import raw
 from tasks.row_files import FileRows, ListedRows, Row, Rows
-from tasks.sniffing import encoding_of, sniffed
+from tasks.sniffing import sniffed
 from tasks.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
 from workbench.atomic import file_written_whole, require_folder_of
 from workbench.errors import DataError, InputError

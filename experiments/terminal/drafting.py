@@ -15,6 +15,7 @@ from experiments.terminal.output import shortened, stdout, table
 from tasks.column_traits import traits_of
 from tasks.guess import Doubt, Given, consider
 from tasks.odd_texts import FAR_LONGER
+from tasks.shown_rows import characters_beyond_ascii, shown_rows
 from workbench.printable import printable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ QUESTIONS = {
     "text": "Which column is the text?",
 }
 MOST_SHOWN = 20
+MOST_CHARACTERS = 12
 
 
 def somebody_there() -> bool:
@@ -43,8 +45,8 @@ def converse(name: str, data: RawData) -> tuple[Given, str]:
     show_dialect(data)
     described = traits_of(data.sample).values()
     table(["column", "distinct", "for example"], [[column.name, column.distinct, column.shown] for column in described])
-    stdout.print("\nThree rows:")
-    examples(data.frame.head(3).to_dict("records"), [str(column) for column in data.frame.columns])
+    stdout.print("\nSome rows:")
+    examples(shown_rows(data.frame, list(data.frame.columns)), [str(column) for column in data.frame.columns])
     stdout.print()
     given = settled(data.sample, data.origin)
     about: str = Prompt.ask(_question("In a line, what is it?"), default=name, console=stdout)
@@ -108,6 +110,11 @@ def show_dialect(data: RawData) -> None:
     """Print how a file was read, where it is one that can be read in several ways."""
     if data.read_as:
         stdout.print(f"Read as: {data.read_as}")
+    if data.encoding.lower() not in {"utf-8", "utf8"}:
+        characters = [*characters_beyond_ascii(data.frame).items()]
+        listed = ", ".join(f"{printable(character)} {count:,}" for character, count in characters[:MOST_CHARACTERS])
+        more = f", and {len(characters) - MOST_CHARACTERS} others" if len(characters) > MOST_CHARACTERS else ""
+        stdout.print(f"Characters beyond ASCII: {listed}{more}   (--encoding NAME, if these are wrong)", markup=False)
 
 
 def doubtful(found: Findings, data: RawData) -> list[str]:

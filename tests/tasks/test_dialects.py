@@ -19,7 +19,7 @@ from tasks.dialect import Dialect, DialectSettings, described
 from tasks.draft import draft, write
 from tasks.found_data import found_at
 from tasks.guess import Given
-from tasks.sniffing import encoding_of, sniffed
+from tasks.sniffing import sniffed
 from tests.conftest import Call
 from workbench.errors import DataError, InputError
 from workbench.task import SPLITS, Task
@@ -140,21 +140,6 @@ def test_what_a_person_says_is_taken(tmp_path: Path) -> None:
     assert described(Dialect("\t", False, False, "latin-1", ",")) == (
         "tabs between fields, no quotes, no header (columns are called column_1, column_2, …), latin-1, decimal comma"
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("Größe der Tür; schöne Grüße", "cp1252"),
-        ("l'été dernier – j’ai mangé des crêpes", "cp1252"),
-        ("Zażółć gęślą jaźń, dziękuję bardzo", "cp1250"),
-        ("Съешь же ещё этих мягких французских булок", "cp1251"),
-        ("これは日本語のテキストです。とても良い映画でした。", "cp932"),
-        ("これは日本語です", "utf-8"),
-    ],
-)
-def test_encodings(text: str, encoding: str) -> None:
-    assert encoding_of(f"{text}\n".encode(encoding) * 20) == encoding
 
 
 # the shape of the four sentiment files of the vaderSentiment source package: an id, a mean rating and a text between

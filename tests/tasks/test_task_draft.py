@@ -15,6 +15,7 @@ from tasks.draft import Draft, write
 from tasks.draft import draft as draft_of
 from tasks.found_data import found_at
 from tasks.guess import Given, guess_columns
+from tests.conftest import Call
 from workbench.errors import InputError, SettingsError
 
 TEXTS = [f"this is the text of row {n}" for n in range(30)]
@@ -145,6 +146,9 @@ def word_lengths(texts: list[str], **_: object) -> dict[str, list[list[str]]]:
     return {"input_ids": [text.split() for text in texts]}
 
 
+word_lengths.name_or_path = "tiny"
+
+
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     from experiments.cli import main
 
@@ -211,3 +215,24 @@ def test_check_exits_with_2_on_data_that_do_not_fit(
     (folder / "bad.yaml").write_text("descriptoin: d\n")
     with pytest.raises(SettingsError, match="Did you mean description"):
         registry.find("bad", [folder])
+
+
+def test_characters_that_show_the_encoding_are_seen(call: Call, folder: Path) -> None:
+    rows = [f"You won £{n}, call now,spam" if n % 40 == 7 else f"see you at {n},ham" for n in range(400)]
+    rows[8] = f"{'far away ' * 20}£5,spam"
+    rows = ["text,label", *(row.replace(", ", " ") for row in rows)]
+    (folder / "rows.csv").write_bytes("\n".join(rows).encode("cp1252"))
+    code, out, err = call("tasks", "new", "mine", "--from", str(folder / "rows.csv"), "--tasks", str(folder))
+    assert code == 0, err
+    assert "Characters beyond ASCII: £ 11   (--encoding NAME" in out
+    assert [line.split()[2] for line in out.splitlines() if line.startswith("You won")] == ["£7", "£47"]
+    made = draft("mine", str(folder / "rows.csv"), folder)
+    assert [row["text"][:7] for row in made.examples] == ["see you"] * 3 + ["You won"] * 2
+
+
+def test_texts_of_folders_are_judged_together(folder: Path) -> None:
+    for n, text in enumerate(["plain", "koszt 5 zł", "więcej: żółw, gęś", "łąka", "jaźń"] * 8):
+        path = folder / "texts" / "ab"[n % 2] / f"{n}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("cp1250"))
+    assert "encoding: cp1250" in draft("mine", str(folder / "texts"), folder).text
