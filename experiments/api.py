@@ -51,12 +51,12 @@ class Workbench:
 
     @property
     def exchange(self) -> Exchange:
-        """Adapters in and out: export, import, and LoRAs out of other methods."""
+        """Adapters in and out: export, import, tests, and LoRAs out of other methods."""
         return Exchange(self.workspace, self.task_folders, self.listener)
 
     @property
     def release(self) -> Release:
-        """What answers under a task's name: gates, MLflow's registry, rollback."""
+        """What answers under a task's name: gates, champions and their copy in MLflow's registry, rollback."""
         return Release(self.workspace, self.task_folders, self.listener)
 
     def lesson(self, task: str, method: str, backbone: str = "minilm", seed: int = 0, **settings: Any) -> Lesson:
@@ -96,8 +96,8 @@ class Workbench:
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
 
-        The name is an id, the name of a task (its champion in MLflow's registry, else the best of its adapters on the
-        same validation examples, else the newest), ``TASK.METHOD`` or ``TASK-METHOD``, or the beginning of an id.
+        The name is an id, the name of a task (its champion, else the best of its adapters on the same validation
+        examples, measured here, else the newest), ``TASK.METHOD`` or ``TASK-METHOD``, or the beginning of an id.
 
         Args:
             name: what a person wrote; every method here that wants an adapter takes such a name.
@@ -106,6 +106,7 @@ class Workbench:
         Raises:
             UnknownNameError: no adapter is meant.
             InputError: several ids begin so, or it is a task without adapters.
+            IntegrityError: the champion, or the file that names it, is damaged.
         """
         return adapter_id(self.workspace, name, self.listener, self.task_folders, champions)
 

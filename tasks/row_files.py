@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from tasks import formats
 from tasks.dialect import USUAL, Dialect, DialectSettings
-from tasks.formulas import literal
 from tasks.label_sets import is_list
 from tasks.sniffing import sniffed
 from tasks.table_size import require_bounded
@@ -29,6 +29,8 @@ Write = Callable[[Iterable[Row]], Any]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
 CRLF = "\r\n"
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 WRITTEN = (*DELIMITERS, *LINES, ".parquet")
 
 
@@ -162,9 +164,13 @@ def rows_to(
 
 
 def _literal(value: Any) -> Any:
-    """Return a field that a spreadsheet does not compute."""
+    """Return a field with an apostrophe before what a spreadsheet would compute; numbers stay numbers.
+
+    What counts as the beginning of a formula: OWASP, CSV Injection.
+    """
     field = _field(value)
-    return literal(field) if isinstance(field, str) else field
+    formula = isinstance(field, str) and field.startswith(FORMULAS) and not NUMBER.fullmatch(field)
+    return f"'{field}" if formula else field
 
 
 def _field(value: Any) -> Any:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from workbench.adapter_ids import by_id
-from workbench.digest import key
 from workbench.errors import IntegrityError, UnknownNameError
+from workbench.validation_scores import own_score
 
 if TYPE_CHECKING:
     from workbench.manifest import Manifest
     from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
+    from workbench.validation_scores import Scoring
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,42 @@ class Choice:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Crowned:
+    """The champion of a registered name.
+
+    Attributes:
+        adapter: its id.
+        identity: of the adapter that was registered; None where that is not known.
+    """
+
+    adapter: str
+    identity: str | None = None
+
+
+Champions: TypeAlias = Mapping[str, Crowned]  # by registered name
+
+
 def chosen(
     store: AdapterStore,
     name: str,
-    champions: Callable[[], Collection[str]] = tuple,
+    champions: Callable[[], Champions] = dict,
     suits: Callable[[Manifest], bool] = lambda manifest: True,
+    scoring: Scoring = own_score,
 ) -> Choice:
     """Return the adapter of ``store`` that ``name`` means, by :func:`choose`.
 
     Args:
         store: where the adapters are; those whose manifest cannot be read are found by their id alone.
         name: what a person wrote.
-        champions: gives the ids of the registry's champions; called only where the name is a task's.
+        champions: gives the champions; called only where the name is a task's.
         suits: which of a task's adapters to choose from, where there are any such.
+        scoring: gives the validation score that counts.
 
     Raises:
         UnknownNameError: no adapter is meant.
         InputError: several ids begin so.
+        IntegrityError: the manifest of the task's champion cannot be read.
     """
     ids = store.ids()
     if name in ids:
@@ -56,7 +76,9 @@ def chosen(
     manifests = readable(store)
     meant = _of_task(name, manifests)
     if meant:
-        return choose(name, [manifest for manifest in meant if suits(manifest)] or meant, champions())
+        crowned = champions()
+        require_readable_champions(store, name, meant, crowned)
+        return choose(name, [manifest for manifest in meant if suits(manifest)] or meant, crowned, scoring)
     try:
         adapter_id = by_id(name, ids)
     except UnknownNameError:
@@ -65,53 +87,100 @@ def chosen(
     return Choice(adapter_id, f"the only id that {'begins' if adapter_id.startswith(name) else 'ends'} so")
 
 
-def choose(task: str, manifests: Sequence[Manifest], champions: Collection[str] = ()) -> Choice:
+def require_readable_champions(
+    store: AdapterStore, task: str, manifests: Sequence[Manifest], champions: Champions
+) -> None:
+    """Raise IntegrityError where a champion of the task of ``manifests`` is in the store, and cannot be read."""
+    read = {manifest.id for manifest in manifests}
+    for champion in _champions_of(manifests, champions, task).values():
+        if champion.adapter not in read and champion.adapter in store:
+            store.get(champion.adapter)
+
+
+def choose(
+    task: str, manifests: Sequence[Manifest], champions: Champions | None = None, scoring: Scoring = own_score
+) -> Choice:
     """Return the adapter that stands for a task: the champion, else the best on validation, else the newest.
 
-    Scores are compared only where they are scores on the same validation examples as the newest adapter's.
+    Scores are compared only where they are scores on the same validation examples as the newest adapter's. An adapter
+    of which no score counts here is taken only where there is no other.
 
     Args:
         task: the name that was given.
         manifests: of the task's adapters, at least one.
-        champions: ids of the registry's champions.
+        champions: by registered name.
+        scoring: gives the validation score that counts.
     """
-    crowned = [manifest for manifest in manifests if manifest.id in champions]
+    known = _champions_of(manifests, champions or {}, task)
+    crowned = [manifest for manifest in manifests if _is_champion(manifest, known, scoring)]
     if len(crowned) == 1:
         return Choice(crowned[0].id, f"the champion of {registered_name(crowned[0])}")
-    if len(manifests) == 1:
-        return Choice(manifests[0].id, f"the only adapter for {task}")
-    pool, noun = (crowned, "champions") if crowned else (manifests, "adapters")
+    choice = _best(task, crowned or manifests, "champions" if crowned else "adapters", scoring)
+    gone = "".join(
+        f"; {champion.adapter}, the champion of {name}, is not in this workspace or does not fit here"
+        for name, champion in known.items()
+    )
+    return choice if crowned else Choice(choice.id, f"{choice.why}{gone}")
+
+
+def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring) -> Choice:
+    """Return the best on the same validation examples as the newest, else the newest."""
+    scores = {manifest.id: score for manifest in manifests if (score := scoring(manifest)) is not None}
+    pool = [manifest for manifest in manifests if manifest.id in scores] or manifests
+    left_out = len(manifests) - len(pool)
+    foreign = f"; {left_out} more came from elsewhere, and {'was' if left_out == 1 else 'were'} not measured here"
+    note = foreign if left_out else ""
     newest = max(pool, key=lambda manifest: (manifest.created, manifest.id))
-    alike = [manifest for manifest in pool if measure(manifest) == measure(newest)]
+    if newest.id not in scores:
+        which = f"the only adapter for {task}" if len(pool) == 1 else f"the newest of {len(pool)} {noun}"
+        return Choice(newest.id, f"{which}; it came from elsewhere, and was not measured here")
+    if len(pool) == 1:
+        return Choice(newest.id, f"the only adapter for {task}{' that counts' if left_out else ''}{note}")
+    alike = [manifest for manifest in pool if scores[manifest.id].measure == scores[newest.id].measure]
     if len(alike) == 1:
         others = "no other is known to be scored on the same validation examples"
-        return Choice(newest.id, f"the newest of {len(pool)} {noun}: {others}")
-    best = max(alike, key=lambda manifest: (_score(manifest), manifest.created, manifest.id))
+        return Choice(newest.id, f"the newest of {len(pool)} {noun}: {others}{note}")
+
+    def rank(manifest: Manifest) -> tuple[float, str, str]:
+        value = scores[manifest.id].validation
+        return -math.inf if math.isnan(value) else value, manifest.created, manifest.id
+
+    best = max(alike, key=rank)
     others = f"; scores of {len(pool) - len(alike)} more are of other examples" if len(pool) > len(alike) else ""
-    score = f"{best.fit.validation:.4f}"
-    return Choice(best.id, f"the best of {len(alike)} {noun} on the same validation examples ({score}){others}")
+    highest = f"{scores[best.id].validation:.4f}"
+    why = f"the best of {len(alike)} {noun} on the same validation examples ({highest}){others}{note}"
+    return Choice(best.id, why)
+
+
+def _champions_of(manifests: Iterable[Manifest], champions: Champions, task: str) -> dict[str, Crowned]:
+    """Return the champions of the registered names that these adapters have, and of all names of the task."""
+    names = {registered_name(manifest) for manifest in manifests}
+    return {
+        name: champion
+        for name, champion in champions.items()
+        if name in names or name.rpartition(".")[0] == _without_signs(task)
+    }
+
+
+def _is_champion(manifest: Manifest, champions: Champions, scoring: Scoring) -> bool:
+    """Return whether an adapter is the one that was registered, not another one under its id."""
+    champion = champions.get(registered_name(manifest))
+    if champion is None or champion.adapter != manifest.id:
+        return False
+    return scoring(manifest) is not None if champion.identity is None else champion.identity == manifest.identity
 
 
 def registered_name(manifest: Manifest) -> str:
-    """Return an adapter's name in MLflow's registry, ``TASK.METHOD``.
+    """Return the name under which an adapter is registered, ``TASK.METHOD``.
 
     MLflow allows no ``/`` and ``:`` in it, and is asked for it in quotes.
     """
     method = manifest.composition.method if manifest.composition else manifest.method
-    return re.sub(r"[/:'\"\\]", "-", f"{manifest.task.name}.{method}")
+    return _without_signs(f"{manifest.task.name}.{method}")
 
 
-def measure(manifest: Manifest) -> str:
-    """Return what a validation score is a score of: equal data, metric and draw, equal text.
-
-    A budget that allows more examples than the split has draws none: the score is of the whole split.
-    """
-    budget, metrics, scored = manifest.budget, ",".join(manifest.metrics), manifest.fit.validation_examples
-    wanted = budget.validation_examples or budget.eval_examples
-    if wanted and scored is not None and scored < wanted:
-        return key([manifest.task.fingerprint, metrics, None])
-    few = [budget.validation_examples, manifest.seed] if budget.validation_examples else []
-    return key([manifest.task.fingerprint, metrics, budget.eval_examples, *few])
+def _without_signs(name: str) -> str:
+    return re.sub(r"[/:'\"\\]", "-", name)
 
 
 def readable(store: AdapterStore) -> list[Manifest]:
@@ -140,8 +209,3 @@ def _of_task(name: str, manifests: Sequence[Manifest]) -> list[Manifest]:
     ]
     groups = ([manifest for manifest in manifests if name_of(manifest) == name] for name_of in called)
     return next((group for group in groups if group), [])
-
-
-def _score(manifest: Manifest) -> float:
-    score = manifest.fit.validation
-    return -math.inf if math.isnan(score) else score

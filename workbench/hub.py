@@ -84,11 +84,15 @@ def license_of(manifest: Manifest) -> str | None:
 
 
 def _results(manifest: Manifest, test: Mapping[str, float]) -> list[Any]:
-    """Return each measured number: of validation, by which the epoch was chosen, and of test, which chose nothing."""
+    """Return each measured number: of validation, by which the epoch was chosen, and of test, which chose nothing.
+
+    Of an adapter from elsewhere only what was measured here: it is not known whether its validation score is true.
+    """
     from huggingface_hub import EvalResult
 
     task = manifest.task
-    scored = [(name.removeprefix("validation_"), "validation", value) for name, value in manifest.metrics.items()]
+    claims = manifest.metrics if manifest.imported is None else {}
+    scored = [(name.removeprefix("validation_"), "validation", value) for name, value in claims.items()]
     scored += [(name, "test", value) for name, value in test.items()]
     return [
         EvalResult(

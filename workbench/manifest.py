@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from workbench import sealed
+from workbench.digest import key
 from workbench.errors import IntegrityError, reason
 from workbench.fit_record import FitRecord
 from workbench.settings import Budget, Quantization, Settings
@@ -68,6 +69,8 @@ class Manifest(Settings):
 
     ``code``: by name the entries of installed distributions that it was made with, each with its distribution, version
     and digest.
+    ``imported`` is when an adapter came from elsewhere, None where it was made in this workspace: the scores of an
+    imported one are its sender's.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
@@ -88,7 +91,14 @@ class Manifest(Settings):
     created: str
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
+    imported: str | None = Field(None, exclude_if=lambda when: when is None)
     files: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that determines its answers: files, the backbone's weights, arithmetic, code of others."""
+        code = [self.code] if self.code else []  # what our own code makes of the files stays the same
+        return key([self.files, self.backbone.fingerprint, self.precision, *code])
 
 
 DOCUMENT = TypeAdapter(Manifest)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench import sealed
@@ -108,7 +110,8 @@ class AdapterStore:
     def import_(self, source: Path, backbone: str) -> StoredAdapter:
         """Copy an exported folder into the store after verifying it; also one that has been on the hub meanwhile.
 
-        The adapter that is there already stays as it is; where it is damaged, the copy takes its place.
+        The adapter that is there already stays as it is; where it is damaged, the copy takes its place. What was made
+        in this workspace stays its own; anything else is from elsewhere from then on, whatever its manifest says.
 
         Args:
             source: what :meth:`export` wrote.
@@ -123,11 +126,12 @@ class AdapterStore:
         if self._has_another(manifest):
             raise InputError(f"another adapter is stored as {manifest.id!r}", hint="Remove that one first.")
         reference, folder = manifest.backbone.model_copy(update={"name": backbone}), self.root / manifest.id
+        kept = self._as_kept_here(manifest).model_copy(update={"backbone": reference})
         with written_whole(folder) as draft:
             _copy(manifest.files, source, draft)
             if README in manifest.files:
                 (draft / README).write_bytes(text_below(draft / README))
-            write_manifest(manifest.model_copy(update={"backbone": reference}), draft)
+            write_manifest(kept, draft)
             if folder.exists() and (manifest.id not in self or self.damage(manifest.id)):
                 remove_whole(folder)  # last of all: ``source`` may be this folder
         return self.get(manifest.id)
@@ -140,6 +144,14 @@ class AdapterStore:
         folder = self.root / (name if name in self else certain_id(name, self.ids()))
         remove_whole(folder)
         return folder.name
+
+    def _as_kept_here(self, manifest: Manifest) -> Manifest:
+        """Return the manifest of the adapter that is there already with the same files; else one from elsewhere."""
+        with suppress(IntegrityError, UnknownNameError):
+            known = self.get(manifest.id).manifest if manifest.id in self else None
+            if known is not None and known.files == manifest.files:
+                return known
+        return manifest.model_copy(update={"imported": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def _has_another(self, manifest: Manifest) -> bool:
         """Return whether the id of ``manifest`` is that of an adapter with other files, as far as that can be read."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench import sealed
-from workbench.digest import key, size
+from workbench.digest import size
 from workbench.errors import IntegrityError
 from workbench.manifest import AGAIN, MANIFEST, Manifest
 
@@ -32,10 +32,8 @@ class StoredAdapter:
 
     @property
     def identity(self) -> str:
-        """SHA-256 over all that determines its answers: files, the backbone's weights, arithmetic, code of others."""
-        manifest = self.manifest
-        code = [manifest.code] if manifest.code else []  # what our own code makes of the files stays the same
-        return key([manifest.files, manifest.backbone.fingerprint, manifest.precision, *code])
+        """SHA-256 over all that determines its answers; see :attr:`workbench.manifest.Manifest.identity`."""
+        return self.manifest.identity
 
     @property
     def bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Adapters in and out: folders for the hub, for transformers and for servers, and LoRAs out of other methods."""
+"""Adapters in and out: folders for the hub, for transformers and for servers; LoRAs out of other methods; tests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from experiments.answers.adapter_test import TestedAdapter
     from experiments.answers.server_lora import ServerLora
     from experiments.workspace import Workspace
     from workbench.listener import Listener
@@ -43,8 +44,8 @@ class Exchange:
 
         Raises:
             UnknownNameError: no such adapter.
-            InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
-                merged, or its architecture has no such form that computes what it does.
+            InputError: something is in ``folder`` already, the adapter cannot be merged, or its architecture has no
+                such form that computes what it does.
         """
         return exported(self.workspace, self._id(adapter), folder, merge, backbone, form)
 
@@ -58,8 +59,8 @@ class Exchange:
 
         Raises:
             UnknownNameError: no such adapter.
-            InputError: something is in ``folder`` already, it is one of the workspace's own, the task is none for a
-                causal language model, or the adapter is no plain LoRA, or of another backbone.
+            InputError: something is in ``folder`` already, the task is none for a causal language model, or the adapter
+                is no plain LoRA, or of another backbone.
         """
         from experiments.answers.server_lora import exported_for_servers
 
@@ -82,6 +83,8 @@ class Exchange:
     def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
         """Copy an adapter that :meth:`export` wrote into the workspace, under a backbone that you named or have.
 
+        Its scores are its sender's, and count nowhere before :meth:`test`, unless this workspace made it and has it.
+
         Args:
             folder: the exported folder.
             backbone: the name, hub id or folder of its backbone here; needed where the workspace does not know it.
@@ -91,6 +94,24 @@ class Exchange:
             IntegrityError: the files are not those of the manifest.
         """
         return imported(self.workspace.adapters, folder, backbone)
+
+    def test(self, adapter: str, task: str | None = None, backbone: str | None = None) -> TestedAdapter:
+        """Let an adapter answer the validation and test examples of its task as they are here.
+
+        One from elsewhere counts by that validation score from then on.
+
+        Args:
+            adapter: its id, or another name.
+            task: another task with the same labels; scores on that are not kept.
+            backbone: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter or task.
+            InputError: the task's data are not to be had, or its labels are others than the adapter's.
+        """
+        from experiments.answers.adapter_test import tested_here
+
+        return tested_here(self.workspace, self._id(adapter), task, backbone, self.task_folders)
 
     def _id(self, adapter: str) -> str:
         return adapter_id(self.workspace, adapter, self.listener, self.task_folders)

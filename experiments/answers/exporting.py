@@ -22,7 +22,6 @@ def exported(
     from workbench.merging import require_mergeable, save_merged
     from workbench.standard_model import require_form, save_standard
 
-    workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
     evaluation = known(workspace, stored)
     about = front_matter(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks import registry
-from workbench.choosing import Choice, choose, chosen
+from workbench.choosing import Choice, choose, chosen, require_readable_champions
 from workbench.errors import InputError, UnknownNameError
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.registration import champions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,17 +32,19 @@ def adapter_id(
         name: what a person wrote: see :func:`workbench.choosing.chosen`.
         listener: hears of the choice, where there was one.
         folders: of the person's own tasks, to recognise a task that has no adapter yet.
-        crowned: whether a task's champion in MLflow's registry goes first.
+        crowned: whether a task's champion goes first.
         suits: which of a task's adapters to choose from, where there are any such.
 
     Raises:
         UnknownNameError: no adapter is meant.
         InputError: several ids begin so, or the task has no adapter yet.
+        IntegrityError: the champion, or the file that names it, is damaged.
+        TrackingError: the champions of an earlier version have to be taken over from a database that is locked.
     """
     require_some(workspace)
-    find_champions = partial(champions, tracking_uri(workspace.root)) if crowned else tuple
+    champions = workspace.champions.crowned if crowned else dict
     try:
-        choice = chosen(workspace.adapters, name, find_champions, suits)
+        choice = chosen(workspace.adapters, name, champions, suits, workspace.score)
     except UnknownNameError as error:
         if name not in registry.names(folders):
             raise
@@ -61,14 +60,17 @@ def adapter_of_each_task(
 ) -> dict[str, str]:
     """Return the id of the adapter that answers for each task, by the tasks' names; ``listener`` hears why.
 
-    Of several adapters it is the one that the task's name means everywhere: the champion in MLflow's registry, else the
-    best on the same validation examples, else the newest. A store that is not a local database tells of no champion.
+    Of several adapters it is the one that the task's name means everywhere: the champion, else the best on the same
+    validation examples, else the newest. Raises as :func:`adapter_id`.
     """
-    crowned = champions(tracking_uri(workspace.root))
+    crowned = workspace.champions.crowned()
     by_task: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         by_task.setdefault(manifest.task.name, []).append(manifest)
-    choices = {task: choose(task, of_task, crowned) for task, of_task in sorted(by_task.items())}
+    choices: dict[str, Choice] = {}
+    for task, of_task in sorted(by_task.items()):
+        require_readable_champions(workspace.adapters, task, of_task, crowned)
+        choices[task] = choose(task, of_task, crowned, workspace.score)
     for task, choice in choices.items():
         if listener:
             _say(listener, task, choice)

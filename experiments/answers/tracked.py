@@ -1,4 +1,4 @@
-"""Adapters in MLflow: logged as runs of their own, registered under their tasks' names, and rolled back."""
+"""Adapters in MLflow: logged as runs of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.publish import LAST_PATIENCE, writing_tracker
 from experiments.engine.system_metrics import points
-from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry, run_record
+from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, run_record
 from workbench.errors import TrackingError, UnwritableError
 from workbench.processes import is_first
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from experiments.workspace import Workspace
     from workbench.listener import Listener
-    from workbench.mlflow.registration import Registered
-    from workbench.mlflow.rollback import RolledBack
     from workbench.mlflow.run_record import RunRecord
     from workbench.stored_adapter import StoredAdapter
 
@@ -27,35 +25,18 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
         return
     try:
         tracker = writing_tracker(workspace, listener.say)
-        tracker.sync(EXPERIMENT, _run(stored, workspace), ABOUT, LAST_PATIENCE)
+        tracker.sync(EXPERIMENT, run_of(stored, workspace), ABOUT, LAST_PATIENCE)
     except (TrackingError, UnwritableError) as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
 
 
-def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registered:
-    """Log an adapter where it is not logged yet, and enter it into the model registry.
-
-    Raises:
-        TrackingError: the server does not answer, or cannot register models.
-    """
-    tracker = writing_tracker(workspace, listener.say)
-    return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored, _test_scores(stored, workspace)))
+def run_of(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
+    """Return what MLflow should hold of an adapter."""
+    return run_record(stored, test_scores(stored, workspace), points(workspace.system(stored.id)))
 
 
-def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> RolledBack:
-    """Move the alias ``champion`` of a registered model back; raises as :meth:`workbench.mlflow.tracker.Tracker`."""
-    moved = writing_tracker(workspace, listener.say).roll_back(name, to)
-    if moved.now.adapter not in workspace.adapters.ids():
-        listener.say(f"{moved.now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
-    return moved
-
-
-def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
-    return run_record(stored, _test_scores(stored, workspace), points(workspace.system(stored.id)))
-
-
-def _test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:
+def test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:
     """Return an adapter's scores on its test split; none where it was not tested."""
     from experiments.workspace.evaluating import known  # torch and all: a rollback does not need it
 

@@ -1,4 +1,4 @@
-"""The commands of `workbench adapters` that decide which version of a registered model is the champion."""
+"""The commands of `workbench adapters` that decide which version of a registered name is the champion."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from workbench.mlflow.address import VARIABLE, tracking_uri
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from experiments.gating.registry import Moved
     from workbench.mlflow.registration import Version
 
 
@@ -41,13 +42,13 @@ def register(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first if it was not logged yet.
+    """Enter an adapter as a version of TASK.METHOD, here and in MLflow; it is logged first if it was not logged yet.
 
     It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
-    The name of a task means its best adapter on validation here, not the champion, which is registered already. Bounds
-    are those of `workbench gate`: if one is broken, the exit code is 3, and nothing is logged or registered. For
-    --min-macro-f1 and --min-worst-label the adapter answers the validation examples, so its task has to be visible.
-    To undo it: `workbench adapters rollback`.
+    The workspace keeps the champion, and MLflow's alias follows it. The name of a task means its best adapter on
+    validation here, not the champion, which is registered already. Bounds are those of `workbench gate`: if one is
+    broken, the exit code is 3, and nothing is logged or registered. For --min-macro-f1 and --min-worst-label the
+    adapter answers the validation examples, so its task has to be visible. To undo it: `workbench adapters rollback`.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
@@ -75,34 +76,61 @@ def register(
     stdout.print(f"Next: {_store(bench.workspace.root)}mlflow models serve -m {registered.uri} --env-manager local")
 
 
-def rollback(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            help="A task, or TASK.METHOD where a task has several registered models.",
-            autocompletion=completion.registered,
-        ),
-    ],
-    to: Annotated[int | None, typer.Option(min=1, metavar="VERSION", help="Make this version the champion.")] = None,
+NAME = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A task, or TASK.METHOD where a task has several registered models.",
+        autocompletion=completion.registered,
+    ),
+]
+
+
+def promote(
+    name: NAME,
+    to: Annotated[str, typer.Option(metavar="VERSION", help="Number of the version, or the id of its adapter.")],
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Give the champion's place in MLflow's registry back to the version before it; `predict` then answers with that.
+    """Make a registered version the champion, whatever it scores; `predict` then answers with that.
 
-    Each version that becomes the champion records which version was champion before it, so a second rollback goes one
-    version further back. If nothing is recorded, the message lists the versions, and --to names one. A version that was
-    rolled back does not become the champion again when its adapter is registered; --to makes it so.
+    Both validation scores are printed, with the examples that they are scores of, or why they cannot be compared; the
+    workspace records it. `workbench adapters rollback NAME` goes back to the champion before.
     """
     from experiments.api import Workbench
 
-    change = Workbench(workspace, listener=Messages()).release.roll_back(name, None if to is None else str(to))
+    _print(Workbench(workspace, listener=Messages()).release.promote(name, to), workspace, as_json)
+
+
+def rollback(
+    name: NAME,
+    to: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Make this version the champion: its number or adapter.")
+    ] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Make the version the champion again that was champion before; `predict` then answers with that.
+
+    The workspace records every change of the champion, and MLflow's alias follows. A second rollback goes one champion
+    further back, also after --to. If nothing is recorded, the message lists the versions, and --to names one. A version
+    that was rolled back does not become the champion again when its adapter is registered; `workbench adapters promote`
+    makes it so.
+    """
+    from experiments.api import Workbench
+
+    _print(Workbench(workspace, listener=Messages()).release.roll_back(name, to), workspace, as_json)
+
+
+def _print(change: Moved, workspace: Path | None, as_json: bool) -> None:
     if as_json:
-        emit({"name": change.name, "was": change.was and _fields(change.was), "now": _fields(change.now)})
+        champions = {"was": change.was and _fields(change.was), "now": _fields(change.now)}
+        emit({"name": change.name, **champions, "compared": change.compared})
         return
     roles = [("was champion", change.was), ("is champion", change.now)]
     rows = [[role, version.number, version.adapter, _score(version)] for role, version in roles if version]
     table(["", "version", "adapter", "validation"], rows, change.name)
+    stdout.print(f"\n{change.compared[:1].upper()}{change.compared[1:]}.")
     next_steps.print_next([f'workbench predict {change.name}{next_steps.options(workspace)} "some text"'])
 
 

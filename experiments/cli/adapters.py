@@ -1,27 +1,27 @@
-"""List, show, verify, export, convert, import, register, roll back and remove stored adapters."""
+"""List, show, verify, test, export, convert, import, register, promote, roll back and remove stored adapters."""
 
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.answers.naming import adapter_id
-from experiments.cli import _champions
+from experiments.cli import _champions, _testing
 from experiments.reporting.wording import megabytes, score
-from experiments.terminal import completion
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import ADAPTER, Adapter, Folders, Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
 from workbench.adapter_ids import short_id
 from workbench.choosing import readable
-from workbench.errors import InputError, IntegrityError, Problem
+from workbench.errors import InputError, IntegrityError, Problem, WorkbenchError
 from workbench.manifest import AGAIN
-from workbench.mlflow import registration
-from workbench.mlflow.address import tracking_uri
 from workbench.stored_adapter import StoredAdapter
 
 if TYPE_CHECKING:
@@ -32,26 +32,25 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.command("list")
 def list_(workspace: Workspace = None, as_json: Json = False) -> None:
-    """List the adapters of the workspace, the newest of each task last; ★ marks the champions of MLflow's registry."""
-    chosen_workspace = find_workspace(workspace)
-    champions = registration.champions(tracking_uri(chosen_workspace.root))
-    adapters = [
-        StoredAdapter(manifest, chosen_workspace.adapters.root / manifest.id)
-        for manifest in readable(chosen_workspace.adapters)
-    ]
+    """List the adapters of the workspace, the newest of each task last; ★ marks the champions."""
+    place = find_workspace(workspace)
+    champions = {champion.adapter for champion in place.champions.crowned().values()}
+    adapters = [StoredAdapter(manifest, place.adapters.root / manifest.id) for manifest in readable(place.adapters)]
     adapters.sort(key=lambda adapter: (adapter.manifest.task.name, adapter.manifest.created, adapter.id))
-    if damaged := sorted({*chosen_workspace.adapters.ids()} - {adapter.id for adapter in adapters}):
+    if damaged := sorted({*place.adapters.ids()} - {adapter.id for adapter in adapters}):
         stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify` says what is wrong.")
     if as_json:
-        emit([_entry(adapter, adapter.id in champions) for adapter in adapters])
+        emit([_entry(place, adapter, adapter.id in champions) for adapter in adapters])
         return
     if not adapters:
         stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
         return
     ids = [adapter.id for adapter in adapters]
     columns = ["id", "task", "method", "seed", "validation", "size", "made"]
-    table(columns, [_line(adapter, short_id(adapter.id, ids), adapter.id in champions) for adapter in adapters])
+    table(columns, [_line(place, adapter, short_id(adapter.id, ids), adapter.id in champions) for adapter in adapters])
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
+    if any(place.score(adapter.manifest) is None for adapter in adapters):
+        stdout.print("“sender: …” is not measured here, and counts nowhere: workbench adapters test ID measures it.")
 
 
 @app.command()
@@ -61,13 +60,19 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
     stored = chosen_workspace.adapters.get(adapter_id(chosen_workspace, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
     tested, failure = _tested(chosen_workspace, stored)
+    counted = chosen_workspace.score(stored.manifest)
     if as_json:
-        emit({**manifest, "test": tested, "learned_nothing": failure, "path": str(stored.folder)})
+        known = {"test": tested, "learned_nothing": failure, "validation": counted and asdict(counted)}
+        emit({**manifest, **known, "path": str(stored.folder)})
         return
     from experiments.reporting.learned_nothing import advice
 
     rows = [(name, _plain(value)) for name, value in manifest.items() if name not in {"fit", "files", "metrics"}]
-    scores = [(name.replace("_", " "), score(name, value)) for name, value in manifest["metrics"].items()]
+    whose = "" if stored.manifest.imported is None else "sender's "
+    scores = [(f"{whose}{name.replace('_', ' ')}", score(name, value)) for name, value in manifest["metrics"].items()]
+    if whose:
+        here = f"{counted.validation:.4f} on {counted.examples}" if counted else "not yet: workbench adapters test ID"
+        scores.append(("measured here", here))
     scores += [(f"test {name.replace('_', ' ')}", score(name, value)) for name, value in (tested or {}).items()]
     fit = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
     rest = [("fit", fit), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
@@ -84,7 +89,7 @@ def _tested(place: Place, stored: StoredAdapter) -> tuple[dict[str, float] | Non
     evaluation = known(place, stored)
     if evaluation is None:
         return None, None
-    (metric,) = [name.removeprefix("validation_") for name in stored.manifest.metrics]
+    metric = next((name.removeprefix("validation_") for name in stored.manifest.metrics), "")
     key = evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget)
     main = evaluation.scores.get(metric)
     failure = None if main is None else learned_nothing_in(place.evaluations.outcomes(key), main)
@@ -191,7 +196,8 @@ def convert(
     if as_json:
         emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
         return
-    stdout.print(f"{stored.id}, a LoRA of rank {rank}: validation {before:.4f} before, {after:.4f} after")
+    whose = "" if bench.workspace.score(source.manifest) else ", as its sender says"
+    stdout.print(f"{stored.id}, a LoRA of rank {rank}: validation {before:.4f} before{whose}, {after:.4f} after")
 
 
 @app.command("import")
@@ -204,6 +210,9 @@ def import_(
 ) -> None:
     """Verify an exported adapter and copy it into the workspace; no code in it is run.
 
+    The scores in it are its sender's. They count nowhere (for what a task's name means, for gates and champions, for
+    `fuse --from auto:K`) until `workbench adapters test ID` has measured it here.
+
     The backbone that its sender names is opened only if you have it: under a registered name, or because another
     adapter of this workspace belongs to it. Otherwise name the backbone with --backbone.
     """
@@ -211,9 +220,14 @@ def import_(
 
     stored = Workbench(workspace).exchange.import_adapter(folder, backbone)
     stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}")
+    if stored.manifest.imported is not None:
+        stdout.print("Its scores are its sender's, and count nowhere until they are measured here.")
+        next_steps.print_next([f"workbench adapters test {stored.id}{next_steps.options(workspace)}"])
 
 
+app.command("test")(_testing.test)
 app.command()(_champions.register)
+app.command()(_champions.promote)
 app.command()(_champions.rollback)
 
 
@@ -234,7 +248,13 @@ def remove(
     It cannot be undone, but the command that trained it makes the same adapter again. What MLflow has of it stays
     there.
     """
-    stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
+    place = find_workspace(workspace)
+    removed = place.adapters.remove(adapter)
+    stdout.print(f"Removed {removed}")
+    with suppress(WorkbenchError):  # it is removed, whether or not its registered name can be said
+        for name, champion in place.champions.crowned().items():
+            if champion.adapter == removed:
+                stdout.print(f"It was the champion of {name}: another adapter answers from now on, if there is one.")
 
 
 def _plain(value: object) -> str:
@@ -247,8 +267,8 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _entry(stored: StoredAdapter, champion: bool) -> dict[str, object]:
-    manifest = stored.manifest
+def _entry(place: Place, stored: StoredAdapter, champion: bool) -> dict[str, object]:
+    manifest, counted = stored.manifest, place.score(stored.manifest)
     description = f"{manifest.method} for {manifest.task.name} on {manifest.backbone.name}, seed {manifest.seed}"
     return {
         "id": manifest.id,
@@ -257,17 +277,19 @@ def _entry(stored: StoredAdapter, champion: bool) -> dict[str, object]:
         "method": _method(stored),
         "seed": manifest.seed,
         "created": manifest.created,
+        "imported": manifest.imported,
         "champion": champion,
-        "validation": round(manifest.fit.validation, 4),
+        "validation": counted and round(counted.validation, 4),
+        "sender_validation": None if manifest.imported is None else round(manifest.fit.validation, 4),
         "parameters": manifest.fit.trainable_parameters,
         "bytes": stored.bytes,
     }
 
 
-def _line(stored: StoredAdapter, name: str, champion: bool) -> list[object]:
-    manifest = stored.manifest
-    score = f"{manifest.fit.validation:.4f}{' ★' if champion else ''}"
-    facts = [manifest.task.name, _method(stored), manifest.seed, score]
+def _line(place: Place, stored: StoredAdapter, name: str, champion: bool) -> list[object]:
+    manifest, counted = stored.manifest, place.score(stored.manifest)
+    validation = f"{counted.validation:.4f}" if counted else f"sender: {manifest.fit.validation:.4f}"
+    facts = [manifest.task.name, _method(stored), manifest.seed, f"{validation}{' ★' if champion else ''}"]
     return [name, *facts, megabytes(stored.bytes / 1e6), manifest.created[:10]]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,11 @@ from experiments.terminal.bounds import MinMacroF1, MinScore, MinWorstLabel, pri
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
 from experiments.terminal.output import Json, emit, stderr, stdout
 from workbench.bounds import LARGEST_SEED
+
+if TYPE_CHECKING:
+    from experiments.answers.made_adapters import Trained
+    from experiments.gating.adding import Added
+    from experiments.gating.registry import Registered
 
 app = typer.Typer(add_completion=False)
 
@@ -46,8 +51,9 @@ def add(
 
     In this order: the data are checked (texts of validation and test must not be in an earlier split), the adapter is
     trained and tested, its validation scores are compared with the bounds and with the champion's, every other adapter
-    is verified to be as it was, and the new one is registered. If a bound is broken, the exit code is 3, nothing is
-    registered, and the task is answered as before. The same command again repeats nothing that is done. To undo it:
+    is verified to be as it was, and the new one is registered. If the champion is better or cannot be compared, the new
+    version does not answer, and the command says which adapter does. If a bound is broken, the exit code is 3, nothing
+    is registered, and the task is answered as before. The same command again repeats nothing that is done. To undo it:
     `workbench adapters rollback`.
     """
     from experiments.api import Workbench
@@ -77,11 +83,20 @@ def add(
     stdout.print(f"\nOn test: {measured}; {constant} {added.trained.majority:.4f}.")
     registered = added.registered
     stdout.print(f"Registered as {registered.name} version {registered.version}; {registered.decision}.")
-    where = next_steps.options(workspace)
-    next_steps.print_next(
-        [
-            next_steps.predicting(task, added.trained.adapter.manifest.task.pair, where),
-            f"workbench serve {task}{where}",
-            f"workbench adapters rollback {registered.name}{where}",
-        ]
-    )
+    if not added.answers:
+        stdout.print(f"This version does not answer: {task!r} means {added.answering}.")
+    next_steps.print_next(_next(added, added.trained, registered, task, next_steps.options(workspace)))
+
+
+def _next(added: Added, trained: Trained, registered: Registered, task: str, where: str) -> list[str]:
+    """Return the commands that lead on, and that would not fail."""
+    pair, own = trained.adapter.manifest.task.pair, trained.adapter.id
+    if not added.answers:
+        promotion = (
+            []
+            if registered.champion
+            else [f"workbench adapters promote {registered.name} --to {registered.version}{where}"]
+        )
+        return [next_steps.predicting(own, pair, where), *promotion]
+    back = [f"workbench adapters rollback {registered.name}{where}"] if registered.has_before else []
+    return [next_steps.predicting(task, pair, where), f"workbench serve {task}{where}", *back]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.registries import extendable
+
+if TYPE_CHECKING:
+    from experiments.engine.diagnosis import Finding
+    from experiments.workspace import Workspace as Place
 
 app = typer.Typer(add_completion=False)
 
@@ -21,13 +25,17 @@ def doctor(
 ) -> None:
     """Check everything that the workbench needs, and say how to install what is missing.
 
+    Where MLflow's registry says another champion than the workspace, it is told.
+
     The exit code is 1 if something that every command needs does not work.
     """
     from experiments.engine.diagnosis import diagnose
     from experiments.engine.plugin_findings import plugin_findings
     from experiments.workspace import find_workspace
 
-    findings = [*diagnose(find_workspace(workspace), offline), *plugin_findings(extendable())]
+    chosen_workspace = find_workspace(workspace)
+    own = [*diagnose(chosen_workspace, offline), _champions(chosen_workspace)]
+    findings = [*own, *plugin_findings(extendable())]
     if as_json:
         emit([finding.as_json() for finding in findings])
     else:
@@ -41,3 +49,19 @@ def doctor(
                 stdout.print(f"\n{finding.name}: {finding.remedy}.")
     if any(finding.needed and not finding.works for finding in findings):
         raise typer.Exit(1)
+
+
+def _champions(workspace: Place) -> Finding:
+    """Let MLflow's aliases follow the workspace's champions."""
+    from experiments.engine.diagnosis import Finding
+    from experiments.gating.registry import reconcile
+    from workbench.errors import WorkbenchError
+
+    if not workspace.root.is_dir():
+        return Finding("champions", True, False, "none yet")
+    lines: list[str] = []
+    try:
+        count = reconcile(workspace, lines.append)
+    except WorkbenchError as error:
+        return Finding("champions", False, False, error.what, (error.hint or "").rstrip("."))
+    return Finding("champions", True, False, " ".join(lines) or f"{count}; MLflow's registry says the same")

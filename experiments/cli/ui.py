@@ -23,6 +23,7 @@ from workbench.mlflow.relocation import ARTIFACTS
 from workbench.printable import printable
 
 if TYPE_CHECKING:
+    from experiments.workspace import Workspace as Place
     from workbench.mlflow.tracker import Tracker
 
 app = typer.Typer(add_completion=False)
@@ -31,7 +32,6 @@ PAGE = "report/report.html"  # among the artifacts of a run; adapters have none
 HOST = "127.0.0.1"
 WORKFLOW = "?workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away
 TRAINING_RUNS = f"#/experiments{WORKFLOW}"
-STORE = "MLFLOW_BACKEND_STORE_URI"  # what `mlflow server --backend-store-uri` means
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here needs the job runners, eight more processes
@@ -57,18 +57,31 @@ def ui(
     if uri.startswith(("http://", "https://")):
         stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {shown(uri)}/{TRAINING_RUNS}")
         _reports(shown(uri), tracker)
+        _tell_champions(chosen_workspace)
         return
     if tracker.database and not tracker.database.is_file():
         hint = "Run something first (workbench run quickstart), or name another --workspace."
         raise InputError("nothing has been logged here yet", where=str(tracker.database.parent), hint=hint)
     with TemporaryDirectory() as scratch:
+        own = tracker
         if tracker.database:
             tracker = _writable(tracker, tracker.database, Path(scratch))
+        if tracker is own:
+            _tell_champions(chosen_workspace)
         chosen = _free_port(port)
         address = f"http://{HOST}:{chosen}"
         stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
         _reports(address, tracker)
-        _serve(_command((chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch), tracker.uri)
+        _serve(_command(tracker.uri, (chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch))
+
+
+def _tell_champions(workspace: Place) -> None:
+    """Let MLflow's aliases follow the workspace's champions; where that cannot be done, the UI is shown too."""
+    from experiments.gating.registry import reconcile
+    from workbench.errors import WorkbenchError
+
+    with suppress(WorkbenchError):  # a workspace that can only be read; or a server that says so when it is asked
+        reconcile(workspace, stderr.print)
 
 
 def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
@@ -84,8 +97,8 @@ def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
     return Tracker(f"{LOCAL}{scratch / database.name}", artifacts=artifact_folder(database))
 
 
-def _command(artifacts: str, port: int, scratch: str) -> list[str]:
-    command = [*PYTHON, "-m", "mlflow", "server", "--default-artifact-root", artifacts]
+def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
+    command = [*PYTHON, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
     # uvicorn first looks in the current folder for what it serves, whatever Python's path is; give it an empty one
     serving = f"--log-level warning --app-dir {shlex.quote(scratch)}"
     return [*command, "--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", serving]
@@ -98,13 +111,10 @@ def _reports(address: str, tracker: Tracker) -> None:
             stdout.print(f"  report: {address}/#/{path}/artifacts/{PAGE}{WORKFLOW}")
 
 
-def _serve(command: list[str], store: str) -> None:
-    """Run a server of a store, and all that it starts, until it ends or we are stopped; leave no process behind.
-
-    The store's address may hold a password; on a command line every user of the machine could read it.
-    """
+def _serve(command: list[str]) -> None:
+    """Run a server and all that it starts until it ends or we are stopped; leave none of its processes behind."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = subprocess.Popen(command, env={**os.environ, **QUIET, **SAFE_PATH, STORE: store}, start_new_session=True)
+    server = subprocess.Popen(command, env={**os.environ, **QUIET, **SAFE_PATH}, start_new_session=True)
     try:
         raise typer.Exit(server.wait())
     except KeyboardInterrupt:

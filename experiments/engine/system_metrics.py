@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
 from workbench.mlflow.quiet import quick_and_quiet
-from workbench.ordinary_files import appended
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
@@ -98,6 +97,7 @@ def _sample(file: Path, monitors: list[Any], seconds: float, stop: Event) -> Non
     while not stop.wait(seconds):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            appended(file, json.dumps(_look(monitors)) + "\n")
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(_look(monitors)) + "\n")
         except OSError:
             return  # a full disk is for the fit to tell

@@ -13,7 +13,7 @@ class AdapterBounds:
     """What may be asked of an adapter.
 
     Attributes:
-        min_score: percent; the validation score in its manifest.
+        min_score: percent; its validation score that counts here.
         below_champion: points by which that score may be below the registered champion's; None where it is not asked.
         min_agreement: percent of the validation examples to which the adapter ``against`` gives the same answer.
         against: what that adapter is called.

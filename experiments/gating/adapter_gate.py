@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.gating.gate import Check, Gate
+from experiments.gating.succession import comparable
 from experiments.gating.validation_answers import check_answers, require_answers
-from workbench.choosing import measure, registered_name
+from workbench.choosing import registered_name
+from workbench.mlflow.registration import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.listener import Listener
     from workbench.manifest import Manifest
-    from workbench.mlflow.registration import Version
     from workbench.stored_adapter import StoredAdapter
 
 
@@ -36,11 +38,11 @@ def gate_adapter(
         other: the one that ``bounds.against`` means.
         bounds: what is asked.
         task_folders: of the person's own tasks.
-        listener: hears that MLflow's database was moved.
+        listener: hears that MLflow's database was moved, where it has to be asked.
 
     Raises:
         InputError: the validation examples are needed and are not to be had, or cannot be compared.
-        TrackingError: MLflow does not answer, and has to say which score the champion has.
+        TrackingError: MLflow does not answer, and has to say who is champion of a name that is not known here.
     """
     if bounds.needs_answers:
         require_answers(stored, other, bounds)
@@ -51,25 +53,31 @@ def gate_adapter(
 
 
 def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, listener: Listener) -> Iterator[Check]:
-    score = 100 * manifest.fit.validation
+    score = workspace.score(manifest)
+    found = None if score is None else 100 * score.validation
+    unknown = "" if score else f"it came from elsewhere: `workbench adapters test {manifest.id}` measures it here"
     if bounds.min_score is not None:
-        yield Check(next(iter(manifest.metrics)).replace("_", " "), "at least", bounds.min_score, score)
+        what = next(iter(manifest.metrics), "validation score").replace("_", " ")
+        yield Check(what, "at least", bounds.min_score, found, note=unknown)
     if bounds.below_champion is not None:
-        from experiments.engine.publish import writing_tracker
+        from experiments.gating.registry import champion
 
         name = registered_name(manifest)
-        champion = writing_tracker(workspace, listener.say).champion(name)
-        yield _against(champion, name, manifest, score, bounds.below_champion)
+        own = Version("", manifest.id)
+        own = replace(own, measure=score.measure, validation=score.validation) if score else own
+        yield _against(champion(name, workspace, listener), name, own, bounds.below_champion, unknown)
 
 
-def _against(champion: Version | None, name: str, manifest: Manifest, score: float, margin: float) -> Check:
+def _against(champion: Version | None, name: str, own: Version, margin: float, unknown: str) -> Check:
     """Return the check against the champion; the first adapter of a name has none to fall below."""
-    label = "not below the champion"
+    label, score = "not below the champion", None if own.validation is None else 100 * own.validation
+    if unknown:
+        return Check(label, "at least", None, None, note=unknown)
     if champion is None:
         return Check(label, "at least", None, score, note=f"{name} has no champion yet")
-    if champion.adapter == manifest.id:
+    if champion.adapter == own.adapter:
         return Check(label, "at least", None, score, note=f"it is the champion of {name}")
-    if champion.validation is None or champion.measure != measure(manifest):
+    if champion.validation is None or not comparable(own, champion):
         note = f"version {champion.number} of {name} has no score on the same validation examples"
         return Check(label, "at least", None, None, note=note)
     note = f"version {champion.number} of {name}{f', {margin:g} below it allowed' if margin else ''}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.answers.made_adapters import Trained
-    from workbench.mlflow.registration import Registered
+    from experiments.gating.registry import Registered
     from workbench.store import AdapterStore
     from workbench.task import Task
 
@@ -23,12 +23,19 @@ class Added:
     Attributes:
         gate: every bound: on the data, on the new adapter, and on those that were there before.
         trained: the adapter, and how it does on the test split; None where the data broke a bound.
-        registered: its version in MLflow's registry; None where a bound is broken.
+        registered: its version of ``TASK.METHOD``; None where a bound is broken.
+        answering: id of the adapter that the task's name means now; None where nothing was trained.
     """
 
     gate: Gate
     trained: Trained | None = None
     registered: Registered | None = None
+    answering: str | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether the task's name means the new adapter now."""
+        return self.trained is not None and self.answering == self.trained.adapter.id
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``workbench add --json``; null for what was not reached."""
@@ -39,6 +46,7 @@ class Added:
             "metrics": self.trained and self.trained.metrics,
             "gate": self.gate.as_json(),
             "registered": registered and asdict(registered),
+            "answering": self.answering,
         }
 
 

@@ -1,4 +1,4 @@
-"""What answers under a task's name: bounds before it, MLflow's registry behind it, and the way back."""
+"""What answers under a task's name: bounds before it, the champion and its copy in MLflow's registry, the way back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.answers.naming import adapter_id
+from workbench.listener import Silent
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.adding import Added
     from experiments.gating.gate import Gate
+    from experiments.gating.registry import Moved, Registered
     from experiments.gating.stream_bounds import StreamBounds
     from experiments.workspace import Workspace
     from workbench.listener import Listener
-    from workbench.mlflow.registration import Registered
-    from workbench.mlflow.rollback import RolledBack
     from workbench.stored_adapter import StoredAdapter
     from workbench.training import Lesson
 
@@ -62,7 +62,9 @@ class Release:
         adapter = result.adapter.id
         checks = *self.gate_adapter(adapter, bounds).checks, *check_others(self.workspace.adapters, adapter)
         gate = Gate("adapter", adapter, (*data.checks, *checks))
-        return Added(gate, result, self.register(adapter) if gate.passed and is_first() else None)
+        registered = self.register(adapter) if gate.passed and is_first() else None
+        answering = adapter_id(self.workspace, lesson.task.name, Silent(), self.task_folders)
+        return Added(gate, result, registered, answering)
 
     def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:
         """Check bounds on an adapter.
@@ -71,7 +73,7 @@ class Release:
             UnknownNameError: no such adapter.
             InputError: its validation examples are needed and are not to be had, or cannot be compared.
             IntegrityError: its files are damaged.
-            TrackingError: the server does not answer, and has to say which score the champion has.
+            TrackingError: the server does not answer, and has to say who is champion of a name that is not known here.
         """
         from experiments.gating.adapter_gate import gate_adapter
 
@@ -93,29 +95,47 @@ class Release:
     def register(self, adapter: str) -> Registered:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
 
-        It becomes the champion of that name where it beats the one before on the same validation examples.
+        It becomes the champion of that name where it beats the one before on the same validation examples. The
+        workspace keeps the champion; MLflow's alias is a copy of that.
 
         Raises:
             UnknownNameError: no such adapter.
+            IntegrityError: its files, or the file with the champions, are damaged.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.answers.tracked import register
+        from experiments.gating.registry import register
 
         return register(self._verified(adapter, champions=False), self.workspace, self.listener)
 
-    def roll_back(self, name: str, to: str | None = None) -> RolledBack:
-        """Make the version of a registered model its champion that was champion before.
+    def promote(self, name: str, to: str) -> Moved:
+        """Make a registered version the champion, whatever it scores.
 
         Args:
             name: ``TASK.METHOD``, or a task with one registered model.
-            to: number of the version that becomes the champion instead.
+            to: number of the version, or the id of its adapter.
 
         Raises:
-            UnknownNameError: no such model is registered.
-            InputError: no earlier champion is recorded, or there is no version ``to``; nothing was changed.
-            TrackingError: the server does not answer.
+            UnknownNameError: no such name is registered.
+            InputError: there is no version ``to``, or it is the champion; nothing was changed.
+            TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
         """
-        from experiments.answers.tracked import roll_back
+        from experiments.gating.registry import promote
+
+        return promote(name, to, self.workspace, self.listener)
+
+    def roll_back(self, name: str, to: str | None = None) -> Moved:
+        """Make the version of a registered name its champion that was champion before.
+
+        Args:
+            name: ``TASK.METHOD``, or a task with one registered model.
+            to: number of the version that becomes the champion instead, or the id of its adapter.
+
+        Raises:
+            UnknownNameError: no such name is registered.
+            InputError: no earlier champion is recorded, or there is no version ``to``; nothing was changed.
+            TrackingError: MLflow has to be asked for a name that the workspace does not know, and does not answer.
+        """
+        from experiments.gating.registry import roll_back
 
         return roll_back(name, to, self.workspace, self.listener)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.choosing import measure, registered_name
+from workbench.choosing import registered_name
 from workbench.markdown import escape
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from workbench.manifest import Manifest
     from workbench.stored_adapter import StoredAdapter
+    from workbench.validation_scores import Score
 
 EXPERIMENT = "adapters"
 ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."
@@ -50,7 +51,7 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
         params=params,
         metrics=(
             *_epochs(stored),
-            *((metric_name(name), value, fit.best_epoch) for name, value in manifest.metrics.items()),
+            *((metric_name(name), value, fit.best_epoch) for name, value in _scores(manifest).items()),
             *((metric_name(f"test_{name}"), value, fit.best_epoch) for name, value in test.items()),
             ("cost/train_seconds", fit.seconds, fit.best_epoch),
             ("cost/peak_memory_mb", fit.peak_memory_mb, fit.best_epoch),
@@ -80,7 +81,7 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
         logged_model.save(stored, folder, about)
 
     manifest = stored.manifest
-    measured = {**manifest.metrics, **{f"test_{name}": value for name, value in test.items()}}
+    measured = {**_scores(manifest), **{f"test_{name}": value for name, value in test.items()}}
     about = {"task": manifest.task.name, "method": manifest.method, "backbone": manifest.backbone.name}
     return TrackedModel(
         key=stored.identity,
@@ -92,15 +93,22 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
     )
 
 
-def entry(stored: StoredAdapter, test: Mapping[str, float] | None = None) -> Entry:
-    """Return an adapter as an entry of the registry; ``test`` are its scores on the test split, where it was tested."""
+def entry(stored: StoredAdapter, score: Score | None, test: Mapping[str, float] | None = None) -> Entry:
+    """Return an adapter as an entry of the registry.
+
+    Args:
+        stored: the adapter.
+        score: on validation, that counts in the workspace; None where none does.
+        test: its scores on the test split, where it was tested.
+    """
     manifest = stored.manifest
     return Entry(
         name=registered_name(manifest),
         model=stored.identity,
         adapter=manifest.id,
-        measure=measure(manifest),
-        validation=manifest.fit.validation,
+        measure=score.measure if score else None,
+        validation=score.validation if score else None,
+        examples=score.examples if score else "",
         description=_description(manifest, test or {}),
         about=f"{escape(manifest.method)} adapters for {escape(manifest.task.name)}. The alias `champion` answers.",
     )
@@ -110,7 +118,7 @@ def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
     """Return a version's description in Markdown: what it is, its scores, and how to ask it."""
     task = manifest.task
     summary = f"{manifest.id}: {manifest.method} for {task.name} on {manifest.backbone.name}, seed {manifest.seed}."
-    scores = [(name.replace("_", " "), value) for name, value in manifest.metrics.items()]
+    scores = [(name.replace("_", " "), value) for name, value in _scores(manifest).items()]
     scores += [(f"test {name.replace('_', ' ')}", value) for name, value in test.items()]
     texts = '[{"text": "A text.", "text_pair": "Another."}]' if task.pair else '["A text."]'
     asked = f'{{"adapter": "{manifest.id}", "texts": {texts}}}'
@@ -127,7 +135,13 @@ def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
     )
 
 
+def _scores(manifest: Manifest) -> dict[str, float]:
+    """Return the scores in a manifest by name; those of an adapter from elsewhere are called its sender's."""
+    whose = "" if manifest.imported is None else "sender_"
+    return {f"{whose}{name}": value for name, value in manifest.metrics.items()}
+
+
 def _epochs(stored: StoredAdapter) -> Iterator[Point]:
-    for epoch in stored.manifest.fit.epochs:
+    for epoch in stored.manifest.fit.epochs if stored.manifest.imported is None else ():
         yield "train_loss", epoch.train_loss, epoch.epoch
         yield "validation", epoch.validation, epoch.epoch

@@ -36,8 +36,8 @@ NotBelowChampion = Annotated[
     bool,
     typer.Option(
         "--not-below-champion",
-        help="Adapter: its validation score must not be below that of the champion of TASK.METHOD in MLflow's "
-        "registry. It holds where there is no champion yet; scores on other examples cannot be compared, and break it.",
+        help="Adapter: its validation score must not be below that of the champion of TASK.METHOD. It holds where "
+        "there is no champion yet; scores on other examples cannot be compared, and break it.",
     ),
 ]
 Margin = Annotated[

@@ -15,7 +15,9 @@
     repairs/KEY.json                what one repair of one stream brings back
     probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
     routers/KEY/                    what a router knows of one adapter
-    damaged/ID-xxxxxxxx/            an adapter that was found damaged, and trained again
+    damaged/ID-xxxxxxxx/            an adapter that was found damaged, or came from elsewhere, and was trained here
+    measured/ID.json                the validation score of an adapter from elsewhere, measured here
+    champions.json                  which version of each registered name answers, and which did before
     claims/KEY                      an empty file that is locked while its piece of work is done
     pace.jsonl                      how long work took here before
     experiments/NAME/record.json    which pieces make up the experiment, and all that is the same for them
@@ -37,8 +39,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from experiments.workspace.champions import Champions
 from experiments.workspace.documents import Documents
 from experiments.workspace.evaluations import Evaluations
+from experiments.workspace.measured_scores import FOLDER, MeasuredScore
 from experiments.workspace.mending import Mending, clear_the_way, is_sound
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
@@ -48,9 +52,11 @@ from workbench.errors import InputError
 from workbench.locks import held
 from workbench.processes import is_first
 from workbench.store import AdapterStore
+from workbench.validation_scores import Score, own_score
 
 if TYPE_CHECKING:
     from workbench.listener import Listener
+    from workbench.manifest import Manifest
     from workbench.stored_adapter import StoredAdapter
     from workbench.training import Lesson
 
@@ -64,6 +70,7 @@ SWEPT = (
     "attempts",
     "pieces",
     "repairs",
+    "measured",
     "costs",
     "trials",
     "evaluations",
@@ -73,7 +80,6 @@ SWEPT = (
     "fits/*",
     "experiments/*",
 )
-OWN = {pattern.partition("/")[0] for pattern in SWEPT if pattern} | {"damaged", "claims", "system", "mlartifacts"}
 
 
 class Workspace:
@@ -94,13 +100,6 @@ class Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
         return Workspace(self.root, replace(self.mending, listener=listener), self.sound)
 
-    def require_elsewhere(self, target: Path) -> None:
-        """Raise InputError where ``target`` lies in a folder whose content the workspace takes for its own."""
-        inside = Path(os.path.relpath(os.path.realpath(target), os.path.realpath(self.root))).parts
-        if inside and inside[0] in OWN:
-            hint = f"Name a folder outside of {self.root / inside[0]}."
-            raise InputError("the workspace keeps its own things there", where=str(target), hint=hint)
-
     def sweep(self) -> int:
         """Delete what killed processes left half-written, and return how many bytes that was."""
         folders = [self.root, *(folder for pattern in SWEPT[1:] for folder in self.root.glob(pattern))]
@@ -120,6 +119,31 @@ class Workspace:
     def evaluations(self) -> Evaluations:
         """Models on test splits."""
         return Evaluations(self.root / "evaluations", self.mending, self.sound)
+
+    @cached_property
+    def champions(self) -> Champions:
+        """Which version of each registered name answers."""
+        return Champions(self.root)
+
+    @cached_property
+    def measured(self) -> Documents[MeasuredScore]:
+        """What adapters from elsewhere score here, by their ids."""
+        return self.documents(FOLDER, MeasuredScore)
+
+    def score(self, manifest: Manifest) -> Score | None:
+        """Return the validation score of an adapter that counts here: its own, or what was measured here.
+
+        None for an adapter from elsewhere that was not measured here.
+
+        Raises:
+            IntegrityError: what was measured is damaged.
+        """
+        if manifest.imported is None:
+            return own_score(manifest)
+        measured = self.measured.get(manifest.id)
+        if measured is None or measured.identity != manifest.identity:
+            return None
+        return Score(measured.validation, measured.measure, measured.examples)
 
     @cached_property
     def pace(self) -> Pace:

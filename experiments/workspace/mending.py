@@ -84,10 +84,19 @@ def is_sound(store: AdapterStore, name: str) -> bool:
 
 
 def clear_the_way(store: AdapterStore, name: str, listener: Listener) -> None:
-    """Move an adapter aside if it is there and damaged: it can be trained again, other files in its folder cannot."""
+    """Move an adapter aside that is damaged, or came from elsewhere under the id of what is to be trained here.
+
+    It can be trained again; other files in its folder cannot.
+    """
     folder = store.folder(name)
-    if not folder.exists() or is_sound(store, name):
+    if not folder.exists():
+        return
+    if not is_sound(store, name):
+        why = "damaged. It is trained again"
+    elif read_manifest(folder).imported is not None:
+        why = "it came from elsewhere. It is trained here"
+    else:
         return
     aside = store.root.parent / "damaged" / f"{name}-{secrets.token_hex(4)}"
     atomic.move_whole(folder, aside)
-    listener.say(f"{folder}: damaged. It is trained again; what was there is kept in {aside}.")
+    listener.say(f"{folder}: {why}; what was there is kept in {aside}.")

@@ -7,8 +7,6 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from workbench.ordinary_files import appended
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -30,7 +28,8 @@ class Pace:
         """Add lines, which may come from another machine."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            appended(self.file, lines)
+            with self.file.open("a", encoding="utf-8") as stream:
+                stream.write(lines)
         except OSError:
             return
 

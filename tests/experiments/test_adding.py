@@ -30,6 +30,7 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     assert "Registered as animals.lora version 1" in out
     assert "rows of test that stand in train" in out
     assert "other adapters" not in out, "there are none"
+    assert "workbench adapters rollback" not in out, "there is no champion before"
     first = bench.chosen("animals")
 
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, "--seed", "1", "--min-score", "100")
@@ -44,6 +45,14 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     assert code == 3
     assert "Until then 'fruits' means this adapter, since the task has no other one." in err
 
+    before = {*bench.workspace.adapters.ids()}
+    hardly = ("--set", "learning_rate=1e-7", "--margin", "100")
+    code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, *hardly)
+    (second,) = {*bench.workspace.adapters.ids()} - before
+    assert (code, f"This version does not answer: 'animals' means {first}." in " ".join(out.split())) == (0, True), out
+    commands = [line.removeprefix("Next:").strip() for line in out[out.index("Next:") :].splitlines()]
+    assert commands == [f'workbench predict {second} "some text"', "workbench adapters promote animals.lora --to 2"]
+
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, "--json")
     document = json.loads(out)
     assert (code, document["adapter"], document["gate"]["passed"]) == (0, first, True), err
@@ -54,6 +63,7 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     assert (registered["name"], registered["version"]) == ("animals.lora", "1"), "the same command again adds nothing"
     assert registered["champion"]
     assert registered["decision"]
+    assert document["answering"] == first
     others = [check for check in document["gate"]["bounds"] if check["what"] == "other adapters as they were"]
     assert [check["found"] for check in others] == [100.0]
 

@@ -14,46 +14,27 @@ from sklearn.metrics import f1_score
 from experiments.api import Workbench
 from experiments.workspace import RecordDocument
 from tests.conftest import Call
-from tests.streams import write_recipe, write_tasks
+from tests.scored_adapters import BUDGET, SCORES, ScoredAdapters
+from tests.streams import write_recipe
 from workbench.errors import InputError
 from workbench.listener import Silent
 from workbench.manifest import write_manifest
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.tracker import Tracker
 from workbench.probes.calibration import calibration_error
 
-BUDGET = {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}
-SCORES = {0: 0.5, 1: 0.75, 2: 0.875}  # the validation scores that the adapters' manifests get, by seed
 
-
-class Bench:
-    """A workspace with adapters of one task, one for each seed, whose validation scores are known."""
-
-    def __init__(self, folder: Path, bert: Path) -> None:
-        self.bench = Workbench(folder / ".workbench", [write_tasks(folder)])
-        self.ids = {seed: self._learn(str(bert), seed, score) for seed, score in SCORES.items()}
-
-    def _learn(self, bert: str, seed: int, score: float) -> str:
-        lesson = self.bench.lesson("animals", "lora", bert, seed, learning_rate=0.02, budget=BUDGET)
-        stored = self.bench.workspace.learned(lesson, Silent(), "")
-        manifest = stored.manifest
-        fit = manifest.fit.__class__(**{**vars(manifest.fit), "validation": score})
-        scored = manifest.model_copy(update={"fit": fit, "metrics": {"validation_accuracy": score}})
-        write_manifest(scored, stored.folder)
-        return stored.id
-
-    @property
-    def tracker(self) -> Tracker:
-        return Tracker(tracking_uri(self.bench.workspace.root))
+@pytest.fixture(scope="module")
+def trained(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoredAdapters:
+    """Adapters of one task; nothing is registered yet."""
+    return ScoredAdapters.made(tmp_path_factory.mktemp("gates"), bert)
 
 
 @pytest.fixture
-def made(bert: Path, tmp_path: Path, call: Call) -> Bench:
-    """Adapters in the folder that commands run in; nothing is registered yet."""
-    return Bench(tmp_path, bert)
+def made(trained: ScoredAdapters, tmp_path: Path, call: Call) -> ScoredAdapters:
+    """The same in the folder that commands run in."""
+    return trained.copied(tmp_path)
 
 
-def test_bounds_on_an_adapter_hold_or_are_broken(made: Bench, call: Call) -> None:
+def test_bounds_on_an_adapter_hold_or_are_broken(made: ScoredAdapters, call: Call) -> None:
     best = made.ids[2]
     code, out, err = call("gate", best, "--min-score", "87.5", "--not-below-champion")
     assert code == 0, err
@@ -76,7 +57,7 @@ def test_bounds_on_an_adapter_hold_or_are_broken(made: Bench, call: Call) -> Non
     assert (code, best in out) == (0, True), "the best on validation, which register would take"
 
 
-def test_the_champion_is_a_bound(made: Bench, call: Call) -> None:
+def test_the_champion_is_a_bound(made: ScoredAdapters, bert: Path, call: Call) -> None:
     def note(*options: str) -> tuple[int, str]:
         code, out, _ = call("gate", *options, "--not-below-champion", "--json")
         return code, json.loads(out)["bounds"][0]["note"]
@@ -92,14 +73,16 @@ def test_the_champion_is_a_bound(made: Bench, call: Call) -> None:
     code, remark = note(made.ids[1])
     assert (code, "it is the champion of animals.lora" in remark) == (0, True)
 
-    version = made.tracker._client.get_registered_model("animals.lora").aliases["champion"]
-    made.tracker._client.set_model_version_tag("animals.lora", version, "workbench.measure", "other examples")
-    code, out, err = call("gate", made.ids[2], "--not-below-champion", "--json")
+    others = made.bench.lesson(
+        "animals", "lora", str(bert), 3, learning_rate=0.02, budget=BUDGET | {"eval_examples": 8}
+    )
+    other = made.bench.workspace.learned(others, Silent(), "").id
+    code, out, err = call("gate", other, "--not-below-champion", "--json")
     assert (code, json.loads(out)["bounds"][0]["found"]) == (3, None)
     assert "no score on the same validation examples" in err
 
 
-def test_answers_are_compared_on_validation(made: Bench, call: Call) -> None:
+def test_answers_are_compared_on_validation(made: ScoredAdapters, call: Call) -> None:
     """Expected: shares counted here, over what `predict` answers to the texts of the validation file."""
     rows = list(csv.DictReader((made.bench.task_folders[0] / "animals-validation.csv").open(encoding="utf-8")))
     texts = [row["text"] for row in rows]
@@ -124,7 +107,7 @@ def test_answers_are_compared_on_validation(made: Bench, call: Call) -> None:
     assert (code, out, "have changed since" in err) == (2, "", True), err
 
 
-def test_labels_are_bounded_one_by_one(made: Bench, call: Call) -> None:
+def test_labels_are_bounded_one_by_one(made: ScoredAdapters, call: Call) -> None:
     """Expected: F1 of each label by scikit-learn, over what `predict` answers to the texts of the validation file."""
     rows = list(csv.DictReader((made.bench.task_folders[0] / "animals-validation.csv").open(encoding="utf-8")))
     given = [answer.label for answer in made.bench.predict(made.ids[0], [row["text"] for row in rows])]
@@ -146,7 +129,7 @@ def test_labels_are_bounded_one_by_one(made: Bench, call: Call) -> None:
     assert (code, "--min-worst-label 50" in err) == (2, True), "a share is no percentage"
 
 
-def test_a_task_without_labels_has_no_worst_one(made: Bench, call: Call) -> None:
+def test_a_task_without_labels_has_no_worst_one(made: ScoredAdapters, call: Call) -> None:
     stored = made.bench.workspace.adapters.get(made.ids[0])
     task = stored.manifest.task.model_copy(update={"kind": "regression", "labels": ()})
     write_manifest(stored.manifest.model_copy(update={"task": task}), stored.folder)
@@ -154,7 +137,7 @@ def test_a_task_without_labels_has_no_worst_one(made: Bench, call: Call) -> None
     assert (code, out, "animals has no labels: its kind is regression" in err) == (2, "", True), err
 
 
-def test_answers_that_cannot_be_compared_are_refused(made: Bench, bert: Path, call: Call) -> None:
+def test_answers_that_cannot_be_compared_are_refused(made: ScoredAdapters, bert: Path, call: Call) -> None:
     lesson = made.bench.lesson("halves", "lora", str(bert), 0, learning_rate=0.02, budget=BUDGET)
     other = made.bench.workspace.learned(lesson, Silent(), "").id
     for against, message in [(other, "answers for halves"), (made.ids[0], "always agrees with itself")]:
@@ -162,7 +145,7 @@ def test_answers_that_cannot_be_compared_are_refused(made: Bench, bert: Path, ca
         assert (code, out, message in err) == (2, "", True), err
 
 
-def test_what_breaks_a_bound_is_not_registered(made: Bench, call: Call) -> None:
+def test_what_breaks_a_bound_is_not_registered(made: ScoredAdapters, call: Call) -> None:
     code, out, err = call("adapters", "register", made.ids[1], "--min-score", "90")
     assert (code, "NO: 15.00 too low" in out) == (3, True), err
     assert not made.tracker.database.exists()  # type: ignore[union-attr]
@@ -176,7 +159,7 @@ def test_what_breaks_a_bound_is_not_registered(made: Bench, call: Call) -> None:
     assert len(made.tracker._client.search_model_versions("name = 'animals.lora'")) == 1
 
 
-def test_predict_answers_with_the_champion_that_was_rolled_back_to(made: Bench, call: Call) -> None:
+def test_predict_answers_with_the_champion_that_was_rolled_back_to(made: ScoredAdapters, call: Call) -> None:
     for seed in SCORES:
         made.bench.release.register(made.ids[seed])
     assert asked(call) == made.ids[2]
@@ -201,12 +184,14 @@ def test_predict_answers_with_the_champion_that_was_rolled_back_to(made: Bench, 
     assert call("adapters", "rollback", "animals", "--to", "3")[0] == 0
     assert asked(call) == made.ids[2]
 
-    made.bench.workspace.adapters.remove(made.ids[1])
+    made.bench.workspace.adapters.remove(made.ids[0])
     code, out, err = call("adapters", "rollback", "animals")
-    assert (code, f"{made.ids[1]} is not in this workspace" in err) == (0, True)
+    assert (code, f"{made.ids[0]} is not in this workspace" in err) == (0, True), "what was champion before 3 was named"
+    code, out, err = call("predict", "animals", "the cat")
+    assert f"{made.ids[0]}, the champion of animals.lora, is not in this workspace" in err
 
 
-def test_a_router_chooses_among_champions(made: Bench, call: Call) -> None:
+def test_a_router_chooses_among_champions(made: ScoredAdapters, call: Call) -> None:
     assert asked(call, "router:arrow") == made.ids[2], "the best, which is the newest too"
     made.bench.release.register(made.ids[1])
     assert asked(call, "router:arrow") == asked(call) == made.ids[1], "the champion, which is neither"

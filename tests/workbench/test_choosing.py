@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.workbench.test_store import manifest, writer
-from workbench.choosing import Choice, choose, chosen, readable
-from workbench.errors import InputError, UnknownNameError
+from workbench.choosing import Choice, Crowned, choose, chosen, readable
+from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.manifest import Manifest
 from workbench.settings import Budget
 from workbench.store import AdapterStore
+from workbench.validation_scores import Score, Scoring, measure, own_score
 
 STORED = {
     "tweets-lora-aaaa1111": {"validation": 0.70, "created": "2026-01-01"},
@@ -76,15 +77,51 @@ def test_what_is_unknown_suggests_tasks_too(store: AdapterStore) -> None:
 
 
 def test_the_champion_goes_first_and_is_asked_for_only_where_a_task_is_named(store: AdapterStore) -> None:
-    champion = {"tweets-lora-aaaa1111"}
+    champion = {"tweets.lora": Crowned("tweets-lora-aaaa1111")}
     choice = chosen(store, "tweets", lambda: champion)
     assert choice == Choice("tweets-lora-aaaa1111", "the champion of tweets.lora")
 
-    def never() -> set[str]:
+    def never() -> dict[str, Crowned]:
         raise AssertionError("nobody asked for a champion")
 
     assert chosen(store, "tweets-lora-aaaa2222", never).id == "tweets-lora-aaaa2222"
-    assert chosen(store, "tweets", lambda: {"removed-lora-1"}).id == "tweets-lora-aaaa2222"
+    gone = chosen(store, "tweets", lambda: {"tweets.lora": Crowned("removed-lora-1")})
+    assert (gone.id, "removed-lora-1, the champion of tweets.lora, is not" in gone.why) == (
+        "tweets-lora-aaaa2222",
+        True,
+    )
+
+
+def test_a_champion_is_the_adapter_that_was_registered_not_another_one_under_its_id(store: AdapterStore) -> None:
+    stored = store.get("tweets-lora-aaaa1111")
+    for identity, answers in ((stored.identity, True), ("of other files", False)):
+        champion = {"tweets.lora": Crowned(stored.id, identity)}
+        assert (chosen(store, "tweets", lambda champion=champion: champion).id == stored.id) == answers  # type: ignore[misc]
+
+
+def test_a_champion_that_cannot_be_read_is_an_error_and_not_another_adapter(store: AdapterStore) -> None:
+    (store.root / "tweets-lora-aaaa1111" / "manifest.json").write_text("{")
+    with pytest.raises(IntegrityError, match="no readable manifest"):
+        chosen(store, "tweets", lambda: {"tweets.lora": Crowned("tweets-lora-aaaa1111")})
+
+
+def test_an_adapter_from_elsewhere_counts_by_what_was_measured_here_alone() -> None:
+    own = adapter("tweets-lora-1", 0.6, "2026-01-01")
+    foreign = adapter("tweets-lora-2", 1.0, "2026-01-02", imported="2026-01-03")
+    choice = choose("tweets", [own, foreign])
+    assert choice == Choice(own.id, "the only adapter for tweets that counts; 1 more came from elsewhere, and was not "
+                            "measured here")  # fmt: skip
+    assert "was not measured here" in choose("tweets", [foreign]).why, "where there is no other, it answers"
+    crowned = {"tweets.lora": Crowned(foreign.id)}
+    assert choose("tweets", [own, foreign], crowned).id == own.id, "an id alone makes no champion"
+    assert choose("tweets", [own, foreign], {"tweets.lora": Crowned(foreign.id, foreign.identity)}).id == foreign.id
+
+    def scoring(measured: float) -> Scoring:
+        scores = {own.id: own_score(own), foreign.id: Score(measured, measure(own), "the same")}
+        return lambda manifest: scores[manifest.id]
+
+    assert choose("tweets", [own, foreign], None, scoring(0.5)).id == own.id
+    assert choose("tweets", [own, foreign], None, scoring(0.7)).id == foreign.id
 
 
 def test_scores_on_other_examples_are_not_compared() -> None:
@@ -123,7 +160,8 @@ def test_few_shot_validation_examples_belong_to_their_seed() -> None:
 
 def test_of_several_champions_the_best_is_taken() -> None:
     adapters = [adapter("tweets-lora-1", 0.6), adapter("tweets-pfeiffer-2", 0.8), adapter("tweets-bitfit-3", 0.9)]
-    choice = choose("tweets", adapters, {"tweets-lora-1", "tweets-pfeiffer-2"})
+    crowned = {"tweets.lora": Crowned("tweets-lora-1"), "tweets.pfeiffer": Crowned("tweets-pfeiffer-2")}
+    choice = choose("tweets", adapters, crowned)
     assert (choice.id, "best of 2 champions" in choice.why) == ("tweets-pfeiffer-2", True)
 
 

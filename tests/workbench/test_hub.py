@@ -129,7 +129,10 @@ def test_an_exported_folder_comes_back_as_it_was_stored(named: Backbone, tmp_pat
     (out / ".cache" / "huggingface").mkdir(parents=True)
     (out / ".cache" / "huggingface" / "x.metadata").write_text("etag", encoding="utf-8")
     again = other.import_(out, named.name)
-    assert everything(again.folder) == everything(stored.folder)
+    assert again.manifest.model_copy(update={"imported": None}) == stored.manifest
+    assert everything(again.folder) | {"manifest.json": b""} == everything(stored.folder) | {"manifest.json": b""}
+    claimed = ModelCard(front_matter(again.manifest, {"accuracy": 0.5})).data.eval_results
+    assert [result.dataset_split for result in claimed] == ["test"], "a sender's score is not passed on as measured"
     assert again.identity == stored.identity
     assert store.import_(out, named.name).id == stored.id, "it is the same adapter as the one that is there"
 

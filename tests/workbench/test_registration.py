@@ -1,17 +1,21 @@
-"""Data, models and champions in the real MLflow on SQLite."""
+"""Data, models, versions and their alias in the real MLflow on SQLite."""
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workbench.errors import InputError, TrackingError, UnknownNameError
+from workbench.errors import TrackingError
+from workbench.mlflow.alias import Succession
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
-from workbench.mlflow.registration import Entry, champions
+from workbench.mlflow.registration import Entry, RegisteredModel, in_database
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
 
@@ -76,31 +80,21 @@ def test_an_upload_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: 
     assert len(runs) == len(runs[0].outputs.model_outputs) == 1
 
 
-def test_the_champion_is_the_best_on_the_same_examples(tracker: Tracker) -> None:
-    def register(*given: Any) -> tuple[str, bool, str]:
-        registered = tracker.register("champions", record(given[0]), entry(*given))
-        return registered.version, registered.champion, registered.decision
-
-    assert register("c", 0.75) == ("1", True, "version 1 is the champion: there was none")
-    assert register("c", 0.75) == ("1", True, "version 1 is the champion already")
-    assert register("d", 0.75)[:2] == ("2", False), "an equal score beats nobody"
-    assert register("e", 0.5) == (
-        "3",
-        False,
-        "version 1 stays champion: 0.7500 on validation, version 3 has 0.5000",
-    )
-    version, wins, decision = register("f", 1.0, "other examples")
-    assert (version, wins) == ("4", False)
-    assert "not of the same examples" in decision
-    assert register("g", 0.875) == (
-        "5",
-        True,
-        "version 5 is the champion: 0.8750 on validation, version 1 has 0.7500",
-    )
-    champion_version = tracker._client.get_model_version_by_alias("news.lora", "champion")
-    assert (str(champion_version.version), champion_version.tags["workbench.adapter"]) == ("5", "g")
-    assert len(tracker._client.search_model_versions("name = 'news.lora'")) == 5
-    assert Path(tracker._client.get_model_version_download_uri("news.lora", "5").removeprefix("file://")).is_dir()
+def test_an_adapter_has_one_version_with_what_is_known_of_it(tracker: Tracker) -> None:
+    for adapter, validation in (("c", 0.75), ("d", 0.5), ("c", 0.75)):
+        model = tracker.register("versions", record(adapter), entry(adapter, validation))
+    assert [(version.number, version.adapter, version.validation) for version in model.versions] == [
+        ("1", "c", 0.75),
+        ("2", "d", 0.5),
+    ]
+    assert model.champion is None, "who is champion is decided elsewhere"
+    assert model.versions[0].identity == "key of c"
+    unknown = replace(entry("foreign", 0.0), measure=None, validation=None)
+    foreign = tracker.register("versions", record("foreign"), unknown).versions[-1]
+    assert (foreign.validation, foreign.measure) == (None, None)
+    measured = tracker.register("versions", record("foreign"), entry("foreign", 0.625)).versions[-1]
+    assert measured.validation == 0.625, "a version learns what was measured since"
+    assert Path(tracker._client.get_model_version_download_uri("news.lora", "2").removeprefix("file://")).is_dir()
 
 
 def test_a_model_that_was_deleted_is_said(tracker: Tracker) -> None:
@@ -111,101 +105,90 @@ def test_a_model_that_was_deleted_is_said(tracker: Tracker) -> None:
         tracker.register("deleted", record("h"), entry("h", 0.5))
 
 
-def test_champions_are_read_from_the_database_without_mlflow(tracker: Tracker, tmp_path: Path) -> None:
-    tracker.register("read", record("e"), replace(entry("e", 0.99), name="other.lora"))
-    adapters = champions(tracker.uri)
-    assert "e" in adapters
-    aliases = tracker._client.get_registered_model("news.lora").aliases
-    version = tracker._client.get_model_version("news.lora", aliases["champion"])
-    assert version.tags["workbench.adapter"] in adapters
-    assert len(adapters) == 2, "one for each registered name"
+def crowned(tracker: Tracker, name: str, *adapters: str) -> RegisteredModel:
+    """Register adapters under a name of their own, one after the other."""
+    for adapter in adapters:
+        model = tracker.register("champions", record(adapter), replace(entry(adapter, 0.5), name=name))
+    return model
+
+
+def test_registered_models_are_read_from_the_database_without_mlflow(tracker: Tracker, tmp_path: Path) -> None:
+    one, two, three = crowned(tracker, "read.lora", "a", "b", "c").versions
+    tracker.follow("read.lora", Succession(two, one, frozenset({"c"})), None)
+    models = {model.name: model for model in in_database(tracker.uri) or ()}
+    assert models["read.lora"] == tracker.registered("read.lora")
+    assert (models["read.lora"].champion, models["read.lora"].before) == ("2", {"2": "1"})
+    assert [version.set_aside for version in models["read.lora"].versions] == [False, False, True]
+    tracker._client.delete_model_version("read.lora", three.number)
+    models = {model.name: model for model in in_database(tracker.uri) or ()}
+    assert len(models["read.lora"].versions) == 2, "deleted by a person"
     (tmp_path / "other.db").write_text("no database")
-    for uri in ("http://127.0.0.1:9", f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/other.db"):
-        assert champions(uri) == frozenset()
+    assert in_database(f"sqlite:///{tmp_path}/other.db") == ()
+    for uri in ("http://127.0.0.1:9", f"sqlite:///{tmp_path}/none.db"):
+        assert in_database(uri) is None
     assert not (tmp_path / "none.db").exists()
 
 
-def crowned(tracker: Tracker, name: str, *scores: tuple[str, float]) -> None:
-    """Register adapters under a name of their own, one after the other."""
-    for adapter, validation in scores:
-        tracker.register("rollbacks", record(adapter), replace(entry(adapter, validation), name=name))
+def test_a_locked_database_is_not_one_without_champions(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.mlflow.registration.PATIENCE", 0.05)
+    crowned(tracker, "locked.lora", "a")
+    database = tracker.database
+    assert database
+    shutil.copyfile(database, tmp_path / "mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TrackingError, match="is locked"):
+            in_database(f"sqlite:///{tmp_path}/mlflow.db")
 
 
-def champion(tracker: Tracker, name: str) -> str:
-    version = tracker.champion(name)
-    assert version
-    return version.number
+def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
+    one, two, three = crowned(tracker, "follow.lora", "a", "b", "c").versions
+
+    def champion() -> str | None:
+        return tracker.aliases()["follow.lora"]
+
+    assert tracker.follow("follow.lora", Succession(one, None, frozenset()), None) is None
+    assert tracker.follow("follow.lora", Succession(two, one, frozenset()), one) is None, "as was expected"
+    assert champion() == "2"
+    line = tracker.follow("follow.lora", Succession(three, two, frozenset()), one)
+    assert line == (
+        "MLflow's alias `champion` of follow.lora was on version 2 (b, 0.5000 on validation); it follows the "
+        "workspace: version 3 (c, 0.5000 on validation). `workbench adapters promote follow.lora --to b` chooses the "
+        "other one."
+    )
+    assert champion() == "3"
+    assert tracker.follow("follow.lora", Succession(three, two, frozenset()), three) is None, "nothing to do"
+    tracker._client.delete_registered_model_alias("follow.lora", "champion")
+    line = tracker.follow("follow.lora", Succession(three, two, frozenset({"a"})), three)
+    assert line
+    assert "was on no version" in line
+    renumbered = Succession(replace(two, number="7"), None, frozenset())
+    assert tracker.follow("follow.lora", renumbered, three) is None, "a version is known by its adapter"
+    assert champion() == "2"
+    model = tracker.registered("follow.lora")
+    assert model
+    assert not any(version.set_aside for version in model.versions)
 
 
-def test_each_rollback_goes_one_champion_back(tracker: Tracker) -> None:
-    crowned(tracker, "back.lora", ("a", 0.5), ("loser", 0.25), ("b", 0.625), ("c", 0.75))
-    assert champion(tracker, "back.lora") == "4"
-    change = tracker.roll_back("back")
-    assert change.was
-    assert (change.name, change.was.number, change.now.number, change.now.adapter) == ("back.lora", "4", "3", "b")
-    assert tracker.roll_back("back.lora").now.number == champion(tracker, "back.lora") == "1", "2 never was champion"
-    with pytest.raises(InputError, match="no champion before version 1 is recorded") as refused:
-        tracker.roll_back("back.lora")
-    assert "--to: version 4 (c, 0.7500 on validation), version 3 (b" in str(refused.value)
-    assert champion(tracker, "back.lora") == "1", "nothing was changed"
-
-
-def test_a_version_that_was_rolled_back_is_no_champion_before_a_person_says_so(tracker: Tracker) -> None:
-    name = "again.lora"
-    crowned(tracker, name, ("a", 0.5), ("b", 0.75))
-    tracker.roll_back(name)
-    again = tracker.register("rollbacks", record("b"), replace(entry("b", 0.75), name=name))
-    assert (again.version, again.champion) == ("2", False)
-    assert "`workbench adapters rollback again.lora --to 2`" in again.decision
-    assert champion(tracker, name) == "1"
-    tracker.roll_back(name, "2")
-    again = tracker.register("rollbacks", record("b"), replace(entry("b", 0.75), name=name))
-    assert (again.champion, champion(tracker, name)) == (True, "2")
-    assert tracker.roll_back(name).now.number == "1", "what was champion before 2 is known as before"
-    crowned(tracker, name, ("c", 0.625))
-    assert champion(tracker, name) == "3", "another adapter is compared with the champion alone"
-
-
-def test_a_rollback_without_a_goal_changes_nothing(tracker: Tracker, tmp_path: Path) -> None:
-    crowned(tracker, "two.lora", ("a", 0.5), ("b", 0.25))
-    crowned(tracker, "two.head", ("c", 0.5))
-    refused: list[tuple[tuple[str, ...], str]] = [
-        (("two",), "'two' has 2 registered models: two.head, two.lora"),
-        (("two.lora",), "no champion before version 1 is recorded"),
-        (("two.lora", "7"), "there is no version 7"),
-        (("two.lora", "1"), "version 1 is the champion already"),
-        (("two.head",), "There is no other version"),
-    ]
-    for given, message in refused:
-        with pytest.raises(InputError, match=message):
-            tracker.roll_back(*given)
-    with pytest.raises(UnknownNameError, match=r"Did you mean two\.lora"):
-        tracker.roll_back("two.lor")
-    assert (champion(tracker, "two.lora"), champion(tracker, "two.head")) == ("1", "1")
+def test_a_version_that_mlflow_has_not_is_told(tracker: Tracker, tmp_path: Path) -> None:
+    (one,) = crowned(tracker, "gone.lora", "a").versions
+    absent = Succession(replace(one, number="2", adapter="b"), one, frozenset())
+    for name, asked in (("gone.lora", tracker), ("never.lora", tracker)):
+        line = asked.follow(name, absent, None)
+        assert line == f"MLflow has no version of b, the champion of {name}. `workbench adapters register b` enters it."
     none = Tracker(f"sqlite:///{tmp_path}/none.db")
-    with pytest.raises(InputError, match="nothing is registered here yet"):
-        none.roll_back("two.lora")
-    assert none.champion("two.lora") is None
+    assert "no version of b" in str(none.follow("gone.lora", absent, None))
+    assert (none.registered("gone.lora"), none.aliases()) == (None, {})
     assert not list(tmp_path.iterdir()), "no database is made for a question"
-
-
-def test_a_champion_that_was_taken_away_or_deleted_is_told(tracker: Tracker) -> None:
-    crowned(tracker, "gone.lora", ("a", 0.5), ("b", 0.75))
-    tracker._client.delete_model_version("gone.lora", "1")
-    with pytest.raises(InputError, match="version 1, the champion before version 2, was deleted"):
-        tracker.roll_back("gone.lora")
-    crowned(tracker, "gone.lora", ("c", 0.875))
-    tracker._client.delete_registered_model_alias("gone.lora", "champion")
-    with pytest.raises(InputError, match="it has no champion"):
-        tracker.roll_back("gone.lora")
-    change = tracker.roll_back("gone.lora", "2")
-    assert (change.was, champion(tracker, "gone.lora")) == (None, "2")
 
 
 def test_a_version_is_described_and_a_persons_words_stay(tracker: Tracker) -> None:
     def register(description: str) -> str:
         described = replace(entry("described", 0.5), name="told.lora", description=description, about="what it is")
-        number = tracker.register("described", record("described"), described).version
+        (version,) = tracker.register("described", record("described"), described).versions
+        number = version.number
         return str(tracker._client.get_model_version("told.lora", number).description)
 
     tracker.register("described", record("described"), replace(entry("described", 0.5), name="told.lora"))

@@ -15,7 +15,7 @@ from tests.workbench.test_registration import entry, record
 from workbench.errors import TrackingError
 from workbench.mlflow import relocation
 from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.registration import champions
+from workbench.mlflow.registration import in_database
 from workbench.mlflow.relocation import LOCATIONS, is_writable, relocate
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
@@ -75,7 +75,8 @@ def require_whole(root: Path) -> None:
 
 
 def test_champions_are_read_at_a_path_that_needs_escapes(original: Path) -> None:
-    assert champions(tracking_uri(original)) == {"a"}
+    (model,) = in_database(tracking_uri(original)) or ()
+    assert [(model.name, version.adapter) for version in model.versions] == [("news.lora", "a")]
 
 
 def test_a_moved_workspace_is_whole_and_leaves_nothing_where_it_was(workspace: Path, tmp_path: Path) -> None:

@@ -212,7 +212,8 @@ def test_export_and_import_carry_an_adapter_to_another_store(
     assert everything(exported) == everything(stored.folder)
     other = AdapterStore(tmp_path / "other")
     imported = other.import_(exported, "tiny")
-    assert imported.manifest == stored.manifest
+    assert imported.manifest.imported is not None, "it came from elsewhere"
+    assert imported.manifest.model_copy(update={"imported": None}) == stored.manifest
     assert other.verify(stored.id).folder == other.root / stored.id
     assert everything(exported) == everything(stored.folder), "the source stays"
     assert other.import_(exported, "tiny") == imported, "twice is once"
@@ -348,6 +349,26 @@ def lose_manifest(folder: Path) -> None:
     (folder / MANIFEST).unlink()
 
 
+def test_a_copy_of_an_own_adapter_keeps_the_scores_that_it_has_here(
+    store: AdapterStore, stored: StoredAdapter, exported: Path
+) -> None:
+    claimed = json.loads((exported / MANIFEST).read_text()) | {"metrics": {"validation_accuracy": 1.0}}
+    del claimed["sha256"]
+    (exported / MANIFEST).write_text(json.dumps(claimed))
+    assert store.import_(exported, "tiny") == stored
+    tamper_change(stored.folder)
+    assert store.import_(exported, "tiny") == stored, "its own manifest counts, also where its weights are replaced"
+
+
+def test_a_sender_does_not_say_that_an_adapter_was_made_here(exported: Path, tmp_path: Path) -> None:
+    other = AdapterStore(tmp_path / "other")
+    first = other.import_(exported, "tiny").manifest.imported
+    sent = other.export(other.ids()[0], tmp_path / "sent")
+    third = AdapterStore(tmp_path / "third").import_(sent, "tiny").manifest.imported
+    assert first is not None
+    assert third is not None
+
+
 def cut_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_bytes(b"{")
 
@@ -357,8 +378,11 @@ def test_import_takes_the_place_of_a_damaged_adapter(
     store: AdapterStore, stored: StoredAdapter, exported: Path, harm: Callable[[Path], None]
 ) -> None:
     harm(stored.folder)
-    assert store.import_(exported, "tiny") == stored
-    assert store.verify(stored.id) == stored
+    imported = store.import_(exported, "tiny")
+    is_own = harm not in (lose_manifest, cut_manifest)
+    assert (imported.manifest.imported is None) == is_own, "nothing else says that it was made here"
+    assert imported.manifest.model_copy(update={"imported": None}) == stored.manifest
+    assert store.verify(stored.id) == imported
     assert everything(stored.folder).keys() == everything(exported).keys()
     assert [path.name for path in store.root.iterdir()] == [stored.id]
 

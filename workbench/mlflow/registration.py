@@ -1,24 +1,31 @@
-"""The MLflow model registry: a logged model becomes a version of a name, the best one on validation its champion."""
+"""The MLflow model registry: logged models are versions of a name, and an alias copies which one is the champion.
+
+Which version is the champion is decided and kept in the workspace. What is here is what MLflow holds of it.
+"""
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from workbench.errors import TrackingError
-from workbench.mlflow.address import database_of
+from workbench.mlflow.address import database_of, shown
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
 
 CHAMPION = "champion"
-PATIENCE = 0.5  # seconds that a database which is being written is waited for
+PATIENCE = 5.0  # seconds that a database which is being written is waited for
+DELETED = "Deleted_Internal"  # the stage of a version that a person deleted in MLflow
 ADAPTER, MEASURE, VALIDATION = "workbench.adapter", "workbench.measure", "workbench.validation"
+EXAMPLES, IDENTITY = "workbench.examples", "workbench.identity"
 BEFORE = "workbench.champion-before"  # of a champion: the number of the version that was champion before it
-ROLLED_BACK = "workbench.rolled-back"  # of a version that a person took the alias from
+SET_ASIDE = "workbench.rolled-back"  # of a version that a person took the champion's place from
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,11 @@ class Entry:
 
     Attributes:
         name: of the registered model, without ``/`` and ``:``, which MLflow allows in none.
-        model: key of the logged model.
+        model: key of the logged model: the adapter's identity.
         adapter: its id.
         measure: what its validation score is a score of; only scores of equal measures are compared.
-        validation: the score, higher is better.
+        validation: the score, higher is better; None where none counts here.
+        examples: the same as ``measure``, in words.
         description: of the version, in Markdown.
         about: describes the registered model, in Markdown.
     """
@@ -38,61 +46,59 @@ class Entry:
     name: str
     model: str
     adapter: str
-    measure: str
-    validation: float
+    measure: str | None
+    validation: float | None
+    examples: str = ""
     description: str = ""
     about: str = ""
 
-
-@dataclass(frozen=True)
-class Registered:
-    """What came of it.
-
-    Attributes:
-        name: of the registered model.
-        version: of it.
-        champion: whether this version is the champion now.
-        decision: why, in a few words.
-    """
-
-    name: str
-    version: str
-    champion: bool
-    decision: str
-
     @property
-    def uri(self) -> str:
-        """What ``mlflow models serve -m`` takes for this version."""
-        return f"models:/{self.name}@{CHAMPION}" if self.champion else f"models:/{self.name}/{self.version}"
+    def tags(self) -> dict[str, str]:
+        """What MLflow keeps of it on the version."""
+        tags = {ADAPTER: self.adapter, IDENTITY: self.model}
+        if self.measure is not None and self.validation is not None:
+            tags |= {MEASURE: self.measure, VALIDATION: repr(self.validation)}
+        return tags | ({EXAMPLES: self.examples} if self.examples else {})
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a registered model, by its tags; None for what no tag tells.
+    """A version of a registered name; None for what is not known of it.
 
     Attributes:
         number: of the version.
         adapter: its id.
         measure: what its validation score is a score of.
         validation: the score, higher is better.
-        before: number of the version that was champion before it.
-        rolled_back: whether a person took the alias from it; a registration does not give it back.
+        set_aside: whether a person took the champion's place from it; a registration does not give it back.
+        identity: of the adapter: of its files, the backbone's weights and the arithmetic.
+        examples: the same as ``measure``, in words.
     """
 
     number: str
     adapter: str | None
-    measure: str | None
-    validation: float | None
-    before: str | None
-    rolled_back: bool
+    measure: str | None = None
+    validation: float | None = None
+    set_aside: bool = False
+    identity: str | None = None
+    examples: str | None = None
 
     @classmethod
-    def read(cls, found: Any) -> Version:
-        """Return what MLflow's entity of a version tells."""
-        tags = found.tags
-        validation = float(tags[VALIDATION]) if VALIDATION in tags else None
-        fields = (tags.get(ADAPTER), tags.get(MEASURE), validation, tags.get(BEFORE))
-        return cls(str(found.version), *fields, ROLLED_BACK in tags)
+    def read(cls, number: object, tags: Mapping[str, str]) -> Version:
+        """Return what the tags of MLflow's version tell."""
+        return cls(
+            number=str(number),
+            adapter=tags.get(ADAPTER),
+            measure=tags.get(MEASURE),
+            validation=_number(tags.get(VALIDATION)),
+            set_aside=SET_ASIDE in tags,
+            identity=tags.get(IDENTITY),
+            examples=tags.get(EXAMPLES),
+        )
+
+    def is_of(self, other: Version) -> bool:
+        """Return whether both are versions of the same adapter, whatever their numbers."""
+        return self.number == other.number if self.adapter is None else self.adapter == other.adapter
 
     def __str__(self) -> str:
         """Return the number, the adapter and the score."""
@@ -100,34 +106,79 @@ class Version:
         return f"version {self.number} ({self.adapter or 'an unknown adapter'}, {score})"
 
 
-def champions(uri: str) -> frozenset[str]:
-    """Return the ids of the adapters that are champions, as far as a local database tells at once.
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A registered model as MLflow has it.
 
-    MLflow itself takes two seconds to be imported, and may wait for a server: so its SQLite file is read, and nothing
-    else. A store that cannot be asked in this way has no champions.
+    Attributes:
+        name: ``TASK.METHOD``.
+        versions: by number, the lowest first.
+        champion: the number of the version that the alias names; None where it names none.
+        before: number of a version → number of the version that was champion before it.
+    """
+
+    name: str
+    versions: tuple[Version, ...] = ()
+    champion: str | None = None
+    before: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, name: str, tags: Mapping[str, Mapping[str, str]], champion: object) -> RegisteredModel:
+        """Return what the tags of each version say; ``champion`` is the number that the alias names, or None."""
+        versions = tuple(Version.read(number, tags[number]) for number in sorted(tags, key=int))
+        before = {number: own[BEFORE] for number, own in tags.items() if BEFORE in own}
+        return cls(name, versions, None if champion is None else str(champion), before)
+
+    def version_of(self, wanted: Version) -> Version | None:
+        """Return the version of the same adapter; None where MLflow has none."""
+        return next((version for version in self.versions if version.is_of(wanted)), None)
+
+    def numbered(self, number: str | None) -> Version | None:
+        """Return the version with this number; None where there is none."""
+        return next((version for version in self.versions if version.number == number), None)
+
+
+def in_database(uri: str) -> tuple[RegisteredModel, ...] | None:
+    """Return the registered models of a local database, read without MLflow, which takes two seconds to be imported.
 
     Args:
         uri: of the tracking store, as :func:`workbench.mlflow.address.tracking_uri` gives it.
+
+    Returns: None where the store is a server, or there is no database yet.
+
+    Raises:
+        TrackingError: another process has kept the database locked for longer than it is waited for.
     """
     path = database_of(uri)
     if path is None or not path.is_file():
-        return frozenset()
-    query = """
-        SELECT tag.value FROM registered_model_aliases AS alias
-        JOIN model_version_tags AS tag ON tag.name = alias.name AND tag.version = alias.version
-        WHERE alias.alias = ? AND tag.key = ?
-    """
+        return None
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=PATIENCE)) as database:
-            return frozenset(str(row[0]) for row in database.execute(query, (CHAMPION, ADAPTER)))
-    except sqlite3.Error:  # busy, damaged, or of an MLflow with other tables
-        return frozenset()
+            return _models(database)
+    except sqlite3.Error as error:
+        if "locked" not in str(error):
+            return ()  # damaged, or of an MLflow with other tables
+        message = "MLflow's database is locked, and has to say once which adapters are champions"
+        raise TrackingError(message, where=shown(uri), hint="The same command again, when nobody writes it.") from None
 
 
-def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
+def _models(database: sqlite3.Connection) -> tuple[RegisteredModel, ...]:
+    tags: dict[str, dict[str, dict[str, str]]] = {}
+    known = "SELECT name, version FROM model_versions WHERE current_stage IS NULL OR current_stage != ?"
+    for name, number in database.execute(known, (DELETED,)):
+        tags.setdefault(str(name), {})[str(number)] = {}
+    for name, number, tag, value in database.execute("SELECT name, version, key, value FROM model_version_tags"):
+        if str(number) in tags.get(str(name), {}):
+            tags[str(name)][str(number)][str(tag)] = str(value)
+    chosen = "SELECT name, version FROM registered_model_aliases WHERE alias = ?"
+    champions = {str(name): number for name, number in database.execute(chosen, (CHAMPION,))}
+    return tuple(RegisteredModel.read(name, own, champions.get(name)) for name, own in sorted(tags.items()))
+
+
+def enter(client: BoundedClient, entry: Entry, model: Any) -> RegisteredModel:
     """Make ``model``, MLflow's entity of it, a version; an adapter that has one already keeps it.
 
-    It becomes the champion where there is none, or where it beats the champion on the same validation examples.
+    Returns: the registered model afterwards; its alias is not touched.
     """
     from mlflow.exceptions import MlflowException
 
@@ -139,21 +190,23 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
     entities = client.search_model_versions(f"name = '{entry.name}'")
     entity = next((entity for entity in entities if entity.tags.get(ADAPTER) == entry.adapter), None)
     if entity is None:
-        tags = {ADAPTER: entry.adapter, MEASURE: entry.measure, VALIDATION: repr(entry.validation)}
         location = model.artifact_location  # of "models:/ID" MLflow would ask the server that is set globally
         options = {"description": entry.description or None, "model_id": model.model_id}
-        entity = client.create_model_version(entry.name, location, model.source_run_id, tags, **options)
-    elif entry.description and not entity.description:  # of an earlier version of the workbench
-        client.update_model_version(entry.name, entity.version, entry.description)
-    version, champion = Version.read(entity), champion_of(client, entry.name)
-    wins, decision = _decided(entry, version, champion)
-    if wins and champion != version:
-        crown(client, entry.name, version, champion)
-    return Registered(entry.name, version.number, wins, decision)
+        client.create_model_version(entry.name, location, model.source_run_id, entry.tags, **options)
+    else:
+        if entry.description and not entity.description:  # of an earlier version of the workbench
+            client.update_model_version(entry.name, entity.version, entry.description)
+        for tag, value in entry.tags.items():
+            if entity.tags.get(tag) != value:
+                client.set_model_version_tag(entry.name, entity.version, tag, value)
+    registered = registered_model(client, entry.name)
+    if registered is None or not any(version.adapter == entry.adapter for version in registered.versions):
+        raise TrackingError(f"a version of {entry.adapter!r} was entered, and it does not name it in its answer")
+    return registered
 
 
-def champion_of(client: BoundedClient, name: str) -> Version | None:
-    """Return the version of a registered model that is its champion; None where there is none, or no such model.
+def registered_model(client: BoundedClient, name: str) -> RegisteredModel | None:
+    """Return what MLflow has under a name; None where it has no such model.
 
     Raises:
         TrackingError: the server answers with something else; that is not taken for an answer that there is none.
@@ -168,31 +221,14 @@ def champion_of(client: BoundedClient, name: str) -> Version | None:
         return None
     if model.name != name:
         raise TrackingError(f"asked for the registered model {name!r}, it does not name it in its answer")
-    number = model.aliases.get(CHAMPION)
-    return None if number is None else Version.read(client.get_model_version(name, str(number)))
+    entities = client.search_model_versions(f"name = '{name}'")
+    tags = {str(entity.version): dict(entity.tags) for entity in entities}
+    return RegisteredModel.read(name, tags, model.aliases.get(CHAMPION))
 
 
-def crown(client: BoundedClient, name: str, version: Version, before: Version | None) -> None:
-    """Make a version the champion, and note on it which one it follows: the note first, since it alone does no harm."""
-    if before is not None:
-        client.set_model_version_tag(name, version.number, BEFORE, before.number)
-    client.set_registered_model_alias(name, CHAMPION, version.number)
-
-
-def _decided(entry: Entry, version: Version, champion: Version | None) -> tuple[bool, str]:
-    """Return whether a version is the champion, and why."""
-    named = f"version {version.number}"
-    if champion is None:
-        return True, f"{named} is the champion: there was none"
-    if champion.number == version.number:
-        return True, f"{named} is the champion already"
-    before = f"version {champion.number}"
-    if version.rolled_back:
-        again = f"`workbench adapters rollback {entry.name} --to {version.number}` makes it the champion again"
-        return False, f"{before} stays champion: {named} was rolled back; {again}"
-    if champion.measure != entry.measure or champion.validation is None:
-        return False, f"{before} stays champion: its validation score is not of the same examples and metric"
-    own, other = entry.validation, champion.validation
-    if own > other:
-        return True, f"{named} is the champion: {own:.4f} on validation, {before} has {other:.4f}"
-    return False, f"{before} stays champion: {other:.4f} on validation, {named} has {own:.4f}"
+def _number(text: str | None) -> float | None:
+    try:
+        value = math.nan if text is None else float(text)
+    except ValueError:  # a person's own
+        return None
+    return value if math.isfinite(value) else None

@@ -14,15 +14,15 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError, TrackingError, UnwritableError
-from workbench.mlflow.address import database_of, shown, without_secrets
+from workbench.errors import TrackingError, UnwritableError
+from workbench.mlflow.address import database_of, shown
+from workbench.mlflow.alias import Succession, aliases, follow, missing
 from workbench.mlflow.bounded_client import BoundedClient
 from workbench.mlflow.database import set_up
 from workbench.mlflow.models import find_model
 from workbench.mlflow.quiet import quick_and_quiet
-from workbench.mlflow.registration import Entry, Registered, Version, champion_of, enter
+from workbench.mlflow.registration import Entry, RegisteredModel, Version, enter, registered_model
 from workbench.mlflow.relocation import artifact_folder, relocate
-from workbench.mlflow.rollback import RolledBack, roll_back
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.runs import KEY_TAG, ROOT_TAG, identity, runs_below, runs_of, write_run
 
@@ -102,8 +102,11 @@ class Tracker:
                 for experiment_id, run in newest.items()
             ]
 
-    def register(self, experiment: str, record: RunRecord, entry: Entry) -> Registered:
-        """Sync ``record``, and enter the model of it that ``entry`` names into the registry; raises as :meth:`sync`."""
+    def register(self, experiment: str, record: RunRecord, entry: Entry) -> RegisteredModel:
+        """Sync ``record``, and enter the model of it that ``entry`` names into the registry; raises as :meth:`sync`.
+
+        Returns: the registered model afterwards; which of its versions is the champion is not changed.
+        """
         with self._answering():
             self._sync(experiment, record)
             model = find_model(self._client, self._experiment(experiment), entry.model)
@@ -112,8 +115,8 @@ class Tracker:
                 raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=shown(self.uri), hint=hint)
             return enter(self._client, entry, model)
 
-    def champion(self, name: str) -> Version | None:
-        """Return the champion of a registered model, None where there is none; no database is made for it.
+    def registered(self, name: str) -> RegisteredModel | None:
+        """Return what MLflow has under a registered name, None where it has nothing; no database is made for it.
 
         Raises:
             TrackingError: the server does not answer, or answers too late.
@@ -121,20 +124,29 @@ class Tracker:
         if self._is_unmade:
             return None
         with self._answering():
-            return champion_of(self._client, name)
+            return registered_model(self._client, name)
 
-    def roll_back(self, name: str, to: str | None = None) -> RolledBack:
-        """Move the alias ``champion`` back; see :func:`workbench.mlflow.rollback.roll_back`.
+    def aliases(self) -> dict[str, str | None]:
+        """Return for each registered name the number of the version that MLflow's alias names, or None.
 
         Raises:
-            InputError: it cannot be moved so; nothing was changed.
             TrackingError: the server does not answer, or answers too late.
         """
         if self._is_unmade:
-            hint = "Register an adapter first: workbench adapters register ID. Or name another --workspace."
-            raise InputError("nothing is registered here yet", where=shown(self.uri), hint=hint)
+            return {}
         with self._answering():
-            return roll_back(self._client, name, to)
+            return aliases(self._client)
+
+    def follow(self, name: str, wanted: Succession, expected: Version | None) -> str | None:
+        """Let the alias of a name say what the workspace says; see :func:`workbench.mlflow.alias.follow`.
+
+        Raises:
+            TrackingError: the server does not answer, or answers too late.
+        """
+        if self._is_unmade:
+            return missing(name, wanted)
+        with self._answering():
+            return follow(self._client, name, wanted, expected)
 
     @property
     def _is_unmade(self) -> bool:
@@ -159,11 +171,11 @@ class Tracker:
                 raise self._failed(error.what) from error
             except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise self._failed(first) from error
+                raise self._failed(first[:300]) from error
 
     def _failed(self, message: str) -> TrackingError:
         return TrackingError(
-            f"MLflow does not answer as it should: {without_secrets(message, self.uri)[:300]}",
+            f"MLflow does not answer as it should: {shown(message)}",
             where=shown(self.uri),
             hint="The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later.",
         )

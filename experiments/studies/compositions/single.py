@@ -92,13 +92,13 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     target = registry.load(spec)
     backbone_name = wanted.backbone
     if not backbone_name and automatic:
-        backbone_name = common_backbone(workspace.adapters, wanted.method, target) or DEFAULT_BACKBONE
+        backbone_name = common_backbone(workspace, wanted.method, target) or DEFAULT_BACKBONE
     backbone = open_backbone(backbone_name or sources[0].manifest.backbone.name)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
     at_hand: Mapping[str, Task] | None = None
     if automatic:
-        adapters = candidates(workspace.adapters, wanted.method, few_shot)
+        adapters = candidates(workspace, wanted.method, few_shot)
         at_hand = own_tasks(adapters, folders)
         best = ranked(adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, at_hand)
         sources = tuple(map(workspace.adapters.verify, best))

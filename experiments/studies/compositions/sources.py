@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import same_task
+from experiments.answers.naming import adapter_of_each_task
 from fusion.compatibility import unfit_source
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.studies.compositions.few_shot import FewShot
+    from experiments.workspace import Workspace
     from workbench.manifest import Manifest
     from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
@@ -85,13 +87,14 @@ def ranked(
     return best_first(RANKINGS.get(ranking).rank(request))[: int(number)]
 
 
-def common_backbone(store: AdapterStore, method: str, target: Task) -> str | None:
+def common_backbone(workspace: Workspace, method: str, target: Task) -> str | None:
     """Return the name of the backbone on which ``auto`` finds adapters; None where there are none.
 
     Raises:
         InputError: they are on several backbones.
     """
-    fitting = [manifest.backbone for manifest in readable(store) if _suits(manifest, method, target)]
+    manifests = readable(workspace.adapters)
+    fitting = [manifest.backbone for manifest in manifests if _suits(workspace, manifest, method, target)]
     names = {backbone.fingerprint: backbone.name for backbone in fitting}
     if len(names) > 1:
         message = f"adapters that {method} could compose are on several backbones: {', '.join(sorted(names.values()))}"
@@ -99,24 +102,32 @@ def common_backbone(store: AdapterStore, method: str, target: Task) -> str | Non
     return next(iter(names.values()), None)
 
 
-def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
-    """Return what ``auto`` chooses from: the newest adapter of each other task on the backbone that was not composed.
+def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
+    """Return what ``auto`` chooses from: an adapter of each other task, on the backbone, that was not composed.
 
-    Only adapters of a library that the method composes count, LoRAs or bottlenecks of the target's kind.
+    Of several it is the one that the task's name means: the champion, else the best, else the newest. Only adapters of
+    a library that the method composes count, LoRAs or bottlenecks of the target's kind; of those from elsewhere only
+    what was measured here.
     """
-    fitting = [
-        adapter
-        for adapter in sorted(readable_adapters(store), key=lambda adapter: (adapter.manifest.created, adapter.id))
-        if _suits(adapter.manifest, method, few_shot.target)
+    fitting = {
+        adapter.id: adapter
+        for adapter in readable_adapters(workspace.adapters)
+        if _suits(workspace, adapter.manifest, method, few_shot.target)
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
         and not unfit_source(adapter, few_shot.backbone)
-    ]
-    return tuple({adapter.manifest.task.name: adapter for adapter in fitting}.values())
+    }
+    chosen = adapter_of_each_task(workspace, (adapter.manifest for adapter in fitting.values()))
+    return tuple(sorted((fitting[name] for name in chosen.values()), key=_age))
 
 
-def _suits(manifest: Manifest, method: str, target: Task) -> bool:
+def _age(adapter: StoredAdapter) -> tuple[str, str]:
+    return adapter.manifest.created, adapter.id
+
+
+def _suits(workspace: Workspace, manifest: Manifest, method: str, target: Task) -> bool:
     return (
-        manifest.library in COMPOSITIONS.get(method).libraries
+        workspace.score(manifest) is not None
+        and manifest.library in COMPOSITIONS.get(method).libraries
         and manifest.composition is None
         and manifest.task.kind == target.kind
         and manifest.task.name != target.name

@@ -10,10 +10,12 @@ import pytest
 
 from experiments.answers.serving.current import Current
 from experiments.workspace import Workspace
+from experiments.workspace.champions import Champions
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
 from workbench.backbone import Backbone
 from workbench.batch_queue import Batching
+from workbench.choosing import Crowned, registered_name
 from workbench.errors import StoppedError
 
 
@@ -110,7 +112,8 @@ def test_a_replacement_under_load_loses_nothing(
         try:
             for seed in (1, 2):
                 new = train(copied, backbone, make_task("animals", SUBJECTS, FRUITS, 16 * seed + 16), seed=seed)
-                monkeypatch.setattr("experiments.answers.naming.champions", lambda uri, new=new: {new})
+                crowned = {registered_name(copied.adapters.get(new).manifest): Crowned(new)}
+                monkeypatch.setattr(Champions, "crowned", lambda self, crowned=crowned: crowned)
                 assert client.post("/reload").json()["added"] == [new]
                 response = client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"})
                 by_adapter[new] = response.json()["answers"][0]

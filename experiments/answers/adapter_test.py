@@ -1,0 +1,141 @@
+"""An adapter measured here: on the validation and test examples of its task, as this machine has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from experiments.workspace.measured_scores import MeasuredScore
+from tasks import registry
+from workbench.backbone_names import open_backbone
+from workbench.choosing import choose, readable
+from workbench.errors import InputError
+from workbench.sampling import draw
+from workbench.validation_scores import examples_of, measure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from experiments.workspace import Workspace
+    from workbench.manifest import Manifest, TaskReference
+    from workbench.settings import Budget
+    from workbench.task import Task
+
+MOST_NAMED = 8  # labels that a message lists
+
+
+@dataclass(frozen=True)
+class TestedAdapter:
+    """What an adapter scores here.
+
+    Attributes:
+        adapter: its id.
+        task: whose examples it answered.
+        metric: the task's main metric.
+        validation: its score on the validation examples.
+        examples: which these are, in words.
+        test: every score on the test examples, with its name.
+        test_examples: how many these are.
+        senders: the validation score that an imported adapter came with; None for one that was made here.
+        counts: whether ``validation`` is what the adapter counts by from now on.
+    """
+
+    adapter: str
+    task: str
+    metric: str
+    validation: float
+    examples: str
+    test: tuple[tuple[str, float], ...]
+    test_examples: int
+    senders: float | None
+    counts: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``workbench adapters test --json``."""
+        return {
+            "adapter": self.adapter,
+            "task": self.task,
+            "metrics": {
+                f"validation_{self.metric}": self.validation,
+                **{f"test_{name}": value for name, value in self.test},
+            },
+            "examples": {"validation": self.examples, "test": self.test_examples},
+            "sender_validation": self.senders,
+            "counts": self.counts,
+        }
+
+
+def tested_here(
+    workspace: Workspace, adapter: str, task: str | None, backbone: str | None, task_folders: Sequence[Path]
+) -> TestedAdapter:
+    """Return what the adapter with this id scores; see :meth:`experiments.answers.exchange.Exchange.test`."""
+    stored = workspace.adapters.verify(adapter)
+    manifest, name = stored.manifest, task or stored.manifest.task.name
+    whole = registry.load(registry.find(name, task_folders))
+    _require_same_answers(manifest.task, whole)
+    from experiments.workspace.evaluating import tested  # torch comes with it; mistakes are reported without it
+    from workbench.evaluation import evaluate_split
+    from workbench.stored_model import open_adapter
+
+    budget, seed = _draw_of_others(workspace, manifest, whole)
+    budget = budget.model_copy(update={"max_length": manifest.budget.max_length})
+    drawn, opened = draw(whole, budget, seed), open_backbone(backbone or manifest.backbone.name)
+    model = open_adapter(stored, opened)
+    evaluation = evaluate_split(model, drawn, "validation", opened, budget.max_length)
+    metric, count = model.kind.metric, len(evaluation.outcomes)
+    examples = examples_of(name, whole.fingerprint, count, seed if budget.validation_examples else None)
+    counts = manifest.imported is not None and name == manifest.task.name
+    if counts:
+        measure = measure_of(whole.fingerprint, f"validation_{metric}", budget, seed, count)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        score = MeasuredScore(manifest.identity, evaluation.scores[metric], measure, examples, now)
+        workspace.measured.save(stored.id, score)
+    test = tested(workspace, stored, whole, opened, budget)
+    return TestedAdapter(
+        adapter=stored.id,
+        task=name,
+        metric=metric,
+        validation=evaluation.scores[metric],
+        examples=examples,
+        test=tuple(test.scores.items()),
+        test_examples=test.examples,
+        senders=None if manifest.imported is None else manifest.fit.validation,
+        counts=counts,
+    )
+
+
+def _draw_of_others(workspace: Workspace, manifest: Manifest, task: Task) -> tuple[Budget, int]:
+    """Return the budget and seed of the adapter that answers for the task now, where that was scored on these data.
+
+    So the scores of both are of the same examples. The adapter's own are taken where there is no other.
+    """
+    others = [
+        other
+        for other in readable(workspace.adapters)
+        if other.imported is None and other.task.name == task.name and other.task.fingerprint == task.fingerprint
+    ]
+    if manifest.imported is None or not others:
+        return manifest.budget, manifest.seed
+    answering = choose(task.name, others, workspace.champions.crowned(), workspace.score).id
+    reference = next(other for other in others if other.id == answering)
+    return reference.budget, reference.seed
+
+
+def _require_same_answers(own: TaskReference, task: Task) -> None:
+    """Raise InputError where an adapter's answers cannot be right or wrong for the examples of ``task``."""
+    for what, theirs, here in (
+        ("kind", own.kind, task.kind),
+        ("labels", own.labels, task.labels),
+        ("pairs of texts", own.pair, task.pair),
+    ):
+        if theirs != here:
+            message = f"{what} of the adapter: {_shown(theirs)}; of the task here: {_shown(here)}"
+            raise InputError(message, where=task.name, hint="--task names a task with the same labels in that order.")
+
+
+def _shown(value: str | bool | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return f"{', '.join(value[:MOST_NAMED])}{f' and {len(value) - MOST_NAMED} more' * (len(value) > MOST_NAMED)}"
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else value

@@ -1,0 +1,47 @@
+"""The command `workbench adapters test`: what an adapter scores on this machine's data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from experiments.terminal import completion
+from experiments.terminal.options import Adapter, Folders, Workspace
+from experiments.terminal.output import Json, emit, stdout, table
+from experiments.terminal.progress import Messages
+
+
+def test(
+    adapter: Adapter,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Another task with the same labels; the adapter's own if left out.", autocompletion=completion.task
+        ),
+    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Let an adapter answer the validation and test examples of its task as they are here, and print its scores.
+
+    From then on an imported adapter counts by the validation score that was measured here. It answers the examples on
+    which the adapter was scored that answers for the task now, so that the two can be compared. Scores on another
+    --task are printed and not kept.
+    """
+    from experiments.api import Workbench
+
+    bench = Workbench(workspace, tasks, Messages())
+    tested = bench.exchange.test(adapter, task, backbone)
+    if as_json:
+        emit(tested.as_json())
+        return
+    rows = [(f"validation {tested.metric}", f"{tested.validation:.4f}", tested.examples)]
+    rows += [(f"test {name}", f"{value:.4f}", f"{tested.test_examples:,} test examples") for name, value in tested.test]
+    if tested.senders is not None:
+        rows += [("sender's validation", f"{tested.senders:.4f}", "as its sender says")]
+    table(["", "score", "on"], [[name.replace("_", " "), *rest] for name, *rest in rows], tested.adapter)
+    if tested.counts:
+        stdout.print("\nThe validation score counts from now on: it was measured here.")

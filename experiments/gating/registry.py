@@ -1,0 +1,228 @@
+"""Adapters under their tasks' names: registered, promoted and rolled back, in the workspace and then in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.answers.tracked import run_of, test_scores
+from experiments.engine.publish import writing_tracker
+from experiments.gating import succession
+from experiments.reporting.adapter_run import EXPERIMENT, entry
+from experiments.workspace.champions import RegisteredName, taken_over
+from workbench.errors import InputError, TrackingError
+from workbench.mlflow.address import shown
+from workbench.mlflow.registration import CHAMPION
+
+MOST_NAMED = succession.MOST_NAMED
+
+if TYPE_CHECKING:
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+    from workbench.mlflow.registration import Version
+    from workbench.mlflow.tracker import Tracker
+    from workbench.stored_adapter import StoredAdapter
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What came of a registration.
+
+    Attributes:
+        name: ``TASK.METHOD``.
+        version: its number.
+        champion: whether this version is the champion now.
+        decision: why, in words, with what was compared.
+        mlflow_version: its number in MLflow's registry, another one where that is not the registry it began in.
+        has_before: whether there is a champion before, to which a rollback would lead.
+    """
+
+    name: str
+    version: str
+    champion: bool
+    decision: str
+    mlflow_version: str
+    has_before: bool = False
+
+    @property
+    def uri(self) -> str:
+        """What ``mlflow models serve -m`` takes for this version."""
+        return f"models:/{self.name}@{CHAMPION}" if self.champion else f"models:/{self.name}/{self.mlflow_version}"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A change of the champion that a person asked for.
+
+    Attributes:
+        name: ``TASK.METHOD``.
+        was: the champion before it; None where there was none.
+        now: the champion since.
+        compared: on which examples the two were compared, or why they cannot be compared.
+    """
+
+    name: str
+    was: Version | None
+    now: Version
+    compared: str
+
+
+def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registered:
+    """Log an adapter where it is not logged yet, enter it into MLflow's registry, and decide whether it is champion.
+
+    Raises:
+        TrackingError: the server does not answer, or cannot register models; the champion is the one before then.
+        IntegrityError: ``champions.json`` is damaged.
+    """
+    tracker = writing_tracker(workspace, listener.say)
+    run = run_of(stored, workspace)
+    entered = entry(stored, workspace.score(stored.manifest), test_scores(stored, workspace))
+    with workspace.champions.changing(listener) as names:
+        model = tracker.register(EXPERIMENT, run, entered)
+        known = names[entered.name].updated(model) if entered.name in names else taken_over(model)
+        known, was = known.entered(entered), succession.succession_of(names, entered.name) or known.champion
+        version = known.of(stored.id)
+        tracked = next(version for version in model.versions if version.adapter == stored.id)
+        if version is None:
+            raise RuntimeError("a version that MLflow names is not among those taken from it")
+        wins, decision = succession.by_score(entered.name, version, known.champion)
+        if wins and known.champion != version:
+            known = known.crowned(version, known.line, decision, aside=False)
+        names[entered.name] = known
+        workspace.champions.save(names)
+        _follow(tracker, names, {entered.name: was}, listener.say)
+    return Registered(entered.name, version.number, wins, decision, tracked.number, known.before is not None)
+
+
+def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> Moved:
+    """Make the version the champion that was so before, or ``to``: see :meth:`experiments.gating.release.Release`."""
+    return _moved(name, workspace, listener, lambda full, known: succession.back(full, known, to))
+
+
+def promote(name: str, to: str, workspace: Workspace, listener: Listener) -> Moved:
+    """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`."""
+    return _moved(name, workspace, listener, lambda full, known: succession.promoted(full, known, to))
+
+
+def champion(name: str, workspace: Workspace, listener: Listener) -> Version | None:
+    """Return the champion of a registered name; MLflow is asked only for a name that the workspace does not know.
+
+    Raises:
+        TrackingError: it has to be asked, and does not answer.
+    """
+    names = workspace.champions.names()
+    if name in names:
+        return names[name].champion
+    model = writing_tracker(workspace, listener.say).registered(name)
+    return taken_over(model).champion if model else None
+
+
+def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
+    """Take over names that MLflow alone knows, let its aliases follow, and return how many names have a champion.
+
+    Args:
+        workspace: whose champions they are.
+        say: hears of each difference.
+
+    Raises:
+        TrackingError: MLflow does not answer.
+        UnwritableError: the workspace cannot be written.
+    """
+    from workbench.listener import Silent
+
+    tracker = writing_tracker(workspace, say)
+    with workspace.champions.changing(Silent()) as names:
+        own = {*names}
+        for name in _unknown(workspace, tracker, names):
+            if model := tracker.registered(name):
+                names[name] = taken_over(model)
+        if names.keys() != own:
+            workspace.champions.save(names)
+        _follow(tracker, names, {}, say)
+    return sum(known.champion is not None for known in names.values())
+
+
+def _moved(
+    name: str, workspace: Workspace, listener: Listener, change: Callable[[str, RegisteredName], RegisteredName]
+) -> Moved:
+    tracker = writing_tracker(workspace, listener.say)
+    with workspace.champions.changing(listener) as names:
+        full = _known_name(name, tracker, names)
+        was = names[full].champion
+        names[full] = change(full, names[full])
+        workspace.champions.save(names)
+        _follow(tracker, names, {full: was}, listener.say)
+    now = names[full].champion
+    if now is None:
+        raise RuntimeError("a change of the champion left none")
+    if now.adapter not in workspace.adapters.ids():
+        listener.say(f"{now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
+    return Moved(full, was, now, "there was no champion" if was is None else succession.compared(now, was))
+
+
+def _known_name(name: str, tracker: Tracker, names: dict[str, RegisteredName]) -> str:
+    """Return the full name that is meant; MLflow is asked only where the workspace knows none like it."""
+    try:
+        return succession.full_name(name, sorted(names))
+    except InputError:  # unknown, or several
+        if name in {known.rpartition(".")[0] for known in names}:
+            raise
+    tracked = tracker.aliases()
+    if not tracked and not names:
+        hint = f"{succession.REGISTER}. Or name another --workspace."
+        raise InputError("nothing is registered here yet", where=shown(tracker.uri), hint=hint)
+    full = succession.full_name(name, sorted({*names, *tracked}))
+    if full not in names and (model := tracker.registered(full)):
+        names[full] = taken_over(model)
+    return full
+
+
+def _unknown(workspace: Workspace, tracker: Tracker, names: Mapping[str, RegisteredName]) -> list[str]:
+    """Return the names that MLflow knows and the workspace does not, as far as it has adapters for them."""
+    from workbench.choosing import readable, registered_name
+
+    own = {registered_name(manifest) for manifest in readable(workspace.adapters)}
+    return sorted(own & {name for name in tracker.aliases() if name not in names})
+
+
+def _follow(
+    tracker: Tracker,
+    names: Mapping[str, RegisteredName],
+    before: Mapping[str, Version | None],
+    say: Callable[[str], None],
+) -> None:
+    """Let MLflow's aliases say what the workspace says; what cannot be copied now is copied by the next command.
+
+    Args:
+        tracker: of the store.
+        names: what the workspace says.
+        before: of names that have just been changed, the champion until then.
+        say: hears of each difference.
+    """
+    try:
+        for line in _differences(tracker, names, before):
+            say(line)
+    except TrackingError as error:
+        hint = "The workspace has the champion; the next of these commands, or `workbench doctor`, tells MLflow."
+        say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
+
+
+def _differences(
+    tracker: Tracker, names: Mapping[str, RegisteredName], before: Mapping[str, Version | None]
+) -> Iterator[str]:
+    """Let the aliases follow, and yield a line for each difference; names that MLflow has none of share one line."""
+    tracked = tracker.aliases()
+    wanted = {name: known.succession for name, known in names.items()}
+    for name, succeeded in wanted.items():
+        if succeeded is None or (name not in before and name not in tracked):
+            continue
+        if name in before or tracked[name] != succeeded.champion.number:
+            line = tracker.follow(name, succeeded, before.get(name, succeeded.champion))
+            if line is not None:
+                yield line
+    unknown = [name for name in wanted if wanted[name] and name not in tracked and name not in before]
+    if unknown:
+        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+        listed = f"{', '.join(unknown[:MOST_NAMED])}{more}"
+        yield f"MLflow's registry has no {listed}; the workspace knows the champions. `register` enters their adapters."

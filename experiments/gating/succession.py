@@ -1,0 +1,146 @@
+"""Who is the champion of a registered name: by validation scores, by a person's word, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from workbench.adapter_ids import by_id
+from workbench.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from experiments.workspace.champions import RegisteredName
+    from workbench.mlflow.registration import Version
+
+MOST_NAMED = 8  # versions that a message lists
+REGISTER = "Register one: workbench adapters register ID"
+
+
+def by_score(name: str, version: Version, champion: Version | None) -> tuple[bool, str]:
+    """Return whether a version that was registered is the champion now, and why: the reason says what was compared.
+
+    A version becomes the champion where there is none, or where it beats the champion on the same validation examples.
+    One whose score is its sender's, and one that a person took the place from, does so only by a person's word.
+    """
+    called = f"version {version.number}"
+    if champion is not None and champion.number == version.number:
+        return True, f"{called} is the champion already"
+    stays = "there is no champion" if champion is None else f"version {champion.number} stays champion"
+    promoted = f"`workbench adapters promote {name} --to {version.number}`"
+    if version.set_aside:
+        return False, f"{stays}: {called} was set aside by a rollback or promotion; {promoted} makes it the champion"
+    if version.validation is None:
+        measured = f"`workbench adapters test {version.adapter}` measures it here, {promoted} does without"
+        return False, f"{stays}: {called} came from elsewhere, and no score of it counts here; {measured}"
+    if champion is None:
+        return True, f"{called} is the champion: there was none"
+    if not comparable(version, champion):
+        return False, f"{stays}: {compared(version, champion)}; {promoted} decides without a score"
+    wins = champion.validation is None or version.validation > champion.validation
+    return wins, f"{f'{called} is the champion' if wins else stays}: {compared(version, champion)}"
+
+
+def comparable(version: Version, other: Version) -> bool:
+    """Return whether the validation scores of two versions are scores on the same examples by the same metric."""
+    known = version.validation is not None and other.validation is not None
+    return known and version.measure is not None and version.measure == other.measure
+
+
+def compared(version: Version, other: Version) -> str:
+    """Return how two versions were compared: both scores and on which examples, or why they cannot be compared."""
+    if comparable(version, other):
+        examples = version.examples or other.examples or "the same validation examples"
+        scores = f"version {version.number} has {version.validation:.4f}, version {other.number} {other.validation:.4f}"
+        return f"on {examples}, {scores}"
+    return f"not compared: {_scored(version)}, {_scored(other)}"
+
+
+def _scored(version: Version) -> str:
+    if version.validation is None:
+        return f"no score of version {version.number} counts here"
+    return (
+        f"version {version.number} has {version.validation:.4f} on {version.examples or 'examples that are not known'}"
+    )
+
+
+def full_name(name: str, names: Sequence[str]) -> str:
+    """Return the registered name that a person means: the name itself, or the only ``TASK.METHOD`` of a task.
+
+    Raises:
+        UnknownNameError: no such name is registered.
+        InputError: the task has several.
+    """
+    if name in names:
+        return name
+    of_task = [registered for registered in names if registered.rpartition(".")[0] == name]
+    if len(of_task) > 1:
+        message = f"{name!r} has {len(of_task)} registered models: {', '.join(of_task[:MOST_NAMED])}"
+        raise InputError(message, hint="Name one of them.")
+    if not of_task:
+        raise UnknownNameError("registered model", name, names)
+    return of_task[0]
+
+
+def back(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
+    """Return a name whose champion is the one before, or the version ``to`` means.
+
+    Where ``to`` was champion earlier in the line, the line ends there, as after several rollbacks; any other version is
+    a new champion, and the next rollback leads back to the one before it.
+
+    Raises:
+        InputError: no earlier champion is recorded, or there is no such version.
+    """
+    was = known.champion
+    if to is not None:
+        version = _meant(name, known, to)
+        below = known.line[:-1]
+        line = below[: len(below) - 1 - below[::-1].index(version.number)] if version.number in below else known.line
+        return known.crowned(version, line, f"rolled back, to version {version.number}", aside=True)
+    if was is None:
+        raise InputError("it has no champion", where=name, hint=_choices(known))
+    if known.before is None:
+        raise InputError(f"no champion before version {was.number} is recorded", where=name, hint=_choices(known))
+    return known.crowned(known.before, known.line[:-2], "rolled back", aside=True)
+
+
+def promoted(name: str, known: RegisteredName, to: str) -> RegisteredName:
+    """Return a name whose champion is the version that ``to`` means; the next rollback leads back to the one before.
+
+    Raises:
+        InputError: there is no such version, or it is the champion.
+    """
+    version, was = _meant(name, known, to), known.champion
+    why = "promoted: there was no champion" if was is None else f"promoted; {compared(version, was)}"
+    return known.crowned(version, known.line, why, aside=True)
+
+
+def _meant(name: str, known: RegisteredName, to: str) -> Version:
+    version = known.numbered(to) or _of_adapter(known, to)
+    if version is None:
+        what = f"there is no version {to}" if to.isdecimal() else f"no version is of {to!r}"
+        raise InputError(what, where=name, hint=_choices(known))
+    if known.champion is not None and version.number == known.champion.number:
+        raise InputError(f"version {version.number} is the champion already", where=name, hint=_choices(known))
+    return version
+
+
+def _of_adapter(known: RegisteredName, name: str) -> Version | None:
+    try:
+        return known.of(by_id(name, [version.adapter for version in known.versions if version.adapter]))
+    except UnknownNameError:
+        return None
+
+
+def _choices(known: RegisteredName) -> str:
+    """Return which versions ``--to`` may name, the newest first."""
+    champion = known.champion
+    others = [version for version in reversed(known.versions) if champion is None or version.number != champion.number]
+    if not others:
+        return f"There is no other version. {REGISTER}"
+    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    return f"Name one with --to: {', '.join(map(str, others[:MOST_NAMED]))}{more}."
+
+
+def succession_of(names: Mapping[str, RegisteredName], name: str) -> Version | None:
+    """Return the champion of a name; None where it has none, or is not known."""
+    return names[name].champion if name in names else None

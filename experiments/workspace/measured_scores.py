@@ -1,0 +1,26 @@
+"""What adapters from elsewhere score in this workspace: the sender's numbers count nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FOLDER = "measured"  # of the documents in a workspace
+
+
+@dataclass(frozen=True)
+class MeasuredScore:
+    """The validation score of an adapter that was measured here, and not where it was trained.
+
+    Attributes:
+        identity: of the adapter that was measured (:attr:`workbench.manifest.Manifest.identity`).
+        validation: the score of the task's main metric.
+        measure: what it is a score of (:func:`workbench.validation_scores.measure_of`).
+        examples: the same in words.
+        when: the time, UTC, in ISO format.
+    """
+
+    identity: str
+    validation: float
+    measure: str
+    examples: str
+    when: str

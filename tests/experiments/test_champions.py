@@ -1,0 +1,262 @@
+"""The workspace says who is the champion, whatever has become of MLflow; MLflow's alias follows it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.answers.naming import source_ids
+from experiments.answers.serving.selection import select
+from experiments.workspace import Workspace
+from experiments.workspace.champions import FILE, RegisteredName
+from tests.conftest import Call
+from tests.ear import Ear
+from tests.scored_adapters import BUDGET, ScoredAdapters
+from workbench.listener import Silent
+from workbench.mlflow.registration import RegisteredModel, Version
+from workbench.mlflow.tracker import Tracker
+
+NOBODY = "http://127.0.0.1:9"  # nothing listens there
+NAME = "animals.lora"
+
+
+@pytest.fixture(scope="module")
+def released(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoredAdapters:
+    """Versions 1, 2 and 3 of a name, each better than the one before, and a rollback to version 2."""
+    made = ScoredAdapters.made(tmp_path_factory.mktemp("released"), bert)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for seed in made.ids:
+            made.bench.release.register(made.ids[seed])
+        made.bench.release.roll_back("animals")
+    return made
+
+
+@pytest.fixture
+def copy(released: ScoredAdapters, tmp_path: Path, call: Call) -> ScoredAdapters:
+    """The same in the folder that commands run in."""
+    return released.copied(tmp_path)
+
+
+def answering(call: Call, name: str = "animals") -> str:
+    """Return which adapter `predict` answers with; it says that this is the champion."""
+    code, out, err = call("predict", name, "the cat", "--json")
+    assert code == 0, err
+    adapter = str(json.loads(out)[0]["adapter"])
+    assert err.splitlines()[-1] == f"{name}: {adapter}, the champion of {NAME}."
+    return adapter
+
+
+def alias(made: ScoredAdapters) -> str | None:
+    return made.tracker.aliases()[NAME]
+
+
+def champions_in(document: str) -> str:
+    """Return what `doctor --json` says of champions."""
+    (found,) = [finding for finding in json.loads(document) if finding["name"] == "champions"]
+    assert found["works"]
+    return str(found["detail"])
+
+
+def require_champion_everywhere(made: ScoredAdapters, call: Call, champion: str) -> None:
+    assert answering(call) == champion
+    starred = [line.split()[0] for line in call("adapters", "list")[1].splitlines() if "★" in line.split("A task")[0]]
+    assert starred == [champion.rpartition("-")[2]]
+    workspace = made.bench.workspace
+    assert select(workspace, [], None, made.bench.task_folders, Silent()).by_task == {"animals": champion}
+    assert source_ids(workspace, ["animals"], Silent(), (), ("peft",).__contains__) == [champion]
+    code, out, _ = call("gate", made.ids[0], "--not-below-champion", "--json")
+    assert (code, json.loads(out)["bounds"][0]["bound"]) == (3, 75.0)
+
+
+def test_the_champion_answers_where_mlflow_is_a_server_that_does_not(
+    copy: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+    require_champion_everywhere(copy, call, copy.ids[1])
+
+
+def test_the_champion_answers_where_mlflow_s_database_is_locked_or_gone(copy: ScoredAdapters, call: Call) -> None:
+    database = copy.bench.workspace.root / "mlflow.db"
+    with closing(sqlite3.connect(database)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        require_champion_everywhere(copy, call, copy.ids[1])
+    database.unlink()
+    require_champion_everywhere(copy, call, copy.ids[1])
+
+
+def test_a_workspace_from_before_is_taken_over_once_and_can_be_moved(
+    copy: ScoredAdapters, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = copy.bench.workspace.root
+    (root / FILE).unlink()
+    assert answering(call) == copy.ids[1]
+    written = (root / FILE).read_bytes()
+    (root / "mlflow.db").unlink()
+    shutil.move(root, tmp_path / "moved")
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "moved"))
+    assert answering(call) == copy.ids[1]
+    assert (tmp_path / "moved" / FILE).read_bytes() == written
+    assert Workspace(tmp_path / "moved").champions.names()[NAME].line == ("1", "2"), "with the champion before"
+
+
+def test_a_workspace_from_before_whose_database_is_locked_is_an_error_and_not_another_adapter(
+    copy: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.mlflow.registration.PATIENCE", 0.05)
+    root = copy.bench.workspace.root
+    (root / FILE).unlink()
+    with closing(sqlite3.connect(root / "mlflow.db")) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        code, out, err = call("predict", "animals", "the cat")
+    assert (code, out, "MLflow's database is locked" in err) == (1, "", True)
+    assert not (root / FILE).exists()
+
+
+def test_a_rollback_needs_no_server_and_the_alias_follows_later(
+    copy: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+        code, out, err = call("adapters", "rollback", "animals")
+        assert (code, copy.ids[0] in out, "Tracking: " in err) == (0, True, True), err
+        assert answering(call) == copy.ids[0]
+    assert alias(copy) == "2"
+    code, out, err = call("doctor", "--offline", "--json")
+    assert code == 0, err
+    assert champions_in(out).startswith("MLflow's alias `champion` of animals.lora was on version 2 (")
+    assert alias(copy) == "1"
+    assert champions_in(call("doctor", "--offline", "--json")[1]) == "1; MLflow's registry says the same"
+
+
+def test_a_kill_between_the_two_writes_is_made_up_for_by_the_next_command(
+    copy: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "follow", killed)
+        with pytest.raises(KeyboardInterrupt):
+            copy.bench.release.promote("animals", "3")
+    assert (answering(call), alias(copy)) == (copy.ids[2], "2")
+    code, out, err = call("adapters", "register", copy.ids[2])
+    assert (code, "version 3 is the champion already" in out) == (0, True)
+    assert err.count("MLflow's alias") == 1, "the difference is told in one line"
+    assert f"was on version 2 ({copy.ids[1]}, 0.7500 on validation); it follows the workspace: version 3" in err
+    assert alias(copy) == "3"
+    assert "MLflow's alias" not in call("adapters", "register", copy.ids[2])[2]
+
+
+def test_an_alias_that_was_moved_in_mlflow_is_told_and_can_be_adopted(copy: ScoredAdapters, call: Call) -> None:
+    copy.tracker._client.set_registered_model_alias(NAME, "champion", "1")
+    assert answering(call) == copy.ids[1], "the workspace says who answers"
+    code, _, err = call("adapters", "register", copy.ids[0])
+    assert (code, f"`workbench adapters promote {NAME} --to {copy.ids[0]}`" in err) == (0, True)
+    assert alias(copy) == "2"
+    assert call("adapters", "promote", NAME, "--to", copy.ids[0])[0] == 0
+    assert (answering(call), alias(copy)) == (copy.ids[0], "1")
+
+
+def test_a_new_workspace_takes_over_what_the_registry_knows(
+    copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a job of a workflow does, whose workspace is new each time."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
+    job = ScoredAdapters(tmp_path, {})
+    job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
+    adapter = job.learn(str(bert), 3, 0.625)
+    bounds: Any = {"below_champion": 0.0}
+    from experiments.gating.adapter_bounds import AdapterBounds
+
+    (check,) = job.bench.release.gate_adapter(adapter, AdapterBounds(**bounds)).checks
+    assert (check.bound, check.holds) == (75.0, False), "the champion of the registry is the bound"
+    registered = job.bench.release.register(adapter)
+    assert (registered.version, registered.champion) == ("4", False)
+    assert job.bench.release.roll_back(NAME).now.adapter == copy.ids[0]
+
+
+def test_a_promotion_says_what_was_compared(copy: ScoredAdapters, call: Call) -> None:
+    code, out, err = call("adapters", "promote", "animals", "--to", "1")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[2].split() == ["was", "champion", "2", copy.ids[1], "0.7500"]
+    assert lines[3].split() == ["is", "champion", "1", copy.ids[0], "0.5000"]
+    compared = " ".join(lines[5:7])
+    assert compared.startswith("On 16 validation examples of animals (data ")
+    assert "version 1 has 0.5000, version 2 0.7500." in compared
+    assert answering(call) == copy.ids[0]
+    known = copy.bench.workspace.champions.names()[NAME]
+    assert known.history[-1].why.startswith("promoted; on 16 validation examples")
+    assert (known.history[-1].version, known.history[-1].before) == ("1", "2")
+    code, out, err = call("adapters", "promote", "animals", "--to", "9")
+    assert (code, out, "there is no version 9" in err) == (2, "", True)
+    assert call("adapters", "rollback", "animals", "--to", "3")[0] == 0
+    code, out, err = call("adapters", "rollback", "animals", "--json")
+    assert (code, json.loads(out)["now"]["version"]) == (0, "1"), "what was champion before 3"
+
+
+def test_a_damaged_file_is_one_message_that_says_what_to_do(copy: ScoredAdapters, call: Call) -> None:
+    path = copy.bench.workspace.root / FILE
+    path.write_text(path.read_text().replace('"line"', '"lime"', 1))
+    for command in (["predict", "animals", "the cat"], ["adapters", "list"], ["adapters", "rollback", "animals"]):
+        code, out, err = call(*command)
+        assert (code, out, "Delete it" in err, "Traceback" in err) == (1, "", True, False), err
+    path.unlink()
+    assert answering(call) == copy.ids[1]
+
+
+def test_versions_of_other_examples_are_not_compared(copy: ScoredAdapters, bert: Path, call: Call) -> None:
+    budget = BUDGET | {"eval_examples": 8}
+    lesson = copy.bench.lesson("animals", "lora", str(bert), 4, learning_rate=0.02, budget=budget)
+    other = copy.bench.workspace.learned(lesson, Silent(), "").id
+    code, out, err = call("adapters", "register", other)
+    assert code == 0, err
+    said = " ".join(out.split())
+    assert "version 2 stays champion: not compared: version 4 has " in said
+    assert "on 8 validation examples of animals" in said
+    assert "`workbench adapters promote animals.lora --to 4`" in said
+
+
+def test_who_removes_a_champion_is_told(copy: ScoredAdapters, call: Call) -> None:
+    code, out, _ = call("adapters", "remove", copy.ids[1])
+    assert (code, f"It was the champion of {NAME}" in out) == (0, True)
+    code, out, err = call("predict", "animals", "the cat")
+    assert (code, f"{copy.ids[1]}, the champion of {NAME}, is not in this workspace" in err) == (0, True)
+
+
+def test_two_commands_change_champions_one_after_the_other(tmp_path: Path) -> None:
+    held, done, heard = threading.Event(), threading.Event(), Ear()
+    first, second = Workspace(tmp_path).champions, Workspace(tmp_path).champions
+    one = RegisteredName().updated(RegisteredModel("a.lora", (Version("1", "a"),)))
+    seen: list[list[str]] = []
+
+    def change() -> None:
+        with first.changing(Silent()) as names:
+            held.set()
+            done.wait(10)
+            first.save({**names, "a.lora": one})
+
+    def wait() -> None:
+        with second.changing(heard) as names:
+            seen.append([*names])
+            second.save({**names, "b.lora": one})
+
+    threads = [threading.Thread(target=change), threading.Thread(target=wait)]
+    threads[0].start()
+    assert held.wait(10)
+    threads[1].start()
+    while not heard.said:
+        threads[1].join(0.01)
+    assert second.names() == {}, "who reads does not wait"
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert (seen, [*second.names()]) == ([["a.lora"]], ["a.lora", "b.lora"])

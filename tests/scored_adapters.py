@@ -1,0 +1,52 @@
+"""A workspace with adapters of one task, one for each seed, whose validation scores are known."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from experiments.api import Workbench
+from tests.streams import write_tasks
+from workbench.listener import Silent
+from workbench.manifest import write_manifest
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
+
+BUDGET = {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}
+SCORES = {0: 0.5, 1: 0.75, 2: 0.875}  # the validation scores that the adapters' manifests get, by seed
+
+
+class ScoredAdapters:
+    """The workspace ``.workbench`` and the task files in a folder."""
+
+    def __init__(self, folder: Path, ids: dict[int, str]) -> None:
+        self.folder, self.ids = folder, ids
+        self.bench = Workbench(folder / ".workbench", [folder / "tasks"])
+
+    @classmethod
+    def made(cls, folder: Path, bert: Path) -> ScoredAdapters:
+        """Train them."""
+        write_tasks(folder)
+        made = cls(folder, {})
+        made.ids = {seed: made.learn(str(bert), seed, score) for seed, score in SCORES.items()}
+        return made
+
+    def copied(self, folder: Path) -> ScoredAdapters:
+        """Return a copy in another folder."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return ScoredAdapters(folder, self.ids)
+
+    def learn(self, bert: str, seed: int, score: float, task: str = "animals", method: str = "lora") -> str:
+        """Train one more adapter, write that it has this validation score, and return its id."""
+        lesson = self.bench.lesson(task, method, bert, seed, learning_rate=0.02, budget=BUDGET)
+        stored = self.bench.workspace.learned(lesson, Silent(), "")
+        fit = replace(stored.manifest.fit, validation=score)
+        changed = {"fit": fit, "metrics": {"validation_accuracy": score}}
+        write_manifest(stored.manifest.model_copy(update=changed), stored.folder)
+        return stored.id
+
+    @property
+    def tracker(self) -> Tracker:
+        """What MLflow has of it."""
+        return Tracker(tracking_uri(self.bench.workspace.root))

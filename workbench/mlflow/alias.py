@@ -1,0 +1,86 @@
+"""The alias ``champion`` in MLflow's registry, and the tags beside it: a copy of what the workspace says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.mlflow.registration import BEFORE, CHAMPION, SET_ASIDE, registered_model
+
+if TYPE_CHECKING:
+    from workbench.mlflow.bounded_client import BoundedClient
+    from workbench.mlflow.registration import RegisteredModel, Version
+
+
+@dataclass(frozen=True)
+class Succession:
+    """What the workspace says of a registered name, and MLflow is to say too.
+
+    Attributes:
+        champion: the version that answers under the name.
+        before: the version that was champion before it, to which a rollback leads; None where there was none.
+        set_aside: ids of the adapters whose versions a person took the champion's place from.
+    """
+
+    champion: Version
+    before: Version | None
+    set_aside: frozenset[str]
+
+
+def aliases(client: BoundedClient) -> dict[str, str | None]:
+    """Return for each registered name the number of the version that the alias names; None where it names none."""
+    numbers: dict[str, str | None] = {}
+    page: Any = client.search_registered_models()
+    while True:
+        for model in page:
+            number = model.aliases.get(CHAMPION)
+            numbers[model.name] = None if number is None else str(number)
+        if not page.token:
+            return numbers
+        page = client.search_registered_models(page_token=page.token)
+
+
+def follow(client: BoundedClient, name: str, wanted: Succession, expected: Version | None) -> str | None:
+    """Let MLflow say of a name what the workspace says; tags first, since they alone do no harm.
+
+    Args:
+        client: of the registry.
+        name: of the registered model.
+        wanted: what the workspace says now.
+        expected: the champion that the alias was last set to, as far as the workspace knows; None for none.
+
+    Returns: a line where MLflow said something else, or has no such version; None otherwise.
+    """
+    model = registered_model(client, name)
+    version = None if model is None else model.version_of(wanted.champion)
+    if model is None or version is None:
+        return missing(name, wanted)
+    _copy_tags(client, model, version, wanted)
+    if model.champion == version.number:
+        return None
+    client.set_registered_model_alias(name, CHAMPION, version.number)
+    seen = model.numbered(model.champion)
+    if expected is not None and seen is not None and seen.is_of(expected):
+        return None
+    if expected is None and model.champion is None:
+        return None
+    was = f"on {seen}" if seen else "on no version"
+    other = seen and seen.adapter and f" `workbench adapters promote {name} --to {seen.adapter}` chooses the other one."
+    return f"MLflow's alias `champion` of {name} was {was}; it follows the workspace: {wanted.champion}.{other or ''}"
+
+
+def missing(name: str, wanted: Succession) -> str:
+    """Return the line where MLflow has no version that the alias could name."""
+    hint = f"`workbench adapters register {wanted.champion.adapter}` enters it."
+    return f"MLflow has no version of {wanted.champion.adapter}, the champion of {name}. {hint}"
+
+
+def _copy_tags(client: BoundedClient, model: RegisteredModel, version: Version, wanted: Succession) -> None:
+    before = wanted.before and model.version_of(wanted.before)
+    if before is not None and model.before.get(version.number) != before.number:
+        client.set_model_version_tag(model.name, version.number, BEFORE, before.number)
+    for other in model.versions:
+        if other.adapter in wanted.set_aside and not other.set_aside:
+            client.set_model_version_tag(model.name, other.number, SET_ASIDE, "true")
+        elif other.set_aside and other.adapter not in wanted.set_aside:
+            client.delete_model_version_tag(model.name, other.number, SET_ASIDE)
