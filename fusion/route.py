@@ -123,7 +123,7 @@ def save_part(folder: Path, part: Part, router: str, settings: RouterSettings, a
     with written_whole(folder) as scratch:
         save_file({name: tensor.contiguous() for name, tensor in part.items()}, scratch / ARRAYS)
         (scratch / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
-        sealed.seal(scratch)
+        sealed.seal(scratch, folder.name)
 
 
 def load_part(folder: Path, compared: bool = False) -> Part | None:
@@ -132,12 +132,12 @@ def load_part(folder: Path, compared: bool = False) -> Part | None:
     ``compared``: its files were compared with their digests before, and are not again.
 
     Raises:
-        IntegrityError: a file of it is damaged or missing.
+        IntegrityError: a file of it is damaged or missing, or the folder was written under another name.
     """
     if not folder.is_dir():
         return None
     if not compared:
-        sealed.require_sound(folder)
+        sealed.require_sound(folder, under=folder.name)
     try:
         return load_file(folder / ARRAYS)
     except (OSError, SafetensorError) as error:

@@ -17,6 +17,7 @@ SEPARATORS = (",", ";", "|")  # between labels that stand in one string, the lik
 MOST_LABELS = 200
 SEVERAL = 0.05  # share of the values that hold several labels, at least
 LABEL_WORDS = 4  # of one label among several, at most
+FILLED = 2 / 3  # share of the rows that hold something, at least, in a column that is preferred to others
 BINARY = frozenset({"0", "1", "true", "false"})
 
 
@@ -27,6 +28,7 @@ class Traits:
     Attributes:
         name: the column.
         rows: of the sample.
+        filled: how many of them hold something.
         distinct: how many values there are.
         numeric: all values are finite numbers.
         fractions: some of them are not whole.
@@ -41,6 +43,7 @@ class Traits:
 
     name: str
     rows: int
+    filled: int
     distinct: int
     numeric: bool
     fractions: bool
@@ -51,6 +54,11 @@ class Traits:
     separator: str | None
     length: float
     shown: str
+
+    @property
+    def gappy(self) -> bool:
+        """Whether so many rows hold nothing that it is hardly what a task is about."""
+        return self.filled < FILLED * self.rows
 
     @property
     def few(self) -> bool:
@@ -69,8 +77,9 @@ class Traits:
         return self.numeric and not self.counter and self.distinct > 2
 
     def __str__(self) -> str:
-        """Return the name, two values, and how many there are."""
-        return f"{self.name}: {self.shown}, … ({self.distinct} distinct)"
+        """Return the name, two values, how many there are, and how many rows have none where these are many."""
+        empty = f", empty in {self.rows - self.filled:,} of {self.rows:,} rows" if self.gappy else ""
+        return f"{self.name}: {self.shown}, … ({self.distinct} distinct{empty})"
 
 
 def traits_of(frame: pd.DataFrame) -> dict[str, Traits]:
@@ -92,6 +101,7 @@ def _traits(name: str, column: pd.Series[Any]) -> Traits:
     return Traits(
         name=name,
         rows=len(column),
+        filled=len(filled),
         distinct=len(distinct),
         numeric=numeric,
         fractions=numeric and not whole,

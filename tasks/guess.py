@@ -89,7 +89,8 @@ def guess_columns(frame: pd.DataFrame, where: str, given: Given) -> Guess:
 
     What is asked for is a tag for each word, else the column with a usual name, else the sets or the fewest distinct
     values, each seen at least twice on average, else free answers under a usual name, else a number. The text is the
-    column with the longest strings; two texts only where the names say so.
+    column with the longest strings; two texts only where the names say so. A column that is empty in many rows is not
+    preferred to another.
 
     Raises:
         InputError: no such column or kind, things that do not go together, or it cannot be told; the message lists the
@@ -166,7 +167,7 @@ def _targets(frame: pd.DataFrame, traits: Mapping[str, Traits], given: Given) ->
     if given.separator is not None:
         candidates = [target for target in candidates if target.kind == "multilabel"]
     fitting = [target for target in candidates if given.kind in {None, target.kind}]
-    fitting.sort(key=lambda target: target.tier)
+    fitting.sort(key=lambda target: (target.tier, target.gappy))
     return fitting or ([forced(given.kind or "multilabel", given.label, traits)] if given.label else [])
 
 
@@ -174,11 +175,13 @@ def _target_doubts(candidates: Sequence[Target], given: Given) -> list[Doubt]:
     """Return in what the targets that are as likely as the first differ from it."""
     best = candidates[0]
     alike = [target for target in candidates if target.tier == best.tier]
+    named = given.label or given.answer
+    if any(target.gappy != best.gappy for target in alike) and not named:
+        return [Doubt("label", {", ".join(target.columns): _settled(target) for target in alike}, guessed=False)]
     kinds = {target.kind: {"kind": target.kind} for target in alike}
     if given.kind is None and len(kinds) > 1:
         return [Doubt("kind", kinds)]
     columns = {", ".join(target.columns): _settled(target) for target in alike if target.kind == best.kind}
-    named = given.label or given.answer
     return [Doubt("label", columns)] if len(columns) > 1 and not named else []
 
 
@@ -205,7 +208,7 @@ def _texts(rest: Mapping[str, Traits], given: Given, target: Target | None) -> t
         if first:
             return first, second, None
     wordy = [column for column in rest.values() if column.length and column.distinct > 2]
-    wordy.sort(key=lambda column: -column.length)
+    wordy.sort(key=lambda column: (column.gappy, -column.length))
     if not wordy:
         return "", given.text_pair, Doubt("text", {name: {"text": name} for name in rest}, guessed=False)
     likely = [column.name for column in wordy if column.length >= NEARLY * wordy[0].length]

@@ -13,6 +13,7 @@ from tasks.spec import TaskSpec, parse
 from tasks.text_files import path_of
 from workbench import settings
 from workbench.errors import InputError, UnknownNameError, opening
+from workbench.ordinary_files import contents
 
 if TYPE_CHECKING:
     from workbench.availability import Availability
@@ -138,7 +139,7 @@ def _unchanged(read: Callable[[Path, int, int], FoundT], path: Path) -> FoundT:
 def _names_in(path: Path, _changed: int, _size: int) -> tuple[str, ...]:
     """Return the task names of one file; only a file that declares a family is parsed."""
     with opening("this task file", str(path)):
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = contents(path).decode("utf-8", errors="replace")
     if "\nfamily:" not in f"\n{text}":
         return (path.stem,)
     return tuple(_unchanged(_documents, path))

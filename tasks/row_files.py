@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks import formats
 from tasks.dialect import USUAL, Dialect, DialectSettings
+from tasks.formulas import literal
 from tasks.label_sets import is_list
 from tasks.sniffing import sniffed
 from tasks.table_size import require_bounded
@@ -29,8 +29,6 @@ Write = Callable[[Iterable[Row]], Any]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
 CRLF = "\r\n"
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 WRITTEN = (*DELIMITERS, *LINES, ".parquet")
 
 
@@ -164,13 +162,9 @@ def rows_to(
 
 
 def _literal(value: Any) -> Any:
-    """Return a field with an apostrophe before what a spreadsheet would compute; numbers stay numbers.
-
-    What counts as the beginning of a formula: OWASP, CSV Injection.
-    """
+    """Return a field that a spreadsheet does not compute."""
     field = _field(value)
-    formula = isinstance(field, str) and field.startswith(FORMULAS) and not NUMBER.fullmatch(field)
-    return f"'{field}" if formula else field
+    return literal(field) if isinstance(field, str) else field
 
 
 def _field(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.column_traits import MOST_LABELS, Traits
@@ -38,6 +38,7 @@ class Target:
         answer: the column of free answers.
         separator: what parts the labels of one string.
         text: the column of words, where each is tagged.
+        gappy: whether many rows have nothing in its column.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Target:
     answer: str | None = None
     separator: str | None = None
     text: str | None = None
+    gappy: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,7 +59,8 @@ def targets(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> list[Target]:
     """Return what can be asked for of the columns in ``traits``; those of one tier are equally likely.
 
     Tiers: 0 tags of words; 1 a column with a usual name; 2 any column with few values, or sets; 3 free answers under a
-    usual name; 4 any other number.
+    usual name; 4 any other number; 5 what is gappy. A gappy column with a usual name is of tier 2: it may be meant, but
+    so may others. Of sets of labels and columns of 1 and 0, nothing is a value.
     """
     return [*_tagged(frame, traits), *_named(traits), *_unnamed(traits), *_answered(traits), *_numbers(traits)]
 
@@ -99,10 +102,14 @@ def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Targe
 
 def _named(traits: Mapping[str, Traits]) -> Iterator[Target]:
     lower = {plain_name(name): column for name, column in [*traits.items()][::-1]}  # the first of two alike
+    gappy: list[Target] = []
     for name in (*LABELS, *VALUES):
         if asked := [*_asked(lower[name], name in VALUES)] if name in lower else []:
-            yield from asked
-            return
+            if not (lower[name].gappy and asked[0].kind != "multilabel"):
+                yield from asked
+                return
+            gappy += [replace(target, tier=2, gappy=True) for target in asked]
+    yield from gappy
 
 
 def _asked(column: Traits, quantity: bool) -> Iterator[Target]:
@@ -126,19 +133,20 @@ def _unnamed(traits: Mapping[str, Traits]) -> Iterator[Target]:
             yield Target("multilabel", 2, (column.name,), separator=column.separator)
     for column in by_size:
         if column.few and not column.fractions:
-            yield Target("classification", 2, (column.name,))
+            yield Target("classification", 5 if column.gappy else 2, (column.name,), gappy=column.gappy)
 
 
 def _answered(traits: Mapping[str, Traits]) -> Iterator[Target]:
     usual = [name for name, column in traits.items() if name.lower() in {*ANSWERS, *REWRITTEN} and not column.lists]
+    usual.sort(key=lambda name: traits[name].gappy)
     if usual:
-        yield from free_answers(usual[0], 3)
+        yield from free_answers(usual[0], 5 if traits[usual[0]].gappy else 3)
 
 
 def _numbers(traits: Mapping[str, Traits]) -> Iterator[Target]:
     numeric = [column for column in traits.values() if column.quantity]
     for column in sorted(numeric, key=lambda column: (_place(column.name, (*LABELS, *VALUES)), not column.fractions)):
-        yield Target("regression", 4, (column.name,))
+        yield Target("regression", 5 if column.gappy else 4, (column.name,), gappy=column.gappy)
 
 
 def _words(value: object) -> list[str]:

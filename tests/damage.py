@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HEXADECIMAL = re.compile(r"[0-9a-f]{8,64}")
 VIEWS = re.compile(r"(report\.(json|html)|.*\.png|\.lock)")  # written anew by each run, read by nothing
@@ -33,6 +38,39 @@ def empty(path: Path) -> None:
 def fill(path: Path) -> None:
     """Write something else of about the same size."""
     path.write_bytes(b"\xff garbage \x00" * (path.stat().st_size // 11 + 1))
+
+
+def pipe(path: Path) -> None:
+    """Put a pipe in the place of the file, into which nobody writes."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def swap(one: Path, other: Path) -> None:
+    """Let two files or folders change places."""
+    aside = one.with_name(f"{one.name}-aside")
+    for path, target in ((one, aside), (other, one), (aside, other)):
+        shutil.move(path, target)
+
+
+class TooLate(BaseException):
+    """Nobody takes it for a fault of what is read."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise :class:`TooLate` where the block takes longer, also while it waits for a pipe."""
+
+    def late(*_: Any) -> None:
+        raise TooLate(f"more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 WAYS: dict[str, Callable[[Path], None]] = {

@@ -119,6 +119,12 @@ def require_folder_of(target: Path) -> None:
     raise UnwritableError(f"cannot write here: there is no folder {str(folder)!r}", where=str(target), hint=hint)
 
 
+def require_new(target: Path, overwrite: bool) -> None:
+    """Raise InputError where a file would be replaced and the person has not said that it may be."""
+    if not overwrite and os.path.isfile(target):  # noqa: PTH113  # a Path raises on long names
+        raise InputError("this file is there already", where=str(target), hint="--overwrite replaces it.")
+
+
 @contextmanager
 def file_written_whole(target: Path) -> Iterator[Path]:
     """Yield a path whose file becomes ``target``, in the place of what was there, when the block ends well.

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from workbench.ordinary_files import opened
+
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder's ``name digest`` lines in name order."""
@@ -17,7 +19,7 @@ def digest(path: Path) -> str:
         files = sorted(file for file in path.rglob("*") if file.is_file())
         listing = "".join(f"{file.relative_to(path).as_posix()} {digest(file)}\n" for file in files)
         return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

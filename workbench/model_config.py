@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.deferred import import_models
 from workbench.errors import InputError, UnsafeConfigError, opening
+from workbench.ordinary_files import contents
 from workbench.transformers_api import is_five, rotary_keys, with_own_rotary
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def read_mapping(path: Path, what: str, hint: str) -> dict[str, Any]:
             raise InputError(f"no readable {what}: there is no file {path.name}", where=str(path.parent), hint=hint)
         if path.stat().st_size > LARGEST:
             raise InputError(f"no readable {what}: more than {LARGEST >> 20} MiB", where=str(path), hint=hint)
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(contents(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"no readable {what}: {error}", where=str(path), hint=hint) from None
     if not isinstance(content, dict):

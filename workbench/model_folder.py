@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.errors import InputError, UnsafeConfigError, opening
 from workbench.model_config import read_json
+from workbench.ordinary_files import opened
 
 CONFIG = "config.json"
 READ = (  # beside config.json, what the loaders of models and tokenizers read
@@ -85,8 +86,11 @@ def numbers_in(path: Path) -> int:
     """
     from safetensors import safe_open
 
-    with opening("the weights", str(path), "Fetch the model again."), safe_open(path, framework="np") as tensors:
-        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 - no dict
+    with opening("the weights", str(path), "Fetch the model again."):
+        opened(path).close()  # safetensors would wait for whoever writes into a pipe
+        with safe_open(path, framework="np") as tensors:
+            names = tensors.keys()
+            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
 
 
 def pooling_modes(folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import yaml
 
 from workbench.errors import InputError, reason
+from workbench.ordinary_files import opened
 
 Key = tuple[str | int, ...]
 
@@ -112,7 +113,7 @@ def read_text(path: Path) -> str:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(f"cannot read this file: it is {_kind(path)}", where=where)
-        with path.open("rb") as file:
+        with opened(path) as file:
             content = file.read(MOST_BYTES + 1)
         text = content.decode("utf-8") if len(content) <= MOST_BYTES else ""
     except (OSError, ValueError) as error:

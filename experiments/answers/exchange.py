@@ -44,8 +44,8 @@ class Exchange:
 
         Raises:
             UnknownNameError: no such adapter.
-            InputError: something is in ``folder`` already, the adapter cannot be merged, or its architecture has no
-                such form that computes what it does.
+            InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
+                merged, or its architecture has no such form that computes what it does.
         """
         return exported(self.workspace, self._id(adapter), folder, merge, backbone, form)
 
@@ -59,8 +59,8 @@ class Exchange:
 
         Raises:
             UnknownNameError: no such adapter.
-            InputError: something is in ``folder`` already, the task is none for a causal language model, or the adapter
-                is no plain LoRA, or of another backbone.
+            InputError: something is in ``folder`` already, it is one of the workspace's own, the task is none for a
+                causal language model, or the adapter is no plain LoRA, or of another backbone.
         """
         from experiments.answers.server_lora import exported_for_servers
 

@@ -22,6 +22,7 @@ def exported(
     from workbench.merging import require_mergeable, save_merged
     from workbench.standard_model import require_form, save_standard
 
+    workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
     evaluation = known(workspace, stored)
     about = front_matter(

@@ -58,6 +58,7 @@ class ServerLora:
 
 def exported_for_servers(workspace: Workspace, adapter: str, folder: Path, backbone: str | None) -> ServerLora:
     """Write the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
+    workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
     reference = stored.manifest.backbone
     opened = open_backbone(backbone or reference.name).quantized(reference.quantization, "--backbone")

@@ -86,6 +86,7 @@ def predict(
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile, texts_of
     from experiments.terminal.progress import Messages, progress
+    from workbench.atomic import require_new
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     if router is None and (among or assignments or tasks):
@@ -105,8 +106,7 @@ def predict(
 
     if out is not None:
         answers = AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets)
-        if out.exists() and not overwrite:
-            raise InputError("this file is there already", where=str(out), hint="--overwrite replaces it.")
+        require_new(out, overwrite)
         _write(answers, text_of, ask, as_json)
         return
     asked = [text_of(row) for row in rows]

@@ -14,7 +14,7 @@ from experiments.terminal.output import Json, emit, listing, stderr, stdout
 from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace as Place
@@ -53,6 +53,7 @@ def report(
         Literal["png", "svg", "pdf"] | None,
         typer.Option("--format", help="With --figures: which format; pdf if left out."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
     columns: Annotated[
         str | None,
         typer.Option(
@@ -84,10 +85,11 @@ def report(
     """Report on EXPERIMENT, finished or not, from what the workspace holds."""
     from experiments.reporting.chosen_columns import with_columns
     from experiments.workspace import find_workspace
-    from workbench.atomic import require_folder_of, write_whole
+    from workbench.atomic import require_new, write_whole
 
     chosen_workspace = find_workspace(workspace)
     written_to = {"html": html, "latex": latex, "csv": csv, "figures": figures, "format": form, "log": log}
+    written_to |= {"overwrite": overwrite}
     shown = {"run": run, "against": against, "columns": columns, "full": full}
     if experiment is None:
         hint = "workbench report EXPERIMENT …; `workbench report` lists them."
@@ -100,12 +102,12 @@ def report(
         print_runs(chosen_workspace, experiment, workspace, as_json)
         return
     _require_together(form and not figures, columns and (as_json or html), against and log, full and not as_json)
-    for path in (html, latex, csv, figures):
-        if path:
-            require_folder_of(path)
+    _require_targets([path for path in (html, latex, csv, figures) if path], overwrite)
     presentation = presentation_of(chosen_workspace, experiment, run, against)
     tables = presentation if columns is None else with_columns(presentation, listed(columns))
     written = dict(_exports(presentation, tables, html, latex, csv, figures, form or "pdf"))
+    for path in written:  # before any is written: those in folders have the names of tables and figures
+        require_new(path, overwrite)
     for path, content in written.items():
         write_whole(path, content)
     uri = _logged(presentation, chosen_workspace) if log else None
@@ -139,6 +141,17 @@ def _require_together(
         raise InputError("MLflow holds experiments, not differences of two", where="--log", hint="Leave out one.")
     if full_alone:
         raise InputError("the values of every seed stand in the JSON document", where="--full", hint="Add --json.")
+
+
+def _require_targets(targets: Sequence[Path], overwrite: bool) -> None:
+    """Raise InputError where nothing can be written, or a file is there that may not be replaced."""
+    from workbench.atomic import require_folder_of, require_new
+
+    if overwrite and not targets:
+        raise InputError("nothing is written", where="--overwrite", hint="Add --html, --latex, --csv or --figures.")
+    for path in targets:
+        require_folder_of(path)
+        require_new(path, overwrite)
 
 
 def _exports(

@@ -32,6 +32,7 @@ PAGE = "report/report.html"  # among the artifacts of a run; adapters have none
 HOST = "127.0.0.1"
 WORKFLOW = "?workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away
 TRAINING_RUNS = f"#/experiments{WORKFLOW}"
+STORE = "MLFLOW_BACKEND_STORE_URI"  # what `mlflow server --backend-store-uri` means
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here needs the job runners, eight more processes
@@ -72,7 +73,7 @@ def ui(
         address = f"http://{HOST}:{chosen}"
         stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
         _reports(address, tracker)
-        _serve(_command(tracker.uri, (chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch))
+        _serve(_command((chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch), tracker.uri)
 
 
 def _tell_champions(workspace: Place) -> None:
@@ -97,8 +98,8 @@ def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
     return Tracker(f"{LOCAL}{scratch / database.name}", artifacts=artifact_folder(database))
 
 
-def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
-    command = [*PYTHON, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
+def _command(artifacts: str, port: int, scratch: str) -> list[str]:
+    command = [*PYTHON, "-m", "mlflow", "server", "--default-artifact-root", artifacts]
     # uvicorn first looks in the current folder for what it serves, whatever Python's path is; give it an empty one
     serving = f"--log-level warning --app-dir {shlex.quote(scratch)}"
     return [*command, "--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", serving]
@@ -111,10 +112,13 @@ def _reports(address: str, tracker: Tracker) -> None:
             stdout.print(f"  report: {address}/#/{path}/artifacts/{PAGE}{WORKFLOW}")
 
 
-def _serve(command: list[str]) -> None:
-    """Run a server and all that it starts until it ends or we are stopped; leave none of its processes behind."""
+def _serve(command: list[str], store: str) -> None:
+    """Run a server of a store, and all that it starts, until it ends or we are stopped; leave no process behind.
+
+    The store's address may hold a password; on a command line every user of the machine could read it.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = subprocess.Popen(command, env={**os.environ, **QUIET, **SAFE_PATH}, start_new_session=True)
+    server = subprocess.Popen(command, env={**os.environ, **QUIET, **SAFE_PATH, STORE: store}, start_new_session=True)
     try:
         raise typer.Exit(server.wait())
     except KeyboardInterrupt:

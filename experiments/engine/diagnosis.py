@@ -180,7 +180,7 @@ def _tracking(workspace: Workspace) -> Finding:
     tracker = Tracker(uri)
     if tracker.database:
         later = "" if tracker.database.is_file() else " (made when something is logged)"
-        return Finding("tracking", True, False, f"{uri}{later}")
+        return Finding("tracking", True, False, f"{shown(uri)}{later}")
     try:
         tracker.ping()
     except TrackingError as error:

@@ -86,12 +86,12 @@ def writing_tracker(workspace: Workspace, say: Callable[[str], None]) -> Tracker
     store = database_of(uri)
     if store is not None and store.exists() and not os.access(store, os.W_OK, effective_ids=EFFECTIVE):
         hint = "Set MLFLOW_TRACKING_URI to a store that can be written."
-        raise TrackingError("this store can only be read", where=uri, hint=hint)
+        raise TrackingError("this store can only be read", where=shown(uri), hint=hint)
     return Tracker(uri, say)
 
 
 def logged(presentation: Presentation, workspace: Workspace, say: Callable[[str], None]) -> str:
-    """Write to MLflow what it does not hold yet of an experiment, and return its address, without a password.
+    """Write to MLflow what it does not hold yet of an experiment, and return its address, as it may be printed.
 
     Args:
         presentation: of the experiment.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
 from workbench.mlflow.quiet import quick_and_quiet
+from workbench.ordinary_files import appended
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
@@ -97,7 +98,6 @@ def _sample(file: Path, monitors: list[Any], seconds: float, stop: Event) -> Non
     while not stop.wait(seconds):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(_look(monitors)) + "\n")
+            appended(file, json.dumps(_look(monitors)) + "\n")
         except OSError:
             return  # a full disk is for the fit to tell

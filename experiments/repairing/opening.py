@@ -104,5 +104,5 @@ def _sound(folder: Path) -> bool:
     """Return whether a step's shared weights are there; raises IntegrityError where they are not as they were."""
     weights = [name for name in ("body", ADAPTERS_FOLDER) if (folder / "state" / name).is_dir()]
     for name in (*weights, "heads") if weights else ():
-        sealed.require_sound(folder, among=f"state/{name}/")
+        sealed.require_sound(folder, among=f"state/{name}/", under=folder.name)
     return bool(weights)

@@ -7,14 +7,13 @@ import io
 from typing import TYPE_CHECKING
 
 from experiments.reporting.wording import DASH
+from tasks.formulas import literal
 from workbench.mlflow.names import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.reporting.presentation import Cell, Column, Presentation, Table
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
 
 
 def csv_tables(presentation: Presentation) -> dict[str, bytes]:
@@ -32,7 +31,7 @@ def _content(table: Table) -> str:
 def _parts(column: Column, cells: list[Cell]) -> Iterator[list[object]]:
     """Yield what a column becomes, head first: its values, the bounds of their intervals, what those say."""
     unit = f" in {column.unit}" if column.unit else ""
-    yield [_safe(f"{column.head}{unit}"), *map(_value, cells)]
+    yield [literal(f"{column.head}{unit}"), *map(_value, cells)]
     if any(cell.interval for cell in cells):
         for bound in ("low", "high"):
             yield [f"{column.head} {bound}", *(getattr(cell.interval, bound, None) for cell in cells)]
@@ -43,9 +42,4 @@ def _parts(column: Column, cells: list[Cell]) -> Iterator[list[object]]:
 def _value(cell: Cell) -> object:
     if cell.value is not None or cell.text == DASH:
         return cell.value
-    return _safe(cell.text)
-
-
-def _safe(text: str) -> str:
-    """Return a name so that a spreadsheet takes it for text."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return literal(cell.text)

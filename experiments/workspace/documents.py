@@ -41,7 +41,7 @@ class Documents(Generic[T]):
             IntegrityError: it is damaged, and nobody is mending.
         """
         path = self.root / f"{key}.json"
-        return self.mending.known(path, lambda: sealed.read(self._kind, path))
+        return self.mending.known(path, lambda: sealed.read(self._kind, path, key))
 
     def require(self, key: str) -> T:
         """Return what is known to have been saved under ``key``; raises IntegrityError where it is not there."""
@@ -52,5 +52,5 @@ class Documents(Generic[T]):
 
     def save(self, key: str, value: T) -> T:
         """Write ``value`` under ``key``, and return it."""
-        sealed.write(self._kind, value, self.root / f"{key}.json")
+        sealed.write(self._kind, value, self.root / f"{key}.json", key)
         return value

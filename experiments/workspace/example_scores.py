@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench import sealed
 from workbench.errors import IntegrityError, reason
+from workbench.ordinary_files import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +20,12 @@ FILE = "outcomes.parquet"
 def require_readable(folder: Path) -> None:
     """Make sure that the outcomes in a folder are as they were written; without a digest, that they can be read.
 
+    The folder is called as the key that it was stored under.
+
     Raises:
-        IntegrityError: a file is damaged or missing.
+        IntegrityError: a file is damaged or missing, or the folder was stored under another key.
     """
-    sealed.require_sound(folder)
+    sealed.require_sound(folder, under=folder.name)
     if not (folder / sealed.DIGESTS).is_file():
         example_scores(folder / FILE)
 
@@ -37,6 +40,7 @@ def example_scores(path: Path) -> pd.Series:
     import pyarrow.parquet as pq
 
     try:
+        opened(path).close()  # pyarrow would wait for whoever writes into a pipe
         column = "score" if "score" in pq.read_schema(path).names else "correct"
         return pd.read_parquet(path, columns=["id", column]).set_index("id")[column].astype(float).sort_index()
     except PermissionError:

@@ -80,6 +80,7 @@ SWEPT = (
     "fits/*",
     "experiments/*",
 )
+OWN = {pattern.partition("/")[0] for pattern in SWEPT if pattern} | {"damaged", "claims", "system", "mlartifacts"}
 
 
 class Workspace:
@@ -99,6 +100,13 @@ class Workspace:
     def mended_by(self, listener: Listener) -> Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
         return Workspace(self.root, replace(self.mending, listener=listener), self.sound)
+
+    def require_elsewhere(self, target: Path) -> None:
+        """Raise InputError where ``target`` lies in a folder whose content the workspace takes for its own."""
+        inside = Path(os.path.relpath(os.path.realpath(target), os.path.realpath(self.root))).parts
+        if inside and inside[0] in OWN:
+            hint = f"Name a folder outside of {self.root / inside[0]}."
+            raise InputError("the workspace keeps its own things there", where=str(target), hint=hint)
 
     def sweep(self) -> int:
         """Delete what killed processes left half-written, and return how many bytes that was."""

@@ -63,8 +63,8 @@ class OutcomeFolders(Generic[T]):
         """Store a document with its per-example outcomes, and return it."""
         with atomic.written_whole(self.root / key) as folder:
             outcomes.to_parquet(folder / FILE, index=False)
-            (folder / self._file).write_text(sealed.text_of(self._kind, value), encoding="utf-8")
-            sealed.seal(folder)
+            (folder / self._file).write_text(sealed.text_of(self._kind, value, key), encoding="utf-8")
+            sealed.seal(folder, key)
         return value
 
     def _read(self, folder: Path) -> T:
@@ -82,7 +82,7 @@ class OutcomeFolders(Generic[T]):
     def _read_anew(self, folder: Path) -> T:
         if folder.name not in self._sound:
             require_readable(folder)
-        value = sealed.read(self._kind, folder / self._file)
+        value = sealed.read(self._kind, folder / self._file, folder.name)
         if value is None:
             raise IntegrityError(f"damaged: {self._file} is missing", where=str(folder))
         self._sound.add(folder.name)

@@ -7,6 +7,8 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from workbench.ordinary_files import appended
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -28,8 +30,7 @@ class Pace:
         """Add lines, which may come from another machine."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a", encoding="utf-8") as stream:
-                stream.write(lines)
+            appended(self.file, lines)
         except OSError:
             return
 

@@ -98,6 +98,23 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert "Written: tables/strategies.csv" in out
     assert (tmp_path / "tables.tex").read_text().count(r"\toprule") == len([*(tmp_path / "tables").iterdir()])
     assert (tmp_path / "pictures" / "accuracy-matrices.svg").read_bytes().startswith(b"<?xml")
+    before = files(tmp_path)
+    for option, path, refused in (
+        ("--html", "page.html", "page.html"),
+        ("--latex", "page.html", "page.html"),
+        ("--csv", "tables", "tables/strategies.csv"),
+        ("--figures", "pictures", "pictures/accuracy-matrices.svg"),
+    ):
+        (tmp_path / refused).write_text("precious")
+        form = ["--format", "svg"] if option == "--figures" else []
+        code, out, err = call("report", "stream", option, path, *form)
+        assert (code, out, (tmp_path / refused).read_text()) == (2, "", "precious")
+        assert f"{refused}: this file is there already\n  --overwrite replaces it." in err
+        assert call("report", "stream", option, path, *form, "--overwrite")[0] == 0
+        assert (tmp_path / refused).read_text() != "precious"
+    assert files(tmp_path) == before
+    code, out, err = call("report", "stream", "--overwrite")
+    assert (code, out, "--overwrite: nothing is written" in err) == (2, "", True)
     code, out, err = call("report", "stream", "--format", "svg")
     assert (code, out) == (2, "")
     assert "Add --figures DIR" in err
@@ -183,6 +200,14 @@ def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_p
     for refused in (["out"], ["other", "--backbone", str(bert)]):
         code, out, err = call("adapters", "export", name, *refused)
         assert (code, out, (tmp_path / "other").exists()) == (2, "", False)
+    (tmp_path / "link").symlink_to(tmp_path / ".workbench" / "adapters")
+    before = files(tmp_path)
+    for own in (".workbench/adapters/copy", ".workbench/adapters", ".workbench/steps/x/y", "link/copy"):
+        for form in ([], ["--merge"], ["--vllm"]):
+            code, out, err = call("adapters", "export", name, own, *form)
+            assert (code, out) == (2, ""), (own, form)
+            assert f"{own}: the workspace keeps its own things there\n  Name a folder outside of " in err
+    assert files(tmp_path) == before
     assert call("adapters", "remove", name)[0] == 0
     assert call("adapters", "show", name)[0] == 2
     code, out, err = call("adapters", "import", "out")
@@ -421,7 +446,7 @@ def test_doctor_keeps_the_tracking_server_s_password_to_itself(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setattr("workbench.mlflow.tracker.Tracker.ping", lambda tracker: None)
     _, out, err = call("doctor", "--offline", *form)
-    assert "http://user:…@127.0.0.1:9 answers" in re.sub(r"\s+", " ", out)
+    assert "http://127.0.0.1:9 answers" in re.sub(r"\s+", " ", out)
     assert "secret" not in out + err
 
 

@@ -19,14 +19,15 @@ from experiments.studies.stream.plan import make_plan
 from experiments.workspace import Workspace
 from experiments.workspace.mending import READ_ONLY
 from tests.conftest import Call
-from tests.damage import WAYS, flip, kinds
+from tests.damage import WAYS, flip, kinds, pipe, swap, within
 from tests.ear import Ear
 from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.read_only import read_only
 from tests.runs import done, pending, stream_run
 from tests.streams import write_recipe, write_tasks
+from workbench.digest import digest, key
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
-from workbench.sealed import DIGESTS
+from workbench.sealed import DIGEST, DIGESTS, UNDER
 from workbench.settings import Document, read
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32", "train_examples": 16}
@@ -52,6 +53,9 @@ FUSION = {
     "budget": {name: value for name, value in BUDGET.items() if name != "train_examples"},
     "compositions": {"sum": {"method": "sum", "weights": [0.5, 0.5]}},
 }
+RESULTS = {"evaluations", "steps", "pieces", "attempts", "trials", "costs", "repairs", "probes", "routers"}
+READ_BY_REPORTS = {"stream": {"evaluations", "steps"}, "methods": {"evaluations"}, "fusion": {"pieces", "trials"}}
+SWAPPED = {"stream": ["evaluations", "steps"], "methods": ["attempts", "evaluations"], "fusion": ["evaluations"]}
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,88 @@ def test_a_run_gives_the_same_numbers_whatever_was_damaged(
         if way != "remove":
             assert len(ear.said) >= len({file.split("/")[0] for file in files}) - 1, ear.said
             assert not [line for line in ear.said if "\n" in line]
+
+
+def alike(root: Path) -> list[tuple[Path, Path]]:
+    """Return two of a kind from each folder of results: documents, folders with the same files, what steps left."""
+    by_kind: dict[Any, list[Path]] = {}
+    for path in sorted([*root.glob("*/[!.]*"), *root.glob("steps/*/[of]*.json")]):
+        if (folder := path.relative_to(root).parts[0]) in RESULTS:
+            outcome = path.name[:7] if folder == "steps" and path.is_file() else ""
+            names = frozenset(part.name for part in path.rglob("*")) if path.is_dir() else outcome
+            by_kind.setdefault((folder, path.suffix, names), []).append(path)
+    return [(same[0], same[1]) for same in by_kind.values() if len(same) > 1]
+
+
+@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+def test_results_that_changed_places_are_named_and_made_again(
+    name: str, finished: dict[str, Finished], tmp_path: Path
+) -> None:
+    experiment = finished[name]
+    sound, root = document(experiment.root, name), experiment.copy(tmp_path)
+    pairs = alike(root)
+    assert {one.relative_to(root).parts[0] for one, _ in pairs} >= set(SWAPPED[name]), pairs
+    for one, other in pairs:
+        swap(one, other)
+        try:
+            assert document(root, name) == sound, one
+            assert one.relative_to(root).parts[0] not in READ_BY_REPORTS[name] or one.name == "fit.json", one
+        except IntegrityError as error:
+            assert "belongs to another place" in str(error), one
+        swap(one, other)
+    for one, other in pairs:
+        swap(one, other)
+    ear = Ear()
+    experiment.do(Workspace(root), ear)
+    assert [line for line in ear.said if "belongs to another place" in line]
+    assert numbers(document(root, name)) == numbers(sound)
+    again = Ear()
+    experiment.do(Workspace(root), again)
+    assert (again.said, again.fits) == ([], []), "it is whole again"
+
+
+@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+def test_results_of_before_there_were_keys_in_them_are_read_without_a_word(
+    name: str, finished: dict[str, Finished], tmp_path: Path
+) -> None:
+    root, ear = finished[name].copy(tmp_path), Ear()
+    for path in [path for path in root.rglob("*.json") if path.parts[len(root.parts)] in RESULTS]:
+        content = json.loads(path.read_text())
+        if content.pop(UNDER, None) is not None:
+            content[DIGEST] = key({entry: value for entry, value in content.items() if entry != DIGEST})
+            path.write_text(json.dumps(content))
+    for path in root.rglob(DIGESTS):
+        content = json.loads(path.read_text())
+        content |= {file: digest(path.parent / file) for file in content.keys() - {DIGEST, UNDER}}
+        content[DIGEST] = key({entry: value for entry, value in content.items() if entry != DIGEST})
+        path.write_text(json.dumps(content))
+    assert not [path for path in root.rglob("*.json") if UNDER in path.read_text()]
+    finished[name].do(Workspace(root), ear)
+    assert (ear.said, ear.fits) == ([], [])
+    assert document(root, name) == document(finished[name].root, name)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_damage_and_nobody_waits(
+    finished: dict[str, Finished], tmp_path: Path
+) -> None:
+    name, ear = "stream", Ear()
+    sound, root = document(finished[name].root, name), finished[name].copy(tmp_path)
+    files = [*kinds(root)]
+    for file in files:
+        content = (root / file).read_bytes()
+        pipe(root / file)
+        with within(20):
+            try:
+                assert document(root, name) == sound, file
+            except WorkbenchError as error:
+                assert any(part in str(error) for part in (Path(file).name, Path(file).parent.name)), f"{file}: {error}"
+        (root / file).unlink()
+        (root / file).write_bytes(content)
+    for file in files:
+        pipe(root / file)
+    with within(60):
+        finished[name].do(Workspace(root), ear)
+    assert numbers(document(root, name)) == numbers(sound)
 
 
 def test_the_report_says_what_needs_the_file_and_what_makes_it_again(

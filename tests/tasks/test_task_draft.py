@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
+from experiments.terminal.drafting import settled
 from tasks import registry
 from tasks.draft import Draft, write
 from tasks.draft import draft as draft_of
@@ -61,6 +62,44 @@ def test_what_cannot_be_told_is_asked_for_with_examples() -> None:
     assert "--label C" in message
     assert "--text" not in message
     assert "body: 'this is the text of row 0', 'this is the text of row 1', … (30 distinct)" in message
+
+
+def half_empty(values: list) -> list:
+    return [value if n % 2 else None for n, value in enumerate(values)]
+
+
+SPAM = ["yes", "no", "Yes", "NO", " yes ", "maybe"] * 5
+NUMBERS = [n / 7 for n in range(30)]
+
+
+def test_a_half_empty_column_is_not_preferred_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"Message": TEXTS, "Is Spam?": SPAM, "score": half_empty(NUMBERS)})
+    with pytest.raises(InputError) as error:
+        guess_columns(frame, "rows.csv", Given())
+    for part in ("cannot tell which column is the label", "--label C", "score", "empty in 15 of 30 rows"):
+        assert part in str(error.value)
+    asked = iter(["Is Spam?"])
+    monkeypatch.setattr("builtins.input", lambda: next(asked))
+    given = settled(frame, "rows.csv")
+    assert (given.label, guess_columns(frame, "rows.csv", given).kind) == (("Is Spam?",), "classification")
+    assert guess_columns(frame, "rows.csv", Given(label=("score",))).kind == "regression", "what is given is taken"
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "label"),
+    [
+        ({"label": LABELS, "score": half_empty(NUMBERS)}, "classification", "label"),
+        ({"label": half_empty(LABELS), "category": LABELS}, "classification", "category"),
+        ({"score": half_empty(NUMBERS)}, "regression", "score"),
+        ({"score": [*NUMBERS[:25], *[None] * 5], "team": LABELS}, "regression", "score"),
+        ({"flag": half_empty(["x", "y"] * 15), "team": LABELS}, "classification", "team"),
+        ({"labels": half_empty([["a"], ["b"], ["a", "b"]] * 10), "team": LABELS}, "multilabel", "labels"),
+    ],
+)
+def test_what_a_half_empty_column_is_held_against(columns: dict[str, list], kind: str, label: str) -> None:
+    notes = half_empty([f"{text}, and a long note on it" for text in TEXTS])
+    guess = guess_columns(pd.DataFrame({"text": TEXTS, "notes": notes, **columns}), "rows.csv", Given())
+    assert (guess.kind, guess.label, guess.text) == (kind, (label,), "text")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from tests.damage import swap, within
 from workbench import sealed
 from workbench.errors import IntegrityError
 
@@ -86,6 +89,52 @@ def test_what_is_no_such_document_is_damaged(path: Path, content: bytes) -> None
 def test_a_folder_in_the_place_of_a_document_is_damage(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="damaged"):
         sealed.read(NOTE, tmp_path)
+
+
+@pytest.mark.parametrize("thing", ["pipe", "socket", "device"])
+def test_what_is_no_file_is_damage_at_once(path: Path, thing: str) -> None:
+    path.unlink()
+    if thing == "pipe":
+        os.mkfifo(path)
+    elif thing == "socket":
+        socket.socket(socket.AF_UNIX).bind(os.path.relpath(path))  # a long path is none that a socket can have
+    else:
+        path.symlink_to("/dev/zero")
+    with within(5), pytest.raises(IntegrityError, match="damaged: not readable"):
+        sealed.read(NOTE, path)
+    with within(5):
+        assert not sealed.has_key(path, "name")
+
+
+def test_a_document_that_was_stored_under_another_key_is_damage(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        sealed.write(NOTE, Note(name, (), {}), tmp_path / f"{name}.json", name)
+    assert sealed.read(NOTE, tmp_path / "one.json", "one") == Note("one", (), {})
+    assert sealed.read(NOTE, tmp_path / "one.json") == Note("one", (), {}), "who asks for no key is told none"
+    swap(tmp_path / "one.json", tmp_path / "other.json")
+    with pytest.raises(IntegrityError, match=r"belongs to another place \(other\)"):
+        sealed.read(NOTE, tmp_path / "one.json", "one")
+
+
+def test_a_document_of_before_there_were_keys_is_read_under_any(path: Path) -> None:
+    assert sealed.read(NOTE, path, "whatever") == WRITTEN
+
+
+def test_a_key_is_part_of_what_the_digest_covers(tmp_path: Path) -> None:
+    sealed.write(NOTE, WRITTEN, tmp_path / "note.json", "one")
+    content = json.loads((tmp_path / "note.json").read_text()) | {"stored_under": "other"}
+    (tmp_path / "note.json").write_text(json.dumps(content))
+    with pytest.raises(IntegrityError, match="the content has changed"):
+        sealed.read(NOTE, tmp_path / "note.json", "other")
+
+
+def test_a_sealed_folder_of_another_key_is_damage(folder: Path) -> None:
+    sealed.require_sound(folder, under="whatever")
+    sealed.seal(folder, "one")
+    sealed.require_sound(folder)
+    sealed.require_sound(folder, under="one")
+    with pytest.raises(IntegrityError, match=r"belongs to another place \(one\)"):
+        sealed.require_sound(folder, under="other")
 
 
 def change(path: Path) -> None:

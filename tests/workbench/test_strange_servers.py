@@ -13,7 +13,7 @@ import pytest
 
 from workbench.errors import TrackingError
 from workbench.mlflow import bounded_client
-from workbench.mlflow.address import shown
+from workbench.mlflow.address import shown, without_secrets
 from workbench.mlflow.registration import Entry
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
@@ -135,15 +135,48 @@ def test_a_setting_of_mlflow_that_is_no_number_is_one_message(
         complaint(address, "sync")
 
 
-def test_a_password_in_an_address_is_not_shown() -> None:
-    assert "postgresql://user:…@127.0.0.1:1/mlflow: " in complaint(
-        "postgresql://user:secret@127.0.0.1:1/mlflow", "sync"
-    )
-    assert shown("http://user:secret@host:80/x:y@z") == "http://user:…@host:80/x:y@z"
-    assert shown("http://host:80/x:y@z") == "http://host:80/x:y@z"
-    assert shown("http://user:se@cret@host/x") == "http://user:…@host/x"
-    assert shown("postgresql://user:se/cret@host/x") == "postgresql://user:…@host/x"
-    assert shown("could not ask 'http://user:secret@host'") == "could not ask 'http://user:…@host'"
+SHOWN = {
+    "http://user:secret@host:80/x": "http://host:80/…",
+    "http://host?password=secret": "http://host/…",
+    "http://host:5000/?token=secret": "http://host:5000/…",
+    "https://host/#secret": "https://host/…",
+    "https://host/secret/": "https://host/…",
+    "http://secret@host/": "http://host",
+    "http://user:se@secret@host": "http://host",
+    "http://user:s%65cret@host": "http://host",
+    "http://user:se/secret@host/x": "http://…",
+    "http://user:80/secret@host/x": "http://…",
+    "http://[::1]:80": "http://[::1]:80",
+    "http://[::1": "http://…",
+    "databricks": "databricks",
+    "databricks://p:secret@x": "databricks://x",
+    "databricks://profile:secret": "databricks://profile",
+    "postgresql+psycopg2://user:secret@127.0.0.1:1/mlflow": "postgresql+psycopg2://127.0.0.1:1/…",
+    "mssql+pyodbc:///?odbc_connect=PWD%3Dsecret": "mssql+pyodbc://…",
+    "sqlite+pysqlcipher://:secret@//x.db": "sqlite+pysqlcipher://…",
+    "user:secret@host:80": "…",
+    "sqlite:////a folder/mlflow.db": "sqlite:////a folder/mlflow.db",
+    "sqlite:////x.db?key=secret": "sqlite:////x.db",
+    "file:///a@b/runs": "file:///a@b/runs",
+    "/a@b/runs#1": "/a@b/runs#1",
+    "./runs": "./runs",
+}
+
+
+@pytest.mark.parametrize("address", SHOWN)
+def test_of_an_address_scheme_host_and_port_alone_are_shown(address: str) -> None:
+    assert shown(address) == SHOWN[address]
+    rest = address.partition("://")[2]
+    for message in (f"could not ask '{address}/api'", f"url: {rest}/api", "denied: secret", f"s%65cret {address}"):
+        if "secret" in address and not address.startswith("sqlite:///"):
+            assert "secret" not in without_secrets(message, address)
+
+
+def test_what_mlflow_says_of_an_address_holds_no_secret() -> None:
+    for address in SHOWN:
+        if "secret" in address and not address.startswith("sqlite:///"):
+            local = address.replace("@host", "@127.0.0.1:9").replace("//host", "//127.0.0.1:9")
+            assert "secret" not in complaint(local, "sync"), address
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from workbench.errors import TrackingError, UnwritableError
-from workbench.mlflow.address import database_of, shown
+from workbench.mlflow.address import database_of, shown, without_secrets
 from workbench.mlflow.alias import Succession, aliases, follow, missing
 from workbench.mlflow.bounded_client import BoundedClient
 from workbench.mlflow.database import set_up
@@ -171,11 +171,11 @@ class Tracker:
                 raise self._failed(error.what) from error
             except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise self._failed(first[:300]) from error
+                raise self._failed(first) from error
 
     def _failed(self, message: str) -> TrackingError:
         return TrackingError(
-            f"MLflow does not answer as it should: {shown(message)}",
+            f"MLflow does not answer as it should: {without_secrets(message, self.uri)[:300]}",
             where=shown(self.uri),
             hint="The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later.",
         )

@@ -138,7 +138,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             save_file(weights, folder / WEIGHTS)
             flush(folder)
             seconds = self.seconds_before + time.perf_counter() - self.began
-            sealed.write(PROGRESS, Progress(tuple(self.epochs), self.best, seconds, self.first), folder / KEPT)
+            progress = Progress(tuple(self.epochs), self.best, seconds, self.first)
+            sealed.write(PROGRESS, progress, folder / KEPT, _fit_of(folder.parent))
             for older in Path(args.output_dir).glob("checkpoint-*"):
                 if older != folder:
                     shutil.rmtree(older)
@@ -147,14 +148,14 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         """Return the last complete checkpoint in ``scratch`` after taking over what this callback knew, or None.
 
         Raises:
-            IntegrityError: what it knew, or its weights, cannot be read.
+            IntegrityError: what it knew, or its weights, cannot be read, or the checkpoint is another fit's.
         """
         steps = [int(path.parent.name.rpartition("-")[2]) for path in scratch.glob(f"checkpoint-*/{KEPT}")]
         if not steps:
             return None
         self.steps = max(steps)
         folder = checkpoint(scratch, self.steps)
-        progress = sealed.require(PROGRESS, folder / KEPT)
+        progress = sealed.require(PROGRESS, folder / KEPT, _fit_of(scratch))
         self.epochs, self.best, self.seconds_before = list(progress.epochs), progress.best, progress.seconds
         self.first = progress.first
         try:
@@ -207,6 +208,11 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         for name, parameter in self.model.trainable().items():
             put(self.weights[name], parameter)
         self.model.eval()
+
+
+def _fit_of(scratch: Path) -> str:
+    """Return what tells a fit from others: its folder, which may be one of several of the same work."""
+    return f"{scratch.parent.name}/{scratch.name}"
 
 
 def checkpoint(scratch: Path, step: int) -> Path:

@@ -131,8 +131,8 @@ class Learning:
         with atomic.written_whole(self.folder) as folder:
             (folder / "state").mkdir()
             fit = self.strategy.learn(self.before, self.context, folder / "state")
-            save_fit(fit, folder)
-            sealed.seal(folder)
+            save_fit(self.step.key, fit, folder)
+            sealed.seal(folder, self.step.key)
             if self.folder.exists():
                 self._put_back(folder)
 
@@ -144,7 +144,7 @@ class Learning:
             atomic.remove_whole(self.folder / sealed.DIGESTS)
         for name in again:
             atomic.remove_whole(self.folder / name)  # a part that came back before the process was killed
-        sealed.reseal(self.folder, folder, again)
+        sealed.reseal(self.folder, folder, again, self.step.key)
         for name in again:
             (folder / name).rename(self.folder / name)
 
@@ -155,7 +155,7 @@ class Learning:
 
     def _sound(self) -> bool:
         """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""
-        sealed.require_sound(self.folder, self._disposable, among="state/")
+        sealed.require_sound(self.folder, self._disposable, "state/", self.step.key)
         self.steps.fit(self.step.key)
         own = adapter_ids(self.folder / "state").get(self.step.task.name)
         if own and not is_sound(self.workspace.adapters, own):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
     from workbench.probes import Asked
 
-HIDDEN = "hidden.safetensors"
+HIDDEN, VALUES = "hidden.safetensors", "values.json"  # in folders that are called as their keys
 
 
 @dataclass
@@ -71,19 +71,19 @@ class Probing:
 
     def _of(self, answering: Answering, evaluation: str, newest: bool) -> dict[str, Mapping[str, float]]:
         names = [name for name in self.recipe.probes if newest or PROBES.get(name).scope == "task"]
-        files = {name: self.workspace.probe(self._key(answering, name)) / "values.json" for name in names}
+        files = {name: self.workspace.probe(self._key(answering, name)) / VALUES for name in names}
         stored = {name: self._measured(path) for name, path in files.items()}
         missing = [name for name, values in stored.items() if values is None]
         context = self._context(answering, evaluation) if missing else None
         for name in missing:
             assert context is not None
             measured = dict(PROBES.get(name).measure(context.model, context))
-            sealed.write(sealed.CONTENT, measured, files[name])
+            sealed.write(sealed.CONTENT, measured, files[name], files[name].parent.name)
             stored[name] = measured
         return {name: values for name, values in stored.items() if values is not None}
 
     def _measured(self, path: Path) -> dict[str, float] | None:
-        return self.workspace.mending.known(path, lambda: sealed.read(sealed.CONTENT, path))
+        return self.workspace.mending.known(path, lambda: sealed.read(sealed.CONTENT, path, path.parent.name))
 
     def _context(self, answering: Answering, evaluation: str) -> ProbeContext:
         task, size, learned = answering.taught, self.recipe.probe_examples, answering.as_learned
@@ -105,7 +105,7 @@ class Probing:
         if unchanged and self._reads_hidden and self._kept(answering) is None:
             with atomic.written_whole(self._hidden(answering)) as folder:
                 save_file({"train": context.hidden.train, "held": context.hidden.held}, folder / HIDDEN)
-                sealed.seal(folder)
+                sealed.seal(folder, self._hidden(answering).name)
         return context
 
     def _outcomes(self, evaluation: str) -> pd.DataFrame:
@@ -135,7 +135,7 @@ class Probing:
 
 
 def _hidden_states(folder: Path) -> Hidden:
-    sealed.require_sound(folder)
+    sealed.require_sound(folder, under=folder.name)
     try:
         return Hidden(**load_file(folder / HIDDEN))
     except (OSError, SafetensorError, TypeError) as error:

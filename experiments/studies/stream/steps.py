@@ -35,10 +35,10 @@ class Steps:
         """Return how the fit of a finished step went.
 
         Raises:
-            IntegrityError: this is damaged or missing.
+            IntegrityError: this is damaged or missing, or another step's.
         """
         path = self.folder(key) / "fit.json"
-        fit = sealed.read(FIT, path)
+        fit = sealed.read(FIT, path, key)
         if fit is None:
             raise IntegrityError("missing: how this step was learned", where=str(path))
         return fit
@@ -47,10 +47,10 @@ class Steps:
         """Return a step's outcome, or None if it has not been evaluated in this way yet.
 
         Raises:
-            IntegrityError: it is damaged, and nobody is mending.
+            IntegrityError: it is damaged or another's, and nobody is mending.
         """
         path = self.folder(key) / name
-        return self.workspace.mending.known(path, lambda: sealed.read(OUTCOME, path))
+        return self.workspace.mending.known(path, lambda: sealed.read(OUTCOME, path, _under(key, name)))
 
     def finished(self, key: str, name: str) -> StageOutcome | None:
         """Return a step's outcome, if all that it was taken from is there too; else None. Raises as :meth:`outcome`."""
@@ -60,9 +60,14 @@ class Steps:
 
     def save_outcome(self, key: str, name: str, outcome: StageOutcome) -> None:
         """Write a step's outcome."""
-        sealed.write(OUTCOME, outcome, self.folder(key) / name)
+        sealed.write(OUTCOME, outcome, self.folder(key) / name, _under(key, name))
 
 
-def save_fit(fit: FitRecord, folder: Path) -> None:
+def save_fit(key: str, fit: FitRecord, folder: Path) -> None:
     """Write how the fit of a step went into what will be the step's folder."""
-    (folder / "fit.json").write_text(sealed.text_of(FIT, fit), encoding="utf-8")
+    (folder / "fit.json").write_text(sealed.text_of(FIT, fit, key), encoding="utf-8")
+
+
+def _under(key: str, name: str) -> str:
+    """Return what determines an outcome: a step may have several, and their names tell what was measured."""
+    return f"{key}/{name}"

@@ -70,6 +70,9 @@ def test_a_page_splits_a_table_that_is_too_wide_for_it(columns: int, tables: int
 def test_no_name_is_a_formula_of_a_spreadsheet(shown: Presentation) -> None:
     table = Table("t", "T", (Column("=head"), Column("n")), ((Cell("=1+1"), Cell("−1.0", -1.0)),))
     assert csv_tables(replace(shown, written=lambda: [table]))["t.csv"] == b"'=head,n\n'=1+1,-1.0\n"
+    for text in ("＝1", "＋1", "－1", "＠A1", "\n=1"):
+        table = Table("t", "T", (Column("name"),), ((Cell(text),),))
+        assert f"'{text}" in csv_tables(replace(shown, written=lambda table=table: [table]))["t.csv"].decode()
 
 
 def test_every_table_is_a_float_of_its_own(shown: Presentation) -> None:

@@ -1,0 +1,47 @@
+"""Opening a file of which nobody knows that it is one: a pipe, a socket or a device in its place is refused at once."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+    from pathlib import Path
+
+AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # to open a pipe waits for somebody who writes into it; Windows has none
+
+
+def opened(path: Path) -> BufferedReader:
+    """Return an open ordinary file; its bytes are read from it.
+
+    Raises:
+        OSError: it cannot be opened, or is a folder, a pipe, a socket or a device.
+    """
+    descriptor = os.open(path, os.O_RDONLY | AT_ONCE)
+    try:
+        _require_ordinary(descriptor, path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def appended(path: Path, text: str) -> None:
+    """Write ``text`` at the end of an ordinary file, which is made where there is none; raises as :func:`opened`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | AT_ONCE, 0o666)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
+        _require_ordinary(stream.fileno(), path)
+        stream.write(text)
+
+
+def contents(path: Path) -> bytes:
+    """Return the bytes of an ordinary file; raises as :func:`opened`."""
+    with opened(path) as stream:
+        return stream.read()
+
+
+def _require_ordinary(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(f"{path.name} is a folder, a pipe or a device, not a file")
