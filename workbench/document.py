@@ -135,7 +135,7 @@ class Document:
         problems: dict[Key, Problem] = {}
         unknown = 0
         for detail in error.errors(include_url=False, include_context=False):
-            inner = _inside(data, detail["loc"])
+            inner = _inside(data, detail["loc"], is_absent=detail["type"] == "missing")
             if inner in problems:  # a value that may be of several types is wrong once, as deep as can be told
                 continue
             hint = None
@@ -198,15 +198,18 @@ def _assign(data: dict[str, Any], assignment: str) -> Key:
     return tuple(parts)
 
 
-def _inside(data: Any, loc: Iterable[str | int]) -> Key:
-    """Return where in ``data`` an error stands; pydantic also tells which of several types it tried there."""
+def _inside(data: Any, loc: Iterable[str | int], is_absent: bool) -> Key:
+    """Return where in ``data`` an error stands; pydantic also tells which of several types it tried there.
+
+    ``is_absent``: the last part is a key that is not there, and should be.
+    """
     path: list[str | int] = []
     *parents, last = loc or ("",)
     for part in parents:
         if _holds(data, part):
             path.append(part)
             data = data[part]
-    if _holds(data, last) or (isinstance(data, dict) and last not in ("", "[key]")):
+    if _holds(data, last) or (is_absent and isinstance(data, dict)):
         path.append(last)
     return tuple(path)
 

@@ -323,3 +323,14 @@ def test_what_can_be_looked_up_is_told_whatever_else_is_wrong() -> None:
     assert document.entries("parts") == {"x": {"y": 1}}
     assert (document.text("name"), document.text("tasks")) == (None, None)
     assert (document.names("name"), document.labels("name"), document.entries("nowhere", "deep")) == ([], [], {})
+
+
+@pytest.mark.parametrize("given", [{"a": 1}, {}, [[1]], "two", None])
+def test_a_value_that_may_be_of_several_types_is_named_by_its_key_alone(given: object) -> None:
+    class Either(Settings):
+        orders: int | tuple[str, ...] = 1
+
+    with pytest.raises(SettingsError) as error:
+        Document({"orders": given}, "f").parse(Either)
+    keys = {str(problem).split("'")[1] for problem in error.value.problems}
+    assert keys <= {"orders", "orders.0"}
