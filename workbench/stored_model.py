@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from workbench import card
 from workbench.device import resolve_precision
-from workbench.errors import InputError, IntegrityError, opening
+from workbench.document import Document
+from workbench.errors import InputError, IntegrityError
 from workbench.kinds import KINDS
 from workbench.manifest import BackboneReference, Manifest, TaskReference
 from workbench.methods import METHODS
@@ -115,8 +116,9 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
         InputError: no such method, or one that has no such settings or is of another library.
     """
     card = METHODS.get(manifest.method)
-    with opening("the settings in the manifest", manifest.id):
-        settings = card.settings.model_validate(manifest.settings)
+    settings = Document({"settings": manifest.settings}, f"the manifest of {manifest.id}").parse_part(
+        ("settings",), manifest.settings, card.settings
+    )
     if manifest.library != card.library:
         message = f"the manifest says library {manifest.library!r}, and {manifest.method} is of {card.library!r}"
         raise InputError(message, where=manifest.id)

@@ -191,6 +191,14 @@ def test_a_manifest_that_does_not_fit_is_one_message(
         open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
 
 
+def test_settings_of_a_manifest_that_do_not_fit_are_named(sent: Callable[..., Path], backbone: Backbone) -> None:
+    folder = sealed(sent(), settings={"rank": "many", "unknown": 1})
+    with pytest.raises(InputError) as caught:
+        open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
+    assert "the manifest of a-lora: 'settings.rank': Input should be a valid integer" in str(caught.value)
+    assert "the manifest of a-lora: unknown key 'settings.unknown'" in str(caught.value)
+
+
 @pytest.mark.parametrize("labels", [["a"], ["a", "b", "c"], []], ids=len)
 def test_a_head_of_other_labels_is_one_message(
     sent: Callable[..., Path], backbone: Backbone, labels: list[str]
