@@ -17,7 +17,7 @@ from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
 from workbench.sharding import read_by_all
-from workbench.tokenizing import TRIED, require_bounded
+from workbench.tokenizing import TRIED, note_tokens, require_bounded
 from workbench.transformers_api import without_bars
 from workbench.untouched import is_untouched, remember
 
@@ -90,6 +90,7 @@ class Backbone:
             if tokenizer.pad_token is None:
                 tokenizer.pad_token = tokenizer.eos_token
             _require_usable(tokenizer, self.config)
+            note_tokens(tokenizer, _places(tokenizer, self.config))
         return tokenizer
 
     @cached_property
@@ -212,11 +213,17 @@ class Backbone:
             )
 
 
+def _places(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int:
+    """Return how many tokens the model has embeddings of."""
+    places: int = getattr(config, "vocab_size", tokenizer.vocab_size)
+    return places
+
+
 def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
     """Raise ValueError, or what the tokenizer raises, where texts cannot be read as tokens that the model has."""
     if tokenizer.pad_token_id is None:
         raise ValueError("it has neither a padding token nor an end token")
-    words, places = tokenizer.vocab_size, getattr(config, "vocab_size", tokenizer.vocab_size)
+    words, places = tokenizer.vocab_size, _places(tokenizer, config)
     last = max([words - 1, *(token for token in tokenizer.all_special_ids if token is not None)])
     if last >= places:
         raise ValueError(f"it has tokens up to number {last}, and the model {places} of them")

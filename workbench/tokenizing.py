@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FILE = "tokenizer.json"
 TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
 SECONDS = 5.0  # of processor time for all patterns of a tokenizer, each on some 50 texts
+WITHOUT_EMBEDDING = "tokens_without_embedding"  # an attribute of tokenizers
 HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
 
 
@@ -21,11 +22,28 @@ def tokenised(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -
     """Return ``tokenizer(*texts, **options)``.
 
     Raises:
-        InputError: the tokenizer fails, or panics.
+        InputError: the tokenizer fails, or panics, or finds a token that the model does not know.
     """
     with blaming("the tokenizer cannot read a text", _where(tokenizer), HINT):
         encoding: BatchEncoding = tokenizer(*texts, **options)
+    if without := getattr(tokenizer, WITHOUT_EMBEDDING, None):
+        _require_embedded(tokenizer, encoding["input_ids"], without)
     return encoding
+
+
+def note_tokens(tokenizer: PreTrainedTokenizerBase, places: int) -> None:
+    """Let :func:`tokenised` refuse texts that hold a token for which a model with ``places`` embeddings has none.
+
+    Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one.
+    """
+    setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.added_tokens_decoder if token >= places})
+
+
+def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set[int]) -> None:
+    rows = [ids] if len(ids) and isinstance(ids[0], int) else ids
+    if token := next((int(token) for row in rows for token in row if int(token) in without), None):
+        message = f"a text holds {texts_of(tokenizer, [[token]])[0]!r}, for which the model has no embedding"
+        raise InputError(message, where=_where(tokenizer), hint="It means something to the tokenizer; take it out.")
 
 
 def texts_of(tokenizer: PreTrainedTokenizerBase, ids: Any, **options: Any) -> list[str]:

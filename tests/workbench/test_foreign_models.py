@@ -378,3 +378,14 @@ def test_a_tokenizer_that_panics_at_work_is_one_message(copy: Path) -> None:
         with pytest.raises(InputError, match=r"the tokenizer cannot \w+ a text: called `Option::unwrap") as caught:
             call(tokenizer, ["the cat"])
         assert caught.value.where == str(copy)
+
+
+def test_a_text_with_a_token_that_the_model_has_no_embedding_of_is_refused(copy: Path) -> None:
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    added = {**tokenizer["added_tokens"][0], "id": 700, "content": "<image>", "special": False}
+    change(copy, "tokenizer.json", added_tokens=[*tokenizer["added_tokens"], added])
+    opened = open_backbone(str(copy)).tokenizer
+    assert tokenised(opened, ["the cat"])["input_ids"]
+    for texts in (["the cat", "a <image>"], "a <image>"):
+        with pytest.raises(InputError, match="a text holds '<image>', for which the model has no embedding"):
+            tokenised(opened, texts)
