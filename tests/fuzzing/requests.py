@@ -1,0 +1,120 @@
+"""requests: HTTP to the application that `workbench serve` runs, other paths, methods, headers and bodies."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from tests.fuzzing.sites import Site
+from tests.fuzzing.values import changed, damaged, text, value
+
+PATHS = (
+    "/predict",
+    "/predict",
+    "/predict",
+    "/adapters",
+    "/reload",
+    "/health",
+    "/ready",
+    "/metrics",
+    "/openapi.json",
+    "/",
+    "/docs",
+)
+METHODS = ("GET", "POST", "POST", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "NOPE")
+TYPES = (
+    "application/json",
+    "application/json",
+    "application/json; charset=utf-16",
+    "text/plain",
+    "multipart/form-data",
+    "",
+    "é",
+)
+HEADERS = {
+    "Origin": ("http://evil.example", "null", "http://testserver", ""),
+    "Host": ("evil.example", "localhost", "", "testserver:99999", "[::1]"),
+    "Content-Length": ("0", "-1", "99999999999", "x"),
+    "Transfer-Encoding": ("chunked", "gzip"),
+    "Accept": ("text/html", "application/xml", "*/*"),
+    "Authorization": ("Bearer x", "Basic Zm9v", "Bearer", "x" * 9000),
+    "Content-Encoding": ("gzip", "br"),
+    "X-Forwarded-For": ("1.2.3.4",),
+    "Range": ("bytes=0-1",),
+}
+BODIES: tuple[Any, ...] = (
+    {"texts": ["the cat"], "task": "animals"},
+    {"texts": ["the cat", {"text": "a"}], "adapter": "sent"},
+    {"texts": [{"text": "the cat", "text_pair": "a"}], "task": "animals"},
+    {"texts": ["the cat"] * 20, "task": "animals", "stream": False},
+    {"texts": ["the cat"], "task": "animals", "stream": True},
+)
+TEXTS = ("", " ", "x" * 30_000, "\ud800", "\x00", "the cat " * 500, "語" * 100)
+FINE = {200, 400, 401, 403, 404, 405, 406, 409, 411, 413, 415, 421, 422, 429, 501, 503}
+
+
+def case(site: Site, random: Random) -> bool:
+    """Send a request; the answer has to be one that the interface names, in a few words, without a traceback."""
+    client = _client(site.root, site)
+    headers = {name: random.choice(HEADERS[name]) for name in HEADERS if random.random() < 0.06}
+    headers["Content-Type"] = random.choice(TYPES) if random.random() < 0.3 else "application/json"
+    path = random.choice(PATHS) if random.random() < 0.9 else f"/{text(random)}".encode(errors="replace").decode()
+    raw = {name.encode(): given.encode() for name, given in headers.items()}
+    response = client.request(
+        random.choice(METHODS) if random.random() < 0.4 else "POST" if path in ("/predict", "/reload") else "GET",
+        path.replace("\x00", "").replace("\x1b", ""),
+        content=_body(random),
+        headers=list(raw.items()),
+    )
+    shown = f"{response.request.method} {response.request.url} → {response.status_code} {response.text[:500]}"
+    assert response.status_code in FINE, shown
+    assert "Traceback" not in response.text, shown
+    assert "/site-packages/" not in response.text, shown
+    if response.status_code >= 400 and response.request.method != "HEAD":
+        assert 0 < len(response.text) < 3000, shown
+        message = response.json().get("detail", response.json().get("error"))
+        assert message, shown
+    if response.status_code == 200 and path == "/predict":
+        assert "NaN" not in response.text, shown
+    return response.status_code < 400
+
+
+def _body(random: Random) -> bytes:
+    act = random.random()
+    if act < 0.1:
+        return random.choice(
+            [b"", b"{", b"[" * 5000, b"null", b"\xff\xfe", b'{"texts": NaN}', b'{"a": 1e999}', b"1" * 5000]
+        )
+    document = changed(random, random.choice(BODIES)) if random.random() < 0.7 else dict(random.choice(BODIES))
+    if isinstance(document, dict) and random.random() < 0.3:
+        document["texts"] = [
+            random.choice([random.choice(TEXTS), value(random)]) for _ in range(random.choice([1, 2, 300]))
+        ]
+    content = json.dumps(document, default=str, skipkeys=True).encode()
+    return content if random.random() < 0.85 else damaged(random, content)
+
+
+@cache
+def _client(root: Path, site: Site) -> TestClient:
+    """Return a client of an application that serves the undamaged adapter."""
+    from experiments.answers.serving.app import application
+    from experiments.answers.serving.limits import Limits
+    from experiments.answers.serving.metrics import Metrics
+    from experiments.answers.serving.selection import select
+    from experiments.answers.serving.service import Service
+    from experiments.workspace import Workspace
+    from workbench.batch_queue import Batching
+    from workbench.listener import Silent
+
+    workspace = Workspace(site.adapter.parent.parent)
+
+    def selected() -> Any:
+        return select(workspace, [site.adapter.name], None, (), Silent())
+
+    service = Service(selected(), selected, None, Batching(), Metrics())
+    return TestClient(application(service, Limits()), raise_server_exceptions=False)

@@ -1,0 +1,91 @@
+"""The folder in which cases are tried: tasks, recipes, tiny models, an adapter, modules that must not be run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from unittest import mock
+
+from tests.conftest import toy
+from tests.fuzzing.promises import importable, write_canaries
+from tests.streams import write_recipe
+from tests.tiny_models import write_bert, write_llama, write_t5
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
+
+UNSET = ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI")
+WRITE = {"bert": write_bert, "llama": write_llama, "t5": write_t5}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where cases are tried.
+
+    Attributes:
+        root: a folder in which nothing else is, so that what is written outside of ``folder`` is seen.
+        folder: in which a person works.
+        whole: undamaged models and adapters, beside the folder.
+    """
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """In which a person works."""
+        return self.root / "work"
+
+    def model(self, name: str) -> Path:
+        """Return the folder of an undamaged model; it is made when it is first wanted."""
+        folder = self.root / "whole" / name
+        return folder if folder.exists() else WRITE[name](folder)
+
+    def copy(self, name: str) -> Path:
+        """Return a fresh copy of a model's folder, which is called ``model``."""
+        shutil.rmtree(self.folder / "model", ignore_errors=True)
+        return shutil.copytree(self.model(name), self.folder / "model")
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The undamaged BERT, opened."""
+        return open_backbone(str(self.model("bert")))
+
+    @cached_property
+    def adapter(self) -> Path:
+        """An undamaged LoRA's folder, as its sender wrote it."""
+        from workbench.adaptation import Adaptation
+        from workbench.fit_record import FitRecord
+        from workbench.methods import METHODS
+        from workbench.settings import Budget
+        from workbench.store import AdapterStore
+        from workbench.stored_model import describe, keep
+
+        task = toy("classification")
+        adaptation = Adaptation(self.backbone, "lora", METHODS.get("lora").settings(), "fp32")
+        record = FitRecord((), 0, 0.5, 0, 0.0, None, 1)
+        about = describe("sent-lora", task, adaptation, Budget(max_length=16), 0, record)
+        model = adaptation.fresh(task.kind, 2, seed=0)
+        return keep(model, adaptation, about, AdapterStore(self.root / "whole" / "served" / "adapters")).folder
+
+
+@contextmanager
+def site(root: Path) -> Iterator[Site]:
+    """Make the folder, stand in it, and keep caches and settings of whoever tries cases out of it."""
+    made = Site(root)
+    made.folder.mkdir(parents=True)
+    write_recipe(made.folder, made.model("bert"))
+    write_canaries(made.folder)
+    (root / "cache").mkdir()
+    own = {"HF_HUB_OFFLINE": "1", "WORKBENCH_CACHE": str(root / "cache"), "COLUMNS": "100", "HOME": str(root / "home")}
+    environment = {name: value for name, value in os.environ.items() if name not in UNSET} | own
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
+        stack.enter_context(mock.patch("workbench.prompts.SECONDS", 0.3))
+        stack.enter_context(mock.patch("workbench.module_patterns.SECONDS", 0.3))
+        stack.enter_context(mock.patch("workbench.tokenizing.SECONDS", 1.0))
+        stack.enter_context(importable(made.folder))
+        yield made
