@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.raw_values import raw
+from tasks.raw_values import raw, with_point
 from tasks.spec import TaskSpec
 from tasks.task_file import METRIC, NEW_TOKENS
 from workbench.errors import DataError
@@ -19,7 +19,8 @@ SHOWN = 5
 def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]:
     """Return the right answers of ``rows`` as text: in the words that the file has for them, or as they stand.
 
-    A number is written as it is compared, 4 and not 4.0; one of 32 bits in the fewest digits that tell it apart.
+    A number is written as it is compared, 4 and not 4.0; one of 32 bits in the fewest digits that tell it apart. Where
+    numbers are compared, one with a decimal comma gets a point.
 
     Raises:
         DataError: rows without an answer, with one that the file has no words for, or without a number where numbers
@@ -34,6 +35,7 @@ def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[st
         _refuse(spec, split, rows, unknown, "an answer that `answers` has no words for", hint)
         filled = filled.map(words).astype("str")
     if spec.file.metric == "numeric-match":
+        filled = filled.map(with_point).astype("str") if spec.has_comma else filled
         missing = filled.map(last_number).isna()
         _refuse(spec, split, rows, missing, "no number in the answer", "Use another metric, such as exact-match.")
     return filled

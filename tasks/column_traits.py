@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tasks.label_sets import is_list, is_missing
-from tasks.raw_values import raw
+from tasks.raw_values import has_comma, raw, with_point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,16 +84,17 @@ class Traits:
 
 def traits_of(frame: pd.DataFrame) -> dict[str, Traits]:
     """Return the traits of each column of a sample, by name."""
-    return {str(name): _traits(str(name), frame[name]) for name in frame.columns}
+    comma = has_comma(frame)
+    return {str(name): _traits(str(name), frame[name], comma) for name in frame.columns}
 
 
-def _traits(name: str, column: pd.Series[Any]) -> Traits:
+def _traits(name: str, column: pd.Series[Any], comma: bool) -> Traits:
     filled = [value for value in column if not is_blank(value)]
     strings = [value for value in filled if isinstance(value, str)]
     lists = bool(filled) and all(map(is_list, filled))
     values = [_plain(value) for value in filled]
     distinct = set(values)
-    numbers = [] if lists else [_number(value) for value in filled]
+    numbers = [] if lists else [_number(with_point(value) if comma else value) for value in filled]
     numeric = bool(numbers) and all(map(math.isfinite, numbers))
     whole = numeric and all(number.is_integer() for number in numbers)
     separator = _separator(strings, distinct) if strings and len(strings) == len(filled) and not numeric else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BLOCK = 50_000  # rows that stand in memory as Python strings at once
-COMMA_NUMBER = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+)?,\d+|[-+]?\d{1,3}(\.\d{3})*|[-+]?\d+", re.ASCII)
 
 
 @dataclass
@@ -64,8 +62,8 @@ def opened(path: Path, dialect: Dialect, skipped: int = 0) -> Iterator[Table]:
 def frame_of(path: Path, dialect: Dialect, skipped: int = 0) -> pd.DataFrame:
     """Return the table in ``path`` as strings: the text "NA" and the label "01" are what they are.
 
-    ``attrs["lines"]`` is how many lines of the file hold rows. In columns of numbers alone a decimal comma becomes a
-    point. Raises as :func:`opened`.
+    ``attrs["lines"]`` is how many lines of the file hold rows, ``attrs["decimal"]`` is how its numbers are written.
+    Raises as :func:`opened`.
     """
     import pandas as pd
 
@@ -74,9 +72,7 @@ def frame_of(path: Path, dialect: Dialect, skipped: int = 0) -> pd.DataFrame:
         while rows := list(islice(table.rows, BLOCK)):
             blocks.append(_block(table.names, rows))
     frame = pd.concat(blocks or [_block(table.names, [])], ignore_index=True)
-    if dialect.decimal == ",":
-        frame = frame.apply(_with_points)
-    frame.attrs["lines"] = table.lines.filled - dialect.header - skipped
+    frame.attrs |= {"lines": table.lines.filled - dialect.header - skipped, "decimal": dialect.decimal}
     return frame
 
 
@@ -143,9 +139,3 @@ def _block(names: Sequence[str], rows: Sequence[Sequence[str]]) -> pd.DataFrame:
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     named = zip(names, columns, strict=True)
     return pd.DataFrame({name: pd.Series(list(values), dtype="str") for name, values in named})
-
-
-def _with_points(column: pd.Series[str]) -> pd.Series[str]:
-    if not all(COMMA_NUMBER.fullmatch(value.strip()) for value in column if value.strip()):
-        return column
-    return column.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)

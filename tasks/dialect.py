@@ -29,7 +29,7 @@ class Dialect:
             character like any other and every line is a row.
         header: whether the first row holds the names of the columns; if not, they are column_1, column_2, ….
         encoding: Python's name of it; a byte order mark of UTF-8 is no part of the text.
-        decimal: what parts the whole from the fraction in columns that hold nothing but numbers.
+        decimal: what parts the whole from the fraction where a number is asked for; labels and texts stay as they are.
     """
 
     delimiter: str = ","
@@ -46,7 +46,7 @@ class DialectSettings(Settings):
     quotes: bool | None = Field(None, description="whether fields may be in double quotes; true if left out")
     header: bool | None = Field(None, description="whether the first row names the columns; true if left out")
     encoding: str | None = Field(None, description="UTF-8 if left out")
-    decimal: Decimal | None = Field(None, description="decimal sign of number columns, `.` if left out")
+    decimal: Decimal | None = Field(None, description="decimal sign where numbers are asked for, `.` if left out")
 
     @field_validator("delimiter")
     @classmethod

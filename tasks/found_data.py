@@ -31,7 +31,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # of repositories on
 COMMENTS = {
     "quotes": "a quote is a character like any other",
     "header": "columns are called column_1, column_2, …",
-    "decimal": "the decimal sign of number columns",
+    "decimal": "the decimal sign where numbers are asked for",
 }
 
 

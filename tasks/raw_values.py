@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+COMMA_NUMBER = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+)?,\d+|[-+]?\d{1,3}(\.\d{3})*|[-+]?\d+", re.ASCII)
 WHOLE = re.compile(r"-?[0-9]{1,400}")
 EXACT = 2**53  # up to here a float has every whole number
 
@@ -21,6 +22,21 @@ def raw(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def has_comma(frame: pd.DataFrame) -> bool:
+    """Return whether the file that a frame was read from writes numbers with a decimal comma."""
+    return bool(frame.attrs.get("decimal") == ",")
+
+
+def with_point(value: Any) -> Any:
+    """Return a number that was written with a decimal comma (``1.234,5``) as Python writes it; else the value itself.
+
+    ``1.5`` is no such number: with a decimal comma, points part thousands.
+    """
+    if not isinstance(value, str) or not COMMA_NUMBER.fullmatch(value.strip()):
+        return value
+    return value.strip().replace(".", "").replace(",", ".")
 
 
 def unrounded(column: pd.Series[Any], read: Callable[[], Iterable[Any]]) -> pd.Series[Any]:

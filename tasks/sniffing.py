@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.delimited import COMMA_NUMBER
 from tasks.dialect import USUAL, Decimal, Dialect, DialectSettings, fields
 from tasks.encodings import encoding_of
+from tasks.raw_values import COMMA_NUMBER
 from tasks.text_files import Lines, opened_bytes
 from workbench.errors import DataError
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.dialect import DialectSettings
 from tasks.sources import SOURCES
 from tasks.task_file import TaskFile
 from workbench.errors import Problem, SettingsError
@@ -41,6 +42,11 @@ class TaskSpec:
     def origin(self) -> str:
         """Where the rows come from, for people."""
         return f"{self.source} {SOURCES.get(self.source).origin(self.source_settings)}"
+
+    @property
+    def has_comma(self) -> bool:
+        """Whether numbers are written with a decimal comma."""
+        return isinstance(self.source_settings, DialectSettings) and self.source_settings.decimal == ","
 
 
 def parse(document: Document, name: str, folder: Path) -> TaskSpec:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tasks.raw_values import COMMA_NUMBER, with_point
 from tasks.spec import TaskSpec
 from workbench.errors import DataError
 
@@ -24,6 +25,8 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
     import pandas as pd
 
     single = rows["target"].map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
+    if spec.has_comma:
+        single = single.map(_comma_number)
     parsed = pd.to_numeric(single, errors="coerce").astype("float64")
     wrong = ~np.isfinite(parsed)
     if wrong.any():
@@ -34,6 +37,11 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
             hint="Correct them, or name another column; rows without any value are left out with `on_missing: drop`.",
         )
     return parsed
+
+
+def _comma_number(value: Any) -> Any:
+    """Return a number, None for a string that is none where numbers have a decimal comma."""
+    return (with_point(value) if COMMA_NUMBER.fullmatch(value.strip()) else None) if isinstance(value, str) else value
 
 
 def scaled(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

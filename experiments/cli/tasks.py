@@ -120,7 +120,7 @@ def new(
     encoding: Annotated[
         str | None, typer.Option(metavar="NAME", help="Encoding of a text file, such as latin-1.")
     ] = None,
-    decimal: Annotated[str | None, typer.Option(metavar="SIGN", help="Decimal sign of number columns: . or ,")] = None,
+    decimal: Annotated[str | None, typer.Option(metavar="SIGN", help="Decimal sign of numbers: . or ,")] = None,
     description: Annotated[
         str | None, typer.Option(metavar="LINE", help="Description of the task, in one line.")
     ] = None,

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tasks import formats, registry
+from tasks.column_traits import traits_of
 from tasks.delimited import frame_of
 from tasks.dialect import Dialect, DialectSettings, described
 from tasks.draft import draft, write
@@ -73,17 +74,47 @@ def test_a_file_is_read_in_the_dialect_it_was_written_in(
             assert formats.lines_of(frame) == 40
 
 
-def test_a_decimal_comma_becomes_a_point_in_columns_of_numbers_alone(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text("text;weight;rows\none, 1,5;1.234,5;1\ntwo;-0,25;2\nthree;7;\n", encoding="utf-8")
-    dialect = sniffed(path, "csv", DialectSettings())
+COMMAS = "text;weight;size\n" + "".join(f"text, {n},5;{n % 3}.234,{n % 7}5;{n % 2 + 1},000\n" for n in range(40))
+
+
+def test_a_decimal_comma_touches_only_numbers_that_are_asked_for(folder: Path) -> None:
+    (folder / "rows.csv").write_text(COMMAS, encoding="utf-8")
+    dialect = sniffed(folder / "rows.csv", "csv", DialectSettings())
     assert dialect == Dialect(";", decimal=",")
-    frame = frame_of(path, dialect)
-    assert frame.to_dict("list") == {
-        "text": ["one, 1,5", "two", "three"],
-        "weight": ["1234.5", "-0.25", "7"],
-        "rows": ["1", "2", ""],
-    }
+    assert frame_of(folder / "rows.csv", dialect).iloc[1].tolist() == ["text, 1,5", "1.234,15", "2,000"], "as written"
+    data = found_at(str(folder / "rows.csv"), folder)
+    for label, kind, values in (("weight", "regression", None), ("size", "classification", ("1,000", "2,000"))):
+        made = draft("mine", data, Given(kind=kind, label=(label,)))
+        write(made, folder, force=True)
+        task = registry.load(registry.find("mine", [folder]))
+        if values is None:
+            given = {row["text"]: row["value"] for split in SPLITS for row in task.splits[split]}
+            assert (given["text, 1,5"], given["text, 5,5"], given["text, 7,5"]) == (1234.15, 2234.55, 1234.05)
+            assert traits_of(data.sample)["weight"].quantity
+        else:
+            assert task.labels == values
+            assert {text for split in SPLITS for text in task.splits[split]["text"]} == {
+                f"text, {n},5" for n in range(40)
+            }
+            assert "- 1,000" in made.text
+
+
+def test_a_point_parts_thousands_where_the_comma_is_the_decimal_sign(folder: Path) -> None:
+    (folder / "rows.csv").write_text(COMMAS.replace("0.234,05", "0.5"), encoding="utf-8")
+    text = "files: {data: rows.csv, delimiter: ;, decimal: ','}\ncolumns: {text: text, label: weight}"
+    (folder / "mine.yaml").write_text(f"description: d\nkind: regression\n{text}\n")
+    with pytest.raises(DataError, match=r"rows of split 'data' hold no number \(data-0: '0.5'"):
+        registry.load(registry.find("mine", [folder]))
+
+
+def test_an_answer_that_is_compared_as_a_number_gets_a_point(folder: Path) -> None:
+    (folder / "rows.csv").write_text(COMMAS, encoding="utf-8")
+    for metric, answer in (("numeric-match", "1234.15"), ("exact-match", "1.234,15")):
+        text = "files: {data: rows.csv, delimiter: ;, decimal: ','}\ncolumns: {text: text, answer: weight}"
+        (folder / "mine.yaml").write_text(f"description: d\nkind: causal-lm\nmetric: {metric}\n{text}\n")
+        task = registry.load(registry.find("mine", [folder]))
+        given = {row["text"]: row["answer"] for split in SPLITS for row in task.splits[split]}
+        assert given["text, 1,5"] == answer
 
 
 def test_every_seventh_text_begins_with_a_quote(tmp_path: Path) -> None:
