@@ -88,7 +88,7 @@ def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
         if family := by_family.get(name):
             hint = f"Name one of them: {', '.join(family)}."
             raise InputError(f"{name!r} is a family of {len(family)} tasks", hint=hint)
-        raise UnknownNameError("task", name, [*index, *by_family])
+        raise UnknownNameError("task", name, [*index, *by_family], command="workbench tasks list")
 
     return found
 

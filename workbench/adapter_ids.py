@@ -10,6 +10,7 @@ from workbench.errors import InputError, UnknownNameError
 LONGEST_ID = 200  # bytes; a file system takes 255 for a name, and temporary files beside the folder have longer names
 ID = re.compile(r"[^\W_][\w.+@=-]*")
 MOST_NAMED = 4  # ids that a message lists
+ADAPTERS = "workbench adapters list"  # the command that lists them all
 
 
 def by_id(name: str, ids: Sequence[str]) -> str:
@@ -29,7 +30,7 @@ def by_id(name: str, ids: Sequence[str]) -> str:
             hint="Give more of the id, or the name of a task.",
         )
     if not matches:
-        raise UnknownNameError("adapter", name, ids)
+        raise UnknownNameError("adapter", name, ids, command=ADAPTERS)
     return matches[0]
 
 
@@ -49,7 +50,7 @@ def certain_id(name: str, ids: Sequence[str]) -> str:
         return keyed[0]
     begun = [adapter_id for adapter_id in ids if name and adapter_id.startswith(name)]
     if not begun:
-        raise UnknownNameError("adapter", name, ids)
+        raise UnknownNameError("adapter", name, ids, command=ADAPTERS)
     if len(begun) > 1:
         raise InputError(f"{name!r} begins {len(begun)} ids: {_first(begun)}", hint="Give one of them.")
     head, hyphen, _ = begun[0].rpartition("-")

@@ -140,7 +140,7 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
         return "", None
     if "/" not in name or name.startswith(("/", ".")):
         also = "" if "/" in name else "Hub ids are owner/name, as google-bert/bert-base-uncased."
-        raise UnknownNameError("backbone", name, BACKBONES.names(), where, also)
+        raise UnknownNameError("backbone", name, BACKBONES.names(), where, also, "workbench backbones list")
     hub_id, _, revision = name.partition("@")
     return hub_id, revision or None
 

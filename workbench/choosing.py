@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workbench.adapter_ids import by_id
+from workbench.adapter_ids import ADAPTERS, by_id
 from workbench.errors import IntegrityError, UnknownNameError
 from workbench.validation_scores import own_score
 
@@ -83,7 +83,7 @@ def chosen(
         adapter_id = by_id(name, ids)
     except UnknownNameError:
         tasks = {manifest.task.name for manifest in manifests}
-        raise UnknownNameError("adapter", name, [*tasks, *ids], str(store.root)) from None
+        raise UnknownNameError("adapter", name, [*tasks, *ids], str(store.root), command=ADAPTERS) from None
     return Choice(adapter_id, f"the only id that {'begins' if adapter_id.startswith(name) else 'ends'} so")
 
 

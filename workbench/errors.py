@@ -33,7 +33,8 @@ from workbench.printable import printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_LINES = 9  # of the problems that one message lists
-MOST_NAMES = 40  # available names that a hint lists
+FEW_NAMES = 12  # that a hint lists all, although a command lists them too
+MOST_NAMES = 40  # available names that a hint lists, where no command does
 MOST_COMPARED = 1000  # names that are looked at for a similar one
 
 
@@ -75,16 +76,30 @@ class InputError(WorkbenchError):
 class UnknownNameError(InputError):
     """A name that is not registered; the hint names the nearest ones."""
 
-    def __init__(self, noun: str, name: object, known: Iterable[str], where: str | None = None, also: str = "") -> None:
-        """Say which ``noun`` is unknown and suggest from ``known``; what is no text (a number, a list) is no name.
+    def __init__(
+        self,
+        noun: str,
+        name: object,
+        known: Iterable[str],
+        where: str | None = None,
+        also: str = "",
+        command: str = "",
+    ) -> None:
+        """Say what is unknown and suggest what is like it; what is no text (a number, a list) is no name.
 
-        ``also`` tells what else would be taken.
+        Args:
+            noun: what is called so.
+            name: what was given.
+            known: the names that there are.
+            where: the file and line, or the option.
+            also: what else would be taken.
+            command: lists the names, where one does.
         """
         called = printable(name, 120) if isinstance(name, str) else ""
         message = (
             f"there is no {noun} called {called!r}" if called else f"a {noun} is named by a text, not by {_thing(name)}"
         )
-        super().__init__(message, where=where, hint=f"{suggest(called, known)} {also}".rstrip())
+        super().__init__(message, where=where, hint=f"{suggest(called, known, command)} {also}".rstrip())
 
 
 class SettingsError(InputError):
@@ -215,11 +230,17 @@ def collected(problems: list[Problem], where: str | None = None) -> Iterator[Non
         problems.append(Problem(error.what, error.where or where, error.hint))
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean …? Available: …`` for a ``name`` that is not among ``known``."""
+def suggest(name: str, known: Iterable[str], command: str = "") -> str:
+    """Return ``Did you mean …? Available: …`` for a ``name`` that is not among ``known``.
+
+    Of many names that a ``command`` lists, only those that are like it are named, and how many there are.
+    """
     names = sorted(known)
-    near = difflib.get_close_matches(name[:200], names[:MOST_COMPARED], n=3, cutoff=0.55)
+    compared = sorted(names, key=lambda other: other[:2] != name[:2])[:MOST_COMPARED]  # that begin alike go first
+    near = difflib.get_close_matches(name[:200], compared, n=3, cutoff=0.55)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    if command and len(names) > FEW_NAMES:
+        return f"{guess}There are {len(names):,} names; `{command}` lists them."
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"{guess}Available: {', '.join(names[:MOST_NAMES]) or 'none'}{more}."
 

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Entry = TypeVar("Entry")
+LISTED = {  # what entries are called → the command that lists them
+    "backbone": "workbench backbones list",
+    "command": "workbench --help",
+    "composition method": "workbench compositions list",
+    "method": "workbench methods list",
+    "probe": "workbench probes list",
+    "recipe": "workbench recipes list",
+    "repair": "workbench repairs list",
+    "router": "workbench routers list",
+    "scenario": "workbench scenarios list",
+    "strategy": "workbench strategies list",
+}
 
 
 class Modules(Generic[Entry]):
@@ -93,7 +105,8 @@ class Modules(Generic[Entry]):
             except PluginError as error:
                 raise PluginError(error.what, where=where, hint=error.hint) from None
             return name
-        raise UnknownNameError(self.noun, name, {*self._files, *self._added}, where)
+        known, command = {*self._files, *self._added}, LISTED.get(self.noun, "")
+        raise UnknownNameError(self.noun, name, known, where, command=command)
 
     def get(self, name: str, where: str | None = None) -> Entry:
         """Import and return the entry called ``name``; raises as :meth:`require`."""
@@ -180,7 +193,7 @@ class Documents:
             UnknownNameError: no such file; the message names the nearest ones.
         """
         if not isinstance(name, str) or name not in self._files:
-            raise UnknownNameError(self.noun, name, self.names())
+            raise UnknownNameError(self.noun, name, self.names(), command=LISTED.get(self.noun, ""))
         return self._files[name]
 
     def describe(self, name: str) -> str:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
+from experiments.terminal.misplaced import placed
 from workbench.errors import Problem, WorkbenchError, says_full
 from workbench.interpreter import safe_path
 from workbench.plugins import PluginWarning
@@ -66,7 +67,24 @@ def _version_option() -> Any:
 
 
 class Bench(TyperGroup):
-    """A group whose commands are the modules of this package."""
+    """A group whose commands are the modules of this package.
+
+    Attributes:
+        given: all that was written after the program.
+    """
+
+    given: tuple[str, ...] = ()
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read what is given; raises InputError where an option of a command stands before it."""
+        self.given = tuple(args)
+        with placed(self.given):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; raises as :meth:`make_context`."""
+        with placed(self.given):
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the command names in alphabetical order."""

@@ -26,7 +26,7 @@ def train(
         str | None,
         typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method),
     ] = None,
-    backbone: Backbone = "minilm",
+    backbone: Backbone = next_steps.DEFAULT,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
     register: Annotated[
         bool, typer.Option("--register", help="Enter the adapter into MLflow's model registry, as TASK.METHOD.")
@@ -84,8 +84,9 @@ def train(
         from experiments.reporting.learned_nothing import advice
 
         stdout.print(f"\n{advice(manifest, trained.learned_nothing)}")
-    steps = [
-        next_steps.predicting(manifest.id, manifest.task.pair, next_steps.options(workspace)),
-        next_steps.towards_fusion(bench.workspace.adapters, trained.adapter, workspace, tasks, assignments),
-    ]
-    next_steps.print_next([step for step in steps if step])
+    here, given = next_steps.options(workspace), next_steps.options(workspace, tasks, assignments)
+    steps = [next_steps.predicting(manifest.id, manifest.task.pair, here)]
+    if not trained.learned_nothing:
+        steps += [] if register else [next_steps.adding(task, method, backbone, seed, given)]
+        steps += [f"workbench serve {task}{here}"]
+    next_steps.print_next(steps)

@@ -136,7 +136,7 @@ class Records:
                 return record
             if (self.root / name / "report.json").is_file():
                 raise IntegrityError("missing: the record of this experiment", where=str(self.root / name))
-        raise UnknownNameError("experiment", name, self.names(), str(self.root.parent))
+        raise UnknownNameError("experiment", name, self.names(), str(self.root.parent), command="workbench report")
 
     def save(self, name: str, record: RecordDocument) -> None:
         """Write a record, where it is not what stands there already."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -497,3 +498,28 @@ def test_the_version_is_told(call: Call) -> None:
     from importlib.metadata import version
 
     assert call("--version") == (0, f"workbench {version('adapter-workbench')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "meant"),
+    [
+        ("--workspace X train bbc-news", "--workspace", "train bbc-news --workspace X"),
+        ("--workspace='my work' train bbc-news", "--workspace", "train bbc-news '--workspace=my work'"),
+        ("--method lora --workspace X train bbc-news", "--method", "train bbc-news --method lora --workspace X"),
+        ("--json tasks list", "--json", "tasks list --json"),
+        ("tasks --json list", "--json", "tasks list --json"),
+    ],
+)
+def test_an_option_before_its_command_is_told_where_it_goes(call: Call, given: str, option: str, meant: str) -> None:
+    code, out, err = call(*shlex.split(given))
+    assert (code, out) == (2, "")
+    assert err == (
+        f"Error: {option} stands before the command that takes it\n  Write it after the command: workbench {meant}\n"
+    )
+
+
+@pytest.mark.parametrize("given", ["--workspace X", "--nope train x", "--workspace X tasks list", "train --nope x"])
+def test_an_option_that_no_command_takes_is_unknown(call: Call, given: str) -> None:
+    code, _, err = call(*given.split())
+    assert code == 2
+    assert "No such option" in err

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from experiments.terminal.completion import adapter as completed
-from experiments.terminal.next_steps import towards_fusion
 from tests.conftest import Call
 from tests.workbench.test_store import manifest, writer
 from workbench.store import AdapterStore
@@ -57,9 +56,3 @@ def test_verify_names_every_damaged_one(store: AdapterStore, call: Call) -> None
     code, out, err = call("adapters", "verify", "news-lora-2")
     assert (code, out, err.count("\n")) == (1, "", 2)
     assert "no readable manifest" in err
-
-
-def test_what_comes_after_training_looks_past_them(store: AdapterStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.terminal.next_steps._is_lora", lambda adapter: True)
-    command = towards_fusion(store, store.get("news-lora-1"), None, None, None)
-    assert command == "workbench train bbc-news --method lora --backbone tiny"

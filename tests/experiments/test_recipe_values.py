@@ -103,16 +103,16 @@ def test_a_wrong_value_anywhere_in_a_recipe_is_one_short_message(recipe: str) ->
             assert str(caught.value).isprintable() or "\n" in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["strategy", "method"])
+@pytest.mark.parametrize(("key", "plural"), [("strategy", "strategies"), ("method", "methods")])
 @pytest.mark.parametrize("value", [5, [1], {"a": 1}, None, True, "", "nope"])
-def test_what_is_no_name_is_told_with_its_line(key: str, value: Any) -> None:
+def test_what_is_no_name_is_told_with_its_line(key: str, plural: str, value: Any) -> None:
     document = read(RECIPES.path("quickstart"))
     data = changed(document.data, ("strategies", "lora-isolated", key), value)
     with pytest.raises(SettingsError) as caught:
         PLANNERS["quickstart"](Document(data, "recipe.yaml", document.lines))
     (problem,) = caught.value.problems
     assert problem.where == f"recipe.yaml, line {document.lines['strategies', 'lora-isolated', key]}"
-    assert "Available: " in str(problem.hint)
+    assert f"`workbench {plural} list` lists them" in str(problem.hint)
     assert caught.value.exit_code == 2
 
 

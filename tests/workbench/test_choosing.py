@@ -76,6 +76,18 @@ def test_what_is_unknown_suggests_tasks_too(store: AdapterStore) -> None:
         chosen(store, "")
 
 
+def test_of_many_only_the_nearest_are_named(store: AdapterStore) -> None:
+    for number in range(60):
+        store.save(adapter(f"reviews-lora-{number:08d}"), writer())
+    with pytest.raises(UnknownNameError) as refused:
+        chosen(store, "twets")
+    hint = "Did you mean tweets or tweets-class? There are 67 names; `workbench adapters list` lists them."
+    assert refused.value.hint == hint
+    with pytest.raises(UnknownNameError) as refused:
+        chosen(store, "zzz")
+    assert refused.value.hint == "There are 67 names; `workbench adapters list` lists them."
+
+
 def test_the_champion_goes_first_and_is_asked_for_only_where_a_task_is_named(store: AdapterStore) -> None:
     champion = {"tweets.lora": Crowned("tweets-lora-aaaa1111")}
     choice = chosen(store, "tweets", lambda: champion)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from workbench import plugins
-from workbench.errors import UnknownNameError
+from workbench.errors import UnknownNameError, suggest
 from workbench.registry import Documents, Modules
 
 PACKAGE = "registry_under_test"
@@ -67,6 +67,14 @@ def test_an_unknown_name_is_answered_with_the_nearest(modules: Modules[Any]) -> 
     with pytest.raises(UnknownNameError) as caught:
         modules.get("zzz")
     assert "Did you mean" not in str(caught.value)
+
+
+def test_of_many_names_those_that_begin_alike_are_compared_first() -> None:
+    names = [f"a{number:04d}" for number in range(2000)] + ["tickets"]
+    hint = suggest("tickts", names, "workbench tasks list")
+    assert hint == "Did you mean tickets? There are 2,001 names; `workbench tasks list` lists them."
+    assert suggest("tickts", names).startswith("Did you mean tickets? Available: a0000, ")
+    assert suggest("tickts", names[-3:], "workbench tasks list").endswith("Available: a1998, a1999, tickets.")
 
 
 @pytest.mark.parametrize(
