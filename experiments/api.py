@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.answers.exchange import Exchange
@@ -22,8 +23,10 @@ from workbench.settings import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    import pandas as pd
+
+    from experiments.answers.evaluated import Evaluated
     from experiments.answers.routed import RoutedPrediction
     from experiments.engine.study import Piece, Plan, Report
     from experiments.engine.workers.machine import Machine
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
+    from tasks.task_file import TaskFile
     from workbench.listener import Listener
     from workbench.training import Lesson
 
@@ -122,6 +126,52 @@ class Workbench:
     def predictor(self, adapter: str, backbone: str | None = None) -> Predictor:
         """Return what answers as :meth:`predict` does, and raises as it does, with the model opened once."""
         return Predictor(self.workspace.adapters.verify(self.chosen(adapter)), backbone)
+
+    def evaluate(
+        self,
+        adapter: str,
+        table: Path | pd.DataFrame,
+        text: str | None = None,
+        label: str | None = None,
+        pair: str | None = None,
+        backbone: str | None = None,
+    ) -> Evaluated:
+        """Return how well an adapter answers rows that are labelled; nothing is stored or logged.
+
+        Rows without a text or a label, and rows with labels that the task does not have, are counted and left out.
+
+        Args:
+            adapter: what it is called, see :meth:`chosen`.
+            table: a file as ``workbench predict --file`` reads it, or its columns.
+            text: the column of the texts; by default those of the task's file, else ``text``.
+            label: the column of what is right; by default that of the task's file, else what the kind of task calls it.
+            pair: the column of the second texts; by default that of the task's file.
+            backbone: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: no such file or column, no row that can be judged, or a backbone of other adapters.
+            DataError: the file cannot be read, or a column holds something else than the task needs.
+        """
+        from experiments.answers.evaluating import evaluated, require_columns, table_of
+        from tasks.row_files import FileRows
+        from tasks.table_form import NamedColumns, expected_columns
+
+        predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, label)
+        file = self.task_file(predictor.task.name)
+        if isinstance(table, Path):
+            rows, where = FileRows(table, expected_columns(file, named)), str(table)
+            require_columns(file, rows.columns, named, where)
+            frame = table_of(rows)
+        else:
+            where, frame = "table", table
+        return evaluated(predictor, file, frame, named, where)
+
+    def task_file(self, task: str) -> TaskFile | None:
+        """Return what the file of a task says, which is not loaded; None where none can be seen from here."""
+        from experiments.answers.adapter_task import task_file
+
+        return task_file(task, self.task_folders)
 
     def repair(
         self,

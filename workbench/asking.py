@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from workbench.errors import InputError
+from workbench.evaluation import scored
 from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from workbench.backbone import Backbone
+    from workbench.evaluation import Evaluation
     from workbench.kind import Kind
     from workbench.manifest import TaskReference
     from workbench.model import TaskModel
@@ -95,6 +98,17 @@ def asked(model: TaskModel, adapter: StoredAdapter, rows: Dataset, backbone: Bac
     manifest = adapter.manifest
     answers = model.kind.answers(model, rows, backbone.tokenizer, manifest.budget.max_length)
     return in_words(model.kind, answers, manifest.task.labels)
+
+
+def judged(asked: Asked, rows: Dataset) -> tuple[Evaluation, list[Answer]]:
+    """Return how well an adapter answers ``rows``, which have what is right, and its answers, one for each row.
+
+    Raises:
+        TrainingError: the main score is not a finite number.
+    """
+    began, kind, task = time.perf_counter(), asked.model.kind, asked.adapter.manifest.task
+    answers = kind.answers(asked.model, rows, asked.backbone.tokenizer, asked.adapter.manifest.budget.max_length)
+    return scored(kind, rows, answers, len(task.labels), began), in_words(kind, answers, task.labels)
 
 
 def in_words(kind: Kind, found: Any, labels: Sequence[str]) -> list[Answer]:

@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     from workbench.model import TaskModel
     from workbench.task import Task
 
-__all__ = ["BATCH_SIZE", "BROKEN_WEIGHTS", "Evaluation", "evaluate", "evaluate_split", "features", "predict", "run"]
+__all__ = [
+    "BATCH_SIZE",
+    "BROKEN_WEIGHTS",
+    "Evaluation",
+    "evaluate",
+    "evaluate_split",
+    "features",
+    "predict",
+    "run",
+    "scored",
+]
 
 BROKEN_WEIGHTS = "Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32)."
 
@@ -67,10 +77,23 @@ def evaluate(
     began = time.perf_counter()
     with apart_for_answers(model) as asked:
         answers = model.kind.answers(asked, rows, tokenizer, max_length)
-    outcomes = model.kind.outcomes(rows, answers)
-    scores = model.kind.scores(outcomes, labels)
-    _require_finite(scores, outcomes, model.kind)
-    return Evaluation(outcomes, scores, model.kind.digest(answers), time.perf_counter() - began)
+    return scored(model.kind, rows, answers, labels, began)
+
+
+def scored(kind: Kind, rows: Dataset, answers: Any, labels: int, began: float) -> Evaluation:
+    """Return how good ``answers`` to ``rows`` are; raises as :func:`evaluate`.
+
+    Args:
+        kind: of the task.
+        rows: with what is right.
+        answers: as the kind computes them.
+        labels: how many the task has.
+        began: ``time.perf_counter()`` when the work began.
+    """
+    outcomes = kind.outcomes(rows, answers)
+    scores = kind.scores(outcomes, labels)
+    _require_finite(scores, outcomes, kind)
+    return Evaluation(outcomes, scores, kind.digest(answers), time.perf_counter() - began)
 
 
 def evaluate_split(model: TaskModel, task: Task, split: str, backbone: Backbone, max_length: int) -> Evaluation:

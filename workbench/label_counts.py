@@ -50,9 +50,9 @@ class LabelCounts:
     """
 
     names: tuple[str, ...]
-    wanted: NDArray[np.int64]
-    given: NDArray[np.int64]
-    hits: NDArray[np.int64]
+    wanted: NDArray[np.integer[Any]]
+    given: NDArray[np.integer[Any]]
+    hits: NDArray[np.integer[Any]]
     times: NDArray[np.int64]
 
     def scores(self) -> list[LabelScore]:
@@ -74,7 +74,7 @@ def counts_of_pairs(labels: NDArray[np.int64], answers: NDArray[np.int64], names
     """
     size = len(names)
     pairs, times = np.unique(labels * size + answers, return_counts=True)
-    wanted, given = np.eye(size, dtype=np.int64)[pairs // size], np.eye(size, dtype=np.int64)[pairs % size]
+    wanted, given = (np.eye(size, dtype=np.int32)[places] for places in (pairs // size, pairs % size))
     return LabelCounts(tuple(names), wanted, given, wanted * given, times.astype(np.int64))
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.spec import TaskSpec
+    from tasks.task_file import TaskFile
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
@@ -39,6 +40,17 @@ def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str
         name = adapter.manifest.task.name
         raise InputError(f"the data of {name!r} have changed since {adapter.id} was trained", hint=hint)
     return draw(task, adapter.manifest.budget, adapter.manifest.seed)
+
+
+def task_file(name: str, task_folders: Sequence[Path]) -> TaskFile | None:
+    """Return what the file of a task says today; None where no such file is to be seen from here, or it is not sound.
+
+    It is read and not loaded: no data are needed, and no code runs.
+    """
+    try:
+        return registry.find(name, task_folders).file
+    except InputError:
+        return None
 
 
 def same_task(adapter: StoredAdapter, find: Callable[[str], TaskSpec]) -> Task | None:

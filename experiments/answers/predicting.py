@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from workbench.asking import Asked, columns_of
+from workbench.asking import Asked, columns_of, judged
 from workbench.backbone_names import open_backbone
 from workbench.deferred import import_models
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from workbench.asking import Answer
+    from workbench.evaluation import Evaluation
+    from workbench.kind import Kind
     from workbench.manifest import TaskReference
     from workbench.stored_adapter import StoredAdapter
 
@@ -69,10 +74,15 @@ class Predictor:
         return self.adapter.manifest.task
 
     @property
+    def kind(self) -> Kind:
+        """The kind of the task."""
+        import_models()  # a kind brings torch, and an answer takes the rest as well
+        return KINDS.get(self.task.kind)
+
+    @property
     def target(self) -> str:
         """What an answer's value is called among the columns of a person's data: ``label``, ``value``, ``tags``, …."""
-        import_models()  # a kind brings torch, and an answer takes the rest as well
-        return KINDS.get(self.task.kind).target
+        return self.kind.target
 
     @property
     def told(self) -> dict[str, str]:
@@ -91,6 +101,15 @@ class Predictor:
         return Predictions(
             Prediction(text, answer.words, answer.confidence, self.adapter.id, answer.value) for text, answer in answers
         )
+
+    def judged(self, rows: Dataset) -> tuple[Evaluation, list[Answer]]:
+        """Return how well ``rows`` are answered, which have what is right, and the answer to each.
+
+        Raises:
+            InputError: a backbone that the adapter does not belong to.
+            TrainingError: the main score is not a finite number.
+        """
+        return judged(self._opened, rows)
 
     @cached_property
     def _opened(self) -> Asked:

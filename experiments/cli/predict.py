@@ -16,12 +16,16 @@ from experiments.terminal.output import Json, emit, shortened, stdout, table
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from experiments.answers.known_labels import KnownLabels
     from experiments.answers.predicting import Ask
-    from experiments.terminal.asking import AnswerFile, TextOf
+    from experiments.api import Workbench
+    from experiments.terminal.asking import AnswerFile
+    from tasks.row_files import Rows
+    from tasks.table_form import NamedColumns
 
 app = typer.Typer(add_completion=False)
 
-ROUTED = {name: name for name in ("label", "confidence", "adapter", "task", "routing_score")}
+ROUTED: Mapping[str, str] = {name: name for name in ("label", "confidence", "adapter", "task", "routing_score")}
 
 
 @app.command()
@@ -40,7 +44,8 @@ def predict(
         path_option("FILE", "One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column."),
     ] = None,
     column: Annotated[
-        str | None, typer.Option(help="Column of the file that holds the text; `text` if left out.")
+        str | None,
+        typer.Option(help="Column of the file that holds the text; that of the task's file if left out, else `text`."),
     ] = None,
     pair: Annotated[
         str | None, typer.Option(help="For tasks with two texts: the second text, or its column in the file.")
@@ -76,7 +81,8 @@ def predict(
     """Print the answer to each text, the confidence, and the adapter that answered; or write them to a file.
 
     Without TEXT, lines are read from stdin; blank lines are left out. A blank TEXT, and a row without a text, have no
-    answer: with --json, all values of their entries are null.
+    answer: with --json, all values of their entries are null. If the file has the task's column of labels, the accuracy
+    is said too; `workbench evaluate` says more.
 
     router:NAME chooses for each text which adapter answers (see `workbench routers list`). Without --among, it chooses
     among one adapter for each task on the backbone: the champion, else the best or newest. Tasks whose texts are not
@@ -84,42 +90,75 @@ def predict(
     router's settings. A router that reads training data needs the adapters' tasks.
     """
     from experiments.api import Workbench
-    from experiments.terminal.asking import AnswerFile, texts_of
+    from experiments.terminal.asking import AnswerFile
     from experiments.terminal.progress import Messages, progress
+    from tasks.table_form import NamedColumns
     from workbench.atomic import require_new
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
-    if router is None and (among or assignments or tasks):
-        raise InputError("--among, --set and --tasks are for routers", hint="Give router:NAME in place of the id.")
+    if router is None and (among or assignments or (tasks and file is None)):
+        hint = "Give router:NAME in place of the id; --tasks also goes with --file."
+        raise InputError("--among, --set and --tasks are for routers", hint=hint)
     _require_out(out, {"--for-spreadsheets": for_spreadsheets, "--overwrite": overwrite, "--prefix": prefix})
-    rows, text_of = texts_of(file, texts, column, pair)
     bench = Workbench(workspace, tasks, Messages())
-    predictor = None if router else bench.predictor(adapter, backbone)
-    new_columns = predictor.told if predictor else ROUTED
 
-    def ask(items: Sequence[Any]) -> Sequence[Any]:
-        if predictor:
-            return predictor(items)
+    def route(items: Sequence[Any]) -> Sequence[Any]:
         # a display of its own, but where the rows of a file are counted: rich before 14.1 refuses a second one
         with progress(adapter) if out is None else nullcontext(bench.listener) as bench.listener:
             return bench.route(str(router), items, listed(among), backbone, assignments or [])
 
+    named = NamedColumns(column, pair)
+    if router:
+        rows, known, new_columns = *_routed(route, file, texts, named), ROUTED
+    else:
+        rows, known, new_columns = _answered(bench, adapter, backbone, file, texts, named)
     if out is not None:
         answers = AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets)
         require_new(out, overwrite)
-        _write(answers, text_of, ask, as_json)
+        _write(answers, known, as_json)
         return
-    asked = [text_of(row) for row in rows]
-    predictions = ask([text for text in asked if text is not None])
-    if as_json:
-        emit(_entries(asked, predictions))
-        return
-    columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
-    table(columns, [_line(prediction, router is not None) for prediction in predictions])
-    if empty := asked.count(None):
-        stdout.print(f"\n{rows.count:,} rows{_untold(empty)}.")
-    given = next_steps.options(workspace, tasks, assignments)
-    next_steps.print_next([next_steps.predicting_file(adapter, pair is not None, given, among, backbone)])
+    _print(rows, known, router is not None, as_json)
+    if not as_json:
+        given = next_steps.options(workspace, tasks, assignments)
+        steps = [next_steps.predicting_file(adapter, pair is not None, given, among, backbone)]
+        if file is not None and known.accuracy:
+            told = next_steps.named([("--column", column), ("--pair", pair), ("--backbone", backbone)])
+            steps.insert(0, next_steps.evaluating(adapter, file, f"{told}{next_steps.options(workspace, tasks)}"))
+        next_steps.print_next(steps)
+
+
+def _routed(ask: Ask, file: Path | None, texts: list[str] | None, named: NamedColumns) -> tuple[Rows, KnownLabels]:
+    """Return the rows to answer for, and what answers them through a router: several tasks have no labels in common."""
+    from experiments.answers.known_labels import KnownLabels
+    from experiments.terminal.asking import texts_of
+
+    rows, text_of = texts_of(file, texts, named)
+    return rows, KnownLabels(text_of, ask, None, None, None)
+
+
+def _answered(
+    bench: Workbench,
+    adapter: str,
+    backbone: str | None,
+    file: Path | None,
+    texts: list[str] | None,
+    named: NamedColumns,
+) -> tuple[Rows, KnownLabels, Mapping[str, str]]:
+    """Return the rows to answer for, what answers them with one adapter, and the columns of its answers."""
+    from experiments.answers.known_labels import KnownLabels, label_column
+    from experiments.terminal.asking import texts_of
+    from tasks.text_files import require_readable
+
+    if file is None:
+        rows, text_of = texts_of(None, texts, named)  # mistakes in them are said before those in the adapter's name
+        predictor = bench.predictor(adapter, backbone)
+        return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.told
+    require_readable(file)
+    predictor = bench.predictor(adapter, backbone)
+    task = bench.task_file(predictor.task.name)
+    rows, text_of = texts_of(file, texts, named, task)
+    column = label_column(predictor.task, task, rows.columns)
+    return rows, KnownLabels(text_of, predictor, predictor.task, task, column), predictor.told
 
 
 def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
@@ -128,10 +167,29 @@ def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
         raise InputError(f"{given[0]} is for files", hint="Give --out answers.csv too.")
 
 
-def _entries(asked: Sequence[Any], predictions: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return an entry for each text that was given; all values of a blank one are None."""
+def _entries(asked: Sequence[Any], predictions: Sequence[Any], right: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Return an entry for each text that was given, with what is ``right`` if known; of a blank one all is None."""
     answers, unanswered = iter(predictions), dict.fromkeys(asdict(predictions[0]))
-    return [unanswered if text is None else asdict(next(answers)) for text in asked]
+    entries = [unanswered if text is None else asdict(next(answers)) for text in asked]
+    if not any(right):
+        return entries
+    return [{**entry, "right": label} for entry, label in zip(entries, right, strict=True)]
+
+
+def _print(rows: Rows, known: KnownLabels, routed: bool, as_json: bool) -> None:
+    """Ask about the rows, and print the answers."""
+    asked = [known.text_of(row) for row in rows]
+    predictions = known.ask([text for text in asked if text is not None])
+    if as_json:
+        right = [text if text is None else known.right_of(row) for text, row in zip(asked, rows, strict=True)]
+        emit(_entries(asked, predictions, right))
+        return
+    columns = ["label", "confidence", "adapter", *(["routing score"] if routed else []), "text"]
+    table(columns, [_line(prediction, routed) for prediction in predictions])
+    if empty := asked.count(None):
+        stdout.print(f"\n{rows.count:,} rows{_untold(empty)}.")
+    if known.accuracy:
+        stdout.print(f"\n{known}")
 
 
 def _line(prediction: Any, routed: bool) -> list[str]:
@@ -140,13 +198,17 @@ def _line(prediction: Any, routed: bool) -> list[str]:
     return [prediction.label, sure, prediction.adapter, *score, shortened(prediction.text)]
 
 
-def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> None:
-    empty = answers.write(text_of, ask)
+def _write(answers: AnswerFile, known: KnownLabels, as_json: bool) -> None:
+    empty = answers.write(known.text_of, known.ask)
     if as_json:
-        emit({"path": str(answers.path), "rows": answers.rows.count, "empty": empty, "columns": list(answers.told)})
+        share, labelled = known.accuracy or (None, 0)
+        document = {"path": str(answers.path), "rows": answers.rows.count, "empty": empty}
+        emit({**document, "columns": list(answers.told), "accuracy": share, "labelled": labelled})
         return
     stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{_untold(empty)}.")
     stdout.print(f"New columns: {', '.join(answers.told)}")
+    if known.accuracy:
+        stdout.print(str(known))
 
 
 def _untold(empty: int) -> str:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.terminal.output import stderr
 from experiments.terminal.progress import counting
 from tasks import delimited, formats, row_files
-from tasks.column_traits import is_blank
 from tasks.dialect import DialectSettings, described, unusual
 from tasks.encodings import encoding_of
-from tasks.label_sets import is_list
-from tasks.raw_values import raw
 from tasks.row_files import FileRows, ListedRows, Row, Rows
 from tasks.sniffing import sniffed
+from tasks.table_form import PAIR, TEXT, TextForm, expected_columns, text_form
 from tasks.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
 from workbench.atomic import file_written_whole, require_folder_of
 from workbench.errors import DataError, InputError
@@ -26,63 +23,71 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from experiments.answers.predicting import Ask
+    from tasks.table_form import NamedColumns
+    from tasks.task_file import TaskFile
 
 BATCH = 4096  # rows that are asked about, and then written, at once; a router opens its models for each
-TEXT, PAIR = "text", "text_pair"  # columns of texts that come from no table
 NO_LINES = (".json", ".xls", ".xlsm", ".xlsb", ".ods", ".feather", ".arrow", *formats.PACKED_ALREADY)  # nor read
 
 TextOf = Callable[[Row], Any]
 
 
 def texts_of(
-    path: Path | None, texts: Sequence[str] | None, column: str | None, pair: str | None
+    path: Path | None, texts: Sequence[str] | None, named: NamedColumns, task: TaskFile | None = None
 ) -> tuple[Rows, TextOf]:
     """Return the rows to answer for, and what finds the text (or the pair; None for a blank one) of each.
 
     Args:
-        path: a table, or a file with one text a line; a .txt is a table where it has the column.
+        path: a table, or a file with one text a line; a .txt is a table where it has a column that is asked for.
         texts: texts of the command line; read from stdin where neither is given.
-        column: of the table, with the texts; ``text`` if None.
-        pair: the table's column with the second texts; without a table the second text itself.
+        named: the table's columns of texts; without a table, ``pair`` is the second text itself.
+        task: the file of the task that answers, which says what the columns are called where ``named`` does not.
 
     Raises:
         InputError: nothing to read, both of them, no such column, a column of what is no table, or what cannot be read.
     """
     if path is not None and texts:
         raise InputError("texts and --file are two things", hint="Leave one out.")
-    if path is not None and _is_table(path, column or TEXT):
-        column = column or TEXT
-        rows = FileRows(path, [name for name in (column, pair) if name is not None])
-        if unusual(rows.dialect, rows.format):
-            stderr.print(f"{path.name} was read as: {described(rows.dialect)}")
-        for name, flag in ((column, "--column"), (pair, "--pair")):
-            if name is not None and name not in rows.columns:
-                hint = f"Columns: {', '.join(rows.columns)}. Name one with {flag}."
-                raise InputError(f"there is no column {name!r}", where=str(path), hint=hint)
-        return rows, partial(_text, columns=[name for name in (column, pair) if name is not None])
-    _require_lines(path, column)
+    expected = expected_columns(task, named)
+    if path is not None and _is_table(path, expected):
+        rows = _opened(path, expected)
+        return rows, text_form(task, rows.columns, named, str(path)).text_of
+    _require_lines(path, named.text)
+    pair = named.pair
     _utf_8((*(texts or ()), pair or ""), "a text", "Save it in a file and give --file.")
     lines = _lines(path) if path is not None else list(texts or ()) or _piped()
     columns = [TEXT, PAIR] if pair is not None else [TEXT]
     listed = [dict(zip(columns, (line, pair), strict=False)) for line in lines]
-    return ListedRows(columns, listed), partial(_text, columns=columns)
+    return ListedRows(columns, listed), TextForm((TEXT,), None if pair is None else PAIR).text_of
 
 
-def _text(row: Row, columns: Sequence[str]) -> Any:
-    values: list[Any] = [row.get(name) for name in columns]
-    if any(is_blank(value) for value in values):
-        return None
-    texts = [" ".join(map(raw, value)) if is_list(value) else raw(value) for value in values]
-    return tuple(texts) if len(texts) > 1 else texts[0]
+def labelled_table(path: Path, expected: Sequence[str]) -> FileRows:
+    """Return the rows of a table; a .txt is one where it has one of the ``expected`` columns.
+
+    Raises:
+        InputError: it is no table, or it cannot be read.
+    """
+    if not _is_table(path, expected):
+        require_readable(path)
+        hint = f"A table is one of {formats.READABLE}; a .txt needs a header with the columns."
+        raise InputError("this is no table of texts and labels", where=str(path), hint=hint)
+    return _opened(path, expected)
 
 
-def _is_table(path: Path, column: str) -> bool:
-    """Return whether a file is a table: as its suffix says, and a .txt where it has the column that is asked for."""
+def _opened(path: Path, expected: Sequence[str]) -> FileRows:
+    rows = FileRows(path, expected)
+    if unusual(rows.dialect, rows.format):
+        stderr.print(f"{path.name} was read as: {described(rows.dialect)}")
+    return rows
+
+
+def _is_table(path: Path, expected: Sequence[str]) -> bool:
+    """Return whether a file is a table: as its suffix says, and a .txt where it has a column that is asked for."""
     if suffix_of(path) != ".txt":
         return formats.is_known(path)
     try:
-        with delimited.opened(path, sniffed(path, "txt", DialectSettings(), [column])) as table:
-            return column in table.names
+        with delimited.opened(path, sniffed(path, "txt", DialectSettings(), expected)) as table:
+            return any(name in table.names for name in expected)
     except DataError:  # what is wrong with it is said when it is read as lines
         return False
 
@@ -196,7 +201,8 @@ class AnswerFile:
         import pyarrow as pa
 
         lists, numbers = pa.list_(pa.string()), pa.float64()
-        types = {"labels": lists, "tags": lists, "value": numbers, "confidence": numbers, "routing_score": numbers}
+        types = {"labels": lists, "tags": lists, "correct": pa.bool_()}
+        types |= dict.fromkeys(("value", "confidence", "routing_score", "error"), numbers)
         own = pa.schema(
             [(name, types.get(plain, pa.string())) for name, plain in zip(self.told, self.plain, strict=True)]
         )

@@ -21,6 +21,11 @@ def options(
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given if value is not None)
 
 
+def named(given: Sequence[tuple[str, str | None]]) -> str:
+    """Return options as they were given, with a space before each; those that were left out are not there."""
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in given if value is not None)
+
+
 def print_next(commands: Sequence[str]) -> None:
     """Print commands, one a line, the likeliest first."""
     lines = "\n      ".join(commands)
@@ -46,9 +51,13 @@ def predicting(adapter: str, pair: bool, told: str) -> str:
     return f'workbench predict {adapter} "some text"{second}{told}'
 
 
+def evaluating(adapter: str, file: Path, told: str) -> str:
+    """Return the command that compares the answers to a labelled file with what is right there."""
+    return f"workbench evaluate {adapter} --file {shlex.quote(str(file))}{told}"
+
+
 def predicting_file(adapter: str, pair: bool, told: str, among: str | None = None, backbone: str | None = None) -> str:
     """Return the command that asks an adapter, or a router, about all rows of a file."""
-    given = [("--among", among), ("--backbone", backbone)]
-    routed = "".join(f" {name} {shlex.quote(value)}" for name, value in given if value is not None)
+    routed = named([("--among", among), ("--backbone", backbone)])
     second = " --pair COLUMN" if pair else ""
     return f"workbench predict {adapter} --file FILE --column COLUMN{second} --out answers.csv{routed}{told}"

@@ -23,6 +23,7 @@ from experiments.terminal import asking, next_steps
 from experiments.terminal.output import stderr
 from experiments.workspace import StoredEvaluation
 from tasks.row_files import FileRows
+from tasks.table_form import NamedColumns
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from workbench.errors import DataError, InputError
 
@@ -320,18 +321,18 @@ def test_any_text_file_a_workbook_and_gzip_are_read(tmp_path: Path, capsys: pyte
     (tmp_path / "table.txt.gz").write_bytes(gzip.compress(f"body;note;n\n{lines}".encode()))
     pd.DataFrame(ROWS, columns=["body", "note", "n"]).to_excel(tmp_path / "book.xlsx", index=False)
     for name, column in (("semicolons.csv", "body"), ("table.txt.gz", "body"), ("book.xlsx", "body")):
-        rows, text_of = asking.texts_of(tmp_path / name, None, column, None)
+        rows, text_of = asking.texts_of(tmp_path / name, None, NamedColumns(column))
         assert (rows.columns, rows.count) == (("body", "note", "n"), 5)
         assert [row["body"] for row in rows] == body
         assert [text_of(row) for row in rows] == [text or None for text in body]
     assert "semicolons.csv was read as: semicolons between fields" in capsys.readouterr().err
-    rows, _ = asking.texts_of(tmp_path / "headless.csv", None, "column_1", None)
+    rows, _ = asking.texts_of(tmp_path / "headless.csv", None, NamedColumns("column_1"))
     assert [row["column_1"] for row in rows] == body
 
 
 def test_a_text_file_without_the_column_is_one_text_a_line(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_bytes('one, two\n\nein schöner, Tag\r\n"three\u2028'.encode("cp1252", "ignore"))
-    rows, text_of = asking.texts_of(tmp_path / "texts.txt", None, None, None)
+    rows, text_of = asking.texts_of(tmp_path / "texts.txt", None, NamedColumns())
     assert [text_of(row) for row in rows] == ["one, two", "ein schöner, Tag", '"three']
 
 
@@ -340,7 +341,7 @@ def test_what_is_no_file_is_one_message(name: str, tmp_path: Path) -> None:
     for pipe in ("pipe", "pipe.csv"):
         os.mkfifo(tmp_path / pipe)
     with pytest.raises(InputError, match=r"no such file|a device or a pipe|a folder|name too long"):
-        asking.texts_of(tmp_path / name, None, None, None)
+        asking.texts_of(tmp_path / name, None, NamedColumns())
 
 
 def test_rows_of_lines_may_differ(tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ REFUSED = {
     "train: backbone": (["train", "animals", "--method", "lora", "--backbone", "minilmm"], "Did you mean minilm"),
     "predict: router": (["predict", "router:arow", "the cat"], "Did you mean arrow"),
     "predict: adapter": (["predict", "animls", "the cat"], "Did you mean animals"),
+    "evaluate: adapter": (["evaluate", "animls", "--file", "tasks/animals-test.csv"], "Did you mean animals"),
+    "evaluate: column": (
+        ["evaluate", "animals", "--file", "tasks/animals-test.csv", "--label-column", "team"],
+        "there is no column 'team'",
+    ),
     "run: recipe": (["run", "quikstart"], "Did you mean quickstart"),
     "recipes check: recipe": (["recipes", "check", "quikstart"], "Did you mean quickstart"),
     "compare: task": (["compare", "animal", "--methods", "lora,head"], "Did you mean animals"),

@@ -1,0 +1,170 @@
+"""Ask an adapter about a labelled file, and say how well it answers: scores, labels, confusions, wrong answers."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.terminal import next_steps
+from experiments.terminal.options import Adapter, Folders, Workspace, path_option
+from experiments.terminal.output import Json, emit, stdout
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    from experiments.answers.evaluated import Evaluated, JudgedRow
+    from experiments.answers.predicting import Predictor
+    from experiments.terminal.asking import AnswerFile
+    from tasks.row_files import FileRows
+
+    Write: TypeAlias = Callable[[Evaluated], None]
+
+app = typer.Typer(add_completion=False)
+
+PREFIX = "predicted_"
+MOST_WRONG = 1000
+
+
+@app.command()
+def evaluate(
+    adapter: Adapter,
+    file: Annotated[Path | None, path_option("FILE", "Labelled rows: CSV, TSV, TXT, JSONL, Parquet or XLSX.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Column that holds the text; that of the task's file if left out, else `text`.")
+    ] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(help="Column that holds what is right; that of the task's file if left out, else `label`."),
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="For tasks with two texts: the column of the second.")] = None,
+    wrong: Annotated[
+        int, typer.Option("--wrong", min=0, max=MOST_WRONG, help="Wrong answers to show, the surest first.")
+    ] = 10,
+    out: Annotated[
+        Path | None,
+        path_option("FILE", "Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file."),
+    ] = None,
+    figure: Annotated[Path | None, path_option("FILE", "Draw the confusion matrix: a PNG, SVG or PDF file.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --out and --figure: replace an existing file.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="With --out: what stands before the names of the new columns.")] = PREFIX,
+    backbone: Annotated[
+        str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
+    ] = None,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Compare an adapter's answers to the rows of a labelled file with what is right there.
+
+    Accuracy, macro F1 and the scores of other kinds of tasks come with 95 % intervals over the rows; then precision,
+    recall and F1 of each label, the confusion matrix, and wrong answers. Rows without a text or a label, and rows with
+    labels that the task does not have, are counted and left out. Nothing is stored or logged.
+    """
+    from experiments.answers.evaluating import evaluated, require_columns, table_of
+    from experiments.api import Workbench
+    from experiments.terminal.asking import labelled_table
+    from experiments.terminal.progress import Messages
+    from tasks.table_form import NamedColumns, expected_columns
+    from workbench.atomic import require_new
+
+    path = _required(adapter, file)
+    bench = Workbench(workspace, tasks, Messages())
+    predictor = bench.predictor(adapter, backbone)
+    named, task = NamedColumns(column, pair, label_column), bench.task_file(predictor.task.name)
+    rows = labelled_table(path, expected_columns(task, named))
+    require_columns(task, rows.columns, named, str(path))
+    writers = [*_writers(out, prefix, rows, path, predictor), *_drawers(figure, predictor.task.kind)]
+    for target in (out, figure):
+        if target is not None:
+            require_new(target, overwrite)
+    result = evaluated(predictor, task, table_of(rows), named, str(path))
+    for write in writers:
+        write(result)
+    if as_json:
+        emit({**result.as_json(wrong), "file": str(path), "out": out and str(out), "figure": figure and str(figure)})
+        return
+    given = [("--column", column), ("--label-column", label_column), ("--pair", pair), ("--backbone", backbone)]
+    _print(result, wrong, out, figure)
+    told = f"{next_steps.named(given)} --out answers.csv{next_steps.options(workspace, tasks)}"
+    steps = [] if out else [next_steps.evaluating(adapter, path, told)]
+    next_steps.print_next([*steps, f"workbench serve {adapter}{next_steps.options(workspace)}"])
+
+
+def _required(adapter: str, file: Path | None) -> Path:
+    """Return the file; raises InputError where there is none, or several adapters would answer."""
+    if adapter.startswith("router:"):
+        hint = "Evaluate its adapters one by one; a recipe with `routers` compares routers."
+        raise InputError("a router has no labels of its own", where=adapter, hint=hint)
+    if file is None:
+        hint = "Give --file labelled.csv. Without labels: workbench predict ID --file FILE"
+        raise InputError("which labelled file?", where="--file", hint=hint)
+    from tasks.text_files import require_readable
+
+    require_readable(file)
+    return file
+
+
+def _writers(out: Path | None, prefix: str, rows: FileRows, source: Path, predictor: Predictor) -> Iterator[Write]:
+    """Yield what writes the answers to ``out``; raises InputError where that cannot be written."""
+    from experiments.terminal.asking import AnswerFile
+
+    if out is not None:
+        rest = ("error", "adapter") if predictor.target == "value" else ("confidence", "correct", "adapter")
+        told = {predictor.target: "value", **{name: name for name in rest}}
+        yield partial(_write, AnswerFile(out, rows, told, prefix, source))
+    elif prefix != PREFIX:
+        raise InputError("--prefix is for files", hint="Give --out answers.csv too.")
+
+
+def _drawers(figure: Path | None, kind: str) -> Iterator[Write]:
+    """Yield what draws the confusion matrix; raises InputError where it cannot be drawn."""
+    if figure is not None:
+        _require_drawable(figure, kind)
+        yield partial(_draw, figure)
+
+
+def _print(result: Evaluated, wrong: int, out: Path | None, figure: Path | None) -> None:
+    from experiments.terminal.evaluation import print_evaluated
+
+    print_evaluated(result, wrong)
+    for what, path in (("the answers", out), ("the confusion matrix", figure)):
+        if path is not None:
+            stdout.print(f"\nWrote {what} to {path}")
+
+
+def _require_drawable(path: Path, kind: str) -> None:
+    """Raise InputError where no confusion matrix can be drawn there, or a kind of task has none."""
+    from experiments.reporting.files import FORMATS
+    from workbench.atomic import require_folder_of
+
+    if path.suffix.lower().removeprefix(".") not in FORMATS:
+        raise InputError("cannot tell the format to draw", where=str(path), hint=f"Known: .{', .'.join(FORMATS)}.")
+    if kind != "classification":
+        message = f"a {kind} task has no confusion matrix: only tasks with one label a text have"
+        raise InputError(message, where="--figure", hint="Leave it out.")
+    require_folder_of(path)
+
+
+def _write(answers: AnswerFile, result: Evaluated) -> None:
+    """Write the answers; a row that was not judged has none."""
+    by_row = {row.row: row for row in result.rows}
+    numbered: Iterator[JudgedRow | None] = (by_row.get(number) for number in range(1, result.total + 1))
+    answers.write(lambda row: next(numbered), lambda judged: judged)
+
+
+def _draw(path: Path, result: Evaluated) -> None:
+    from experiments.reporting.confusion_figure import confusion_figure
+    from experiments.reporting.figures import image
+    from workbench.atomic import file_written_whole
+
+    drawn = confusion_figure(result.task.labels, result.confusion or (), f"{result.adapter}: {len(result.rows):,} rows")
+    content = image(drawn, path.suffix.lower().removeprefix("."))
+    with file_written_whole(path) as scratch:
+        scratch.write_bytes(content)
