@@ -36,7 +36,7 @@ def note_tokens(tokenizer: PreTrainedTokenizerBase, places: int) -> None:
 
     Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one.
     """
-    setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.added_tokens_decoder if token >= places})
+    setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.get_vocab().values() if token >= places})
 
 
 def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set[int]) -> None:

@@ -63,8 +63,9 @@ def _document(random: Random, document: dict[str, object], name: str) -> bytes:
     if name != MANIFEST and random.random() < 0.6:
         chosen = random.choice([*KEYS])
         given = random.choice(KEYS[chosen]) if random.random() < 0.8 else value(random)
-        many = {"modules_to_save": [given], "rank_pattern": {given: 4}, "alpha_pattern": {given: 4}}
-        document[chosen] = many[chosen] if chosen in many and isinstance(given, str) else given
+        if isinstance(given, str) and chosen in ("modules_to_save", "rank_pattern", "alpha_pattern"):
+            given = [given] if chosen == "modules_to_save" else {given: 4}
+        document[chosen] = given
     else:
         document = changed(random, document)
     content = json.dumps(document, default=str, skipkeys=True).encode()

@@ -14,7 +14,7 @@ from tests.fuzzing.sites import site
 from tests.fuzzing.watching import try_case
 
 LEFT, TAKEN, REFUSED, FINDING = "begun", "taken", "refused", "finding"
-MOST = 600  # cases in one folder and process: what they leave behind does not pile up
+MOST = 4000  # cases in one folder and process: what they leave behind does not pile up
 
 
 def main() -> None:

@@ -380,12 +380,18 @@ def test_a_tokenizer_that_panics_at_work_is_one_message(copy: Path) -> None:
         assert caught.value.where == str(copy)
 
 
-def test_a_text_with_a_token_that_the_model_has_no_embedding_of_is_refused(copy: Path) -> None:
+@pytest.mark.parametrize("is_added", [True, False])
+def test_a_text_with_a_token_that_the_model_has_no_embedding_of_is_refused(copy: Path, is_added: bool) -> None:
     tokenizer = json.loads((copy / "tokenizer.json").read_text())
-    added = {**tokenizer["added_tokens"][0], "id": 700, "content": "<image>", "special": False}
-    change(copy, "tokenizer.json", added_tokens=[*tokenizer["added_tokens"], added])
+    if is_added:
+        added = {**tokenizer["added_tokens"][0], "id": 700, "content": "far", "special": False}
+        change(copy, "tokenizer.json", added_tokens=[*tokenizer["added_tokens"], added])
+    else:
+        words = {**tokenizer["model"]["vocab"], "far": 700}
+        del words["often"]  # so that there are not more words than embeddings
+        change(copy, "tokenizer.json", model={**tokenizer["model"], "vocab": words})
     opened = open_backbone(str(copy)).tokenizer
     assert tokenised(opened, ["the cat"])["input_ids"]
-    for texts in (["the cat", "a <image>"], "a <image>"):
-        with pytest.raises(InputError, match="a text holds '<image>', for which the model has no embedding"):
+    for texts in (["the cat", "a far"], "a far"):
+        with pytest.raises(InputError, match="a text holds 'far', for which the model has no embedding"):
             tokenised(opened, texts)
