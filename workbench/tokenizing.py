@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 FILE = "tokenizer.json"
 TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
 SECONDS = 5.0  # of processor time for all patterns of a tokenizer, each on some 50 texts
+WITH_PATTERN = re.compile(rb'"Regex"|\\u00[4-7]')  # the key, or letters that are escaped, as no program writes them
 WITHOUT_EMBEDDING = "tokens_without_embedding"  # an attribute of tokenizers
 HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
 
@@ -64,7 +66,7 @@ def require_bounded(folder: Path) -> None:
         InputError: one of them is wrong, or takes for ever.
     """
     path = folder / FILE
-    if not path.is_file() or b'"Regex"' not in path.read_bytes():
+    if not path.is_file() or not WITH_PATTERN.search(path.read_bytes()):
         return
     try:
         ask("split", SECONDS, path=str(path.resolve()), texts=[TRIED, ""])

@@ -351,6 +351,14 @@ def test_a_tokenizer_whose_pattern_takes_for_ever_is_refused(copy: Path, part: s
     assert "tokenizer.json" in message
 
 
+def test_a_pattern_is_found_however_its_key_is_written(copy: Path) -> None:
+    split = {"type": "Split", "pattern": {"Regex": NESTED}, "behavior": "Isolated", "invert": False}
+    change(copy, "tokenizer.json", pre_tokenizer=split)
+    file = copy / "tokenizer.json"
+    file.write_text(file.read_text().replace('"Regex"', r'"\u0052egex"'))
+    assert "a regular expression of the tokenizer fails on a long text" in refused(copy)
+
+
 def test_a_tokenizer_with_the_pattern_of_published_models_is_opened(copy: Path) -> None:
     pattern = (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
