@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 OPEN = {"/health", "/ready"}  # asked by who watches over processes, and tell nothing
 ASKING = {"/predict"}  # a POST that changes nothing
 READING = {"GET", "HEAD", "OPTIONS"}
+LENGTH = re.compile(r"[0-9]{1,20}")  # of a body, as it is stated
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ class Admission:
     def refusal(self, scope: Scope) -> JSONResponse | None:
         """Return what a request that is not admitted is answered; None for one that is."""
         headers, path = Headers(scope=scope), scope["path"]
-        if "transfer-encoding" in headers and "content-length" in headers:  # RFC 9112, § 6.1: two servers may disagree
-            message = "a body has a Content-Length or is chunked (Transfer-Encoding), not both"
+        if message := _unclear_length(headers):
             return refused(HTTPStatus.BAD_REQUEST, message, {"Connection": "close"})
         if tuple(self.names) != ANYONE and _name(headers.get("host", "")) not in self.names:
             message = f"this server answers under these names alone: {', '.join(self.names)}"
@@ -54,6 +55,16 @@ class Admission:
         if int(headers.get("content-length", 0)) > self.most_bytes:
             return too_large(self.most_bytes)
         return None
+
+
+def _unclear_length(headers: Headers) -> str:
+    """Return why it is not clear where a body ends; empty where it is."""
+    length = headers.get("content-length")
+    if length is not None and "transfer-encoding" in headers:  # RFC 9112, § 6.1: two servers may disagree
+        return "a body has a Content-Length or is chunked (Transfer-Encoding), not both"
+    if length is not None and not LENGTH.fullmatch(length):  # uvicorn's parsers refuse it before
+        return "the Content-Length is not a number of bytes"
+    return ""
 
 
 def too_large(most_bytes: int) -> JSONResponse:

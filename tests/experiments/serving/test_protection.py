@@ -219,6 +219,15 @@ def test_a_body_of_two_lengths_is_refused(serve: Serve) -> None:
     assert "Content-Length or is chunked" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("length", ["x", "-1", "", "1" * 5000, "１"])
+def test_a_length_that_is_no_number_is_refused(serve: Serve, length: str) -> None:
+    client, _ = serve("animals")
+    headers = {**JSON, "Content-Length": length.encode()}
+    refused = client.request("GET", "/health", headers=headers)
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "the Content-Length is not a number of bytes"
+
+
 def test_the_first_page_says_what_this_is_and_where_to_look(serve: Serve) -> None:
     client, _ = serve("animals", "halves", base_url="http://localhost:8080")
     first = client.get("/")
