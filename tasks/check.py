@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from tasks.duplicates import text_keys
 from tasks.fingerprint import LISTS
+from tasks.label_spellings import spellings_of_one
 from tasks.odd_texts import odd_texts
 from workbench.kind import GENERATED
 
@@ -50,6 +52,7 @@ def check(
         some of their ids; ``conflicts``: the ``count`` of texts with several labels or answers, and some ids;
         ``texts``: what looks like several rows read as one: ``line_breaks`` and ``long`` (50 times the ``median``
         length of all splits), each the ``count`` of such texts and some of their ids;
+        ``spellings``: groups of labels that differ in case or white space alone;
         ``majority``: score on test of always giving the most frequent label or answer of train.
     """
     from workbench.kinds import KINDS
@@ -71,6 +74,7 @@ def check(
         "leakage": {f"{a}/{b}": _shared(keys[a], keys[b], rows[b]) for a, b in combinations(rows, 2)},
         "conflicts": _conflicts(rows, keys),
         "texts": _texts(rows),
+        "spellings": _spellings(splits),
         "majority": kind.majority(task.splits["train"], task.splits["test"]),
         "fingerprint": task.fingerprint,
         "origin": task.origin,
@@ -127,6 +131,11 @@ def _conflicts(rows: Mapping[str, pd.DataFrame], keys: Mapping[str, pd.Series[st
     conflicting = repeated[several]
     ids = conflicting.sort_values("key")["id"].head(SHOWN).tolist()
     return {"count": int(conflicting["key"].nunique()), "ids": ids}
+
+
+def _spellings(splits: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    counts = sum((Counter(facts["label_counts"]) for facts in splits.values()), Counter[str]())
+    return [list(group) for group in spellings_of_one(counts)]
 
 
 def _texts(rows: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

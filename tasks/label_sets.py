@@ -119,12 +119,12 @@ def decode(
     index = {value: names.index(name) for value, name in named.items()}
     unknown = frame[column].map(lambda values: [value for value in values if value not in index])
     odd = unknown.map(len) > 0
-    if odd.any() and spec.file.other_labels == "refuse":
+    if odd.any() and spec.file.unlisted == "refuse":
         shown = ", ".join(map(repr, list(dict.fromkeys(unknown[odd].explode()))[:SHOWN]))
         raise DataError(
             f"split {split!r} has labels that are not declared: {shown}; for example row {frame[odd].iloc[0]['id']}",
             where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
-            hint="Add them to `labels`, or leave them out with `other_labels: drop`.",
+            hint="Add them to `labels`, or keep them or leave them out with `other_labels: keep` or `drop`.",
         )
     if column == "tags":
         kept = frame[~odd]

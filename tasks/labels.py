@@ -67,29 +67,36 @@ def in_ranges(values: pd.Series[float], ranges: Mapping[str, tuple[float, float]
 def label_names(spec: TaskSpec, train: pd.Series[str]) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """Return the label names in order, and raw value → name.
 
-    Declared names stand for themselves; where the data hold whole numbers instead, a number is the position in the
-    declared list. Undeclared labels are the distinct values of train, sorted (numbers by size).
+    Declared names stand for themselves, also where raw values are mapped onto them; where the data hold whole numbers
+    instead of a declared list, a number is the position in it. Undeclared labels are the distinct values of train,
+    sorted (numbers by size); where some are declared and others kept, they come after those.
 
     Raises:
         DataError: labels have to be discovered and cannot be: one distinct value, or very many.
     """
-    declared = spec.file.labels or (list(spec.file.ranges) if spec.file.ranges else None)
-    if isinstance(declared, dict):
-        return tuple(dict.fromkeys(declared.values())), declared
+    declared = spec.file.labels or (list(spec.file.ranges) if spec.file.ranges else [])
     values = sorted(train.unique())
-    where = spec.document.where("columns", "label")
-    if declared is not None:
-        positions = {str(index): name for index, name in enumerate(declared)}
-        by_position = values and not set(values) & set(declared) and set(values) <= set(positions)
-        return tuple(declared), positions if by_position else {name: name for name in declared}
-    if len(values) < 2 or len(values) > min(MOST_LABELS, max(2, len(train) // 2)):
-        shown = ", ".join(repr(value[:40]) for value in values[:SHOWN])
+    names = tuple(dict.fromkeys(declared.values() if isinstance(declared, dict) else declared))
+    positions = {} if isinstance(declared, dict) else {str(index): name for index, name in enumerate(names)}
+    if names and values and not set(values) & set(names) and set(values) <= set(positions):
+        return names, positions
+    named = {name: name for name in names} | (declared if isinstance(declared, dict) else {})
+    if names and spec.file.unlisted != "keep":
+        return names, named
+    others = by_size([value for value in values if value not in named])
+    names += tuple(others)
+    _require_classes(spec, names, len(train))
+    return names, named | {value: value for value in others}
+
+
+def _require_classes(spec: TaskSpec, names: Sequence[str], rows: int) -> None:
+    if len(names) < 2 or len(names) > min(MOST_LABELS, max(2, rows // 2)):
+        shown = ", ".join(repr(name[:40]) for name in names[:SHOWN])
         raise DataError(
-            f"column {spec.file.columns.label!r} holds {len(values)} distinct values ({shown}, …) in {len(train)} rows",
-            where=where,
+            f"column {spec.file.columns.label!r} holds {len(names)} distinct values ({shown}, …) in {rows} rows",
+            where=spec.document.where("columns", "label"),
             hint="A class label has at least 2 and few distinct values. Name another column, or list `labels`.",
         )
-    return tuple(by_size(values)), {value: value for value in values}
 
 
 def decode(
@@ -103,7 +110,7 @@ def decode(
     index = {name: position for position, name in enumerate(names)}
     positions = frame["label"].map({value: index[name] for value, name in named.items()})
     unknown = positions.isna()
-    if unknown.any() and spec.file.other_labels == "refuse" and not spec.file.ranges:
+    if unknown.any() and spec.file.unlisted == "refuse" and not spec.file.ranges:
         counts = frame["label"][unknown].value_counts()
         shown = ", ".join(f"{value!r} ({count} rows)" for value, count in counts.head(SHOWN).items())
         example = frame[unknown].iloc[0]
@@ -112,6 +119,7 @@ def decode(
             f"split {split!r} has labels that are not declared: {shown}{', …' if len(counts) > SHOWN else ''}; "
             f"for example row {example['id']}: {example['text'][:60]!r}",
             where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
-            hint=f"Known labels: {listed}. Add them to `labels`, or leave such rows out with `other_labels: drop`.",
+            hint=f"Known labels: {listed}. Add them to `labels`, keep them as they are with `other_labels: keep`, or "
+            "leave such rows out with `other_labels: drop`.",
         )
     return frame[~unknown].assign(label=positions[~unknown].astype("int64")).reset_index(drop=True)

@@ -5,9 +5,9 @@
     description: Which team has to answer a support ticket.   # one line
     files: {data: tickets.csv}               # exactly one source: hub, github, files, wheel, python, …
     columns: {text: body, label: team}       # text may be a list of columns, joined with a space; text_pair; id
-    labels: [billing, shipping]              # or {raw value: name}; discovered in sorted order if left out
+    labels: [billing, shipping]              # or {raw value: name}; discovered in sorted order if left out; see below
     ranges: {low: [0, 2], high: [4, 5]}      # instead of labels, of a column of numbers; other rows are left out
-    other_labels: refuse                     # or drop: rows whose label is not listed are left out
+    other_labels: refuse                     # or drop: rows whose label is not listed are left out; or keep: see below
     on_missing: drop                         # or error; see below
     on_duplicate: keep                       # or drop; see below
     where: {language: en}                    # keep only rows with this value (or one of a list)
@@ -38,6 +38,10 @@ The other kinds, each by what differs::
     columns: {text: tokens, label: ner_tags} # both lists, or strings parted at white space
 
 ``other_labels: drop`` leaves an unlisted label out of its set, and a text with an unlisted tag altogether.
+
+``labels: {HAM: ham, " ham ": ham, SPAM: spam}`` makes one label of those that are written in several ways: each raw
+value has the name beside it, and a name stands for itself. Values that are neither are refused; with ``other_labels:
+keep`` each of them is a label too. A mapping onto a single name, such as ``labels: {HAM: ham}``, keeps the others.
 
 ``exact-match``: equal but for case and white space. ``numeric-match``: the last number of the text is the answer's.
 ``rouge-l``: F-measure of the longest common subsequence of words.
@@ -167,7 +171,9 @@ class TaskFile(Settings):
     ranges: dict[str, tuple[float, float]] | None = Field(
         None, description="classes of a column of numbers: name → smallest and largest value, both included"
     )
-    other_labels: Literal["refuse", "drop"] = "refuse"
+    other_labels: Literal["refuse", "drop", "keep"] = Field(
+        "refuse", description="keep: a label that is not listed is a label too; also where all are mapped onto one name"
+    )
     on_missing: Literal["error", "drop"] | None = Field(
         None,
         description="rows without a text or a label; left out: without a text dropped, without a label an error",
@@ -213,9 +219,15 @@ class TaskFile(Settings):
         names = list(labels) if isinstance(labels, list) else list(dict.fromkeys((labels or {}).values()))
         if len(set(names)) < len(names):
             raise ValueError("a label stands twice")
-        if labels is not None and len(names) < 2:
+        if (isinstance(labels, list) and len(names) < 2) or labels == {}:
             raise ValueError("a classification task needs at least two labels")
         return labels
+
+    @property
+    def unlisted(self) -> Literal["refuse", "drop", "keep"]:
+        """What becomes of labels that ``labels`` does not list."""
+        names = set(self.labels.values()) if isinstance(self.labels, dict) else set()
+        return "keep" if len(names) == 1 and "other_labels" not in self.model_fields_set else self.other_labels
 
     @field_validator("ranges")
     @classmethod

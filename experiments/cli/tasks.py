@@ -186,6 +186,8 @@ def _facts(spec: TaskSpec) -> dict[str, Any]:
     if spec.file.columns.answer:
         unused |= {"columns": {"label"}, "other_labels": True}
     file = spec.file.model_dump(mode="json", exclude=unused, exclude_none=True)
+    if "other_labels" in file:
+        file["other_labels"] = spec.file.unlisted
     source = spec.source_settings.model_dump(mode="json", exclude_none=True)
     return {"name": spec.name, **file, spec.source: source, "path": spec.document.origin}
 
@@ -221,6 +223,7 @@ def _print_check(report: dict[str, Any], max_length: int) -> None:
 
 def _print_faults(report: dict[str, Any], target: str) -> None:
     from tasks.check import ids_of
+    from tasks.label_spellings import sentence
 
     for pair, shared in report["leakage"].items():
         if shared["count"]:
@@ -232,6 +235,8 @@ def _print_faults(report: dict[str, Any], target: str) -> None:
     if (counted := report["conflicts"])["count"]:
         ids = ids_of(counted, rows=2)
         stdout.print(f"Conflicts: {counted['count']} texts have several {target}s ({ids})")
+    if spellings := report["spellings"]:
+        stdout.print(f"Spelling: {sentence(spellings, report['labels'])}", markup=False)
 
 
 def _far_longer(report: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from experiments.terminal.output import shortened, stdout, table
 from tasks.column_traits import traits_of
 from tasks.guess import Doubt, Given, consider
+from tasks.label_spellings import sentence, spellings_of_one
 from tasks.odd_texts import FAR_LONGER
 from tasks.shown_rows import characters_beyond_ascii, shown_rows
 from workbench.printable import printable
@@ -104,6 +105,8 @@ def show_findings(made: Draft, data: RawData) -> None:
         noun = {"token-classification": "tag"}.get(made.columns.kind, "answer" if made.columns.answer else "label")
         shown = [*findings.counts.items()][:MOST_SHOWN]
         table([noun, "count"], shown, title=f"\n{len(findings.counts)} distinct {noun}s")
+        if noun != "answer" and (groups := spellings_of_one(findings.counts)):
+            stdout.print(f"Look at this: {sentence(groups, [*findings.counts])}", markup=False)
 
 
 def show_dialect(data: RawData) -> None:
