@@ -13,14 +13,14 @@ from tasks.dialect import DialectSettings
 from tasks.fingerprint import LISTS
 from tasks.label_sets import is_list
 from tasks.spec import TaskSpec
-from tasks.table_form import label_columns, plain_text, text_form
+from tasks.table_form import label_columns, text_form
 from tasks.task_file import METRIC, NEW_TOKENS, TaskFile
 from workbench.errors import InputError
 from workbench.kinds import KINDS
 from workbench.settings import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from datasets import Dataset
@@ -113,8 +113,10 @@ def labelled_rows(
         raise InputError(f"{task.name} answers for single texts", where="--pair", hint="Leave it out.")
     target = KINDS.get(task.kind).target
     labels = label_columns(file, target, columns, named, where)
-    spec = _spec(task, file, form, labels, frame.attrs.get("decimal"), where)
-    read = normalise.rows_of(spec, NAME, _as_text(frame, form))
+    table, text, pair = _with_texts(frame, form)
+    texts = {"text": text, **({"text_pair": pair} if task.pair else {})}
+    spec = _spec(task, file, texts, labels, frame.attrs.get("decimal"), where)
+    read = normalise.rows_of(spec, NAME, table)
     known, unknown = _decoded(task, file, read.frame, target)
     counts = Counter(label for row in unknown for label in dict.fromkeys(row))
     noun = NOUNS.get(target, LeftOut.noun)
@@ -129,11 +131,8 @@ def labelled_rows(
 
 
 def _refuse(task: TaskReference, left_out: LeftOut, where: str) -> NoReturn:
-    known = (
-        f" Known labels: {', '.join(task.labels[:SHOWN])}{', …' if len(task.labels) > SHOWN else ''}."
-        if task.labels
-        else ""
-    )
+    more = ", …" if len(task.labels) > SHOWN else ""
+    known = f" Known labels: {', '.join(task.labels[:SHOWN])}{more}." if task.labels else ""
     hint = f"--label-column names the column with what is right.{known} Without it, `workbench predict` answers."
     raise InputError(f"no row can be judged: {'; '.join(left_out.reasons) or 'there is none'}", where=where, hint=hint)
 
@@ -155,33 +154,43 @@ def names_of(task: TaskReference, file: TaskFile | None, values: Iterable[str]) 
 def _spec(
     task: TaskReference,
     file: TaskFile | None,
-    form: TextForm,
+    texts: Mapping[str, str],
     labels: Sequence[str],
     decimal: Decimal | None,
     where: str,
 ) -> TaskSpec:
-    """Return a task file's own reading of a table: the same kind, with the columns that the table has."""
-    texts: dict[str, Any] = {"text": [*form.texts]} | ({"text_pair": form.pair} if form.pair else {})
-    data: dict[str, Any] = {"description": task.name, "kind": task.kind, "on_missing": "drop", "columns": texts}
+    """Return a task file that reads the columns of a table: texts that are ready, and what is right as it stands."""
+    columns: dict[str, Any] = {**texts}
+    data: dict[str, Any] = {"description": task.name, "kind": task.kind, "on_missing": "drop", "columns": columns}
     if KINDS.get(task.kind).target == "answer":
-        texts["answer"] = labels[0]
+        columns["answer"] = labels[0]
         data |= {"metric": task.metric or METRIC, "max_new_tokens": task.max_new_tokens or NEW_TOKENS}
-        data |= {"prompt": form.prompt} if form.prompt is not None else {}
         data |= {"answers": file.answers} if file and file.answers else {}
     else:
-        texts["label"] = [*labels] if len(labels) > 1 else labels[0]
+        columns["label"] = [*labels] if len(labels) > 1 else labels[0]
         data |= {"ranges": file.ranges} if file and file.ranges else {}
-        if file and file.columns.separator is not None:
-            texts["separator"] = file.columns.separator
-    if task.kind == "token-classification":
-        texts["text"] = form.texts[0]
-    parsed = TaskFile.model_validate(data)
-    return TaskSpec(task.name, parsed, "files", DialectSettings(decimal=decimal), Document({}, where), Path())
+        columns |= {"separator": file.columns.separator} if file and file.columns.separator is not None else {}
+    document = Document(data, where)
+    settings = DialectSettings(decimal=decimal)
+    return TaskSpec(task.name, document.parse(TaskFile), "files", settings, Document({}, where), Path())
 
 
-def _as_text(frame: pd.DataFrame, form: TextForm) -> pd.DataFrame:
-    """Return the table with its text columns as `predict` reads them: a number is the text that stands there."""
-    return frame.assign(**{name: frame[name].map(plain_text).astype(object) for name in form.columns})
+def _with_texts(frame: pd.DataFrame, form: TextForm) -> tuple[pd.DataFrame, str, str]:
+    """Return the table with its texts as `predict` makes them of its rows, and the names of those two columns."""
+    own, other = _free("texts", frame), _free("second texts", frame)
+    rows = ({str(name): value for name, value in row.items()} for row in frame.to_dict("records"))
+    texts = [form.text_of(row) for row in rows]
+    if not form.pair:
+        return frame.assign(**{own: [text or "" for text in texts]}), own, other
+    pairs = [text or ("", "") for text in texts]
+    return frame.assign(**{own: [pair[0] for pair in pairs], other: [pair[1] for pair in pairs]}), own, other
+
+
+def _free(name: str, frame: pd.DataFrame) -> str:
+    """Return a name that no column has."""
+    while name in frame.columns:
+        name += "_"
+    return name
 
 
 def _decoded(

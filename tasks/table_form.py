@@ -42,16 +42,13 @@ class TextForm:
         texts: the columns that make the text, joined by a space.
         pair: the column of the second text; None where there is none.
         prompt: the text with places for those columns; None where they are joined.
+        places: what the columns are called in the prompt.
     """
 
     texts: tuple[str, ...] = (TEXT,)
     pair: str | None = None
     prompt: str | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns that are read."""
-        return (*self.texts, *((self.pair,) if self.pair else ()))
+    places: tuple[str, ...] = ()
 
     def text_of(self, row: Mapping[str, Any]) -> Any:
         """Return a row's text, or (text, second text); None where one is blank."""
@@ -61,8 +58,8 @@ class TextForm:
         if not text.strip() or (second is not None and not second.strip()):
             return None
         if self.prompt is not None:
-            places = dict(zip(self.texts, parts, strict=True))
-            text = PLACE.sub(lambda match: places[match[1]], self.prompt)
+            filled = dict(zip(self.places, parts, strict=True))
+            text = PLACE.sub(lambda match: filled[match[1]], self.prompt)
         return text if second is None else (text, second)
 
 
@@ -85,10 +82,8 @@ def text_form(file: TaskFile | None, existing: Collection[str], named: NamedColu
         pair = file.columns.text_pair
     _require(texts, existing, where, "--column")
     _require(() if pair is None else (pair,), existing, where, "--pair")
-    prompt = file.prompt if file else None
-    if prompt is not None and texts != usual:
-        prompt = PLACE.sub(lambda match: f"{{{texts[0]}}}", prompt) if len(usual) == 1 else None
-    return TextForm(texts, pair, prompt)
+    prompt = file.prompt if file and len(texts) == len(usual) else None
+    return TextForm(texts, pair, prompt, usual if prompt is not None else ())
 
 
 def label_columns(

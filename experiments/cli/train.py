@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -87,6 +88,7 @@ def train(
     here, given = next_steps.options(workspace), next_steps.options(workspace, tasks, assignments)
     steps = [next_steps.predicting(manifest.id, manifest.task.pair, here)]
     if not trained.learned_nothing:
+        steps += [next_steps.evaluating(manifest.id, Path("FILE"), next_steps.options(workspace, tasks))]
         steps += [] if register else [next_steps.adding(task, method, backbone, seed, given)]
         steps += [f"workbench serve {task}{here}"]
     next_steps.print_next(steps)

@@ -49,8 +49,11 @@ def test_every_command_prints_the_next_one(run: Run, bert: Path, tmp_path: Path)
     printed = run("workbench tasks new tickets --from tickets.csv")
     training = command_with(next_commands(printed), "workbench train tickets --method lora")
     options = f"--backbone {bert} --set {shlex.quote(BUDGET)} --set learning_rate=0.02"
-    asking, adding, serving = next_commands(run(f"{training} {options}"))
+    asking, evaluating, adding, serving = next_commands(run(f"{training} {options}"))
     assert "the cat" in run(asking.replace("some text", "the cat"))
+    judged = run(evaluating.replace("FILE", "tickets.csv"))
+    assert "40 of 40 rows judged" in judged
+    assert "--file tickets.csv --out answers.csv" in next_commands(judged)[0]
     assert adding.startswith("workbench add tickets --method lora")
     assert serving == "workbench serve tickets"
     added = next_commands(run(adding))
@@ -66,8 +69,9 @@ def test_options_that_were_given_are_repeated(run: Run, bert: Path) -> None:
     run("workbench tasks new tickets --from tickets.csv --tasks 'my tasks'")
     options = f"--backbone {bert} --seed 3 --set {shlex.quote(BUDGET)} --set learning_rate=0.02"
     options += " --workspace 'my work' --tasks 'my tasks'"
-    asking, adding, serving = next_commands(run(f"workbench train tickets --method lora {options}"))
+    asking, evaluating, adding, serving = next_commands(run(f"workbench train tickets --method lora {options}"))
     assert asking.endswith("--workspace 'my work'")
+    assert evaluating.endswith("--file FILE --workspace 'my work' --tasks 'my tasks'")
     assert serving.endswith("--workspace 'my work'")
     assert set(shlex.split(adding)) >= {*shlex.split(options)}
 
