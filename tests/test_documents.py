@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 OWN_TASKS = frozenset({"tickets", "my-task"})  # which the documents tell people to make
+BEGINNING = ("README.md", "docs/index.md", "docs/first-steps.md", "docs/a-first-stream.md", "docs/what-there-is.md")
 MADE_BY_THE_SITE = ("reference/", "results.md", "contributing.md", "changelog.md")
 
 
@@ -114,3 +115,17 @@ def test_every_file_linked_in_the_documents_exists() -> None:
         for link in re.findall(r"\]\((?!http)([^)#]+)", document.read_text(encoding="utf-8")):
             made = document.parent != ROOT and link.startswith(MADE_BY_THE_SITE)
             assert made or (document.parent / link).exists(), f"{document.name} links {link}"
+
+
+def test_readme_is_short_and_names_what_sets_everything_up() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert "| `make quickstart` |" in text
+    assert "| `make test` |" in text
+
+
+@pytest.mark.parametrize("name", BEGINNING)
+def test_no_cell_of_the_first_pages_is_a_paragraph(name: str) -> None:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    cells = [cell for line in lines if line.startswith("| ") for cell in line.strip("|").split(" | ")]
+    assert not [cell for cell in cells if len(cell.split()) > 35]

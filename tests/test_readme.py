@@ -1,4 +1,4 @@
-"""What the README tells people to type works as it stands there."""
+"""What README and the first pages tell people to type works as it stands there."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from tests.conftest import environment
 
 pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, STREAM = ROOT / "README.md", ROOT / "docs" / "a-first-stream.md"
 TICKETS = {
     "shipping": ["My parcel {} arrived", "The courier {} came", "Tracking {} moved for a week", "The box {} delivered"],
     "billing": ["I {} charged twice", "The invoice {} correct", "My card {} billed again", "The refund {} booked"],
 }
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_three_commands_from_a_csv_file_to_a_prediction(folder: Path) -> None:
-    (block,) = (block for block in blocks("bash") if "tasks new" in block)
+    (block,) = (block for block in blocks(README, "bash") if "tasks new" in block)
     commands = [line for line in block.splitlines() if line.startswith("workbench")]
     assert len(commands) == 3
     printed = []
@@ -58,7 +59,7 @@ def test_three_commands_from_a_csv_file_to_a_prediction(folder: Path) -> None:
 
 
 def test_python_blocks_run(folder: Path) -> None:
-    program = "\n".join(blocks("python"))
+    program = "\n".join(blocks(STREAM, "python"))
     assert "Workbench" in program
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,35 @@
+"""The numbers of docs/what-there-is.md, and the names of the registries' entries that have to stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.engine.recipes import RECIPES
+from experiments.repairs import REPAIRS
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES
+from fusion.methods import COMPOSITIONS
+from fusion.routing import ROUTERS
+from tasks import registry
+from workbench.backbone_names import BACKBONES
+from workbench.kinds import KINDS
+from workbench.methods import METHODS
+from workbench.probes import PROBES
+
+STATED = ["which needs transformers 4.57."]
+
+
+def pieces() -> Iterator[str]:
+    """Yield how many entries each registry has, and every entry of those that the page lists whole."""
+    yield f"| methods | {len(METHODS.names())}, from"
+    yield f"| strategies | {len(STRATEGIES.names())} |"
+    yield f"| scenarios | {len(SCENARIOS.names())} |"
+    yield f"| probes | {len(PROBES.names())} |"
+    yield f"| repairs | {len(REPAIRS.names())} |"
+    yield f"| compositions | {len(COMPOSITIONS.names())}, from"
+    yield f"| routers | {len(ROUTERS.names())} |"
+    yield f"| backbones | {len(BACKBONES.names())} by name"
+    yield f"| tasks | {len(registry.names())} in the catalog"
+    yield f"| recipes | {len(RECIPES.names())}, and"
+    for whole in (KINDS, STRATEGIES, SCENARIOS, PROBES, REPAIRS, ROUTERS, RECIPES):
+        yield from (f"`{name}`" for name in whole.names())
