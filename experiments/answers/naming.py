@@ -52,6 +52,8 @@ def adapter_id(
         raise InputError(f"there is no adapter for the task {name!r} yet", where=error.where, hint=hint) from None
     if choice.why:
         _say(listener, name, choice)
+        if crowned:
+            _say_unknown(workspace, listener)
     return choice.id
 
 
@@ -71,14 +73,21 @@ def adapter_of_each_task(
     for task, of_task in sorted(by_task.items()):
         require_readable_champions(workspace.adapters, task, of_task, crowned)
         choices[task] = choose(task, of_task, crowned, workspace.score)
-    for task, choice in choices.items():
-        if listener:
+    if listener:
+        for task, choice in choices.items():
             _say(listener, task, choice)
+        _say_unknown(workspace, listener)
     return {task: choice.id for task, choice in choices.items()}
 
 
 def _say(listener: Listener, name: str, choice: Choice) -> None:
     listener.say(f"{name}: {choice.id}, {choice.why}.")
+
+
+def _say_unknown(workspace: Workspace, listener: Listener) -> None:
+    """Say that a server may know champions which the workspace does not."""
+    if server := workspace.champions.server:
+        listener.say(f"Champions at {server} are not known in this workspace: `workbench doctor` asks for them once.")
 
 
 def require_some(workspace: Workspace) -> None:

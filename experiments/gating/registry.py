@@ -137,7 +137,7 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
         for name in _unknown(workspace, tracker, names):
             if model := tracker.registered(name):
                 names[name] = taken_over(model)
-        if names.keys() != own:
+        if names.keys() != own or not workspace.champions.path.exists():
             workspace.champions.save(names)
         _follow(tracker, names, {}, say)
     return sum(known.champion is not None for known in names.values())

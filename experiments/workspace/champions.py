@@ -14,7 +14,7 @@ from workbench import sealed
 from workbench.choosing import Crowned
 from workbench.errors import IntegrityError, UnwritableError
 from workbench.locks import held
-from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.address import database_of, own_database, shown, tracking_uri
 from workbench.mlflow.alias import Succession
 from workbench.mlflow.registration import Entry, RegisteredModel, Version, in_database
 
@@ -159,7 +159,8 @@ class Champions:
     def names(self) -> Mapping[str, RegisteredName]:
         """Return what is known of each registered name.
 
-        A workspace from before there was the file has its champions in MLflow's database: they are taken over once.
+        A workspace from before there was the file has its champions in MLflow's database: they are taken over once. A
+        server is not asked here, which may take long; see :attr:`server`.
 
         Raises:
             IntegrityError: the file is damaged.
@@ -168,7 +169,7 @@ class Champions:
         stored = self._stored()
         if stored is not None:
             return stored.names
-        models = in_database(tracking_uri(self.root))
+        models = self._tracked()
         if models is None:
             return {}
         names = {model.name: taken_over(model) for model in models}
@@ -176,6 +177,13 @@ class Champions:
             if mine and not self.path.exists():
                 self._write(names)
         return names
+
+    @property
+    def server(self) -> str | None:
+        """The address of a server that may know champions which were never taken over; None where there is none."""
+        uri = tracking_uri(self.root)
+        unknown = database_of(uri) is None and not self.path.exists() and self._tracked() is None
+        return shown(uri) if unknown else None
 
     def crowned(self) -> dict[str, Crowned]:
         """Return the champion of each registered name that has one; raises as :meth:`names`."""
@@ -205,6 +213,11 @@ class Champions:
     def save(self, names: Mapping[str, RegisteredName]) -> None:
         """Write all names, whole or not at all; for the block of :meth:`changing`."""
         self._write(names)
+
+    def _tracked(self) -> tuple[RegisteredModel, ...] | None:
+        """Return what MLflow's database says: that of the tracking store, else the one in the workspace."""
+        models = in_database(tracking_uri(self.root))
+        return in_database(own_database(self.root)) if models is None else models
 
     def _write(self, names: Mapping[str, RegisteredName]) -> None:
         sealed.write(form_of(ChampionsDocument), ChampionsDocument(dict(sorted(names.items()))), self.path)

@@ -107,6 +107,31 @@ def test_a_workspace_from_before_is_taken_over_once_and_can_be_moved(
     assert Workspace(tmp_path / "moved").champions.names()[NAME].line == ("1", "2"), "with the champion before"
 
 
+def test_a_workspace_from_before_has_its_champions_though_a_server_is_named_now(
+    copy: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy.bench.workspace.root / FILE).unlink()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+    assert answering(call) == copy.ids[1]
+
+
+def test_champions_that_a_server_alone_may_know_are_told_until_it_was_asked(
+    copy: ScoredAdapters, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = copy.bench.workspace.root
+    (root / FILE).unlink()
+    shutil.move(root / "mlflow.db", tmp_path / "elsewhere.db")
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+        code, _, err = call("predict", "animals", "the cat")
+        assert (code, f"Champions at {NOBODY} are not known in this workspace: `workbench doctor`" in err) == (0, True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")  # stands for the server
+    assert call("doctor", "--offline", "--json")[0] == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+    code, _, err = call("predict", "animals", "the cat")
+    assert (code, f"{copy.ids[1]}, the champion of {NAME}." in err, NOBODY in err) == (0, True, False)
+
+
 def test_a_workspace_from_before_whose_database_is_locked_is_an_error_and_not_another_adapter(
     copy: ScoredAdapters, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

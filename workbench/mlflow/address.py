@@ -22,9 +22,13 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
 
 def tracking_uri(workspace: Path) -> str:
     """Return ``$MLFLOW_TRACKING_URI``, else SQLite inside ``workspace``."""
-    given = os.environ.get(VARIABLE)
+    return os.environ.get(VARIABLE) or own_database(workspace)
+
+
+def own_database(workspace: Path) -> str:
+    """Return the address of SQLite inside ``workspace``, whether or not it is there."""
     database = str(workspace.absolute() / "mlflow.db")
-    return given or LOCAL + database.replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy reads as something else
+    return LOCAL + database.replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy reads as something else
 
 
 def shown(address: str) -> str:
