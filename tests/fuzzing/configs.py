@@ -34,6 +34,8 @@ KEYS = """
     clean_up_tokenization_spaces max_position_embeddings hidden_dropout_prob dtype max_length
 """.split()
 
+PLAIN = (None, True, False, 0, 1, 2, 3, 7, -1, 64, 10**6, 0.5, 1e-12, -0.5, 1e30, "", "relu", "nope", [], [0, 1], {})
+
 
 def case(site: Site, random: Random) -> bool:
     """Open a model of which one JSON file was changed, and ask it."""
@@ -41,8 +43,9 @@ def case(site: Site, random: Random) -> bool:
     file = folder / random.choice(FILES if random.random() < 0.85 else ADDED)
     whole = file.read_bytes() if file.exists() else b"{}"
     document = json.loads(whole)
-    if random.random() < 0.5:
-        document[random.choice(KEYS)] = value(random)
+    if random.random() < 0.7:
+        key = random.choice([*document] if document and random.random() < 0.5 else KEYS)
+        document[key] = random.choice(PLAIN) if random.random() < 0.8 else value(random)
     else:
         document = changed(random, document)
     if random.random() < 0.15 and isinstance(document, dict):

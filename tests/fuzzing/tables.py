@@ -188,7 +188,8 @@ def _workbook(random: Random, rows: list[dict[str, Any]]) -> bytes:
     if random.random() < 0.2:
         sheet.merge_cells("A2:B3")
     if random.random() < 0.2:
-        book.create_sheet(text(random).translate(dict.fromkeys(map(ord, "\\*?:/[]"), "-"))[:20] or "b")
+        title = "".join(each for each in text(random)[:20] if each.isprintable() and each not in "\\*?:/[]")
+        book.create_sheet(title or "b")
     file = io.BytesIO()
     book.save(file)
     return _other_part(random, file.getvalue()) if random.random() < 0.2 else file.getvalue()
