@@ -111,7 +111,7 @@ def _client(root: Path, site: Site) -> TestClient:
     from workbench.batch_queue import Batching
     from workbench.listener import Silent
 
-    workspace = Workspace(site.adapter.parent.parent)
+    workspace = Workspace(site.served)
 
     def selected() -> Any:
         return select(workspace, [site.adapter.name], None, (), Silent())

@@ -54,6 +54,11 @@ class Site:
         """The undamaged BERT, opened."""
         return open_backbone(str(self.model("bert")))
 
+    @property
+    def served(self) -> Path:
+        """The workspace in which the undamaged LoRA lies."""
+        return self.root / "whole" / "served"
+
     @cached_property
     def adapter(self) -> Path:
         """An undamaged LoRA's folder, as its sender wrote it."""
@@ -69,7 +74,7 @@ class Site:
         record = FitRecord((), 0, 0.5, 0, 0.0, None, 1)
         about = describe("sent-lora", task, adaptation, Budget(max_length=16), 0, record)
         model = adaptation.fresh(task.kind, 2, seed=0)
-        return keep(model, adaptation, about, AdapterStore(self.root / "whole" / "served" / "adapters")).folder
+        return keep(model, adaptation, about, AdapterStore(self.served / "adapters")).folder
 
 
 @contextmanager

@@ -81,9 +81,12 @@ def case(site: Site, random: Random) -> bool:
             _folder(random, data)
         else:
             data.write_bytes(_content(random, data.suffix))
-        if random.random() < 0.5:
+        act = random.random()
+        if act < 0.45:
             return _checked(work, random, name)
-        called = random.choice([shell_word(random), "other", "other"])
+        if act < 0.6:
+            return _asked(site, random, name)
+        called = shell_word(random) if random.random() < 0.1 else "other"
         return not require_promises(work, "tasks", "new", called, "--from", name).code
     finally:
         shutil.rmtree(data, ignore_errors=True)
@@ -101,6 +104,18 @@ def _checked(work: Path, random: Random, name: str) -> bool:
     (work / "tasks" / "other.yaml").write_bytes(content if random.random() < 0.95 else damaged(random, content))
     ways = (["check"], ["check"], ["check", "--backbone", "../whole/bert"], ["show"])
     return not require_promises(work, "tasks", *random.choice(ways), "other").code
+
+
+def _asked(site: Site, random: Random, name: str) -> bool:
+    """Let an adapter answer the rows."""
+    words = [random.choice(["predict", "evaluate"]), site.adapter.name, "--workspace", str(site.served), "--file", name]
+    words += ["--column", random.choice(["text", "text", "label", ""])] if random.random() < 0.5 else []
+    words += ["--out", random.choice(["out.csv", "out.jsonl", name])] if random.random() < 0.3 else []
+    try:
+        return not require_promises(site.folder, *words).code
+    finally:
+        for written in site.folder.glob("out.*"):
+            written.unlink()
 
 
 def _content(random: Random, suffix: str) -> bytes:
