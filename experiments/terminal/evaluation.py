@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.label_table import in_words, percent
-from experiments.reporting.wording import DASH, NO_SHARES, number, plural, score
+from experiments.reporting.wording import DASH, MOST_NAMED, NO_SHARES, number, plural, score, some
 from experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def _print_labels(evaluated: Evaluated) -> None:
     table(["label", "precision", "recall", "F1", "there", "given"], rows, title)
     if worst := evaluated.worst_label:
         stdout.print(f"Worst label: {in_words(worst)}.")
+    if absent := [label.label for label in evaluated.labels or () if label.given and not label.count]:
+        named = some([shortened(label) for label in absent], MOST_NAMED)
+        stdout.print(f"Given, but not in the file, so 0 % in macro F1: {named}.")
 
 
 def _print_confusion(evaluated: Evaluated) -> None:

@@ -125,6 +125,19 @@ def test_what_is_printed_has_the_same_and_says_what_was_left_out(evaluate: Call,
     assert evaluate("evaluate", "nouns", "--file", "labelled.csv", "--figure", "c.png", "--overwrite")[0] == 0
 
 
+def test_macro_f1_is_over_the_labels_that_are_there_or_given(evaluate: Call, bench: Workbench) -> None:
+    frame = table().query("noun != 't'")
+    right, given = frame["noun"].map({"a": "animal", "f": "fruit"}).tolist(), answered(bench, "nouns", frame)
+    assert "tree" in given, "so that the test can fail"
+    macro = bench.evaluate("nouns", frame).scores["macro_f1"]
+    assert macro.mean == pytest.approx(metrics.f1_score(right, given, average="macro"))
+    frame.to_csv("no-trees.csv", index=False)
+    assert (
+        "Given, but not in the file, so 0 % in macro F1: tree."
+        in evaluate("evaluate", "nouns", "--file", "no-trees.csv")[1]
+    )
+
+
 def test_each_kind_has_the_scores_that_fit_it(bench: Workbench) -> None:
     frame = table()
     for task, column in COLUMNS.items():
