@@ -28,7 +28,7 @@ class Difference:
             does not apply: outcomes missing, or a score that is not a mean over examples.
         p: two-sided p of the paired t-test over seeds; None for fewer than two.
         adjusted: p after Holm, over the family that this difference was declared in (:func:`in_family`).
-        family: how many differences that family has.
+        family: how many hypotheses that family has.
         of_seeds: the seed of each of the values, where a seed has several, one for each order of the tasks; empty where
             each value is that of a seed of its own.
     """
@@ -87,13 +87,16 @@ class Difference:
 def in_family(differences: Mapping[str, Difference]) -> dict[str, Difference]:
     """Return the differences, by label, with p adjusted for all of them together, after Holm.
 
-    A family is declared before there is a result: every row against the reference of a recipe, in one metric.
+    A family is declared before there is a result: every row against the reference of a recipe, in one metric. Rows with
+    the same differences to the last bit are one hypothesis, tested once: two that forget exactly 0 differ from the
+    reference by just what the reference forgot.
     """
-    chances = [difference.p for difference in differences.values()]
-    size = sum(chance is not None for chance in chances)
+    tests = {difference.seeds.values: difference.p for difference in differences.values()}
+    adjusted = dict(zip(tests, holm([*tests.values()]), strict=True))
+    size = sum(chance is not None for chance in tests.values())
     return {
-        label: replace(difference, adjusted=chance, family=max(size, 1))
-        for (label, difference), chance in zip(differences.items(), holm(chances), strict=True)
+        label: replace(difference, adjusted=adjusted[difference.seeds.values], family=max(size, 1))
+        for label, difference in differences.items()
     }
 
 
@@ -121,6 +124,12 @@ def shown_gap_in_words(difference: Difference, below: str, above: str, compared:
         return gap_in_words(difference, below, above, compared)
     limits = f"95 % interval over test examples {_limits(shown)}"
     return _with_reading(difference, _amount(shown, below, above), limits)
+
+
+def bare_gap(difference: Difference, below: str, above: str) -> str:
+    """Return ``2.3 less [1.8, 2.8]``, in points; nothing in brackets where there is no interval."""
+    shown = difference.shown
+    return f"{_amount(shown, below, above).replace(' points', '')} {_limits(shown)}".rstrip()
 
 
 def _amount(gap: Interval, below: str, above: str) -> str:

@@ -35,7 +35,7 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
     """
     tracking = presentation.tracking()
     run = tracking.run
-    tags = {NOTE_TAG: note(presentation.verdict, tracking, files or {}), **run.tags}
+    tags = {NOTE_TAG: note(presentation.verdict, presentation.evidence, tracking, files or {}), **run.tags}
     if files is None:
         children = tuple(replace(child, models=()) for child in run.children)
         return replace(run, tags=tags, children=children)
@@ -53,10 +53,18 @@ def progress(presentation: Presentation) -> RunRecord:
     return replace(run, metrics=(), children=children, finished=False)
 
 
-def note(verdict: str, tracking: Tracking, files: Iterable[str]) -> str:
-    """Return the run's description in Markdown: verdict, table, and what is among ``files`` to look at."""
+def note(verdict: str, evidence: Iterable[str], tracking: Tracking, files: Iterable[str]) -> str:
+    """Return the run's description in Markdown: verdict, its numbers, table, and what is among ``files`` to look at."""
     below = (*tracking.below, FRACTIONS)
-    lines = [escape(verdict), "", *markdown(tracking.table), "", " ".join(map(escape, below))]
+    lines = [
+        escape(verdict),
+        "",
+        *(f"- {escape(line)}" for line in evidence),
+        "",
+        *markdown(tracking.table),
+        "",
+        " ".join(map(escape, below)),
+    ]
     if view := tracking.run.view:
         lines += ["", view.links()]
     return "\n".join([*lines, *(exhibits(exhibited(tracking, files)) if files else ())])

@@ -185,7 +185,7 @@ class Presentation:
         title: what kind of report it is.
         facts: what was measured, in a few words each; ``further`` those for which a terminal has no room.
         says: what the recipe says of itself.
-        verdict: what came out, in sentences; ``judged`` is the heading over it.
+        verdict: what came out, in sentences; ``judged`` is the heading over it, ``evidence`` the numbers below it.
         complete: whether everything that was planned is there.
         written: yields the blocks in the order in which they are read; MLflow needs none while a run goes on.
         document: returns the JSON document, with what each seed gave or without.
@@ -206,6 +206,7 @@ class Presentation:
     about: str
     tracking: Callable[[], Tracking]
     judged: str = "Verdict"
+    evidence: tuple[str, ...] = ()
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:

@@ -26,11 +26,14 @@ WIDEST = 100  # columns of a paragraph, however wide the screen is
 STYLES = {"quiet": "dim", "warning": "yellow", "": ""}
 
 
-def show(presentation: Presentation, console: Console) -> None:
-    """Print a report on ``console``."""
+def show(presentation: Presentation, console: Console, page: str = "") -> None:
+    """Print a report on ``console``; ``page`` is where its page with the pictures lies, if it has been written."""
     width = min(console.width, WIDEST)
     facts = Text.assemble((presentation.experiment, "bold"), f"  {', '.join(presentation.facts)}")
-    for part in (facts, Text(), Text(presentation.verdict), *_drawn(presentation.shown(Medium.TERMINAL), console)):
+    first = [facts, Text(), Text(presentation.verdict, "bold" if presentation.evidence else "")]
+    first += [Text(), *map(Text, presentation.evidence)] if presentation.evidence else []
+    first += [Text(), Text(f"Pictures and all numbers: {page}")] if page else []
+    for part in (*first, *_drawn(presentation.shown(Medium.TERMINAL), console)):
         # the console of the commands does not wrap, and a paragraph wants to be
         console.print(part, soft_wrap=False, width=width if isinstance(part, Text) else None)
 

@@ -43,8 +43,8 @@ def carry_out(bench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> R
 
 def print_report(report: Report, bench: Workbench, plan: Plan, workspace: Path | None) -> None:
     """Print a report, where its page is, and how to see it again; ``workspace`` is the option as it was given."""
-    show(present(report), stdout)
+    page = from_here(bench.workspace.experiment(plan.name) / "report.html")
+    show(present(report), stdout, str(page))
     where = options(workspace)
-    stdout.print(f"\nReport: {from_here(bench.workspace.experiment(plan.name) / 'report.html')}")
-    stdout.print(f"MLflow: workbench ui{where}   then open experiment {plan.name!r}")
+    stdout.print(f"\nMLflow: workbench ui{where}   then open experiment {plan.name!r}")
     stdout.print(f"Again:  workbench report {plan.name}{where}")

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from experiments.engine.entries import collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
@@ -15,6 +17,7 @@ from experiments.studies.stream.record import Contender
 from workbench.default_rates import default_rate
 from workbench.errors import InputError, Problem, SettingsError, collected, suggest
 from workbench.methods import METHODS, trained_method
+from workbench.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +31,12 @@ if TYPE_CHECKING:
 ENTRIES = "strategies"
 TRIED = "tried"
 DEFAULT_SCENARIO = Recipe.model_fields["scenario"].default
+
+
+class Title(Settings):
+    """What an entry may say of itself beside its settings; no result depends on it."""
+
+    title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
 
 
 def named_contenders(document: Document, kinds: Sequence[str], problems: list[Problem]) -> Iterator[Contender]:
@@ -134,6 +143,7 @@ def _trains(entry: Contender, scenario: str) -> bool:
 def known_settings(document: Document) -> Iterator[Place]:
     """Yield where in a recipe which settings stand, as far as the names of its strategies and methods are known."""
     for label, entry in document.entries(ENTRIES).items():
+        yield (ENTRIES, label), Title
         with suppress(InputError):
             yield (ENTRIES, label), STRATEGIES.get(entry.get("strategy", "")).settings
         with suppress(InputError):
@@ -155,10 +165,15 @@ def _contender(
     if problems:
         raise SettingsError(problems)
     rest = {name: value for name, value in entry.items() if name not in {"strategy", "method"}}
-    own = {name: rest.pop(name) for name in strategy.settings.model_fields if name in rest}
-    parts = document.parse_parts((path, own, strategy.settings), (path, rest, method.settings))
+    title, own = (
+        {name: rest.pop(name) for name in model.model_fields if name in rest} for model in (Title, strategy.settings)
+    )
+    titled, *parts = document.parse_parts(
+        (path, title, Title), (path, own, strategy.settings), (path, rest, method.settings)
+    )
     objection = strategy.objection(parts[0], entry["method"], kinds, scenario) if scenario else None
     if objection:
         raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*path))
     settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
-    return Contender(label, entry["strategy"], entry["method"], settings, default_rate=method.default_rate)
+    named = label, entry["strategy"], entry["method"], settings
+    return Contender(*named, default_rate=method.default_rate, title=titled.title)

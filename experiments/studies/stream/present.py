@@ -12,10 +12,10 @@ from experiments.reporting.wording import plural, replicated
 from experiments.studies.stream import difference_tables, long_streams, merge_table, tables
 from experiments.studies.stream.beginning_table import beginning_table
 from experiments.studies.stream.conditions import conditions
+from experiments.studies.stream.evidence import other_evidence
 from experiments.studies.stream.gallery import figures
 from experiments.studies.stream.sentences import spurious_sentences
 from experiments.studies.stream.tracking import about, tracking
-from experiments.studies.stream.verdict import other_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,7 @@ def present(report: Report) -> Presentation:
         further=("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario, started),
         says=record.description,
         verdict=report.verdict,
+        evidence=report.evidence,
         complete=report.complete,
         written=partial(_blocks, report),
         document=report.as_json,
@@ -55,7 +56,7 @@ def _blocks(report: Report) -> Iterator[Block]:
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
         yield from below_differences(report.declared, "average accuracy")
-        others = other_verdicts(report.record, report.strategies)
+        others = other_evidence(report.record, report.strategies)
         if others and len(others) <= IN_WORDS:
             yield Sentences(others)
     yield from _task_by_task(report)

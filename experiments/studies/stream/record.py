@@ -33,6 +33,7 @@ class Contender:
         tried: the learning rates that are tried for it, its own first; empty where it has no other.
         default_rate: the learning rate that its method has where a recipe names none; None where nothing is trained,
             and in records of earlier versions.
+        title: what sentences call it; the label where it is empty.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Contender:
     frontier: str | None = None
     tried: tuple[Tried, ...] = ()
     default_rate: float | None = None
+    title: str = ""
 
     @property
     def can_forget(self) -> bool:

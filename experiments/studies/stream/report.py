@@ -34,7 +34,8 @@ class Report(StudyReport):
         others: the same entries at other learning rates, which are points of the frontier and nothing else.
         pairs: every two of ``strategies``.
         frontier: by label of ``strategies``, where it was learned at other rates too.
-        verdict: two sentences.
+        verdict: two sentences that need no statistics to be read.
+        evidence: the numbers behind it, a line for each metric, and by which test.
     """
 
     study: ClassVar[str] = "stream"
@@ -44,6 +45,7 @@ class Report(StudyReport):
     pairs: tuple[Pair, ...]
     frontier: Mapping[str, Frontier]
     verdict: str
+    evidence: tuple[str, ...] = ()
 
     @property
     def declared(self) -> dict[str, Difference]:
@@ -84,6 +86,7 @@ class Report(StudyReport):
             "majority": [score if math.isfinite(score) else None for score in record.majority],
             **({} if record.overlap is None else {"overlap": record.overlap}),
             "verdict": self.verdict,
+            "evidence": list(self.evidence),
             "not_equal": [inequality.as_json() for inequality in self.unequal],
             "strategies": {strategy.label: self._entry(strategy, full) for strategy in self.strategies},
             "pairs": [pair.as_json() for pair in self.pairs],

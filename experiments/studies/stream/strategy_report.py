@@ -65,6 +65,11 @@ class StrategyReport:
         """The name that the recipe gives it."""
         return self.contender.label
 
+    @property
+    def title(self) -> str:
+        """What a sentence calls it: the title that the recipe gives it, else its label."""
+        return self.contender.title or self.label
+
     @cached_property
     def matrix(self) -> Grid:
         """R (T + 1, T) in the recipe's own order, mean over seeds; None where not measured."""

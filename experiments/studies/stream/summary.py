@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
 from experiments.studies.stream.comparison import adjusted, compare
+from experiments.studies.stream.evidence import evidence
 from experiments.studies.stream.final_outcomes import FinalOutcomes
 from experiments.studies.stream.frontier import frontiers
 from experiments.studies.stream.matrix import accuracy_matrix, grid
@@ -72,7 +73,8 @@ def summarise(record: Record, brief: bool = False) -> Report:
     others = tuple(strategy for strategy in everything if strategy.contender.frontier is not None)
     pairs = () if brief else all_pairs(finals, _compared(record), reports)
     drawn = frontiers(strategies, others, record.tunings)
-    return Report(record, strategies, others, pairs, drawn, verdict(record, strategies))
+    words = verdict(record, strategies), tuple(evidence(record, strategies))
+    return Report(record, strategies, others, pairs, drawn, *words)
 
 
 def _compared(record: Record) -> list[str]:

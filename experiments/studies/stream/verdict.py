@@ -1,20 +1,21 @@
-"""Two sentences that say what came out, losses as plainly as wins, with the interval or that there is none."""
+"""What came out, in two sentences that need no statistics to be read; the numbers stand below them, in `evidence`."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import gap_in_words
-from experiments.reporting.replications import counted
-from experiments.reporting.wording import number, plural, replicated, unit
-from workbench.statistics import interval
+from experiments.reporting.differences import SAME
+from experiments.reporting.wording import number, probability, unit
+from experiments.studies.stream.compared import compared, paired_in, planned_in_words, positions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.strategy_report import StrategyReport
-    from workbench.statistics import Interval
+
+FORGETTING = "forgetting"
 
 
 def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
@@ -28,78 +29,64 @@ def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
 
 
 def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
-    """Return the two sentences on the headline strategy against the reference."""
-    ours, reference = headline(strategies), _reference(record, strategies)
+    """Return what the reference lost, what the headline strategy lost, and whether that may be chance."""
+    ours, reference = headline(strategies), reference_of(record, strategies)
     if ours is None or reference is None:
         return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
-    return f"{_versus(record, ours, reference)}{unit(record.kinds).note}"
+    if not paired_in(ours):
+        return _unfinished(ours, reference)
+    if len(record.tasks) < 2:
+        return "Forgetting is not defined for a stream of one task."
+    if ours.differences[FORGETTING].seeds.mean is None:
+        missing = ours if ours.metrics[FORGETTING].mean is None else reference
+        return f"Forgetting cannot be compared: {missing.title} was not tested after each stage."
+    sentences = [_lost(reference, ours), _lost(ours, ours), _chance(record, ours), unit(record.kinds).note.strip()]
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def other_verdicts(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
-    """Return the sentences on every strategy but the reference and the one that the verdict is about."""
-    first, reference = headline(strategies), _reference(record, strategies)
-    rest = [strategy for strategy in strategies if strategy.differences and strategy is not first]
-    return [_versus(record, strategy, reference) for strategy in rest] if reference else []
-
-
-def _reference(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
+def reference_of(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
+    """Return the strategy that the others are compared with; None where the recipe names none."""
     return next((strategy for strategy in strategies if strategy.label == record.reference), None)
 
 
-def _versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
-    """Return two sentences on ``ours`` against ``reference``: forgetting, then what was learned and what is left."""
-    paired = sum(value is not None for value in ours.differences["average_accuracy"].seeds.values)
-    if not paired:
-        return _unfinished(ours, reference)
-    basis = f"{plural(len(record.tasks), 'task')}, {_replications(record, paired)}"
-    subject = ours.label if ours.differences["forgetting"].seeds.mean is None else "it"  # the sentence before is of it
-    learned = _learning(subject, ours, reference, unit(record.kinds).sign)
-    return f"{_forgetting(record, ours, reference, basis)} {learned}"
+def _lost(side: StrategyReport, ours: StrategyReport) -> str:
+    """Return how much of what one side had learned it lost, over the replications that ``ours`` is compared in."""
+    forgot = compared(side, ours, FORGETTING)
+    assert forgot.mean is not None
+    if set(forgot.values) == {0.0}:
+        same = ": every answer is the same as before, bit for bit" if _is_verified(side, ours) else ""
+        return f"{side.title} lost none{same}."
+    if number(forgot.mean) == "0.0":
+        return f"{side.title} lost 0.0 points."
+    if forgot.mean < 0:
+        return f"{side.title} lost none: scores on earlier tasks rose by {number(-forgot.mean)} points."
+    return f"{side.title} lost {number(forgot.mean)} of the {number(_best(side, ours))} points learned before."
 
 
-def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, basis: str) -> str:
-    difference = ours.differences["forgetting"]
-    if len(record.tasks) < 2:
-        return f"Forgetting is not defined for a stream of one task ({basis})."
-    if difference.seeds.mean is None:
-        missing = ours.label if ours.metrics["forgetting"].mean is None else reference.label
-        return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
-    mine, theirs = (_compared(side, ours, "forgetting") for side in (ours, reference))
-    amount = "exactly 0" if set(mine.values) == {0.0} else number(mine.mean)
-    text = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs.mean)} ({basis}): "
-    return f"{text}{gap_in_words(difference, 'less', 'more', 'strategies')}."
+def _best(side: StrategyReport, ours: StrategyReport) -> float:
+    """Return the mean over j < T of max over j ≤ i < T of R[i, j], which forgetting is taken from."""
+    bests = []
+    for position in positions(ours, FORGETTING):
+        replication = side.replications[position]
+        last = [score for score in replication.matrix[-1][:-1] if score is not None]
+        bests.append(math.fsum(last) / len(last) + (replication.metrics[FORGETTING] or 0.0))
+    return math.fsum(bests) / len(bests)
 
 
-def _learning(subject: str, ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
-    parts: list[str] = []
-    names = {
-        "learning_accuracy": "right after each task {} scored {} (learning accuracy) against {}, ",
-        "average_accuracy": "after the last task {} stands at {} on average against {}, ",
-    }
-    for name, words in names.items():
-        difference = ours.differences[name]
-        if difference.seeds.mean is not None:
-            scores = (f"{number(_compared(side, ours, name).mean)}{sign}" for side in (ours, reference))
-            who = "it" if parts else subject
-            parts.append(words.format(who, *scores) + gap_in_words(difference, "lower", "higher", "strategies"))
-    sentence = "; ".join(parts)
-    return f"{sentence[:1].upper()}{sentence[1:]}."
+def _is_verified(side: StrategyReport, ours: StrategyReport) -> bool:
+    """Return whether all answers to earlier tasks were computed again at the end, and were the same to the last bit."""
+    replications = [side.replications[position] for position in positions(ours, FORGETTING)]
+    return all(status == "verified" for replication in replications for status in replication.statuses[-1][:-1])
 
 
-def _compared(side: StrategyReport, ours: StrategyReport, name: str) -> Interval:
-    """Return a metric of one side, over the replications that its difference is taken over."""
-    gaps, seeds = ours.differences[name].seeds.values, [replication.seed for replication in ours.replications]
-    return interval(side.metrics[name].values[position] for position in counted(gaps, seeds))
-
-
-def _replications(record: Record, paired: int) -> str:
-    planned = len(record.seeds) * len(record.orders)
-    if paired == planned and planned > 1:
-        return replicated(len(record.seeds), len(record.orders))
-    noun = "seed" if len(record.orders) == 1 else "replication"
-    if paired == 1:
-        return f"one {noun}, so no interval" if planned == 1 else f"one of {planned} {noun}s so far, so no interval"
-    return f"{paired} of {planned} {noun}s so far"
+def _chance(record: Record, ours: StrategyReport) -> str:
+    """Return that the difference may be chance, where its test does not say otherwise."""
+    difference = ours.differences[FORGETTING]
+    basis = planned_in_words(record, paired_in(ours))
+    if difference.by_test:
+        chance = difference.p if difference.adjusted is None else difference.adjusted
+        return f"With {basis} this may be chance ({probability(chance)})." if difference.reading == SAME else ""
+    return f"This is {basis}: only several can tell how much of it is chance."
 
 
 def _unfinished(ours: StrategyReport, reference: StrategyReport) -> str:

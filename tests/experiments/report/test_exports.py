@@ -166,7 +166,7 @@ def test_nothing_is_drawn_before_it_is_asked_for(tmp_path: Path) -> None:
 
 def test_marks_have_one_legend() -> None:
     seeds, examples, single = interval([0.1, 0.2]), Interval(0.1, 0.05, 0.15), interval([0.1])
-    family = in_family({"a": Difference(seeds, examples, 0.2), "b": Difference(seeds, None, 0.01)})
+    family = in_family({"a": Difference(seeds, examples, 0.2), "b": Difference(interval([0.1, 0.3]), None, 0.01)})
     assert legend(family.values()) == (
         "▲ higher  ▼ lower  where p of the paired t-test over seeds, adjusted after Holm for 2 differences, is below "
         "0.05 and the 95 % interval over test examples excludes 0; = not distinguishable"

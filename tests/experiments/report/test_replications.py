@@ -98,7 +98,7 @@ def test_another_learning_rate_is_no_row(replicated: Record, replicated_report: 
     assert document["orders"] == [["a", "b", "c"], ["c", "a", "b"]]
     assert document["scenario"] == "domain-incremental"
     assert "1e-" not in replicated_report.verdict
-    assert "(3 tasks, 2 seeds × 2 orders)" in replicated_report.verdict
+    assert replicated_report.evidence[-1].startswith("Over 3 tasks and 2 seeds × 2 orders;")
     assert replicated_report.complete
     missing = tuple(
         outcome for outcome in replicated.outcomes if outcome.strategy != "replay-1e-04" or outcome.stage < 3

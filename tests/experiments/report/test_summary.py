@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.reporting.differences import SAME, Difference
+from experiments.reporting.differences import SAME, Difference, in_family
 from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
 from experiments.studies.stream.present import present
 from experiments.studies.stream.summary import summarise
@@ -199,6 +199,18 @@ def test_readings(
     assert Difference(seeds, over, paired_t_test(gaps), adjusted).reading == word
 
 
+def test_identical_tests_are_one_hypothesis() -> None:
+    """Two entries that forget exactly 0 differ from the reference by the same numbers: p is not adjusted for both."""
+    same, other = interval([-0.05, -0.11, -0.09]), interval([-0.02, 0.01, -0.03])
+    tested = {label: Difference(gaps, None, paired_t_test(gaps.values)) for label, gaps in
+              (("lora", same), ("pfeiffer", same), ("replay", other))}  # fmt: skip
+    family = in_family(tested)
+    assert [difference.family for difference in family.values()] == [2, 2, 2]
+    assert family["lora"].adjusted == family["pfeiffer"].adjusted == pytest.approx(2 * tested["lora"].p)
+    alone = in_family({label: tested[label] for label in ("lora", "pfeiffer")})
+    assert alone["lora"].adjusted == alone["pfeiffer"].adjusted == tested["lora"].p
+
+
 def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
     """Nothing is higher in one place that another calls not distinguishable."""
 
@@ -218,6 +230,7 @@ def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
         readings = [difference.reading for difference in first.differences.values()]
         assert [cell.badge for cell in row[1:4]] == readings
         assert [comparison[name]["reading"] for name in first.differences] == readings
-        assert report.verdict.count(SAME) == readings.count(SAME)
+        assert sum("undecided" in line for line in report.evidence) == readings.count(SAME)
+        assert ("may be chance" in report.verdict) == (first.differences["forgetting"].reading == SAME)
         assert not row[4].badge, "the interval over examples says nothing of its own"
     assert SAME in readings
