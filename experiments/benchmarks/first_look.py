@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from experiments.benchmarks import program
+from workbench.statistics import paired_t_test
 
 METRICS = ("forgetting", "average_accuracy", "learning_accuracy")
 VECTORS = {"torch": "ATEN_CPU_CAPABILITY", "oneDNN": "ONEDNN_MAX_CPU_ISA"}  # library → variable that bounds it
@@ -58,31 +59,27 @@ def roundings() -> list[Rounding]:
 def measure(recipe: str, rounding: Rounding, settings: list[str]) -> dict[str, Any]:
     """Return what a recipe reports when everything is rounded so, and how long the run took.
 
+    ``p`` is that of the reference's forgetting against 0, by the t-test over seeds. It is also that of the comparison
+    with a strategy that forgets exactly 0.
+
     Raises:
         subprocess.CalledProcessError: the run failed.
     """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as workspace:
         where = ["--workspace", workspace]
-        changes = [
-            word for setting in (*settings, f"budget.precision={rounding.precision}") for word in ("--set", setting)
-        ]
-        _workbench(rounding, "run", recipe, *changes, *where)
+        changes = [*settings, f"budget.precision={rounding.precision}"]
+        _workbench(rounding, "run", recipe, *(word for change in changes for word in ("--set", change)), *where)
         seconds = time.perf_counter() - began
         (name,) = (entry["name"] for entry in json.loads(_workbench(rounding, "report", "--json", *where)))
         report = json.loads(_workbench(rounding, "report", name, "--json", *where))
-    label, entry = next((label, entry) for label, entry in report["strategies"].items() if entry["comparison"])
-    compared = {metric: entry["comparison"][metric] for metric in METRICS}
-    return {
-        **asdict(rounding),
-        "seconds": seconds,
-        "verdict": report["verdict"],
-        "scores": {
-            name: {metric: strategy["metrics"][metric] for metric in METRICS}
-            for name, strategy in report["strategies"].items()
-        },
-        "differences": {"of": label, "from": report["reference"], **compared},
+    scores = {
+        name: {metric: strategy["metrics"][metric] for metric in METRICS}
+        for name, strategy in report["strategies"].items()
     }
+    forgot = scores[report["reference"]]["forgetting"]["values"]
+    verdict = {"verdict": report["verdict"], "p": paired_t_test(forgot)}
+    return {**asdict(rounding), "seconds": seconds, **verdict, "scores": scores}
 
 
 def _workbench(rounding: Rounding, *words: str) -> str:
@@ -106,7 +103,7 @@ def main(
         if asdict(rounding) not in finished:
             runs.append(measure(recipe, rounding, settings or []))
             program.write(context, out, runs=runs)
-            typer.echo(f"{len(runs)}: {runs[-1]['verdict']}", err=True)
+            typer.echo(f"{len(runs)}: {runs[-1]['verdict']} p = {runs[-1]['p']:.2g}", err=True)
 
 
 if __name__ == "__main__":
