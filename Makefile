@@ -16,7 +16,7 @@ EXCHANGED := tests/test_other_versions.py
 .PHONY: quickstart test test-latest acceptance lint docs bench help
 
 help:
-	@echo "make quickstart   install, then run the recipe 'quickstart' (6 to 12 minutes on two cores)"
+	@echo "make quickstart   install, then run the recipe 'quickstart' (3 to 6 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make test-latest  the tests of models and compositions with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
@@ -72,4 +72,4 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m experiments.benchmarks.learning_rates quickstart --out learning-rates.json
+	$(BIN)/python -m experiments.benchmarks.learning_rates three-ways --out learning-rates.json

@@ -30,14 +30,14 @@ def page(documents: Path) -> str:
 def section(path: Path) -> str:
     """Return the section on one file. If its record names a second command, that one stands after the first.
 
-    If the program that made the file is gone, the record's ``today`` is the command that computes the same now.
+    If that program is gone, or its recipe has another name, the record's ``today`` is what computes the same now.
     """
     made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
     command, _, further = made["command"].partition("; ")
     if "today" in made:
         command, further = (
             made["today"],
-            f"an earlier program, of the commit below, made this file: see the file. {further}",
+            f"an earlier version, of the commit below, made this file: see its own command in the file. {further}",
         )
     if command.startswith("python -m") and "--out" not in command:
         command += f" --out {path.name}"

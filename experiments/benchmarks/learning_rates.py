@@ -1,6 +1,6 @@
 """Which learning rate does single-task validation pick for each method?
 
-    python -m experiments.benchmarks.learning_rates quickstart --out FILE.json
+    python -m experiments.benchmarks.learning_rates three-ways --out FILE.json
 
 Every method is trained on every task of a list alone, at each learning rate of a grid, with the
 recipe's budget and seeds that the recipe does not use. Only validation scores are read. The rule of

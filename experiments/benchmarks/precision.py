@@ -1,6 +1,6 @@
 """Does bf16 keep the score that fp32 reaches, and what does it save?
 
-    python -m experiments.benchmarks.precision quickstart --out FILE.json
+    python -m experiments.benchmarks.precision three-ways --out FILE.json
 
 Every method is trained on every task of a list alone in both precisions, at its default learning rate, with
 seeds that the recipe does not use. The difference of validation scores is paired over methods, tasks and seeds.

@@ -1,6 +1,6 @@
 """What does it take to serve many adapters from one backbone: to switch, and to mix them in a batch?
 
-    python -m experiments.benchmarks.serving quickstart --out FILE.json
+    python -m experiments.benchmarks.serving three-ways --out FILE.json
 
 An adapter of each method is trained on each of the recipe's tasks, briefly, since speed does not depend on what was
 learned. Then one backbone holds all of a method's adapters. The results are the milliseconds of a switch (median and

@@ -1,6 +1,6 @@
 """Does subtracting a task's update remove the task, and nothing else?
 
-    python -m experiments.benchmarks.unlearning quickstart --out FILE.json
+    python -m experiments.benchmarks.unlearning three-ways --out FILE.json
     python -m experiments.benchmarks.unlearning reasoning-3 --start joint --learning-rate 0.002 --out FILE.json
 
 For every task of a list, a LoRA is trained with the recipe's budget. What it is subtracted from is the bare backbone,
