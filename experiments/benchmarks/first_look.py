@@ -48,7 +48,7 @@ class Rounding:
 
 
 def roundings() -> list[Rounding]:
-    """Return twenty: eight in fp32 and twelve in bf16, each with the machine's own instructions and with torch's AVX2."""
+    """Return twenty: eight in fp32, twelve in bf16; half of each with no more than AVX2 in torch."""
     settings = [("fp32", threads) for threads in range(1, 5)] + [("bf16", threads) for threads in range(1, 7)]
     return [Rounding(*setting, bound) for bound in ({}, {"torch": "avx2"}) for setting in settings]
 
