@@ -8,7 +8,7 @@ STATED = [
     "mean ± t(0.975, n − 1) · s / √n",
     "adjusted p ≥ 0.05",
     "with a power of 0.8",
-    "the level 0.05 divided by the number of strategies",
+    "the level 0.05 ÷ number of strategies",
 ]
 
 
