@@ -11,6 +11,7 @@ import yaml
 
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
+from experiments.studies.stream.contenders import Title
 from experiments.studies.stream.recipe import Recipe
 from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
 from workbench.methods import METHODS
@@ -104,6 +105,7 @@ def test_recipes_in_the_documents_parse() -> None:
             assert entry["strategy"] in STRATEGIES.names()
             own = set(entry) - {"strategy", "method"}
             assert own <= {
+                *Title.model_fields,
                 *STRATEGIES.get(entry["strategy"]).settings.model_fields,
                 *METHODS.get(entry["method"]).settings.model_fields,
             }

