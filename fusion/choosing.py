@@ -10,6 +10,7 @@ import numpy as np
 from fusion.route import route
 from fusion.routing import ProbabilitySettings
 from workbench import serving
+from workbench.batching import require_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -40,6 +41,7 @@ def choose(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None =
     If the settings say so, each adapter's probabilities are those at its own temperature (:mod:`fusion.temperature`).
     """
     scores = route(state, rows, truth)  # (texts, adapters)
+    require_scores(scores)
     chosen = scores.argmax(axis=1)
     if isinstance(state.settings, ProbabilitySettings) and state.settings.asked > 1:
         chosen = _surest(state, state.settings, rows, scores)

@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fusion.lowrank import LowRank, Update
 from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config
-from workbench.errors import InputError
+from workbench.errors import InputError, opening
+from workbench.finite_weights import require_finite
 from workbench.methods.lora import Settings
 from workbench.module_patterns import require_bounded_patterns
 
@@ -151,10 +151,9 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    try:
+    require_finite(path)
+    with opening("the adapter weights", str(path)):
         return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"no readable adapter weights: {error}", where=str(path)) from None
 
 
 def _parts(name: str, folder: Path) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from workbench import quantisation
 from workbench.adapter_folder import check_adapter
 from workbench.architecture import skeleton
 from workbench.errors import opening
+from workbench.finite_weights import require_finite
 from workbench.half_width import shown_in_float32
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
@@ -85,11 +86,12 @@ class Adaptation:
         """Return the head that :func:`save_head` wrote to ``path``, or the backbone's own where the kind uses that.
 
         Raises:
-            InputError: it cannot be read, or has not so many labels.
+            InputError: it cannot be read, holds NaN or infinity, or has not so many labels.
         """
         head = self.fresh_head(kind, labels, seed=0)
         if head.state_dict():
             with opening("the head", str(path)):
+                require_finite(path)
                 head.load_state_dict(load_file(path))
         return head
 

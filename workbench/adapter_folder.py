@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError, UnsafeConfigError
+from workbench.finite_weights import require_finite
 from workbench.model_config import read_json, read_mapping
 from workbench.model_folder import numbers_in, refuse_pickles
 
@@ -40,10 +41,10 @@ HINT = "Import it from where it was made: `workbench adapters export` writes wha
 
 
 def check_adapter(folder: Path) -> None:
-    """Refuse a folder whose config leads a library elsewhere, or whose weights are no safetensors.
+    """Refuse a folder whose config leads a library elsewhere, or whose weights are no safetensors or no numbers.
 
     Raises:
-        InputError: a config or weights that cannot be read, or that are missing.
+        InputError: a config or weights that cannot be read, that are missing, or that hold NaN or infinity.
         UnsafeConfigError: a pickled file, or a config that names code or another place.
     """
     refuse_pickles(folder)
@@ -54,6 +55,7 @@ def check_adapter(folder: Path) -> None:
         _require_mapping(config, read_json(config, CONFIG_NOUN, HINT))
     for weights in sorted(folder.rglob("*.safetensors")):
         numbers_in(weights)
+        require_finite(weights)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

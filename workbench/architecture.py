@@ -101,5 +101,8 @@ def _built(content: str) -> nn.Module:
 
     from workbench.undrawn import Undrawn
 
+    stated = json.loads(content)
+    with opening("the config", stated.get("_name_or_path") or str(stated.get("model_type"))):
+        config = AutoConfig.for_model(**stated)
     with torch.device("meta"), torch.random.fork_rng(devices=[]), Undrawn():
-        return described(AutoConfig.for_model(**json.loads(content)))
+        return described(config)

@@ -12,7 +12,7 @@ from workbench import processes, quantisation
 from workbench.architecture import positions
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, opening
-from workbench.fingerprints import fingerprint, of_files, state_of
+from workbench.fingerprints import fingerprint, of_files, require_numbers, state_of
 from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
@@ -134,14 +134,17 @@ class Backbone:
                 what comes out is the same to the last bit (:mod:`workbench.half_width`).
 
         Raises:
-            InputError: the weights cannot be opened, or are not those that the config describes.
+            InputError: the weights cannot be opened, hold NaN or infinity, or are not those that the config describes,
+                or the model of this config fails on any text.
         """
         import torch
 
         from workbench import resident
+        from workbench.first_pass import require_reading
         from workbench.widening import narrowed, widened
 
         precision = "fp32" if own or self.quantization else precision
+        require_numbers(self.folder)
         state = None if self.quantization else state_of(self.folder)
         if own:
             resident.release()
@@ -153,6 +156,8 @@ class Backbone:
         else:
             widen = partial(widened, self.folder, self.config, precision)
             body = resident.shared(state, precision, self._loaded, widen)
+        if processes.count() == 1 and not self.quantization:  # of several, each holds a part of the weights
+            require_reading(body, self.folder, state, precision)
         remember(body, state)
         return body
 
@@ -179,11 +184,13 @@ class Backbone:
             options: for its ``from_pretrained``.
 
         Raises:
-            InputError: the weights cannot be opened, or do not have the sizes that the config describes.
+            InputError: the weights cannot be opened, hold NaN or infinity, or do not have the sizes that the config
+                describes.
         """
         import torch
 
         require_described(self.folder, self.config)
+        require_numbers(self.folder)
         with opening("the model", str(self.folder), BROKEN), without_bars(), read_by_all():
             model, loading_info = loader.from_pretrained(
                 self.folder,

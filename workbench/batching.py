@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from workbench.errors import AnswerError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 BATCH_SIZE = 64
+OVERFLOW = "Its weights are too large. Train it with a lower learning rate, or in fp32 (--set budget.precision=fp32)."
 IGNORED = -100  # a label that torch's cross-entropy passes over
 
 
@@ -44,6 +49,27 @@ def in_batches(
     if training:
         model.train()
     return results
+
+
+def require_scores(scores: NDArray[np.floating[Any]] | Sequence[NDArray[np.floating[Any]]]) -> None:
+    """Make sure that what a model says of texts are numbers.
+
+    −∞ is one: the score of a label that cannot be the answer, where another has a finite one.
+
+    Args:
+        scores: for each text those of its answer, in any shape; a text may have none.
+
+    Raises:
+        AnswerError: a text has a score that is NaN or +∞, or −∞ alone.
+    """
+    import numpy as np
+
+    highest = np.array([of_text.max() if of_text.size else 0.0 for of_text in scores])
+    bad = np.flatnonzero(~np.isfinite(highest))
+    if len(bad):
+        which = f"{len(bad)} of {len(scores)} answers are" if len(scores) > 1 else "the answer is"
+        first = f" (that to text {bad[0] + 1} first)" if len(scores) > 1 else ""
+        raise AnswerError(f"{which} not a number{first}: the model computes NaN or infinity", hint=OVERFLOW)
 
 
 def beside(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:

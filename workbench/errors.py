@@ -14,6 +14,7 @@
     │   ├── AssetError           bytes could not be fetched, or are not the bytes that were promised
     │   ├── IntegrityError       stored files differ from their manifest
     │   ├── TrainingError        a fit went wrong (a loss that is not a number)
+    │   │   └── AnswerError      what the trained model answers is not a number
     │   ├── BusyError            more is waiting to be computed than may wait
     │   ├── StoppedError         what would compute it has been told to stop
     │   └── TrackingError        the tracking server does not answer
@@ -142,6 +143,10 @@ class IntegrityError(WorkError):
 
 class TrainingError(WorkError):
     """A fit went wrong."""
+
+
+class AnswerError(TrainingError):
+    """What a trained model answers is not a number: its weights have become too large, or were changed."""
 
 
 class BusyError(WorkError):

@@ -72,6 +72,7 @@ def evaluate(
     """Run ``model`` over ``rows`` and score it. Batches depend on the rows alone, so that logits can be compared.
 
     Raises:
+        AnswerError: an answer is not a number.
         TrainingError: the main score is not a finite number.
     """
     began = time.perf_counter()

@@ -17,6 +17,7 @@ from workbench.checkpoint import require_whole
 from workbench.digest import key
 from workbench.errors import InputError, IntegrityError, UnwritableError
 from workbench.extras import installed
+from workbench.finite_weights import require_finite
 from workbench.model_folder import CONFIG, INDEX, weight_files
 from workbench.sealed import SETTLED
 from workbench.stored_tensors import assigned
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 FOLDER = "fingerprints"  # in the cache
-REVISION = 1  # of what is computed here
+REVISION = 2  # of what is computed and checked here
 LARGEST = 1 << 12  # bytes of an entry
 SHA256 = r"^[0-9a-f]{64}$"
 
 _known: dict[str, str] = {}  # state of files → fingerprint, in this process
+_finite: set[str] = set()  # states of files whose numbers were looked at, in this process
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ def of_files(folder: Path, config: PretrainedConfig) -> str | None:
         None where only loading can tell: a part is drawn anew, or tensors are not simply copied.
 
     Raises:
-        InputError: the weights cannot be read, or are not those that the config describes.
+        InputError: the weights cannot be read, hold NaN or infinity, or are not those that the config describes.
     """
+    require_numbers(folder)
     state = state_of(folder)
     if state is None:
         return _streamed(folder, config)
@@ -85,6 +88,23 @@ def of_files(folder: Path, config: PretrainedConfig) -> str | None:
         _write(Entry(state, sha256), _entry(folder))
         _known[state] = sha256
     return sha256
+
+
+def require_numbers(folder: Path) -> None:
+    """Make sure that no weight in a model's folder is NaN or infinite; for each state of the files this is done once.
+
+    Files whose fingerprint is remembered were looked at before that was computed, by whatever process.
+
+    Raises:
+        InputError: one is, or the weights cannot be read.
+    """
+    state = state_of(folder)
+    if state is not None and (state in _finite or remembered(folder, state)):
+        return
+    for path in weight_files(folder):
+        require_finite(path)
+    if state is not None:
+        _finite.add(state)
 
 
 def state_of(folder: Path) -> str | None:

@@ -65,7 +65,11 @@ class Kind(Protocol):
         """Return the mean loss of what :meth:`read` gave, a scalar."""
 
     def answers(self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
-        """Return what ``model`` answers to each row, in their order (logits, or generated text)."""
+        """Return what ``model`` answers to each row, in their order (logits, or generated text).
+
+        Raises:
+            AnswerError: the numbers that it computes are none (:func:`workbench.batching.require_scores`).
+        """
 
     def digest(self, answers: Any) -> str:
         """Return the SHA-256 of all the numbers that determine ``answers``: equal digests, equal to the last bit."""

@@ -36,6 +36,7 @@ OURS = {  # what the workbench decides by itself: types of numbers, what a model
     *("model_type", "return_dict", "output_attentions", "output_hidden_states", "torchscript", "dtype", "torch_dtype"),
     *("attn_implementation", "_attn_implementation", "quantization_config", "num_labels", "id2label", "label2id"),
     *("problem_type", "finetuning_task", "task_specific_params", "prefix", "name_or_path", "_name_or_path"),
+    "chunk_size_feed_forward",  # how much memory a layer takes, never what it computes; texts of other lengths fail
     *(
         "architectures",
         "_commit_hash",
@@ -55,6 +56,7 @@ SIZES = {  # the name that transformers gives to a size → the largest there is
     "num_attention_heads": 1 << 14,
 }
 MANY = {"layer": 2000, "expert": 1 << 14, "head": 1 << 14}  # part of a key → the largest number under it
+NEEDED = frozenset({"act", "activation", "eps", "epsilon"})  # parts of keys: a layer computes with it, whatever it is
 BACKBONE = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
 HINT = "Is it the model that you mean? Its config.json may be damaged."
 
@@ -193,16 +195,18 @@ def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
     most = next((largest for part, largest in MANY.items() if part in name and not name.endswith("_id")), NUMBER)
     if any(not math.isfinite(number) or abs(number) > most for number in numbers):
         raise InputError(f"{name}: {value!r} is no number that a config can have", where=where, hint=HINT)
-    if value is None or default is None:
+    if default is None or (value is None and not NEEDED & {*name.split("_")}):
         return
     wanted: Any = bool if isinstance(default, bool) else str if isinstance(default, str) else None
     if isinstance(default, int | float) and not isinstance(default, bool):
-        entries = value if isinstance(value, list) else [value]  # one number for each layer is common
+        a_layer = isinstance(value, list) and value and isinstance(default, int)  # a size for each layer is common
+        entries = value if a_layer else [value]
         fits = all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in entries)
     else:
         fits = wanted is None or isinstance(value, wanted)
     if not fits:
-        message = f"{name}: expected {'a number' if wanted is None else wanted.__name__}, got {value!r}"
+        given = "null" if value is None else repr(value)
+        message = f"{name}: expected {'a number' if wanted is None else wanted.__name__}, got {given}"
         raise InputError(message, where=where, hint=HINT)
 
 

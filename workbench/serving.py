@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.adapter_folder import check_adapter
 from workbench.asking import Answer, Asked, asked, in_words
-from workbench.batching import in_batches
+from workbench.batching import in_batches, require_scores
 from workbench.device import Precision
 from workbench.errors import InputError, opening
 from workbench.half_width import shown_in_float32
@@ -141,6 +141,7 @@ class Serving:
             encoded,
             model.kind.collate(self.backbone.tokenizer),
         )
+        require_scores(logits)
 
         def say(adapter: str, places: Sequence[int]) -> list[Answer]:
             labels = self.adapters[adapter].manifest.task.labels

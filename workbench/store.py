@@ -17,6 +17,7 @@ from workbench.adapter_folder import check_adapter
 from workbench.adapter_ids import ID, LONGEST_ID, by_id, certain_id
 from workbench.atomic import new_folder, remove_whole, written_whole
 from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.finite_weights import require_finite
 from workbench.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from workbench.processes import first_ahead
 from workbench.stored_adapter import README, StoredAdapter, check_files, text_below
@@ -69,13 +70,18 @@ class AdapterStore:
         return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
-        """Return the adapter after :func:`check_files`, once for as long as its files stay; raises what that raises."""
+        """Return the adapter after its files were checked, once for as long as they stay.
+
+        Raises:
+            IntegrityError: as :func:`check_files`, or weights that are no numbers.
+        """
         name = self.resolve(name)
         now = sealed.stamp(self.root / name)
         then, stored = self._sound.get(name, (None, None))
         if stored is None or now is None or now != then:
             stored = self.get(name)
             check_files(stored)
+            _require_finite(stored)
             self._sound[name] = now, stored
         return stored
 
@@ -174,6 +180,14 @@ def importable(source: Path) -> Manifest:
     check_files(StoredAdapter(manifest, source), exported=True)
     check_adapter(source)
     return manifest
+
+
+def _require_finite(stored: StoredAdapter) -> None:
+    try:
+        for file in sorted(file for file in stored.manifest.files if file.endswith(".safetensors")):
+            require_finite(stored.folder / file)
+    except InputError as error:
+        raise IntegrityError(error.what, where=error.where, hint=error.hint) from None
 
 
 def _copy(files: Iterable[str], source: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,21 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 from rich.console import Console
 from rich.live import Live
+from safetensors.torch import load_file, save_file
 
 from experiments.answers.predicting import Predictions
 from experiments.api import Trained, Workbench
 from experiments.terminal import asking, next_steps
 from experiments.terminal.output import stderr
-from experiments.workspace import StoredEvaluation
+from experiments.workspace import StoredEvaluation, Workspace
 from tasks.row_files import FileRows
 from tasks.table_form import NamedColumns
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
+from tests.workbench.test_foreign_adapters import sealed
+from workbench.adaptation import HEAD_FILE
 from workbench.errors import DataError, InputError
 
 BUDGET = {"epochs": 12, "batch_size": 8, "max_length": 16, "precision": "fp32"}
@@ -165,6 +170,21 @@ def test_in_a_terminal_a_router_s_file_needs_one_display_alone(
     code, _, err = predict("router:arrow", "the cat", "--out", "out.csv", "--among", "classification")
     assert code == 0, err
     assert [row["label"] for row in read(tmp_path / "out.csv")] == ["animal"]
+
+
+@pytest.mark.parametrize("how", [("the cat",), ("the cat", "--json"), ("--file", "rows.csv", "--column", "body")])
+def test_an_answer_that_is_no_number_is_one_message(
+    how: tuple[str, ...], home: Path, predict: Call, call: Call, tmp_path: Path
+) -> None:
+    copied = Workspace(shutil.copytree(home / "ws", tmp_path / "ws"))
+    folder = copied.adapters.get("regression").folder
+    head = load_file(folder / HEAD_FILE)
+    save_file({name: torch.full_like(tensor, 3e38) for name, tensor in head.items()}, folder / HEAD_FILE)
+    sealed(folder)
+    code, out, err = call("predict", "regression", *how, "--workspace", str(copied.root))
+    assert (code, out) == (1, "")
+    assert "not a number" in err
+    assert "Traceback" not in err
 
 
 def test_answers_on_the_screen_name_their_adapter(predict: Call) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fusion import lora
 from fusion.lora import read
 from tests.conftest import toy
+from tests.damage import pipe, within
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.digest import digest, key
@@ -161,6 +164,42 @@ def test_a_missing_tensor_is_not_drawn_anew(
     save_file(tensors, folder / weights, {"format": "pt"})
     with pytest.raises(InputError, match="missing"):
         open_adapter(StoredAdapter(read_manifest(sealed(folder)), folder), backbone)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "head.safetensors"])
+def test_a_weight_that_is_no_number_is_refused_wherever_it_is_read(
+    sent: Callable[..., Path], backbone: Backbone, file: str, number: float
+) -> None:
+    folder = sent()
+    tensors = load_file(folder / file)
+    changed = sorted(tensors)[-1]
+    tensors[changed].view(-1)[3 % tensors[changed].numel()] = number
+    save_file(tensors, folder / file, {"format": "pt"})
+    message = refused(sealed(folder), backbone)
+    assert f"{folder / file}: the tensor {changed} holds NaN or infinity" in message
+    store = AdapterStore(folder.parent)
+    with pytest.raises(IntegrityError, match="holds NaN or infinity"):
+        store.verify(folder.rename(folder.with_name("a-lora")).name)
+    assert store.damage("a-lora")
+    if file != "head.safetensors":
+        with pytest.raises(InputError, match="holds NaN or infinity"):
+            lora.read(folder.with_name("a-lora"))
+
+
+@pytest.mark.parametrize("file", [CONFIG, MANIFEST, "adapter_model.safetensors", "head.safetensors"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(
+    sent: Callable[..., Path], backbone: Backbone, file: str
+) -> None:
+    folder = sent()
+    stored = StoredAdapter(read_manifest(folder), folder)
+    pipe(folder / file)
+    with within(20):
+        with pytest.raises(WorkbenchError):
+            AdapterStore(folder.parent / "other").import_(folder, backbone.name)
+        if file != MANIFEST:
+            with pytest.raises(InputError):
+                open_adapter(stored, backbone)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00" * 64], ids=len)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.workbench.test_backbone import change
+from workbench import fingerprints
 from workbench.backbone_names import open_backbone
 from workbench.checkpoint import require_whole
 from workbench.errors import InputError, UnsafeConfigError
@@ -113,6 +115,13 @@ def test_the_usual_architectures_are_among_them() -> None:
         {"max_position_embeddings": -5},
         {"intermediate_size": 10**15},
         {"layer_norm_eps": "small"},
+        {"layer_norm_eps": None},
+        {"layer_norm_eps": []},
+        {"layer_norm_eps": [1e-12, 1e-12]},
+        {"hidden_act": None},
+        {"is_decoder": None},
+        {"is_encoder_decoder": True},
+        {"model_type": "xlnet"},
         {"layer_norm_eps": float("nan")},
         {"hidden_act": "nonsense"},
         {"hidden_act": 7},
@@ -201,6 +210,7 @@ def test_rotary_positions_that_version_4_cannot_have_are_refused(stated: dict[st
     [
         {"return_dict": False, "output_hidden_states": True, "torchscript": True, "torch_dtype": "nonsense"},
         {"num_labels": 10**9, "problem_type": "nonsense", "id2label": 3, "use_cache": "no"},
+        {"chunk_size_feed_forward": 7},
         {"task_specific_params": 3, "architectures": [3], "a_key_of_another_library": {"deep": [1]}},
     ],
 )
@@ -268,6 +278,38 @@ def test_a_gemma_3_that_version_4_cannot_open_is_told_what_can() -> None:
     found = {"missing_keys": ["embed_tokens.weight"], "unexpected_keys": ["model.embed_tokens.weight"]}
     with pytest.raises(InputError, match=r"weights lack 1 .*\n.*Use transformers 5"):
         require_whole(Path("gemma"), config, found)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_weight_that_is_no_number_is_one_message(copy: Path, number: float) -> None:
+    weights = copy / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["encoder.layer.1.output.dense.weight"][2, 3] = number
+    save_file(tensors, weights, {"format": "pt"})
+    told = f"{weights}: the tensor encoder.layer.1.output.dense.weight holds NaN or infinity"
+    assert told in refused(copy)
+    for name in (str(copy), f"{copy}:int8"):
+        with pytest.raises(InputError, match="holds NaN or infinity"):
+            open_backbone(name).load()
+        with pytest.raises(InputError, match="holds NaN or infinity"):
+            assert open_backbone(name).fingerprint
+
+
+def test_weights_are_looked_at_once_for_each_state_of_their_files(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long_ago = time.time() - 100
+    for path in copy.iterdir():
+        os.utime(path, (long_ago, long_ago))
+    monkeypatch.setattr(fingerprints, "SETTLED", -1.0)
+    looked: list[Path] = []
+    monkeypatch.setattr(fingerprints, "require_finite", looked.append)
+    backbone = open_backbone(str(copy))
+    assert backbone.load()
+    assert backbone.fingerprint
+    assert open_backbone(str(copy)).load()
+    monkeypatch.setattr(fingerprints, "_finite", set())
+    monkeypatch.setattr(fingerprints, "_known", {})
+    assert open_backbone(str(copy)).load()
+    assert looked == [copy / "model.safetensors"], "another process knows it by the remembered fingerprint"
 
 
 def test_one_missing_tensor_is_not_drawn_anew(copy: Path) -> None:

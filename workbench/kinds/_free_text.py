@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
-from workbench.batching import IGNORED
+from workbench.batching import IGNORED, require_scores
 from workbench.prompts import NEW_TOKENS
 from workbench.text_scores import TEXT_SCORES
 from workbench.tokenizing import texts_of, tokenised
@@ -135,7 +135,12 @@ def finished(
     wanted: Sequence[NDArray[np.float32]] | None,
     tokenizer: PreTrainedTokenizerBase,
 ) -> list[Answer]:
-    """Return as answers what was generated (tokens, and their log-probabilities) and how likely the right ones were."""
+    """Return as answers what was generated (tokens, and their log-probabilities) and how likely the right ones were.
+
+    Raises:
+        AnswerError: log-probabilities are no numbers.
+    """
+    require_scores([likelihoods for _, likelihoods in given])
     texts = texts_of(tokenizer, [tokens for tokens, _ in given], skip_special_tokens=True)
     likely: Sequence[NDArray[np.float32] | None] = [None] * len(given) if wanted is None else wanted
     generated = zip(texts, given, likely, strict=True)

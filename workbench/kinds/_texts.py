@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from workbench.batching import in_batches
+from workbench.batching import in_batches, require_scores
 from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
@@ -64,13 +64,16 @@ class ReadsTexts:
         return model.features(**inputs), labels
 
     def answers(self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
-        """Return the logits (examples, labels)."""
+        """Return the logits (examples, labels); raises AnswerError where they are no numbers."""
 
         def call(_: list[int], batch: dict[str, Tensor]) -> NDArray[np.float32]:
             logits: NDArray[np.float32] = model(**batch)["logits"].float().cpu().numpy()
             return logits
 
-        return np.stack(in_batches(call, model, self.questions(rows, tokenizer, max_length), self.collate(tokenizer)))
+        questions = self.questions(rows, tokenizer, max_length)
+        logits = np.stack(in_batches(call, model, questions, self.collate(tokenizer)))
+        require_scores(logits)
+        return logits
 
 
 def _columns(rows: Dataset, tokenizer: PreTrainedTokenizerBase, **options: Any) -> Mapping[str, list[Any]]:

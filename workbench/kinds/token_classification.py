@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from workbench.architecture import state_width
-from workbench.batching import IGNORED, in_batches, padded
+from workbench.batching import IGNORED, in_batches, padded, require_scores
 from workbench.kinds._programs import TOKEN_CLASSIFICATION
 from workbench.label_counts import LabelCounts
 from workbench.tokenizing import tokenised
@@ -103,7 +103,7 @@ class TokenClassification:
     def answers(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Tagged]:
-        """Return the logits of each word of each text."""
+        """Return the logits of each word of each text; raises AnswerError where they are no numbers."""
         words, firsts = [tuple(text.split()) for text in rows["text"][:]], _firsts(rows, tokenizer, max_length)
 
         def tag(indices: list[int], batch: dict[str, Tensor]) -> list[Tagged]:
@@ -115,7 +115,9 @@ class TokenClassification:
                 tagged.append(Tagged(words[index], word_logits))
             return tagged
 
-        return in_batches(tag, model, self.questions(rows, tokenizer, max_length), self.collate(tokenizer))
+        answers = in_batches(tag, model, self.questions(rows, tokenizer, max_length), self.collate(tokenizer))
+        require_scores([answer.logits[list(first)] for answer, first in zip(answers, firsts, strict=True)])
+        return answers
 
     def digest(self, answers: Sequence[Tagged]) -> str:
         """Return the SHA-256 of all logits' bytes, and of how many words each text has."""

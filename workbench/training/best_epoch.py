@@ -20,7 +20,7 @@ from workbench import sealed
 from workbench.atomic import flush
 from workbench.batching import beside
 from workbench.default_rates import default_rate
-from workbench.errors import IntegrityError, TrainingError
+from workbench.errors import AnswerError, IntegrityError, TrainingError
 from workbench.evaluation import BROKEN_WEIGHTS, evaluate_split
 from workbench.fit_record import Epoch
 from workbench.processes import agreed, first_ahead, wait_for_all
@@ -108,7 +108,10 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         if self.norms and not any(map(math.isfinite, self.norms)):
             self._require_finite("the norm of the gradients", self.norms[-1], state.global_step)
         backbone, length = self.adaptation.backbone, self.budget.max_length
-        evaluation = evaluate_split(self.model, self.task, "validation", backbone, length)
+        try:
+            evaluation = evaluate_split(self.model, self.task, "validation", backbone, length)
+        except AnswerError:
+            raise self._diverged("the validation likelihood", math.nan, state.global_step) from None
         likelihood = evaluation.log_likelihood
         self._require_finite("the validation likelihood", likelihood, state.global_step)
         score = evaluation.scores[self.model.kind.metric]

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from datasets import Dataset
 from fastapi.testclient import TestClient
+from safetensors.torch import load_file, save_file
 
 from experiments.answers.serving import current
 from experiments.answers.serving.current import replies
@@ -18,6 +20,8 @@ from experiments.workspace import Workspace
 from fusion.choosing import Choice
 from fusion.route import RoutingState, route
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
+from tests.workbench.test_foreign_adapters import sealed
+from workbench.adaptation import HEAD_FILE
 from workbench.asking import rows_of
 from workbench.backbone_names import open_backbone
 from workbench.batch_queue import Batching
@@ -101,6 +105,23 @@ def test_where_no_two_requests_share_a_batch_all_are_bit_for_bit_those_of_predic
         answers = list(pool.map(lambda request: answered(client, [request[1]], task=request[0])[0], asked))
     alone = {(task, text): predicted(workspace, task, [text])[0] for task, text in dict.fromkeys(asked)}
     assert [answer["confidence"] for answer in answers] == [alone[request]["confidence"] for request in asked]
+
+
+def test_an_answer_that_is_no_number_fails_that_request_and_no_other(serve: Serve, copied: Workspace) -> None:
+    folder = copied.adapters.get("halves").folder
+    head = load_file(folder / HEAD_FILE)
+    save_file({name: torch.full_like(tensor, 3e38) for name, tensor in head.items()}, folder / HEAD_FILE)
+    sealed(folder)
+    client, _ = serve(at=copied, batching=Batching(rows=1000, seconds=0.5))
+    asked = ["animals", "halves", "toy-multilabel", "animals", "halves"]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        replies = list(pool.map(lambda task: client.post("/predict", json={"texts": TEXTS[:1], "task": task}), asked))
+    assert [reply.status_code for reply in replies] == [200, 500, 200, 200, 500]
+    assert {reply.text for reply in replies if reply.status_code == 500} == {
+        '{"detail":"the answer is not a number: the model computes NaN or infinity"}'
+    }
+    two = client.post("/predict", json={"texts": TEXTS[:2], "task": "halves"})
+    assert two.json()["detail"].startswith("2 of 2 answers are not a number (that to text 1 first)")
 
 
 def test_a_router_answers_what_names_no_adapter(serve: Serve, workspace: Workspace) -> None:
