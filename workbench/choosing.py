@@ -130,7 +130,7 @@ def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring)
     left_out = len(manifests) - len(pool)
     foreign = f"; {left_out} more came from elsewhere, and {'was' if left_out == 1 else 'were'} not measured here"
     note = foreign if left_out else ""
-    newest = max(pool, key=lambda manifest: (manifest.created, manifest.id))
+    newest = max(pool, key=_age)
     if newest.id not in scores:
         which = f"the only adapter for {task}" if len(pool) == 1 else f"the newest of {len(pool)} {noun}"
         return Choice(newest.id, f"{which}; it came from elsewhere, and was not measured here")
@@ -143,13 +143,18 @@ def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring)
 
     def rank(manifest: Manifest) -> tuple[float, str, str]:
         value = scores[manifest.id].validation
-        return -math.inf if math.isnan(value) else value, manifest.created, manifest.id
+        return -math.inf if math.isnan(value) else value, *_age(manifest)
 
     best = max(alike, key=rank)
     others = f"; scores of {len(pool) - len(alike)} more are of other examples" if len(pool) > len(alike) else ""
     highest = f"{scores[best.id].validation:.4f}"
     why = f"the best of {len(alike)} {noun} on the same validation examples ({highest}){others}{note}"
     return Choice(best.id, why)
+
+
+def _age(manifest: Manifest) -> tuple[str, str]:
+    """Return what orders adapters by age: of one from elsewhere when it came, since its sender may say any time."""
+    return manifest.imported or manifest.created, manifest.id
 
 
 def _champions_of(manifests: Iterable[Manifest], champions: Champions, task: str) -> dict[str, Crowned]:

@@ -10,7 +10,7 @@ from experiments.workspace.measured_scores import MeasuredScore
 from tasks import registry
 from workbench.backbone_names import open_backbone
 from workbench.choosing import choose, readable
-from workbench.errors import InputError
+from workbench.errors import InputError, UnknownNameError
 from workbench.sampling import draw
 from workbench.validation_scores import examples_of, measure_of
 
@@ -73,7 +73,11 @@ def tested_here(
     """Return what the adapter with this id scores; see :meth:`experiments.answers.exchange.Exchange.test`."""
     stored = workspace.adapters.verify(adapter)
     manifest, name = stored.manifest, task or stored.manifest.task.name
-    whole = registry.load(registry.find(name, task_folders))
+    try:
+        whole = registry.load(registry.find(name, task_folders))
+    except UnknownNameError as error:
+        hint = f"{error.hint} --task names the one here whose examples the adapter is to answer."
+        raise InputError(error.what, where=error.where, hint=hint) from None
     _require_same_answers(manifest.task, whole)
     from experiments.workspace.evaluating import tested  # torch comes with it; mistakes are reported without it
     from workbench.evaluation import evaluate_split

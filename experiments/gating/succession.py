@@ -117,8 +117,10 @@ def promoted(name: str, known: RegisteredName, to: str) -> RegisteredName:
 def _meant(name: str, known: RegisteredName, to: str) -> Version:
     version = known.numbered(to) or _of_adapter(known, to)
     if version is None:
-        what = f"there is no version {to}" if to.isdecimal() else f"no version is of {to!r}"
-        raise InputError(what, where=name, hint=_choices(known))
+        if to.isdecimal():
+            raise InputError(f"there is no version {to}", where=name, hint=_choices(known))
+        hint = f"{_choices(known)} `workbench adapters register ID` makes an adapter a version."
+        raise InputError(f"no version is of {to!r}", where=name, hint=hint)
     if known.champion is not None and version.number == known.champion.number:
         raise InputError(f"version {version.number} is the champion already", where=name, hint=_choices(known))
     return version

@@ -109,6 +109,10 @@ def test_a_test_on_another_task_is_shown_and_not_kept(own: ScoredAdapters, stran
     code, out, err = call("adapters", "test", stranger, "--task", "fruits")
     assert (code, out) == (2, "")
     assert "labels of the adapter: first, second; of the task here: first, last" in err
+    (folder / "animals.yaml").unlink()
+    code, out, err = call("adapters", "test", stranger)
+    assert (code, out, "--task names the one here" in err) == (2, "", True), err
+    (folder / "animals.yaml").write_text((folder / "more.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     code, out, err = call("adapters", "test", own.ids[0])
     assert (code, "counts from now on" in out) == (0, False), "its own score counts already"
 

@@ -133,6 +133,11 @@ def test_an_adapter_from_elsewhere_counts_by_what_was_measured_here_alone() -> N
         return lambda manifest: scores[manifest.id]
 
     assert choose("tweets", [own, foreign], None, scoring(0.5)).id == own.id
+    later = adapter("tweets-lora-3", 0.6, "2026-01-04")
+    backdated = foreign.model_copy(update={"created": "2099-01-01"})
+    assert choose("tweets", [later, backdated], None, lambda manifest: own_score(later)).id == later.id, (
+        "it came before"
+    )
     assert choose("tweets", [own, foreign], None, scoring(0.7)).id == foreign.id
 
 
