@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
+    from fusion.rejection import Rejection
     from tasks.task_file import TaskFile
     from workbench.listener import Listener
     from workbench.training import Lesson
@@ -207,6 +208,7 @@ class Workbench:
         among: Sequence[str] = (),
         backbone: str | None = None,
         assignments: Sequence[str] = (),
+        rejection: Rejection | None = None,
     ) -> Predictions[RoutedPrediction]:
         """Return for each text the answer of the adapter that ``router`` chooses for it.
 
@@ -217,6 +219,7 @@ class Workbench:
                 one that its name means, among those that fit the texts, the router and the backbone.
             backbone: where the adapters' backbone is, if not where it was.
             assignments: the router's settings, as ``key=value``.
+            rejection: when a text is of none of these tasks, and gets no answer; by default every text gets one.
 
         Raises:
             UnknownNameError: no such router or adapter.
@@ -230,7 +233,9 @@ class Workbench:
 
         settings = Document({}, "command line").set(assignments)
         return Predictions(
-            routed(self.workspace, router, settings, texts, among, backbone, self.task_folders, self.listener)
+            routed(
+                self.workspace, router, settings, texts, among, backbone, self.task_folders, self.listener, rejection
+            )
         )
 
     def fusion_plan(

@@ -26,10 +26,12 @@ class Choice:
     Attributes:
         adapters: for each text the index of its adapter (texts,).
         scores: what the router gave that adapter (texts,).
+        rejected: whether that is too little, so that no adapter is meant (texts,).
     """
 
     adapters: NDArray[np.int64]
     scores: NDArray[np.floating[Any]]
+    rejected: NDArray[np.bool_]
 
 
 def choose(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> Choice:
@@ -39,13 +41,16 @@ def choose(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None =
     are asked, it is the one of the k most probable whose answer is the most probable pair of task and label:
     argmax p(adapter | text) · max over its labels of p(label | text, adapter). Labels of different tasks are different.
     If the settings say so, each adapter's probabilities are those at its own temperature (:mod:`fusion.temperature`).
+    Where the router has floors, a lower score is a rejection (:mod:`fusion.rejection`).
     """
     scores = route(state, rows, truth)  # (texts, adapters)
     require_scores(scores)
     chosen = scores.argmax(axis=1)
     if isinstance(state.settings, ProbabilitySettings) and state.settings.asked > 1:
         chosen = _surest(state, state.settings, rows, scores)
-    return Choice(chosen, np.take_along_axis(scores, chosen[:, None], axis=1)[:, 0])
+    best = np.take_along_axis(scores, chosen[:, None], axis=1)[:, 0]
+    rejected = np.zeros(len(best), dtype=bool) if state.floors is None else best < state.floors[chosen]
+    return Choice(chosen, best, rejected)
 
 
 def _surest(

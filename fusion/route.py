@@ -44,6 +44,7 @@ class RoutingState:
         adapters: the adapters, in the order of the scores' columns.
         parts: what it knows of each.
         reader: the frozen backbone.
+        floors: the lowest score of each adapter with which it is believed (adapters,); None where all are.
     """
 
     router: str
@@ -51,6 +52,7 @@ class RoutingState:
     adapters: tuple[StoredAdapter, ...]
     parts: tuple[Part, ...]
     reader: Reader
+    floors: NDArray[np.float64] | None = None
 
     @cached_property
     def prepared(self) -> Any:
@@ -113,13 +115,25 @@ def part_key(router: str, settings: RouterSettings, adapter: StoredAdapter, read
     )
 
 
-def save_part(folder: Path, part: Part, router: str, settings: RouterSettings, adapter: StoredAdapter) -> None:
-    """Write a part as safetensors, and beside it a card with its router, settings and adapter.
+def scores_key(state: RoutingState) -> str:
+    """Return the SHA-256 over all that determines how a router scores the validation texts of its adapters' tasks."""
+    budgets = [adapter.manifest.budget for adapter in state.adapters]
+    return key(
+        {
+            "parts": [part_key(state.router, state.settings, adapter, state.reader) for adapter in state.adapters],
+            "validation": [[budget.eval_examples, budget.validation_examples] for budget in budgets],
+        }
+    )
+
+
+def save_part(folder: Path, part: Part, router: str, settings: RouterSettings, *adapters: StoredAdapter) -> None:
+    """Write a part as safetensors, and beside it a card with its router, settings and adapter, or adapters.
 
     Raises:
         UnwritableError: nothing can be written there.
     """
-    card = {"router": router, "settings": settings.model_dump(mode="json"), "adapter": adapter.id}
+    about = ", ".join(adapter.id for adapter in adapters)
+    card = {"router": router, "settings": settings.model_dump(mode="json"), "adapter": about}
     with written_whole(folder) as scratch:
         save_file({name: tensor.contiguous() for name, tensor in part.items()}, scratch / ARRAYS)
         (scratch / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")

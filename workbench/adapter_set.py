@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
     from workbench.stored_adapter import StoredAdapter
 
-NO_ANSWER = Answer("", None, "")  # until there is one; every row has an owner
+NO_ANSWER = Answer("", None, "")  # of a row without an owner, and until there is one
 
 
 @dataclass(frozen=True)
 class Question:
-    """Rows that came together (:func:`workbench.asking.rows_of`), and the id of the adapter that answers each."""
+    """Rows that came together (:func:`workbench.asking.rows_of`); for each, the id of the adapter or None."""
 
     rows: Dataset
-    owners: Sequence[str]
+    owners: Sequence[str | None]
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ class AdapterSet:
             places = [(number, row) for number in alike for row in range(len(questions[number].rows))]
             owners = [questions[number].owners[row] for number, row in places]
             for group in self.groups:
-                own = [index for index, owner in enumerate(owners) if owner in group.adapters]
-                answers = group.answers(rows.select(own), [owners[index] for index in own]) if own else []
+                owner_of = {index: owner for index, owner in enumerate(owners) if owner and owner in group.adapters}
+                own = [*owner_of]
+                answers = group.answers(rows.select(own), [*owner_of.values()]) if own else []
                 for index, answer in zip(own, answers, strict=True):
                     number, row = places[index]
                     answered[number][row] = answer

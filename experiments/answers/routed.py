@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from experiments.answers.adapter_task import adapter_task
 from experiments.answers.naming import adapter_id, adapter_of_each_task
-from experiments.workspace.routers import known_state
+from experiments.workspace.routers import known_state, with_floors
 from fusion.choosing import choose
 from fusion.reading import KIND
 from fusion.route import require_routable
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.workspace import Workspace
+    from fusion.rejection import Rejection
     from fusion.route import RoutingState
+    from workbench.asking import Answer
     from workbench.backbone import Backbone
     from workbench.listener import Listener
     from workbench.manifest import Manifest
@@ -40,19 +45,21 @@ class RoutedPrediction:
 
     Attributes:
         text: the text.
-        label: the adapter's answer.
+        label: the adapter's answer; None where the router rejects the text: it is of none of its tasks.
         confidence: the label's probability, by that adapter.
-        adapter: the chosen adapter's id.
-        task: the task that it was trained on.
-        routing_score: the router's score of it; what it means is the router's own.
+        adapter: the chosen adapter's id; None for a rejected text.
+        task: the task that it was trained on; None for a rejected text.
+        routing_score: the router's score of the nearest task; what it means is the router's own.
+        nearest_task: the task with the highest score, also where that is too low.
     """
 
     text: str
-    label: str
+    label: str | None
     confidence: float | None
-    adapter: str
-    task: str
+    adapter: str | None
+    task: str | None
     routing_score: float
+    nearest_task: str
 
 
 def routed(
@@ -64,6 +71,7 @@ def routed(
     backbone: str | None,
     task_folders: Sequence[Path],
     listener: Listener,
+    rejection: Rejection | None = None,
 ) -> list[RoutedPrediction]:
     """Return the answer to each text, see :meth:`experiments.api.Workbench.route`; ``settings`` are the router's."""
     card, rows = ROUTERS.get(router), rows_of(texts)
@@ -78,7 +86,8 @@ def routed(
     def task_of(adapter: StoredAdapter) -> Task:
         return training_task(adapter, task_folders)
 
-    return answers(known_state(workspace, router, parsed, adapters, opened, task_of, listener), rows)
+    state = known_state(workspace, router, parsed, adapters, opened, task_of, listener)
+    return answers(with_floors(workspace, state, rejection, partial(validation, task_folders), listener), rows)
 
 
 def candidates(
@@ -119,16 +128,35 @@ def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:
     return adapter_task(adapter, task_folders, "the router needs the training examples", "router arrow")
 
 
+def validation(task_folders: Sequence[Path], adapter: StoredAdapter) -> Dataset:
+    """Return the validation texts of an adapter's task; raises as :func:`adapter_task`."""
+    need = "--max-false-rejections needs the validation examples"
+    return adapter_task(adapter, task_folders, need, "--min-routing-score").splits["validation"]
+
+
 def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
-    """Return for each text the answer of the adapter that the router chooses."""
+    """Return for each text the answer of the adapter that the router chooses; none where it rejects the text."""
     choice = choose(state, rows)
-    chosen = [state.adapters[index] for index in choice.adapters]
-    adapter_answers = serving.answers(state.adapters, state.reader.backbone, rows, [adapter.id for adapter in chosen])
-    per_text = zip(rows["text"][:], adapter_answers, chosen, choice.scores.tolist(), strict=True)
+    nearest = [state.adapters[index] for index in choice.adapters]
+    believed = np.flatnonzero(~choice.rejected)
+    owners = [nearest[index].id for index in believed]
+    some = rows if len(believed) == len(rows) else rows.select(believed)
+    answered = iter(serving.answers(state.adapters, state.reader.backbone, some, owners) if owners else ())
     return [
-        RoutedPrediction(text, label, sure, adapter.id, adapter.manifest.task.name, score)
-        for text, (label, sure, _), adapter, score in per_text
+        _rejected(text, adapter, score) if rejected else _believed(text, adapter, score, next(answered))
+        for text, adapter, score, rejected in zip(
+            rows["text"][:], nearest, choice.scores.tolist(), choice.rejected, strict=True
+        )
     ]
+
+
+def _rejected(text: str, nearest: StoredAdapter, score: float) -> RoutedPrediction:
+    return RoutedPrediction(text, None, None, None, None, score, nearest.manifest.task.name)
+
+
+def _believed(text: str, adapter: StoredAdapter, score: float, answer: Answer) -> RoutedPrediction:
+    task = adapter.manifest.task.name
+    return RoutedPrediction(text, answer.words, answer.confidence, adapter.id, task, score, task)
 
 
 def suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Folders, Workspace, listed, path_option
+from experiments.terminal.options import (
+    Assignments,
+    Folders,
+    MaxFalseRejections,
+    MinRoutingScore,
+    Workspace,
+    listed,
+    path_option,
+)
 from experiments.terminal.output import Json, emit, shortened, stdout, table
 from workbench.errors import InputError
 
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 ROUTED: Mapping[str, str] = {name: name for name in ("label", "confidence", "adapter", "task", "routing_score")}
+NEAREST: Mapping[str, str] = {"nearest_task": "nearest_task"}  # where a router may find that a text is of none
 
 
 @app.command()
@@ -73,6 +82,8 @@ def predict(
             autocompletion=completion.adapters,
         ),
     ] = None,
+    min_routing_score: MinRoutingScore = None,
+    max_false_rejections: MaxFalseRejections = None,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
@@ -87,15 +98,21 @@ def predict(
     router:NAME chooses for each text which adapter answers (see `workbench routers list`). Without --among, it chooses
     among one adapter for each task on the backbone: the champion, else the best or newest. Tasks whose texts are not
     like these (pairs or single texts), and libraries that the router does not support, are left out. --set changes the
-    router's settings. A router that reads training data needs the adapters' tasks.
+    router's settings. A router that reads training data needs the adapters' tasks. With --min-routing-score or
+    --max-false-rejections, a text that fits none of these tasks gets no answer: with --json its task is null, and
+    nearest_task names the one with the highest score.
     """
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile
     from experiments.terminal.progress import Messages, progress
+    from fusion.rejection import rejection
     from tasks.table_form import NamedColumns
     from workbench.atomic import require_new
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
+    rejected = rejection(min_routing_score, max_false_rejections)
+    if router is None and rejected:
+        raise InputError("texts are rejected by routers", where=rejected.option, hint="Give router:NAME, not an id.")
     if router is None and (among or assignments or (tasks and file is None)):
         hint = "Give router:NAME in place of the id; --tasks also goes with --file."
         raise InputError("--among, --set and --tasks are for routers", hint=hint)
@@ -105,11 +122,12 @@ def predict(
     def route(items: Sequence[Any]) -> Sequence[Any]:
         # a display of its own, but where the rows of a file are counted: rich before 14.1 refuses a second one
         with progress(adapter) if out is None else nullcontext(bench.listener) as bench.listener:
-            return bench.route(str(router), items, listed(among), backbone, assignments or [])
+            return bench.route(str(router), items, listed(among), backbone, assignments or [], rejected)
 
     named = NamedColumns(column, pair)
     if router:
-        rows, known, new_columns = *_routed(route, file, texts, named), ROUTED
+        rows, known = _routed(route, file, texts, named)
+        new_columns = {**ROUTED, **NEAREST} if rejected else ROUTED
     else:
         rows, known, new_columns = _answered(bench, adapter, backbone, file, texts, named)
     if out is not None:
@@ -117,7 +135,7 @@ def predict(
         require_new(out, overwrite)
         _write(answers, known, as_json)
         return
-    _print(rows, known, router is not None, as_json)
+    _print(rows, known, router, as_json)
     if not as_json:
         given = next_steps.options(workspace, tasks, assignments)
         steps = [next_steps.predicting_file(adapter, pair is not None, given, among, backbone)]
@@ -176,16 +194,21 @@ def _entries(asked: Sequence[Any], predictions: Sequence[Any], right: Sequence[s
     return [{**entry, "right": label} for entry, label in zip(entries, right, strict=True)]
 
 
-def _print(rows: Rows, known: KnownLabels, routed: bool, as_json: bool) -> None:
+def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool) -> None:
     """Ask about the rows, and print the answers."""
+    from fusion.routing import ROUTERS
+
     asked = [known.text_of(row) for row in rows]
     predictions = known.ask([text for text in asked if text is not None])
     if as_json:
         right = [text if text is None else known.right_of(row) for text, row in zip(asked, rows, strict=True)]
         emit(_entries(asked, predictions, right))
         return
-    columns = ["label", "confidence", "adapter", *(["routing score"] if routed else []), "text"]
-    table(columns, [_line(prediction, routed) for prediction in predictions])
+    columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
+    table(columns, [_line(prediction, router is not None) for prediction in predictions])
+    if rejected := [prediction for prediction in predictions if prediction.label is None]:
+        few = f"{len(rejected)} of {len(predictions)} texts, by the score ({ROUTERS.get(str(router)).meaning})"
+        stdout.print(f"\nNone of these tasks: {few}.")
     if empty := asked.count(None):
         stdout.print(f"\n{rows.count:,} rows{_untold(empty)}.")
     if known.accuracy:
@@ -195,6 +218,9 @@ def _print(rows: Rows, known: KnownLabels, routed: bool, as_json: bool) -> None:
 def _line(prediction: Any, routed: bool) -> list[str]:
     sure = "–" if prediction.confidence is None else f"{prediction.confidence:.3f}"
     score = [f"{prediction.routing_score:.4g}"] if routed else []
+    if prediction.label is None:
+        nearest = f"– (nearest: {prediction.nearest_task})"
+        return ["none of these tasks", sure, nearest, *score, shortened(prediction.text)]
     return [prediction.label, sure, prediction.adapter, *score, shortened(prediction.text)]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.options import Assignments, Folders, MaxFalseRejections, MinRoutingScore, Workspace
 from experiments.terminal.output import stderr, stdout
 from workbench.errors import InputError
 from workbench.settings import Document
@@ -33,6 +33,8 @@ def serve(
     router: Annotated[
         str | None, typer.Option(help="Let this router choose where a request names neither task nor adapter.")
     ] = None,
+    min_routing_score: MinRoutingScore = None,
+    max_false_rejections: MaxFalseRejections = None,
     assignments: Assignments = None,
     host: Annotated[str, typer.Option(help="Address to listen at; by default only this machine reaches it.")] = (
         "127.0.0.1"
@@ -62,19 +64,22 @@ def serve(
 
     Without ID, an adapter for each task of the workspace is served: its champion, else the best or newest. POST
     /predict asks, GET /adapters tells what is served, and POST /reload looks again which adapters that are. GET /
-    lists all paths. --set changes the router's settings.
+    lists all paths. --set changes the router's settings. With --min-routing-score or --max-false-rejections, a router
+    may find that a text is of none of the tasks.
     """
     from experiments.answers.serving import address
     from experiments.answers.serving.limits import Limits
     from experiments.answers.serving.selection import select
     from experiments.terminal.progress import Messages
     from experiments.workspace import find_workspace
+    from fusion.rejection import rejection
     from fusion.routing import ROUTERS
     from tasks import registry
     from workbench.batch_queue import Batching
 
-    if assignments and not router:
-        raise InputError("--set is for routers", hint="Give --router NAME too.")
+    rejected = rejection(min_routing_score, max_false_rejections)
+    if not router and (option := "--set" if assignments else rejected and rejected.option):
+        raise InputError(f"{option} is for routers", hint="Give --router NAME too.")
     if router:
         ROUTERS.require(router, "--router")
     key = address.read_key(api_key_file) if api_key_file else None
@@ -94,7 +99,7 @@ def serve(
 
         settings = Document({}, "command line").set(assignments or [])
         routing = (
-            Routing(router, settings.parse(ROUTERS.get(router).settings), chosen_workspace, folders, listener)
+            Routing(router, settings.parse(ROUTERS.get(router).settings), chosen_workspace, folders, listener, rejected)
             if router
             else None
         )

@@ -98,6 +98,20 @@ Cluster = Annotated[
         help="Work on a running Ray cluster, `auto` or HOST:PORT, with --jobs processes on each of its machines.",
     ),
 ]
+MinRoutingScore = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SCORE",
+        help="With a router: texts whose best score is lower are of none of these tasks, and get no answer.",
+    ),
+]
+MaxFalseRejections = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="The same, with a score for each task, below which at most this share (0.05) of validation texts lies.",
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given several times."),

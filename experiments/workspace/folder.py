@@ -14,7 +14,7 @@
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
     repairs/KEY.json                what one repair of one stream brings back
     probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
-    routers/KEY/                    what a router knows of one adapter
+    routers/KEY/                    what a router knows of one adapter, or how it scores the validation texts of several
     damaged/ID-xxxxxxxx/            an adapter that was found damaged, or came from elsewhere, and was trained here
     measured/ID.json                the validation score of an adapter from elsewhere, measured here
     champions.json                  which version of each registered name answers, and which did before
@@ -175,7 +175,7 @@ class Workspace:
         return self.root / "system" / f"{name}.jsonl"
 
     def router(self, key: str) -> Path:
-        """Return the folder of what a router knows of one adapter."""
+        """Return the folder of what a router knows of one adapter, or of how it scores validation texts."""
         return self._brought(self.root / "routers" / key)
 
     def probe(self, key: str) -> Path:

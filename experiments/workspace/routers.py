@@ -1,18 +1,26 @@
-"""What a router knows of each adapter, on disk: it is read where it is there, and else learned and kept."""
+"""What a router knows of each adapter, and how it scores its own texts, kept on disk once it is known."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
 from experiments.workspace.mending import Mending
-from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part
+from fusion.choosing import choose
+from fusion.rejection import Rejection, floors
+from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part, scores_key
 from fusion.routing import ROUTERS
 from workbench.errors import UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from datasets import Dataset
 
     from experiments.workspace import Workspace
     from fusion.routing import Part, RouterSettings
@@ -71,6 +79,38 @@ def known_state(
         for adapter, part, task, folder in zip(adapters, parts, tasks, folders, strict=True)
     ]
     return RoutingState(router, settings, tuple(adapters), tuple(known), reader)
+
+
+def with_floors(
+    workspace: Workspace,
+    state: RoutingState,
+    rejection: Rejection | None,
+    validation_of: Callable[[StoredAdapter], Dataset],
+    listener: Listener,
+) -> RoutingState:
+    """Return a router that rejects texts which fit none of its tasks, as ``rejection`` says; None: it rejects none.
+
+    How it scores the tasks' own validation texts is kept in the workspace. ``validation_of`` gives those of an
+    adapter's task; it is asked only for what is not known yet.
+    """
+    if rejection is None:
+        return state
+    if rejection.share is None:
+        return replace(state, floors=np.full(len(state.adapters), rejection.least, dtype=float))
+    folder, mending = workspace.router(scores_key(state)), Mending(listener)
+    known = _known_part(folder, workspace, mending)
+    if known is None:
+        rows = [validation_of(adapter) for adapter in state.adapters]
+        listener.say(f"router {state.router}: scoring {sum(map(len, rows)):,} validation texts of its tasks")
+        choices = [choose(replace(state, floors=None), texts) for texts in rows]
+        known = {
+            "chosen": torch.from_numpy(np.concatenate([choice.adapters for choice in choices])),
+            "scores": torch.from_numpy(np.concatenate([choice.scores for choice in choices]).astype(float)),
+        }
+        with suppress(UnwritableError):
+            save_part(folder, known, state.router, state.settings, *state.adapters)
+    chosen, scores = known["chosen"].numpy(), known["scores"].numpy()
+    return replace(state, floors=floors(chosen, scores, len(state.adapters), rejection.share))
 
 
 def _known_part(folder: Path, workspace: Workspace, mending: Mending) -> Part | None:

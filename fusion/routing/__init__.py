@@ -89,6 +89,7 @@ class Router:
         score: (texts, adapters), higher is better; its first argument is what ``prepare`` returned.
         prepare: what follows from the parts of all adapters, in order, and is computed once for any number of
             questions; by default the parts themselves.
+        meaning: what a score is, and between which numbers it lies.
         reads_data: whether ``fit`` reads the training split of the adapter's task.
         libraries: whose adapters it can route among.
     """
@@ -99,6 +100,7 @@ class Router:
     fit: Callable[[StoredAdapter, Task | None, Reader, Any], Part]
     score: Callable[[Any, Query, Any], NDArray[np.floating[Any]]]
     prepare: Callable[[Sequence[Part], Any], Any] = unchanged
+    meaning: str = "higher is nearer"
     reads_data: bool = True
     libraries: tuple[str, ...] = ANY
 

@@ -59,6 +59,7 @@ ROUTER = Router(
     settings=RouterSettings,
     fit=fit,
     score=score,
+    meaning="share of the task among those that are known, from 0 to 1",
     reads_data=False,
     libraries=("peft",),
 )

@@ -125,5 +125,6 @@ ROUTER = Router(
     settings=Settings,
     fit=fit,
     score=score,
+    meaning="correlation with the gates of the task, from -1 to 1",
     libraries=("peft",),
 )

@@ -148,5 +148,6 @@ ROUTER = Router(
     settings=Settings,
     fit=fit,
     score=score,
+    meaning="logarithm of the probability of the task among those that are known, 0 at most",
     prepare=prepare,
 )

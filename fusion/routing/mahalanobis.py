@@ -81,5 +81,6 @@ ROUTER = Router(
     settings=RouterSettings,
     fit=fit,
     score=score,
+    meaning="negative squared Mahalanobis distance to the nearest class mean, 0 at most",
     prepare=prepare,
 )

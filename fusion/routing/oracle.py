@@ -45,5 +45,6 @@ ROUTER = Router(
     settings=RouterSettings,
     fit=fit,
     score=score,
+    meaning="1 for the true task, else 0",
     reads_data=False,
 )

@@ -62,4 +62,5 @@ ROUTER = Router(
     settings=Settings,
     fit=fit,
     score=score,
+    meaning="cosine to the nearest class mean, from -1 to 1",
 )

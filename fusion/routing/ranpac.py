@@ -195,5 +195,6 @@ ROUTER = Router(
     settings=Settings,
     fit=fit,
     score=score,
+    meaning="output of a ridge regression onto classes, about 0 to 1",
     prepare=prepare,
 )

@@ -156,6 +156,37 @@ def test_a_router_s_answers_can_be_written(predict: Call, tmp_path: Path) -> Non
     assert (row["label"], row["task"]) == ("animal", "classification")
 
 
+def test_a_text_of_none_of_the_tasks_is_data_and_words(home: Path, predict: Call, tmp_path: Path) -> None:
+    tasks = ["--tasks", str(home / "tasks"), "--among", "classification"]
+    known, least = (
+        ["router:prototype", "the cat", "a fig", *tasks],
+        ["--min-routing-score", "2"],
+    )  # cosines are 1 at most
+    believed = json.loads(predict(*known, "--min-routing-score", "-1", "--json")[1])
+    assert believed == json.loads(predict(*known, "--json")[1])
+    assert [entry["task"] for entry in believed] == [entry["nearest_task"] for entry in believed]
+    rejected = json.loads(predict(*known, *least, "--json")[1])
+    empty = dict.fromkeys(("label", "confidence", "adapter", "task"))
+    assert rejected == [{**entry, **empty} for entry in believed]
+    code, out, _ = predict(*known, *least)
+    assert (code, out.count("none of these tasks"), out.count("(nearest: classification)")) == (0, 2, 2)
+    assert "None of these tasks: 2 of 2 texts, by the score (cosine to the nearest class mean" in out
+    assert predict(*known, *least, "--out", "out.jsonl")[0] == 0
+    assert [{**row, "text": ""} for row in read(tmp_path / "out.jsonl")] == [{**row, "text": ""} for row in rejected]
+
+
+def test_the_score_that_rejects_few_own_texts_is_kept_with_the_router(home: Path, predict: Call) -> None:
+    tasks = ["--tasks", str(home / "tasks"), "--among", "classification"]
+    ask = ["router:mahalanobis", "the cat", *tasks, "--max-false-rejections", "0.3"]
+    code, out, err = predict(*ask, "--json")
+    assert (code, "validation texts of its tasks" in err) == (0, True)
+    again = predict(*ask[:2], "--among", "classification", *ask[-2:], "--json")
+    assert (again[0], again[1]) == (0, out), "without the task's folder: what is known needs no data"
+    code, _, err = predict("router:arrow", "the cat", "--among", "classification", "--max-false-rejections", "0.3")
+    assert (code, "--max-false-rejections needs the validation examples" in err) == (2, True)
+    assert "--min-routing-score needs no data" in err
+
+
 def test_in_a_terminal_a_router_s_file_needs_one_display_alone(
     predict: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +283,11 @@ MISTAKES = {
     "a column of lines": (["the cat", "--column", "body"], "--column is for tables\n  Save the table in a file"),
     "a column of an unknown format": (["--file", "lines.dat", "--column", "body"], "this name is no table's"),
     "JSON": (["--file", "rows.json"], "rows.json: files of this format are not read here\n  A table is one of .csv"),
+    "a rejection without a router": (
+        ["the cat", "--min-routing-score", "0"],
+        "--min-routing-score: texts are rejected by routers\n  Give router:NAME, not an id.",
+    ),
+    "a share of all": (["the cat", "--max-false-rejections", "1"], "--max-false-rejections: 1 is not between 0 and 1"),
     "a broken line": (["--file", "broken.csv", "--column", "body", "--out", "out.csv"], "broken.csv, line 3: 3 fields"),
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.routed import suits, training_task
-from experiments.workspace.routers import known_state
+from experiments.answers.routed import suits, training_task, validation
+from experiments.workspace.routers import known_state, with_floors
 from fusion.choosing import choose
 from fusion.route import RoutingState, require_routable
 from fusion.routing import ROUTERS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from experiments.answers.serving.selection import Selection
     from experiments.workspace import Workspace
+    from fusion.rejection import Rejection
     from fusion.routing import RouterSettings
     from workbench.listener import Listener
     from workbench.stored_adapter import StoredAdapter
@@ -43,6 +45,7 @@ class Routing:
         workspace: what it learned of adapters is kept there.
         task_folders: of a person's own tasks, whose training examples it may read.
         listener: hears what it reads.
+        rejection: when a text is of none of the tasks; None: every text gets an answer.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Routing:
     workspace: Workspace
     task_folders: Sequence[Path]
     listener: Listener
+    rejection: Rejection | None = None
 
     def states(self, adapters: Sequence[StoredAdapter], opened: AdapterSet) -> dict[bool, RoutingState]:
         """Return, for single texts (False) and for pairs (True), the router that knows the adapters for such texts.
@@ -69,7 +73,9 @@ class Routing:
             require_routable(self.name, fit, opened.backbone)
             workspace, backbone = self.workspace, opened.backbone
             state = known_state(workspace, self.name, self.settings, fit, backbone, task_of, self.listener)
-            states[pair] = replace(state, reader=state.reader.kept())
+            state = replace(state, reader=state.reader.kept())
+            validation_of = partial(validation, self.task_folders)
+            states[pair] = with_floors(workspace, state, self.rejection, validation_of, self.listener)
             choose(states[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # a router that cannot choose fails now
         if not states:
             require_routable(self.name, adapters, opened.backbone)
@@ -98,18 +104,31 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Routed:
+    """How a router chose for each text.
+
+    Attributes:
+        nearest: the id of the adapter with the highest score, believed or not.
+        scores: the score.
+    """
+
+    nearest: Sequence[str]
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True)
 class Reply:
     """Answers to texts that came together.
 
     Attributes:
         answers: one for each text.
-        adapters: the id of the adapter that gave it.
-        routing_scores: the router's score of that adapter; None where no router chose.
+        adapters: the id of the adapter that gave it; None where the router rejects the text, which has no answer then.
+        routed: how a router chose; None where none did.
     """
 
     answers: Sequence[Answer]
-    adapters: Sequence[str]
-    routing_scores: Sequence[float] | None = None
+    adapters: Sequence[str | None]
+    routed: Routed | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +192,7 @@ def replies(jobs: Sequence[Asked]) -> list[Reply]:
 
 def _together(jobs: Sequence[Asked]) -> list[Reply]:
     chosen = [_owners(job) for job in jobs]
-    results: list[Reply] = [Reply([], owners, scores) for owners, scores in chosen]
+    results: list[Reply] = [Reply([], owners, routed) for owners, routed in chosen]
     for current in {id(job.current): job.current for job in jobs}.values():
         indices = [index for index, job in enumerate(jobs) if job.current is current]
         questions = [Question(jobs[index].rows, results[index].adapters) for index in indices]
@@ -182,10 +201,12 @@ def _together(jobs: Sequence[Asked]) -> list[Reply]:
     return results
 
 
-def _owners(job: Asked) -> tuple[list[str], list[float] | None]:
-    """Return the id of the adapter that answers each text, and a router's score of it where one chose."""
+def _owners(job: Asked) -> tuple[Sequence[str | None], Routed | None]:
+    """Return the id of the adapter that answers each text, None for nobody, and how a router chose if one did."""
     if job.adapter is not None:
         return [job.adapter] * len(job), None
     state = job.current.routers["text_pair" in job.rows.column_names]
     choice = choose(state, job.rows)
-    return [state.adapters[index].id for index in choice.adapters], choice.scores.tolist()
+    nearest = [state.adapters[index].id for index in choice.adapters]
+    owners = [None if rejected else name for name, rejected in zip(nearest, choice.rejected, strict=True)]
+    return owners, Routed(nearest, choice.scores.tolist())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
-    from experiments.answers.serving.current import Current, Reply
+    from experiments.answers.serving.current import Current, Reply, Routed
     from workbench.manifest import Manifest
 
 
@@ -63,12 +65,16 @@ class Question(BaseModel):
 class Answer(BaseModel):
     """What is said about one text."""
 
-    label: str = Field(description="In words: a label, several with commas, a number, tagged words, or generated text.")
+    label: str | None = Field(
+        description="In words: a label, several with commas, a number, tagged words, or generated text; null where the "
+        "router found that the text is of none of the tasks."
+    )
     confidence: float | None = Field(description="A probability; null where none is known.")
     value: str | float | list[str] | None = Field(description="The answer as data: a list of labels or tags, a number.")
-    adapter: str
-    task: str
-    routing_score: float | None = Field(None, description="The router's score of the adapter, where one chose.")
+    adapter: str | None = Field(description="Null where the text is of none of the tasks.")
+    task: str | None = Field(description="Null where the text is of none of the tasks.")
+    routing_score: float | None = Field(None, description="The router's score of the nearest task, where one chose.")
+    nearest_task: str | None = Field(None, description="The task with the highest score, also where that is too low.")
 
 
 class Answers(BaseModel):
@@ -95,6 +101,10 @@ class Adapters(BaseModel):
 
     backbone: str
     router: str | None
+    rejected_below: dict[str, float | None] | None = Field(
+        description="Task → the router's score below which a text is not believed to be of it, null where any is; null "
+        "in place of all where no text is rejected."
+    )
     adapters: list[Served]
 
 
@@ -126,19 +136,33 @@ class State(BaseModel):
 
 def answers_of(reply: Reply, current: Current) -> Answers:
     """Return a reply as it is sent."""
-    manifests = {name: stored.manifest for name, stored in current.opened.adapters.items()}
+    task_of = {name: stored.manifest.task.name for name, stored in current.opened.adapters.items()}
     given = []
     for index, (answer, adapter) in enumerate(zip(reply.answers, reply.adapters, strict=True)):
+        routed = _routed(reply.routed, index, task_of) if reply.routed else {}
+        if adapter is None:
+            given.append(Answer(label=None, confidence=None, value=None, adapter=None, task=None, **routed))
+            continue
         fields = {"label": answer.words, "confidence": answer.confidence, "value": answer.value}
-        routed = {"routing_score": reply.routing_scores[index]} if reply.routing_scores else {}
-        given.append(Answer(**fields, adapter=adapter, task=manifests[adapter].task.name, **routed))
-    return Answers(adapter=None if reply.routing_scores else reply.adapters[0], answers=given)
+        given.append(Answer(**fields, adapter=adapter, task=task_of[adapter], **routed))
+    return Answers(adapter=None if reply.routed else reply.adapters[0], answers=given)
+
+
+def _routed(routed: Routed, index: int, task_of: Mapping[str, str]) -> dict[str, Any]:
+    return {"routing_score": routed.scores[index], "nearest_task": task_of[routed.nearest[index]]}
 
 
 def adapters_of(current: Current, router: str | None) -> Adapters:
     """Return what is served as it is sent."""
     served = [_served(adapter.manifest, current) for adapter in current.opened.adapters.values()]
-    return Adapters(backbone=current.opened.backbone.name, router=router, adapters=served)
+    below = {
+        adapter.manifest.task.name: floor if math.isfinite(floor) else None
+        for state in current.routers.values()
+        if state.floors is not None
+        for adapter, floor in zip(state.adapters, state.floors.tolist(), strict=True)
+    }
+    name = current.opened.backbone.name
+    return Adapters(backbone=name, router=router, rejected_below=below or None, adapters=served)
 
 
 def _served(manifest: Manifest, current: Current) -> Served:

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 if TYPE_CHECKING:
     from experiments.answers.serving.current import Reply
 
+REJECTED = "none"  # in place of an adapter's id: a router found that a text is of none of the tasks
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
@@ -46,7 +47,7 @@ class Metrics:
 
     def batch(self, found: Sequence[Reply], seconds: float) -> None:
         """Count what was answered together."""
-        tally = Tally(adapter for reply in found for adapter in reply.adapters)
+        tally = Tally(adapter or REJECTED for reply in found for adapter in reply.adapters)
         for adapter, texts in tally.items():
             self._texts.labels(adapter).inc(texts)
         self._batch_texts.observe(tally.total())

@@ -22,6 +22,7 @@ from experiments.answers.serving.metrics import Metrics
 from experiments.answers.serving.selection import select
 from experiments.answers.serving.service import Service
 from experiments.workspace import Workspace
+from fusion.rejection import Rejection
 from fusion.routing import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, make_task, toy
 from workbench.adaptation import Adaptation
@@ -78,6 +79,7 @@ def serve(workspace: Workspace) -> Iterator[Serve]:
         def serve(
             *names: str,
             router: str | None = None,
+            rejection: Rejection | None = None,
             batching: Batching = BATCHING,
             limits: Limits = LIMITS,
             key: bytes | None = None,
@@ -90,7 +92,7 @@ def serve(workspace: Workspace) -> Iterator[Serve]:
 
             routing = None
             if router:
-                routing = Routing(router, ROUTERS.get(router).settings(), at, (), Silent())
+                routing = Routing(router, ROUTERS.get(router).settings(), at, (), Silent(), rejection)
             service = Service(selected(), selected, routing, batching, Metrics())
             return stack.enter_context(TestClient(application(service, limits, key, hosts), **client)), service
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -18,6 +19,7 @@ from experiments.answers.serving.current import replies
 from experiments.api import Workbench
 from experiments.workspace import Workspace
 from fusion.choosing import Choice
+from fusion.rejection import Rejection
 from fusion.route import RoutingState, route
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
 from tests.workbench.test_foreign_adapters import sealed
@@ -143,12 +145,34 @@ def test_a_router_answers_what_names_no_adapter(serve: Serve, workspace: Workspa
     assert not any("routing_score" in answer for answer in named)
 
 
+def test_a_text_of_none_of_the_tasks_gets_no_answer(serve: Serve) -> None:
+    client, service = serve("animals", "halves", router="arrow")
+    all_answered = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
+    scores = sorted(answer["routing_score"] for answer in all_answered)
+    middle = scores[len(scores) // 2]
+    client, service = serve("animals", "halves", router="arrow", rejection=Rejection(least=middle))
+    reply = client.post("/predict", json={"texts": TEXTS}).json()
+    believed = [answer for answer in reply["answers"] if answer["task"]]
+    assert len(believed) == len(TEXTS) - len(TEXTS) // 2
+    for answer, before in zip(reply["answers"], all_answered, strict=True):
+        assert (answer["nearest_task"], answer["routing_score"]) == (before["task"], before["routing_score"])
+        if answer["routing_score"] < middle:
+            empty = ("label", "confidence", "value", "adapter", "task")
+            assert all(answer[name] is None for name in empty)
+        else:
+            assert answer == before | {"confidence": pytest.approx(before["confidence"], abs=TOLERANCE)}
+    assert client.get("/adapters").json()["rejected_below"] == {"animals": middle, "halves": middle}
+    assert f'workbench_texts_total{{adapter="none"}} {len(TEXTS) // 2}.0' in service.metrics.page().decode()
+    named = client.post("/predict", json={"texts": TEXTS, "task": "animals"}).json()["answers"]
+    assert all(answer["task"] == "animals" and "nearest_task" not in answer for answer in named)
+
+
 def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A router may ask several adapters; the one with the highest score need not be the one that answers."""
 
     def the_lowest(state: RoutingState, rows: Dataset) -> Choice:
         scores = route(state, rows)
-        return Choice(scores.argmin(axis=1), scores.min(axis=1))
+        return Choice(scores.argmin(axis=1), scores.min(axis=1), np.zeros(len(scores), dtype=bool))
 
     client, service = serve("animals", "halves", router="arrow")
     scores = route(service.current.routers[False], rows_of(TEXTS))

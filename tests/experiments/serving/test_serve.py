@@ -69,6 +69,11 @@ REFUSED = {
     "no such router": (["--router", "arow"], "there is no router called 'arow'\n  Did you mean arrow?"),
     "no such setting": (["--router", "arrow", "--set", "tokns=3"], "unknown key 'tokns'"),
     "a setting without a router": (["--set", "tokens=3"], "--set is for routers"),
+    "a rejection without a router": (["--max-false-rejections", "0.1"], "--max-false-rejections is for routers"),
+    "two rejections": (
+        ["--router", "arrow", "--max-false-rejections", "0.1", "--min-routing-score", "0"],
+        "give a score or a share, not both",
+    ),
     "a router for evaluations": (["--router", "oracle"], "oracle is for evaluations"),
     "a router of other adapters": (["biases", "--router", "arrow"], "is an adapter of plain (bitfit)"),
     "no such backbone": (["--backbone", "minilmm"], "there is no backbone called 'minilmm'"),

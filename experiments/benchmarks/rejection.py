@@ -1,0 +1,111 @@
+"""How many texts does a router reject that are of its tasks, and how many that are not?
+
+    python -m experiments.benchmarks.rejection --out FILE.json
+
+A LoRA is learned for each task, and each router gets a score for each task below which it rejects
+(`--max-false-rejections`), from validation texts of these tasks alone. Then it is asked about test texts of its tasks,
+test texts of tasks that it does not know, and words of random letters.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from experiments.answers.routed import candidates, training_task, validation
+from experiments.api import Workbench
+from experiments.benchmarks import program
+from experiments.workspace.routers import known_state, with_floors
+from fusion.choosing import choose
+from fusion.rejection import Rejection
+from fusion.routing import ROUTERS
+from tasks import registry
+from workbench.asking import rows_of
+from workbench.sampling import test_rows
+from workbench.settings import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from datasets import Dataset
+
+    from fusion.route import RoutingState
+
+SHARES = (0.01, 0.05, 0.1)
+RANDOM = "random letters"
+BUDGET = Budget(train_examples=300, eval_examples=200, epochs=1, max_length=48)
+
+
+def main(
+    context: typer.Context,
+    out: program.Out,
+    tasks: program.Tasks = "bbc-news,election-tweets,sentiment-movies,questions-coarse,20news-7",
+    others: Annotated[str, typer.Option(help="Tasks that no router knows, with commas.")] = (
+        "reuters-r8,sentiment-products,20news-3"
+    ),
+    routers: Annotated[str, typer.Option(help="Routers, with commas.")] = "mahalanobis,prototype,ranpac,learned,arrow",
+    workspace: program.Workspace = None,
+) -> None:
+    """Train, ask each router, and print the shares that it rejects."""
+    bench, names = Workbench(workspace), tasks.split(",")
+    ids = [bench.train(bench.lesson(name, "lora", budget=BUDGET)).adapter.id for name in names]
+    own = {name: _test_texts(name) for name in names}
+    foreign = {name: _test_texts(name) for name in others.split(",")} | {RANDOM: _random_letters()}
+    results = {}
+    for router in routers.split(","):
+        state = _state(bench, router, ids)
+        rejected = {f"{share:g}": _rejected(bench, state, share, own, foreign) for share in SHARES}
+        results[router] = {"routing_accuracy": _accuracy(state, own), "rejected": rejected}
+        program.write(context, out, rejection=results)
+    program.show(results)
+
+
+def _test_texts(task: str) -> Dataset:
+    return test_rows(registry.load(registry.find(task)), BUDGET).select_columns(["text"])
+
+
+def _random_letters() -> Dataset:
+    """Return as many texts of one to eight words of two to nine letters."""
+    draw = random.Random(0)
+
+    def word() -> str:
+        return "".join(draw.choices(string.ascii_lowercase, k=draw.randint(2, 9)))
+
+    assert BUDGET.eval_examples is not None
+    texts = [" ".join(word() for _ in range(draw.randint(1, 8))) for _ in range(BUDGET.eval_examples)]
+    return rows_of(texts)
+
+
+def _state(bench: Workbench, router: str, ids: list[str]) -> RoutingState:
+    adapters, backbone = candidates(bench.workspace, router, pair=False, among=ids, backbone=None)
+    settings, task_of = ROUTERS.get(router).settings(), partial(training_task, task_folders=[])
+    state = known_state(bench.workspace, router, settings, adapters, backbone, task_of, bench.listener)
+    return replace(state, reader=state.reader.kept())
+
+
+def _rejected(
+    bench: Workbench, state: RoutingState, share: float, own: Mapping[str, Dataset], foreign: Mapping[str, Dataset]
+) -> dict[str, Any]:
+    """Return the share of texts that is rejected, of each of the router's own tasks and of each other source."""
+    rejecting = with_floors(bench.workspace, state, Rejection(share=share), partial(validation, []), bench.listener)
+
+    def shares(texts: Mapping[str, Dataset]) -> dict[str, float]:
+        return {name: round(float(choose(rejecting, rows).rejected.mean()), 4) for name, rows in texts.items()}
+
+    return {"own": shares(own), "foreign": shares(foreign)}
+
+
+def _accuracy(state: RoutingState, own: Mapping[str, Dataset]) -> float:
+    """Return the mean over tasks of the share of texts that go to the adapter of their task."""
+    named = [adapter.manifest.task.name for adapter in state.adapters]
+    right = [(choose(state, rows).adapters == named.index(name)).mean() for name, rows in own.items()]
+    return round(float(sum(right) / len(right)), 4)
+
+
+if __name__ == "__main__":
+    typer.run(main)
