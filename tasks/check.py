@@ -10,6 +10,7 @@ from tasks.duplicates import text_keys
 from tasks.fingerprint import LISTS
 from tasks.label_spellings import spellings_of_one
 from tasks.odd_texts import odd_texts
+from tasks.sufficiency import too_small
 from workbench.kind import GENERATED
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SHOWN = 5
 MEASURED = 20_000
 PERCENTILES = (50, 90, 99)
+READ = ("text", "text_pair", "answer")
 TARGETS = ("label", "labels", "tags", "value", "answer")
 
 
@@ -46,12 +48,14 @@ def check(
         with a tag; empty for free answers and numbers), for numbers ``values`` (``min``, ``mean``, ``max``, ``std``),
         ``duplicates`` (rows beyond the first with their text), for free answers ``answers`` (``distinct``, and the
         ``most_frequent`` ones with their counts) and, with a tokenizer, ``tokens`` (``p50``, ``p90``, ``p99``, ``max``,
-        ``measured`` rows, ``cut``: share over ``max_length`` or None; for free answers also ``answer_max``, the longest
+        ``measured`` rows, ``cut``: share over ``max_length`` or None, ``unknown``: share of the tokens that stand for
+        what the vocabulary does not have; for free answers also ``answer_max``, the longest
         answer, and ``answers_cut``, the share of answers over ``max_new_tokens``);
         ``leakage``: for each pair of splits, written ``a/b``, the ``count`` of rows of b whose text stands in a, and
         some of their ids; ``conflicts``: the ``count`` of texts with several labels or answers, and some ids;
         ``texts``: what looks like several rows read as one: ``line_breaks`` and ``long`` (50 times the ``median``
         length of all splits), each the ``count`` of such texts and some of their ids;
+        ``too_small``: the splits with so few examples that a score is mostly chance;
         ``spellings``: groups of labels that differ in case or white space alone;
         ``majority``: score on test of always giving the most frequent label or answer of train.
     """
@@ -75,6 +79,7 @@ def check(
         "conflicts": _conflicts(rows, keys),
         "texts": _texts(rows),
         "spellings": _spellings(splits),
+        "too_small": too_small({split: len(data) for split, data in task.splits.items()}),
         "majority": kind.majority(task.splits["train"], task.splits["test"]),
         "fingerprint": task.fingerprint,
         "origin": task.origin,
@@ -162,7 +167,7 @@ def _tokens(
     asked, answered = KINDS.get(task_kind).lengths(rows, tokenizer)
     lengths = np.array(asked) + np.array(answered)
     facts: dict[str, Any] = {f"p{q}": int(np.percentile(lengths, q, method="higher")) for q in PERCENTILES}
-    facts |= {"max": int(lengths.max()), "measured": len(lengths)}
+    facts |= {"max": int(lengths.max()), "measured": len(lengths), "unknown": _unknown(rows, tokenizer)}
     if "answer" not in rows.column_names:
         return {**facts, "cut": None if max_length is None else float((lengths > max_length).mean())}
     limits = np.array(rows["max_new_tokens"][:])
@@ -170,3 +175,15 @@ def _tokens(
     cut = None if max_length is None else float((np.array(asked) > max_length - shared).mean())
     answers_cut = float((np.array(answered) > limits).mean())
     return {**facts, "cut": cut, "answer_max": max(answered), "answers_cut": answers_cut}
+
+
+def _unknown(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> float:
+    """Return the share of the tokens of texts and answers that are the tokenizer's token for anything unknown."""
+    from workbench.tokenizing import tokenised
+
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    texts = [text for name in READ if name in rows.column_names for text in rows[name]]
+    if unknown is None or not texts:
+        return 0.0
+    ids: list[list[int]] = tokenised(tokenizer, texts, add_special_tokens=False, verbose=False)["input_ids"]
+    return sum(tokens.count(unknown) for tokens in ids) / max(1, sum(map(len, ids)))

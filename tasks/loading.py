@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks import cutting, formats, label_sets, labels, normalise, values
+from tasks import cutting, formats, label_sets, labels, normalise, sufficiency, values
 from tasks.answers import judged
 from tasks.cache import Content, cached, dataset, is_cached, table_of
 from tasks.fingerprint import LISTS, fingerprint
@@ -81,7 +81,7 @@ def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
         options = spec.file.splits
         rows |= cutting.cut(rows["train"], cuts, seed=options.seed, stratified=options.stratified)
     rows = {split: rows[split] for split in SPLITS if split in rows}
-    _require_examples(spec, rows, names)
+    _require_examples(spec, rows, names, cuts)
     _require_ids(spec, rows)
     if "value" in rows["train"]:
         rows = values.scaled(spec, rows)
@@ -154,14 +154,17 @@ def _require_enough(spec: TaskSpec, cuts: Mapping[str, float], rows: int) -> Non
         raise DataError(f"cannot cut {amounts} from {rows} rows", where=spec.document.where("splits"))
 
 
-def _require_examples(spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> None:
+def _require_examples(
+    spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: tuple[str, ...], cuts: Mapping[str, float]
+) -> None:
     for split in SPLITS:
         if not len(rows.get(split, ())):
             sizes = ", ".join(f"{name} {len(rows.get(name, ()))}" for name in SPLITS)
+            few = f"{sum(map(len, rows.values())):,} rows are too few: " if split in cuts and len(rows["train"]) else ""
+            checks = "Check `where`, `labels` and `splits`; a split is cut from train where the source has none."
+            hint = f"{sufficiency.ROWS} rows are a beginning; or give {split} a file of its own." if few else checks
             raise DataError(
-                f"split {split!r} is empty ({sizes})",
-                where=spec.document.where("splits", split),
-                hint="Check `where`, `labels` and `splits`; a split is cut from train where the source has none.",
+                f"{few}split {split!r} is empty ({sizes})", where=spec.document.where("splits", split), hint=hint
             )
     if not names:
         return

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from experiments.terminal import completion
+from experiments.terminal.data_check import print_check
 from experiments.terminal.next_steps import options, print_next, training
 from experiments.terminal.options import FOLDERS, Folders
 from experiments.terminal.output import Json, emit, listing, stderr, stdout, table
@@ -70,7 +71,7 @@ def check(
     as_json: Json = False,
     tasks: Folders = None,
 ) -> None:
-    """Load a task and report sizes, balance, duplicates, leakage and, with --backbone, lengths."""
+    """Load a task and report sizes, balance, duplicates, leakage and, with --backbone, lengths and unknown tokens."""
     from tasks.check import check as examine
 
     if max_length is not None and not backbone:
@@ -85,7 +86,7 @@ def check(
 
         tokenizer = open_backbone(backbone).tokenizer
     report = examine(task, tokenizer, length if tokenizer else None)
-    emit(report) if as_json else _print_check(report, length)
+    emit(report) if as_json else print_check(report, length)
 
 
 @app.command()
@@ -166,12 +167,16 @@ def new(
 
 def _then(name: str, kind: str, folder: Path, option_text: str) -> None:
     """Load the new task, so that whatever is wrong with its data is said now, and print what comes next."""
+    from tasks.sufficiency import sentence
+
     try:
-        registry.load(registry.find(name, [folder]))
+        task = registry.load(registry.find(name, [folder]))
     except DataError as error:
         stdout.print(f"\nNot ready to be trained: {error}")
         print_next([f"workbench tasks check {name}{option_text}   (when that is mended)"])
         return
+    if small := sentence({split: len(rows) for split, rows in task.splits.items()}):
+        stdout.print(f"\nToo small: {small}")
     print_next([f"workbench tasks check {name}{option_text}", training(name, kind, option_text)])
 
 
@@ -196,76 +201,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items()) or "–"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _print_check(report: dict[str, Any], max_length: int) -> None:
-    splits, target = report["splits"], _target_of(report)
-    stdout.print(f"{report['task']} ({report['kind']}), from {report['origin']}")
-    table(
-        ["split", "examples", "duplicates"],
-        [[name, split["examples"], split["duplicates"]] for name, split in splits.items()],
-    )
-    if report["labels"]:
-        by_label = [[label, *(split["label_counts"][label] for split in splits.values())] for label in report["labels"]]
-        table(["label", *splits], by_label)
-    elif target == "value":
-        numbers = [[name, *(f"{value:.4g}" for value in split["values"].values())] for name, split in splits.items()]
-        table(["values", *splits["train"]["values"]], numbers)
-    else:
-        _print_answers(report)
-    if any("tokens" in split for split in splits.values()):
-        _print_tokens(splits, max_length)
-    _print_faults(report, target)
-    constant = "mean" if target == "value" else f"most frequent {target}"
-    score = f"an R² of {report['majority']:.3f}" if target == "value" else f"{report['majority']:.1%}"
-    stdout.print(f"Always answering train's {constant} scores {score} on test.")
-
-
-def _print_faults(report: dict[str, Any], target: str) -> None:
-    from tasks.check import ids_of
-    from tasks.label_spellings import sentence
-
-    for pair, shared in report["leakage"].items():
-        if shared["count"]:
-            first, second = pair.split("/")
-            stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids_of(shared)})")
-    for part, fault in (("line_breaks", "have a line break in them"), ("long", _far_longer(report))):
-        if (counted := report["texts"][part])["count"]:
-            stdout.print(f"Texts: {counted['count']:,} {fault} ({ids_of(counted)})")
-    if (counted := report["conflicts"])["count"]:
-        ids = ids_of(counted, rows=2)
-        stdout.print(f"Conflicts: {counted['count']} texts have several {target}s ({ids})")
-    if spellings := report["spellings"]:
-        stdout.print(f"Spelling: {sentence(spellings, report['labels'])}", markup=False)
-
-
-def _far_longer(report: dict[str, Any]) -> str:
-    from tasks.odd_texts import FAR_LONGER
-
-    return f"are {FAR_LONGER} times as long as most ({report['texts']['median']} characters) or longer"
-
-
-def _target_of(report: dict[str, Any]) -> str:
-    if report["labels"]:
-        return "tag" if report["kind"] == "token-classification" else "label"
-    return "answer" if "metric" in report else "value"
-
-
-def _print_answers(report: dict[str, Any]) -> None:
-    stdout.print(f"Answers of up to {report['max_new_tokens']} tokens, scored by {report['metric']}.")
-    rows = []
-    for name, split in report["splits"].items():
-        frequent = ", ".join(f"{answer!r} {count}" for answer, count in split["answers"]["most_frequent"].items())
-        rows.append([name, split["answers"]["distinct"], frequent])
-    table(["split", "distinct answers", "most frequent"], rows)
-
-
-def _print_tokens(splits: dict[str, Any], max_length: int) -> None:
-    wanted = {"p50": "p50", "p90": "p90", "p99": "p99", "max": "max", "cut": f"over {max_length}"}
-    if "answer_max" in splits["train"]["tokens"]:
-        wanted |= {"cut": "prompts cut", "answer_max": "longest answer", "answers_cut": "answers cut"}
-    rows = [
-        [name, *(f"{value:.1%}" if isinstance(value := split["tokens"][key], float) else value for key in wanted)]
-        for name, split in splits.items()
-    ]
-    table(["tokens", *wanted.values()], rows)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tasks.check import check, ids_of
+from tasks.sufficiency import too_small
+from tests.conftest import Call
 from workbench.task import SPLITS, Task
 
 ROWS = {
@@ -78,5 +81,52 @@ def test_dots_follow_the_ids_only_where_there_are_more() -> None:
 def test_lengths(tokenizer: PreTrainedTokenizerFast) -> None:
     rows = ROWS | {"test": [("w " * n, n % 2) for n in range(1, 101)]}
     tokens = check(small(rows), tokenizer, 80)["splits"]["test"]["tokens"]
-    assert tokens == {"p50": 51, "p90": 91, "p99": 100, "max": 100, "measured": 100, "cut": 0.2}
+    assert tokens == {"p50": 51, "p90": 91, "p99": 100, "max": 100, "measured": 100, "unknown": 1.0, "cut": 0.2}
     assert check(small(rows), tokenizer)["splits"]["train"]["tokens"]["cut"] is None
+
+
+def test_tokens_that_mean_nothing() -> None:  # counted by hand
+    words = Tokenizer(models.WordLevel({"[UNK]": 0, "one": 1, "two": 2}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]")
+    rows = ROWS | {"train": [("one two six", 0), ("two", 1)], "test": [("one", 0), ("two two", 1)]}
+    splits = check(small(rows), tokenizer)["splits"]
+    assert [splits[split]["tokens"]["unknown"] for split in SPLITS] == [0.25, 0.5, 0.0]
+    assert (
+        check(small(rows), PreTrainedTokenizerFast(tokenizer_object=words))["splits"]["train"]["tokens"]["unknown"] == 0
+    )
+
+
+def test_a_backbone_that_does_not_know_the_words_is_pointed_out(call: Call, folder: Path, bert: Path) -> None:
+    lines = [f"{'这部电影很好看' if n % 2 else '谢谢您的快速回复'}{n},{'ab'[n % 2]}" for n in range(60)]
+    (folder / "rows.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    (folder / "mine.yaml").write_text("description: d\nfiles: {data: rows.csv}\ncolumns: {text: text, label: label}\n")
+    arguments = ["tasks", "check", "mine", "--tasks", str(folder), "--backbone", str(bert)]
+    code, out, err = call(*arguments)
+    assert code == 0, err
+    assert "of the tokens of train mean nothing to this backbone" in " ".join(out.split())
+    assert next(line.split()[-1] for line in out.splitlines() if line.startswith("tokens")) == "unknown"
+    tokens = json.loads(call(*arguments, "--json")[1])["splits"]["train"]["tokens"]
+    assert tokens["unknown"] > 0.5
+    (folder / "rows.csv").write_text("\n".join(["text,label", *(f"the cat sat,{'ab'[n % 2]}" for n in range(60))]))
+    assert "mean nothing" not in call(*arguments)[1]
+
+
+def test_six_rows_are_said_to_be_too_few(call: Call, folder: Path) -> None:
+    (folder / "rows.csv").write_text("\n".join(["text,label", *(f"text {n},{'ab'[n % 2]}" for n in range(6))]))
+    code, out, err = call("tasks", "new", "mine", "--from", str(folder / "rows.csv"), "--tasks", str(folder))
+    assert code == 0, err
+    warning = "Too small: train has 4, validation has 1, test has 1. Scores are mostly chance (one test example is 100"
+    assert warning in " ".join(out.split())
+    assert warning in " ".join(call("tasks", "check", "mine", "--tasks", str(folder))[1].split())
+    report = json.loads(call("tasks", "check", "mine", "--tasks", str(folder), "--json")[1])
+    assert report["too_small"] == ["train", "validation", "test"]
+    (folder / "rows.csv").write_text("\n".join(["text,label", *(f"text {n},{'ab'[n % 2]}" for n in range(4))]))
+    code, out, err = call("tasks", "check", "mine", "--tasks", str(folder))
+    assert (code, out) == (2, "")
+    assert "4 rows are too few: split 'validation' is empty" in err
+
+
+def test_enough_rows_are_enough() -> None:
+    assert too_small({"train": 20, "validation": 10, "test": 30}) == []
+    assert too_small({"train": 1000, "validation": 100, "test": 29}) == ["test"]
