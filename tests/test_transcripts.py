@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests import transcripts
 from tests.conftest import environment
 
-ROOT = Path(__file__).parents[1]
+DOCUMENTS = Path(__file__).parents[1] / "docs"
 PAGES = ("week.md", "month.md")  # one after the other in one folder: the second goes on where the first ends
 PAGE = """
 This program, `say.py`, stands for a spreadsheet:
@@ -39,11 +40,30 @@ def test_a_line_that_does_not_come_again_is_found(tmp_path: Path) -> None:
         transcripts.Session(tmp_path, environment()).play(command)
 
 
+def variables() -> dict[str, str]:
+    own = {name: value for name, value in environment().items() if not name.startswith("WORKBENCH_")}
+    return {**own, "COLUMNS": "100"}
+
+
 @pytest.mark.acceptance
 def test_the_month_can_be_lived_again(tmp_path: Path) -> None:
-    variables = {name: value for name, value in environment().items() if not name.startswith("WORKBENCH_")}
-    with transcripts.Session(tmp_path, {**variables, "COLUMNS": "100"}).serving() as session:
+    with transcripts.Session(tmp_path, variables()).serving() as session:
         for name in PAGES:
-            page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+            page = (DOCUMENTS / name).read_text(encoding="utf-8")
             for part in transcripts.read(page):
                 session.play(part)
+
+
+@pytest.mark.acceptance
+def test_the_first_steps_can_be_taken_again(tmp_path: Path) -> None:
+    """The table is written by a program of another page; the labelled file is the one that the page shows."""
+    week = transcripts.read((DOCUMENTS / "week.md").read_text(encoding="utf-8"))
+    program = next(part for part in week if isinstance(part, transcripts.Program))
+    with transcripts.Session(tmp_path, variables()).serving() as session:
+        session.play(program)
+        session.play(transcripts.Command("python tickets.py mended", ()))
+        for part in transcripts.read((DOCUMENTS / "first-steps.md").read_text(encoding="utf-8")):
+            assert isinstance(part, transcripts.Command)
+            if part.line == "cat labelled.csv":
+                (tmp_path / "labelled.csv").write_text("\n".join(part.printed) + "\n", encoding="utf-8")
+            session.play(replace(part, line=f"{part.line} &") if part.line == "workbench serve" else part)
