@@ -1,7 +1,8 @@
-"""Whether a stream decides on any processor: the same recipe and seeds again, with sums that round otherwise.
+"""Whether a stream decides on any processor: the same recipe and seeds again, with numbers that round otherwise.
 
-A processor changes a result by how it rounds: by the type of its matrix products, by the instructions that add them,
-and by the number of threads that a sum is divided among. Each run here changes these and nothing else.
+A processor changes a result by how it rounds: training takes a difference in the last bit for the start of another
+course. Each run here rounds otherwise, and nothing else differs: another type of the matrix products, torch held to
+older instructions, or the last bit of every weight of the backbone drawn anew.
 
 ``python -m experiments.benchmarks.first_look quickstart --out first-look.json``
 """
@@ -10,20 +11,31 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from experiments.benchmarks import program
+from experiments.engine.recipes import RECIPES
+from workbench.backbone_names import open_backbone
+from workbench.settings import read
 from workbench.statistics import paired_t_test
 
 METRICS = ("forgetting", "average_accuracy", "learning_accuracy")
-VECTORS = {"torch": "ATEN_CPU_CAPABILITY", "oneDNN": "ONEDNN_MAX_CPU_ISA"}  # library → variable that bounds it
+INSTRUCTIONS = "ATEN_CPU_CAPABILITY"  # the largest set that torch may use
+COUNTS = {"fp32": 8, "bf16": 12}  # runs
 
 
 @dataclass(frozen=True)
@@ -32,25 +44,57 @@ class Rounding:
 
     Attributes:
         precision: of matrix products, as the budget has it.
-        threads: that a sum is divided among; more than there are cores is allowed.
-        instructions: library → the largest instruction set that it may use; empty for the machine's own.
+        instructions: the largest set that torch may use; empty for the machine's own.
+        bits: seed with which the last bit of every weight of the backbone is drawn; None for the weights as they are.
     """
 
     precision: str
-    threads: int
-    instructions: dict[str, str] = field(default_factory=dict)
+    instructions: str = ""
+    bits: int | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables that make a process round so."""
-        bounds = {VECTORS[library]: name for library, name in self.instructions.items()}
-        return {**os.environ, "OMP_NUM_THREADS": str(self.threads), **bounds}
+        return {**os.environ, **({INSTRUCTIONS: self.instructions} if self.instructions else {})}
 
 
 def roundings() -> list[Rounding]:
-    """Return twenty: eight in fp32, twelve in bf16; half of each with no more than AVX2 in torch."""
-    settings = [("fp32", threads) for threads in range(1, 5)] + [("bf16", threads) for threads in range(1, 7)]
-    return [Rounding(*setting, bound) for bound in ({}, {"torch": "avx2"}) for setting in settings]
+    """Return twenty: eight in fp32 and twelve in bf16; two of each with the weights as they are."""
+    return [
+        rounding
+        for precision, count in COUNTS.items()
+        for rounding in (
+            Rounding(precision),
+            Rounding(precision, "avx2"),
+            *(Rounding(precision, bits=seed) for seed in range(count - 2)),
+        )
+    ]
+
+
+def redrawn(weights: Path, seed: int) -> dict[str, Tensor]:
+    """Return the tensors of a file, each float32 number moved to the next larger or the next smaller one, or not."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = load_file(weights)
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.float32:
+            side = torch.randint(-1, 2, tensor.shape, generator=generator)
+            tensors[name] = torch.nextafter(tensor, tensor + side)  # where it is 0 nothing moves
+    return tensors
+
+
+@contextmanager
+def backbone(name: str, bits: int | None) -> Iterator[str]:
+    """Yield the backbone to name in a recipe: ``name`` itself, or a folder with other last bits (of a model that is pooled by its mean)."""
+    if bits is None:
+        yield name
+        return
+    opened = open_backbone(name)
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / opened.folder.name
+        shutil.copytree(opened.folder, folder)
+        for file in folder.glob("*.safetensors"):
+            save_file(redrawn(file, bits), file, {"format": "pt"})
+        yield str(folder)
 
 
 def measure(recipe: str, rounding: Rounding, settings: list[str]) -> dict[str, Any]:
@@ -62,21 +106,21 @@ def measure(recipe: str, rounding: Rounding, settings: list[str]) -> dict[str, A
     Raises:
         subprocess.CalledProcessError: the run failed.
     """
+    name = str(read(RECIPES.path(recipe) if recipe in RECIPES.names() else Path(recipe)).data["backbone"])
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as workspace:
+    with tempfile.TemporaryDirectory() as workspace, backbone(name, rounding.bits) as opened:
         where = ["--workspace", workspace]
-        changes = [*settings, f"budget.precision={rounding.precision}"]
+        changes = [*settings, f"budget.precision={rounding.precision}", f"backbone={opened}"]
         _workbench(rounding, "run", recipe, *(word for change in changes for word in ("--set", change)), *where)
         seconds = time.perf_counter() - began
-        (name,) = (entry["name"] for entry in json.loads(_workbench(rounding, "report", "--json", *where)))
-        report = json.loads(_workbench(rounding, "report", name, "--json", *where))
+        (experiment,) = (entry["name"] for entry in json.loads(_workbench(rounding, "report", "--json", *where)))
+        report = json.loads(_workbench(rounding, "report", experiment, "--json", *where))
     scores = {
-        name: {metric: strategy["metrics"][metric] for metric in METRICS}
-        for name, strategy in report["strategies"].items()
+        label: {metric: strategy["metrics"][metric] for metric in METRICS}
+        for label, strategy in report["strategies"].items()
     }
-    forgot = scores[report["reference"]]["forgetting"]["values"]
-    verdict = {"verdict": report["verdict"], "p": paired_t_test(forgot)}
-    return {**asdict(rounding), "seconds": seconds, **verdict, "scores": scores}
+    p = paired_t_test(scores[report["reference"]]["forgetting"]["values"])
+    return {**asdict(rounding), "seconds": seconds, "verdict": report["verdict"], "p": p, "scores": scores}
 
 
 def _workbench(rounding: Rounding, *words: str) -> str:
@@ -95,7 +139,7 @@ def main(
 ) -> None:
     """Run a recipe under twenty roundings, one after the other; what is finished in the file is kept."""
     runs: list[dict[str, Any]] = program.known(out, "runs", [])
-    finished = [{name: run[name] for name in ("precision", "threads", "instructions")} for run in runs]
+    finished = [{name: run[name] for name in asdict(Rounding(""))} for run in runs]
     for rounding in roundings():
         if asdict(rounding) not in finished:
             runs.append(measure(recipe, rounding, settings or []))
