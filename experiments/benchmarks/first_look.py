@@ -84,7 +84,10 @@ def redrawn(weights: Path, seed: int) -> dict[str, Tensor]:
 
 @contextmanager
 def backbone(name: str, bits: int | None) -> Iterator[str]:
-    """Yield the backbone to name in a recipe: ``name`` itself, or a folder with other last bits (of a model that is pooled by its mean)."""
+    """Yield the backbone to name in a recipe: ``name`` itself, or a folder with other last bits.
+
+    A folder is pooled by its mean if it does not say otherwise, as MiniLM is.
+    """
     if bits is None:
         yield name
         return
