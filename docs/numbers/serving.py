@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from measured import read, require, row
 
-STATED = ["differ from those of `predict` by less than 1e-5"]
+STATED = [
+    "differ from those of `predict` by less than 1e-5",
+    "`workbench serve --router mahalanobis --max-false-rejections 0.05`",
+]
 CALLED = {
     "one": "`workbench serve`, all requests for one adapter",
     "mixed": "`workbench serve`, each request for one of 20 adapters, drawn",
