@@ -10,7 +10,7 @@ import typer
 from experiments.cli._history import presentation_of, print_runs
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace, listed, path_option
-from experiments.terminal.output import Json, emit, listing, stderr, stdout
+from experiments.terminal.output import Json, emit, listing, page_of, stderr, stdout
 from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def report(
         return
     from experiments.reporting.terminal import show
 
-    show(tables, stdout)
+    show(tables, stdout, "" if run or against else page_of(chosen_workspace.experiment(experiment)))
     lines = [*(f"Written: {path}" for path in written), *([f"Logged to {uri}"] if uri else [])]
     if lines:
         stdout.print("\n" + "\n".join(lines))

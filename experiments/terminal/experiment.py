@@ -13,7 +13,7 @@ from experiments.terminal import preview
 from experiments.terminal.course import ahead
 from experiments.terminal.crew_ahead import CrewAhead
 from experiments.terminal.next_steps import options
-from experiments.terminal.output import from_here, stderr, stdout
+from experiments.terminal.output import page_of, stderr, stdout
 from experiments.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def carry_out(bench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> R
 
 def print_report(report: Report, bench: Workbench, plan: Plan, workspace: Path | None) -> None:
     """Print a report, where its page is, and how to see it again; ``workspace`` is the option as it was given."""
-    page = from_here(bench.workspace.experiment(plan.name) / "report.html")
-    show(present(report), stdout, str(page))
+    show(present(report), stdout, page_of(bench.workspace.experiment(plan.name)))
     where = options(workspace)
     stdout.print(f"\nMLflow: workbench ui{where}   then open experiment {plan.name!r}")
     stdout.print(f"Again:  workbench report {plan.name}{where}")

@@ -85,6 +85,12 @@ def shortened(value: object) -> str:
     return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"
 
 
+def page_of(experiment: Path) -> str:
+    """Return where the report's page lies in an experiment's folder, from here; nothing where there is none."""
+    page = experiment / "report.html"
+    return str(from_here(page)) if page.is_file() else ""
+
+
 def from_here(path: Path) -> Path:
     """Return a path without the folder that the person is in, where it lies below that."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
