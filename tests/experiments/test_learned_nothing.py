@@ -178,3 +178,18 @@ def test_train_and_show_and_compare_say_so(call: Call, bert: Path, tmp_path: Pat
     assert (code, "! lora learned nothing or next to nothing of animals (seed 0): " in out) == (0, True), err
     (method,) = json.loads(call("report", "compare-animals", "--json")[1])["methods"].values()
     assert method["learned_nothing"][0]["task"] == "animals"
+
+
+def test_a_stream_says_that_nothing_was_learned_here(call: Call, recipe: Path) -> None:
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(text.replace("0.02}", "1e-9}").replace("0.003}", "1e-9}").replace("epochs: 4", "epochs: 1"))
+    code, out, err = call("run", str(recipe))
+    assert code == 0, err
+    printed = " ".join(out.split())
+    assert (
+        "! Nothing or next to nothing was learned here, by no strategy and of no task. isolated on animals" in printed
+    )
+    assert "To try: more epochs, another learning rate" in printed
+    strategies = json.loads(call("report", "stream", "--json")[1])["strategies"]
+    assert [entry["task"] for entry in strategies["sequential"]["learned_nothing"]] == ["animals", "halves", "fruits"]
+    assert strategies["isolated"]["learned_nothing"][0]["seed"] == 0

@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
+from experiments.reporting.learned_nothing import warnings
 from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
 from experiments.reporting.wording import plural, replicated
-from experiments.studies.stream import difference_tables, long_streams, merge_table, tables
+from experiments.studies.stream import difference_tables, long_streams, merge_table, tables, unlearned
 from experiments.studies.stream.beginning_table import beginning_table
 from experiments.studies.stream.conditions import conditions
 from experiments.studies.stream.evidence import other_evidence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from experiments.reporting.presentation import Block
     from experiments.studies.stream.report import Report
 
+REMEDIES = "more epochs, another learning rate (`tune` in the recipe tries some), more examples"
 IN_WORDS = 12  # differences from the reference: more sentences are not read, and the table has them all
 
 
@@ -52,6 +54,7 @@ def present(report: Report) -> Presentation:
 
 
 def _blocks(report: Report) -> Iterator[Block]:
+    yield from warnings(unlearned.sentences(report.strategies), REMEDIES)
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)

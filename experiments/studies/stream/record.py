@@ -11,6 +11,7 @@ from experiments.studies import _record
 from experiments.studies.stream.reading import chosen_steps, outcomes_of, own_adapters, shared_adapters
 from experiments.studies.stream.stage_outcome import StageOutcome
 from experiments.studies.stream.tuning import Tried, Tuning, require_attempts, tuning_so_far
+from experiments.studies.stream.unlearned import DoubtfulTest, constant_scores, doubtful_tests
 from experiments.workspace.documents import form_of
 from workbench.stored_adapter import StoredAdapter
 
@@ -75,13 +76,14 @@ class Record(_record.Record):
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
             label, prediction, correct, confidence, log_likelihood).
+        doubtful: the tests that have to be looked at to say whether a task was learned at all.
         adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
         groups: (label, seed, order, stage) → the tasks of each adapter after the stage, where tasks share adapters.
         tunings: label → what came of the learning rates that were tried.
     """
 
     kind = "a stream"
-    left = ("steps", "outcomes", "examples", "adapters", "groups", "tunings")
+    left = ("steps", "outcomes", "examples", "doubtful", "adapters", "groups", "tunings")
 
     description: str = ""
     tasks: tuple[str, ...]
@@ -96,6 +98,7 @@ class Record(_record.Record):
     steps: tuple[tuple[Mapping[str, Any], str], ...] = ()
     outcomes: tuple[StageOutcome, ...] = ()
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
+    doubtful: tuple[DoubtfulTest, ...] = ()
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
     groups: Mapping[tuple[str, int, int, int], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
@@ -137,6 +140,12 @@ class Record(_record.Record):
                 if stage.stage == last
                 for cell in stage.cells
             },
+            "doubtful": doubtful_tests(
+                outcomes,
+                {contender.label: contender.strategy for contender in planned},
+                constant_scores(document.about["tasks"], document.about["majority"]),
+                workspace,
+            ),
             "adapters": {
                 (place["label"], place["seed"], place["order"]): own_adapters(step, workspace)
                 for place, step in steps

@@ -11,6 +11,7 @@ from experiments.reporting.replications import over_replications
 from experiments.studies.stream.cost import total_cost
 from experiments.studies.stream.matrix import mean_grid, shared_statuses
 from experiments.studies.stream.stage_outcome import STATUSES
+from experiments.studies.stream.unlearned import just_learned
 from workbench.forgetting import METRICS
 from workbench.statistics import interval
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.matrix import Grid, Statuses
     from experiments.studies.stream.record import Contender
     from experiments.studies.stream.replication_report import ReplicationReport
+    from experiments.studies.stream.unlearned import Unlearned
     from workbench.statistics import Interval
 
 
@@ -52,6 +54,7 @@ class StrategyReport:
         single: label of the contender that S[j] comes from.
         joint: label of the contender that J[j] comes from.
         differences: from the reference by metric; empty for the reference itself, and where nothing is compared.
+        unlearned: the tasks of which a replication learned nothing, or next to nothing.
     """
 
     contender: Contender
@@ -59,6 +62,7 @@ class StrategyReport:
     single: str | None
     joint: str | None
     differences: Mapping[str, Difference]
+    unlearned: tuple[Unlearned, ...] = ()
 
     @property
     def label(self) -> str:
@@ -110,6 +114,11 @@ class StrategyReport:
         for probe, quantity in measured:
             series.setdefault(probe, {})[quantity] = self._series(probe, quantity)
         return series
+
+    @property
+    def tests(self) -> int:
+        """How often a task was tested right after it was learned, all replications together."""
+        return sum(1 for run in self.replications for _ in just_learned(run.outcomes, self.contender.strategy))
 
     @property
     def choices(self) -> dict[str, str]:
@@ -166,6 +175,7 @@ class StrategyReport:
             "stages": {"finished": self.finished, "planned": self.planned},
             "baselines": {"single": self.single, "joint": self.joint},
             "comparison": {"against": reference, **gaps} if gaps else None,
+            "learned_nothing": [asdict(entry) for entry in self.unlearned],
         }
         if full:
             document["seeds"] = [replication.as_json() for replication in self.replications]

@@ -17,6 +17,7 @@ from experiments.studies.stream.record import Record
 from experiments.studies.stream.replication_report import ReplicationReport
 from experiments.studies.stream.report import Report
 from experiments.studies.stream.strategy_report import StrategyReport
+from experiments.studies.stream.unlearned import constant_scores, unlearned
 from experiments.studies.stream.verdict import verdict
 from workbench.forgetting import Stream, metrics
 
@@ -65,8 +66,15 @@ def summarise(record: Record, brief: bool = False) -> Report:
 
     declared = _compared(record) if record.reference in reports and not brief else []
     family = adjusted({label: compare(finals, label, record.reference, reports) for label in declared})
+    constants = constant_scores(record.tasks, record.majority)
     everything = [
-        StrategyReport(entry, reports[entry.label], *_baselines(record, entry), family.get(entry.label, {}))
+        StrategyReport(
+            entry,
+            reports[entry.label],
+            *_baselines(record, entry),
+            family.get(entry.label, {}),
+            unlearned([test for test in record.doubtful if test.label == entry.label], constants),
+        )
         for entry in record.contenders
     ]
     strategies = tuple(strategy for strategy in everything if strategy.contender.frontier is None)
