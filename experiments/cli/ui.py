@@ -18,6 +18,7 @@ import typer
 
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import stderr, stdout
+from workbench.digest import key
 from workbench.interpreter import PYTHON, SAFE_PATH
 from workbench.mlflow.relocation import ARTIFACTS
 from workbench.printable import printable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+FIRST_PORT, PORTS = 20_000, 10_000  # from which those of workspaces are; systems give away higher ones
 PAGE = "report/report.html"  # among the artifacts of a run; adapters have none
 HOST = "127.0.0.1"
 WORKFLOW = "?workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away
@@ -43,10 +45,18 @@ QUIET = {
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the UI; 0 takes a free port.")] = 0,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port of the UI; 0 takes a free port.", show_default="the workspace's own, if free"
+        ),
+    ] = None,
     workspace: Workspace = None,
 ) -> None:
-    """Serve the MLflow UI to this machine until Ctrl-C, and print the address of each experiment's newest report."""
+    """Serve the MLflow UI to this machine until Ctrl-C, and print the address of each experiment's newest report.
+
+    A workspace has a port of its own, since a browser keeps for each address which panels are closed.
+    """
     from experiments.workspace import find_workspace
     from workbench.errors import InputError
     from workbench.mlflow.address import shown, tracking_uri
@@ -69,7 +79,7 @@ def ui(
             tracker = _writable(tracker, tracker.database, Path(scratch))
         if tracker is own:
             _tell_champions(chosen_workspace)
-        chosen = _free_port(port)
+        chosen = _own_port(chosen_workspace.root) if port is None else _free_port(port)
         address = f"http://{HOST}:{chosen}"
         stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
         _reports(address, tracker)
@@ -106,10 +116,12 @@ def _command(artifacts: str, port: int, scratch: str) -> list[str]:
 
 
 def _reports(address: str, tracker: Tracker) -> None:
-    for name, path, reported in tracker.newest(PAGE):
-        stdout.print(f"{printable(name)}: {address}/#/{path}{WORKFLOW}")
-        if reported:
-            stdout.print(f"  report: {address}/#/{path}/artifacts/{PAGE}{WORKFLOW}")
+    for run in tracker.newest(PAGE):
+        stdout.print(f"{printable(run.experiment)}: {address}/#/{run.path}{WORKFLOW}")
+        if run.has_artifact:
+            stdout.print(f"  report: {address}/#/{run.path}/artifacts/{PAGE}{WORKFLOW}")
+        for what, view in run.views.items():
+            stdout.print(f"  {what}: {address}/{view}")
 
 
 def _serve(command: list[str], store: str) -> None:
@@ -127,6 +139,16 @@ def _serve(command: list[str], store: str) -> None:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
         server.wait()
+
+
+def _own_port(root: Path) -> int:
+    """Return the port of a workspace, the same each time; any that is free where another program has it."""
+    from workbench.errors import InputError
+
+    try:
+        return _free_port(FIRST_PORT + int(key(str(root.resolve()))[:8], 16) % PORTS)
+    except InputError:
+        return _free_port(0)
 
 
 def _free_port(wanted: int) -> int:

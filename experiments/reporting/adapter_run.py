@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from workbench.stored_adapter import StoredAdapter
     from workbench.validation_scores import Score
 
-EXPERIMENT = "adapters"
+EXPERIMENT, VALIDATION = "adapters", "validation_"
 ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."
+VIEW = View(("task", "method", "backbone"), ("test_score", "validation_score"))
 Point = tuple[str, float | None, int]
 
 
@@ -39,11 +40,14 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
     manifest = stored.manifest
     task, backbone, fit = manifest.task, manifest.backbone, manifest.fit
     composed = manifest.composition.method if manifest.composition else ""
-    note = escape(f"{composed or manifest.method} for {task.name} on {backbone.name}")
     params = {"task": task.name, "method": manifest.method, "backbone": backbone.name, "seed": str(manifest.seed)}
     params |= {metric_name(name): str(value) for name, value in manifest.settings.items()}
     params |= {metric_name("budget", name): str(value) for name, value in manifest.budget.model_dump().items()}
     about = {"task": task.name, "method": manifest.method, "backbone": backbone.name}
+    summary = f"{composed or manifest.method} for {task.name} on {backbone.name}"
+    note = "\n".join(
+        [escape(summary), "", *_listed(manifest, test), "", "Scores are fractions of 1.", "", VIEW.links()]
+    )
     return RunRecord(
         key=stored.identity,
         name=manifest.id,
@@ -53,6 +57,7 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
             *_epochs(stored),
             *((metric_name(name), value, fit.best_epoch) for name, value in _scores(manifest).items()),
             *((metric_name(f"test_{name}"), value, fit.best_epoch) for name, value in test.items()),
+            *((name, value, fit.best_epoch) for name, value in _main(manifest, test)),
             ("cost/train_seconds", fit.seconds, fit.best_epoch),
             ("cost/peak_memory_mb", fit.peak_memory_mb, fit.best_epoch),
             ("cost/trainable_parameters", float(fit.trainable_parameters), fit.best_epoch),
@@ -61,7 +66,7 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
         ),
         data=(TrackedData(task.name, task.fingerprint, {"origin": task.origin, "license": task.license or "unknown"}),),
         models=(tracked_model(stored, test),),
-        view=View(("task", "method", "backbone"), ("validation",)),
+        view=VIEW,
         began=None if (made := moment(manifest.created)) is None else made - fit.seconds,
         seconds=fit.seconds,
     )
@@ -118,21 +123,34 @@ def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
     """Return a version's description in Markdown: what it is, its scores, and how to ask it."""
     task = manifest.task
     summary = f"{manifest.id}: {manifest.method} for {task.name} on {manifest.backbone.name}, seed {manifest.seed}."
-    scores = [(name.replace("_", " "), value) for name, value in _scores(manifest).items()]
-    scores += [(f"test {name.replace('_', ' ')}", value) for name, value in test.items()]
     texts = '[{"text": "A text.", "text_pair": "Another."}]' if task.pair else '["A text."]'
     asked = f'{{"adapter": "{manifest.id}", "texts": {texts}}}'
     return "\n".join(
         [
             escape(summary),
             "",
-            *(f"- {escape(name)}: {value:.4f}" for name, value in scores),
+            *_listed(manifest, test),
             "",
             f"Scores are fractions of 1. `workbench serve {manifest.id}` answers with it:",
             "",
             f"    curl localhost:8080/predict -H 'Content-Type: application/json' -d '{asked}'",
         ]
     )
+
+
+def _listed(manifest: Manifest, test: Mapping[str, float]) -> list[str]:
+    """Return the scores as a list in Markdown."""
+    scores = {**_scores(manifest), **{f"test {name}": value for name, value in test.items()}}
+    return [f"- {escape(name.replace('_', ' '))}: {value:.4f}" for name, value in scores.items()]
+
+
+def _main(manifest: Manifest, test: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Yield the score that counts, under names that adapters of all kinds of tasks share: columns of one table."""
+    metric = next((name.removeprefix(VALIDATION) for name in manifest.metrics if name.startswith(VALIDATION)), "")
+    if metric in test:
+        yield "test_score", test[metric]
+    if metric and manifest.imported is None:
+        yield "validation_score", manifest.metrics[f"{VALIDATION}{metric}"]
 
 
 def _scores(manifest: Manifest) -> dict[str, float]:

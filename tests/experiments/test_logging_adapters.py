@@ -26,6 +26,7 @@ from tests.conftest import environment
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError
 from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.tracker import Tracker
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32"}
@@ -60,6 +61,11 @@ def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workb
     assert json.loads(inputs["animals/train"].dataset.source)["fingerprint"] == fingerprint
     assert run.data.metrics["test_accuracy"] == result.test.scores["accuracy"]
     assert run.data.metrics["validation_accuracy"] == result.adapter.manifest.fit.validation
+    assert run.data.metrics["test_score"] == run.data.metrics["test_accuracy"]
+    assert run.data.metrics["validation_score"] == run.data.metrics["validation_accuracy"]
+    note = run.data.tags[NOTE_TAG]
+    assert f"- test accuracy: {result.test.scores['accuracy']:.4f}" in note
+    assert "viewStateShareKey=workbench-table" in note
     assert run.data.params["budget/epochs"] == "1"
     assert "system/cpu_utilization_percentage" in run.data.metrics
     assert "system/system_memory_usage_megabytes" in run.data.metrics

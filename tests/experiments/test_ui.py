@@ -25,7 +25,8 @@ from workbench.mlflow import relocation
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.runs import ROOT_TAG
-from workbench.mlflow.tracker import Tracker
+from workbench.mlflow.tracker import Newest, Tracker
+from workbench.mlflow.view import View
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,6 +48,33 @@ def test_a_port_that_is_taken_is_told_before_an_address_is_printed(call: Call, t
         code, out, err = call("ui", "--workspace", str(tmp_path), "--port", str(port))
     assert (code, out) == (2, "")
     assert f"--port: nothing can listen at 127.0.0.1:{port}: Address already in use" in err
+
+
+def test_a_workspace_has_the_same_port_each_time(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "_serve", lambda command, store: None)
+    addresses = []
+    for name in ("one", "one", "other"):
+        Tracker(tracking_uri(tmp_path / name)).sync("stream", RunRecord(key="key", name="run"))
+        _, out, _ = call("ui", "--workspace", str(tmp_path / name))
+        addresses.append(re.findall(r"MLflow UI: http://127\.0\.0\.1:(\d+)/", out)[0])
+    assert addresses[0] == addresses[1]
+    assert addresses[0] != addresses[2]
+    with socket.create_server((ui.HOST, int(addresses[0]))):
+        assert addresses[0] not in call("ui", "--workspace", str(tmp_path / "one"))[1]
+
+
+def test_the_addresses_of_table_and_curves_are_printed(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ui, "_serve", lambda command, store: None)
+    view = View(("label",), ("forgetting",), ("forgetting",))
+    tracker = Tracker(tracking_uri(tmp_path))
+    tracker.sync("stream", RunRecord("key", "run", {ROOT_TAG: "root"}, view=view))
+    tracker.sync("adapters", RunRecord("other", "run", {ROOT_TAG: "root"}, view=View(("task",), ("test_score",))))
+    _, out, _ = call("ui", "--workspace", str(tmp_path))
+    assert out.count("  all runs: http://127.0.0.1:") == 2
+    (curves,) = re.findall(r"  curves: http://127\.0\.0\.1:\d+/#/experiments/\d+/runs\?(.*)", out)
+    assert "viewStateShareKey=workbench-curves&compareRunsMode=CHART" in curves
 
 
 @pytest.mark.acceptance
@@ -102,7 +130,7 @@ def test_a_workspace_that_cannot_be_written_is_shown_from_a_copy(
 
 def test_a_server_s_password_is_not_printed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    monkeypatch.setattr(Tracker, "newest", lambda *_: [("stream", "experiments/1/runs/2", True)])
+    monkeypatch.setattr(Tracker, "newest", lambda *_: [Newest("stream", "experiments/1/runs/2", True)])
     code, out, err = call("ui")
     assert (code, err, out.count("http://127.0.0.1:9/#/")) == (0, "", 3), "the server, the run and its report"
     assert "secret" not in out

@@ -142,6 +142,7 @@ def test_an_experiment_has_the_columns_and_charts_of_its_newest_view(tracker: Tr
     table, curves = (json.loads(tags[f"{SHARED}{name}"]) for name in (TABLE, CURVES))
     assert table["selectedColumns"] == ["tags.`label`", "metrics.`forgetting`", "metrics.`accuracy/bbc`"]
     (chart,), (section,) = curves["compareRunCharts"], curves["compareRunSections"]
+    assert (section["columns"], chart["displayName"]) == (2, "forgetting"), "titles are not cut"
     assert (chart["type"], chart["metricKey"], chart["metricSectionId"]) == ("LINE", "forgetting", section["uuid"])
     assert (chart["lineSmoothness"], chart["useGlobalLineSmoothing"]) == (0, False), (
         "points are where they were measured"
@@ -184,8 +185,8 @@ def test_an_experiment_is_described_once_and_its_newest_run_is_found(tracker: Tr
     assert client.get_experiment_by_name("described").tags[NOTE_TAG] == "what a person wrote"
     path = f"experiments/{experiment.experiment_id}/runs/{run}"
     assert client.get_run(run).data.tags[NOTE_TAG] == f"[report](#/{path}/artifacts/report/report.html)"
-    assert ("described", path, True) in tracker.newest("report/report.html")
-    assert ("described", path, False) in tracker.newest("report/other.html")
+    assert ("described", path, True, {}) in tracker.newest("report/report.html")
+    assert ("described", path, False, {}) in tracker.newest("report/other.html")
 
 
 def test_experiments_are_found_whose_runs_are_not_on_the_first_page(

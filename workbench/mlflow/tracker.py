@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.errors import TrackingError, UnwritableError
 from workbench.mlflow.address import database_of, shown, without_secrets
@@ -25,14 +25,31 @@ from workbench.mlflow.registration import Entry, RegisteredModel, Version, enter
 from workbench.mlflow.relocation import artifact_folder, relocate
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.runs import KEY_TAG, ROOT_TAG, identity, runs_below, runs_of, write_run
+from workbench.mlflow.view import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from workbench.mlflow.run_record import RunRecord
     from workbench.mlflow.view import View
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs and charts, not traces
+
+
+class Newest(NamedTuple):
+    """The newest run of an experiment that stands below no other.
+
+    Attributes:
+        experiment: the experiment's name.
+        path: of the run, in the UI.
+        has_artifact: whether the file that was asked for is among the run's.
+        views: what can be looked at of the experiment → the address in the UI.
+    """
+
+    experiment: str
+    path: str
+    has_artifact: bool
+    views: Mapping[str, str] = {}
 
 
 class Tracker:
@@ -75,29 +92,29 @@ class Tracker:
         with self._answering(within):
             return self._sync(experiment, record, about)
 
-    def newest(self, artifact: str) -> list[tuple[str, str, bool]]:
+    def newest(self, artifact: str) -> list[Newest]:
         """Return each experiment's newest run that stands below no other, newest first.
 
-        Each is the experiment's name, the run's path in the UI, and whether ``artifact`` (``report/report.html``) is
-        among its files.
+        ``artifact``: a file, as ``report/report.html``, that it may have.
 
         Raises:
             TrackingError: the server does not answer, or answers too late.
         """
         with self._answering():
-            names = {experiment.experiment_id: experiment.name for experiment in self._client.search_experiments()}
+            every = {experiment.experiment_id: experiment for experiment in self._client.search_experiments()}
             newest: dict[str, str] = {}
-            for run in runs_of(self._client, [*names], order_by=["attributes.start_time DESC"]):
+            for run in runs_of(self._client, [*every], order_by=["attributes.start_time DESC"]):
                 if run.data.tags.get(ROOT_TAG) and "mlflow.parentRunId" not in run.data.tags:
                     newest.setdefault(run.info.experiment_id, run.info.run_id)
-                if len(newest) == len(names):
+                if len(newest) == len(every):
                     break
             folder = str(PurePosixPath(artifact).parent)
             return [
-                (
-                    names[experiment_id],
+                Newest(
+                    every[experiment_id].name,
                     f"experiments/{experiment_id}/runs/{run}",
                     any(file.path == artifact for file in self._client.list_artifacts(run, folder)),
+                    addresses(identity(experiment_id), every[experiment_id].tags),
                 )
                 for experiment_id, run in newest.items()
             ]

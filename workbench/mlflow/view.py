@@ -7,12 +7,15 @@ each person has chosen before.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 EXPERIMENT_ID = "{experiment_id}"  # in a description: becomes the id of the run's experiment, for links
 SHARED = "mlflow.sharedViewState."  # what the tags' names begin with
 LABEL = "label"  # the tag that says what is compared; its runs differ in the seed
+COLUMNS = 2  # of charts beside each other
 TABLE, CURVES = "workbench-table", "workbench-curves"
+MODES = {TABLE: "TABLE", CURVES: "CHART"}
 TRAINING = "workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away
 
 
@@ -41,13 +44,20 @@ class View:
 
     def links(self) -> str:
         """Return Markdown that leads from a description to both."""
-        table = f"[All runs in a table]({address(TABLE)}&compareRunsMode=TABLE)"
-        return f"{table} · [curves of all runs]({address(CURVES)}&compareRunsMode=CHART)" if self.curves else table
+        table = f"[All runs in a table]({address(TABLE)})"
+        return f"{table} · [curves of all runs]({address(CURVES)})" if self.curves else table
 
 
 def address(view: str) -> str:
     """Return the address of a view in the UI, in which the experiment's id is still to be filled in."""
-    return f"#/experiments/{EXPERIMENT_ID}/runs?{TRAINING}&viewStateShareKey={view}"
+    return f"#/experiments/{EXPERIMENT_ID}/runs?{TRAINING}&viewStateShareKey={view}&compareRunsMode={MODES[view]}"
+
+
+def addresses(experiment_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return what can be looked at of an experiment with these tags, and the address of each such view in the UI."""
+    views = {"all runs": TABLE, "curves": CURVES}
+    there = {what: view for what, view in views.items() if f"{SHARED}{view}" in tags}
+    return {what: address(view).replace(EXPERIMENT_ID, experiment_id) for what, view in there.items()}
 
 
 def _charts(metrics: tuple[str, ...]) -> dict[str, object]:
@@ -61,6 +71,7 @@ def _charts(metrics: tuple[str, ...]) -> dict[str, object]:
             "deleted": False,
             "isGenerated": False,
             "metricKey": metric,
+            "displayName": metric.replace("_", " "),
             "selectedMetricKeys": [metric],
             "xAxisKey": "step",
             "displayPoints": True,
@@ -74,7 +85,10 @@ def _charts(metrics: tuple[str, ...]) -> dict[str, object]:
     ]
     return {
         "compareRunCharts": charts,
-        "compareRunSections": [{"uuid": section, "name": "Curves", "display": True, "isReordered": True}],
+        "compareRunSections": [
+            # of three columns, which is what MLflow has, titles are cut
+            {"uuid": section, "name": "Curves", "display": True, "isReordered": True, "columns": COLUMNS}
+        ],
         "isAccordionReordered": True,  # else the section comes after those that MLflow makes itself
         "runsHiddenMode": "SHOW_ALL",
     }
