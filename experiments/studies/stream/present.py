@@ -10,13 +10,14 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.learned_nothing import warnings
 from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
 from experiments.reporting.wording import plural, replicated
-from experiments.studies.stream import difference_tables, long_streams, merge_table, tables, unlearned
+from experiments.studies.stream import difference_tables, long_streams, merge_table, tables
 from experiments.studies.stream.beginning_table import beginning_table
 from experiments.studies.stream.conditions import conditions
 from experiments.studies.stream.evidence import other_evidence
 from experiments.studies.stream.gallery import figures
 from experiments.studies.stream.sentences import spurious_sentences
 from experiments.studies.stream.tracking import about, tracking
+from experiments.studies.stream.unlearned_sentences import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def present(report: Report) -> Presentation:
 
 
 def _blocks(report: Report) -> Iterator[Block]:
-    yield from warnings(unlearned.sentences(report.strategies), REMEDIES)
+    yield from warnings(sentences(report.strategies), REMEDIES)
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.reporting.learned_nothing import NOTHING, learned_nothing_in
-from experiments.reporting.wording import plural
+from experiments.reporting.learned_nothing import learned_nothing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.studies.stream.stage_outcome import Cell, StageOutcome
-    from experiments.studies.stream.strategy_report import StrategyReport
     from experiments.workspace import Workspace
 
 JOINT = "joint"  # learns all tasks in one stage
 DOUBTFUL = (
     0.06  # share of the test examples above a constant answer's, beyond chance, from which on something is learned
 )
-SHOWN = 3  # tasks that a sentence names
 
 
 @dataclass(frozen=True)
@@ -89,16 +86,6 @@ def unlearned(tests: Sequence[DoubtfulTest], majority: Mapping[str, float]) -> t
     return tuple(Unlearned(test.task, test.seed, test.order, why) for test, why in judged if why is not None)
 
 
-def sentences(strategies: Sequence[StrategyReport]) -> list[str]:
-    """Return one sentence for each strategy that learned nothing of a task, or one for all of them."""
-    failed = [strategy for strategy in strategies if strategy.unlearned]
-    if failed and all(len(strategy.unlearned) == strategy.tests for strategy in strategies if strategy.tests):
-        first = failed[0]
-        what = "Nothing or next to nothing was learned here, by no strategy and of no task"
-        return [f"{what}. {first.label} on {_example(first.unlearned[0])}."]
-    return [_sentence(strategy) for strategy in failed]
-
-
 def _is_doubtful(cell: Cell, majority: float) -> bool:
     margin = DOUBTFUL + 1.96 / math.sqrt(max(1, cell.examples))
     return not cell.score - majority > margin  # also where one of them is not a number
@@ -106,15 +93,3 @@ def _is_doubtful(cell: Cell, majority: float) -> bool:
 
 def _reason(test: DoubtfulTest, majority: float) -> str | None:
     return learned_nothing_in(test.outcomes, test.score, majority if math.isfinite(majority) else None)
-
-
-def _sentence(strategy: StrategyReport) -> str:
-    tasks = list(dict.fromkeys(entry.task for entry in strategy.unlearned))
-    named = ", ".join(tasks[:SHOWN]) + (f" and {len(tasks) - SHOWN} more" if len(tasks) > SHOWN else "")
-    count = f"{len(strategy.unlearned)} of {plural(strategy.tests, 'test')}"
-    return f"{strategy.label} {NOTHING} of {named} ({count}). On {_example(strategy.unlearned[0])}."
-
-
-def _example(entry: Unlearned) -> str:
-    order = f", order {entry.order}" if entry.order else ""
-    return f"{entry.task} (seed {entry.seed}{order}), {entry.why}"

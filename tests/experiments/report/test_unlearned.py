@@ -11,7 +11,8 @@ import pandas as pd
 
 from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from experiments.studies.stream.summary import summarise
-from experiments.studies.stream.unlearned import DoubtfulTest, constant_scores, doubtful_tests, sentences
+from experiments.studies.stream.unlearned import DoubtfulTest, constant_scores, doubtful_tests
+from experiments.studies.stream.unlearned_sentences import sentences
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record
