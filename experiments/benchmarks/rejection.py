@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+    from fusion.choosing import Choice
     from fusion.route import RoutingState
 
 SHARES = (0.01, 0.05, 0.1)
@@ -59,8 +60,9 @@ def main(
     results = {}
     for router in routers.split(","):
         state = _state(bench, router, ids)
-        rejected = {f"{share:g}": _rejected(bench, state, share, own, foreign) for share in SHARES}
-        results[router] = {"routing_accuracy": _accuracy(state, own), "rejected": rejected}
+        inside, outside = ({name: choose(state, rows) for name, rows in texts.items()} for texts in (own, foreign))
+        rejected = {f"{share:g}": _rejected(bench, state, share, inside, outside) for share in SHARES}
+        results[router] = {"routing_accuracy": _accuracy(state, inside), "rejected": rejected}
         program.write(context, out, rejection=results)
     program.show(results)
 
@@ -89,21 +91,23 @@ def _state(bench: Workbench, router: str, ids: list[str]) -> RoutingState:
 
 
 def _rejected(
-    bench: Workbench, state: RoutingState, share: float, own: Mapping[str, Dataset], foreign: Mapping[str, Dataset]
+    bench: Workbench, state: RoutingState, share: float, own: Mapping[str, Choice], foreign: Mapping[str, Choice]
 ) -> dict[str, Any]:
     """Return the share of texts that is rejected, of each of the router's own tasks and of each other source."""
-    rejecting = with_floors(bench.workspace, state, Rejection(share=share), partial(validation, []), bench.listener)
+    floors = with_floors(bench.workspace, state, Rejection(share=share), partial(validation, []), bench.listener).floors
+    assert floors is not None
 
-    def shares(texts: Mapping[str, Dataset]) -> dict[str, float]:
-        return {name: round(float(choose(rejecting, rows).rejected.mean()), 4) for name, rows in texts.items()}
+    def shares(choices: Mapping[str, Choice]) -> dict[str, float]:
+        low = {name: choice.scores < floors[choice.adapters] for name, choice in choices.items()}
+        return {name: round(float(rejected.mean()), 4) for name, rejected in low.items()}
 
     return {"own": shares(own), "foreign": shares(foreign)}
 
 
-def _accuracy(state: RoutingState, own: Mapping[str, Dataset]) -> float:
+def _accuracy(state: RoutingState, own: Mapping[str, Choice]) -> float:
     """Return the mean over tasks of the share of texts that go to the adapter of their task."""
     named = [adapter.manifest.task.name for adapter in state.adapters]
-    right = [(choose(state, rows).adapters == named.index(name)).mean() for name, rows in own.items()]
+    right = [(choice.adapters == named.index(name)).mean() for name, choice in own.items()]
     return round(float(sum(right) / len(right)), 4)
 
 

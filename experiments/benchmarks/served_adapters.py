@@ -5,6 +5,7 @@
 LoRAs for pairs of newsgroups, learned from next to nothing (16 examples, one step), are served by `workbench serve`
 from one process. Clients send requests of several texts, and the answers a second are counted:
 
+alone     one client asks about one text after another, all for the same adapter
 one       all requests are for the same adapter
 mixed     each request is for an adapter that is drawn
 replaced  as mixed, while some adapters are taken out of the store and others answer for their tasks after each reload
@@ -52,7 +53,7 @@ def main(
     replaced: Annotated[int, typer.Option(min=1, help="Of them, how many are replaced.")] = 3,
     clients: Annotated[int, typer.Option(min=1, help="Clients that ask at the same time.")] = 4,
     texts: Annotated[int, typer.Option(min=1, help="Texts of a request.")] = 8,
-    seconds: Annotated[float, typer.Option(min=1, help="How long each of the four takes.")] = 30.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long each of the five takes.")] = 30.0,
 ) -> None:
     """Train, serve, ask, and print what came of it."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -62,6 +63,7 @@ def main(
         ids = {task: [_trained(bench, task, seed) for seed in range(1 + (task in tasks[:replaced]))] for task in tasks}
         with _serving(folder) as url:
             results = {
+                "alone": load(url, tasks[-1:], 1, seconds, texts=1),
                 "one": load(url, tasks[-1:], clients, seconds, texts=texts),
                 "mixed": load(url, tasks, clients, seconds, texts=texts),
                 "replaced": _replaced(url, bench, ids, clients, seconds, texts),
