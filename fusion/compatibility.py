@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
 from workbench.methods import METHODS
-from workbench.stored_model import adaptation_of
+from workbench.stored_model import adaptation_of, require_described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,8 @@ def require_compatible(sources: Sequence[StoredAdapter], backbone: Backbone) -> 
     if by_source:
         lines = "".join(f"\n  {name}: {reason}" for name, complaints in by_source.items() for reason in complaints)
         raise InputError(f"these adapters cannot be composed on {backbone.name!r}{lines}")
+    for source in sources:
+        require_described(source, backbone)
 
 
 def reasons(sources: Sequence[StoredAdapter], backbone: Backbone) -> dict[str, tuple[str, ...]]:

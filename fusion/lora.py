@@ -62,7 +62,8 @@ def read(folder: Path) -> Update:
         module, factor = _parts(name, folder)
         modules.setdefault(module, {})[factor] = tensor.float()
     require_bounded_patterns(config, modules, str(folder / CONFIG))
-    return {module: _pair(config, module, factors, folder) for module, factors in sorted(modules.items())}
+    with opening("the config of this adapter", str(folder)):
+        return {module: _pair(config, module, factors, folder) for module, factors in sorted(modules.items())}
 
 
 def attach(backbone: Backbone, update: Update, like: Settings | None = None) -> tuple[nn.Module, Settings]:

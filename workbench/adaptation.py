@@ -12,18 +12,20 @@ from safetensors.torch import load_file, save_file
 from workbench import quantisation
 from workbench.adapter_folder import check_adapter
 from workbench.architecture import skeleton
-from workbench.errors import opening
+from workbench.errors import InputError, opening
 from workbench.finite_weights import require_finite
 from workbench.half_width import shown_in_float32
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
+from workbench.library import Described
 from workbench.methods import METHODS, require_possible, trained_method
 from workbench.model import TaskModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from workbench.backbone import Backbone
     from workbench.device import Precision
@@ -92,8 +94,26 @@ class Adaptation:
         if head.state_dict():
             with opening("the head", str(path)):
                 require_finite(path)
-                head.load_state_dict(load_file(path))
+                stored = load_file(path)
+                _require_shapes(stored, head.state_dict(), labels)
+                head.load_state_dict(stored)
         return head
+
+    def require_described(self, folder: Path) -> None:
+        """Make sure that the config of a stored adapter says what this adaptation does.
+
+        Raises:
+            InputError: it does not, or cannot be read; both values are named.
+            UnsafeConfigError: the folder leads a library to something outside it.
+        """
+        if not isinstance(self.library, Described):
+            return
+        with opening("the adapter", str(folder)):
+            check_adapter(folder)
+            differs = self.library.contradiction(folder, self._config, self.backbone.config, self.card.reshapes)
+        if differs:
+            hint = "Other answers would come of it than those that were measured. Take another copy of the adapter."
+            raise InputError(f"the adapter is not what its manifest says: {differs}", where=str(folder), hint=hint)
 
     def load(self, folder: Path, head: nn.Module, kind: str) -> TaskModel:
         """Return the body stored in ``folder`` under ``head``.
@@ -136,6 +156,14 @@ class Adaptation:
         if self.backbone.quantization:
             quantisation.keep_as_packed(body)
         return TaskModel(body, head, KINDS.get(kind), self.backbone.pooling, self.precision).eval()
+
+
+def _require_shapes(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor], labels: int) -> None:
+    """Raise ValueError where a stored head is not for so many labels; torch says the rest."""
+    for name in sorted(stored.keys() & expected.keys()):
+        if stored[name].shape[:1] != expected[name].shape[:1]:
+            rows = f"{len(stored[name])} rows" if stored[name].dim() else "no rows"
+            raise ValueError(f"its {name} has {rows}, and the task {labels} labels")
 
 
 def save_head(head: nn.Module, path: Path) -> None:

@@ -20,6 +20,7 @@ EXPONENTS = {  # type of numbers → an integer of that size, and the bits of wh
     "F8_E5M2": ("u1", 0x7C),
     "F8_E4M3": ("u1", 0x7F),  # which has no infinity
 }
+LONGEST_HEADER = 100_000_000  # bytes, as safetensors has it
 CHUNK = 1 << 18  # bytes that are looked at together: they stay in the processor's cache
 HINT = "Such weights give no answers: take another copy, or train again with a lower learning rate."
 
@@ -51,6 +52,8 @@ def _numbers(path: Path) -> Iterator[tuple[str, Any, int]]:
     buffer = memoryview(bytearray(CHUNK))
     with opened(path) as stream:
         size = int.from_bytes(stream.read(8), "little")
+        if size > LONGEST_HEADER:
+            raise ValueError(f"its header would have {size:,} bytes")
         header = json.loads(stream.read(size))
         for name, tensor in header.items():
             if name == "__metadata__" or not tensor["shape"] or tensor["dtype"] not in EXPONENTS:

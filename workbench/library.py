@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PretrainedConfig
 
 
 class Library(Protocol):
@@ -24,6 +25,21 @@ class Library(Protocol):
 
     def detach(self, body: nn.Module) -> nn.Module:
         """Return the bare backbone again, byte for byte; only one that was trained whole stays as it was trained."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A library whose stored adapters have a config of their own beside the manifest's settings."""
+
+    def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
+        """Return in what the config in ``folder`` computes something else than the manifest's; None where it does not.
+
+        Args:
+            folder: of a stored adapter.
+            config: that the manifest's method makes of its settings.
+            architecture: of the backbone.
+            reshapes: whether a fit of the method may leave other ranks than it began with.
+        """
 
 
 @runtime_checkable

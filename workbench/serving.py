@@ -24,7 +24,7 @@ from workbench.libraries import LIBRARIES
 from workbench.library import Hosts
 from workbench.model import TaskModel
 from workbench.quantisation import keep_as_packed
-from workbench.stored_model import open_head, require_backbone
+from workbench.stored_model import open_head, require_backbone, require_described
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -92,6 +92,7 @@ class Serving:
         body: nn.Module = backbone.load(precision=precision)
         for adapter in adapters:
             require_backbone(adapter, backbone)
+            require_described(adapter, backbone)
             with opening("the adapter", str(adapter.folder)), shown_in_float32(body):
                 check_adapter(adapter.folder)
                 body = hosting.host(body, adapter.folder, self._names[adapter.id])

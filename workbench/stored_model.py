@@ -82,12 +82,18 @@ def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
     """Return the model of a stored adapter on ``backbone``.
 
     Raises:
-        InputError: the adapter belongs to another backbone.
+        InputError: the adapter belongs to another backbone, or is not what its manifest says.
     """
     require_backbone(stored, backbone)
     backbone.require_length(stored.manifest.budget.max_length, stored.id)
+    require_described(stored, backbone)
     head = open_head(stored, backbone)
     return adaptation_of(stored.manifest, backbone).load(stored.folder, head, stored.manifest.task.kind)
+
+
+def require_described(stored: StoredAdapter, backbone: Backbone) -> None:
+    """Make sure that an adapter's files say what its manifest says; raises as :meth:`Adaptation.require_described`."""
+    adaptation_of(stored.manifest, backbone).require_described(stored.folder)
 
 
 def open_head(stored: StoredAdapter, backbone: Backbone) -> nn.Module:

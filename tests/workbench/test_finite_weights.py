@@ -60,6 +60,15 @@ def test_a_mask_of_one_number_without_dimensions_is_no_weight(tmp_path: Path) ->
     require_finite(tmp_path / "x.safetensors")
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 64, (10**10).to_bytes(8, "little") + b"{}", b"\x02" + b"\x00" * 7 + b"[]"]
+)
+def test_what_is_no_such_file_is_one_message(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.safetensors: the weights cannot be opened"):
+        require_finite(tmp_path / "x.safetensors")
+
+
 def test_scores_are_numbers_unless_a_label_cannot_be_the_answer() -> None:
     require_scores(np.array([[0.0, -np.inf], [1.0, 2.0]]))
     require_scores([np.zeros(0), np.zeros((2, 3))])

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fusion import lora
+from fusion.compatibility import require_compatible
 from fusion.lora import read
 from tests.conftest import toy
 from tests.damage import pipe, within
@@ -28,7 +29,7 @@ from workbench.serving import Serving
 from workbench.settings import Budget
 from workbench.store import AdapterStore
 from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import describe, keep, open_adapter
+from workbench.stored_model import adaptation_of, describe, keep, open_adapter, open_head
 
 CONFIG = "adapter_config.json"
 CANARY = "canary"
@@ -202,6 +203,73 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(
                 open_adapter(stored, backbone)
 
 
+@pytest.mark.parametrize(
+    ("method", "keys", "told"),
+    [
+        ("lora", {"target_modules": ["query"]}, r"target_modules is \['query'\], and \[.*'value'.*\] by its manifest"),
+        ("lora", {"layers_to_transform": [0]}, r"layers_to_transform is \[0\], and None by its manifest"),
+        ("lora", {"lora_alpha": 0}, "lora_alpha is 0, and 16.0 by its manifest"),
+        ("lora", {"r": 4}, "r is 4, and 8 by its manifest"),
+        ("lora", {"alpha_pattern": {"query": 1}}, "alpha_pattern is {'query': 1}, and {} by its manifest"),
+        ("lora", {"use_rslora": True}, "use_rslora is True, and False by its manifest"),
+        ("lora", {"task_type": "SEQ_CLS"}, "task_type is 'SEQ_CLS', and 'FEATURE_EXTRACTION' by its manifest"),
+        ("lora", {"modules_to_save": ["pooler"]}, r"modules_to_save is \['pooler'\], and None by its manifest"),
+        ("lora", {"lora_alpha": None}, "lora_alpha is None, and 16.0 by its manifest"),
+        ("lora", {"peft_type": "LOHA"}, "peft_type is 'LOHA', and 'LORA' by its manifest"),
+        ("prompt", {"num_virtual_tokens": 3}, "num_virtual_tokens is 3, and 20 by its manifest"),
+        ("lora+bitfit", {"lora_alpha": 1}, "peft: lora_alpha is 1, and 16.0 by its manifest"),
+        ("pfeiffer", {"reduction_factor": 2}, "reduction_factor is 2, and 16.0 by its manifest"),
+        ("pfeiffer", {"scaling": 0.0}, "scaling is 0.0, and 1.0 by its manifest"),
+        ("pfeiffer", {"leave_out": [0]}, r"leave_out is \[0\], and \[\] by its manifest"),
+    ],
+    ids=str,
+)
+def test_a_config_that_contradicts_the_manifest_is_refused_with_both_values(
+    sent: Callable[..., Path], backbone: Backbone, method: str, keys: dict[str, Any], told: str
+) -> None:
+    folder = sent(method)
+    (path,) = folder.rglob(CONFIG)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content.get("config", content).update(keys)  # in those of the package adapters, a part of it
+    path.write_text(json.dumps(content), encoding="utf-8")
+    stored = StoredAdapter(read_manifest(sealed(folder)), folder)
+    with pytest.raises(InputError, match=f"{folder.name}: the adapter is not what its manifest says: .*{told}"):
+        open_adapter(stored, backbone)
+    if method not in ("prompt", "lora+bitfit"):  # their libraries keep one adapter at a time
+        with pytest.raises(InputError, match=told):
+            Serving([stored], backbone)
+    if method == "lora":
+        with pytest.raises(InputError):
+            require_compatible([stored], backbone)
+
+
+@pytest.mark.parametrize(
+    ("method", "weights", "name", "told"),
+    [
+        ("lora", "adapter_model.safetensors", "base_model.model.pooler.dense.lora_A.weight", "no place"),
+        ("lora", "adapter_model.safetensors", "encoder.layer.0.output.dense.bias", "is a weight of the backbone"),
+        ("lora", "adapter_model.safetensors", "base_model.model.embeddings.LayerNorm.bias", "a weight of the backbone"),
+        ("prompt", "adapter_model.safetensors", "more", "no place"),
+        ("pfeiffer", "adapter.safetensors", "encoder.layer.9.output.adapters.workbench.x.weight", "no place"),
+        ("pfeiffer", "adapter.safetensors", "encoder.layer.0.output.dense.bias", "is a weight of the backbone"),
+        ("bitfit", "model.safetensors", "encoder.layer.9.output.dense.bias", "no place"),
+        ("bitfit", "model.safetensors", "encoder.layer.0.output.dense.weight", "is a weight of the backbone"),
+        ("diff-pruning", "delta.safetensors", "encoder.layer.9.output.dense.bias.places", "no place"),
+        ("lora", "head.safetensors", "more", "more"),
+    ],
+    ids=str,
+)
+def test_a_tensor_that_has_no_place_is_not_dropped_and_none_replaces_the_backbone_s(
+    sent: Callable[..., Path], backbone: Backbone, method: str, weights: str, name: str, told: str
+) -> None:
+    folder = sent(method)
+    own = backbone.load().state_dict().get(name.removeprefix("base_model.model."), torch.ones(3))
+    save_file({**load_file(folder / weights), name: own + 1}, folder / weights, {"format": "pt"})
+    with pytest.raises(InputError, match=told) as caught:
+        open_adapter(StoredAdapter(read_manifest(sealed(folder)), folder), backbone)
+    assert name in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00" * 64], ids=len)
 @pytest.mark.parametrize("file", [CONFIG, "adapter_model.safetensors", "head.safetensors"])
 def test_a_broken_file_is_one_message(sent: Callable[..., Path], backbone: Backbone, file: str, content: bytes) -> None:
@@ -244,7 +312,9 @@ def test_a_head_of_other_labels_is_one_message(
 ) -> None:
     folder = sent()
     task = json.loads((folder / MANIFEST).read_text())["task"] | {"labels": labels}
-    with pytest.raises(InputError, match="the head cannot be opened"):
+    with pytest.raises(
+        InputError, match=rf"the head cannot be opened: its bias has 2 rows, and the task {len(labels)} "
+    ):
         open_adapter(StoredAdapter(read_manifest(sealed(folder, task=task)), folder), backbone)
 
 
@@ -286,8 +356,12 @@ def test_an_expression_that_takes_for_ever_is_one_message(
 ) -> None:
     monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
     folder = change(sent(), **keys)
+    stored = StoredAdapter(read_manifest(folder), folder)
+    with pytest.raises(InputError, match=rf"{[*keys][-1]}|cannot be matched with the names of modules"):
+        open_adapter(stored, backbone)
+    adaptation, head = adaptation_of(stored.manifest, backbone), open_head(stored, backbone)
     with pytest.raises(InputError, match=f"{[*keys][-1]}: .* cannot be matched with the names of modules: it takes"):
-        open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
+        adaptation.load(folder, head, "classification")  # as strategies do, whose states have no manifest
 
 
 def test_an_expression_that_takes_for_ever_is_not_composed(
@@ -301,7 +375,10 @@ def test_an_expression_that_takes_for_ever_is_not_composed(
 
 def test_expressions_as_people_write_them_are_matched(sent: Callable[..., Path], backbone: Backbone) -> None:
     folder = change(
-        sent(), target_modules=r"^(?:.*\.)?layer\.\d+\.attention\.self\.(query|value)$", rank_pattern={"a\\.b": 4}
+        sent(),
+        target_modules=r"^(?:.*\.)?layer\.\d+\.attention\.self\.(query|value)$",
+        rank_pattern={"a\\.b": 4},
+        alpha_pattern={"a\\.b": 8},
     )
     assert open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from workbench.adapter_folder import FUSION_WEIGHTS
+from workbench.libraries._places import require_none_left
 from workbench.libraries.adapters import load_whole, prepare, require_loaded
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class AdapterFusion:
         stored = load_file(folder / FUSION / FUSION_WEIGHTS)
         own = [name for name in body.state_dict() if f".adapter_fusion_layer.{FUSION}." in name]
         require_loaded(body, [name for name in own if name not in stored])
+        start = f"{body.base_model_prefix}."
+        require_none_left(name for name in stored if name.removeprefix(start) not in {*own})
         return _trainable(body, config)
 
     def detach(self, body: Any) -> nn.Module:

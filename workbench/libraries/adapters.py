@@ -13,10 +13,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from workbench.adapter_folder import ADAPTERS_WEIGHTS
+from workbench.adapter_folder import ADAPTERS_WEIGHTS, read_config
+from workbench.libraries._described import differing, told
+from workbench.libraries._places import names_in, require_apart, require_none_left
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PretrainedConfig
 
 NAME = "workbench"
 CACHE = {"past_key_value", "past_key_values"}
@@ -63,6 +66,13 @@ class Adapters:
         load_whole(body, folder, NAME)
         return _trainable(body)
 
+    def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
+        """Return in what the stored configuration is another one than ``config``; None where it is not."""
+        from adapters import AdapterConfig
+
+        stored = AdapterConfig.load(read_config(folder)["config"])
+        return told(differing(stored.to_dict(), config.to_dict()))
+
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
         """Return the body with one more adapter."""
         prepare(body)
@@ -102,11 +112,15 @@ def load_whole(body: Any, folder: Path, name: str) -> None:
     """Load a stored adapter as ``name``.
 
     Raises:
-        ValueError: some of its weights are missing; the package would draw them anew.
+        ValueError: some of its weights are missing, which the package would draw anew; or there are others, which it
+            would drop, or put in the place of the backbone's.
     """
-    report: dict[str, list[str]] = {}
+    start, report = f"{body.base_model_prefix}.", dict[str, list[str]]()
+    stored = [tensor.removeprefix(start) for tensor in names_in(folder / ADAPTERS_WEIGHTS)]
+    require_apart(stored, body.state_dict(keep_vars=True))
     body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True, loading_info=report)
     require_loaded(body, report["missing_keys"])
+    require_none_left(report["unexpected_keys"])
 
 
 def require_loaded(body: Any, missing: Sequence[str]) -> None:

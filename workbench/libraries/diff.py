@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from workbench.libraries._places import require_none_left
+
 FILE = "delta.safetensors"
 
 
@@ -78,8 +80,10 @@ class Diff:
         save_file(parts, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Sequence[str]) -> nn.Module:
-        """Return the body with the stored difference."""
+        """Return the body with the stored difference; raises ValueError where it is that of other parameters too."""
         differing, parts = Differing(body, config), load_file(folder / FILE)
+        places = {f"{name}.places" for name in differing.names if f"{name}.values" in parts}
+        require_none_left({*parts} - places - {name.removesuffix("places") + "values" for name in places})
         with torch.no_grad():
             for name, change in zip(differing.names, differing.diff, strict=True):
                 if f"{name}.values" in parts:

@@ -16,6 +16,7 @@ from workbench.libraries.peft import LIBRARY as PEFT
 
 if TYPE_CHECKING:
     from peft import LoraConfig
+    from transformers import PretrainedConfig
 
 FILE = "generator.safetensors"
 ADAPTER = "default"  # peft's name
@@ -99,6 +100,12 @@ class Hypernetwork:
         generator_of(model).load_state_dict(load_file(folder / FILE))
         generate(model)
         return model
+
+    def contradiction(
+        self, folder: Path, config: HypernetworkConfig, architecture: PretrainedConfig, reshapes: bool
+    ) -> str | None:
+        """Return in what the stored LoRA's configuration is another one than that of ``config``; else None."""
+        return PEFT.contradiction(folder, config.lora, architecture, reshapes)
 
     def detach(self, body: nn.Module) -> nn.Module:
         """Return the bare body."""

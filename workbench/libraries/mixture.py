@@ -12,9 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from workbench.libraries import LIBRARIES
 from workbench.libraries.plain import FILE
+from workbench.library import Described
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PretrainedConfig
 
     from workbench.library import Library
 
@@ -50,6 +52,18 @@ class Mixture:
     def load(self, body: nn.Module, folder: Path, config: MixtureConfig) -> nn.Module:
         """Return the body with the stored weights of every package, all trainable."""
         return _joined(body, config, lambda name, library, base: library.load(base, folder / name, config.parts[name]))
+
+    def contradiction(
+        self, folder: Path, config: MixtureConfig, architecture: PretrainedConfig, reshapes: bool
+    ) -> str | None:
+        """Return in what a package's stored configuration is another one than its part of ``config``; else None."""
+        for name, part in config.parts.items():
+            library = LIBRARIES.get(name)
+            if isinstance(library, Described) and (
+                differs := library.contradiction(folder / name, part, architecture, reshapes)
+            ):
+                return f"{name}: {differs}"
+        return None
 
     def detach(self, body: Any) -> nn.Module:
         """Return the body without them, taken off in the order opposite to that in which they were put on."""

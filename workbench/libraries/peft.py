@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from workbench.adapter_folder import CONFIG, read_config
-from workbench.architecture import skeleton
+from workbench.libraries._described import differing_in_peft, told
 from workbench.libraries._mixed_loras import can_mix, mix, unmix
+from workbench.libraries._peft_places import require_own_unchanged, require_places
+from workbench.libraries._peft_targets import adapted
 from workbench.module_patterns import require_bounded_patterns
 from workbench.settings import MethodSettings
 
@@ -53,22 +55,7 @@ class TargetedSettings(MethodSettings):
 
 def matrices(wanted: Any, config: PretrainedConfig) -> list[Any]:
     """Return each module of the architecture whose matrix a peft configuration adapts; without numbers."""
-    from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
-    from peft.tuners.tuners_utils import check_target_module_exists
-    from torch import nn
-
-    if wanted.target_modules is None:
-        usual = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})
-        wanted.target_modules = usual.get(config.model_type)
-    if wanted.target_modules is None:
-        return []
-    modules = list(skeleton(config).named_modules())
-    require_bounded_patterns(vars(wanted), (name for name, _ in modules), "targets")
-    return [
-        module
-        for name, module in modules
-        if isinstance(getattr(module, "weight", None), nn.Parameter) and check_target_module_exists(wanted, name)
-    ]
+    return list(adapted(wanted, config).values())
 
 
 def needs_targets(
@@ -157,23 +144,35 @@ class Peft:
         from peft import PeftModel
 
         _require_bounded(folder, body)
+        require_own_unchanged(body, folder)
         with whole(), asking_for_packed(body):
             model: nn.Module = PeftModel.from_pretrained(body, folder, is_trainable=True)
+        require_places(model, folder)
         return model
+
+    def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
+        """Return in what the stored configuration is another one than ``config``; None where it is not."""
+        from peft import PeftConfig
+
+        stored = PeftConfig.from_pretrained(folder)
+        return told(differing_in_peft(stored, config, architecture, reshapes))
 
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
         """Return the wrapped body with one more adapter; all of them have to be of one method."""
         from peft import PeftModel
 
         _require_bounded(folder, body)
+        require_own_unchanged(body.get_base_model() if isinstance(body, PeftModel) else body, folder)
         if not isinstance(body, PeftModel):
             with whole(), asking_for_packed(body):
                 model: nn.Module = PeftModel.from_pretrained(body, folder, name)
+            require_places(model, folder, name)
             return model
         with asking_for_packed(body):
             missing = body.load_adapter(str(folder), name).missing_keys
         if missing:
             raise ValueError(f"the weights of {missing[0]} are missing")
+        require_places(body, folder, name)
         hosting: nn.Module = body
         return hosting
 

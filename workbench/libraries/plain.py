@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from workbench.libraries._places import require_apart, require_none_left
+
 FILE = "model.safetensors"
 
 
@@ -36,12 +38,21 @@ class Plain:
             save_file({name: parameter.detach().contiguous() for name, parameter in trained.items()}, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Callable[[str], bool]) -> nn.Module:
-        """Copy the stored parameters over ``body``'s own; raises ValueError where a trained one is missing."""
+        """Copy the stored parameters over ``body``'s own.
+
+        Raises:
+            ValueError: a trained one is missing, or one is there that is not trained.
+        """
         body = self.attach(body, config)
         stored = load_file(folder / FILE) if (folder / FILE).is_file() else {}
-        missing = set(body.load_state_dict(stored, strict=False).missing_keys) & _trained(body).keys()
-        if missing:
-            raise ValueError(f"the weights of {min(missing)} are missing")
+        trained = {id(parameter) for parameter in _trained(body).values()}
+        others = [name for name, tensor in body.state_dict(keep_vars=True).items() if id(tensor) not in trained]
+        if not _is_whole(body):  # one that is has buffers too
+            require_apart(stored, others)
+        missing, unexpected = body.load_state_dict(stored, strict=False)
+        if missing := sorted({*missing} & _trained(body).keys()):
+            raise ValueError(f"the weights of {missing[0]} are missing")
+        require_none_left(unexpected)
         return body
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import nn
 
 from workbench.architecture import positions, skeleton
 from workbench.bounds import Size
+from workbench.libraries._peft_places import require_places
 from workbench.libraries.peft import LIBRARY as PEFT
 from workbench.settings import MethodSettings
 
@@ -70,7 +71,13 @@ class Prompts:
         """Return the wrapped body with the stored virtual tokens, trainable."""
         from peft import PeftModel
 
-        return _text_only(PeftModel.from_pretrained(body, folder))
+        model = PeftModel.from_pretrained(body, folder)
+        require_places(model, folder)
+        return _text_only(model)
+
+    def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
+        """Return in what the stored configuration is another one than ``config``; None where it is not."""
+        return PEFT.contradiction(folder, config, architecture, reshapes)
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from workbench.architecture import state_width
 from workbench.errors import InputError
 from workbench.libraries._mixed_loras import lora_layers
+from workbench.libraries._places import require_all
 from workbench.libraries._side_by_side import hosting, save_apart, stored_apart
 from workbench.libraries.peft import LIBRARY as PEFT
 from workbench.prompt_embeddings import embedding
@@ -137,7 +138,9 @@ class Retrieval:
 
     def load(self, body: nn.Module, folder: Path, config: RetrievalSettings) -> nn.Module:
         """Return the body with the stored LoRAs; raises ValueError where there is not one embedding for each."""
-        return _retrieving(hosting(body, stored_apart(folder)), load_file(folder / TASKS)["tasks"], config)
+        stored = load_file(folder / TASKS)
+        require_all(stored, ["tasks"])
+        return _retrieving(hosting(body, stored_apart(folder)), stored["tasks"], config)
 
     def detach(self, body: nn.Module) -> nn.Module:
         """Return the bare body."""
