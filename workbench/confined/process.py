@@ -68,7 +68,7 @@ class _Child:
         if line:
             return line
         if code == -signal.SIGPROF:
-            raise NoAnswerError(f"it takes more than {seconds:g} seconds")
+            raise NoAnswerError(f"it takes more than {seconds:.1f} seconds of the processor")
         if code < 0:
             raise NoAnswerError(f"it ends the process ({signal.Signals(-code).name})")
         raise WorkError(f"the process for chat templates and regular expressions ends with code {code}")
