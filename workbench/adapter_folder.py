@@ -22,6 +22,7 @@ PEFT_TYPES = {
     *("LORA", "ADALORA", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "IA3", "SHIRA", "PROMPT_TUNING", "P_TUNING"),
     *("MISS", "RANDLORA", "ROAD", "C3A", "FOURIERFT", "WAVEFT", "DELORA", "GRALORA", "HRA", "VBLORA"),
 }  # what the methods here write; an X-LoRA names other adapters, a multitask prompt a pickled file
+TASK_TYPE = "FEATURE_EXTRACTION"  # for any other, peft wraps the model and expects one that has a head
 STAYING: dict[str, tuple[Any, ...]] = {  # key → its values that are safe; any value of another key is safe
     "megatron_config": (None,),
     "megatron_core": (None, "megatron.core"),
@@ -73,6 +74,9 @@ def _check_config(config: Path) -> None:
     kind = content["peft_type"]
     if not isinstance(kind, str) or kind not in PEFT_TYPES:
         raise InputError(f"peft_type: {kind!r} is none that is stored here", where=str(config), hint=HINT)
+    if (task := content.get("task_type")) not in (None, TASK_TYPE):
+        message = f"task_type: {task!r} is for a model with a head of its own; here it is {TASK_TYPE!r}"
+        raise InputError(message, where=str(config), hint=HINT)
     for key, values in STAYING.items():
         if not any(content.get(key) is value or content.get(key) == value for value in values):
             message = f"{key}: {content[key]!r} leads to something outside this folder"

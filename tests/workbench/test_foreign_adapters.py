@@ -306,6 +306,15 @@ def test_settings_of_a_manifest_that_do_not_fit_are_named(sent: Callable[..., Pa
     assert "the manifest of a-lora: unknown key 'settings.unknown'" in str(caught.value)
 
 
+@pytest.mark.parametrize("given", ["SEQ_CLS", "CAUSAL_LM", "NOPE", 3, [], {}])
+def test_a_config_for_a_model_with_a_head_is_one_message(
+    sent: Callable[..., Path], backbone: Backbone, given: object
+) -> None:
+    folder = change(sent(), task_type=given)
+    with pytest.raises(InputError, match=r"task_type: .* is for a model with a head of its own; here it is 'FEATURE_"):
+        open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
+
+
 @pytest.mark.parametrize("labels", [["a"], ["a", "b", "c"], []], ids=len)
 def test_a_head_of_other_labels_is_one_message(
     sent: Callable[..., Path], backbone: Backbone, labels: list[str]
