@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT, VALIDATION = "adapters", "validation_"
 ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."
-VIEW = View(("task", "method", "backbone"), ("test_score", "validation_score"))
+VIEW = View(("task", "method", "backbone"), ("test_score", "val_score"))  # longer names are cut by the UI
 Point = tuple[str, float | None, int]
 
 
@@ -150,7 +150,7 @@ def _main(manifest: Manifest, test: Mapping[str, float]) -> Iterator[tuple[str, 
     if metric in test:
         yield "test_score", test[metric]
     if metric and manifest.imported is None:
-        yield "validation_score", manifest.metrics[f"{VALIDATION}{metric}"]
+        yield "val_score", manifest.metrics[f"{VALIDATION}{metric}"]
 
 
 def _scores(manifest: Manifest) -> dict[str, float]:

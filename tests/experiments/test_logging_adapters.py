@@ -62,7 +62,7 @@ def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workb
     assert run.data.metrics["test_accuracy"] == result.test.scores["accuracy"]
     assert run.data.metrics["validation_accuracy"] == result.adapter.manifest.fit.validation
     assert run.data.metrics["test_score"] == run.data.metrics["test_accuracy"]
-    assert run.data.metrics["validation_score"] == run.data.metrics["validation_accuracy"]
+    assert run.data.metrics["val_score"] == run.data.metrics["validation_accuracy"]
     note = run.data.tags[NOTE_TAG]
     assert f"- test accuracy: {result.test.scores['accuracy']:.4f}" in note
     assert "viewStateShareKey=workbench-table" in note

@@ -142,7 +142,7 @@ def test_an_experiment_has_the_columns_and_charts_of_its_newest_view(tracker: Tr
     table, curves = (json.loads(tags[f"{SHARED}{name}"]) for name in (TABLE, CURVES))
     assert table["selectedColumns"] == ["tags.`label`", "metrics.`forgetting`", "metrics.`accuracy/bbc`"]
     (chart,), (section,) = curves["compareRunCharts"], curves["compareRunSections"]
-    assert (section["columns"], chart["displayName"]) == (2, "forgetting"), "titles are not cut"
+    assert section["columns"] == 2, "of three, titles are cut"
     assert (chart["type"], chart["metricKey"], chart["metricSectionId"]) == ("LINE", "forgetting", section["uuid"])
     assert (chart["lineSmoothness"], chart["useGlobalLineSmoothing"]) == (0, False), (
         "points are where they were measured"

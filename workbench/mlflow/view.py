@@ -71,7 +71,6 @@ def _charts(metrics: tuple[str, ...]) -> dict[str, object]:
             "deleted": False,
             "isGenerated": False,
             "metricKey": metric,
-            "displayName": metric.replace("_", " "),
             "selectedMetricKeys": [metric],
             "xAxisKey": "step",
             "displayPoints": True,
