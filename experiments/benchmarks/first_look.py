@@ -78,7 +78,7 @@ def redrawn(weights: Path, seed: int) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.dtype == torch.float32:
             side = torch.randint(-1, 2, tensor.shape, generator=generator)
-            tensors[name] = torch.nextafter(tensor, tensor + side)  # where it is 0 nothing moves
+            tensors[name] = torch.nextafter(tensor, tensor + side)  # to itself where the side is 0
     return tensors
 
 

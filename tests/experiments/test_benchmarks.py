@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from experiments.benchmarks import efficiency, few_shot_rates, growth, ranking, unlearning
+from experiments.benchmarks import efficiency, few_shot_rates, first_look, growth, ranking, unlearning
 from experiments.benchmarks.chosen_rates import choose
 from fusion.ranking import Score
 from tasks import registry
@@ -144,3 +147,25 @@ def test_efficiency_compares_the_cluster_with_each_inline_way_that_was_measured(
     assert efficiency.efficiency({"alone": alone, "cluster": cluster}) == {"alone": 0.8}
     everything = {"alone": alone, "beside": beside, "cluster": cluster}
     assert efficiency.efficiency(everything) == {"alone": 0.8, "beside": 0.96}
+
+
+def test_roundings_are_twenty_and_no_two_alike() -> None:
+    roundings = first_look.roundings()
+    assert len({*roundings}) == 20
+    assert sum(rounding.precision == "fp32" for rounding in roundings) == 8
+    assert first_look.Rounding("fp32", "avx2").environment["ATEN_CPU_CAPABILITY"] == "avx2"
+
+
+def test_redrawn_weights_differ_in_the_last_bit_alone(bert: Path) -> None:
+    """To the neighbour in float32, by torch's own nextafter; the same seed gives the same weights."""
+    (file,) = bert.glob("*.safetensors")
+    before, after = load_file(file), first_look.redrawn(file, seed=1)
+    moved = 0
+    for name, tensor in before.items():
+        up, down = (torch.nextafter(tensor, torch.full_like(tensor, side)) for side in (math.inf, -math.inf))
+        assert bool(((after[name] == tensor) | (after[name] == up) | (after[name] == down)).all())
+        moved += int((after[name] != tensor).sum())
+    total = sum(tensor.numel() for tensor in before.values())
+    assert 0.6 < moved / total < 0.7, "a third stays"
+    again = first_look.redrawn(file, seed=1)
+    assert all(torch.equal(after[name], again[name]) for name in before)
