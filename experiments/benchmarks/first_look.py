@@ -35,7 +35,7 @@ from workbench.statistics import paired_t_test
 
 METRICS = ("forgetting", "average_accuracy", "learning_accuracy")
 INSTRUCTIONS = "ATEN_CPU_CAPABILITY"  # the largest set that torch may use
-COUNTS = {"fp32": 8, "bf16": 12}  # runs
+COUNTS = {"fp32": 4, "bf16": 16}  # runs: in fp32 all gave the same scores to the last example
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Rounding:
 
 
 def roundings() -> list[Rounding]:
-    """Return twenty: eight in fp32 and twelve in bf16; two of each with the weights as they are."""
+    """Return twenty: four in fp32 and sixteen in bf16; two of each with the weights as they are."""
     return [
         rounding
         for precision, count in COUNTS.items()
