@@ -17,7 +17,7 @@ from experiments.studies.stream.evidence import other_evidence
 from experiments.studies.stream.gallery import figures
 from experiments.studies.stream.sentences import spurious_sentences
 from experiments.studies.stream.tracking import about, tracking
-from experiments.studies.stream.unlearned_sentences import sentences
+from experiments.studies.stream.unlearned_sentences import is_all, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,8 @@ def present(report: Report) -> Presentation:
 
 
 def _blocks(report: Report) -> Iterator[Block]:
-    yield from warnings(sentences(report.strategies), REMEDIES)
+    unlearned = [*warnings(sentences(report.strategies), REMEDIES)]
+    yield from unlearned if is_all(report.strategies) else ()
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
@@ -64,6 +65,7 @@ def _blocks(report: Report) -> Iterator[Block]:
         if others and len(others) <= IN_WORDS:
             yield Sentences(others)
     yield from _task_by_task(report)
+    yield from unlearned if not is_all(report.strategies) else ()
     yield from _learning(report)
     yield from figures(report)
     if probes := tables.probes(report):

@@ -19,11 +19,17 @@ SHOWN = 3  # tasks that a sentence names
 def sentences(strategies: Sequence[StrategyReport]) -> list[str]:
     """Return one sentence for each strategy that learned nothing of a task, or one for all of them."""
     failed = [strategy for strategy in strategies if strategy.unlearned]
-    if failed and all(len(strategy.unlearned) == strategy.tests for strategy in strategies if strategy.tests):
+    if is_all(strategies):
         first = failed[0]
         what = "Nothing or next to nothing was learned here, by no strategy and of no task"
         return [f"{what}. {first.label} on {_example(first.unlearned[0])}."]
     return [_sentence(strategy) for strategy in failed]
+
+
+def is_all(strategies: Sequence[StrategyReport]) -> bool:
+    """Return whether no strategy learned anything of any task that was tested."""
+    tested = [strategy for strategy in strategies if strategy.tests]
+    return bool(tested) and all(len(strategy.unlearned) == strategy.tests for strategy in tested)
 
 
 def _sentence(strategy: StrategyReport) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from experiments.reporting.presentation import Grid, Paragraph
+from experiments.studies.stream.present import present
 from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from experiments.studies.stream.summary import summarise
 from experiments.studies.stream.unlearned import DoubtfulTest, constant_scores, doubtful_tests
@@ -72,5 +74,13 @@ def test_a_sentence_for_each_strategy_or_one_for_all(record: Record, tmp_path: P
         for seed in record.seeds
         for task in record.tasks
     )
-    (sentence,) = sentences(summarise(replace(record, doubtful=everything), brief=True).strategies)
+    whole = summarise(replace(record, doubtful=everything), brief=True)
+    (sentence,) = sentences(whole.strategies)
     assert sentence.startswith("Nothing or next to nothing was learned here, by no strategy and of no task.")
+    first, *_ = present(whole).blocks
+    assert isinstance(first, Paragraph)
+    assert first.text == f"! {sentence}", "before all tables"
+    blocks = present(report).blocks
+    matrices = next(place for place, block in enumerate(blocks) if isinstance(block, Grid))
+    warned = next(place for place, block in enumerate(blocks) if isinstance(block, Paragraph) and "!" in block.text)
+    assert warned > matrices, "below the scores of each task"
