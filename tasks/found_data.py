@@ -16,7 +16,7 @@ from tasks.sniffing import sniffed
 from tasks.sources import hub
 from tasks.template import quoted
 from tasks.text_files import exists, path_of, require_readable, require_utf_8
-from workbench.errors import InputError
+from workbench.errors import InputError, no_such_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,7 +193,7 @@ def _split_files(path: Path) -> dict[str, Path]:
 def _from_hub(origin: str) -> tuple[Mapping[str, Table], list[str]]:
     identity, _, config = origin.partition(":")
     if not HUB_ID.match(identity) or formats.is_known(Path(identity)):
-        raise InputError("no such file or folder, and not a hub id (owner/name)", where=origin)
+        raise no_such_file(Path(origin), "no such file or folder, and not a hub id (owner/name)")
     read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), Path())
     lines = ["hub:", f"  id: {identity}", *([f"  config: {quoted(config)}"] if config else [])]
     return read, [*lines, "  # revision: pin a commit here to keep results comparable"]

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
-from workbench.errors import DataError, InputError, opening
+from workbench.errors import DataError, InputError, no_such_file, opening
 
 LONGEST_LINE = 1 << 26  # characters
 UNPACKED: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
@@ -47,7 +47,7 @@ def exists(path: Path) -> bool:
 def require_readable(path: Path, *, folder: bool = False) -> None:
     """Raise InputError unless ``path`` is a file (or, where ``folder`` says so, a folder); a device would never end."""
     if not exists(path):
-        raise InputError("no such file", where=str(path))
+        raise no_such_file(path)
     mode = path.stat().st_mode
     if stat.S_ISREG(mode) or (folder and stat.S_ISDIR(mode)):
         return

@@ -27,8 +27,10 @@ import difflib
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 from workbench.printable import printable
 
@@ -62,10 +64,11 @@ class Problem:
     hint: str | None = None
 
     def __str__(self) -> str:
-        """Return ``where: what``, the hint on the next line; whatever they quote, each part is one short line."""
+        """Return ``where: what``, the hint below it; whatever they quote, each line is short."""
         text = "\n".join(printable(line) for line in self.what.splitlines()[:MOST_LINES])
         message = f"{printable(self.where)}: {text}" if self.where else text
-        return f"{message}\n  {printable(self.hint, 2000)}" if self.hint else message
+        hint = [printable(line, 2000) for line in (self.hint or "").splitlines()[:MOST_NAMES]]
+        return "\n  ".join([message, *hint])
 
 
 class InputError(WorkbenchError):
@@ -248,6 +251,16 @@ def suggest(name: str, known: Iterable[str], command: str = "") -> str:
         return f"{guess}There are {len(names):,} names; `{command}` lists them."
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"{guess}Available: {', '.join(names[:MOST_NAMES]) or 'none'}{more}."
+
+
+def no_such_file(path: Path, what: str = "no such file") -> InputError:
+    """Return the error for a path at which nothing is; the hint names what is called alike in the same folder."""
+    names: list[str] = []
+    with suppress(OSError, ValueError):
+        names = [entry.name for entry in islice(path.parent.iterdir(), MOST_COMPARED)]
+    near = difflib.get_close_matches(path.name[:200], sorted(names), n=3, cutoff=0.7)
+    hint = f"Did you mean {' or '.join(str(path.with_name(name)) for name in near)}?" if near else None
+    return InputError(what, where=str(path), hint=hint)
 
 
 def _thing(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from workbench.errors import InputError, reason
+from workbench.errors import InputError, no_such_file, reason
 from workbench.ordinary_files import opened
 
 Key = tuple[str | int, ...]
@@ -107,7 +107,8 @@ def read_text(path: Path) -> str:
     """Return the text of a file that a person wrote.
 
     Raises:
-        InputError: it is no file (a folder, a device, a pipe), not UTF-8, or too large to have been written by hand.
+        InputError: it is not there, it is no file (a folder, a device, a pipe), not UTF-8, or too large to have been
+            written by hand.
     """
     where = str(path)
     try:
@@ -116,8 +117,10 @@ def read_text(path: Path) -> str:
         with opened(path) as file:
             content = file.read(MOST_BYTES + 1)
         text = content.decode("utf-8") if len(content) <= MOST_BYTES else ""
+    except (FileNotFoundError, NotADirectoryError):
+        raise no_such_file(path) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read this file: {error}", where=where) from None
+        raise InputError(f"cannot read this file: {getattr(error, 'strerror', None) or error}", where=where) from None
     if len(content) > MOST_BYTES:
         raise InputError(f"cannot read this file: it is larger than {MOST_BYTES >> 20} MiB", where=where)
     return text

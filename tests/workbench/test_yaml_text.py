@@ -95,7 +95,16 @@ def test_a_file_has_a_size_that_somebody_may_have_written(tmp_path: Path) -> Non
         read_text(path)
 
 
+@pytest.mark.parametrize("name", ["recipe.yml", "recpie.yaml", "other.txt", "nowhere/recipe.yaml", "recipe.yaml/x"])
+def test_a_file_that_is_not_there_is_told_with_what_is_called_alike(name: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: x")
+    with pytest.raises(InputError) as error:
+        read_text(tmp_path / name)
+    near = f"\n  Did you mean {tmp_path / 'recipe.yaml'}?" if name in {"recipe.yml", "recpie.yaml"} else ""
+    assert str(error.value) == f"{tmp_path / name}: no such file{near}"
+
+
 @pytest.mark.parametrize("name", ["x" * 300 + ".yaml", "a\0b.yaml", "\udcff.yaml"])
 def test_a_name_that_no_file_has_is_told(name: str) -> None:
-    with pytest.raises(InputError, match="cannot read this file"):
+    with pytest.raises(InputError, match=r"cannot read this file|no such file"):
         read_text(Path(name))
