@@ -17,7 +17,7 @@ SEPARATORS = (",", ";", "|")  # between labels that stand in one string, the lik
 MOST_LABELS = 200
 SEVERAL = 0.05  # share of the values that hold several labels, at least
 LABEL_WORDS = 4  # of one label among several, at most
-FILLED = 2 / 3  # share of the rows that hold something, at least, in a column that is preferred to others
+FILLED = 2 / 3  # a column is preferred to others if more than this share of the rows holds something
 BINARY = frozenset({"0", "1", "true", "false"})
 
 
@@ -58,7 +58,7 @@ class Traits:
     @property
     def gappy(self) -> bool:
         """Whether so many rows hold nothing that it is hardly what a task is about."""
-        return self.filled < FILLED * self.rows
+        return self.filled <= FILLED * self.rows
 
     @property
     def few(self) -> bool:

@@ -99,10 +99,18 @@ def read(path: Path, format: Format | None = None, said: DialectSettings | None 
         raise InputError(f"{' and '.join(foreign)} cannot be said of {format}", where=str(path))
     require_readable(path, folder=format == "folders")
     frame = _read(path, format, said)
+    require_rows(len(frame), path)
     frame.columns = frame.columns.map(str)
     if twice := list(dict.fromkeys(frame.columns[frame.columns.duplicated()])):
         raise DataError(f"several columns are called {', '.join(map(repr, twice[:5]))}", where=str(path))
     return frame
+
+
+def require_rows(count: int, path: Path) -> None:
+    """Raise DataError where a file has no rows: it is empty, or the names of its columns are all there is."""
+    if not count:
+        hint = "The names of the columns alone are not enough: give a file with rows."
+        raise DataError("cannot be read: there are no rows in it", where=str(path), hint=hint)
 
 
 def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any]]:  # noqa: A002

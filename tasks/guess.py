@@ -11,6 +11,7 @@ from tasks.targets import Target, forced, free_answers, plain_name, targets
 from workbench.errors import InputError, suggest
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
+from workbench.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +101,8 @@ def guess_columns(frame: pd.DataFrame, where: str, given: Given) -> Guess:
     missing = [doubt.part for doubt in guess.doubts if not doubt.guessed]
     if missing:
         flags = {"label": "--label C (or --answer C, where answers are free text)", "text": "--text C"}
-        shown = "\n  ".join(str(column) for column in traits_of(frame).values())
-        hint = f"Say it: {' '.join(flags[part] for part in missing)}\n  {shown}"
+        shown = "\n".join(printable(str(column)) for column in traits_of(frame).values())
+        hint = f"Say it: {' '.join(flags[part] for part in missing)}\n{shown}"
         which = " and ".join(f"the {part}" for part in missing)
         raise InputError(f"cannot tell which column is {which}", where=where, hint=hint)
     return guess

@@ -96,7 +96,7 @@ class FileRows(Rows):
 
         Raises:
             InputError: no such file, or another kind of file.
-            DataError: the file is not what its suffix says, with the line.
+            DataError: the file has no rows, or is not what its suffix says, with the line.
         """
         require_readable(path)
         self.path, self.format = path, formats.format_of(path)
@@ -108,6 +108,7 @@ class FileRows(Rows):
             columns.update(dict.fromkeys(row))
             self.count += 1
             require_bounded(len(columns), 1, str(path))
+        formats.require_rows(self.count, path)
         self.columns = tuple(columns)
 
     def __iter__(self) -> Iterator[Row]:

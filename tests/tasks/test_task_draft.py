@@ -64,6 +64,22 @@ def test_what_cannot_be_told_is_asked_for_with_examples() -> None:
     assert "body: 'this is the text of row 0', 'this is the text of row 1', … (30 distinct)" in message
 
 
+def test_a_column_that_a_third_of_the_rows_leave_empty_is_asked_about_line_by_line() -> None:
+    frame = pd.DataFrame({"text": TEXTS, "stars": ["", "1", "2"] * 10, "te\nam": ["x", "y"] * 15})
+    with pytest.raises(InputError) as error:
+        guess_columns(frame, "rows.csv", Given())
+    message, hint, *columns = str(error.value).splitlines()
+    assert (message, hint) == (
+        "rows.csv: cannot tell which column is the label",
+        "  Say it: --label C (or --answer C, where answers are free text)",
+    )
+    assert columns == [
+        "  text: 'this is the text of row 0', 'this is the text of row 1', … (30 distinct)",
+        "  stars: '', '1', … (2 distinct, empty in 10 of 30 rows)",
+        "  te am: 'x', 'y', … (2 distinct)",
+    ]
+
+
 def half_empty(values: list) -> list:
     return [value if n % 2 else None for n, value in enumerate(values)]
 

@@ -69,6 +69,7 @@ def test_folders_are_labels_and_bad_bytes_do_not_stop_the_reading(tmp_path: Path
         ("x.csv", b"a,b\n\xff,2\n", "UTF-8"),
         ("x.parquet", b"nothing", "cannot be opened"),
         ("x.csv", b"", "the file is empty"),
+        ("x.csv", b"a,b\n", "there are no rows in it"),
         ("x.csv", b"a,b,a\n1,2,3\n", "several columns are called 'a'"),
     ],
 )
@@ -79,8 +80,9 @@ def test_broken_files(tmp_path: Path, name: str, content: bytes, expected: str) 
 
 
 def test_a_missing_file_and_an_unknown_suffix(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
-        formats.read(tmp_path / "x.csv")
+    (tmp_path / "tickets.csv").write_text("a\n1\n")
+    with pytest.raises(InputError, match=r"tikets.csv: no such file\n  Did you mean .*/tickets.csv\?"):
+        formats.read(tmp_path / "tikets.csv")
     (tmp_path / "x.doc").write_bytes(b"")
     with pytest.raises(InputError, match="cannot tell the format"):
         formats.read(tmp_path / "x.doc")
