@@ -88,7 +88,9 @@ NAME = Annotated[
 
 def promote(
     name: NAME,
-    to: Annotated[str, typer.Option(metavar="VERSION", help="Number of the version, or the id of its adapter.")],
+    to: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Number of the version, or the id of its adapter; needed.")
+    ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:

@@ -100,7 +100,7 @@ def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listene
     return _moved(name, workspace, listener, lambda full, known: succession.back(full, known, to))
 
 
-def promote(name: str, to: str, workspace: Workspace, listener: Listener) -> Moved:
+def promote(name: str, to: str | None, workspace: Workspace, listener: Listener) -> Moved:
     """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`."""
     return _moved(name, workspace, listener, lambda full, known: succession.promoted(full, known, to))
 

@@ -107,12 +107,12 @@ class Release:
 
         return register(self._verified(adapter, champions=False), self.workspace, self.listener)
 
-    def promote(self, name: str, to: str) -> Moved:
+    def promote(self, name: str, to: str | None) -> Moved:
         """Make a registered version the champion, whatever it scores.
 
         Args:
             name: ``TASK.METHOD``, or a task with one registered model.
-            to: number of the version, or the id of its adapter.
+            to: number of the version, or the id of its adapter; None is an error that lists the versions.
 
         Raises:
             UnknownNameError: no such name is registered.

@@ -103,12 +103,14 @@ def back(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
     return known.crowned(known.before, known.line[:-2], "rolled back", aside=True)
 
 
-def promoted(name: str, known: RegisteredName, to: str) -> RegisteredName:
+def promoted(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
     """Return a name whose champion is the version that ``to`` means; the next rollback leads back to the one before.
 
     Raises:
-        InputError: there is no such version, or it is the champion.
+        InputError: ``to`` is None, there is no such version, or it is the champion.
     """
+    if to is None:
+        raise InputError("which version?", where=name, hint=_choices(known))
     version, was = _meant(name, known, to), known.champion
     why = "promoted: there was no champion" if was is None else f"promoted; {compared(version, was)}"
     return known.crowned(version, known.line, why, aside=True)
