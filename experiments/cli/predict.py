@@ -133,7 +133,7 @@ def predict(
     if out is not None:
         answers = AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets)
         require_new(out, overwrite)
-        _write(answers, known, as_json)
+        _write(answers, known, router, as_json)
         return
     _print(rows, known, router, as_json)
     if not as_json:
@@ -196,8 +196,6 @@ def _entries(asked: Sequence[Any], predictions: Sequence[Any], right: Sequence[s
 
 def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool) -> None:
     """Ask about the rows, and print the answers."""
-    from fusion.routing import ROUTERS
-
     asked = [known.text_of(row) for row in rows]
     predictions = known.ask([text for text in asked if text is not None])
     if as_json:
@@ -206,9 +204,8 @@ def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool) ->
         return
     columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
     table(columns, [_line(prediction, router is not None) for prediction in predictions])
-    if rejected := [prediction for prediction in predictions if prediction.label is None]:
-        few = f"{len(rejected)} of {len(predictions)} texts, by the score ({ROUTERS.get(str(router)).meaning})"
-        stdout.print(f"\nNone of these tasks: {few}.")
+    if rejected := sum(prediction.label is None for prediction in predictions):
+        stdout.print(f"\n{_rejected(rejected, len(predictions), router)}")
     if empty := asked.count(None):
         stdout.print(f"\n{rows.count:,} rows{_untold(empty)}.")
     if known.accuracy:
@@ -224,15 +221,34 @@ def _line(prediction: Any, routed: bool) -> list[str]:
     return [prediction.label, sure, prediction.adapter, *score, shortened(prediction.text)]
 
 
-def _write(answers: AnswerFile, known: KnownLabels, as_json: bool) -> None:
-    empty = answers.write(known.text_of, known.ask)
+def _rejected(few: int, number: int, router: str | None) -> str:
+    from fusion.routing import ROUTERS
+
+    return f"None of these tasks: {few:,} of {number:,} texts, by the score ({ROUTERS.get(str(router)).meaning})."
+
+
+def _write(answers: AnswerFile, known: KnownLabels, router: str | None, as_json: bool) -> None:
+    rejected = 0
+
+    def ask(texts: Sequence[Any]) -> Sequence[Any]:
+        nonlocal rejected
+        predictions = known.ask(texts)
+        rejected += sum(prediction.label is None for prediction in predictions)
+        return predictions
+
+    empty = answers.write(known.text_of, ask)
     if as_json:
         share, labelled = known.accuracy or (None, 0)
         document = {"path": str(answers.path), "rows": answers.rows.count, "empty": empty}
-        emit({**document, "columns": list(answers.told), "accuracy": share, "labelled": labelled})
+        emit(
+            {**document, "columns": list(answers.told), "accuracy": share, "labelled": labelled}
+            | ({"rejected": rejected} if router else {})
+        )
         return
     stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{_untold(empty)}.")
     stdout.print(f"New columns: {', '.join(answers.told)}")
+    if rejected:
+        stdout.print(_rejected(rejected, answers.rows.count - empty, router))
     if known.accuracy:
         stdout.print(str(known))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 BATCH = 4096  # rows that are asked about, and then written, at once; a router opens its models for each
 NO_LINES = (".json", ".xls", ".xlsm", ".xlsb", ".ods", ".feather", ".arrow", *formats.PACKED_ALREADY)  # nor read
 
+LONGEST_NAME = 200  # characters of a file's name with its folders, on a command line; texts are often longer
+
 TextOf = Callable[[Row], Any]
 
 
@@ -44,7 +47,8 @@ def texts_of(
         task: the file of the task that answers, which says what the columns are called where ``named`` does not.
 
     Raises:
-        InputError: nothing to read, both of them, no such column, a column of what is no table, or what cannot be read.
+        InputError: nothing to read, both of them, no such column, a column of what is no table, a text that is the name
+            of a file, or what cannot be read.
     """
     if path is not None and texts:
         raise InputError("texts and --file are two things", hint="Leave one out.")
@@ -54,6 +58,7 @@ def texts_of(
         return rows, text_form(task, rows.columns, named, str(path)).text_of
     _require_lines(path, named.text)
     pair = named.pair
+    _require_no_files(texts or ())
     _utf_8((*(texts or ()), pair or ""), "a text", "Save it in a file and give --file.")
     lines = _lines(path) if path is not None else list(texts or ()) or _piped()
     columns = [TEXT, PAIR] if pair is not None else [TEXT]
@@ -90,6 +95,15 @@ def _is_table(path: Path, expected: Sequence[str]) -> bool:
             return any(name in table.names for name in expected)
     except DataError:  # what is wrong with it is said when it is read as lines
         return False
+
+
+def _require_no_files(texts: Sequence[str]) -> None:
+    """Raise InputError where a text is the name of a file: its rows are meant, and the name alone would be answered."""
+    for text in texts:
+        path = Path(text)
+        if len(text) < LONGEST_NAME and formats.is_known(path) and path.is_file():
+            hint = f"For the texts in it: --file {shlex.quote(text)}"
+            raise InputError("this is the name of a file, not a text", where=text, hint=hint)
 
 
 def _require_lines(path: Path | None, column: str | None) -> None:

@@ -171,7 +171,10 @@ def test_a_text_of_none_of_the_tasks_is_data_and_words(home: Path, predict: Call
     code, out, _ = predict(*known, *least)
     assert (code, out.count("none of these tasks"), out.count("(nearest: classification)")) == (0, 2, 2)
     assert "None of these tasks: 2 of 2 texts, by the score (cosine to the nearest class mean" in out
-    assert predict(*known, *least, "--out", "out.jsonl")[0] == 0
+    code, out, _ = predict(*known, *least, "--out", "out.jsonl")
+    assert (code, "None of these tasks: 2 of 2 texts, by the score (cosine" in out) == (0, True)
+    written = json.loads(predict(*known, *least, "--out", "out.jsonl", "--overwrite", "--json")[1])
+    assert (written["rows"], written["rejected"]) == (2, 2)
     assert [{**row, "text": ""} for row in read(tmp_path / "out.jsonl")] == [{**row, "text": ""} for row in rejected]
 
 
@@ -278,6 +281,11 @@ MISTAKES = {
     "a column twice": (["--file", "labelled.csv", "--column", "body", "--out", "out.csv"], "--prefix predicted_"),
     "no file": (["--file", "nowhere.csv", "--column", "body"], "no such file"),
     "texts and a file": (["the cat", "--file", "rows.csv", "--column", "body"], "texts and --file are two things"),
+    "the name of a file as a text": (
+        ["broken.csv"],
+        "broken.csv: this is the name of a file, not a text\n  For the texts in it: --file broken.csv",
+    ),
+    "a header alone": (["--file", "header.csv"], "header.csv: cannot be read: there are no rows in it"),
     "a text in Latin-1": (["sch\udcf6n"], "a text is not UTF-8\n  Save it in a file and give --file."),
     "a second text in Latin-1": (["the cat", "--pair", "sch\udcf6n"], "a text is not UTF-8"),
     "a column of lines": (["the cat", "--column", "body"], "--column is for tables\n  Save the table in a file"),
@@ -298,6 +306,7 @@ def test_mistakes_are_found_before_a_model_is_opened(
 ) -> None:
     prefixed(tmp_path / "labelled.csv")
     (tmp_path / "broken.csv").write_text("body,n\nthe cat,1\nthe cat,1,2\n")
+    (tmp_path / "header.csv").write_text("body,n\n")
     (tmp_path / "lines.dat").write_text("the cat\n")
     (tmp_path / "rows.json").write_text('[{"text": "the cat"}]')
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
