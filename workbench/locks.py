@@ -31,7 +31,9 @@ def held(path: Path, wait: bool) -> Iterator[bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise UnwritableError(f"cannot write to the workspace: {error}", where=str(path), hint=ELSEWHERE) from None
+        raise UnwritableError(
+            f"cannot write to the workspace: {error.strerror}", where=str(path), hint=ELSEWHERE
+        ) from None
     try:
         yield _flock(descriptor, 0 if wait else fcntl.LOCK_NB, path)
     finally:

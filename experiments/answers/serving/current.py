@@ -168,7 +168,7 @@ class Current:
             InputError: neither is named and there is no router, or these are not texts that it answers.
         """
         if task is not None and task not in self.by_task:
-            raise UnknownNameError("task", task, self.by_task, also="(of these, an adapter is served)")
+            raise UnknownNameError("task", task, self.by_task, also="Only these are served.")
         name = self.by_task[task] if task is not None else adapter
         if name is None:
             rows = rows_of(texts)
