@@ -1,10 +1,12 @@
-"""Options that stand before the command that takes them: what was meant, in its right order."""
+"""Options that stand before the command that takes them, and files without their option: what was meant."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from typer import BadParameter
@@ -19,17 +21,28 @@ def placed(given: Sequence[str]) -> Iterator[None]:
     """Tell where an option goes that stands before the command that takes it; ``given`` is all that was written.
 
     Raises:
-        InputError: such an option stands there; the hint is the command as it was meant.
+        InputError: such an option stands there, and the hint is the command as it was meant; or a file stands where
+            the command takes none, but takes one with ``--file``.
     """
     try:
         yield
     except UsageError as error:
+        if file := _without_option(error):
+            hint = f"Write it with its option: --file {shlex.quote(file)}"
+            raise InputError("a file stands where the command takes none", where=file, hint=hint) from None
         option = error.option_name if hasattr(error, "possibilities") else ""  # that is: there is no such option
         words = _in_order(given, option, error.ctx) if option else []
         if not words:
             raise
         hint = f"Write it after the command: workbench {shlex.join(words)}"
         raise InputError(f"{option} stands before the command that takes it", hint=hint) from None
+
+
+def _without_option(error: Any) -> str:
+    """Return the file that is one argument too many for a command that has ``--file``; nothing if there is none."""
+    found = re.fullmatch(r"Got unexpected extra argument(?:\(s\))? \((.+)\)", error.message)
+    takes = error.ctx is not None and any("--file" in parameter.opts for parameter in error.ctx.command.params)
+    return found[1] if found and takes and Path(found[1]).is_file() else ""
 
 
 def _in_order(given: Sequence[str], option: str, context: Any) -> list[str]:

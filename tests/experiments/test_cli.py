@@ -518,6 +518,14 @@ def test_an_option_before_its_command_is_told_where_it_goes(call: Call, given: s
     )
 
 
+def test_a_file_without_its_option_is_told(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "labelled.csv").write_text("text,label\na,b\n", encoding="utf-8")
+    code, out, err = call("evaluate", "tickets", str(tmp_path / "labelled.csv"))
+    assert (code, out) == (2, "")
+    assert f"a file stands where the command takes none\n  Write it with its option: --file {tmp_path}" in err
+    assert "unexpected extra argument" in call("evaluate", "tickets", str(tmp_path / "nowhere.csv"))[2]
+
+
 @pytest.mark.parametrize("given", ["--workspace X", "--nope train x", "--workspace X tasks list", "train --nope x"])
 def test_an_option_that_no_command_takes_is_unknown(call: Call, given: str) -> None:
     code, _, err = call(*given.split())
