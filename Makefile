@@ -16,7 +16,7 @@ EXCHANGED := tests/test_other_versions.py
 .PHONY: quickstart test test-latest acceptance lint docs bench help
 
 help:
-	@echo "make quickstart   install, then run the recipe 'quickstart' (3 to 6 minutes on two cores)"
+	@echo "make quickstart   install, then run the recipe 'quickstart' (3 to 5 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make test-latest  the tests of models and compositions with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"

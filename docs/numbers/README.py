@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import declared, gap, mean, p, read, require, row, score, with_limits
+from measured import declared, gap, interval, margin, mean, number, p, read, require, row, score, with_limits
 
+from experiments.reporting.differences import MARKS
 from experiments.strategies import STRATEGIES
 from fusion.methods import COMPOSITIONS
 from workbench.methods import METHODS
 
 STATED = ["Most measurements are of one encoder with 22.7 M parameters."]
 METRICS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
+COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
 REFERENCE = "sequential-full"
 SHOWN = {  # strategies of 20news-10 in the table, and what they are called there
     "isolated-lora": "a LoRA for each task",
@@ -35,9 +37,18 @@ def pieces() -> Iterator[str]:
 
 
 def first_look(document: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of the recipe quickstart that are shown."""
+    """Yield what the recipe quickstart prints first."""
+    yield document["verdict"]
+    yield from document["evidence"]
     for name, strategy in document["strategies"].items():
         yield f"{name} {' '.join(score(strategy['metrics'][metric]) for metric in METRICS)}"
+        if compared := strategy["comparison"]:
+            yield f"{name} {' '.join(marked(compared[metric]) for metric in COMPARED)}"
+
+
+def marked(value: dict[str, Any]) -> str:
+    """Return ``+9.3 ±4.2 ▲``."""
+    return f"{number(value['mean'], signed=True)} {margin(interval(value))} {MARKS[value['reading']]}"
 
 
 def newsgroups(document: dict[str, Any]) -> Iterator[str]:

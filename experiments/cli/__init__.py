@@ -33,7 +33,7 @@ COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
 \b
-Begin with a stream of eight tasks, which takes 3 to 6 minutes:
+Begin with a stream of eight tasks, which takes 3 to 5 minutes:
   workbench run quickstart
 
 \b
