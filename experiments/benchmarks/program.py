@@ -39,7 +39,8 @@ def _words(parameter: Any, value: Any) -> list[str]:
         return [str(value)]
     if isinstance(value, bool):
         return [parameter.opts[0] if value else parameter.secondary_opts[0]]
-    return [parameter.opts[0], str(value)]
+    values = value if isinstance(value, list) else [value]
+    return [word for setting in values for word in (parameter.opts[0], str(setting))]
 
 
 def known(out: Path, part: str, empty: Any) -> Any:
