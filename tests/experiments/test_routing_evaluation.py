@@ -103,7 +103,7 @@ def test_what_a_router_knows_is_compared_with_its_digests_once(
     backbone: Backbone, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapters, compared = [learned(task, backbone, workspace) for task in TASKS], []
-    monkeypatch.setattr("fusion.route.sealed.require_sound", compared.append)
+    monkeypatch.setattr("fusion.route.sealed.require_sound", lambda folder, **_: compared.append(folder))
     given = ROUTERS.get("arrow").settings(), adapters, backbone, lambda _: TASKS[0], Silent()
     known_state(workspace, "arrow", *given)
     again = Workspace(workspace.root)

@@ -212,7 +212,6 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(
         ("lora", {"r": 4}, "r is 4, and 8 by its manifest"),
         ("lora", {"alpha_pattern": {"query": 1}}, "alpha_pattern is {'query': 1}, and {} by its manifest"),
         ("lora", {"use_rslora": True}, "use_rslora is True, and False by its manifest"),
-        ("lora", {"task_type": "SEQ_CLS"}, "task_type is 'SEQ_CLS', and 'FEATURE_EXTRACTION' by its manifest"),
         ("lora", {"modules_to_save": ["pooler"]}, r"modules_to_save is \['pooler'\], and None by its manifest"),
         ("lora", {"lora_alpha": None}, "lora_alpha is None, and 16.0 by its manifest"),
         ("lora", {"peft_type": "LOHA"}, "peft_type is 'LOHA', and 'LORA' by its manifest"),

@@ -141,7 +141,7 @@ def test_no_name_gets_out_of_a_description(shown: Presentation) -> None:
     for text in (note, shown.about):
         html = MARKDOWN.render(text)
         assert _quoted(NASTY) in html
-        assert set(re.findall(r"<(\w+)", html)) <= {"p", "table", "thead", "tbody", "tr", "th", "td", "a"}
+        assert set(re.findall(r"<(\w+)", html)) <= {"p", "table", "thead", "tbody", "tr", "th", "td", "a", "ul", "li"}
         links = re.findall(r'<a href="(.*?)"', html)
         assert all(link.startswith(("#/experiments/%7Bexperiment_id%7D/runs?", "#/experiments/{")) for link in links)
         assert len(links) == html.count("<a "), "MLflow's own pages, and nothing that a name makes"
