@@ -63,4 +63,4 @@ def test_python_blocks_run(folder: Path) -> None:
     assert "Workbench" in program
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "forgot" in done.stdout
+    assert "Full fine-tuning lost" in done.stdout

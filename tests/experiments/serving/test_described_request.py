@@ -90,6 +90,6 @@ def test_a_registered_version_s_request_is_answered(
 def test_the_request_of_every_kind_of_task_is_answered(workspace: Workspace) -> None:
     with serving("workbench serve", workspace) as address:
         for name in workspace.adapters.ids():
-            answer = answered(entry(workspace.adapters.get(name)).description, address)
+            answer = answered(entry(workspace.adapters.get(name), None).description, address)
             assert answer["adapter"] == name
             assert len(answer["answers"]) == 1, name
