@@ -24,6 +24,7 @@ from workbench.tokenizing import texts_of, tokenised
 from workbench.transformers_api import is_five
 
 CANARY = "canary"
+IGNORED_BY_5 = pytest.mark.skipif(is_five(), reason="transformers 5 opens it as the BERT that its weights are")
 BEFORE_5 = pytest.mark.skipif(is_five(), reason="transformers 5 has no such key, and a model that needs it has others")
 
 
@@ -120,7 +121,7 @@ def test_the_usual_architectures_are_among_them() -> None:
         {"layer_norm_eps": [1e-12, 1e-12]},
         {"hidden_act": None},
         {"is_decoder": None},
-        {"is_encoder_decoder": True},
+        pytest.param({"is_encoder_decoder": True}, marks=IGNORED_BY_5),
         {"model_type": "xlnet"},
         {"layer_norm_eps": float("nan")},
         {"hidden_act": "nonsense"},
