@@ -46,6 +46,11 @@ class Difference:
         return self.examples if self.seeds.holds_zero is None and self.examples else self.seeds
 
     @property
+    def chance(self) -> float | None:
+        """The p that decides: adjusted where the difference is one of a family; None for fewer than two seeds."""
+        return self.p if self.adjusted is None else self.adjusted
+
+    @property
     def reading(self) -> str:
         """Higher, lower, or not distinguishable; or that nothing can be said.
 
@@ -73,10 +78,9 @@ class Difference:
         return document
 
     def _over_seeds(self) -> str:
-        chance = self.p if self.adjusted is None else self.adjusted
-        if chance is None:
+        if self.chance is None:
             return ""
-        return SAME if chance >= LEVEL else side(self.seeds)
+        return SAME if self.chance >= LEVEL else side(self.seeds)
 
     def _over_examples(self) -> str:
         if self.examples is None or self.examples.holds_zero is None:
@@ -111,9 +115,8 @@ def gap_in_words(difference: Difference, below: str, above: str, compared: str) 
     """
     if difference.seeds.holds_zero is None:
         return _amount(difference.seeds, below, above)
-    chance = difference.p if difference.adjusted is None else difference.adjusted
     family = f" after Holm for {difference.family} {compared}" if difference.family > 1 else ""
-    limits = f"95 % interval {_limits(difference.seeds)}, {probability(chance)}{family}"
+    limits = f"95 % interval {_limits(difference.seeds)}, {probability(difference.chance)}{family}"
     return _with_reading(difference, _amount(difference.seeds, below, above), limits)
 
 
@@ -129,12 +132,12 @@ def shown_gap_in_words(difference: Difference, below: str, above: str, compared:
 def bare_gap(difference: Difference, below: str, above: str) -> str:
     """Return ``2.3 less [1.8, 2.8]``, in points; nothing in brackets where there is no interval."""
     shown = difference.shown
-    return f"{_amount(shown, below, above).replace(' points', '')} {_limits(shown)}".rstrip()
+    return f"{_amount(shown, below, above, noun='')} {_limits(shown)}".rstrip()
 
 
-def _amount(gap: Interval, below: str, above: str) -> str:
+def _amount(gap: Interval, below: str, above: str, noun: str = " points") -> str:
     assert gap.mean is not None
-    return f"{number(abs(gap.mean))} points {below if gap.mean < 0 else above}" if gap.mean else "no difference"
+    return f"{number(abs(gap.mean))}{noun} {below if gap.mean < 0 else above}" if gap.mean else "no difference"
 
 
 def _limits(gap: Interval) -> str:

@@ -59,7 +59,7 @@ def _told(difference: Difference, below: str, above: str) -> str:
     """Return the difference with interval and p; only p where it is undecided; nothing where no test was made."""
     if not difference.by_test:
         return ""
-    chance = difference.p if difference.adjusted is None else difference.adjusted
+    chance = difference.chance
     if difference.reading != SAME:
         return f"; {bare_gap(difference, below, above)}" + (f", {probability(chance)}" if chance is not None else "")
     reasons = [probability(chance)] if chance is not None else []

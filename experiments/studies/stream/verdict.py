@@ -84,8 +84,8 @@ def _chance(record: Record, ours: StrategyReport) -> str:
     difference = ours.differences[FORGETTING]
     basis = planned_in_words(record, paired_in(ours))
     if difference.by_test:
-        chance = difference.p if difference.adjusted is None else difference.adjusted
-        return f"With {basis} this may be chance ({probability(chance)})." if difference.reading == SAME else ""
+        maybe = f"With {basis} this may be chance ({probability(difference.chance)})."
+        return maybe if difference.reading == SAME else ""
     return f"This is {basis}: only several can tell how much of it is chance."
 
 
