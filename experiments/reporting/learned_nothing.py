@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.f1_without_learning import macro_f1
+from experiments.reporting.label_table import percent
 from experiments.reporting.presentation import Paragraph
 from experiments.reporting.wording import plural
 
@@ -55,7 +56,7 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     if not above and (why := _no_better(outcomes, score, constant)) is not None:
         return why
     if labels and labels.same >= NEARLY and labels.gained < HARDLY:
-        same, own, other = map(_percent, (labels.same, labels.score, labels.constant))
+        same, own, other = map(percent, (labels.same, labels.score, labels.constant))
         return (
             f"it gives the same answer to {same} of {number:,} test examples, and its macro F1 over their labels "
             f"({own}) is hardly above that of giving it to all ({other})"
@@ -129,7 +130,7 @@ def _no_better(outcomes: pd.DataFrame, score: float, constant: float | None) -> 
         return None
     if lead > margin:
         return None
-    own, other = (f"{x:.3f}" if numbers else _percent(x) for x in (score, score - lead))
+    own, other = (f"{x:.3f}" if numbers else percent(x) for x in (score, score - lead))
     return f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other})"
 
 
@@ -158,7 +159,3 @@ def _macro_f1(outcomes: pd.DataFrame) -> MacroF1 | None:
 def _has_labels(outcomes: pd.DataFrame) -> bool:
     """Return whether there is one label an example, as an index."""
     return "label" in outcomes and outcomes["label"].dtype.kind in "iu"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
