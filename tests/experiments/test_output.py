@@ -14,7 +14,7 @@ ROW = ["full-sequential @ 0.0002", 114, "reasoning-gym-syllogism", "no"]
 
 
 def printed(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    monkeypatch.setattr(output.stdout, "width", width)
+    monkeypatch.setenv("COLUMNS", str(width))
     output.table(HEADS, [ROW, ["lora", None, "animals", "yes"]])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
@@ -47,7 +47,7 @@ def test_where_not_even_the_words_fit_nothing_is_cut_off(
 def test_names_in_the_first_column_are_not_cut(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output.stdout, "width", 80)
+    monkeypatch.setenv("COLUMNS", "80")
     output.table(["", ""], [["validation accuracy", "50.0 %"], ["folder", "/home/somebody/" + "deep/" * 20]])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split("  ")[0] == "validation accuracy", (
