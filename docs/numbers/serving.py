@@ -9,9 +9,9 @@ from measured import read, require, row
 STATED = [
     "differ from those of `predict` by less than 1e-5",
     "`workbench serve --router mahalanobis --max-false-rejections 0.05`",
-    "`/health` 44 ms and 0.8 ms",  # before and after a change of one line; no program of today measures what was before
 ]
 CALLED = {
+    "alone": "`workbench serve`, one client alone, one text a request",
     "one": "`workbench serve`, all requests for one adapter",
     "mixed": "`workbench serve`, each request for one of 20 adapters, drawn",
     "replaced": "the same, while three adapters are replaced",
