@@ -16,8 +16,9 @@ from workbench.errors import InputError, opening
 from workbench.finite_weights import require_finite
 from workbench.half_width import shown_in_float32
 from workbench.kinds import KINDS, require_answerable
+from workbench.layered_head import layered
 from workbench.libraries import LIBRARIES
-from workbench.library import Described
+from workbench.library import Configurable, Described
 from workbench.methods import METHODS, require_possible, trained_method
 from workbench.model import TaskModel
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from workbench.backbone import Backbone
+    from workbench.backbone import Backbone, Pooling
     from workbench.device import Precision
     from workbench.library import Library
+    from workbench.manifest import HeadReference
     from workbench.method import Method
     from workbench.settings import MethodSettings
 
@@ -38,12 +40,24 @@ HEAD_FILE = "head.safetensors"
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Everything that shapes a model but its weights: backbone, method, hyper-parameters and arithmetic."""
+    """Everything that shapes a model but its weights: backbone, method, hyper-parameters and arithmetic.
+
+    Attributes:
+        backbone: the pretrained model.
+        method: a name in the registry of methods.
+        settings: of the method.
+        precision: of the body's arithmetic.
+        described: the library's configuration, of an adapter that another program made; None: what the method makes of
+            its settings.
+        head: the head's pooling and layers; None: one linear layer on the backbone's pooling.
+    """
 
     backbone: Backbone
     method: str
     settings: MethodSettings
     precision: Precision
+    described: Mapping[str, Any] | None = None
+    head: HeadReference | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields alone: another process looks up what they name, and a card's functions stay here."""
@@ -53,6 +67,11 @@ class Adaptation:
     def card(self) -> Method:
         """The method's registry entry."""
         return METHODS.get(self.method)
+
+    @property
+    def pooling(self) -> Pooling:
+        """How token states become what the head reads."""
+        return self.head.pooling if self.head else self.backbone.pooling
 
     @cached_property
     def library(self) -> Library:
@@ -90,6 +109,12 @@ class Adaptation:
         Raises:
             InputError: it cannot be read, holds NaN or infinity, or has not so many labels.
         """
+        if self.head is not None:
+            with opening("the head", str(path)):
+                require_finite(path)
+                layers = layered(self.head, load_file(path))
+                _require_rows(layers[-1].weight, labels)  # type: ignore[arg-type]  # the last one is linear
+                return layers
         head = self.fresh_head(kind, labels, seed=0)
         if head.state_dict():
             with opening("the head", str(path)):
@@ -149,21 +174,28 @@ class Adaptation:
 
     @cached_property
     def _config(self) -> Any:
+        if self.described is not None and isinstance(self.library, Configurable):
+            return self.library.configuration(self.described)
         return self.card.configure(self.settings, self.backbone.config)
 
     def _model(self, body: nn.Module, head: nn.Module, kind: str) -> TaskModel:
         self.card.freeze(body)
         if self.backbone.quantization:
             quantisation.keep_as_packed(body)
-        return TaskModel(body, head, KINDS.get(kind), self.backbone.pooling, self.precision).eval()
+        return TaskModel(body, head, KINDS.get(kind), self.pooling, self.precision).eval()
 
 
 def _require_shapes(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor], labels: int) -> None:
     """Raise ValueError where a stored head is not for so many labels; torch says the rest."""
     for name in sorted(stored.keys() & expected.keys()):
         if stored[name].shape[:1] != expected[name].shape[:1]:
-            rows = f"{len(stored[name])} rows" if stored[name].dim() else "no rows"
-            raise ValueError(f"its {name} has {rows}, and the task {labels} labels")
+            _require_rows(stored[name], labels, name)
+
+
+def _require_rows(tensor: Tensor, labels: int, name: str = "weight") -> None:
+    if tensor.shape[:1] != (labels,):
+        rows = f"{len(tensor)} rows" if tensor.dim() else "no rows"
+        raise ValueError(f"its {name} has {rows}, and the task {labels} labels")
 
 
 def save_head(head: nn.Module, path: Path) -> None:

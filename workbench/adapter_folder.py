@@ -7,6 +7,7 @@ where the safetensors are missing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def _check_config(config: Path) -> None:
     if (task := content.get("task_type")) not in (None, TASK_TYPE):
         message = f"task_type: {task!r} is for a model with a head of its own; here it is {TASK_TYPE!r}"
         raise InputError(message, where=str(config), hint=HINT)
+    require_staying(content, config)
+
+
+def require_staying(content: Mapping[str, Any], config: Path) -> None:
+    """Raise UnsafeConfigError where a config of peft's leads to code, or to something outside its folder."""
     for key, values in STAYING.items():
         if not any(content.get(key) is value or content.get(key) == value for value in values):
             message = f"{key}: {content[key]!r} leads to something outside this folder"

@@ -112,6 +112,10 @@ OPENING = {
     )
     + "folder = whole",
 }
+ACTIVATION = {  # of a head's layers → a function, where torch.nn.functional has none of that name
+    "tanh": "torch.tanh",
+    "gelu_tanh": "torch.nn.GELU('tanh')",
+}
 PACKED = {
     None: "",
     "nf4": ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",\n'
@@ -138,12 +142,20 @@ TEMPLATE = """\
 
 {{ method }} adapter{{ ", written into its backbone's weights," if merged }}
 for the task **{{ task_name }}** ({{ kind }}) on
-{{ base }}{{ bits }}; validation score {{ "%.4f" | format(fit.validation) }} after epoch
+{{ base }}{{ bits }}; {% if elsewhere -%}
+trained elsewhere, and written by {{ elsewhere.program }}.
+{%- else -%}
+validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
+{%- endif %}
 
 - Backbone: {{ base }}{{ backbone_license }}
+{% if elsewhere -%}
+- Data: unknown, and so is whether texts that it is tested on were among them
+{%- else -%}
 - Data: {{ origin }}{{ data_license }}
 - Trained with {{ trained_with }}
+{%- endif %}
 {{ "" if merged else "- Everything else: `manifest.json`\n" }}
 ## Use without the workbench
 
@@ -171,12 +183,31 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
         "merged": merged,
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
         "packed": PACKED[manifest.backbone.quantization],
-        "pooling": POOLING[manifest.backbone.pooling],
+        "pooling": POOLING[manifest.head.pooling if manifest.head else manifest.backbone.pooling],
+        "logits": _logits(manifest),
     }
     kind = KINDS.get(manifest.task.kind)
     program = PIPELINE if standard else kind.usage
     usage = _filled(program, {**values, **extra, "pipeline": kind.pipeline_tag})
     return _filled(TEMPLATE, {**values, **extra, "usage": usage})
+
+
+def _logits(manifest: Manifest) -> str:
+    """Return the lines of a program that make logits of features."""
+    function = "torch.nn.functional"
+    if manifest.head is None:
+        return f'logits = {function}.linear(features, head["weight"], head["bias"])'
+    lines = ["logits = features"]
+    for index, layer in enumerate(manifest.head.layers):
+        weights = f'head["{index}.weight"], head.get("{index}.bias")'
+        if layer == "linear":
+            lines.append(f"logits = {function}.linear(logits, {weights})")
+        elif layer == "norm":
+            width = f'head["{index}.weight"].shape'
+            lines.append(f"logits = {function}.layer_norm(logits, {width}, {weights}, {manifest.head.eps})")
+        else:
+            lines.append(f"logits = {ACTIVATION.get(layer, f'{function}.{layer}')}(logits)")
+    return "\n    ".join(lines)
 
 
 def _words(manifest: Manifest) -> dict[str, str]:

@@ -43,6 +43,14 @@ class Described(Protocol):
 
 
 @runtime_checkable
+class Configurable(Protocol):
+    """A library that reads its configuration from a document: adapters of other programs can be its own."""
+
+    def configuration(self, described: Mapping[str, Any]) -> Any:
+        """Return the library's configuration object with the fields that a manifest has for an adapter."""
+
+
+@runtime_checkable
 class Merges(Protocol):
     """A library that can write an update into the backbone's weights, where the method is of that sort."""
 

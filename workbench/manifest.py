@@ -44,6 +44,31 @@ class BackboneReference(Settings):
     license: str | None = None
 
 
+class HeadReference(Settings):
+    """A head that is more than one linear layer on what the backbone's own pooling gives.
+
+    ``pooling`` is what the head reads of the token states. ``layers`` are named in order: ``linear``, ``norm``, or an
+    activation of :data:`workbench.layered_head.ACTIVATIONS`; ``eps`` is that of the norms.
+    """
+
+    pooling: Literal["mean", "first", "last"]
+    layers: tuple[str, ...]
+    eps: float = 1e-5
+
+
+class Elsewhere(Settings):
+    """How an adapter came in that another program trained; what it was trained on is unknown.
+
+    ``program`` wrote the folder: ``peft``, ``adapters``, ``transformers`` or ``sentence-transformers``. ``config`` is
+    its library's configuration as it is loaded here, None where the library has none. ``original`` is what is needed to
+    write the folder again in the form that it came in.
+    """
+
+    program: str
+    config: dict[str, Any] | None = None
+    original: dict[str, Any] = Field(default_factory=dict)
+
+
 class CompositionReference(Settings):
     """How an adapter was made of others: what a reader needs to judge it, and to make it again.
 
@@ -71,6 +96,8 @@ class Manifest(Settings):
     and digest.
     ``imported`` is when an adapter came from elsewhere, None where it was made in this workspace: the scores of an
     imported one are its sender's.
+    ``head`` is None for one linear layer on the backbone's pooling. ``elsewhere`` is None for what the workbench made,
+    here or in another workspace; else budget, seed and fit are placeholders, and the task's fingerprint is empty.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
@@ -92,6 +119,8 @@ class Manifest(Settings):
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
     imported: str | None = Field(None, exclude_if=lambda when: when is None)
+    head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
+    elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
     files: dict[str, str] = Field(default_factory=dict)
 
     @property

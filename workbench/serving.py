@@ -24,7 +24,7 @@ from workbench.libraries import LIBRARIES
 from workbench.library import Hosts
 from workbench.model import TaskModel
 from workbench.quantisation import keep_as_packed
-from workbench.stored_model import open_head, require_backbone, require_described
+from workbench.stored_model import open_head, pooling_of, require_backbone, require_described
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -155,12 +155,14 @@ class Serving:
         order = sorted(range(len(owners)), key=lambda row: owners[row])  # rows of one adapter follow each other
         self._active = None
         beside = self._library.mix(self.body, [self._names[owners[row]] for row in order])
-        features = model.features(**{name: tensor[order] for name, tensor in batch.items()}, **beside)
+        inputs = {name: tensor[order] for name, tensor in batch.items()}
+        states, mask = model.states(**inputs, **beside), inputs["attention_mask"]
         where = {row: index for index, row in enumerate(order)}
 
         def head(adapter: str, rows: Sequence[int]) -> list[NDArray[np.float32]]:
-            own = features[[where[row] for row in rows]]  # (rows of the adapter, hidden_size)
-            return list(self._models[adapter].head(own).float().cpu().numpy())
+            own, asked = [where[row] for row in rows], self._models[adapter]
+            features = asked.pool(states[own], mask[own])  # (rows of the adapter, hidden_size)
+            return list(asked.head(features).float().cpu().numpy())
 
         return _in_places(owners, head)
 
@@ -169,7 +171,7 @@ class Serving:
         return KINDS.get(manifest.task.kind).questions(rows, self.backbone.tokenizer, manifest.budget.max_length)
 
     def _model(self, adapter: StoredAdapter, head: nn.Module) -> TaskModel:
-        kind, pooling = KINDS.get(adapter.manifest.task.kind), self.backbone.pooling
+        kind, pooling = KINDS.get(adapter.manifest.task.kind), pooling_of(adapter.manifest, self.backbone)
         return TaskModel(self.body, head, kind, pooling, adapter.manifest.precision).eval()
 
 

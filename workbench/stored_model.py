@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workbench.adaptation import Adaptation
-    from workbench.backbone import Backbone
+    from workbench.backbone import Backbone, Pooling
     from workbench.fit_record import FitRecord
     from workbench.model import TaskModel
     from workbench.settings import Budget
@@ -105,6 +105,11 @@ def open_head(stored: StoredAdapter, backbone: Backbone) -> nn.Module:
     return adaptation.stored_head(stored.folder / HEAD_FILE, task.kind, len(task.labels)).eval()
 
 
+def pooling_of(manifest: Manifest, backbone: Backbone) -> Pooling:
+    """Return how token states become what an adapter's head reads."""
+    return manifest.head.pooling if manifest.head else backbone.pooling
+
+
 def require_backbone(stored: StoredAdapter, backbone: Backbone) -> None:
     """Raise InputError where a stored adapter does not belong to ``backbone``."""
     reference = stored.manifest.backbone
@@ -130,7 +135,9 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
         raise InputError(message, where=manifest.id)
     from workbench.adaptation import Adaptation  # it imports torch; mistakes are reported before that
 
-    return Adaptation(backbone, manifest.method, settings, resolve_precision(manifest.precision))
+    described = manifest.elsewhere.config if manifest.elsewhere else None
+    precision = resolve_precision(manifest.precision)
+    return Adaptation(backbone, manifest.method, settings, precision, described, manifest.head)
 
 
 def _task_reference(task: Task) -> TaskReference:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.answers.arriving import Wanted, arrived
 from experiments.answers.converting import converted
 from experiments.answers.exporting import exported
 from experiments.answers.importing import imported
 from experiments.answers.naming import adapter_id
+from workbench.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,20 +82,39 @@ class Exchange:
         """
         return converted(self.workspace, self._id(adapter), rank, backbone, self.task_folders)
 
-    def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
-        """Copy an adapter that :meth:`export` wrote into the workspace, under a backbone that you named or have.
+    def import_adapter(
+        self,
+        folder: Path,
+        backbone: str | None = None,
+        *,
+        task: str | None = None,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+        max_length: int | None = None,
+    ) -> StoredAdapter:
+        """Copy an adapter into the workspace: one that :meth:`export` wrote, or one that another program trained.
 
-        Its scores are its sender's, and count nowhere before :meth:`test`, unless this workspace made it and has it.
+        The scores of the first are its sender's; the second has none. Neither counts before :meth:`test`, unless this
+        workspace made it and has it.
 
         Args:
-            folder: the exported folder.
+            folder: what :meth:`export`, peft, adapters or transformers wrote.
             backbone: the name, hub id or folder of its backbone here; needed where the workspace does not know it.
+            task: the task here that it answers; of an exported one it is known.
+            name: the beginning of its id; of an exported one it stays.
+            labels: in the order of its numbers, where the folder does not name them.
+            max_length: tokens, longer texts are cut; as many as the model reads if None.
 
         Raises:
-            InputError: no such folder, or its backbone is not known here or is another one.
+            InputError: no such folder, something has to be said, its backbone is not known here or is another one, or
+                the answers of its own program cannot be repeated.
             IntegrityError: the files are not those of the manifest.
+            UnsafeConfigError: a file would run code.
         """
-        return imported(self.workspace.adapters, folder, backbone)
+        if (folder / MANIFEST).is_file():
+            return imported(self.workspace.adapters, folder, backbone)
+        wanted = Wanted(task, backbone, name, tuple(labels) or None, max_length)
+        return arrived(self.workspace.adapters, folder, wanted, self.task_folders)
 
     def test(self, adapter: str, task: str | None = None, backbone: str | None = None) -> TestedAdapter:
         """Let an adapter answer the validation and test examples of its task as they are here.

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.answers.naming import adapter_id
-from experiments.cli import _champions, _testing
+from experiments.cli import _champions, _importing, _testing
 from experiments.reporting.wording import megabytes, score
-from experiments.terminal import completion, next_steps
+from experiments.terminal import completion
 from experiments.terminal.options import ADAPTER, Adapter, Folders, Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
@@ -200,31 +200,7 @@ def convert(
     stdout.print(f"{stored.id}, a LoRA of rank {rank}: validation {before:.4f} before{whose}, {after:.4f} after")
 
 
-@app.command("import")
-def import_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote.")],
-    backbone: Annotated[
-        str | None, typer.Option(help="Its backbone: a name, hub id or folder; needed only if it is not known here.")
-    ] = None,
-    workspace: Workspace = None,
-) -> None:
-    """Verify an exported adapter and copy it into the workspace; no code in it is run.
-
-    The scores in it are its sender's. They count nowhere (for what a task's name means, for gates and champions, for
-    `fuse --from auto:K`) until `workbench adapters test ID` has measured it here.
-
-    The backbone that its sender names is opened only if you have it: under a registered name, or because another
-    adapter of this workspace belongs to it. Otherwise name the backbone with --backbone.
-    """
-    from experiments.api import Workbench
-
-    stored = Workbench(workspace).exchange.import_adapter(folder, backbone)
-    stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}")
-    if stored.manifest.imported is not None:
-        stdout.print("Its scores are its sender's, and count nowhere until they are measured here.")
-        next_steps.print_next([f"workbench adapters test {stored.id}{next_steps.options(workspace)}"])
-
-
+app.command("import")(_importing.import_)
 app.command("test")(_testing.test)
 app.command()(_champions.register)
 app.command()(_champions.promote)

@@ -27,6 +27,7 @@ class Screen(Console):
     def __init__(self, stderr: bool = False) -> None:
         """Print on stdout, or on stderr."""
         super().__init__(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        self._width = self._height = None  # rich reads COLUMNS and LINES once, as it is made; here each time
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield what rich makes of anything, its text :func:`shown`."""

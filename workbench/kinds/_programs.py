@@ -33,7 +33,7 @@ batch = tokenizer(texts, truncation=True, max_length={{ budget.max_length }}, pa
     + DECODER
     + """\
     {{ pooling }}
-    logits = torch.nn.functional.linear(features, head["weight"], head["bias"])
+    {{ logits }}
 """
 )
 

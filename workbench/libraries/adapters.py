@@ -66,6 +66,12 @@ class Adapters:
         load_whole(body, folder, NAME)
         return _trainable(body)
 
+    def configuration(self, described: Mapping[str, Any]) -> Any:
+        """Return the package's configuration with these fields."""
+        from adapters import AdapterConfig
+
+        return AdapterConfig.load(dict(described))
+
     def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
         """Return in what the stored configuration is another one than ``config``; None where it is not."""
         from adapters import AdapterConfig

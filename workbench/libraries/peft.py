@@ -150,6 +150,12 @@ class Peft:
         require_places(model, folder)
         return model
 
+    def configuration(self, described: Mapping[str, Any]) -> Any:
+        """Return the ``PeftConfig`` with these fields."""
+        from peft import PeftConfig
+
+        return PeftConfig.from_peft_type(**described)
+
     def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
         """Return in what the stored configuration is another one than ``config``; None where it is not."""
         from peft import PeftConfig

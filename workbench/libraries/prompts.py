@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,10 @@ class Prompts:
         model = PeftModel.from_pretrained(body, folder)
         require_places(model, folder)
         return _text_only(model)
+
+    def configuration(self, described: Mapping[str, Any]) -> Any:
+        """Return the ``PeftConfig`` with these fields."""
+        return PEFT.configuration(described)
 
     def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
         """Return in what the stored configuration is another one than ``config``; None where it is not."""

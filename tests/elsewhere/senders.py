@@ -1,0 +1,47 @@
+"""What senders do: they train with their own programs, write a folder, and know what their model answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.backbone_names import open_backbone
+
+TEXTS = ["the cat often", "a plum very", "some dog", "this one that quite really"]
+
+
+def drawn(module: nn.Module, seed: int = 7, spread: float = 0.3) -> None:
+    """Give every weight that is trained numbers that a training could have left; peft begins with zeros."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for _, weight in sorted(module.named_parameters()):
+            if weight.requires_grad:
+                weight.add_(torch.randn(weight.shape, generator=generator) * spread)
+
+
+def answers(model: Any, base: Path) -> Tensor:
+    """Return the logits of a sender's model of all texts, padded to one batch."""
+    tokenizer = open_backbone(str(base)).tokenizer
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits: Tensor = model.eval()(**batch).logits
+    return logits
+
+
+def sent_by_peft(
+    base: Path, folder: Path, config: Any, loader: str = "AutoModelForSequenceClassification", **options: Any
+) -> Callable[[], Tensor]:
+    """Write what plain peft writes of an adapter on ``base``; return its model's answers."""
+    import transformers
+    from peft import get_peft_model
+
+    torch.manual_seed(0)
+    model = get_peft_model(getattr(transformers, loader).from_pretrained(base, **options), config)
+    drawn(model)
+    model.save_pretrained(folder)
+    logits = answers(model, base)
+    return lambda: logits

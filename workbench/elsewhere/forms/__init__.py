@@ -1,0 +1,36 @@
+"""One module for each program whose folders are taken in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.elsewhere.files import require_plain
+from workbench.elsewhere.form import Form
+from workbench.errors import InputError
+from workbench.registry import Modules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.elsewhere.form import Sent
+
+FORMS = Modules[Form]("form of folder", __name__, "FORM", Form)
+
+
+def sent(folder: Path) -> Sent:
+    """Return what the files of a folder say that another program wrote.
+
+    Raises:
+        InputError: no such folder, links in it, no program's form, or as :meth:`Form.read`.
+        UnsafeConfigError: as that.
+    """
+    require_plain(folder)
+    for name in FORMS.names():
+        form = FORMS.get(name)
+        if form.fits(folder):
+            return form.read(folder)
+    hint = (
+        "A folder has manifest.json (of `workbench adapters export`), adapter_config.json (of peft or adapters), or "
+        "config.json with safetensors (of save_pretrained)."
+    )
+    raise InputError("no adapter and no model lies here", where=str(folder), hint=hint)

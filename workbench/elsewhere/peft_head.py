@@ -1,0 +1,61 @@
+"""The layers of a head inside a model of peft: out of what peft wraps around them."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+POOLER = "pooler."  # a layer that the transformer brings and only a head reads
+
+
+def head_of(program: Any, prefix: str, outside: Sequence[str]) -> dict[str, nn.Module]:
+    """Return the layers between the transformer and the logits by name, an update of peft's written into their weights.
+
+    Args:
+        program: a ``PeftModel``.
+        prefix: the transformer's name inside the class, with a dot.
+        outside: names of the class's own layers.
+    """
+    model = program.get_base_model()
+    return {name: _effective(_found(model, name)) for name in (*_poolers(model, prefix), *outside)}
+
+
+def _poolers(model: nn.Module, prefix: str) -> list[str]:
+    """Return the names of the transformer's own layers that a head alone reads."""
+    names: list[str] = []
+    for name, module in model.named_modules():
+        is_layer = isinstance(module, nn.Linear) or hasattr(module, "get_base_layer")
+        if (
+            f"{name}.".startswith(f"{prefix}{POOLER}")
+            and is_layer
+            and not name.startswith(tuple(f"{each}." for each in names))
+        ):
+            names.append(name)
+    return names
+
+
+def _found(model: nn.Module, name: str) -> nn.Module:
+    """Return a submodule, at each step the trained copy of one that was trained whole."""
+    module: Any = model
+    for part in name.split("."):
+        module = getattr(module, part)
+        if hasattr(module, "modules_to_save"):
+            module = module.modules_to_save[module.active_adapters[0]]
+    found: nn.Module = module
+    return found
+
+
+def _effective(layer: Any) -> nn.Module:
+    """Return a plain layer; one with an update beside it as a copy that has the sum."""
+    if not hasattr(layer, "get_base_layer"):
+        plain: nn.Module = layer
+        return plain
+    merged = copy.deepcopy(layer)
+    merged.merge()
+    base: nn.Module = merged.get_base_layer()
+    return base

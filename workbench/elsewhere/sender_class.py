@@ -1,0 +1,124 @@
+"""The class of transformers that a sender trained, on a backbone of ours: its weights, and a head still to fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from workbench.errors import InputError
+from workbench.quiet import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from workbench.backbone import Backbone
+
+CLASSES = {
+    "classification": "AutoModelForSequenceClassification",
+    "multilabel": "AutoModelForSequenceClassification",
+    "regression": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "causal-lm": "AutoModelForCausalLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+}
+ODD = 23  # labels of a model without numbers: a layer with so many rows is the one that gives the logits
+
+
+@dataclass(frozen=True)
+class OwnClass:
+    """A class of transformers on a backbone.
+
+    Attributes:
+        model: with the backbone's weights.
+        drawn: names of its tensors that the backbone does not have.
+    """
+
+    model: Any
+    drawn: frozenset[str]
+
+
+def own_class(backbone: Backbone, kind: str, outputs: int) -> OwnClass:
+    """Return the sender's class with the backbone's weights; what those lack are numbers without a meaning.
+
+    Raises:
+        InputError: transformers has no such class of this architecture, or the weights cannot be opened.
+    """
+    with torch.random.fork_rng(devices=[]), quiet("transformers.modeling_utils"):
+        torch.manual_seed(0)
+        model, told = labelled(backbone, outputs).pretrained(_loader(kind))
+    return OwnClass(model.eval(), frozenset(told["missing_keys"]))
+
+
+def labelled(backbone: Backbone, outputs: int) -> Backbone:
+    """Return the same backbone with so many labels in its config, and its padding token."""
+    copy = backbone.elsewhere(backbone.folder)
+    config = copy.config
+    config.num_labels = outputs
+    config.pad_token_id = backbone.tokenizer.pad_token_id
+    return copy
+
+
+def base_prefix(backbone: Backbone, kind: str) -> str:
+    """Return the name of the transformer inside the sender's class, with a dot: ``bert.``."""
+    prefix: str = _blank(backbone, kind).base_model_prefix
+    return f"{prefix}."
+
+
+def head_modules(backbone: Backbone, kind: str) -> tuple[str, ...]:
+    """Return the names of the layers outside the transformer that have weights, in the model's order."""
+    model = _blank(backbone, kind)
+    inside = f"{model.base_model_prefix}."
+    return tuple(
+        name
+        for name, module in model.named_modules()
+        if not name.startswith(inside) and any(True for _ in module.parameters(recurse=False))
+    )
+
+
+def output_name(backbone: Backbone, kind: str) -> str:
+    """Return the name of the weight that gives the logits; its rows are the labels."""
+    model = _blank(backbone, kind)
+    inside = f"{model.base_model_prefix}."
+    names = [name for name, weight in model.named_parameters() if weight.shape[:1] == (ODD,) and weight.dim() == 2]
+    name: str = next(name for name in reversed(names) if not name.startswith(inside))
+    return name
+
+
+def require_known(names: Collection[str], drawn: Collection[str], where: str) -> None:
+    """Make sure that a sender's program has no weights that were drawn and not kept.
+
+    Args:
+        names: of the tensors that came.
+        drawn: those that the class has and the backbone does not.
+        where: the folder.
+
+    Raises:
+        InputError: one was neither in the folder nor in the base model.
+    """
+    if lacking := sorted({*drawn} - {*names}):
+        layer = lacking[0].rpartition(".")[0]
+        message = f"the weights of {lacking[0]} are neither in this folder nor in the base model"
+        hint = (
+            f"The sender's program drew them at random and did not save them. Train again with {layer!r} in "
+            "modules_to_save, or name the model that has them with --backbone."
+        )
+        raise InputError(message, where=where, hint=hint)
+
+
+def _loader(kind: str) -> Any:
+    import transformers
+
+    return getattr(transformers, CLASSES[kind])
+
+
+def _blank(backbone: Backbone, kind: str) -> Any:
+    """Return the sender's class without numbers."""
+    config = labelled(backbone, ODD).config
+    try:
+        with torch.device("meta"):
+            return _loader(kind).from_config(config)
+    except ValueError:
+        message = f"transformers has no model for {kind} of the architecture {config.model_type}"
+        raise InputError(message, where=backbone.name) from None

@@ -1,0 +1,179 @@
+"""What another program trained becomes an adapter of a store, and answers as that program does, or is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from workbench import card
+from workbench.adaptation import HEAD_FILE
+from workbench.adapter_folder import check_adapter
+from workbench.architecture import positions
+from workbench.atomic import folder_beside
+from workbench.digest import key
+from workbench.elsewhere.head_form import CLOSE, difference, found
+from workbench.errors import InputError
+from workbench.fit_record import FitRecord
+from workbench.layered_head import LINEAR
+from workbench.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
+from workbench.methods import METHODS
+from workbench.sealed import digests
+from workbench.settings import Budget
+from workbench.stored_adapter import README, StoredAdapter
+from workbench.stored_model import adaptation_of, open_adapter
+from workbench.tokenizing import tokenised
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from workbench.backbone import Backbone
+    from workbench.elsewhere.form import Sender, Sent
+    from workbench.manifest import TaskReference
+    from workbench.store import AdapterStore
+
+POOLED = ("classification", "multilabel", "regression")  # kinds whose head reads one vector a text
+LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
+TRIED = (
+    ("A word.",),
+    ("A word.", "Another text, which is longer: 7 words and 2 commas, so that the first is padded.", "No, 3!"),
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the folder does not say.
+
+    Attributes:
+        backbone: the base model.
+        task: that the adapter answers; its labels in the order in which they are to be kept.
+        order: the labels in the order of the sender's logits.
+        max_length: tokens; longer texts are cut. None: as many as the model reads.
+        name: of the adapter, the beginning of its id; None: task and method.
+    """
+
+    backbone: Backbone
+    task: TaskReference
+    order: tuple[str, ...]
+    max_length: int | None = None
+    name: str | None = None
+
+    @property
+    def rows(self) -> list[int]:
+        """For each label of the task the place of its logit; empty where there are no labels."""
+        return [self.order.index(label) for label in self.task.labels]
+
+
+def take_in(sent: Sent, said: Said, store: AdapterStore) -> StoredAdapter:
+    """Return the adapter, stored; on texts its logits are those of the sender's own program.
+
+    Raises:
+        InputError: the files do not fit the base model, or the sender's answers cannot be repeated.
+    """
+    sender = sent.opened(said.backbone, said.task.kind, max(len(said.order), 1))
+    batches = [tokenised(said.backbone.tokenizer, [*texts], padding=True, return_tensors="pt") for texts in TRIED]
+    store.root.mkdir(parents=True, exist_ok=True)
+    with folder_beside(store.root / sent.method) as folder, torch.inference_mode():
+        wanted = [sender.logits(batch) for batch in batches] if sender.head else []
+        sender.write(folder)
+        check_adapter(folder)
+        bare = _manifest(sent, sender, said)
+        reference = _write_head(bare, folder, said, sender, batches, wanted)
+        manifest = bare.model_copy(update={"head": reference})
+        manifest = manifest.model_copy(update={"id": _id(manifest, folder, said.name)})
+        _require_same(StoredAdapter(manifest, folder), said, batches, wanted)
+        (folder / README).write_text(card.render(manifest), encoding="utf-8")
+        return store.save(manifest, lambda draft: _move(folder, draft))
+
+
+def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
+    """Return the manifest of an adapter without an id, under one linear layer on the backbone's pooling."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Manifest(
+        id=sent.method,
+        task=said.task,
+        backbone=BackboneReference(**{name: getattr(said.backbone, name) for name in BackboneReference.model_fields}),
+        method=sent.method,
+        library=METHODS.get(sent.method).library,
+        settings=dict(sender.settings),
+        budget=Budget(max_length=said.max_length or _longest(said.backbone), precision="fp32"),
+        precision="fp32",
+        seed=0,
+        fit=FitRecord((), 0, math.nan, 0, 0.0, None, 0),
+        metrics={},
+        versions={},
+        created=now,
+        imported=now,
+        elsewhere=Elsewhere(program=sent.program, config=sender.config, original=dict(sender.original)),
+    )
+
+
+def _longest(backbone: Backbone) -> int:
+    """Return how many tokens the sender's program reads where nothing is cut."""
+    room = positions(backbone.config)
+    return int(min(backbone.tokenizer.model_max_length, LONGEST if room is None else room))
+
+
+def _write_head(
+    bare: Manifest, folder: Path, said: Said, sender: Sender, batches: Sequence[Any], wanted: Sequence[Tensor]
+) -> HeadReference | None:
+    """Write the head into the folder, its last rows in the order of the task's labels, and return what it is.
+
+    None: one linear layer on the backbone's pooling, or a language model's own.
+    """
+    if not sender.head:
+        return None
+    adaptation = adaptation_of(bare, said.backbone)
+    head: nn.Module = nn.Identity()
+    network = adaptation.load(folder, head, said.task.kind)
+    if said.task.kind not in POOLED:
+        tensors, reference = _linear(sender), None
+    else:
+        head_found = found(network, sender.head, batches, wanted)
+        tensors, reference = head_found.head.state_dict(), head_found.reference
+        if reference.layers == (LINEAR,) and reference.pooling == said.backbone.pooling:
+            tensors, reference = _linear(sender), None
+    rows = said.rows
+    last = f"{len(reference.layers) - 1}." if reference else ""
+    for name in (f"{last}weight", f"{last}bias"):
+        if rows and name in tensors:
+            tensors[name] = tensors[name][rows]
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, folder / HEAD_FILE)
+    return reference
+
+
+def _linear(sender: Sender) -> dict[str, Tensor]:
+    """Return weight and bias of a head that is one linear layer; one without a bias gets zeros."""
+    *_, layer = sender.head.values()
+    state = {name: tensor.detach() for name, tensor in layer.state_dict().items()}
+    return {"bias": torch.zeros(len(state["weight"])), **state}
+
+
+def _require_same(stored: StoredAdapter, said: Said, batches: Sequence[Any], wanted: Sequence[Tensor]) -> None:
+    """Make sure that the adapter's logits are those of the sender's program; raises InputError."""
+    model = open_adapter(stored, said.backbone)
+    for batch, logits in zip(batches, wanted, strict=False):
+        rows = said.rows
+        off = difference(model(**batch)["logits"], logits[..., rows] if rows else logits)
+        if off > CLOSE:
+            message = f"the answers here would differ from the sender's by {off:.1e} of the largest logit"
+            raise InputError(message, hint="Its own program can still be used.")
+
+
+def _id(manifest: Manifest, folder: Path, name: str | None) -> str:
+    """Return an id that names what was taken in: the same folder under the same names has the same."""
+    content = key([digests(folder), manifest.backbone.fingerprint, manifest.task.name, manifest.task.labels])
+    return f"{name or f'{manifest.task.name}-{manifest.method}'}-{content[:8]}"
+
+
+def _move(folder: Path, draft: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        path.rename(draft / path.name)
