@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from fusion.composition import Request
     from fusion.heads import Criterion, FittedHead
+    from workbench.backbone import Backbone
     from workbench.fit_record import FitRecord
     from workbench.model import Penalty
     from workbench.settings import MethodSettings
@@ -70,9 +71,15 @@ def needs_head(model: TaskModel) -> bool:
 
 def fitted_head(model: TaskModel, request: Request, by: Criterion = "accuracy") -> FittedHead:
     """Return a head for the target, fitted on the model's frozen features; ``by`` picks its strength."""
-    task, tokenizer, length = required(request), request.backbone.tokenizer, request.budget.max_length
+    return head_fitted_on(required(request), model, request.backbone, request.budget.max_length, by)
+
+
+def head_fitted_on(
+    task: Task, model: TaskModel, backbone: Backbone, max_length: int, by: Criterion = "accuracy"
+) -> FittedHead:
+    """Return a head for ``task``, a classification, fitted on what ``model`` makes of its training examples."""
     splits = [task.splits[name] for name in ("train", "validation")]
-    seen, unseen = ((features(model, rows, tokenizer, length), rows["label"][:]) for rows in splits)
+    seen, unseen = ((features(model, rows, backbone.tokenizer, max_length), rows["label"][:]) for rows in splits)
     return fit_head(*seen, *unseen, len(task.labels), by)
 
 

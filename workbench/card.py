@@ -152,6 +152,10 @@ validation score {{ "%.4f" | format(fit.validation) }} after epoch
 - Backbone: {{ base }}{{ backbone_license }}
 {% if elsewhere -%}
 - Data: unknown, and so is whether texts that it is tested on were among them
+{%- if elsewhere.head %}
+- Head: a logistic regression, fitted where it was imported on the frozen features of
+  {{ "{:,}".format(elsewhere.head.examples) }} training examples of {{ head_task }} ({{ head_origin }})
+{%- endif %}
 {%- else -%}
 - Data: {{ origin }}{{ data_license }}
 - Trained with {{ trained_with }}
@@ -213,6 +217,7 @@ def _logits(manifest: Manifest) -> str:
 def _words(manifest: Manifest) -> dict[str, str]:
     """Return the texts of the template that others wrote, escaped."""
     task, backbone = manifest.task, manifest.backbone
+    head = manifest.elsewhere.head if manifest.elsewhere else None
     labels = ", ".join(task.labels)
     return {
         "method": escape(manifest.method),
@@ -220,6 +225,8 @@ def _words(manifest: Manifest) -> dict[str, str]:
         "kind": escape(f"{task.kind}: {labels}" if labels else task.kind),
         "base": code(backbone.hub_id or backbone.name),
         "origin": escape(task.origin),
+        "head_task": escape(head.task) if head else "",
+        "head_origin": escape(head.origin) if head else "",
         "backbone_license": escape(f", licence: {backbone.license}") if backbone.license else "",
         "data_license": escape(f", licence: {task.license}") if task.license else "",
         "trained_with": escape(", ".join(f"{name} {version}" for name, version in manifest.versions.items())),

@@ -56,17 +56,36 @@ class HeadReference(Settings):
     eps: float = 1e-5
 
 
+class FittedHead(Settings):
+    """A linear head that was fitted here on frozen features, because the folder has none.
+
+    ``task``, ``fingerprint``, ``origin`` and ``examples`` are what it was fitted on: so many training examples of these
+    data.
+    ``inverse_regularisation`` is the C of a logistic regression that validation picked, and ``validation`` the score
+    that it was picked by.
+    """
+
+    task: str
+    fingerprint: str
+    origin: str
+    examples: int
+    inverse_regularisation: float
+    validation: float
+
+
 class Elsewhere(Settings):
     """How an adapter came in that another program trained; what it was trained on is unknown.
 
     ``program`` wrote the folder: ``peft``, ``adapters``, ``transformers`` or ``sentence-transformers``. ``config`` is
     its library's configuration as it is loaded here, None where the library has none. ``original`` is what is needed to
-    write the folder again in the form that it came in.
+    write the folder again in the form that it came in. ``head`` is None where the head came with the folder too, or is
+    the backbone's own.
     """
 
     program: str
     config: dict[str, Any] | None = None
     original: dict[str, Any] = Field(default_factory=dict)
+    head: FittedHead | None = Field(None, exclude_if=lambda head: head is None)
 
 
 class CompositionReference(Settings):

@@ -55,10 +55,7 @@ class Network(nn.Module):
 
     def complete(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the body reads of ``inputs``: for an encoder-decoder also what its decoder is given."""
-        config: Any = getattr(self.body, "config", None)
-        if not getattr(config, "is_encoder_decoder", False) or "decoder_input_ids" in inputs:
-            return inputs
-        return {**inputs, "decoder_input_ids": shifted(inputs["input_ids"], config.decoder_start_token_id)}
+        return completed(getattr(self.body, "config", None), inputs)
 
     def features(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
@@ -77,6 +74,13 @@ class Network(nn.Module):
     def autocast(self, device: str) -> AbstractContextManager[Any]:
         """Return the context in which the body computes in this model's precision."""
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def completed(config: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what a body with this config reads of ``inputs``, see :meth:`Network.complete`."""
+    if not getattr(config, "is_encoder_decoder", False) or "decoder_input_ids" in inputs:
+        return inputs
+    return {**inputs, "decoder_input_ids": shifted(inputs["input_ids"], config.decoder_start_token_id)}
 
 
 def shifted(ids: Tensor, start: int) -> Tensor:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.answers.head_fitting import head_fit
 from tasks import registry
 from workbench.backbone_names import BACKBONES, BackboneCard, open_backbone
 from workbench.choosing import readable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
     from workbench.elsewhere.form import Sent
+    from workbench.listener import Listener
     from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
@@ -46,7 +48,9 @@ class Wanted:
     max_length: int | None = None
 
 
-def arrived(store: AdapterStore, folder: Path, wanted: Wanted, task_folders: Sequence[Path]) -> StoredAdapter:
+def arrived(
+    store: AdapterStore, folder: Path, wanted: Wanted, task_folders: Sequence[Path], listener: Listener
+) -> StoredAdapter:
     """Return what another program wrote into ``folder`` as an adapter of ``store``.
 
     Raises:
@@ -57,12 +61,14 @@ def arrived(store: AdapterStore, folder: Path, wanted: Wanted, task_folders: Seq
     task = registry.load(registry.find(wanted.task, task_folders)) if wanted.task else None
     backbone = _backbone(sent, wanted.backbone, store)
     kind = _kind(sent, task)
-    outputs = sent.outputs(backbone, kind)
-    order = _order(sent, outputs, wanted, task)
+    if task is not None and not sent.kinds:
+        order, fit = task.labels, head_fit(task, backbone, listener)
+    else:
+        order, fit = _order(sent, sent.outputs(backbone, kind), wanted, task), None
     from workbench.elsewhere.taking_in import Said, take_in  # torch comes with it; mistakes are reported without it
 
     reference = _reference(kind, order, task, folder)
-    return take_in(sent, Said(backbone, reference, order, wanted.max_length, wanted.name), store)
+    return take_in(sent, Said(backbone, reference, order, wanted.max_length, wanted.name, fit), store)
 
 
 def _backbone(sent: Sent, named: str | None, store: AdapterStore) -> Backbone:
@@ -80,12 +86,16 @@ def _backbone(sent: Sent, named: str | None, store: AdapterStore) -> Backbone:
 
 
 def _kind(sent: Sent, task: Task | None) -> str:
-    if not sent.kinds:
-        hint = "Without a head it answers nothing by itself."
+    """Return the kind of task that it answers: what its files tell, within which ``--task`` says more."""
+    if task is None and not sent.kinds:
+        hint = (
+            "Without a head it answers nothing by itself. Name a task, and a linear head is fitted here on the frozen "
+            f"features of its training examples: workbench adapters import {sent.folder} --task NAME."
+        )
         raise InputError("there is no head in this folder", where=str(sent.folder), hint=hint)
     if task is None:
         return sent.kinds[0]
-    if task.kind not in sent.kinds:
+    if sent.kinds and task.kind not in sent.kinds:
         message = f"this adapter answers {' or '.join(sent.kinds)}, and {task.name} is {task.kind}"
         raise InputError(message, where="--task")
     return task.kind

@@ -100,7 +100,8 @@ class Exchange:
         Args:
             folder: what :meth:`export`, peft, adapters or transformers wrote.
             backbone: the name, hub id or folder of its backbone here; needed where the workspace does not know it.
-            task: the task here that it answers; of an exported one it is known.
+            task: the task here that it answers; of an exported one it is known. Where no head is stored, one is fitted
+                on this task's training examples.
             name: the beginning of its id; of an exported one it stays.
             labels: in the order of its numbers, where the folder does not name them.
             max_length: tokens, longer texts are cut; as many as the model reads if None.
@@ -114,7 +115,7 @@ class Exchange:
         if (folder / MANIFEST).is_file():
             return imported(self.workspace.adapters, folder, backbone)
         wanted = Wanted(task, backbone, name, tuple(labels) or None, max_length)
-        return arrived(self.workspace.adapters, folder, wanted, self.task_folders)
+        return arrived(self.workspace.adapters, folder, wanted, self.task_folders, self.listener)
 
     def test(self, adapter: str, task: str | None = None, backbone: str | None = None) -> TestedAdapter:
         """Let an adapter answer the validation and test examples of its task as they are here.

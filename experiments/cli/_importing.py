@@ -39,7 +39,8 @@ def import_(
     """Take in an adapter or a model that was trained elsewhere; no code in it is run.
 
     What `adapters export` wrote is verified and copied. Folders of peft (`save_pretrained`) are taken in, and answer
-    as their own program does: that is tried on texts, and what cannot be repeated is refused.
+    as their own program does: that is tried on texts, and what cannot be repeated is refused. Where a folder has no
+    head, a linear one is fitted on the frozen features of the training examples of --task.
 
     What it was trained on is unknown, and its sender's scores count nowhere (for what a task's name means, for gates
     and champions, for `fuse --from auto:K`) until `workbench adapters test ID` has measured it here.
@@ -59,6 +60,9 @@ def import_(
         stdout.print(
             f"Trained elsewhere ({manifest.elsewhere.program}), for {manifest.task.name} ({manifest.task.kind}{told})."
         )
+        if head := manifest.elsewhere.head:
+            examples = f"{head.examples:,} training examples of {head.task}"
+            stdout.print(f"Its head was fitted here, on the frozen features of {examples}.")
     if manifest.imported is not None:
         scores = (
             "It has no score that counts" if manifest.elsewhere else "Its scores are its sender's, and count nowhere"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from workbench.backbone import Backbone
+    from workbench.backbone import Backbone, Pooling
 
 
 class Form(Protocol):
@@ -58,16 +58,18 @@ class Sent(Protocol):
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
         """Return how many logits the stored head has; None where no head is stored.
 
+        Asked only for one of ``kinds``.
+
         Raises:
             InputError: transformers has no class for this kind of task on the architecture of ``backbone``.
         """
 
-    def opened(self, backbone: Backbone, kind: str, outputs: int) -> Sender:
+    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the sender's own program on ``backbone``.
 
         Args:
             backbone: the base model.
-            kind: of task.
+            kind: of task; None where no head is stored.
             outputs: how many logits there are.
 
         Raises:
@@ -80,13 +82,16 @@ class Sender:
     """The sender's own program, and what is taken over from it.
 
     Attributes:
-        program: the model of transformers, peft or adapters, in evaluation mode; its output has ``logits``.
+        program: the model of transformers, peft or adapters, in evaluation mode; its output has ``logits``, or
+            ``last_hidden_state`` where no head is stored.
         settings: of the method, as far as they are known.
         config: the library's configuration for the body alone; None where the library has none.
         write: writes the body's weights into a folder, in the form that the library loads here.
         head: the layers between the body and the logits, by name, in the order of the computation as far as it is
             known; a pooler of the body's own is among them.
         original: what is needed to write the folder again as it came.
+        pooling: how the sender makes one vector of the token states, where no head is stored and the folder says it;
+            None: as the backbone does.
     """
 
     program: nn.Module
@@ -95,8 +100,17 @@ class Sender:
     write: Callable[[Path], None]
     head: Mapping[str, nn.Module] = field(default_factory=dict)
     original: Mapping[str, Any] = field(default_factory=dict)
+    pooling: Pooling | None = None
 
     def logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return what the sender's program computes of a batch: (batch, labels) or (batch, tokens, labels)."""
         logits: Tensor = self.program(**batch).logits
         return logits
+
+    def states(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the token states (batch, tokens, hidden_size) that the sender's program computes without a head."""
+        from workbench.network import completed  # torch comes with it
+
+        program: Any = self.program
+        states: Tensor = program(**completed(program.config, dict(batch))).last_hidden_state
+        return states

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
 
 CLASSES = {
+    None: "AutoModel",
     "classification": "AutoModelForSequenceClassification",
     "multilabel": "AutoModelForSequenceClassification",
     "regression": "AutoModelForSequenceClassification",
@@ -39,7 +40,7 @@ class OwnClass:
     drawn: frozenset[str]
 
 
-def own_class(backbone: Backbone, kind: str, outputs: int) -> OwnClass:
+def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
     """Return the sender's class with the backbone's weights; what those lack are numbers without a meaning.
 
     Raises:
@@ -60,14 +61,18 @@ def labelled(backbone: Backbone, outputs: int) -> Backbone:
     return copy
 
 
-def base_prefix(backbone: Backbone, kind: str) -> str:
-    """Return the name of the transformer inside the sender's class, with a dot: ``bert.``."""
+def base_prefix(backbone: Backbone, kind: str | None) -> str:
+    """Return the name of the transformer inside the sender's class, with a dot: ``bert.``; empty without a head."""
+    if kind is None:
+        return ""
     prefix: str = _blank(backbone, kind).base_model_prefix
     return f"{prefix}."
 
 
-def head_modules(backbone: Backbone, kind: str) -> tuple[str, ...]:
+def head_modules(backbone: Backbone, kind: str | None) -> tuple[str, ...]:
     """Return the names of the layers outside the transformer that have weights, in the model's order."""
+    if kind is None:
+        return ()
     model = _blank(backbone, kind)
     inside = f"{model.base_model_prefix}."
     return tuple(
@@ -107,7 +112,7 @@ def require_known(names: Collection[str], drawn: Collection[str], where: str) ->
         raise InputError(message, where=where, hint=hint)
 
 
-def _loader(kind: str) -> Any:
+def _loader(kind: str | None) -> Any:
     import transformers
 
     return getattr(transformers, CLASSES[kind])

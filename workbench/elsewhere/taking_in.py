@@ -19,6 +19,7 @@ from workbench.architecture import positions
 from workbench.atomic import folder_beside
 from workbench.digest import key
 from workbench.elsewhere.head_form import CLOSE, difference, found
+from workbench.elsewhere.headless import with_fitted_head
 from workbench.errors import InputError
 from workbench.fit_record import FitRecord
 from workbench.layered_head import LINEAR
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
     from workbench.elsewhere.form import Sender, Sent
+    from workbench.elsewhere.headless import Fit
     from workbench.manifest import TaskReference
     from workbench.store import AdapterStore
 
@@ -58,6 +60,7 @@ class Said:
         order: the labels in the order of the sender's logits.
         max_length: tokens; longer texts are cut. None: as many as the model reads.
         name: of the adapter, the beginning of its id; None: task and method.
+        fit: gives a head where none is stored, and the task's kind has none of its own.
     """
 
     backbone: Backbone
@@ -65,6 +68,7 @@ class Said:
     order: tuple[str, ...]
     max_length: int | None = None
     name: str | None = None
+    fit: Fit | None = None
 
     @property
     def rows(self) -> list[int]:
@@ -75,21 +79,26 @@ class Said:
 def take_in(sent: Sent, said: Said, store: AdapterStore) -> StoredAdapter:
     """Return the adapter, stored; on texts its logits are those of the sender's own program.
 
+    Where no head is stored, its token states are.
+
     Raises:
         InputError: the files do not fit the base model, or the sender's answers cannot be repeated.
     """
-    sender = sent.opened(said.backbone, said.task.kind, max(len(said.order), 1))
+    is_headless = not sent.kinds
+    sender = sent.opened(said.backbone, None if is_headless else said.task.kind, max(len(said.order), 1))
     batches = [tokenised(said.backbone.tokenizer, [*texts], padding=True, return_tensors="pt") for texts in TRIED]
     store.root.mkdir(parents=True, exist_ok=True)
     with folder_beside(store.root / sent.method) as folder, torch.inference_mode():
-        wanted = [sender.logits(batch) for batch in batches] if sender.head else []
+        wanted = [sender.states(batch) if is_headless else sender.logits(batch) for batch in batches]
         sender.write(folder)
         check_adapter(folder)
         bare = _manifest(sent, sender, said)
-        reference = _write_head(bare, folder, said, sender, batches, wanted)
-        manifest = bare.model_copy(update={"head": reference})
+        if is_headless:
+            manifest = with_fitted_head(bare, folder, said.backbone, sender.pooling, said.fit)
+        else:
+            manifest = bare.model_copy(update={"head": _write_head(bare, folder, said, sender, batches, wanted)})
         manifest = manifest.model_copy(update={"id": _id(manifest, folder, said.name)})
-        _require_same(StoredAdapter(manifest, folder), said, batches, wanted)
+        _require_same(StoredAdapter(manifest, folder), said, batches, wanted, is_headless)
         (folder / README).write_text(card.render(manifest), encoding="utf-8")
         return store.save(manifest, lambda draft: _move(folder, draft))
 
@@ -157,14 +166,18 @@ def _linear(sender: Sender) -> dict[str, Tensor]:
     return {"bias": torch.zeros(len(state["weight"])), **state}
 
 
-def _require_same(stored: StoredAdapter, said: Said, batches: Sequence[Any], wanted: Sequence[Tensor]) -> None:
-    """Make sure that the adapter's logits are those of the sender's program; raises InputError."""
+def _require_same(
+    stored: StoredAdapter, said: Said, batches: Sequence[Any], wanted: Sequence[Tensor], is_headless: bool
+) -> None:
+    """Make sure that the adapter's logits (or token states) are those of the sender's program; raises InputError."""
     model = open_adapter(stored, said.backbone)
-    for batch, logits in zip(batches, wanted, strict=False):
-        rows = said.rows
-        off = difference(model(**batch)["logits"], logits[..., rows] if rows else logits)
+    rows = [] if is_headless else said.rows
+    for batch, right in zip(batches, wanted, strict=True):
+        answers = model.states(**batch) if is_headless else model(**batch)["logits"]
+        off = difference(answers, right[..., rows] if rows else right)
         if off > CLOSE:
-            message = f"the answers here would differ from the sender's by {off:.1e} of the largest logit"
+            largest = "token state" if is_headless else "logit"
+            message = f"the answers here would differ from the sender's by {off:.1e} of the largest {largest}"
             raise InputError(message, hint="Its own program can still be used.")
 
 

@@ -90,7 +90,7 @@ class SentByPeft:
         rows = self.tensors.get(output_name(backbone, kind))
         return None if rows is None else len(rows)
 
-    def opened(self, backbone: Backbone, kind: str, outputs: int) -> Sender:
+    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
         from peft import PeftModel
 
@@ -121,7 +121,7 @@ class SentByPeft:
             settings=peft_config.settings(self.config, self.method),
             config=peft_config.document(self.config, modules, where),
             write=write,
-            head=head_of(program, prefix, outside),
+            head=head_of(program, prefix, outside) if kind else {},
             original={"config": dict(self.config), "prefix": prefix},
         )
 

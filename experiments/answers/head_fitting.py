@@ -1,0 +1,52 @@
+"""A head for an adapter that came without one: fitted on the frozen features of a task's training examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.errors import InputError
+from workbench.kind import GENERATED
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workbench.backbone import Backbone
+    from workbench.elsewhere.headless import Fit
+    from workbench.listener import Listener
+    from workbench.manifest import FittedHead
+    from workbench.model import TaskModel
+    from workbench.task import Task
+
+FITTED = "classification"  # the kind whose head is fitted in closed form
+
+
+def head_fit(task: Task, backbone: Backbone, listener: Listener) -> Fit | None:
+    """Return what fits a head for ``task``; None where the backbone answers with its own.
+
+    Raises:
+        InputError: no head of this kind of task is fitted here.
+    """
+    if task.kind in GENERATED:
+        return None
+    if task.kind != FITTED:
+        message = f"there is no head in this folder, and for {task.kind} tasks ({task.name}) none is fitted here"
+        hint = f"Name a {FITTED} task, or an adapter that was saved with its head."
+        raise InputError(message, where="--task", hint=hint)
+
+    def fit(model: TaskModel, max_length: int) -> tuple[nn.Linear, FittedHead]:
+        from fusion.target import head_fitted_on
+        from workbench.manifest import FittedHead
+
+        examples = len(task.splits["train"])
+        listener.say(f"There is no head in this folder: one is fitted on {examples:,} training examples of {task.name}")
+        fitted = head_fitted_on(task, model, backbone, max_length)
+        return fitted.head, FittedHead(
+            task=task.name,
+            fingerprint=task.fingerprint,
+            origin=task.origin,
+            examples=examples,
+            inverse_regularisation=fitted.inverse_regularisation,
+            validation=fitted.validation,
+        )
+
+    return fit
