@@ -72,4 +72,4 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m experiments.benchmarks.learning_rates three-ways --out learning-rates.json
+	$(BIN)/python -m bench.learning_rates three-ways --out learning-rates.json

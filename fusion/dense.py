@@ -54,7 +54,7 @@ def randomised_svd(matrix: Tensor, rank: int, generator: torch.Generator) -> Tru
     """Return an approximation of ``matrix`` of at most ``rank`` by random projection and subspace iteration.
 
     Halko, Martinsson and Tropp 2011, arXiv:0909.4061, algorithms 4.4 and 5.1, with 48 columns more than ``rank`` and
-    4 iterations: the error on merged updates is within 0.1 % of the best one (``experiments/benchmarks/merging.py``).
+    4 iterations: the error on merged updates is within 0.1 % of the best one (``bench/merging.py``).
     """
     width = min(rank + OVERSAMPLING, *matrix.shape)
     basis = matrix @ torch.randn(matrix.shape[1], width, generator=generator, dtype=matrix.dtype)  # (out, width)

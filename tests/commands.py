@@ -29,8 +29,8 @@ from workbench.registry import Modules
 from workbench.settings import Budget, Document
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SPAN = re.compile(r"`((?:workbench|python -m experiments\S*) [^`]+)`")
-PROGRAM = re.compile(r"^(?:[$!]\s*)?(?:\w+=\S+ )*(?:\.venv/bin/)?(?=workbench |python -m experiments)")
+SPAN = re.compile(r"`((?:workbench|python -m bench\.\S*) [^`]+)`")
+PROGRAM = re.compile(r"^(?:[$!]\s*)?(?:\w+=\S+ )*(?:\.venv/bin/)?(?=workbench |python -m bench\.)")
 PLACEHOLDER = re.compile(r"…|^[A-Z][A-Z_,0-9]*$")
 
 

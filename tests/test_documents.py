@@ -57,6 +57,16 @@ def test_every_command_would_be_taken() -> None:
     assert not refused, "\n".join(refused)
 
 
+def test_the_page_of_results_names_programs_as_they_are_called_now() -> None:
+    """Files keep the command that made them; of a program that is gone they say which commit had it last."""
+    page = results_page()
+    assert "$ python -m bench.growth --lengths" in page
+    gone = page[page.index("## unlearning\n") :].partition("\n## ")[0]
+    assert re.search(r"program is gone.* 7b049a7\w+", gone)
+    old = [path.name for path in PAGES if "python -m experiments.benchmarks" in path.read_text(encoding="utf-8")]
+    assert old == ["CHANGELOG.md"]
+
+
 @pytest.mark.parametrize(
     ("block", "complaint"),
     [
@@ -73,8 +83,8 @@ def test_every_command_would_be_taken() -> None:
         ("`workbench fuse 20news-7 --from a,b --method lora`", "'lora'"),
         ("`workbench predict router:prototyp text`", "no router called 'prototyp'"),
         ("`workbench serve --router prototyp`", "no router called 'prototyp'"),
-        ("`python -m experiments.benchmarks.rnking x`", "No module named"),
-        ("`python -m experiments.benchmarks.ranking fuse-new-task --outt F`", "No such option: --outt"),
+        ("`python -m bench.rnking x`", "No module named"),
+        ("`python -m bench.ranking fuse-new-task --outt F`", "No such option: --outt"),
     ],
 )
 def test_a_command_that_would_fail_is_found(block: str, complaint: str) -> None:

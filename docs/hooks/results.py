@@ -14,6 +14,7 @@ Every number in this documentation is in one of these files, with the command th
 machine and the commit. Run the command again to check a number: on the same machine with the same versions it gives
 the same numbers, except for times.
 """
+MOVED = ("python -m experiments.benchmarks.", "python -m bench.")  # files keep the command as it was typed
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -30,7 +31,8 @@ def page(documents: Path) -> str:
 def section(path: Path) -> str:
     """Return the section on one file. If its record names a second command, that one stands after the first.
 
-    If that program is gone, or its recipe has another name, the record's ``today`` is what computes the same now.
+    If its recipe has another name now, or the work another command, the record's ``today`` is what computes the same.
+    ``gone`` is the last commit that has the program, where nothing computes the same any more.
     """
     made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
     command, _, further = made["command"].partition("; ")
@@ -39,6 +41,10 @@ def section(path: Path) -> str:
             made["today"],
             f"an earlier version, of the commit below, made this file: see its own command in the file. {further}",
         )
+    if "gone" in made:
+        further = f"the program is gone; the last commit that has it is {made['gone']}. {further}"
+    else:
+        command = command.replace(*MOVED)
     if command.startswith("python -m") and "--out" not in command:
         command += f" --out {path.name}"
     name, pages = f"results/{path.name}", sorted(path.parents[1].glob("*.md"))

@@ -20,13 +20,13 @@ from threading import Event
 import httpx
 import pytest
 
+from bench.serve_load import load
 from experiments.answers.serving import address
 from experiments.answers.serving.limits import Limits
 from experiments.answers.serving.metrics import Metrics
 from experiments.answers.serving.selection import select
 from experiments.answers.serving.server import serve
 from experiments.answers.serving.service import Service
-from experiments.benchmarks.serve_load import load
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
 from tests.ear import Ear

@@ -1,6 +1,6 @@
 """How long does it take to hand out a plan of many pieces to processes of Ray's, and how much memory?
 
-    python -m experiments.benchmarks.handing_out --out docs/results/handing-out.json
+    python -m bench.handing_out --out docs/results/handing-out.json
 
 The pieces are chains of ten, as the stages of a stream are, and their work is a sleep of 0 seconds and an empty file.
 A run is broken off when half of them are done; a second one finds out what is done, and goes on to the end. The results
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from experiments.benchmarks import program
+from bench import program
 from experiments.engine.run import run
 from experiments.engine.study import Effort
 from experiments.engine.workers.local_ray import local_ray

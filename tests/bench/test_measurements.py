@@ -11,7 +11,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from experiments.benchmarks import learning_rates, precision, serving, single_task, unlearning
+from bench import learning_rates, precision, single_task
 from tests.streams import write_recipe
 
 
@@ -48,21 +48,3 @@ def test_precisions_are_paired(measure: Any) -> None:
     document = measure(precision, *"--tasks animals --methods lora --seeds 7,8".split())
     assert [row["precision"] for row in document["scores"]] == ["bf16", "fp32"] * 2
     assert abs(document["difference"]["mean"]) <= 1
-
-
-def test_serving_is_timed(measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "REPETITIONS", 1)
-    document = measure(serving, "--methods", "lora")
-    assert document["methods"]["lora"]["adapters"] == 3
-    assert document["methods"]["lora"]["mixes"]
-
-
-@pytest.mark.parametrize("start", ["joint", "sum"])
-def test_a_task_is_subtracted(measure: Any, start: str) -> None:
-    options = "--tasks animals,fruits --seeds 0 --strengths 1 --learning-rate 0.02".split()
-    document = measure(unlearning, *options, "--start", start)
-    assert f"--start {start} --weight 1.0 --strengths 1" in document["provenance"]["command"]
-    assert [row["task"] for row in document["forgotten"]] == ["animals", "fruits"]
-    for row in document["forgotten"]:
-        assert [*row["curve"]] == ["0", "1"]
-        assert row["strength"] or row["after"] == row["before"]

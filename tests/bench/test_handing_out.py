@@ -20,7 +20,7 @@ PATIENCE = 540  # seconds
 def handed_out(pieces: int, folder: Path) -> dict[str, Any]:
     """Return what the measurement says of a run in a process of its own, whose memory is nobody else's."""
     out = folder / "out.json"
-    command = [sys.executable, "-m", "experiments.benchmarks.handing_out", "--out", str(out), "--pieces", str(pieces)]
+    command = [sys.executable, "-m", "bench.handing_out", "--out", str(out), "--pieces", str(pieces)]
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr

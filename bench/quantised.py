@@ -1,6 +1,6 @@
 """Full fine-tuning, LoRA and QLoRA side by side: score, memory of a training step, time.
 
-    python -m experiments.benchmarks.quantised compare --out docs/results/quantised.json
+    python -m bench.quantised compare --out docs/results/quantised.json
 
 One language model learns one task in several ways, each in a process of its own, since what a process once held is
 not all given back. The memory is that of a step on a batch of the longest texts (see :mod:`workbench.measuring`),
@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench import program
 from experiments.api import Workbench
-from experiments.benchmarks import program
 from workbench.cost_model import MB, Workload
 from workbench.digest import size
-from workbench.interpreter import PYTHON
 from workbench.measuring import measure
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def compare(
     results = program.known(out, "ways", empty={})
     for way in ways.split(";"):
         if way not in results:
-            child = [*PYTHON, "-m", "experiments.benchmarks.quantised", "one", way, *options]
+            child = [*program.ITSELF, "bench.quantised", "one", way, *options]
             results[way] = json.loads(subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout)
         program.write(context, out, ways=results)
     program.show(results)

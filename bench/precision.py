@@ -1,6 +1,6 @@
 """Does bf16 keep the score that fp32 reaches, and what does it save?
 
-    python -m experiments.benchmarks.precision three-ways --out FILE.json
+    python -m bench.precision three-ways --out FILE.json
 
 Every method is trained on every task of a list alone in both precisions, at its default learning rate, with
 seeds that the recipe does not use. The difference of validation scores is paired over methods, tasks and seeds.
@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.benchmarks import program
-from experiments.benchmarks.single_task import TASKS, Point, Scores, measure, plan_for
+from bench import program
+from bench.single_task import TASKS, Point, Scores, measure, plan_for
 from workbench.statistics import interval
 
 

@@ -1,7 +1,7 @@
 """How many requests does `workbench serve` answer, and how long does each take?
 
     workbench serve bbc-news 20news-8
-    python -m experiments.benchmarks.serve_load http://127.0.0.1:8080 --tasks bbc-news,20news-8 --out FILE.json
+    python -m bench.serve_load http://127.0.0.1:8080 --tasks bbc-news,20news-8 --out FILE.json
 
 Clients send one request after another for some seconds, each for a task that is drawn, so that requests for several
 adapters come together. The results are the answers a second, the median, the 95th and the 99th percentile of their
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import requests
 import typer
 
-from experiments.benchmarks import program
+from bench import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ A processor changes a result by how it rounds: training takes a difference in th
 course. Each run here rounds otherwise, and nothing else differs: another type of the matrix products, torch held to
 older instructions, or the last bit of every weight of the backbone drawn anew.
 
-``python -m experiments.benchmarks.first_look quickstart --out first-look.json``
+``python -m bench.first_look quickstart --out first-look.json``
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from experiments.benchmarks import program
+from bench import program
 from experiments.engine.recipes import RECIPES
 from workbench.backbone_names import open_backbone
 from workbench.settings import read

@@ -1,6 +1,6 @@
 """What do many adapters cost a server, beside one, and beside MLflow's own server of one?
 
-    python -m experiments.benchmarks.served_adapters --out FILE.json
+    python -m bench.served_adapters --out FILE.json
 
 LoRAs for pairs of newsgroups, learned from next to nothing (16 examples, one step), are served by `workbench serve`
 from one process. Clients send requests of several texts, and the answers a second are counted:
@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import requests
 import typer
 
+from bench import program
+from bench.growth import BUDGET, COMMAND, pairs
+from bench.serve_load import asked, load, some_texts
 from experiments.api import Workbench
-from experiments.benchmarks import program
-from experiments.benchmarks.growth import BUDGET, COMMAND, pairs
-from experiments.benchmarks.serve_load import asked, load, some_texts
 from workbench.interpreter import PYTHON, SAFE_PATH
 from workbench.mlflow.address import tracking_uri
 

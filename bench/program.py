@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ Workspace = Annotated[Path | None, typer.Option(help="The workspace [default: as
 Tasks = Annotated[str, typer.Option(help="Tasks, with commas; not only those of the recipe.")]
 Methods = Annotated[str, typer.Option(help="Methods, with commas.")]
 Seeds = Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")]
+ITSELF = (sys.executable, "-m")  # begins a module of this folder, which lies in the current folder and is not installed
 PLACES = ("out", "workspace")  # options that change no number
 STARTED = {"started": datetime.now(UTC).isoformat(timespec="seconds")}  # of the program, which imports this first
 

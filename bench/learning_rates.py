@@ -1,10 +1,10 @@
 """Which learning rate does single-task validation pick for each method?
 
-    python -m experiments.benchmarks.learning_rates three-ways --out FILE.json
+    python -m bench.learning_rates three-ways --out FILE.json
 
 Every method is trained on every task of a list alone, at each learning rate of a grid, with the
 recipe's budget and seeds that the recipe does not use. Only validation scores are read. The rule of
-:mod:`experiments.benchmarks.chosen_rates` gives the defaults in the method files.
+:mod:`bench.chosen_rates` gives the defaults in the method files.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import typer
 
-from experiments.benchmarks import chosen_rates, program
-from experiments.benchmarks.single_task import TASKS, Point, Scores, measure, plan_for
+from bench import chosen_rates, program
+from bench.single_task import TASKS, Point, Scores, measure, plan_for
 from workbench.device import resolve_precision
 
 GRIDS = {

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from experiments.benchmarks import quantised
+from bench import quantised
 
 
 @pytest.mark.parametrize("train", [True, False])

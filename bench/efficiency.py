@@ -1,9 +1,9 @@
 """What do two machines of one core gain over one? The same recipe inline and on two nodes of Ray's.
 
-    python -m experiments.benchmarks.efficiency compare --out docs/results/efficiency.json
+    python -m bench.efficiency compare --out docs/results/efficiency.json
 
 Where Ray may not talk over the machine's own address, give it a network with nothing but loopback:
-``unshare --net sh -c 'ip link set lo up && exec "$@"' sh python -m experiments.benchmarks.efficiency …``.
+``unshare --net sh -c 'ip link set lo up && exec "$@"' sh python -m bench.efficiency …``.
 
 Each run has a workspace of its own and one thread a process:
 
@@ -38,9 +38,8 @@ from typing import IO, Annotated, Any
 import psutil
 import typer
 
+from bench import program
 from experiments.api import Workbench
-from experiments.benchmarks import program
-from workbench.interpreter import PYTHON
 from workbench.listener import Silent
 
 RECIPE = "20news-10"
@@ -130,7 +129,7 @@ class Way:
 
     def _begun(self, core: int | None, output: IO[str]) -> subprocess.Popen[str]:
         """Begin a run in a process of its own, with one thread."""
-        command = [*PYTHON, "-m", "experiments.benchmarks.efficiency", self._way, *self._arguments]
+        command = [*program.ITSELF, "bench.efficiency", self._way, *self._arguments]
         command += [] if core is None else [str(core)]
         own = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
         return subprocess.Popen(command, stdout=output, text=True, env={**os.environ, **own})

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.benchmarks import program
+from bench import program
 from experiments.engine.recipes import find_recipe
 from experiments.studies.methods.plan import ComparisonPlan, make_plan
 from tasks import registry

@@ -1,10 +1,10 @@
 """Which learning rate does each contestant that trains need, when there are few examples?
 
-    python -m experiments.benchmarks.few_shot_rates fuse-new-task --out FILE.json
+    python -m bench.few_shot_rates fuse-new-task --out FILE.json
 
 Takes the sources and the budget of a comparison of compositions, and tasks that it does not ask about. Whoever trains
 on the target's examples (fresh adapters, full fine-tuning, learned compositions) gets equally many learning rates, of
-which the rule of :mod:`experiments.benchmarks.chosen_rates` takes one. The validation split is the budget's, not K
+which the rule of :mod:`bench.chosen_rates` takes one. The validation split is the budget's, not K
 examples: here a learning rate is chosen for good, not an epoch in a few-shot problem. ``--rates`` replaces the grid,
 which is that of a small encoder, for example by ``{"fresh lora": [0.001, 0.002], "warm-start": [0.001, 0.002]}``.
 """
@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from experiments.benchmarks import chosen_rates, program
+from bench import chosen_rates, program
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
 from experiments.engine.workers import workers

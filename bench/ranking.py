@@ -1,6 +1,6 @@
 """Which ranking of sources predicts best how well each will do?
 
-    python -m experiments.benchmarks.ranking fuse-new-task --out FILE.json
+    python -m bench.ranking fuse-new-task --out FILE.json
 
 Reads a comparison of compositions that has been run in a workspace. For every problem (target, K, seed) each ranking
 scores the sources from the K training examples alone, and is held against what each source, under a fitted head,
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from experiments.benchmarks import program
+from bench import program
 from experiments.studies.compositions.few_shot import FewShot
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in

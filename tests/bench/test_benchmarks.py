@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from experiments.benchmarks import efficiency, few_shot_rates, first_look, growth, ranking, unlearning
-from experiments.benchmarks.chosen_rates import choose
+from bench import efficiency, few_shot_rates, first_look, growth, ranking
+from bench.chosen_rates import choose
 from fusion.ranking import Score
 from tasks import registry
 from workbench.errors import InputError
@@ -38,18 +38,6 @@ def test_of_rates_that_teach_alike_the_smallest_is_taken() -> None:
 
 def test_a_small_gap_that_is_always_there_counts() -> None:
     assert choose(grid(r1=[0.89, 0.89, 0.89, 0.89], r2=[0.9, 0.9, 0.9, 0.9])) == 2.0
-
-
-def test_forgetting_spares_the_others_first() -> None:
-    scores = {
-        0.0: {"gone": 0.9, "kept": 0.9},
-        0.5: {"gone": 0.7, "kept": 0.895},
-        1.0: {"gone": 0.55, "kept": 0.892},
-        2.0: {"gone": 0.5, "kept": 0.6},
-    }
-    assert unlearning.pick(scores, "gone", chance=0.5) == 1.0, "at 2 the task is gone, and so is the other one"
-    turned = {**scores, 1.0: {"gone": 0.1, "kept": 0.9}}
-    assert unlearning.pick(turned, "gone", chance=0.5) == 0.5, "a turned sign is knowledge too"
 
 
 def test_a_ranking_is_judged_by_order_and_by_its_first_choice() -> None:

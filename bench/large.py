@@ -1,6 +1,6 @@
 """A language model of 1.07 billion parameters: five LoRAs one after another here, and with plain Trainer and peft.
 
-    python -m experiments.benchmarks.large compare --out docs/results/large.json
+    python -m bench.large compare --out docs/results/large.json
 
 The model is made from its config, with random weights in bfloat16 (22 layers × 2,048, the tokenizer of SmolLM2), so
 that nothing has to be fetched for it. The peer loads it once, in bfloat16, trains with ``Trainer(bf16=True)``, answers
@@ -22,9 +22,8 @@ from typing import Annotated, Any
 
 import typer
 
+from bench import program
 from experiments.api import Workbench
-from experiments.benchmarks import program
-from workbench.interpreter import PYTHON
 from workbench.memory import PeakMemory
 
 TASKS = "20news-0,20news-1,20news-2,20news-3,20news-4"
@@ -100,7 +99,7 @@ def compare(
                         budget,
                         "--checkpointing" if again else "--no-checkpointing",
                     ]
-                    child = [*PYTHON, "-m", "experiments.benchmarks.large", "one", side, str(model), *options]
+                    child = [*program.ITSELF, "bench.large", "one", side, str(model), *options]
                     output = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout
                     results[name] = json.loads(output.splitlines()[-1])
                 program.write(context, out, parameters=parameters, sides=results)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from experiments.benchmarks import merging
+from bench import merging
 
 
 def test_it_measures_against_peft_and_the_dense_optimum(tmp_path: Path) -> None:

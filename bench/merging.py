@@ -1,6 +1,6 @@
 """How fast, how exact and how frugal is merging LoRAs here, beside peft's ``add_weighted_adapter``, in one run?
 
-    python -m experiments.benchmarks.merging --out FILE.json
+    python -m bench.merging --out FILE.json
 
 Sources are random LoRAs on a BERT of the given size, on all six matrices of each layer (72 at the default), and on
 single matrices of the sizes of a 7B model. The peer is timed once, this project as the median of five runs; what is
@@ -22,7 +22,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from experiments.benchmarks import program
+from bench import program
 from fusion.composition import ones, uniform
 from fusion.dense import blocks
 from fusion.lowrank import LowRank, Merged, Update, weighted_sum

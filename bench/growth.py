@@ -1,6 +1,6 @@
 """How do time, memory and the report grow with the tasks of a stream?
 
-    python -m experiments.benchmarks.growth --out docs/results/growth.json
+    python -m bench.growth --out docs/results/growth.json
 
 Pairs of newsgroups, each told apart with next to no training (16 examples, one epoch) by two strategies that keep tasks
 isolated, so that what is measured is what a task costs beside its training: opening data, storing, verifying, deriving,
@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from experiments.benchmarks import program
+from bench import program
 from tasks.registry import CATALOG
 from workbench.interpreter import PYTHON, SAFE_PATH
 

@@ -1,6 +1,6 @@
 """How many texts does a router reject that are of its tasks, and how many that are not?
 
-    python -m experiments.benchmarks.rejection --out FILE.json
+    python -m bench.rejection --out FILE.json
 
 A LoRA is learned for each task, and each router gets a score for each task below which it rejects
 (`--max-false-rejections`), from validation texts of these tasks alone. Then it is asked about test texts of its tasks,
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench import program
 from experiments.answers.routed import candidates, training_task, validation
 from experiments.api import Workbench
-from experiments.benchmarks import program
 from experiments.workspace.routers import known_state, with_floors
 from fusion.choosing import choose
 from fusion.rejection import Rejection
