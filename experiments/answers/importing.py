@@ -8,13 +8,14 @@ from workbench.backbone_names import BACKBONES, bits_of, open_backbone
 from workbench.choosing import readable
 from workbench.errors import InputError
 from workbench.store import importable
+from workbench.stored_adapter import StoredAdapter
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.manifest import Manifest
     from workbench.store import AdapterStore
-    from workbench.stored_adapter import StoredAdapter
 
 
 def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> StoredAdapter:
@@ -24,8 +25,20 @@ def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> 
     something else here, so it counts only where it is a registered name.
     """
     manifest = importable(folder)
-    name = _confirmed(manifest, backbone) if backbone else _known(manifest, store)
+    if manifest.is_whole:
+        name = _itself(manifest, folder, backbone)
+    else:
+        name = _confirmed(manifest, backbone) if backbone else _known(manifest, store)
     return store.import_(folder, name)
+
+
+def _itself(manifest: Manifest, folder: Path, backbone: str | None) -> str:
+    """Return what the backbone of a whole model is called; its folder is looked at as any model's."""
+    if backbone:
+        message = f"{manifest.id} is a whole model, and its own backbone"
+        raise InputError(message, where="--backbone", hint="Leave --backbone out.")
+    backbone_of(StoredAdapter(manifest, folder))
+    return manifest.backbone.name
 
 
 def _confirmed(manifest: Manifest, backbone: str) -> str:
