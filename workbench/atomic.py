@@ -69,6 +69,25 @@ def folder_beside(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; what was made and is empty is taken away where the block fails.
+
+    Raises:
+        UnwritableError: nothing can be written there.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # something is in it: another process writes there too
+            for each in missing:
+                each.rmdir()
+        raise
+
+
 def put_whole(source: Path, target: Path) -> bool:
     """Give a finished file or folder its place in the same file system; return whether it is there now.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from workbench.quiet import quiet
 
 # chat templates are *.jinja, Marian's vocabularies *.spm; the card tells the licence
 MODEL_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.safetensors", "README.md")
+NOT_OF_A_MODEL = ("checkpoint-*/*", "onnx/*", "openvino/*", "runs/*")  # the same weights once more, or no weights
 HUB_PATIENCE = 4.0  # seconds to wait for any answer of the hub; after that, only cached files are used
 
 
@@ -23,17 +24,27 @@ def hub_file(repository: str, name: str, revision: str | None = None) -> Path:
         return Path(hf_hub_download(repository, name, revision=revision, local_files_only=offline))
 
 
-def hub_folder(repository: str, revision: str | None = None) -> Path:
+def hub_folder(repository: str, revision: str | None = None, patterns: Sequence[str] = MODEL_FILES) -> Path:
     """Return the local snapshot of a model repository on the Hugging Face hub.
+
+    Args:
+        repository: ``owner/name``.
+        revision: a branch, tag or commit.
+        patterns: which files are wanted; others may be there too, from an earlier call.
 
     Raises:
         AssetError: the repository or revision does not exist, or the hub cannot be reached and nothing is cached.
     """
     from huggingface_hub import snapshot_download
 
-    patterns = list(MODEL_FILES)
     with fetching(repository) as offline:
-        folder = snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=offline)
+        folder = snapshot_download(
+            repository,
+            revision=revision,
+            allow_patterns=[*patterns],
+            ignore_patterns=[*NOT_OF_A_MODEL],
+            local_files_only=offline,
+        )
     return Path(folder)
 
 

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from io import BufferedReader
     from pathlib import Path
 
@@ -34,6 +35,26 @@ def appended(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
         _require_ordinary(stream.fileno(), path)
         stream.write(text)
+
+
+def foreign_links(folder: Path, patterns: Iterable[str] = ("*",)) -> list[Path]:
+    """Return the links in a folder that lead out of it; those of a snapshot in the hub's cache lead to its own files.
+
+    Args:
+        folder: in which they are looked for.
+        patterns: of the paths that are looked at.
+    """
+    whole = folder.resolve()
+    kept = whole.parents[1] / "blobs" if whole.parent.name == "snapshots" else None
+    links = [path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_symlink()]
+    return [path for path in links if kept is None or _target(path).parent != kept]
+
+
+def _target(link: Path) -> Path:
+    try:
+        return link.resolve()
+    except (OSError, RuntimeError):  # links that lead to each other
+        return link
 
 
 def contents(path: Path) -> bytes:

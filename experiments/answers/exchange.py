@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.answers.arriving import Wanted, arrived
+from experiments.answers.arriving import Arrival, arrivals, arrived
 from experiments.answers.converting import converted
 from experiments.answers.exporting import exported
-from experiments.answers.importing import imported
+from experiments.answers.known_here import KnownHere
 from experiments.answers.naming import adapter_id
-from workbench.manifest import MANIFEST
+from experiments.answers.wanted import Source, Wanted, require_possible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from experiments.answers.adapter_test import TestedAdapter
@@ -84,7 +84,7 @@ class Exchange:
 
     def import_adapter(
         self,
-        folder: Path,
+        folder: Path | str,
         backbone: str | None = None,
         *,
         task: str | None = None,
@@ -98,11 +98,11 @@ class Exchange:
         workspace made it and has it.
 
         Args:
-            folder: what :meth:`export`, peft, adapters or transformers wrote.
+            folder: what :meth:`export`, peft, adapters or transformers wrote; or ``owner/name[@revision]`` on the hub.
             backbone: the name, hub id or folder of its backbone here; needed where the workspace does not know it.
             task: the task here that it answers; of an exported one it is known. Where no head is stored, one is fitted
                 on this task's training examples.
-            name: the beginning of its id; of an exported one it stays.
+            name: the beginning of its id, and without ``task`` the name of its task; an exported one keeps its own.
             labels: in the order of its numbers, where the folder does not name them.
             max_length: tokens, longer texts are cut; as many as the model reads if None.
 
@@ -112,10 +112,27 @@ class Exchange:
             IntegrityError: the files are not those of the manifest.
             UnsafeConfigError: a file would run code.
         """
-        if (folder / MANIFEST).is_file():
-            return imported(self.workspace.adapters, folder, backbone)
-        wanted = Wanted(task, backbone, name, tuple(labels) or None, max_length)
-        return arrived(self.workspace.adapters, folder, wanted, self.task_folders, self.listener)
+        source = Source(str(folder), Wanted(task, backbone, name, tuple(labels) or None, max_length))
+        here = KnownHere(self.workspace.adapters, self.task_folders, self.listener)
+        require_possible([source], here.find)
+        stored = arrived(here, source).stored
+        assert stored is not None
+        return stored
+
+    def import_adapters(self, sources: Sequence[Source]) -> Iterator[Arrival]:
+        """Take in one adapter after another as :meth:`import_adapter` does, and yield what became of each.
+
+        What is refused keeps nothing else from coming in, and what came in before is not stored again.
+
+        Args:
+            sources: folders and hub ids, with what is said of each.
+
+        Raises:
+            SettingsError: something is said that cannot be meant of any folder; nothing came in.
+        """
+        here = KnownHere(self.workspace.adapters, self.task_folders, self.listener)
+        require_possible(sources, here.find)
+        return arrivals(here, sources)
 
     def test(self, adapter: str, task: str | None = None, backbone: str | None = None) -> TestedAdapter:
         """Let an adapter answer the validation and test examples of its task as they are here.

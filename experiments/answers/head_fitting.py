@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 FITTED = "classification"  # the kind whose head is fitted in closed form
 
 
-def head_fit(task: Task, backbone: Backbone, listener: Listener) -> Fit | None:
+def head_fit(task: Task, backbone: Backbone, listener: Listener, where: str) -> Fit | None:
     """Return what fits a head for ``task``; None where the backbone answers with its own.
+
+    Args:
+        task: on whose training examples it is fitted.
+        backbone: that the adapter belongs to.
+        listener: hears of it.
+        where: the task is named, for messages.
 
     Raises:
         InputError: no head of this kind of task is fitted here.
@@ -31,7 +37,7 @@ def head_fit(task: Task, backbone: Backbone, listener: Listener) -> Fit | None:
     if task.kind != FITTED:
         message = f"there is no head in this folder, and for {task.kind} tasks ({task.name}) none is fitted here"
         hint = f"Name a {FITTED} task, or an adapter that was saved with its head."
-        raise InputError(message, where="--task", hint=hint)
+        raise InputError(message, where=where, hint=hint)
 
     def fit(model: TaskModel, max_length: int) -> tuple[nn.Linear, FittedHead]:
         from fusion.target import head_fitted_on

@@ -4,48 +4,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone_names import BACKBONES, bits_of, open_backbone
+from workbench.backbone_names import BACKBONES, bits_of
 from workbench.choosing import readable
 from workbench.errors import InputError
 from workbench.store import importable
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from experiments.answers.known_here import KnownHere
+    from experiments.answers.wanted import Source
     from workbench.manifest import Manifest
     from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
 
 
-def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> StoredAdapter:
-    """Copy an exported adapter into ``store``; see :meth:`experiments.answers.exchange.Exchange.import_adapter`.
+def imported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:
+    """Copy an exported adapter into the workspace; see :meth:`experiments.answers.exchange.Exchange.import_adapter`.
 
     The name of the backbone in the folder is its sender's. It may be a path on another machine, or one that leads to
     something else here, so it counts only where it is a registered name.
     """
     manifest = importable(folder)
-    if manifest.is_whole:
-        name = _itself(manifest, folder, backbone)
-    else:
-        name = _confirmed(manifest, backbone) if backbone else _known(manifest, store)
-    return store.import_(folder, name)
+    _require_agreeing(manifest, source)
+    name = _confirmed(manifest, source, here) if source.wanted.backbone else _known(manifest, here.adapters)
+    return here.adapters.import_(folder, name)
 
 
-def _itself(manifest: Manifest, folder: Path, backbone: str | None) -> str:
-    """Return what the backbone of a whole model is called; its folder is looked at as any model's."""
-    if backbone:
-        message = f"{manifest.id} is a whole model, and its own backbone"
-        raise InputError(message, where="--backbone", hint="Leave --backbone out.")
-    backbone_of(StoredAdapter(manifest, folder))
-    return manifest.backbone.name
+def _require_agreeing(manifest: Manifest, source: Source) -> None:
+    """Raise InputError where something else is said of an exported adapter than its manifest says."""
+    own = {"task": manifest.task.name, "labels": manifest.task.labels, "max_length": manifest.budget.max_length}
+    for option, value in own.items():
+        said = getattr(source.wanted, option)
+        if said is not None and said != value:
+            shown = ", ".join(value) if isinstance(value, tuple) else value
+            message = f"{manifest.id} was exported from a workspace, and its manifest says: {shown}"
+            raise InputError(message, where=source.at(option), hint="Leave it out.")
+    if source.wanted.name is not None:
+        message = f"an adapter that was exported from a workspace keeps its id, {manifest.id}"
+        raise InputError(message, where=source.at("name"), hint="Leave it out.")
 
 
-def _confirmed(manifest: Manifest, backbone: str) -> str:
-    opened = open_backbone(backbone, "--backbone").quantized(manifest.backbone.quantization, "--backbone")
+def _confirmed(manifest: Manifest, source: Source, here: KnownHere) -> str:
+    backbone, where = source.wanted.backbone or "", source.at("backbone")
+    opened = here.backbone(backbone, where).quantized(manifest.backbone.quantization, where)
     if opened.fingerprint != manifest.backbone.fingerprint:
         message = f"{manifest.id} was not trained on {backbone!r}: these are other weights"
-        raise InputError(message, where="--backbone", hint=_senders_name(manifest))
+        raise InputError(message, where=where, hint=_senders_name(manifest))
     return opened.name
 
 

@@ -27,7 +27,15 @@ COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app", Typer)
 DISTRIBUTION = "adapter-workbench"
 INTERRUPTED = 130
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
-CONTINUED = ("add", "compare", "fuse", "repair", "run", "train")  # by the same command, after it was stopped
+CONTINUED = (
+    "add",
+    "adapters import",
+    "compare",
+    "fuse",
+    "repair",
+    "run",
+    "train",
+)  # by the same command, after it was stopped
 PLAIN = warnings.formatwarning
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
@@ -172,7 +180,7 @@ def _formatted(
 
 def _goes_on() -> bool:
     """Return whether the command stores its work piece by piece, and uses it when it is called again."""
-    return any(name in CONTINUED for name in sys.argv[1:2])
+    return bool({*CONTINUED} & {" ".join(sys.argv[1:count]) for count in (2, 3)})
 
 
 def _leave_disk(error: Exception) -> None:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from experiments.terminal import arrivals as shown
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Folders, Workspace
-from experiments.terminal.output import stdout
-from experiments.terminal.progress import Messages
+from experiments.terminal.output import Json, emit
+from experiments.terminal.progress import Messages, going_through
+
+if TYPE_CHECKING:
+    from experiments.answers.arriving import Arrival
+    from experiments.answers.wanted import Source, Wanted
+    from experiments.api import Workbench
 
 
 def import_(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="What `adapters export`, peft, adapters or transformers wrote.")
-    ],
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DIR_OR_HUB_ID…",
+            help="What `adapters export`, peft, adapters or transformers wrote; several may be given.",
+            autocompletion=completion.folder,
+            show_default=False,
+        ),
+    ] = None,
+    from_file: Annotated[
+        Path | None,
+        typer.Option(metavar="LIST", help="A file with a folder or hub id a line, or a YAML list that says more."),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -24,9 +41,15 @@ def import_(
         ),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="Its base model: a name, hub id or folder; needed only if it is not known here.")
+        str | None,
+        typer.Option(
+            help="Its base model: a name, hub id or folder; needed only if it is not known here.",
+            autocompletion=completion.backbone,
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The beginning of its id; task and method if left out.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The beginning of its id, of one adapter; task and method if left out.")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Names of its labels in the order of its numbers, with commas between them.")
     ] = None,
@@ -35,37 +58,72 @@ def import_(
     ] = None,
     workspace: Workspace = None,
     tasks: Folders = None,
+    as_json: Json = False,
 ) -> None:
-    """Take in an adapter or a model that was trained elsewhere; no code in it is run.
+    """Take in adapters and models that were trained elsewhere; no code in them is run.
 
     What `adapters export` wrote is verified and copied. Folders of peft (`save_pretrained`) are taken in, and answer
     as their own program does: that is tried on texts, and what cannot be repeated is refused. Where a folder has no
-    head, a linear one is fitted on the frozen features of the training examples of --task.
+    head, a linear one is fitted on the frozen features of the training examples of --task. A hub id is OWNER/NAME or
+    OWNER/NAME@REVISION.
 
     What it was trained on is unknown, and its sender's scores count nowhere (for what a task's name means, for gates
     and champions, for `fuse --from auto:K`) until `workbench adapters test ID` has measured it here.
 
     The base model that its sender names is opened only if you have it: under a registered name, or because another
     adapter of this workspace belongs to it. Otherwise name it with --backbone.
+
+    Of several, what is refused keeps nothing else from coming in; the exit code is then 2. The same command goes on
+    after it was stopped: what came in before is not stored again.
     """
+    from experiments.answers.wanted import Wanted, labels_in
     from experiments.api import Workbench
 
-    named = tuple(part.strip() for part in labels.split(",")) if labels else ()
+    wanted = Wanted(task, backbone, name, None if labels is None else labels_in(labels), max_length)
+    sources = _sources(folders or [], from_file, wanted)
     bench = Workbench(workspace, tasks, Messages())
-    stored = bench.exchange.import_adapter(folder, backbone, task=task, name=name, labels=named, max_length=max_length)
-    manifest = stored.manifest
-    stdout.print(f"Imported {stored.id} on {manifest.backbone.name}")
-    if manifest.elsewhere:
-        told = f": {', '.join(manifest.task.labels)}" if manifest.task.labels else ""
-        stdout.print(
-            f"Trained elsewhere ({manifest.elsewhere.program}), for {manifest.task.name} ({manifest.task.kind}{told})."
-        )
-        if head := manifest.elsewhere.head:
-            examples = f"{head.examples:,} training examples of {head.task}"
-            stdout.print(f"Its head was fitted here, on the frozen features of {examples}.")
-    if manifest.imported is not None:
-        scores = (
-            "It has no score that counts" if manifest.elsewhere else "Its scores are its sender's, and count nowhere"
-        )
-        stdout.print(f"{scores} until {'it is' if manifest.elsewhere else 'they are'} measured here.")
-        next_steps.print_next([f"workbench adapters test {stored.id}{next_steps.options(workspace)}"])
+    arrivals = _taken_in(bench, sources)
+    if as_json:
+        emit(shown.document(arrivals))
+    if len(arrivals) == 1 and arrivals[0].error:
+        raise arrivals[0].error
+    if not as_json:
+        _print(arrivals, bench, next_steps.options(workspace))
+    if codes := [arrival.error.exit_code for arrival in arrivals if arrival.error]:
+        raise typer.Exit(max(codes))
+
+
+def _sources(names: Sequence[str], file: Path | None, wanted: Wanted) -> list[Source]:
+    """Return what is to come in, with what is said of each; raises InputError where it is nothing."""
+    from experiments.answers.import_list import listed
+    from experiments.answers.wanted import Source
+    from workbench.errors import InputError
+
+    if not names and file is None:
+        raise InputError("name a folder or a hub id", hint="workbench adapters import DIR, or --from-file LIST")
+    return [*(Source(name, wanted) for name in names), *(listed(file, wanted) if file else ())]
+
+
+def _taken_in(bench: Workbench, sources: Sequence[Source]) -> list[Arrival]:
+    """Return what became of each; where it is more than one, it is shown how far it has come."""
+    arrivals = bench.exchange.import_adapters(sources)
+    if len(sources) == 1:
+        return [*arrivals]
+    came: list[Arrival] = []
+    with going_through("adapters", len(sources)) as done:
+        for arrival in arrivals:
+            came.append(arrival)
+            what = arrival.stored.id if arrival.stored else "refused"
+            done(f"{arrival.source.name}: {what}{' (came in before)' if arrival.was_here else ''}")
+    return came
+
+
+def _print(arrivals: Sequence[Arrival], bench: Workbench, told: str) -> None:
+    from tasks import registry
+
+    if len(arrivals) > 1:
+        shown.show_many(arrivals)
+    elif stored := arrivals[0].stored:
+        shown.show_alone(stored, arrivals[0].was_here)
+    if commands := shown.next_of(arrivals, registry.names(bench.task_folders), told):
+        next_steps.print_next(commands)

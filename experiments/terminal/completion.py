@@ -75,6 +75,18 @@ def _experiments(ctx: typer.Context) -> Iterable[str]:
     return find_workspace(ctx.params.get("workspace")).records.names()
 
 
+def folder(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the folders that a path begins; hub ids are not to be known."""
+    try:
+        begun = Path(incomplete).expanduser()
+        above = begun if incomplete.endswith("/") else begun.parent
+        names = sorted(entry.name for entry in above.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except (OSError, RuntimeError, ValueError):
+        return []
+    before = incomplete.rpartition("/")[0] + "/" * ("/" in incomplete)
+    return [f"{before}{name}/" for name in names if name.startswith(incomplete.rpartition("/")[2])]
+
+
 task, recipe, experiment = completes(_tasks), completes(_recipes), completes(_experiments)
 registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx), *_experiments(ctx)])
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)

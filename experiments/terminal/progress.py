@@ -188,6 +188,31 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: shown.advance(bar, done)
 
 
+@contextmanager
+def going_through(what: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Show how many of ``total`` are done: a bar in a terminal, a line each elsewhere.
+
+    Call what it yields with a line about each that is done.
+    """
+    if not (stderr.is_terminal and is_first()):
+        count = iter(range(1, total + 1))
+        yield lambda line: Messages().say(f"{next(count)} of {total}  {line}")
+        return
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.completed:,}/{task.total:,}"),
+        TextColumn(
+            "{task.fields[line]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"), markup=False
+        ),
+        console=stderr,
+        transient=True,
+        expand=True,
+    ) as display:
+        bar = display.add_task(what, total=total, line="")
+        yield lambda line: display.update(bar, advance=1, line=line)
+
+
 def _without_other_bars() -> None:
     """Switch off the bars of ``datasets``, which would be drawn across ours; it is not imported for that."""
     if "datasets" in sys.modules:

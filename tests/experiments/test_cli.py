@@ -248,7 +248,7 @@ MISTAKES = {
     "all seeds without JSON": (["report", "nothing", "--full"], "--full: the values of every seed stand in the JSON"),
     "all seeds of no experiment": (["report", "--full", "--json"], "--full: no experiment is named"),
     "nothing logged yet": (["ui"], "nothing has been logged"),
-    "import of something else": (["adapters", "import", "tasks"], "no adapter and no model lies here"),
+    "import of something else": (["adapters", "import", "tasks"], "data lie here, and no adapter or model"),
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workbench.elsewhere.misnamed import not_a_folder
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.model_folder import PICKLED, numbers_in
+from workbench.ordinary_files import foreign_links
 
 CONVERT = """\
 A pickle runs code when it is opened. Where you trust its sender, convert it on your own:
@@ -13,12 +15,16 @@ A pickle runs code when it is opened. Where you trust its sender, convert it on 
   safetensors.torch.save_file({{key: value.contiguous() for key, value in state.items()}}, {target!r})"""
 
 
+LOOKED_AT = ("*", "[0-9]_*/*")  # the second: modules of a sentence-transformers model
+
+
 def require_plain(folder: Path) -> None:
-    """Make sure that a folder is there, and that no link in it leads out of it; raises InputError."""
+    """Make sure that something is a folder, and that no file that is read leads out of it; raises InputError."""
     if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder))
-    if any(path.is_symlink() for path in folder.rglob("*")):
-        raise InputError("there are links in this folder", where=str(folder), hint="Import a plain copy of it.")
+        raise not_a_folder(folder)
+    if links := foreign_links(folder, LOOKED_AT):
+        message = f"{links[0].name} is a link, which may lead to any file"
+        raise InputError(message, where=str(folder), hint="Import a plain copy of the folder.")
 
 
 def weights_in(folder: Path, name: str) -> Path:

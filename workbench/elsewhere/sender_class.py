@@ -24,6 +24,10 @@ CLASSES = {
     "causal-lm": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
 }
+LOUD = (  # transformers has the second tell what is not sharded as soon as the first is muted
+    "transformers.modeling_utils",
+    "transformers.integrations.tensor_parallel",
+)
 ODD = 23  # labels of a model without numbers: a layer with so many rows is the one that gives the logits
 
 
@@ -46,7 +50,7 @@ def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
     Raises:
         InputError: transformers has no such class of this architecture, or the weights cannot be opened.
     """
-    with torch.random.fork_rng(devices=[]), quiet("transformers.modeling_utils"):
+    with torch.random.fork_rng(devices=[]), quiet(*LOUD):
         torch.manual_seed(0)
         model, told = labelled(backbone, outputs).pretrained(_loader(kind))
     return OwnClass(model.eval(), frozenset(told["missing_keys"]))

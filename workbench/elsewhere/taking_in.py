@@ -16,16 +16,15 @@ from workbench import card
 from workbench.adaptation import HEAD_FILE
 from workbench.adapter_folder import check_adapter
 from workbench.architecture import positions
-from workbench.atomic import folder_beside
-from workbench.digest import key
+from workbench.atomic import folder_beside, made, remove_whole
 from workbench.elsewhere.head_form import CLOSE, difference, found
 from workbench.elsewhere.headless import with_fitted_head
+from workbench.elsewhere.identity import key_of, stored_as
 from workbench.errors import InputError
 from workbench.fit_record import FitRecord
 from workbench.layered_head import LINEAR
 from workbench.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
 from workbench.methods import METHODS
-from workbench.sealed import digests
 from workbench.settings import Budget
 from workbench.stored_adapter import README, StoredAdapter
 from workbench.stored_model import adaptation_of, open_adapter
@@ -61,6 +60,7 @@ class Said:
         max_length: tokens; longer texts are cut. None: as many as the model reads.
         name: of the adapter, the beginning of its id; None: task and method.
         fit: gives a head where none is stored, and the task's kind has none of its own.
+        examples: the fingerprint of those on which that is fitted.
     """
 
     backbone: Backbone
@@ -69,26 +69,37 @@ class Said:
     max_length: int | None = None
     name: str | None = None
     fit: Fit | None = None
+    examples: str = ""
 
     @property
     def rows(self) -> list[int]:
         """For each label of the task the place of its logit; empty where there are no labels."""
         return [self.order.index(label) for label in self.task.labels]
 
+    @property
+    def meaning(self) -> tuple[Any, ...]:
+        """All that the answers depend on: the same folder with another meaning is another adapter."""
+        task = self.task
+        about = (task.name, task.kind, task.labels, task.pair, task.metric)
+        return (self.backbone.fingerprint, *about, self.order, self.max_length, self.examples)
 
-def take_in(sent: Sent, said: Said, store: AdapterStore) -> StoredAdapter:
-    """Return the adapter, stored; on texts its logits are those of the sender's own program.
 
-    Where no head is stored, its token states are.
+def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter, bool]:
+    """Return the adapter, stored, and whether it was before; on texts its logits are those of the sender's own program.
+
+    Where no head is stored, its token states are. A folder that came in before, with the same said of it, is not read
+    again: its adapter stays as it is.
 
     Raises:
         InputError: the files do not fit the base model, or the sender's answers cannot be repeated.
     """
+    ending = key_of(sent.folder, *said.meaning)
+    if here := stored_as(store, ending):
+        return here, True
     is_headless = not sent.kinds
     sender = sent.opened(said.backbone, None if is_headless else said.task.kind, max(len(said.order), 1))
     batches = [tokenised(said.backbone.tokenizer, [*texts], padding=True, return_tensors="pt") for texts in TRIED]
-    store.root.mkdir(parents=True, exist_ok=True)
-    with folder_beside(store.root / sent.method) as folder, torch.inference_mode():
+    with made(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
         wanted = [sender.states(batch) if is_headless else sender.logits(batch) for batch in batches]
         sender.write(folder)
         check_adapter(folder)
@@ -97,10 +108,12 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> StoredAdapter:
             manifest = with_fitted_head(bare, folder, said.backbone, sender.pooling, said.fit)
         else:
             manifest = bare.model_copy(update={"head": _write_head(bare, folder, said, sender, batches, wanted)})
-        manifest = manifest.model_copy(update={"id": _id(manifest, folder, said.name)})
+        manifest = manifest.model_copy(update={"id": f"{said.name or f'{said.task.name}-{sent.method}'}-{ending}"})
         _require_same(StoredAdapter(manifest, folder), said, batches, wanted, is_headless)
         (folder / README).write_text(card.render(manifest), encoding="utf-8")
-        return store.save(manifest, lambda draft: _move(folder, draft))
+        if manifest.id in store:  # damaged, else it had been taken as it is
+            remove_whole(store.folder(manifest.id))
+        return store.save(manifest, lambda draft: _move(folder, draft)), False
 
 
 def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
@@ -179,12 +192,6 @@ def _require_same(
             largest = "token state" if is_headless else "logit"
             message = f"the answers here would differ from the sender's by {off:.1e} of the largest {largest}"
             raise InputError(message, hint="Its own program can still be used.")
-
-
-def _id(manifest: Manifest, folder: Path, name: str | None) -> str:
-    """Return an id that names what was taken in: the same folder under the same names has the same."""
-    content = key([digests(folder), manifest.backbone.fingerprint, manifest.task.name, manifest.task.labels])
-    return f"{name or f'{manifest.task.name}-{manifest.method}'}-{content[:8]}"
 
 
 def _move(folder: Path, draft: Path) -> None:

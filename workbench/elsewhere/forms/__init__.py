@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.elsewhere.files import require_plain
 from workbench.elsewhere.form import Form
-from workbench.errors import InputError
+from workbench.elsewhere.misnamed import nothing_here
 from workbench.registry import Modules
 
 if TYPE_CHECKING:
@@ -29,8 +29,4 @@ def sent(folder: Path) -> Sent:
         form = FORMS.get(name)
         if form.fits(folder):
             return form.read(folder)
-    hint = (
-        "A folder has manifest.json (of `workbench adapters export`), adapter_config.json (of peft or adapters), or "
-        "config.json with safetensors (of save_pretrained)."
-    )
-    raise InputError("no adapter and no model lies here", where=str(folder), hint=hint)
+    raise nothing_here(folder)

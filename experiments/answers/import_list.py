@@ -1,0 +1,72 @@
+"""A list of what is to come in: a folder or hub id a line, or YAML that says more of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.answers.wanted import Source, Wanted
+from tasks.text_files import path_of
+from workbench.errors import InputError
+from workbench.settings import Document, Settings
+from workbench.yaml_text import parse, read_text, require_characters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORM = """\
+A line each, or YAML:
+  - folder: runs/emotion
+    task: emotion
+    backbone: minilm
+    name: emotion-of-ann
+    labels: [joy, anger]
+Only `folder` is needed; it may be a hub id, OWNER/NAME."""
+
+
+class Entry(Settings):
+    """One entry of a list in YAML."""
+
+    folder: str
+    task: str | None = None
+    backbone: str | None = None
+    name: str | None = None
+    labels: tuple[str, ...] | None = None
+    max_length: int | None = None
+
+
+def listed(file: Path, given: Wanted) -> list[Source]:
+    """Return what a list names, in its order; folders are those of the folder that the person is in.
+
+    Args:
+        file: the list.
+        given: what holds for each entry that does not say it itself.
+
+    Raises:
+        InputError: it cannot be read, or names nothing.
+        SettingsError: all that is wrong with its entries, each with its line.
+    """
+    path = path_of(file)
+    text = read_text(path)
+    require_characters(text, str(path))
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    names = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    if not names:
+        raise InputError("this list names no folder", where=str(path), hint=FORM)
+    if path.suffix in (".yaml", ".yml") or names[0][1].startswith("- "):
+        return _of_yaml(text, str(path), given)
+    return [Source(name, given, f"{path}, line {number}") for number, name in names]
+
+
+def _of_yaml(text: str, origin: str, given: Wanted) -> list[Source]:
+    parsed = parse(text, origin)
+    if not isinstance(parsed.data, list):
+        raise InputError("expected a list of folders", where=origin, hint=FORM)
+    data: list[Any] = [{"folder": entry} if isinstance(entry, str) else entry for entry in parsed.data]
+    document = Document({}, origin, parsed.lines)
+    entries: list[Entry] = document.parse_parts(*(((index,), entry, Entry) for index, entry in enumerate(data)))
+    return [Source(entry.folder, _said(entry, given), document.where(index)) for index, entry in enumerate(entries)]
+
+
+def _said(entry: Entry, given: Wanted) -> Wanted:
+    own = {name: value for name, value in entry.model_dump(exclude={"folder"}).items() if value is not None}
+    return Wanted(**{**vars(given), **own})

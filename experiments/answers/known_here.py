@@ -1,0 +1,71 @@
+"""What a workspace knows while things come in: its adapters, tasks and base models, each opened once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tasks import registry
+from workbench.backbone_names import BACKBONES, BackboneCard, open_backbone
+from workbench.choosing import readable
+from workbench.settings import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tasks.spec import TaskSpec
+    from workbench.backbone import Backbone
+    from workbench.listener import Listener
+    from workbench.manifest import Manifest
+    from workbench.store import AdapterStore
+    from workbench.task import Task
+
+
+@dataclass(frozen=True)
+class KnownHere:
+    """A workspace's adapters, and the tasks that are seen from here.
+
+    Attributes:
+        adapters: where they are stored.
+        task_folders: of the person's own tasks.
+        listener: hears of what takes long.
+    """
+
+    adapters: AdapterStore
+    task_folders: Sequence[Path]
+    listener: Listener
+    _tasks: dict[str, Task] = field(default_factory=dict)
+    _backbones: dict[str, Backbone] = field(default_factory=dict)
+
+    @cached_property
+    def manifests(self) -> list[Manifest]:
+        """Of all adapters that can be read; whoever stores another one adds its own."""
+        return [*readable(self.adapters)]
+
+    @cached_property
+    def find(self) -> Callable[[str], TaskSpec]:
+        """Gives a task by its name; raises as :func:`tasks.registry.finder`."""
+        return registry.finder(self.task_folders)
+
+    @cached_property
+    def _registered(self) -> dict[str, str]:
+        return {read(BACKBONES.path(name)).parse(BackboneCard).hub_id: name for name in BACKBONES.names()}
+
+    def named_on_hub(self, hub_id: str | None) -> str | None:
+        """Return the name here of the base model with a hub id: a registered one, or one that has adapters."""
+        used = {manifest.backbone.hub_id: manifest.backbone.name for manifest in self.manifests}
+        return (self._registered | used).get(hub_id) if hub_id else None
+
+    def task(self, name: str) -> Task:
+        """Return a task with its data; raises as :func:`tasks.registry.find`, or DataError."""
+        if name not in self._tasks:
+            self._tasks[name] = registry.load(self.find(name))
+        return self._tasks[name]
+
+    def backbone(self, name: str, where: str | None = None) -> Backbone:
+        """Return a base model; raises as :func:`workbench.backbone_names.open_backbone`."""
+        if name not in self._backbones:
+            self._backbones[name] = open_backbone(name, where)
+        return self._backbones[name]

@@ -1,0 +1,78 @@
+"""The labels of an adapter from elsewhere in the order of its numbers: as its folder or a person names them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.answers.wanted import Source
+    from workbench.elsewhere.form import Sent
+    from workbench.task import Task
+
+MOST_NAMED = 6  # labels that a message lists
+NUMBERED = re.compile(r"LABEL_\d+")  # what transformers writes where nobody has named the labels
+IN_ORDER = "Name them in the order of its numbers"
+
+
+def label_order(sent: Sent, outputs: int | None, source: Source, task: Task | None) -> tuple[str, ...]:
+    """Return the labels in the order of the logits; none where answers are texts or numbers.
+
+    Args:
+        sent: what lies in the folder.
+        outputs: how many logits there are; None without a head.
+        source: the folder and what is said of it.
+        task: that the adapter answers; None where nobody has named one.
+
+    Raises:
+        InputError: nobody names the labels, or those are others, or another number, than head or task have.
+    """
+    if outputs is None or (task is not None and task.kind == "regression"):
+        return ()
+    named = source.wanted.labels
+    order = named or _named_by(sent)
+    example = f"--labels {','.join(['NAME'] * min(outputs, 3))}{',…' * (outputs > 3)}"
+    if order is None:
+        like = f" The labels of {task.name} are: {listed(task.labels)}." if task else ""
+        numbered = f" (they are called {listed(sent.labels)})" if sent.labels else ""
+        message = f"this folder does not name its {outputs} labels{numbered}"
+        raise InputError(message, where=source.name, hint=f"{IN_ORDER}: {example}.{like}")
+    where = source.at("labels") if named else source.name
+    if len(order) != outputs:
+        message = f"its head has {outputs} labels, and {len(order)} are named: {listed(order)}"
+        hint = "One with a comma in it stands in double quotes: --labels '\"one, two\",three'." if named else None
+        raise InputError(message, where=where, hint=hint)
+    if len(set(order)) != len(order):
+        raise InputError("two labels have the same name", where=where, hint=f"{IN_ORDER}: {example}")
+    if task is not None and set(order) != set(task.labels):
+        _refuse_others(order, task, where if named else source.at("task"), example)
+    return order
+
+
+def _named_by(sent: Sent) -> tuple[str, ...] | None:
+    """Return the labels that a folder names; None where they are numbers."""
+    return None if sent.labels and all(map(NUMBERED.fullmatch, sent.labels)) else sent.labels
+
+
+def _refuse_others(order: tuple[str, ...], task: Task, where: str, example: str) -> None:
+    unknown, missing = (
+        [one for one in order if one not in task.labels],
+        [one for one in task.labels if one not in order],
+    )
+    parts = [
+        f"{what}: {listed(names)}"
+        for what, names in (("unknown to the task", unknown), ("missing in the adapter", missing))
+        if names
+    ]
+    hint = f"{IN_ORDER}, called as the task calls them ({listed(task.labels)}): {example}"
+    raise InputError(f"the labels are not those of {task.name}; {'; '.join(parts)}", where=where, hint=hint)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first of many names with commas, and how many there are more."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"

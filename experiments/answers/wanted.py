@@ -1,0 +1,126 @@
+"""What a person says of something that is to come in from elsewhere, checked before anything is read or fetched."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from workbench.adapter_ids import ID, LONGEST_ID
+from workbench.backbone_names import backbone_available
+from workbench.elsewhere.identity import SHORT
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tasks.spec import TaskSpec
+
+
+QUOTED = "Names stand between commas; one with a comma in it stands in double quotes: --labels '\"one, two\",three'"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person says of a folder.
+
+    Attributes:
+        task: the task here that the adapter answers.
+        backbone: the base model: a name, hub id or folder.
+        name: the beginning of the adapter's id; without a task also the name of its own.
+        labels: in the order of the sender's numbers.
+        max_length: tokens; longer texts are cut.
+    """
+
+    task: str | None = None
+    backbone: str | None = None
+    name: str | None = None
+    labels: tuple[str, ...] | None = None
+    max_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that is to come in.
+
+    Attributes:
+        name: of its folder, or its hub id, as a person wrote it.
+        wanted: what is said of it.
+        where: what was said stands, for messages: a file and line; nothing for options of the command line.
+    """
+
+    name: str
+    wanted: Wanted = field(default_factory=Wanted)
+    where: str = ""
+
+    def at(self, option: str) -> str:
+        """Return where an option's value stands."""
+        return f"{self.where}, {option}" if self.where else f"--{option.replace('_', '-')}"
+
+
+def labels_in(text: str) -> tuple[str, ...]:
+    """Return the labels of ``--labels``; one with a comma in it stands in double quotes, as in a CSV file.
+
+    Raises:
+        InputError: a quote that does not end, or a line that does.
+    """
+    try:
+        (labels,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise InputError(f"these labels cannot be read: {error}", where="--labels", hint=QUOTED) from None
+    return tuple(label.strip() for label in labels)
+
+
+def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec]) -> None:
+    """Make sure that what is said can be meant at all; nothing is fetched for it.
+
+    Args:
+        sources: what is to come in.
+        find: gives the task of a name, see :func:`tasks.registry.finder`.
+
+    Raises:
+        InputError: a task or base model that does not exist, a name that cannot begin an id, labels without a name or
+            twice, or one name for several.
+    """
+    names = Counter(source.wanted.name for source in sources)
+    problems: list[Problem] = []
+    for said in {source.wanted: source for source in reversed(sources)}.values():
+        with collected(problems):
+            _require_possible(said, find)
+        if said.wanted.name and names[said.wanted.name] > 1:
+            hint = "Leave it out: an id begins with the names of task and method. --from-file takes a list with names."
+            problems.append(Problem("one name cannot be that of several adapters", said.at("name"), hint))
+    if problems:
+        raise SettingsError(problems)
+
+
+def _require_possible(source: Source, find: Callable[[str], TaskSpec]) -> None:
+    wanted = source.wanted
+    if wanted.name is not None:
+        _require_name(wanted.name, source.at("name"))
+    if wanted.labels is not None:
+        _require_labels(wanted.labels, source.at("labels"))
+    if wanted.task is not None:
+        try:
+            find(wanted.task)
+        except UnknownNameError as error:
+            raise InputError(error.what, where=source.at("task"), hint=error.hint) from None
+    if wanted.backbone is not None:
+        backbone_available(wanted.backbone, source.at("backbone"))
+
+
+def _require_name(name: str, where: str) -> None:
+    longest = LONGEST_ID - SHORT - 1
+    if not ID.fullmatch(name):
+        hint = "It begins with a letter or a digit, and has letters, digits and . _ + - @ ="
+        raise InputError(f"{name!r} cannot be the beginning of an adapter's id", where=where, hint=hint)
+    if len(name.encode()) > longest:
+        raise InputError(f"a name of more than {longest} bytes", where=where, hint="Give a shorter one.")
+
+
+def _require_labels(labels: tuple[str, ...], where: str) -> None:
+    if not all(labels):
+        raise InputError("a label without a name", where=where, hint=QUOTED)
+    if twice := sorted({label for label in labels if labels.count(label) > 1}):
+        raise InputError(f"{', '.join(map(repr, twice[:3]))}: a label is named twice", where=where)

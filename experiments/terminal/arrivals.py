@@ -1,0 +1,107 @@
+"""What became of the adapters that were to come in: a table for people, a document for scripts."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from experiments.terminal.output import stdout, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.answers.arriving import Arrival
+    from workbench.errors import WorkbenchError
+    from workbench.stored_adapter import StoredAdapter
+
+
+def document(arrivals: Sequence[Arrival]) -> dict[str, Any]:
+    """Return what `adapters import --json` prints: lists of both, and beside them the adapter where it is one alone."""
+    came = [_came(arrival.source.name, arrival.stored, arrival.was_here) for arrival in arrivals if arrival.stored]
+    refused = [_refused(arrival.source.name, arrival.error) for arrival in arrivals if arrival.error]
+    alone = came[0] if len(arrivals) == 1 and came else {}
+    return {**alone, "adapters": came, "refused": refused}
+
+
+def show_alone(stored: StoredAdapter, was_here: bool) -> None:
+    """Print what came in, or that it was there."""
+    manifest = stored.manifest
+    if was_here:
+        stdout.print(f"{stored.id} came in before, and stays as it is")
+    else:
+        stdout.print(f"Imported {stored.id} on {manifest.backbone.name}")
+    if manifest.elsewhere:
+        labels = f": {', '.join(manifest.task.labels)}" if manifest.task.labels else ""
+        program = manifest.elsewhere.program
+        stdout.print(f"Trained elsewhere ({program}), for {manifest.task.name} ({manifest.task.kind}{labels}).")
+        if head := manifest.elsewhere.head:
+            examples = f"{head.examples:,} training examples of {head.task}"
+            stdout.print(f"Its head was fitted here, on the frozen features of {examples}.")
+    if manifest.imported is None:
+        return
+    mine = bool(manifest.elsewhere)
+    scores = "It has no score that counts" if mine else "Its scores are its sender's, and count nowhere"
+    stdout.print(f"{scores} until {'it is' if mine else 'they are'} measured here.")
+
+
+def show_many(arrivals: Sequence[Arrival]) -> None:
+    """Print a table of what came in, then one of what did not and why."""
+    came = [arrival for arrival in arrivals if arrival.stored]
+    refused = [(arrival.source.name, arrival.error) for arrival in arrivals if arrival.error]
+    before = sum(arrival.was_here for arrival in came)
+    if came:
+        rows = [_row(arrival.source.name, arrival.stored, arrival.was_here) for arrival in came if arrival.stored]
+        table(["from", "id", "task", "kind", "method", *[""] * bool(before)], [row[: 5 + bool(before)] for row in rows])
+        stdout.print()
+    if refused:
+        table(["refused", "why"], [[name, _why(name, error)] for name, error in refused])
+        stdout.print()
+    counts = ((len(came) - before, "came in"), (before, "came in before"), (len(refused), "refused"))
+    stdout.print(f"{', '.join(f'{count} {what}' for count, what in counts if count)}.")
+
+
+def next_of(arrivals: Sequence[Arrival], known: Sequence[str], told: str) -> list[str]:
+    """Return the commands that come next: a task file where there is none of the task, then a test.
+
+    Args:
+        arrivals: what came in.
+        known: names of tasks that are seen from here.
+        told: options that each command repeats.
+    """
+    stored = [arrival.stored for arrival in arrivals if arrival.stored and arrival.stored.manifest.imported]
+    unknown = sorted({each.manifest.task.name for each in stored} - {*known})
+    commands = [f"workbench tasks new {shlex.quote(name)} --from FILE   (labelled texts)" for name in unknown[:3]]
+    return [*commands, *(f"workbench adapters test {each.id}{told}" for each in stored[:3])]
+
+
+def _row(name: str, stored: StoredAdapter, was_here: bool) -> list[object]:
+    manifest = stored.manifest
+    note = "came in before" if was_here else ""
+    return [name, stored.id, manifest.task.name, manifest.task.kind, manifest.method, note]
+
+
+def _why(name: str, error: WorkbenchError) -> str:
+    """Return why something was refused; of a place in it only what its name does not tell."""
+    place = (error.where or "").removeprefix(name).lstrip("/")
+    where = f"{place}: " if place else ""
+    return "\n".join(part for part in (f"{where}{error.what}", error.hint) if part)
+
+
+def _came(name: str, stored: StoredAdapter, was_here: bool) -> dict[str, Any]:
+    manifest = stored.manifest
+    return {
+        "from": name,
+        "adapter": stored.id,
+        "path": str(stored.folder),
+        "task": manifest.task.name,
+        "kind": manifest.task.kind,
+        "labels": list(manifest.task.labels),
+        "method": manifest.method,
+        "backbone": manifest.backbone.name,
+        "program": manifest.elsewhere.program if manifest.elsewhere else "workbench",
+        "was_here": was_here,
+    }
+
+
+def _refused(name: str, error: WorkbenchError) -> dict[str, Any]:
+    return {"from": name, "what": error.what, "where": error.where, "hint": error.hint}

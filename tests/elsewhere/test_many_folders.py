@@ -1,0 +1,113 @@
+"""Several adapters of other programs come in at once, and what cannot is told of one without keeping back the rest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from peft import LoraConfig, TaskType
+
+from tests.conftest import Call
+from tests.elsewhere.senders import sent_by_peft
+from workbench.store import AdapterStore
+
+LABELS = ("--labels", "joy,anger,fear")
+
+
+@pytest.fixture(scope="module")
+def sent(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three: two LoRAs, and one whose weights are cut short."""
+    folder = tmp_path_factory.mktemp("sent") / "runs"
+    for name, rank in (("emotion", 2), ("moods", 4)):
+        sent_by_peft(bert, folder / name, LoraConfig(task_type=TaskType.SEQ_CLS, r=rank), num_labels=3)
+    shutil.copytree(folder / "moods", folder / "short")
+    weights = folder / "short" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    return folder
+
+
+def test_one_table_tells_what_came_in_and_what_did_not(call: Call, bert: Path, sent: Path) -> None:
+    folders = [str(path) for path in sorted(sent.iterdir())]
+    code, out, err = call("adapters", "import", *folders, "--backbone", str(bert), *LABELS)
+    assert code == 2
+    assert out.count("classification  lora") == 2
+    assert "the weights cannot be opened" in " ".join(out.split())
+    assert "2 came in, 1 refused." in out
+    assert "Next: workbench tasks new emotion --from FILE" in out
+    assert err.count(" of 3  ") == 3
+    assert len(AdapterStore(Path(".workbench/adapters")).ids()) == 2
+
+
+def test_the_same_command_goes_on(call: Call, bert: Path, sent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("adapters", "import", str(sent / "emotion"), str(sent / "moods"), "--backbone", str(bert), *LABELS)
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.terminal.progress.Messages.say", _killed)
+        code, _, err = call(*command)
+    assert code == 130
+    assert "the same command goes on from there" in err
+    store = AdapterStore(Path(".workbench/adapters"))
+    (first,) = store.ids()
+    made = (store.root / first / "manifest.json").stat().st_mtime_ns
+    code, out, _ = call(*command)
+    assert code == 0
+    assert "1 came in, 1 came in before." in out
+    assert len(store.ids()) == 2
+    assert (store.root / first / "manifest.json").stat().st_mtime_ns == made, "it was made again"
+    weights = store.root / first / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    code, out, _ = call(*command)
+    assert code == 0
+    assert "1 came in, 1 came in before." in out, "what is damaged is made again"
+    assert store.damage(first) is None
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_json_is_one_document_for_one_and_for_many(call: Call, bert: Path, sent: Path) -> None:
+    options = ("--backbone", str(bert), *LABELS, "--json")
+    _, out, _ = call("adapters", "import", str(sent / "emotion"), *options)
+    alone = json.loads(out)
+    assert alone["adapter"] == alone["adapters"][0]["adapter"]
+    assert Path(alone["path"], "manifest.json").is_file()
+    assert alone["labels"] == ["joy", "anger", "fear"]
+    assert alone["refused"] == []
+    code, out, err = call("adapters", "import", str(sent / "short"), *options)
+    assert code == 2
+    assert json.loads(out)["refused"][0]["from"] == str(sent / "short")
+    assert err.startswith("Error: ")
+    code, out, _ = call("adapters", "import", str(sent / "emotion"), str(sent / "short"), *options)
+    assert code == 2
+    many = json.loads(out)
+    assert many["adapters"] == [{**alone["adapters"][0], "was_here": True}]
+    assert "adapter" not in many
+
+
+def test_a_list_in_a_file_says_what_holds_for_each(call: Call, bert: Path, sent: Path) -> None:
+    Path("plain.txt").write_text(f"# two of them\n{sent / 'emotion'}\n\n{sent / 'moods'}\n", encoding="utf-8")
+    code, out, err = call("adapters", "import", "--from-file", "plain.txt", "--backbone", str(bert), *LABELS, "--json")
+    assert code == 0, err
+    assert [entry["task"] for entry in json.loads(out)["adapters"]] == ["emotion", "moods"]
+    listed = f"""
+- folder: {sent / "emotion"}
+  backbone: {bert}
+  name: ann
+  labels: [a, "b, c", d]
+- folder: {sent / "moods"}
+  backbone: {bert}
+  max_length: 16
+  name: others
+"""
+    Path("list.yaml").write_text(listed, encoding="utf-8")
+    code, out, err = call("adapters", "import", "--from-file", "list.yaml", "--labels", "x,y,z", "--json")
+    assert code == 0, err
+    entries = json.loads(out)["adapters"]
+    assert [entry["labels"] for entry in entries] == [["a", "b, c", "d"], ["x", "y", "z"]]
+    assert entries[0]["adapter"].startswith("ann-")
+    Path("list.yaml").write_text("- folder: a\n  tsak: b\n- folder: c\n  name: /x\n", encoding="utf-8")
+    code, _, err = call("adapters", "import", "--from-file", "list.yaml")
+    assert code == 2
+    assert "list.yaml, line 2: unknown key" in err
