@@ -1,0 +1,188 @@
+"""A small finished experiment of each study, made up: two entries, two tasks, two seeds, no number measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.studies._tuning import Attempt
+from experiments.studies.compositions import record as composed
+from experiments.studies.compositions import result as trials
+from experiments.studies.compositions import summary as compositions
+from experiments.studies.methods import record as compared
+from experiments.studies.methods import summary as methods
+from experiments.studies.routing import record as routed
+from experiments.studies.routing import summary as routing
+from experiments.studies.routing.outcome import RoutingOutcome
+from experiments.studies.stream import record as learned
+from experiments.studies.stream import summary as stream
+from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
+from experiments.workspace.fitted_adapter import FittedAdapter
+from workbench.fit_record import Epoch, FitRecord
+from workbench.measured_cost import MeasuredCost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from experiments.studies._report import StudyReport
+
+TASKS, SEEDS = ("animals", "fruits"), (0, 1)
+SHARED: dict[str, Any] = {"description": "made up", "backbone": "tiny", "seeds": SEEDS, "precision": "fp32"}
+SHARED |= {"identity": "identity", "provenance": {"command": "workbench run", "started": "2025-01-31T12:00:00+00:00"}}
+
+
+def of_stream() -> StudyReport:
+    """Isolated keeps what it learned; sequential loses 10 points a stage, and has no memory of its own measured."""
+    entries = (
+        learned.Contender("isolated", "isolated", "lora", {"rank": 8}),
+        learned.Contender("sequential", "sequential", "full", {"learning_rate": 2e-5}),
+    )
+    return stream.summarise(
+        learned.Record(
+            experiment="made-up-stream",
+            reference="sequential",
+            tasks=TASKS,
+            test_sizes=(100, 50),
+            majority=(0.25, 0.5),
+            orders=(TASKS,),
+            scenario="task-incremental",
+            contenders=entries,
+            budget={"train_examples": 16, "epochs": 1},
+            kinds=dict.fromkeys(TASKS, "classification"),
+            outcomes=tuple(_stage(entry.label, seed, stage) for entry in entries for seed in SEEDS for stage in (1, 2)),
+            **SHARED,
+        )
+    )
+
+
+def _stage(label: str, seed: int, stage: int) -> StageOutcome:
+    lost, kept = (0.0, "carried") if label == "isolated" else (0.1, "measured")
+    cells = [Cell(TASKS[stage - 1], stage, 0.9 + 0.01 * seed - 0.05 * stage, 100, "measured", 0.5)]
+    if stage == 2:
+        cells.append(Cell(TASKS[0], stage, 0.85 + 0.01 * seed - lost - 0.01 * seed * lost, 100, kept, 0.25))  # type: ignore[arg-type]
+    cost = Cost(10.0 * stage + seed, None if lost else 500.0 + stage, 1000 * stage, 5_000_000 * stage)
+    probes = {"weight-drift": {"relative-norm": 0.02 * stage + lost}}
+    return StageOutcome(label, seed, stage, TASKS[stage - 1], tuple(cells), cost, 0.9, probes, probe_seconds=0.75)
+
+
+def of_methods() -> StudyReport:
+    """Two methods, the first of which was measured and tuned."""
+    cost = MeasuredCost("cpu", 5, 100, 300.0, 420.0, 1e-5, 2e-5, 0.1, 1.5, 1.25, None, 8, 16)
+    attempts = (Attempt(0.02, 0.8, -0.4, 1.5), Attempt(0.2, None, None, 0.5))
+    entries = (compared.Contender("full", "full", {"learning_rate": 0.003}), compared.Contender("small", "lora", {}))
+    record = compared.ComparisonRecord(
+        experiment="made-up-methods",
+        reference="full",
+        tasks=TASKS,
+        budget={"epochs": 1},
+        tune=2,
+        majority={"animals": 0.25, "fruits": 0.5},
+        contenders=entries,
+        kinds=dict.fromkeys(TASKS, "classification"),
+        searches=(compared.Search("full", "animals", 100, attempts, 0.02),),
+        cells=tuple(_adapter(entry.label, task, seed) for entry in entries for task in TASKS for seed in SEEDS),
+        costs={"full": cost},
+        **SHARED,
+    )
+    return methods.summarise(record, Path)
+
+
+def _adapter(label: str, task: str, seed: int) -> FittedAdapter:
+    score = 0.9 + 0.01 * seed - 0.05 * TASKS.index(task) - (0.02 + 0.004 * seed if label == "small" else 0.0)
+    return FittedAdapter(
+        adapter=f"{label}-{task}-{seed}",
+        evaluation=f"no file of {label}, {task}, {seed}",
+        learning_rate=0.02,
+        score=score,
+        validation=score + 0.01,
+        seconds=12.5 + seed,
+        steps=4,
+        peak_memory_mb=None if label == "small" else 700.0,
+        trainable_parameters=1_000_000 if label == "full" else 2_500,
+        stored_bytes=4_000_000 if label == "full" else 40_000,
+        label=label,
+        task=task,
+        seed=seed,
+    )
+
+
+def of_routing() -> StudyReport:
+    """The router that knows, one that confuses a task, and a joint model."""
+    entries = (
+        routed.Contender("oracle", "router", "oracle", {}, reads_data=False),
+        routed.Contender("prototype", "router", "prototype", {"layers": 2}, reads_data=True),
+        routed.Contender("joint-lora", "joint", "lora", {}),
+    )
+    record = routed.RoutingRecord(
+        experiment="made-up-routing",
+        reference="oracle",
+        tasks=TASKS,
+        budget={"train_examples": 16},
+        method="lora",
+        settings={"rank": 8},
+        contenders=entries,
+        adapters=tuple(_adapter("full", task, seed) for task in TASKS for seed in SEEDS),
+        cells=tuple(_routed(entry, seed) for entry in entries for seed in SEEDS),
+        **SHARED,
+    )
+    return routing.summarise(record, Path)
+
+
+def _routed(entry: routed.Contender, seed: int) -> routed.ContenderLeft:
+    lost = 0 if entry.name == "oracle" else 1 + seed
+    outcome = RoutingOutcome(((10 - lost, lost), (0, 10)), ("0" * lost + "1" * (10 - lost), "1" * 9 + "0"))
+    seconds = 3.5 if entry.role == "joint" else None if seed and lost else 1.5
+    return routed.ContenderLeft(outcome, seconds, None if entry.role == "joint" else 0.25, entry.label, seed)
+
+
+def of_compositions() -> StudyReport:
+    """A composition, the average and a control, with 4 and 16 examples of two targets."""
+    entries = (
+        composed.Contender("fresh", "fresh", "", "lora", {}, "random"),
+        composed.Contender("uniform", "average", "lora", "uniform", {}),
+        composed.Contender("ties", "composition", "lora", "ties", {"density": 0.2}),
+    )
+    places = [(target, shots, seed) for target in TASKS for shots in (4, 16) for seed in SEEDS]
+    cells = [
+        composed.Cell(entry.label, *at, key="/".join(map(str, (entry.label, *at))))
+        for entry in entries
+        for at in places
+    ]
+    record = composed.FusionRecord(
+        experiment="made-up-compositions",
+        reference="fresh",
+        targets=TASKS,
+        shots=(4, 16),
+        budgets={"4": {"train_examples": 4}, "16": {"train_examples": 16}},
+        majority={"animals": 0.25, "fruits": 0.5},
+        contenders=entries,
+        sources=({"adapter": "source-1", "task": "trees", "method": "lora", "seed": 0, "validation": 0.8},),
+        cells=tuple(cells),
+        **SHARED,
+    )
+    return compositions.summarise(record, Results())  # type: ignore[arg-type]
+
+
+class Results:
+    """The results of the trials, by keys that say whose they are; no example was kept."""
+
+    outcomes = Path
+
+    def require(self, key: str) -> trials.Result:
+        """Return one: a higher K helps, ties helps, and a control learns slowly."""
+        label, target, shots, seed = key.split("/")
+        worth = {"fresh": 0.0, "uniform": 0.02, "ties": 0.04}[label] + 0.002 * int(seed)
+        score = 0.6 + worth + (0.1 if shots == "16" else 0.0) - 0.05 * TASKS.index(target)
+        epochs = tuple(Epoch(number, 0.5, score - 0.02 * (2 - number), -0.5) for number in (1, 2))
+        fit = FitRecord(epochs, 2, score, 8, 2.5 + int(seed), 256.0, 1_500)
+        retained = () if label == "fresh" else (trials.Retained("source-1", "trees", 0.9, 0.7, 50),)
+        weights = None if label == "fresh" else (1.0,)
+        return trials.Result(score, {"accuracy": score}, 100, fit, "random", weights=weights, retained=retained)
+
+
+FINISHED: dict[str, Callable[[], StudyReport]] = {
+    "stream": of_stream,
+    "methods": of_methods,
+    "routing": of_routing,
+    "compositions": of_compositions,
+}

@@ -1,0 +1,87 @@
+"""What scripts read of a report stays: keys and values of its JSON document, its tables' columns, its points in MLflow.
+
+``documents/STUDY.json`` holds what the experiments of ``finished.py`` came to before quantities were declared.
+``python -m tests.experiments.report.test_documents_kept`` writes them anew, where something was added on purpose.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from experiments.reporting.csv_tables import csv_tables
+from experiments.studies import present
+from tests.experiments.report.finished import FINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Cell, Column, Presentation
+
+DOCUMENTS = Path(__file__).with_name("documents")
+DIGITS = 10  # that are kept of a number: sums of times may be added up in another order
+
+
+@pytest.mark.parametrize("study", FINISHED)
+def test_a_finished_experiment_gives_what_it_gave(study: str) -> None:
+    now, before = frozen(study), json.loads((DOCUMENTS / f"{study}.json").read_text(encoding="utf-8"))
+    for part, content in before.items():
+        assert dict(leaves(now[part])) == dict(leaves(content)), part
+
+
+def frozen(study: str) -> dict[str, Any]:
+    """Return everything of a study's experiment that has a name which scripts may go by."""
+    shown = present(FINISHED[study]())
+    run = shown.tracking().run
+    kept = {
+        "document": shown.document(True),
+        "tables": {table.name: _table(table.columns, table.rows) for table in _tables(shown)},
+        "csv": {name: content.decode().partition("\n")[0] for name, content in csv_tables(shown).items()},
+        "mlflow": {part.name: _points(part.metrics) for part in (run, *run.children)},
+    }
+    rounded: dict[str, Any] = json.loads(json.dumps(kept), parse_float=lambda text: float(f"{float(text):.{DIGITS}g}"))
+    return rounded
+
+
+def _tables(shown: Presentation) -> Iterator[Any]:
+    yield from shown.tables
+    yield shown.tracking().table
+
+
+def _table(columns: Any, rows: Any) -> dict[str, Any]:
+    return {"columns": [*map(_column, columns)], "rows": [[*map(_cell, row)] for row in rows]}
+
+
+def _column(column: Column) -> str:
+    media = "".join(sorted(part.name[0] for part in column.media if part.name))
+    return f"{column.head} | {column.note} | {column.unit} | {column.short} | {media} | {'left' if column.left else ''}"
+
+
+def _cell(cell: Cell) -> list[Any]:
+    return [" | ".join((cell.text, cell.spread, *cell.notes, cell.badge, cell.tone)), cell.value, cell.heat]
+
+
+def _points(points: Any) -> dict[str, float | None]:
+    return {f"{name} @ {step}": value for name, value, step in points}
+
+
+def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what stands at each path of a document; the order of keys does not count."""
+    if isinstance(content, dict) and content:
+        for key, value in content.items():
+            yield from leaves(value, f"{path}/{key}")
+    elif isinstance(content, list) and content:
+        for index, value in enumerate(content):
+            yield from leaves(value, f"{path}/{index}")
+    else:
+        yield path, content
+
+
+if __name__ == "__main__":
+    DOCUMENTS.mkdir(exist_ok=True)
+    for name in FINISHED:
+        text = json.dumps(frozen(name), ensure_ascii=False, separators=(",", ":"))
+        (DOCUMENTS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
