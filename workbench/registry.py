@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +43,15 @@ class Modules(Generic[Entry]):
     and those that cannot be used are skipped.
     """
 
-    def __init__(self, noun: str, package: str, attribute: str, fulfils: Any = object, group: str = "") -> None:
+    def __init__(
+        self,
+        noun: str,
+        package: str,
+        attribute: str,
+        fulfils: Any = object,
+        group: str = "",
+        besides: Collection[str] = (),
+    ) -> None:
         """Register the modules of ``package``; nothing is imported yet.
 
         Args:
@@ -52,8 +60,10 @@ class Modules(Generic[Entry]):
             attribute: what an entry is called in its module.
             fulfils: the class or protocol of the entries, which those of installed distributions are compared with.
             group: the last part of the entry-point group, where it is not the package's.
+            besides: modules and packages in ``package`` that hold what its entries share, and are none themselves.
         """
         self.noun, self.package, self.attribute, self.fulfils = noun, package, attribute, fulfils
+        self.besides = frozenset(besides)
         self.group = f"{PREFIX}{group or package.rpartition('.')[2]}"
 
     @cached_property
@@ -62,7 +72,8 @@ class Modules(Generic[Entry]):
         folders = [Path(location) for location in (spec.submodule_search_locations or [])] if spec else []
         files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
         rooms = {path.parent.name: path for folder in folders for path in sorted(folder.glob("[!_]*/__init__.py"))}
-        return {name.replace("_", "-"): path for name, path in {**files, **rooms}.items()}
+        found = {**files, **rooms}
+        return {name.replace("_", "-"): path for name, path in found.items() if name not in self.besides}
 
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:

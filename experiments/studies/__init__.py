@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
     from workbench.settings import Document
 
-STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study)
+STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study, besides=["core"])
 
 
 def study_of(record: RecordDocument, where: str) -> Study:

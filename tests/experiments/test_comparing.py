@@ -23,7 +23,7 @@ from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import enough_seeds
 from experiments.studies import STUDIES
-from experiments.studies._tuning import SPREAD, Attempt, choose, learning_rates
+from experiments.studies.core.tune import SPREAD, Attempt, choose, learning_rates
 from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present

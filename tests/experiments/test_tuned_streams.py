@@ -13,7 +13,7 @@ import pytest
 
 from experiments.api import Workbench
 from experiments.reporting.page import page as drawn_page
-from experiments.studies._tuning import ATTEMPTS, Attempt, choose, over_tasks
+from experiments.studies.core.tune import ATTEMPTS, Attempt, choose, over_tasks
 from experiments.studies.stream.present import present
 from tests.runs import pieces
 from workbench.errors import IntegrityError, SettingsError, TrainingError
@@ -155,7 +155,7 @@ class TestRun:
         def refuse(*_: object) -> None:
             raise AssertionError("this was done already")
 
-        monkeypatch.setattr("experiments.studies._tuning.teach", refuse)
+        monkeypatch.setattr("experiments.studies.core.tune.teach", refuse)
         assert bench.pending(plan) == []
         assert bench.run(plan, "again").as_json() == report.as_json()
 
@@ -165,7 +165,7 @@ class TestRun:
         def fail(*_: object) -> None:
             raise TrainingError("the loss is not a number")
 
-        monkeypatch.setattr("experiments.studies._tuning.teach", fail)
+        monkeypatch.setattr("experiments.studies.core.tune.teach", fail)
         plan = bench.plan(str(place / "tiny.yaml"), ["name=hopeless", "budget.train_examples=8"])
         with pytest.raises(TrainingError, match=r"no learning rate worked; tried 0\.0001"):
             bench.run(plan, "test")

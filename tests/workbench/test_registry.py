@@ -51,6 +51,13 @@ def test_names_are_file_names_and_nothing_is_imported_to_know_them(modules: Modu
     assert imported() == before
 
 
+def test_what_entries_share_is_none(modules: Modules[Any]) -> None:
+    besides: Modules[Any] = Modules("thing", PACKAGE, "ENTRY", besides=["silent"])
+    assert besides.names() == ["alpha", "broken", "o-lora"]
+    with pytest.raises(UnknownNameError):
+        besides.get("silent")
+
+
 def test_an_entry_is_imported_when_it_is_asked_for_and_no_other(modules: Modules[Any]) -> None:
     assert modules.get("o-lora") == "O"
     assert imported() == {f"{PACKAGE}.o_lora"}

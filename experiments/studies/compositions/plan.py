@@ -10,7 +10,6 @@ from experiments.engine.entries import collisions, named_entries, settings_of_en
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
-from experiments.studies._sources import data_sources
 from experiments.studies.compositions.contestant import (
     Contestant,
     Role,
@@ -26,6 +25,7 @@ from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS, Contender, FusionRecord
 from experiments.studies.compositions.trial import Trial
+from experiments.studies.core.data_sources import data_sources
 from experiments.workspace.evaluating import majority
 from fusion.compatibility import unfit
 from fusion.composition import HeadStart

@@ -10,10 +10,10 @@ from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
 from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import plural, settings
-from experiments.studies._sources import data_table, used
 from experiments.studies.compositions import tables
 from experiments.studies.compositions.gallery import figures
 from experiments.studies.compositions.tracking import about, experiment_of, tracking
+from experiments.studies.core.data_sources import data_table, used
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

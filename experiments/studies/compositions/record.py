@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies._record import Record
 from experiments.studies.compositions.result import results_in
+from experiments.studies.core.record import Record
 from experiments.workspace.left import Left
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies._report import StudyReport
 from experiments.studies.compositions.circumstances import circumstances
+from experiments.studies.core.report import StudyReport
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference

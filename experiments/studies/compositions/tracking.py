@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
-from experiments.studies._tracking import child, parent, with_bounds
 from experiments.studies.compositions.tables import summary
+from experiments.studies.core.track import child, parent, with_bounds
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.view import View
@@ -17,9 +17,9 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies._tracking import Point
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.compositions.report import FusionReport, Row, Standing
+    from experiments.studies.core.track import Point
     from workbench.mlflow.run_record import RunRecord
 
 SINGLE = "fuse"  # the experiment that holds every single fuse, a run each

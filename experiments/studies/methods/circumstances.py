@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies._tuning import first_rate
+from experiments.studies.core.tune import first_rate
 
 if TYPE_CHECKING:
     from experiments.studies.methods.record import ComparisonRecord, Contender

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
-from experiments.studies._tuning import ATTEMPTS, attempt, choose, learning_rates
+from experiments.studies.core.tune import ATTEMPTS, attempt, choose, learning_rates
 from experiments.studies.methods.record import COSTS
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED

@@ -11,8 +11,8 @@ from experiments.engine.entries import named_entries, settings_of_entries, wrong
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
-from experiments.studies._sources import data_sources
-from experiments.studies._tuning import tuning_seed
+from experiments.studies.core.data_sources import data_sources
+from experiments.studies.core.tune import tuning_seed
 from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.workspace.evaluating import majority

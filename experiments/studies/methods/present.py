@@ -11,7 +11,7 @@ from experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
-from experiments.studies._sources import data_table, used
+from experiments.studies.core.data_sources import data_table, used
 from experiments.studies.methods import tables
 from experiments.studies.methods.tracking import about, tracking
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies._record import Record
-from experiments.studies._tuning import ATTEMPTS, Attempt, choose
+from experiments.studies.core.record import Record
+from experiments.studies.core.tune import ATTEMPTS, Attempt, choose
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.left import Left
 from workbench.measured_cost import MeasuredCost

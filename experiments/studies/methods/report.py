@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies._report import StudyReport
+from experiments.studies.core.report import StudyReport
 from experiments.studies.methods.circumstances import circumstances
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import against, decimals, quantity, score, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import DASH, MOST_NAMED, count, megabytes, plural, seconds, unit
-from experiments.studies._tuning_table import tuning_table
+from experiments.studies.core.tuning_table import tuning_table
 
 if TYPE_CHECKING:
     from experiments.studies.methods.report import ComparisonReport, Row

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
 from experiments.reporting.wording import unit
-from experiments.studies._tracking import child, parent, with_bounds
+from experiments.studies.core.track import child, parent, with_bounds
 from experiments.studies.methods.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -15,7 +15,7 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies._tracking import Point
+    from experiments.studies.core.track import Point
     from experiments.studies.methods.record import ComparisonRecord
     from experiments.studies.methods.report import ComparisonReport, Row
     from experiments.workspace.fitted_adapter import FittedAdapter

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.reporting.cells import quantity, score, words
 from experiments.reporting.presentation import Column, Medium, Table
 from experiments.reporting.wording import plural
-from experiments.studies._report import LONG
+from experiments.studies.core.report import LONG
 from experiments.studies.routing.tables import confusing
 
 if TYPE_CHECKING:

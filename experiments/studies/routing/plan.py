@@ -10,7 +10,7 @@ from experiments.engine.entries import named_entries, settings_of_entries, wrong
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
-from experiments.studies._sources import data_sources
+from experiments.studies.core.data_sources import data_sources
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
 from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord

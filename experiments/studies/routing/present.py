@@ -12,7 +12,7 @@ from experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Presentation
 from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import number, plural, settings, tasks_named
-from experiments.studies._sources import data_table, used
+from experiments.studies.core.data_sources import data_table, used
 from experiments.studies.routing import many_tasks, tables
 from experiments.studies.routing.tracking import about, tracking
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies._record import Record
+from experiments.studies.core.record import Record
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.left import Left

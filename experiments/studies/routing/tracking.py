@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
-from experiments.studies._tracking import child, parent, with_bounds
+from experiments.studies.core.track import child, parent, with_bounds
 from experiments.studies.routing.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -14,7 +14,7 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies._tracking import Point
+    from experiments.studies.core.track import Point
     from experiments.studies.routing.record import ContenderLeft, RoutingRecord
     from experiments.studies.routing.report import RoutingReport, Row
     from workbench.mlflow.run_record import RunRecord

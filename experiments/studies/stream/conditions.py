@@ -10,8 +10,8 @@ from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
 from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import DASH, baselines, settings, share, unit
-from experiments.studies._sources import data_table, used
-from experiments.studies._tuning_table import tuning_table
+from experiments.studies.core.data_sources import data_table, used
+from experiments.studies.core.tuning_table import tuning_table
 from experiments.studies.stream.tables import by_strategy, stored, trainable
 from experiments.studies.stream.tuning import TASKS
 from workbench.forgetting import METRICS

@@ -11,7 +11,7 @@ from pydantic import Field
 from experiments.engine.entries import collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
-from experiments.studies._tuning import learning_rates
+from experiments.studies.core.tune import learning_rates
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Contender
 from workbench.default_rates import default_rate

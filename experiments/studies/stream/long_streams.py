@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import quantity, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import number, plural, unit
-from experiments.studies._report import LONG
+from experiments.studies.core.report import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

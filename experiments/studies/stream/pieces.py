@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engine.study import Effort
 from experiments.engine.timed_steps import TimedSteps, step_shape
-from experiments.studies._tuning import attempt, rate
+from experiments.studies.core.tune import attempt, rate
 from experiments.studies.stream.bench import Bench, outcome_file
 from experiments.studies.stream.learning import Learning
 from experiments.studies.stream.steps import Steps

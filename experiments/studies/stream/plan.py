@@ -12,8 +12,8 @@ from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
-from experiments.studies._sources import data_sources
-from experiments.studies._tuning import attempt_key, tuning_seed
+from experiments.studies.core.data_sources import data_sources
+from experiments.studies.core.tune import attempt_key, tuning_seed
 from experiments.studies.stream.contenders import (
     at_default_rates,
     at_other_rates,

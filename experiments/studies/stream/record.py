@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies import _record
+from experiments.studies.core import record as core
 from experiments.studies.stream.reading import chosen_steps, outcomes_of, own_adapters, shared_adapters
 from experiments.studies.stream.stage_outcome import StageOutcome
 from experiments.studies.stream.tuning import Tried, Tuning, require_attempts, tuning_so_far
@@ -57,7 +57,7 @@ class Contender:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(_record.Record):
+class Record(core.Record):
     """A stream as far as it has come.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies._report import StudyReport
+from experiments.studies.core.report import StudyReport
 from experiments.studies.stream.beginnings import beginnings
 from experiments.studies.stream.circumstances import circumstances
 from experiments.studies.stream.merges import merges

@@ -14,7 +14,7 @@ from experiments.reporting.cells import words
 from experiments.reporting.mlflow_run import FRACTIONS, markdown
 from experiments.reporting.presentation import Column, Medium, Table, Tracking
 from experiments.reporting.wording import baselines, number, unit
-from experiments.studies._tracking import began, parent, shared_tags
+from experiments.studies.core.track import began, parent, shared_tags
 from experiments.studies.stream.tables import scores
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -24,7 +24,7 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies._tracking import Point
+    from experiments.studies.core.track import Point
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.report import Report

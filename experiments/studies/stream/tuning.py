@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies._tuning import ATTEMPTS, Attempt, choose, over_tasks
+from experiments.studies.core.tune import ATTEMPTS, Attempt, choose, over_tasks
 from workbench.errors import TrainingError
 
 if TYPE_CHECKING:

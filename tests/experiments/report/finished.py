@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies._tuning import Attempt
 from experiments.studies.compositions import record as composed
 from experiments.studies.compositions import result as trials
 from experiments.studies.compositions import summary as compositions
+from experiments.studies.core.tune import Attempt
 from experiments.studies.methods import record as compared
 from experiments.studies.methods import summary as methods
 from experiments.studies.routing import record as routed
@@ -24,7 +24,7 @@ from workbench.measured_cost import MeasuredCost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.studies._report import StudyReport
+    from experiments.studies.core.report import StudyReport
 
 TASKS, SEEDS = ("animals", "fruits"), (0, 1)
 SHARED: dict[str, Any] = {"description": "made up", "backbone": "tiny", "seeds": SEEDS, "precision": "fp32"}

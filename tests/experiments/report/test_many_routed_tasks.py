@@ -13,7 +13,7 @@ from experiments.reporting.csv_tables import csv_tables
 from experiments.reporting.files import files
 from experiments.reporting.presentation import Presentation, Table
 from experiments.reporting.terminal import show
-from experiments.studies._report import LONG
+from experiments.studies.core.report import LONG
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.routing.present import present
 from experiments.studies.routing.record import Contender, ContenderLeft, RoutingRecord

@@ -18,7 +18,7 @@ from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import independent, over_replications
-from experiments.studies._tuning import Attempt
+from experiments.studies.core.tune import Attempt
 from experiments.studies.stream.present import present
 from experiments.studies.stream.sentences import frontier_sentences
 from experiments.studies.stream.summary import summarise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.reporting.wording import settings
-from experiments.studies._sources import used
+from experiments.studies.core.data_sources import used
 
 
 def test_a_setting_that_is_not_given_is_none() -> None:

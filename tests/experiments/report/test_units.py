@@ -16,7 +16,7 @@ from experiments.reporting.presentation import Presentation
 from experiments.reporting.terminal import show
 from experiments.reporting.wording import PERCENT, baselines, unit
 from experiments.studies import present
-from experiments.studies._tuning import Attempt
+from experiments.studies.core.tune import Attempt
 from experiments.studies.methods import figures as method_figures
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord, Search

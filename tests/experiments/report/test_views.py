@@ -21,7 +21,7 @@ from experiments.reporting.files import figures, files
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.terminal import show
-from experiments.studies._sources import DataSource
+from experiments.studies.core.data_sources import DataSource
 from experiments.studies.stream.gallery import draw
 from experiments.studies.stream.present import present
 from experiments.studies.stream.summary import summarise

@@ -15,8 +15,8 @@ from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from experiments.studies._record import Record
-    from experiments.studies._report import StudyReport
+    from experiments.studies.core.record import Record
+    from experiments.studies.core.report import StudyReport
     from workbench.mlflow.view import View
     from workbench.statistics import Interval
 

@@ -11,7 +11,7 @@ from experiments.reporting.wording import number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.studies._tuning import Attempt
+    from experiments.studies.core.tune import Attempt
 
 
 def tuning_table(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
-from experiments.studies._sources import DataSource
+from experiments.studies.core.data_sources import DataSource
 from experiments.workspace.documents import form_of
 from workbench.errors import IntegrityError
 

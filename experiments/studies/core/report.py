@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.equality import Inequality
-    from experiments.studies._record import Record
+    from experiments.studies.core.record import Record
 
 LONG = 15  # tasks: a matrix of more has cells that are smaller than their numbers
 
