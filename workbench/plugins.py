@@ -154,7 +154,7 @@ def _complaint(entry: object, fulfils: Any, value: str) -> str:
     settings = getattr(entry, "settings", None)
     if settings is not None and not (isinstance(settings, type) and hasattr(settings, "model_fields")):
         return f"the settings of {value} are no class that extends workbench.settings.Settings"
-    if not getattr(fulfils, "_is_protocol", False):
+    if Protocol not in fulfils.__bases__:
         return "" if isinstance(entry, fulfils) else f"{value} is of {type(entry).__name__}, not of {wanted}"
     if lacking := [name for name in _members(fulfils) if not hasattr(entry, name)]:
         return f"{value} is no {wanted}: it lacks {', '.join(lacking)}"

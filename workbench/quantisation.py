@@ -24,6 +24,7 @@ logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
 
 KEPT = ["pooler"]  # often not in a checkpoint; without this list, transformers would keep the last module instead
 
+READS_FLOAT32 = "reads_float32"  # the attribute of a layer that has the hook; copies of the layer have both
 SCALES = ("weight.", "SCB")  # what a packed layer's state holds beside its weight and bias
 
 
@@ -56,8 +57,9 @@ def keep_as_packed(body: nn.Module) -> nn.Module:
     for module in body.modules():
         if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False
-        elif isinstance(module, Linear8bitLt) and _in_float32 not in module._forward_pre_hooks.values():
+        elif isinstance(module, Linear8bitLt) and not getattr(module, READS_FLOAT32, False):
             module.register_forward_pre_hook(_in_float32)
+            setattr(module, READS_FLOAT32, True)
     return body
 
 

@@ -12,6 +12,7 @@ from workbench.task import SPLITS
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
 
+CONTEXT = "mlflow.data.context"  # the tag that names what a data set was used for
 DIGEST = 36  # characters that MLflow allows for one; a SHA-256 has 64
 
 
@@ -33,7 +34,6 @@ class TrackedData:
 def log_data(client: BoundedClient, run: str, data: Sequence[TrackedData]) -> None:
     """Add the splits of ``data`` to a run's inputs; what is there already stays as it is."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
-    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
     inputs = [
         DatasetInput(
@@ -43,7 +43,7 @@ def log_data(client: BoundedClient, run: str, data: Sequence[TrackedData]) -> No
                 source_type="workbench",
                 source=json.dumps({"task": task.name, "fingerprint": task.fingerprint, **task.about}),
             ),
-            [InputTag(MLFLOW_DATASET_CONTEXT, split)],
+            [InputTag(CONTEXT, split)],
         )
         for task in data
         for split in SPLITS

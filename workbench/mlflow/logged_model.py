@@ -7,8 +7,6 @@ served the workbench has to be installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from workbench.manifest import Manifest
 
 LOADER = "workbench.logged_model"  # its ``_load_pyfunc`` is :func:`opened`
-WARNS = "warn_dependency_requirement_mismatches"
 EXAMPLE = "What is this text about?"
 
 
@@ -53,34 +50,17 @@ def save(stored: StoredAdapter, folder: Path, about: Model) -> None:
     from mlflow import pyfunc
 
     manifest = stored.manifest
-    with _versions_as_stated():
-        pyfunc.save_model(
-            folder,
-            loader_module=LOADER,
-            data_path=stored.folder,
-            mlflow_model=about,
-            signature=_signature(manifest),
-            input_example=pd.DataFrame({name: [EXAMPLE] for name in _columns(manifest)}),
-            pip_requirements=[f"{name}=={version}" for name, version in manifest.versions.items()],
-            metadata={"adapter": manifest.id, "task": manifest.task.name, "method": manifest.method},
-            model_config={"backbone": _reference(manifest.backbone.name)},
-        )
-
-
-@contextmanager
-def _versions_as_stated() -> Iterator[None]:
-    """Let MLflow not compare the versions with those that are here: for that it reads a list of every installed file.
-
-    It would only warn of others, which is not shown: an adapter is logged with the versions that it was made with.
-    """
-    from mlflow.utils import environment
-
-    usual = vars(environment).get(WARNS)
-    setattr(environment, WARNS, lambda requirements: None)
-    try:
-        yield
-    finally:
-        setattr(environment, WARNS, usual)
+    pyfunc.save_model(
+        folder,
+        loader_module=LOADER,
+        data_path=stored.folder,
+        mlflow_model=about,
+        signature=_signature(manifest),
+        input_example=pd.DataFrame({name: [EXAMPLE] for name in _columns(manifest)}),
+        pip_requirements=[f"{name}=={version}" for name, version in manifest.versions.items()],
+        metadata={"adapter": manifest.id, "task": manifest.task.name, "method": manifest.method},
+        model_config={"backbone": _reference(manifest.backbone.name)},
+    )
 
 
 def opened(path: str, model_config: dict[str, Any]) -> AdapterModel:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.distributed.tensor import DTensor
-from torch.utils._pytree import tree_map
 
 from workbench import processes
 
@@ -33,7 +32,7 @@ def store_part(trainer: Trainer, folder: Path) -> None:
         "scheduler": trainer.lr_scheduler.state_dict(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(tree_map(_local, part), _path(folder))
+    torch.save(_held(part), _path(folder))
 
 
 @torch.no_grad()
@@ -50,6 +49,13 @@ def take_up_part(trainer: Trainer, folder: Path) -> None:
 
 def _path(folder: Path) -> Path:
     return folder / f"part-{processes.rank()}.pt"
+
+
+def _held(value: Any) -> Any:
+    """Return nested states with what this process holds in the place of each tensor that is dealt out."""
+    if isinstance(value, dict):
+        return {name: _held(inner) for name, inner in value.items()}
+    return [_held(inner) for inner in value] if isinstance(value, list) else _local(value)
 
 
 def _local(value: Any) -> Any:
