@@ -50,6 +50,7 @@ class Adaptation:
         described: the library's configuration, of an adapter that another program made; None: what the method makes of
             its settings.
         head: the head's pooling and layers; None: one linear layer on the backbone's pooling.
+        whole: whether the weights of the method are the backbone's own, which is the model itself.
     """
 
     backbone: Backbone
@@ -58,6 +59,7 @@ class Adaptation:
     precision: Precision
     described: Mapping[str, Any] | None = None
     head: HeadReference | None = None
+    whole: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields alone: another process looks up what they name, and a card's functions stay here."""
@@ -149,9 +151,11 @@ class Adaptation:
         """
         body = self._pretrained()
         with opening("the adapter", str(folder)):
-            check_adapter(folder)
+            if not self.whole:  # else its files are the backbone's, which is open
+                check_adapter(folder)
             with shown_in_float32(body):
-                body = self.library.load(body, folder, self._config)
+                config, library = self._config, self.library
+                body = library.attach(body, config) if self.whole else library.load(body, folder, config)
         return self._model(body, head, kind)
 
     def backbone_is_intact(self, model: TaskModel) -> bool:
@@ -164,8 +168,8 @@ class Adaptation:
 
     @cached_property
     def _trains_most(self) -> bool:
-        """Whether the method trains most of the backbone's own weights in place."""
-        if not self.card.trains_backbone:
+        """Whether most of the backbone's own weights are written to when the method is put on it."""
+        if self.whole or not self.card.trains_backbone:
             return False
         is_trained = getattr(self._config, "parts", {"plain": self._config})["plain"]  # a mixture has several parts
         weights = list(skeleton(self.backbone.config).named_parameters())

@@ -9,8 +9,9 @@ from workbench import atomic, hub_files, wheel
 from workbench.availability import Availability
 from workbench.backbone import Backbone, Pooling
 from workbench.errors import UnknownNameError
+from workbench.manifest import ITSELF
 from workbench.model_config import built, named_architectures, read_json
-from workbench.model_folder import CONFIG, check_folder, pooling_modes
+from workbench.model_folder import CONFIG, check_folder, pooling_modes, transformer_in
 from workbench.registry import Documents
 from workbench.settings import Quantization, Settings, read
 
@@ -52,6 +53,9 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         AssetError: the bytes cannot be fetched.
     """
     plain, bits = _bits(name)
+    if plain == ITSELF:
+        also = f"{ITSELF!r} is the backbone of a model that has none but its own; a folder is ./{ITSELF}."
+        raise UnknownNameError("backbone", name, BACKBONES.names(), where, also, "workbench backbones list")
     if bits:
         return open_backbone(plain, where).quantized(bits)
     if plain in BACKBONES.names():
@@ -62,8 +66,29 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         return Backbone(plain, folder, card.pooling, card.hub_id, license=card.license)
     hub_id, revision = _on_the_hub(plain, where)
     folder = hub_files.hub_folder(hub_id, revision) if hub_id else Path(plain).resolve()
-    check_folder(folder)
-    return Backbone(plain, folder, _pooling(folder), hub_id, license=_license(folder))
+    return model_in(folder, plain, hub_id=hub_id)
+
+
+def model_in(
+    folder: Path, name: str, pooling: Pooling | None = None, hub_id: str = "", licence: str | None = None
+) -> Backbone:
+    """Return the model in a folder of transformers or sentence-transformers.
+
+    Args:
+        folder: of either.
+        name: what it is called.
+        pooling: None: what the folder states, else what suits the architecture.
+        hub_id: the same model on the hub.
+        licence: of the weights; None: what the card in the folder states.
+
+    Raises:
+        InputError: it holds no model.
+        UnsafeConfigError: the model's config asks for foreign code.
+    """
+    transformer = transformer_in(folder)
+    check_folder(transformer)
+    pooling = pooling or _pooling(folder, transformer)
+    return Backbone(name, transformer, pooling, hub_id, license=licence or _license(folder))
 
 
 def backbone_available(name: str, where: str | None = None) -> Availability:
@@ -80,7 +105,7 @@ def backbone_available(name: str, where: str | None = None) -> Availability:
     if hub_id:
         return hub_files.hub_available(hub_id, revision)
     folder = Path(plain).resolve()
-    if (folder / CONFIG).is_file():
+    if (transformer_in(folder) / CONFIG).is_file():
         return Availability("here", str(folder))
     return Availability("missing", f"{folder} has no {CONFIG}")
 
@@ -118,7 +143,7 @@ def _config_file(name: str, where: str | None) -> Path:
     if file.is_file():
         return file
     hub_id, revision = _on_the_hub(name, where)
-    return hub_files.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
+    return hub_files.hub_file(hub_id, CONFIG, revision) if hub_id else transformer_in(file.resolve()) / CONFIG
 
 
 def bits_of(name: str) -> Quantization | None:
@@ -145,13 +170,13 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
     return hub_id, revision or None
 
 
-def _pooling(folder: Path) -> Pooling:
+def _pooling(folder: Path, transformer: Path) -> Pooling:
     """Return the pooling that a sentence-transformers folder states, else what suits the architecture."""
     modes = pooling_modes(folder)
     named = [pooling for mode, pooling in POOLING_MODES.items() if modes.get(f"pooling_mode_{mode}")]
     if named:
         return named[0]
-    config = read_json(folder / CONFIG)
+    config = read_json(transformer / CONFIG)
     causal = any(name.endswith("ForCausalLM") for name in named_architectures(config))
     return "last" if causal or config.get("is_encoder_decoder") else "mean"
 

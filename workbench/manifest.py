@@ -15,6 +15,7 @@ from workbench.settings import Budget, Quantization, Settings
 
 MANIFEST = "manifest.json"
 AGAIN = "Remove it and train it again, or import a sound copy."
+ITSELF = "itself"  # the backbone's name of a whole model whose weights are no other model's
 
 
 class TaskReference(Settings):
@@ -34,7 +35,7 @@ class TaskReference(Settings):
 
 
 class BackboneReference(Settings):
-    """The backbone that an adapter belongs to."""
+    """The backbone that an adapter belongs to; the name of one that lies in the adapter's own folder is ``ITSELF``."""
 
     name: str
     hub_id: str
@@ -71,6 +72,13 @@ class FittedHead(Settings):
     examples: int
     inverse_regularisation: float
     validation: float
+
+
+class Linked(Settings):
+    """The files of a whole model that are not copied: the folder that they lie in, and the SHA-256 of each by name."""
+
+    folder: str
+    files: dict[str, str]
 
 
 class Elsewhere(Settings):
@@ -117,6 +125,7 @@ class Manifest(Settings):
     imported one are its sender's.
     ``head`` is None for one linear layer on the backbone's pooling. ``elsewhere`` is None for what the workbench made,
     here or in another workspace; else budget, seed and fit are placeholders, and the task's fingerprint is empty.
+    ``linked`` is None where all files are in the adapter's own folder.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
@@ -140,13 +149,33 @@ class Manifest(Settings):
     imported: str | None = Field(None, exclude_if=lambda when: when is None)
     head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
     elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
+    linked: Linked | None = Field(None, exclude_if=lambda linked: linked is None)
     files: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the backbone is the model itself, so that its folder has all weights there are."""
+        return self.backbone.name == ITSELF
+
+    @property
+    def base_name(self) -> str:
+        """What its backbone is called where those of several adapters are named: that of a whole model by its id."""
+        return self.id if self.is_whole else self.backbone.name
+
+    @property
+    def all_files(self) -> dict[str, str]:
+        """The SHA-256 of each file, of those that are linked too."""
+        return {**self.files, **(self.linked.files if self.linked else {})}
+
+    def unlinked(self) -> Manifest:
+        """Return the manifest of the same adapter with all files in its own folder."""
+        return self.model_copy(update={"linked": None, "files": self.all_files})
 
     @property
     def identity(self) -> str:
         """SHA-256 over all that determines its answers: files, the backbone's weights, arithmetic, code of others."""
         code = [self.code] if self.code else []  # what our own code makes of the files stays the same
-        return key([self.files, self.backbone.fingerprint, self.precision, *code])
+        return key([self.all_files, self.backbone.fingerprint, self.precision, *code])
 
 
 DOCUMENT = TypeAdapter(Manifest)

@@ -84,17 +84,29 @@ def read_mapping(path: Path, what: str, hint: str) -> dict[str, Any]:
     Raises:
         InputError: no ordinary file, too large, not JSON, nested too deeply, or no mapping.
     """
+    content = _plain_json(path, what, hint)
+    if not isinstance(content, dict):
+        raise InputError(f"no readable {what}: expected a mapping", where=str(path), hint=hint)
+    return content
+
+
+def read_list(path: Path, what: str, hint: str) -> list[Any]:
+    """Return the list in a JSON file of somebody else's; raises as :func:`read_mapping`."""
+    content = _plain_json(path, what, hint)
+    if not isinstance(content, list):
+        raise InputError(f"no readable {what}: expected a list", where=str(path), hint=hint)
+    return content
+
+
+def _plain_json(path: Path, what: str, hint: str) -> Any:
     try:
         if not path.is_file():
             raise InputError(f"no readable {what}: there is no file {path.name}", where=str(path.parent), hint=hint)
         if path.stat().st_size > LARGEST:
             raise InputError(f"no readable {what}: more than {LARGEST >> 20} MiB", where=str(path), hint=hint)
-        content = json.loads(contents(path).decode("utf-8"))
+        return json.loads(contents(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"no readable {what}: {error}", where=str(path), hint=hint) from None
-    if not isinstance(content, dict):
-        raise InputError(f"no readable {what}: expected a mapping", where=str(path), hint=hint)
-    return content
 
 
 def refuse_ways_out(content: Any, path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError, UnsafeConfigError, opening
-from workbench.model_config import read_json
+from workbench.model_config import read_json, read_list
 from workbench.ordinary_files import opened
 
 CONFIG = "config.json"
@@ -15,6 +15,7 @@ READ = (  # beside config.json, what the loaders of models and tokenizers read
     *("tokenizer_config.json", "generation_config.json", "special_tokens_map.json", "processor_config.json"),
     *("preprocessor_config.json", "1_Pooling/config.json"),
 )
+MODULES = "modules.json"  # of sentence-transformers: what it computes, one module after another
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"})
 HINT = "Pickled weights are not read; save the model with save_pretrained, which writes safetensors."
@@ -91,6 +92,39 @@ def numbers_in(path: Path) -> int:
         with safe_open(path, framework="np") as tensors:
             names = tensors.keys()
             return sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
+
+
+def transformer_in(folder: Path) -> Path:
+    """Return where the transformer lies: in a folder of sentence-transformers that may be a folder in it.
+
+    Raises:
+        InputError: ``modules.json`` cannot be read, or names no module.
+        UnsafeConfigError: it names a place outside the folder.
+    """
+    if (folder / CONFIG).is_file() or not (folder / MODULES).is_file():
+        return folder
+    return folder / sentence_modules(folder)[0][1]
+
+
+def sentence_modules(folder: Path) -> list[tuple[str, str]]:
+    """Return the modules of a folder of sentence-transformers in their order: the class's name, and a folder in it.
+
+    Raises:
+        InputError: ``modules.json`` cannot be read, or names no module.
+        UnsafeConfigError: it names a place outside the folder.
+    """
+    path = folder / MODULES
+    modules: list[tuple[str, str]] = []
+    for entry in read_list(path, "list of modules", "Save the model again with its own program."):
+        kind, place = (entry.get(name) for name in ("type", "path")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(kind, str) or not isinstance(place, str):
+            raise InputError("a module has no type or no path", where=str(path))
+        if place and (Path(place).name != place or place in (".", "..")):
+            raise UnsafeConfigError(f"{place!r} is no folder in this one", where=str(path))
+        modules.append((kind, place))
+    if not modules:
+        raise InputError("this list names no module", where=str(path))
+    return modules
 
 
 def pooling_modes(folder: Path) -> dict[str, Any]:

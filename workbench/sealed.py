@@ -19,6 +19,7 @@ from workbench.errors import IntegrityError
 from workbench.ordinary_files import contents
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection
     from pathlib import Path
 
@@ -104,6 +105,19 @@ def stamp(folder: Path) -> Stamp | None:
         stats = {entry.path[len(str(folder)) + 1 :]: entry.stat() for entry in below(folder)}
     except OSError:
         return None
+    return _settled(stats)
+
+
+def stamp_of(folder: Path, names: Collection[str]) -> Stamp | None:
+    """Return the same of some files of a folder, whatever else is in it."""
+    try:
+        stats = {name: (folder / name).stat() for name in names}
+    except OSError:
+        return None
+    return _settled(stats)
+
+
+def _settled(stats: dict[str, os.stat_result]) -> Stamp | None:
     if not stats or max(stat.st_ctime for stat in stats.values()) > time.time() - SETTLED:
         return None
     return tuple(
@@ -154,7 +168,7 @@ def require_sound(folder: Path, without: Collection[str] = (), among: str = "", 
     expected = {
         name: sha256 for name, sha256 in promised.items() if name.startswith(among) and not _is_in(name, dropped)
     }
-    problems = {name: problem for name, sha256 in expected.items() if (problem := _problem(folder, name, sha256))}
+    problems = {name: problem for name, sha256 in expected.items() if (problem := problem_of(folder, name, sha256))}
     dropped = _not_there(folder, without) if problems else []  # another process may have dropped a part meanwhile
     damaged = [problem for name, problem in problems.items() if not _is_in(name, dropped)]
     if damaged:
@@ -169,7 +183,8 @@ def _is_in(name: str, paths: Collection[str]) -> bool:
     return any(name == path or name.startswith(f"{path}/") for path in paths)
 
 
-def _problem(folder: Path, name: str, sha256: str) -> str | None:
+def problem_of(folder: Path, name: str, sha256: str) -> str | None:
+    """Return what is wrong with a file of a folder, in words; None where its digest is ``sha256``."""
     path = folder / name
     if not path.is_file():
         return f"{name} is missing"

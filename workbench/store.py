@@ -7,7 +7,7 @@ A stored adapter is a folder in its library's own format plus ``head.safetensors
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,10 +77,11 @@ class AdapterStore:
             IntegrityError: as :func:`check_files`, or weights that are no numbers.
         """
         name = self.resolve(name)
-        now = sealed.stamp(self.root / name)
+        own = sealed.stamp(self.root / name)
         then, stored = self._sound.get(name, (None, None))
-        if stored is None or now is None or now != then:
+        if stored is None or then is None or then != _with_linked(own, stored):
             stored = self.get(name)
+            now = _with_linked(own, stored)
             check_files(stored)
             _require_finite(stored)
             self._sound[name] = now, stored
@@ -104,11 +105,15 @@ class AdapterStore:
         """Copy a verified adapter to ``target``, which must not exist yet or be empty.
 
         ``front_matter``: what the Hugging Face hub reads, put before the text of the README. It is left out again when
-        the folder is imported, and the digests are those of the files without it.
+        the folder is imported, and the digests are those of the files without it. A linked model is copied too.
         """
         stored = self.verify(name)
         with new_folder(target) as folder:
-            _copy([*stored.manifest.files, MANIFEST], stored.folder, folder)
+            _copy({file: stored.path(file) for file in stored.manifest.all_files}, folder)
+            if stored.manifest.linked:
+                write_manifest(stored.manifest.unlinked(), folder)
+            else:
+                _copy({MANIFEST: stored.folder / MANIFEST}, folder)
             if front_matter:
                 card = folder / README
                 card.write_bytes(front_matter.encode() + card.read_bytes())
@@ -135,7 +140,7 @@ class AdapterStore:
         reference, folder = manifest.backbone.model_copy(update={"name": backbone}), self.root / manifest.id
         kept = self._as_kept_here(manifest).model_copy(update={"backbone": reference})
         with written_whole(folder) as draft:
-            _copy(manifest.files, source, draft)
+            _copy({file: source / file for file in manifest.files}, draft)
             if README in manifest.files:
                 (draft / README).write_bytes(text_below(draft / README))
             write_manifest(kept, draft)
@@ -156,14 +161,14 @@ class AdapterStore:
         """Return the manifest of the adapter that is there already with the same files; else one from elsewhere."""
         with suppress(IntegrityError, UnknownNameError):
             known = self.get(manifest.id).manifest if manifest.id in self else None
-            if known is not None and known.files == manifest.files:
-                return known
+            if known is not None and known.all_files == manifest.files:
+                return known.unlinked()
         return manifest.model_copy(update={"imported": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def _has_another(self, manifest: Manifest) -> bool:
         """Return whether the id of ``manifest`` is that of an adapter with other files, as far as that can be read."""
         try:
-            return manifest.id in self and self.get(manifest.id).manifest.files != manifest.files
+            return manifest.id in self and self.get(manifest.id).manifest.all_files != manifest.files
         except IntegrityError:
             return False
 
@@ -176,6 +181,9 @@ def importable(source: Path) -> Manifest:
     if not ID.fullmatch(manifest.id) or len(manifest.id.encode(errors="replace")) > LONGEST_ID:
         hint = f"An id has letters, digits and . _ + - and at most {LONGEST_ID} bytes."
         raise InputError(f"{manifest.id!r} cannot be an adapter's id", where=str(source / MANIFEST), hint=hint)
+    if manifest.linked:
+        hint = "`workbench adapters export` writes it with its files, on the machine that has them."
+        raise InputError(f"the model of {manifest.id} is not here: it is linked", where=str(source), hint=hint)
     if foreign_links(source, ["**/*"]):
         raise InputError("there are links in this folder", where=str(source), hint="Import a plain copy of it.")
     check_files(StoredAdapter(manifest, source), exported=True)
@@ -185,14 +193,21 @@ def importable(source: Path) -> Manifest:
 
 def _require_finite(stored: StoredAdapter) -> None:
     try:
-        for file in sorted(file for file in stored.manifest.files if file.endswith(".safetensors")):
-            require_finite(stored.folder / file)
+        for file in sorted(file for file in stored.manifest.all_files if file.endswith(".safetensors")):
+            require_finite(stored.path(file))
     except InputError as error:
         raise IntegrityError(error.what, where=error.where, hint=error.hint) from None
 
 
-def _copy(files: Iterable[str], source: Path, target: Path) -> None:
+def _with_linked(own: sealed.Stamp | None, stored: StoredAdapter) -> sealed.Stamp | None:
+    """Return the stamp of an adapter's own folder and of what is linked; None where either may change unnoticed."""
+    linked = stored.manifest.linked
+    other = sealed.stamp_of(Path(linked.folder), linked.files) if linked else ()
+    return None if own is None or other is None else own + other
+
+
+def _copy(files: Mapping[str, Path], target: Path) -> None:
     """Copy files without their modes: into folders of a workspace that can only be read nothing could be written."""
-    for file in files:
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / file, target / file)
+    for name, source in files.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target / name)

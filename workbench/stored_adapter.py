@@ -31,6 +31,15 @@ class StoredAdapter:
         return self.manifest.id
 
     @property
+    def model_folder(self) -> Path:
+        """Where the files of a whole model lie: the adapter's own folder, or the one that is linked."""
+        return Path(self.manifest.linked.folder) if self.manifest.linked else self.folder
+
+    def path(self, file: str) -> Path:
+        """Return where a file of the manifest is."""
+        return (self.folder if file in self.manifest.files else self.model_folder) / file
+
+    @property
     def identity(self) -> str:
         """SHA-256 over all that determines its answers; see :attr:`workbench.manifest.Manifest.identity`."""
         return self.manifest.identity
@@ -47,7 +56,8 @@ def check_files(stored: StoredAdapter, exported: bool = False) -> None:
     Of an ``exported`` one the front matter of its README does not count, nor do the files that the hub adds.
 
     Raises:
-        IntegrityError: a file is missing, was added, or has changed; all of them are named.
+        IntegrityError: a file is missing, was added, or has changed; all of them are named. Of a linked model, files
+            that were added are not its own.
     """
     digests = _exported_digests(stored.folder) if exported else sealed.digests(stored.folder, MANIFEST)
     wanted = stored.manifest.files
@@ -62,6 +72,17 @@ def check_files(stored: StoredAdapter, exported: bool = False) -> None:
             where=str(stored.folder),
             hint=AGAIN,
         )
+    _check_linked(stored)
+
+
+def _check_linked(stored: StoredAdapter) -> None:
+    if (linked := stored.manifest.linked) is None:
+        return
+    found = (sealed.problem_of(Path(linked.folder), name, sha256) for name, sha256 in sorted(linked.files.items()))
+    if problems := [problem for problem in found if problem]:
+        message = f"adapter {stored.id}: its model is linked, and {'; '.join(problems[:MOST])}{_more(problems)}"
+        hint = "Put back what it was, or remove the adapter and import the model again."
+        raise IntegrityError(message, where=linked.folder, hint=hint)
 
 
 def _exported_digests(folder: Path) -> dict[str, str]:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from workbench import card
+from workbench.backbone_names import model_in, open_backbone
 from workbench.device import resolve_precision
 from workbench.document import Document
 from workbench.errors import InputError, IntegrityError
 from workbench.kinds import KINDS
-from workbench.manifest import BackboneReference, Manifest, TaskReference
+from workbench.manifest import ITSELF, BackboneReference, Manifest, TaskReference
 from workbench.methods import METHODS
 from workbench.package_versions import versions
 from workbench.stored_adapter import StoredAdapter
@@ -78,6 +79,25 @@ def _name_backbone(folder: Path, backbone: Backbone) -> None:
         config.write_text(text.replace(json.dumps(str(backbone.folder)), json.dumps(backbone.hub_id)), encoding="utf-8")
 
 
+def backbone_of(stored: StoredAdapter, given: str | None = None) -> Backbone:
+    """Return the backbone that a stored adapter belongs to, wherever the workspace is now.
+
+    Args:
+        stored: the adapter.
+        given: where its backbone is, if not where it was: a name, a hub id or a folder.
+
+    Raises:
+        InputError: nothing is there, or no model.
+        UnknownNameError: no such name.
+        UnsafeConfigError: the model's config asks for foreign code.
+        AssetError: the bytes cannot be fetched.
+    """
+    reference = stored.manifest.backbone
+    if given or not stored.manifest.is_whole:
+        return open_backbone(given or reference.name, "--backbone" if given else None)
+    return model_in(stored.model_folder, ITSELF, reference.pooling, reference.hub_id, reference.license)
+
+
 def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
     """Return the model of a stored adapter on ``backbone``.
 
@@ -137,7 +157,7 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
 
     described = manifest.elsewhere.config if manifest.elsewhere else None
     precision = resolve_precision(manifest.precision)
-    return Adaptation(backbone, manifest.method, settings, precision, described, manifest.head)
+    return Adaptation(backbone, manifest.method, settings, precision, described, manifest.head, manifest.is_whole)
 
 
 def _task_reference(task: Task) -> TaskReference:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.workspace.measured_scores import MeasuredScore
 from tasks import registry
-from workbench.backbone_names import open_backbone
 from workbench.choosing import choose, readable
 from workbench.errors import InputError, UnknownNameError
 from workbench.sampling import draw
@@ -81,11 +80,11 @@ def tested_here(
     _require_same_answers(manifest.task, whole)
     from experiments.workspace.evaluating import tested  # torch comes with it; mistakes are reported without it
     from workbench.evaluation import evaluate_split
-    from workbench.stored_model import open_adapter
+    from workbench.stored_model import backbone_of, open_adapter
 
     budget, seed = _draw_of_others(workspace, manifest, whole)
     budget = budget.model_copy(update={"max_length": manifest.budget.max_length})
-    drawn, opened = draw(whole, budget, seed), open_backbone(backbone or manifest.backbone.name)
+    drawn, opened = draw(whole, budget, seed), backbone_of(stored, backbone)
     model = open_adapter(stored, opened)
     evaluation = evaluate_split(model, drawn, "validation", opened, budget.max_length)
     metric, count = model.kind.metric, len(evaluation.outcomes)

@@ -6,11 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import adapter_task
-from workbench.backbone_names import open_backbone
 from workbench.digest import key
 from workbench.fit_record import FitRecord
 from workbench.package_versions import versions
-from workbench.stored_model import describe, keep
+from workbench.stored_model import backbone_of, describe, keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +35,7 @@ def converted(
     from workbench.adaptation import Adaptation
     from workbench.evaluation import evaluate_split
 
-    began, opened = time.perf_counter(), open_backbone(backbone or manifest.backbone.name)
+    began, opened = time.perf_counter(), backbone_of(stored, backbone)
     model, settings = as_lora(stored, opened, rank)
     evaluation = evaluate_split(model, task, "validation", opened, manifest.budget.max_length)
     record = FitRecord(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.workspace.evaluating import known
 from workbench.atomic import new_folder
-from workbench.backbone_names import open_backbone
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def exported(
     if form:
         require_form(stored.manifest, form)
     with new_folder(folder) as new:
-        opened = open_backbone(backbone or stored.manifest.backbone.name)
+        opened = backbone_of(stored, backbone)
         if form:
             save_standard(stored, opened, form, new, about)
         else:

@@ -8,6 +8,8 @@ from workbench.backbone_names import BACKBONES, bits_of
 from workbench.choosing import readable
 from workbench.errors import InputError
 from workbench.store import importable
+from workbench.stored_adapter import StoredAdapter
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from experiments.answers.wanted import Source
     from workbench.manifest import Manifest
     from workbench.store import AdapterStore
-    from workbench.stored_adapter import StoredAdapter
 
 
 def imported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:
@@ -27,8 +28,20 @@ def imported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:
     """
     manifest = importable(folder)
     _require_agreeing(manifest, source)
-    name = _confirmed(manifest, source, here) if source.wanted.backbone else _known(manifest, here.adapters)
+    if manifest.is_whole:
+        name = _itself(manifest, folder, source)
+    else:
+        name = _confirmed(manifest, source, here) if source.wanted.backbone else _known(manifest, here.adapters)
     return here.adapters.import_(folder, name)
+
+
+def _itself(manifest: Manifest, folder: Path, source: Source) -> str:
+    """Return what the backbone of a whole model is called; its folder is looked at as any model's."""
+    if source.wanted.backbone:
+        message = f"{manifest.id} is a whole model, and its own backbone"
+        raise InputError(message, where=source.at("backbone"), hint="Leave it out.")
+    backbone_of(StoredAdapter(manifest, folder))
+    return manifest.backbone.name
 
 
 def _require_agreeing(manifest: Manifest, source: Source) -> None:

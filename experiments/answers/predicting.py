@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from workbench.asking import Asked, columns_of, judged
-from workbench.backbone_names import open_backbone
 from workbench.deferred import import_models
 from workbench.kinds import KINDS
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -113,7 +113,7 @@ class Predictor:
 
     @cached_property
     def _opened(self) -> Asked:
-        return Asked.opened(self.adapter, open_backbone(self._place or self.adapter.manifest.backbone.name))
+        return Asked.opened(self.adapter, backbone_of(self.adapter, self._place))
 
 
 def answered(

@@ -17,9 +17,9 @@ from fusion.route import require_routable
 from fusion.routing import ROUTERS
 from workbench import serving
 from workbench.asking import rows_of
-from workbench.backbone_names import open_backbone
 from workbench.choosing import readable_adapters
 from workbench.errors import InputError
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,12 +165,12 @@ def suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:
 
 
 def _backbone(adapters: Sequence[StoredAdapter], name: str | None) -> Backbone:
-    backbones = {adapter.manifest.backbone.fingerprint: adapter.manifest.backbone.name for adapter in adapters}
+    backbones = {adapter.manifest.backbone.fingerprint: adapter for adapter in adapters}
     if name is None and len(backbones) > 1:
-        names = sorted(backbones.values())
+        names = sorted(adapter.manifest.base_name for adapter in backbones.values())
         hint = "A router chooses among adapters of one backbone: name it with --backbone, or the adapters with --among."
         raise InputError(f"there are adapters on several backbones: {', '.join(names)}", hint=hint)
     if not backbones:
         hint = "Train some first: workbench train TASK --method lora"
         raise InputError("there are no adapters that this router could choose from", hint=hint)
-    return open_backbone(name or next(iter(backbones.values())))
+    return backbone_of(next(iter(backbones.values())), name)

@@ -18,10 +18,9 @@ from safetensors.torch import save_file
 from fusion import lora
 from workbench.adapter_folder import PEFT_WEIGHTS
 from workbench.atomic import new_folder
-from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.generation import empty_language_model
-from workbench.stored_model import require_backbone
+from workbench.stored_model import backbone_of, require_backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +60,7 @@ def exported_for_servers(workspace: Workspace, adapter: str, folder: Path, backb
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
     reference = stored.manifest.backbone
-    opened = open_backbone(backbone or reference.name).quantized(reference.quantization, "--backbone")
+    opened = backbone_of(stored, backbone).quantized(reference.quantization, "--backbone")
     require_backbone(stored, opened)
     with new_folder(folder) as new:
         rank = write_server_lora(stored, opened, new)

@@ -94,12 +94,11 @@ def _percent(share: float | None) -> float | None:
 
 def _answers(stored: StoredAdapter, rows: Dataset) -> pd.DataFrame:
     """Return one row for each of ``rows``, in their order: prediction, correct, confidence, …."""
-    from workbench.backbone_names import open_backbone
     from workbench.evaluation import evaluate
-    from workbench.stored_model import open_adapter
+    from workbench.stored_model import backbone_of, open_adapter
 
     manifest = stored.manifest
-    backbone = open_backbone(manifest.backbone.name)
+    backbone = backbone_of(stored)
     model = open_adapter(stored, backbone)
     labels, length = len(manifest.task.labels), manifest.budget.max_length
     return evaluate(model, rows, labels, backbone.tokenizer, length).outcomes

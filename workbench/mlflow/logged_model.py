@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.asking import Asked
-from workbench.backbone_names import bits_of, open_backbone
-from workbench.manifest import read_manifest
+from workbench.backbone_names import bits_of
+from workbench.manifest import ITSELF, read_manifest
 from workbench.stored_adapter import StoredAdapter, check_files
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,8 @@ def opened(path: str, model_config: dict[str, Any]) -> AdapterModel:
     folder = Path(path)
     stored = StoredAdapter(read_manifest(folder), folder)
     check_files(stored)
-    return AdapterModel(Asked.opened(stored, open_backbone(model_config["backbone"])))
+    given = model_config["backbone"]
+    return AdapterModel(Asked.opened(stored, backbone_of(stored, None if given == ITSELF else given)))
 
 
 def _signature(manifest: Manifest) -> ModelSignature:
@@ -91,6 +93,8 @@ def _columns(manifest: Manifest) -> tuple[str, ...]:
 
 def _reference(backbone: str) -> str:
     """Return a backbone's name so that it means the same wherever it is opened from on this machine."""
+    if backbone == ITSELF:
+        return backbone
     bits = bits_of(backbone)
     plain = backbone.removesuffix(f":{bits}")
     name = str(Path(plain).resolve()) if Path(plain).is_dir() else plain

@@ -9,6 +9,7 @@ from experiments.answers.naming import adapter_id, adapter_of_each_task, require
 from workbench.backbone_names import open_backbone
 from workbench.choosing import readable
 from workbench.errors import InputError
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def select(
         by_task = adapter_of_each_task(workspace, _readable(workspace, given, backbone), listener)
         adapters = tuple(map(workspace.adapters.verify, by_task.values()))
     _require_one_backbone(adapters, given)
-    opened = given or open_backbone(adapters[0].manifest.backbone.name)
+    opened = given or backbone_of(adapters[0])
     return Selection(adapters, opened, by_task)
 
 
@@ -116,6 +117,6 @@ def _require_one_backbone(adapters: Sequence[StoredAdapter], given: Backbone | N
 def _refuse(manifests: Sequence[Manifest], hint: str) -> NoReturn:
     by_backbone: dict[str, list[str]] = {}
     for manifest in manifests:
-        by_backbone.setdefault(manifest.backbone.name, []).append(manifest.id)
+        by_backbone.setdefault(manifest.base_name, []).append(manifest.id)
     listed = "; ".join(f"{name} ({ids[0]}{', …' if len(ids) > 1 else ''})" for name, ids in sorted(by_backbone.items()))
     raise InputError(f"one backbone is served, and these adapters are on others or several: {listed}", hint=hint)

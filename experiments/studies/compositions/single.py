@@ -23,12 +23,14 @@ from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
 from workbench.listener import Silent
 from workbench.settings import Budget, Document, Settings
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from experiments.workspace import Workspace
+    from workbench.backbone import Backbone
     from workbench.listener import Listener
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
@@ -90,10 +92,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     sources = () if automatic else _named(wanted, workspace, folders, listener)
     settings, budget = _parsed(document, wanted)
     target = registry.load(spec)
-    backbone_name = wanted.backbone
-    if not backbone_name and automatic:
-        backbone_name = common_backbone(workspace, wanted.method, target) or DEFAULT_BACKBONE
-    backbone = open_backbone(backbone_name or sources[0].manifest.backbone.name)
+    backbone = _backbone(wanted, workspace, target, sources)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
     at_hand: Mapping[str, Task] | None = None
@@ -108,6 +107,14 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     if COMPOSITIONS.get(wanted.method).reads_sources:
         tasks_of(sources, source_tasks)
     return _plan(wanted, few_shot, sources, settings, source_tasks)
+
+
+def _backbone(wanted: Wanted, workspace: Workspace, target: Task, sources: Sequence[StoredAdapter]) -> Backbone:
+    """Return the backbone that is named, else the sources'; for ``auto:K`` the one that all candidates have."""
+    if sources:
+        return backbone_of(sources[0], wanted.backbone)
+    common = None if wanted.backbone else common_backbone(workspace, wanted.method, target)
+    return common or open_backbone(wanted.backbone or DEFAULT_BACKBONE)
 
 
 def _named(

@@ -12,8 +12,9 @@ from fusion.compatibility import unfit_source
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks import registry
-from workbench.choosing import readable, readable_adapters
+from workbench.choosing import readable_adapters
 from workbench.errors import InputError
+from workbench.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.workspace import Workspace
+    from workbench.backbone import Backbone
     from workbench.manifest import Manifest
     from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
@@ -87,19 +89,22 @@ def ranked(
     return best_first(RANKINGS.get(ranking).rank(request))[: int(number)]
 
 
-def common_backbone(workspace: Workspace, method: str, target: Task) -> str | None:
-    """Return the name of the backbone on which ``auto`` finds adapters; None where there are none.
+def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone | None:
+    """Return the backbone on which ``auto`` finds adapters; None where there are none.
 
     Raises:
         InputError: they are on several backbones.
     """
-    manifests = readable(workspace.adapters)
-    fitting = [manifest.backbone for manifest in manifests if _suits(workspace, manifest, method, target)]
-    names = {backbone.fingerprint: backbone.name for backbone in fitting}
-    if len(names) > 1:
-        message = f"adapters that {method} could compose are on several backbones: {', '.join(sorted(names.values()))}"
+    fitting = {
+        adapter.manifest.backbone.fingerprint: adapter
+        for adapter in readable_adapters(workspace.adapters)
+        if _suits(workspace, adapter.manifest, method, target)
+    }
+    if len(fitting) > 1:
+        names = sorted(adapter.manifest.base_name for adapter in fitting.values())
+        message = f"adapters that {method} could compose are on several backbones: {', '.join(names)}"
         raise InputError(message, where="--from", hint="Choose one: --backbone NAME. Or name the adapters.")
-    return next(iter(names.values()), None)
+    return next(map(backbone_of, fitting.values()), None)
 
 
 def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
