@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OWN = ("workbench", "tasks", "fusion", "experiments")
+OWN = ("workbench", "tasks", "fusion", "experiments", "bench")
 INTERNAL = (  # transformers' reference has a chapter "Internal helpers"; MLflow's has no page of these
     "transformers.pytorch_utils",
     "mlflow.utils",
