@@ -10,6 +10,7 @@ import pytest
 from peft import LoraConfig, TaskType
 
 from tests.conftest import Call
+from tests.elsewhere.hub import COMMIT, hub
 from tests.elsewhere.senders import sent_by_peft
 from workbench.store import AdapterStore
 
@@ -111,3 +112,42 @@ def test_a_list_in_a_file_says_what_holds_for_each(call: Call, bert: Path, sent:
     code, _, err = call("adapters", "import", "--from-file", "list.yaml")
     assert code == 2
     assert "list.yaml, line 2: unknown key" in err
+
+
+def test_of_a_repository_on_the_hub_only_what_is_read_is_fetched(
+    call: Call, bert: Path, sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online = hub(tmp_path / "online", monkeypatch)
+    own = shutil.copytree(sent / "emotion", online.root / "ann" / "emotion-lora")
+    for name in ("optimizer.pt", "tokenizer.json", "training_args.bin", "modeling_own.py", "checkpoint-9/config.json"):
+        (own / name).parent.mkdir(exist_ok=True)
+        (own / name).write_text("{}", encoding="utf-8")
+    command = ("adapters", "import", "ann/emotion-lora@main", "ann/nothing", "--backbone", str(bert), *LABELS, "--json")
+    code, out, _ = call(*command)
+    assert code == 1, "what is not on the hub is no mistake of the input: the work failed"
+    document = json.loads(out)
+    assert document["adapters"][0]["task"] == "emotion-lora"
+    assert "cannot fetch 'ann/nothing' from the hub: 404" in document["refused"][0]["what"]
+    assert sorted(online.fetched) == ["adapter_config.json", "adapter_model.safetensors"]
+
+
+def test_what_was_exported_comes_back_from_the_hub(
+    call: Call, bert: Path, sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online = hub(tmp_path / "online", monkeypatch)
+    base = ("--backbone", str(bert))
+    _, out, _ = call("adapters", "import", str(sent / "emotion"), *base, *LABELS, "--json")
+    name = json.loads(out)["adapter"]
+    assert call("adapters", "export", name, str(online.root / "ann" / "exported"))[0] == 0
+    code, out, err = call("adapters", "import", "ann/exported", *base, "--workspace", "other", "--json")
+    assert code == 0, err
+    assert json.loads(out)["adapter"] == name
+    code, _, err = call("adapters", "import", "ann/exported", *base, "--workspace", "third", "--task", "bbc-news")
+    assert code == 2
+    assert "its manifest says: emotion" in err
+    passwords = online.root / "ann" / "exported" / "head.safetensors"
+    (online.cache / "models--ann--exported/snapshots" / COMMIT / passwords.name).unlink()
+    (online.cache / "models--ann--exported/snapshots" / COMMIT / passwords.name).symlink_to("/etc/passwd")
+    code, _, err = call("adapters", "import", "ann/exported", *base, "--workspace", "third")
+    assert code == 2
+    assert "there are links in this folder" in err

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOLD_BY = (MANIFEST, CONFIG, MODEL_CONFIG, "modules.json")  # which of them are there tells what a repository holds
-OF_ADAPTERS = (CONFIG, PEFT_WEIGHTS, ADAPTERS_WEIGHTS, "head_config.json", "model_head.safetensors", "README.md")
+OF_ADAPTERS = (CONFIG, PEFT_WEIGHTS, ADAPTERS_WEIGHTS, "head_config.json", "model_head.safetensors")
 
 
 def adapter_folder(repository: str, revision: str | None = None) -> Path:
