@@ -26,7 +26,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -245,12 +245,18 @@ def suggest(name: str, known: Iterable[str], command: str = "") -> str:
     """
     names = sorted(known)
     compared = sorted(names, key=lambda other: other[:2] != name[:2])[:MOST_COMPARED]  # that begin alike go first
-    near = difflib.get_close_matches(name[:200], compared, n=3, cutoff=0.55)
+    near = difflib.get_close_matches(name[:200], compared, n=3, cutoff=0.55) or _ending_like(name[:200], compared)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     if command and len(names) > FEW_NAMES:
         return f"{guess}There are {len(names):,} names; `{command}` lists them."
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"{guess}Available: {', '.join(names[:MOST_NAMES]) or 'none'}{more}."
+
+
+def _ending_like(name: str, known: Sequence[str]) -> list[str]:
+    """Return names whose ending after the last hyphen is like ``name``: adapters are also called by their keys."""
+    by_ending = {other.rpartition("-")[2]: other for other in known}
+    return [by_ending[ending] for ending in difflib.get_close_matches(name, by_ending, n=3, cutoff=0.7)]
 
 
 def no_such_file(path: Path, what: str = "no such file") -> InputError:

@@ -18,7 +18,7 @@ from experiments.terminal.bounds import (
 )
 from experiments.terminal.options import Folders, Workspace
 from experiments.terminal.output import Json, emit
-from workbench.errors import InputError
+from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ def gate(
     stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
     _require_one_kind(adapter.asked, stream)
     bench = Workbench(workspace, tasks, Messages())
-    result = _gate_adapter(bench, name, adapter) if adapter.asked else bench.release.gate_experiment(name, stream)
+    result = _gate_adapter(bench, name, adapter) if adapter.asked else _gate_experiment(bench, name, stream)
     if as_json:
         emit(result.as_json())
     else:
@@ -142,6 +142,19 @@ def _gate_adapter(bench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
             raise
         message = f"{name!r} is an experiment, and these are bounds of an adapter"
         raise InputError(message, hint=f"Of an experiment: {OF_STREAMS}.") from None
+
+
+def _gate_experiment(bench: Workbench, name: str, bounds: StreamBounds) -> Gate:
+    from workbench.choosing import readable
+
+    try:
+        return bench.release.gate_experiment(name, bounds)
+    except UnknownNameError:
+        manifests = readable(bench.workspace.adapters)
+        if name not in {called for manifest in manifests for called in (manifest.id, manifest.task.name)}:
+            raise
+        message = f"{name!r} is an adapter or its task, and these are bounds of an experiment"
+        raise InputError(message, hint=f"Of an adapter: {OF_ADAPTERS}.") from None
 
 
 def _of_tasks(given: Sequence[str]) -> dict[str, float]:

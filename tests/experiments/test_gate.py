@@ -145,6 +145,13 @@ def test_answers_that_cannot_be_compared_are_refused(made: ScoredAdapters, bert:
         assert (code, out, message in err) == (2, "", True), err
 
 
+def test_bounds_of_an_experiment_are_none_of_an_adapter(made: ScoredAdapters, call: Call) -> None:
+    for name in (made.ids[0], "animals"):
+        code, out, err = call("gate", name, "--max-forgetting", "1")
+        assert (code, out, f"{name!r} is an adapter or its task" in err) == (2, "", True), err
+    assert "there is no experiment called" in call("gate", "nothing", "--max-forgetting", "1")[2]
+
+
 def test_what_breaks_a_bound_is_not_registered(made: ScoredAdapters, call: Call) -> None:
     code, out, err = call("adapters", "register", made.ids[1], "--min-score", "90")
     assert (code, "NO: 15.00 too low" in out) == (3, True), err

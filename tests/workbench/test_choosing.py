@@ -88,6 +88,11 @@ def test_of_many_only_the_nearest_are_named(store: AdapterStore) -> None:
     assert refused.value.hint == "There are 67 names; `workbench adapters list` lists them."
 
 
+def test_a_key_with_a_wrong_letter_finds_the_id_that_ends_so(store: AdapterStore) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean tweets-lora-aaaa1111"):
+        chosen(store, "aaaa1112")
+
+
 def test_the_champion_goes_first_and_is_asked_for_only_where_a_task_is_named(store: AdapterStore) -> None:
     champion = {"tweets.lora": Crowned("tweets-lora-aaaa1111")}
     choice = chosen(store, "tweets", lambda: champion)
