@@ -90,7 +90,7 @@ def one(
 
 def _learned(bench: Workbench, lesson: Lesson) -> dict[str, Any]:
     trained = bench.train(lesson)
-    fit = trained.adapter.manifest.fit
+    fit = trained.adapter.manifest.own_fit
     return {
         "test": trained.test.scores,
         "validation": fit.validation,

@@ -103,6 +103,7 @@ class Composed:
         weights: one number for each source, where the method has such.
         facts: named numbers (``rank``, ``energy_kept``, ``truncation_error``, ``evaluations`` …).
         details: what needs a picture: (layer or module) → one number for each source.
+        described: the library's configuration, where the settings do not say all of it.
     """
 
     body: nn.Module
@@ -113,6 +114,7 @@ class Composed:
     weights: tuple[float, ...] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    described: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

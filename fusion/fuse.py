@@ -207,7 +207,7 @@ def keep_fused(
     from workbench.adaptation import Adaptation
 
     composed = fused.composed
-    adaptation = Adaptation(request.backbone, composed.method, composed.settings, request.precision)
+    adaptation = Adaptation(request.backbone, composed.method, composed.settings, request.precision, composed.described)
     manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, fused.record)
     reference = CompositionReference(
         method=name,

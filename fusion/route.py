@@ -108,7 +108,7 @@ def part_key(router: str, settings: RouterSettings, adapter: StoredAdapter, read
             "router": ROUTERS.identity(router),
             "settings": settings.model_dump(mode="json"),
             "adapter": adapter.identity,
-            "examples": [manifest.task.fingerprint, manifest.budget.train_examples, manifest.seed],
+            "examples": [manifest.task.fingerprint, manifest.budget.train_examples, manifest.seed_here],
             "reader": [reader.backbone.pooling, reader.precision, reader.max_length],
             "versions": versions(),
         }

@@ -22,7 +22,7 @@ def tasks_of(sources: Sequence[StoredAdapter], known: Mapping[str, Task]) -> tup
     missing = []
     for source in sources:
         own = source.manifest.task
-        if own.name not in known or known[own.name].fingerprint != own.fingerprint:
+        if own.name not in known or not known[own.name].is_that_of(own):
             missing.append(f"no task {own.name!r} with the data that {source.id} was trained on")
     if missing:
         message = f"this composition reads examples of the sources' own tasks, and there is {'; '.join(missing)}"

@@ -153,8 +153,7 @@ def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring)
 
 
 def _age(manifest: Manifest) -> tuple[str, str]:
-    """Return what orders adapters by age: of one from elsewhere when it came, since its sender may say any time."""
-    return manifest.imported or manifest.created, manifest.id
+    return manifest.since, manifest.id
 
 
 def _champions_of(manifests: Iterable[Manifest], champions: Champions, task: str) -> dict[str, Crowned]:

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator
-
-
-def _null_is_nan(value: Any) -> Any:
-    return math.nan if value is None else value
-
-
-Measured = Annotated[float, BeforeValidator(_null_is_nan)]
 
 
 @dataclass(frozen=True)
@@ -34,8 +23,7 @@ class FitRecord:
     Attributes:
         epochs: one entry for each epoch that ran; none where there is nothing to train.
         best_epoch: the epoch (from 1) whose weights were kept; 0 where they stayed as they were.
-        validation: that epoch's score of the task's main metric on the validation split, in [0, 1]; NaN (in
-            JSON null) where it was not measured, since another program trained.
+        validation: that epoch's score of the task's main metric on the validation split, in [0, 1].
         steps: optimiser steps.
         seconds: wall time, validation included; of a remedy also the time of its work beside the fit (Fisher
             information, a teacher's answers, comparing strengths).
@@ -49,7 +37,7 @@ class FitRecord:
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
-    validation: Measured
+    validation: float
     steps: int
     seconds: float
     peak_memory_mb: float | None

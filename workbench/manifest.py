@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, FieldSerializationInfo, TypeAdapter, ValidationError, field_serializer
 
 from workbench import sealed
 from workbench.digest import key
@@ -19,12 +19,12 @@ ITSELF = "itself"  # the backbone's name of a whole model whose weights are no o
 
 
 class TaskReference(Settings):
-    """The task that an adapter was trained on."""
+    """The task that an adapter was trained on; ``fingerprint`` is None where its data are unknown."""
 
     name: str
     kind: str
     labels: tuple[str, ...]
-    fingerprint: str
+    fingerprint: str | None
     origin: str
     license: str | None = None
     hub_id: str | None = None
@@ -84,14 +84,15 @@ class Linked(Settings):
 class Elsewhere(Settings):
     """How an adapter came in that another program trained; what it was trained on is unknown.
 
-    ``program`` wrote the folder: ``peft``, ``adapters``, ``transformers`` or ``sentence-transformers``. ``config`` is
-    its library's configuration as it is loaded here, None where the library has none. ``original`` is what is needed to
-    write the folder again in the form that it came in. ``head`` is None where the head came with the folder too, or is
-    the backbone's own.
+    ``program`` wrote the folder: ``peft``, ``adapters``, ``transformers`` or ``sentence-transformers``. ``base`` is how
+    its sender calls the base model, None where the folder does not say; ``labels`` are in the order of the sender's
+    logits. ``original`` is what is needed to write the folder again in the form that it came in. ``head`` is None
+    where the head came with the folder too, or is the backbone's own.
     """
 
     program: str
-    config: dict[str, Any] | None = None
+    base: str | None = None
+    labels: tuple[str, ...] = ()
     original: dict[str, Any] = Field(default_factory=dict)
     head: FittedHead | None = Field(None, exclude_if=lambda head: head is None)
 
@@ -123,8 +124,11 @@ class Manifest(Settings):
     and digest.
     ``imported`` is when an adapter came from elsewhere, None where it was made in this workspace: the scores of an
     imported one are its sender's.
-    ``head`` is None for one linear layer on the backbone's pooling. ``elsewhere`` is None for what the workbench made,
-    here or in another workspace; else budget, seed and fit are placeholders, and the task's fingerprint is empty.
+    ``config`` is its library's configuration, of an adapter that another program trained or what was made of it; None
+    where the settings say all of it. ``head`` is None for one linear layer on the backbone's pooling.
+    ``elsewhere`` is None for what the workbench made, here or in another workspace. What another program trained has
+    neither seed nor fit nor date, the task has no fingerprint, and of the budget only ``max_length`` is known:
+    nothing else is written.
     ``linked`` is None where all files are in the adapter's own folder.
     """
 
@@ -138,15 +142,16 @@ class Manifest(Settings):
     settings: dict[str, Any]
     budget: Budget
     precision: Literal["fp32", "bf16"]
-    seed: int
-    fit: FitRecord
+    seed: int | None
+    fit: FitRecord | None
     metrics: dict[str, float]
     versions: dict[str, str]
     code: dict[str, str] = Field(default_factory=dict, exclude_if=lambda code: not code)
-    created: str
+    created: str | None
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
     imported: str | None = Field(None, exclude_if=lambda when: when is None)
+    config: dict[str, Any] | None = Field(None, exclude_if=lambda config: config is None)
     head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
     elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
     linked: Linked | None = Field(None, exclude_if=lambda linked: linked is None)
@@ -175,7 +180,29 @@ class Manifest(Settings):
     def identity(self) -> str:
         """SHA-256 over all that determines its answers: files, the backbone's weights, arithmetic, code of others."""
         code = [self.code] if self.code else []  # what our own code makes of the files stays the same
-        return key([self.all_files, self.backbone.fingerprint, self.precision, *code])
+        head = [self.head.model_dump(mode="json")] if self.head else []
+        return key([self.all_files, self.backbone.fingerprint, self.precision, *code, *head])
+
+    @property
+    def own_fit(self) -> FitRecord:
+        """How its fit went, of an adapter that the workbench made; raises ValueError where another program trained."""
+        if self.fit is None:
+            raise ValueError(f"{self.id} was trained elsewhere: how is not known")
+        return self.fit
+
+    @property
+    def seed_here(self) -> int:
+        """The seed of random choices that are made about it: its own; 0 where that is not known."""
+        return 0 if self.seed is None else self.seed
+
+    @property
+    def since(self) -> str:
+        """When it was made; of one from elsewhere when it came, since its sender may say any time."""
+        return self.imported or self.created or ""
+
+    @field_serializer("budget")
+    def _known_budget(self, budget: Budget, info: FieldSerializationInfo) -> dict[str, Any]:
+        return budget.model_dump(mode=info.mode, exclude_unset=self.elsewhere is not None)
 
 
 DOCUMENT = TypeAdapter(Manifest)

@@ -50,6 +50,7 @@ def describe(
         versions=versions(),
         code=METHODS.code(adaptation.method),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=None if adaptation.described is None else dict(adaptation.described),
     )
 
 
@@ -111,6 +112,28 @@ def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
     return adaptation_of(stored.manifest, backbone).load(stored.folder, head, stored.manifest.task.kind)
 
 
+def open_for(stored: StoredAdapter, backbone: Backbone, task: Task) -> TaskModel:
+    """Return the model of a stored adapter with its logits as ``task`` reads them, which has the same labels.
+
+    Raises:
+        InputError: as :func:`open_adapter`.
+    """
+    from workbench.posed_head import posed
+
+    model = open_adapter(stored, backbone)
+    head = posed(model.head, stored.manifest.task, task)
+    return model if head is model.head else model.under(head)
+
+
+def under_head_of(stored: StoredAdapter, model: TaskModel, backbone: Backbone, task: Task) -> TaskModel:
+    """Return the body of ``model`` under the head of a stored adapter, with its logits as ``task`` reads them."""
+    from workbench.posed_head import posed
+
+    under = model.under(posed(open_head(stored, backbone), stored.manifest.task, task))
+    under.pooling = pooling_of(stored.manifest, backbone)
+    return under
+
+
 def require_described(stored: StoredAdapter, backbone: Backbone) -> None:
     """Make sure that an adapter's files say what its manifest says; raises as :meth:`Adaptation.require_described`."""
     adaptation_of(stored.manifest, backbone).require_described(stored.folder)
@@ -155,9 +178,9 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
         raise InputError(message, where=manifest.id)
     from workbench.adaptation import Adaptation  # it imports torch; mistakes are reported before that
 
-    described = manifest.elsewhere.config if manifest.elsewhere else None
     precision = resolve_precision(manifest.precision)
-    return Adaptation(backbone, manifest.method, settings, precision, described, manifest.head, manifest.is_whole)
+    config, head, whole = manifest.config, manifest.head, manifest.is_whole
+    return Adaptation(backbone, manifest.method, settings, precision, config, head, whole)
 
 
 def _task_reference(task: Task) -> TaskReference:

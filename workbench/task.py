@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from workbench.manifest import TaskReference
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -43,6 +45,16 @@ class Task:
     license: str | None = None
     hub_id: str | None = None
     homepage: str | None = None
+
+    def is_that_of(self, adapter: TaskReference) -> bool:
+        """Return whether an adapter was made for this task: by its data, or by name and labels where they are unknown.
+
+        The data of an adapter that another program trained are unknown; these may be they, or others of the same kind.
+        """
+        if adapter.fingerprint:
+            return self.fingerprint == adapter.fingerprint
+        own, theirs = (self.name, self.kind, self.pair, {*self.labels}), {*adapter.labels}
+        return own == (adapter.name, adapter.kind, adapter.pair, theirs)
 
     @property
     def pair(self) -> bool:

@@ -32,7 +32,7 @@ def own_score(manifest: Manifest) -> Score | None:
     """Return the score in a manifest; None for an adapter from elsewhere, whose score is its sender's."""
     if manifest.imported is not None:
         return None
-    return Score(manifest.fit.validation, measure(manifest), examples(manifest))
+    return Score(manifest.own_fit.validation, measure(manifest), examples(manifest))
 
 
 Scoring: TypeAlias = Callable[[Manifest], Score | None]  # None: no score of it counts here
@@ -43,8 +43,8 @@ def measure(manifest: Manifest) -> str:
 
     A budget that allows more examples than the split has draws none: the score is of the whole split.
     """
-    scored, metrics = manifest.fit.validation_examples, ",".join(manifest.metrics)
-    return measure_of(manifest.task.fingerprint, metrics, manifest.budget, manifest.seed, scored)
+    scored, metrics = manifest.own_fit.validation_examples, ",".join(manifest.metrics)
+    return measure_of(manifest.task.fingerprint or "", metrics, manifest.budget, manifest.seed_here, scored)
 
 
 def measure_of(fingerprint: str, metrics: str, budget: Budget, seed: int, scored: int | None) -> str:
@@ -67,7 +67,7 @@ def measure_of(fingerprint: str, metrics: str, budget: Budget, seed: int, scored
 def examples(manifest: Manifest) -> str:
     """Return which validation examples an adapter's own score is of, in words."""
     task, seed = manifest.task, manifest.seed if manifest.budget.validation_examples else None
-    return examples_of(task.name, task.fingerprint, manifest.fit.validation_examples, seed)
+    return examples_of(task.name, task.fingerprint or "", manifest.own_fit.validation_examples, seed)
 
 
 def examples_of(task: str, fingerprint: str, count: int | None, seed: int | None) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from experiments.answers.same_answers import require_same_answers
 from tasks import registry
 from workbench.errors import InputError
 from workbench.sampling import draw
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str, instead: str) -> Task:
     """Return the task that an adapter was trained on, drawn to its budget with its seed.
 
+    Of one from elsewhere it is the task that it answers, as it is here: it may have been trained on other data.
+
     Args:
         adapter: as it is stored.
         task_folders: of the person's own tasks.
@@ -28,18 +33,19 @@ def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str
         instead: what needs no data, for the hint.
 
     Raises:
-        InputError: the task is not to be seen from here, or its data are no longer those.
+        InputError: the task is not to be seen from here, its data are no longer those, or its labels are others.
     """
     try:
-        task = same_task(adapter, registry.finder(task_folders))
+        task = registry.load(registry.find(adapter.manifest.task.name, task_folders))
     except InputError as error:
         hint = f"{error.hint or ''} --tasks names the folder of its file; {instead} needs no data.".lstrip()
         raise InputError(f"{need} of {adapter.id}, but {error.what}", where=error.where, hint=hint) from None
-    if task is None:
+    if not task.is_that_of(recorded := adapter.manifest.task):
+        if not recorded.fingerprint:
+            require_same_answers(recorded, task, where=recorded.name)
         hint = f"Train the adapter again on the data as they are, or bring the old ones back; {instead} needs none."
-        name = adapter.manifest.task.name
-        raise InputError(f"the data of {name!r} have changed since {adapter.id} was trained", hint=hint)
-    return draw(task, adapter.manifest.budget, adapter.manifest.seed)
+        raise InputError(f"the data of {recorded.name!r} have changed since {adapter.id} was trained", hint=hint)
+    return draw(task, adapter.manifest.budget, adapter.manifest.seed_here)
 
 
 def task_file(name: str, task_folders: Sequence[Path]) -> TaskFile | None:
@@ -56,9 +62,28 @@ def task_file(name: str, task_folders: Sequence[Path]) -> TaskFile | None:
 def same_task(adapter: StoredAdapter, find: Callable[[str], TaskSpec]) -> Task | None:
     """Return the whole task that an adapter was trained on; None where its data are no longer those.
 
+    Of one from elsewhere it is the task that it answers, as it is here: it may have been trained on other data.
+
     Raises:
         InputError: the task is not to be seen from here.
     """
     recorded = adapter.manifest.task
     task = registry.load(find(recorded.name))
-    return task if task.fingerprint == recorded.fingerprint else None
+    return task if task.is_that_of(recorded) else None
+
+
+def on_data_here(adapters: Sequence[StoredAdapter], task_folders: Sequence[Path]) -> tuple[StoredAdapter, ...]:
+    """Return the adapters, those whose data are unknown with the fingerprint of their task's data as they are here.
+
+    So what is learned of them with these data is known again, and is learned anew once the data change.
+    """
+    return tuple(adapter if adapter.manifest.task.fingerprint else _here(adapter, task_folders) for adapter in adapters)
+
+
+def _here(adapter: StoredAdapter, task_folders: Sequence[Path]) -> StoredAdapter:
+    manifest = adapter.manifest
+    with suppress(InputError):
+        if task := same_task(adapter, registry.finder(task_folders)):
+            named = manifest.task.model_copy(update={"fingerprint": task.fingerprint})
+            return replace(adapter, manifest=manifest.model_copy(update={"task": named}))
+    return adapter

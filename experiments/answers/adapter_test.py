@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from experiments.answers.same_answers import require_same_answers
 from experiments.workspace.measured_scores import MeasuredScore
 from tasks import registry
 from workbench.choosing import choose, readable
@@ -18,11 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.manifest import Manifest, TaskReference
+    from workbench.manifest import Manifest
     from workbench.settings import Budget
     from workbench.task import Task
-
-MOST_NAMED = 8  # labels that a message lists
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class TestedAdapter:
         test_examples: how many these are.
         senders: the validation score that an imported adapter came with; None for one that was made here.
         counts: whether ``validation`` is what the adapter counts by from now on.
+        may_have_seen: whether it may have been trained on these examples: another program trained it.
     """
 
     adapter: str
@@ -50,6 +50,7 @@ class TestedAdapter:
     test_examples: int
     senders: float | None
     counts: bool
+    may_have_seen: bool
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``workbench adapters test --json``."""
@@ -63,6 +64,7 @@ class TestedAdapter:
             "examples": {"validation": self.examples, "test": self.test_examples},
             "sender_validation": self.senders,
             "counts": self.counts,
+            "may_have_seen": self.may_have_seen,
         }
 
 
@@ -77,25 +79,30 @@ def tested_here(
     except UnknownNameError as error:
         hint = f"{error.hint} --task names the one here whose examples the adapter is to answer."
         raise InputError(error.what, where=error.where, hint=hint) from None
-    _require_same_answers(manifest.task, whole)
-    from experiments.workspace.evaluating import tested  # torch comes with it; mistakes are reported without it
+    require_same_answers(manifest.task, whole, where=name)
+    from experiments.workspace.evaluating import test_key, tested  # torch comes with it; mistakes need none
     from workbench.evaluation import evaluate_split
-    from workbench.stored_model import backbone_of, open_adapter
+    from workbench.stored_model import backbone_of, open_for
 
     budget, seed = _draw_of_others(workspace, manifest, whole)
     budget = budget.model_copy(update={"max_length": manifest.budget.max_length})
     drawn, opened = draw(whole, budget, seed), backbone_of(stored, backbone)
-    model = open_adapter(stored, opened)
+    model = open_for(stored, opened, whole)
     evaluation = evaluate_split(model, drawn, "validation", opened, budget.max_length)
     metric, count = model.kind.metric, len(evaluation.outcomes)
     examples = examples_of(name, whole.fingerprint, count, seed if budget.validation_examples else None)
     counts = manifest.imported is not None and name == manifest.task.name
-    if counts:
-        measure = measure_of(whole.fingerprint, f"validation_{metric}", budget, seed, count)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        score = MeasuredScore(manifest.identity, evaluation.scores[metric], measure, examples, now)
-        workspace.measured.save(stored.id, score)
     test = tested(workspace, stored, whole, opened, budget)
+    if counts:
+        score = MeasuredScore(
+            identity=manifest.identity,
+            validation=evaluation.scores[metric],
+            measure=measure_of(whole.fingerprint, f"validation_{metric}", budget, seed, count),
+            examples=examples,
+            when=datetime.now(UTC).isoformat(timespec="seconds"),
+            test=test_key(stored, whole, budget),
+        )
+        workspace.measured.save(stored.id, score)
     return TestedAdapter(
         adapter=stored.id,
         task=name,
@@ -104,8 +111,9 @@ def tested_here(
         examples=examples,
         test=tuple(test.scores.items()),
         test_examples=test.examples,
-        senders=None if manifest.imported is None else manifest.fit.validation,
+        senders=None if manifest.imported is None or manifest.fit is None else manifest.fit.validation,
         counts=counts,
+        may_have_seen=manifest.elsewhere is not None,
     )
 
 
@@ -120,25 +128,7 @@ def _draw_of_others(workspace: Workspace, manifest: Manifest, task: Task) -> tup
         if other.imported is None and other.task.name == task.name and other.task.fingerprint == task.fingerprint
     ]
     if manifest.imported is None or not others:
-        return manifest.budget, manifest.seed
+        return manifest.budget, manifest.seed_here
     answering = choose(task.name, others, workspace.champions.crowned(), workspace.score).id
     reference = next(other for other in others if other.id == answering)
-    return reference.budget, reference.seed
-
-
-def _require_same_answers(own: TaskReference, task: Task) -> None:
-    """Raise InputError where an adapter's answers cannot be right or wrong for the examples of ``task``."""
-    for what, theirs, here in (
-        ("kind", own.kind, task.kind),
-        ("labels", own.labels, task.labels),
-        ("pairs of texts", own.pair, task.pair),
-    ):
-        if theirs != here:
-            message = f"{what} of the adapter: {_shown(theirs)}; of the task here: {_shown(here)}"
-            raise InputError(message, where=task.name, hint="--task names a task with the same labels in that order.")
-
-
-def _shown(value: str | bool | tuple[str, ...]) -> str:
-    if isinstance(value, tuple):
-        return f"{', '.join(value[:MOST_NAMED])}{f' and {len(value) - MOST_NAMED} more' * (len(value) > MOST_NAMED)}"
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else value
+    return reference.budget, reference.seed_here

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import adapter_task
+from experiments.answers.adapter_test import tested_here
 from workbench.digest import key
+from workbench.errors import InputError
 from workbench.fit_record import FitRecord
 from workbench.package_versions import versions
 from workbench.stored_model import backbone_of, describe, keep
@@ -16,9 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace import Workspace
+    from workbench.adaptation import Adaptation
+    from workbench.backbone import Backbone
+    from workbench.manifest import Manifest
     from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
 
 METHOD = "lora"
+NEED, INSTEAD = "a conversion is scored on the validation examples", "adapters export"
 
 
 def converted(
@@ -30,14 +39,23 @@ def converted(
     made = f"{manifest.task.name}-{METHOD}-{key(['as lora', stored.identity, rank, versions()])[:8]}"
     if made in workspace.adapters:
         return workspace.adapters.verify(made)
-    task = adapter_task(stored, task_folders, "a conversion is scored on the validation examples", "adapters export")
+    if manifest.elsewhere:
+        return _of_elsewhere(workspace, stored, made, rank, backbone, task_folders)
+    task = adapter_task(stored, task_folders, NEED, INSTEAD)
+    return _scored(workspace, stored, made, rank, backbone_of(stored, backbone), task)
+
+
+def _scored(
+    workspace: Workspace, stored: StoredAdapter, made: str, rank: int, backbone: Backbone, task: Task
+) -> StoredAdapter:
+    """Return the LoRA of an adapter that the workbench trained, with a validation score of its own."""
     from fusion.converting import as_lora  # torch comes with it, and mistakes are reported without it
     from workbench.adaptation import Adaptation
     from workbench.evaluation import evaluate_split
 
-    began, opened = time.perf_counter(), backbone_of(stored, backbone)
-    model, settings = as_lora(stored, opened, rank)
-    evaluation = evaluate_split(model, task, "validation", opened, manifest.budget.max_length)
+    manifest, began = stored.manifest, time.perf_counter()
+    model, settings = as_lora(stored, backbone, rank)
+    evaluation = evaluate_split(model, task, "validation", backbone, manifest.budget.max_length)
     record = FitRecord(
         epochs=(),
         best_epoch=0,
@@ -48,6 +66,51 @@ def converted(
         trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
         validation_examples=len(evaluation.outcomes),
     )
-    adaptation = Adaptation(opened, METHOD, settings, model.precision)
-    described = describe(made, task, adaptation, manifest.budget, manifest.seed, record)
+    adaptation = Adaptation(backbone, METHOD, settings, model.precision)
+    described = describe(made, task, adaptation, manifest.budget, manifest.seed_here, record)
     return keep(model, adaptation, described.model_copy(update={"parents": (stored.id,)}), workspace.adapters)
+
+
+def _of_elsewhere(
+    workspace: Workspace,
+    stored: StoredAdapter,
+    made: str,
+    rank: int,
+    backbone: str | None,
+    task_folders: Sequence[Path],
+) -> StoredAdapter:
+    """Return the LoRA of an adapter that another program trained: it stays from elsewhere, and is measured here.
+
+    Where its task is not to be seen from here, it has no score, as an adapter that has just been imported.
+    """
+    from fusion.converting import as_lora
+    from workbench.adaptation import Adaptation
+
+    opened = backbone_of(stored, backbone)
+    model, settings = as_lora(stored, opened, rank)
+    adaptation = Adaptation(opened, METHOD, settings, model.precision, head=stored.manifest.head)
+    kept = keep(model, adaptation, _still_elsewhere(stored.manifest, made, adaptation), workspace.adapters)
+    for adapter in (stored, kept):
+        if workspace.score(adapter.manifest) is None:
+            with suppress(InputError):
+                tested_here(workspace, adapter.id, None, backbone, task_folders)
+    return kept
+
+
+def _still_elsewhere(manifest: Manifest, made: str, adaptation: Adaptation) -> Manifest:
+    """Return the manifest of the LoRA: what is not known of its source is not known of it."""
+    return manifest.model_copy(
+        update={
+            "id": made,
+            "method": adaptation.method,
+            "library": adaptation.card.library,
+            "settings": adaptation.settings.model_dump(mode="json"),
+            "precision": adaptation.precision,
+            "versions": versions(),
+            "parents": (manifest.id,),
+            "imported": datetime.now(UTC).isoformat(timespec="seconds"),
+            "config": None,
+            "elsewhere": manifest.elsewhere and manifest.elsewhere.model_copy(update={"original": {}}),
+            "files": {},
+        }
+    )

@@ -86,6 +86,11 @@ class Evaluated:
     rows: tuple[JudgedRow, ...]
 
     @property
+    def may_have_seen(self) -> bool:
+        """Whether the adapter may have been trained on these rows: another program trained it."""
+        return self.task.fingerprint is None
+
+    @property
     def worst_label(self) -> LabelScore | None:
         """The label with the smallest F1 of those that the table has."""
         return worst_label(self.labels or ())
@@ -115,6 +120,7 @@ class Evaluated:
             "worst_label": worst and worst.as_json(),
             "labels": None if self.labels is None else [label.as_json() for label in self.labels],
             "confusion": None if self.confusion is None else self._confusion(),
+            "may_have_seen": self.may_have_seen,
             "wrong": {"count": len(wrong), "examples": [row.as_json() for row in wrong[:most]]},
         }
 

@@ -59,17 +59,18 @@ def _named_by(sent: Sent) -> tuple[str, ...] | None:
 
 
 def _refuse_others(order: tuple[str, ...], task: Task, where: str, example: str) -> None:
-    unknown, missing = (
-        [one for one in order if one not in task.labels],
-        [one for one in task.labels if one not in order],
-    )
-    parts = [
-        f"{what}: {listed(names)}"
-        for what, names in (("unknown to the task", unknown), ("missing in the adapter", missing))
-        if names
-    ]
     hint = f"{IN_ORDER}, called as the task calls them ({listed(task.labels)}): {example}"
-    raise InputError(f"the labels are not those of {task.name}; {'; '.join(parts)}", where=where, hint=hint)
+    raise InputError(
+        f"the labels are not those of {task.name}; {different(order, task.labels)}", where=where, hint=hint
+    )
+
+
+def different(adapter: Sequence[str], task: Sequence[str]) -> str:
+    """Return which labels only the adapter has, and which only the task; empty where both have the same."""
+    unknown = [label for label in adapter if label not in {*task}]
+    missing = [label for label in task if label not in {*adapter}]
+    parts = (("unknown to the task", unknown), ("missing in the adapter", missing))
+    return "; ".join(f"{what}: {listed(labels)}" for what, labels in parts if labels)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -69,4 +69,4 @@ def _facts(adapter: StoredAdapter) -> list[tuple[str, str]]:
     manifest = adapter.manifest
     facts = {"adapter": manifest.id, "task": manifest.task.name, "kind": manifest.task.kind, "method": manifest.method}
     facts |= {"backbone": manifest.backbone.name, "seed": str(manifest.seed), "folder": str(adapter.folder)}
-    return [*facts.items()]
+    return [*facts.items()]  # of what was made here: all is known

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.adapter_task import adapter_task
+from experiments.answers.adapter_task import adapter_task, on_data_here
 from experiments.answers.naming import adapter_id, adapter_of_each_task
 from experiments.workspace.routers import known_state, with_floors
 from fusion.choosing import choose
@@ -86,6 +86,8 @@ def routed(
     def task_of(adapter: StoredAdapter) -> Task:
         return training_task(adapter, task_folders)
 
+    if reads_tasks(router, rejection):
+        adapters = on_data_here(adapters, task_folders)
     state = known_state(workspace, router, parsed, adapters, opened, task_of, listener)
     return answers(with_floors(workspace, state, rejection, partial(validation, task_folders), listener), rows)
 
@@ -121,6 +123,11 @@ def candidates(
         wanted = "pairs of texts" if adapters[0].manifest.task.pair else "single texts"
         raise InputError(f"these adapters answer for {wanted}", hint="--pair gives the second text of a pair.")
     return tuple(sorted(adapters, key=lambda adapter: adapter.manifest.task.name)), opened
+
+
+def reads_tasks(router: str, rejection: Rejection | None) -> bool:
+    """Return whether a router, or how it rejects texts, depends on examples of the adapters' tasks."""
+    return ROUTERS.get(router).reads_data or (rejection is not None and rejection.share is not None)
 
 
 def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:

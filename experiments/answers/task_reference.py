@@ -25,7 +25,7 @@ def reference_to(task: Task) -> TaskReference:
         name=task.name,
         kind=task.kind,
         labels=task.labels,
-        fingerprint="",
+        fingerprint=None,
         origin=ORIGIN,
         pair=task.pair,
         metric=task.metric,
@@ -55,7 +55,7 @@ def drafted(kind: str, order: tuple[str, ...], called: str, source: Source, here
         name=name,
         kind=kind,
         labels=order,
-        fingerprint="",
+        fingerprint=None,
         origin=ORIGIN,
         scale=SCALE if kind == "regression" else None,
     )

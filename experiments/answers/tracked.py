@@ -33,7 +33,8 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
 
 def run_of(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
     """Return what MLflow should hold of an adapter."""
-    return run_record(stored, test_scores(stored, workspace), points(workspace.system(stored.id)))
+    counted = workspace.score(stored.manifest)
+    return run_record(stored, test_scores(stored, workspace), counted, points(workspace.system(stored.id)))
 
 
 def test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.reporting.wording import may_have_seen
 from experiments.terminal import completion
 from experiments.terminal.options import Adapter, Folders, Workspace
 from experiments.terminal.output import Json, emit, stdout, table
@@ -17,7 +18,8 @@ def test(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Another task with the same labels; the adapter's own if left out.", autocompletion=completion.task
+            help="Another task with the same labels, in any order; the adapter's own if left out.",
+            autocompletion=completion.task,
         ),
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
@@ -43,5 +45,7 @@ def test(
     if tested.senders is not None:
         rows += [("sender's validation", f"{tested.senders:.4f}", "as its sender says")]
     table(["", "score", "on"], [[name.replace("_", " "), *rest] for name, *rest in rows], tested.adapter)
+    if tested.may_have_seen:
+        stdout.print(f"\n{may_have_seen('these examples')}")
     if tested.counts:
         stdout.print("\nThe validation score counts from now on: it was measured here.")

@@ -13,7 +13,7 @@ import typer
 from experiments.answers.naming import adapter_id
 from experiments.cli import _champions, _importing, _testing
 from experiments.reporting.wording import megabytes, score
-from experiments.terminal import completion
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import ADAPTER, Adapter, Folders, Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
@@ -21,11 +21,15 @@ from experiments.workspace import find_workspace
 from workbench.adapter_ids import short_id
 from workbench.choosing import readable
 from workbench.errors import InputError, IntegrityError, Problem, WorkbenchError
+from workbench.kinds import KINDS
 from workbench.manifest import AGAIN
 from workbench.stored_adapter import StoredAdapter
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace as Place
+    from workbench.manifest import Manifest
+
+TOLD_APART = {"fit", "files", "metrics", "config", "elsewhere"}  # of a manifest's parts, by `adapters show`
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -49,8 +53,13 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
     columns = ["id", "task", "method", "seed", "validation", "size", "made"]
     table(columns, [_line(place, adapter, short_id(adapter.id, ids), adapter.id in champions) for adapter in adapters])
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
-    if any(place.score(adapter.manifest) is None for adapter in adapters):
+    uncounted = [adapter.manifest for adapter in adapters if place.score(adapter.manifest) is None]
+    if any(manifest.fit for manifest in uncounted):
         stdout.print("“sender: …” is not measured here, and counts nowhere: workbench adapters test ID measures it.")
+    if any(manifest.fit is None for manifest in uncounted):
+        stdout.print("“not measured”: workbench adapters test ID measures it here, and it counts from then on.")
+    if any(adapter.manifest.elsewhere for adapter in adapters):
+        stdout.print("“elsewhere”: trained by another program; on which data is not known.")
 
 
 @app.command()
@@ -67,15 +76,17 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
         return
     from experiments.reporting.learned_nothing import advice
 
-    rows = [(name, _plain(value)) for name, value in manifest.items() if name not in {"fit", "files", "metrics"}]
+    rows = [(name, _plain(value)) for name, value in manifest.items() if name not in TOLD_APART]
+    rows += _whence(stored.manifest)
     whose = "" if stored.manifest.imported is None else "sender's "
     scores = [(f"{whose}{name.replace('_', ' ')}", score(name, value)) for name, value in manifest["metrics"].items()]
     if whose:
         here = f"{counted.validation:.4f} on {counted.examples}" if counted else "not yet: workbench adapters test ID"
         scores.append(("measured here", here))
     scores += [(f"test {name.replace('_', ' ')}", score(name, value)) for name, value in (tested or {}).items()]
-    fit = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
-    rest = [("fit", fit), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
+    fit = stored.manifest.fit
+    took = f"{fit.steps} steps, best epoch {fit.best_epoch}" if fit else ""
+    rest = [("fit", took), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
     table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
     if failure is not None:
         stdout.print(f"\n{advice(stored.manifest, failure)}")
@@ -84,15 +95,13 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
 def _tested(place: Place, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
     """Return an adapter's test scores, None where it was not tested yet; and why it has learned nothing, if so."""
     from experiments.reporting.learned_nothing import learned_nothing_in
-    from experiments.workspace.evaluating import evaluation_key, known
+    from experiments.workspace.evaluating import known, known_key
 
     evaluation = known(place, stored)
     if evaluation is None:
         return None, None
-    metric = next((name.removeprefix("validation_") for name in stored.manifest.metrics), "")
-    key = evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget)
-    main = evaluation.scores.get(metric)
-    failure = None if main is None else learned_nothing_in(place.evaluations.outcomes(key), main)
+    key, main = known_key(place, stored), evaluation.scores.get(KINDS.get(stored.manifest.task.kind).metric)
+    failure = None if main is None or key is None else learned_nothing_in(place.evaluations.outcomes(key), main)
     return dict(evaluation.scores), failure
 
 
@@ -192,12 +201,17 @@ def convert(
     bench = Workbench(workspace, tasks, Messages())
     source = bench.workspace.adapters.get(bench.chosen(adapter))
     stored = bench.exchange.convert(source.id, rank, backbone)
-    before, after = (item.manifest.fit.validation for item in (source, stored))
+    before, after = (_validation(bench.workspace, item.manifest) for item in (source, stored))
     if as_json:
         emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
         return
+    told = f"{stored.id}, a LoRA of rank {rank}"
+    if before is None or after is None:
+        stdout.print(f"{told}. It has no score that counts until it is measured here.")
+        next_steps.print_next([f"workbench adapters test {stored.id}{next_steps.options(workspace, tasks)}"])
+        return
     whose = "" if bench.workspace.score(source.manifest) else ", as its sender says"
-    stdout.print(f"{stored.id}, a LoRA of rank {rank}: validation {before:.4f} before{whose}, {after:.4f} after")
+    stdout.print(f"{told}: validation {before:.4f} before{whose}, {after:.4f} after")
 
 
 app.command("import")(_importing.import_)
@@ -233,6 +247,14 @@ def remove(
                 stdout.print(f"It was the champion of {name}: another adapter answers from now on, if there is one.")
 
 
+def _validation(place: Place, manifest: Manifest) -> float | None:
+    """Return the validation score that counts, else the sender's; None where nobody has one."""
+    counted = place.score(manifest)
+    if counted is not None:
+        return counted.validation
+    return None if manifest.fit is None else manifest.fit.validation
+
+
 def _plain(value: object) -> str:
     """Return what a manifest says in words; what it leaves open is left out."""
     if isinstance(value, dict):
@@ -243,9 +265,21 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def _whence(manifest: Manifest) -> list[tuple[str, str]]:
+    """Return where an adapter comes from that another program trained; nothing for one that the workbench made."""
+    sender = manifest.elsewhere
+    if sender is None:
+        return []
+    order = ", ".join(sender.labels) if sender.labels != manifest.task.labels else ""
+    rows = [("trained", f"elsewhere, by {sender.program}: data, seed and scores are not known")]
+    return [*rows, ("sender's base model", sender.base or ""), ("sender's label order", order)]
+
+
 def _entry(place: Place, stored: StoredAdapter, champion: bool) -> dict[str, object]:
     manifest, counted = stored.manifest, place.score(stored.manifest)
-    description = f"{manifest.method} for {manifest.task.name} on {manifest.backbone.name}, seed {manifest.seed}"
+    fit = manifest.fit
+    made = f"trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else f"seed {manifest.seed}"
+    description = f"{manifest.method} for {manifest.task.name} on {manifest.backbone.name}, {made}"
     return {
         "id": manifest.id,
         "description": description,
@@ -254,19 +288,22 @@ def _entry(place: Place, stored: StoredAdapter, champion: bool) -> dict[str, obj
         "seed": manifest.seed,
         "created": manifest.created,
         "imported": manifest.imported,
+        "trained_by": manifest.elsewhere and manifest.elsewhere.program,
         "champion": champion,
         "validation": counted and round(counted.validation, 4),
-        "sender_validation": None if manifest.imported is None else round(manifest.fit.validation, 4),
-        "parameters": manifest.fit.trainable_parameters,
+        "sender_validation": None if manifest.imported is None or fit is None else round(fit.validation, 4),
+        "parameters": fit and fit.trainable_parameters,
         "bytes": stored.bytes,
     }
 
 
 def _line(place: Place, stored: StoredAdapter, name: str, champion: bool) -> list[object]:
     manifest, counted = stored.manifest, place.score(stored.manifest)
-    validation = f"{counted.validation:.4f}" if counted else f"sender: {manifest.fit.validation:.4f}"
+    senders = f"sender: {manifest.fit.validation:.4f}" if manifest.fit else "not measured"
+    validation = f"{counted.validation:.4f}" if counted else senders
     facts = [manifest.task.name, _method(stored), manifest.seed, f"{validation}{' ★' if champion else ''}"]
-    return [name, *facts, megabytes(stored.bytes / 1e6), manifest.created[:10]]
+    made = (manifest.created or "")[:10] if manifest.elsewhere is None else "elsewhere"
+    return [name, *facts, megabytes(stored.bytes / 1e6), made]
 
 
 def _method(stored: StoredAdapter) -> str:

@@ -58,7 +58,7 @@ def train(
         bench.listener = listener
         trained = bench.train(lesson)
     registered = bench.release.register(trained.adapter.id) if register and is_first() else None
-    manifest, fit = trained.adapter.manifest, trained.adapter.manifest.fit
+    manifest, fit = trained.adapter.manifest, trained.adapter.manifest.own_fit
     if as_json:
         document: dict[str, object] = {"adapter": manifest.id, "path": str(trained.adapter.folder)}
         document["metrics"] = trained.metrics

@@ -9,6 +9,7 @@ from experiments.gating.gate import Check, Gate
 from experiments.gating.succession import comparable
 from experiments.gating.validation_answers import check_answers, require_answers
 from workbench.choosing import registered_name
+from workbench.kinds import KINDS
 from workbench.mlflow.registration import Version
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, l
     found = None if score is None else 100 * score.validation
     unknown = "" if score else f"it came from elsewhere: `workbench adapters test {manifest.id}` measures it here"
     if bounds.min_score is not None:
-        what = next(iter(manifest.metrics), "validation score").replace("_", " ")
+        what = next(iter(manifest.metrics), f"validation_{KINDS.get(manifest.task.kind).metric}").replace("_", " ")
         yield Check(what, "at least", bounds.min_score, found, note=unknown)
     if bounds.below_champion is not None:
         from experiments.gating.registry import champion

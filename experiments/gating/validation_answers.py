@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from datasets import Dataset
 
     from experiments.gating.adapter_bounds import AdapterBounds
+    from workbench.manifest import TaskReference
     from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
 
 NEED, INSTEAD = "this bound needs the validation examples", "--min-score"
 
@@ -42,7 +43,7 @@ def require_answers(stored: StoredAdapter, other: StoredAdapter | None, bounds: 
     reference = other.manifest.task
     if other.id == stored.id:
         raise InputError(f"{stored.id} always agrees with itself", where="--against", hint="Name another adapter.")
-    if (reference.fingerprint, reference.labels) != (task.fingerprint, task.labels):
+    if not _same_questions(reference, task):
         message = f"{other.id} answers for {reference.name}, with other data or labels than {stored.id} for {task.name}"
         raise InputError(message, where="--against")
 
@@ -57,12 +58,12 @@ def check_answers(
     """
     from workbench.probes.calibration import calibration_error, with_confidence
 
-    rows = adapter_task(stored, task_folders, NEED, INSTEAD).splits["validation"]
-    own = _answers(stored, rows)
+    task = adapter_task(stored, task_folders, NEED, INSTEAD)
+    own = _answers(stored, task)
     if bounds.needs_labels:
-        yield from _by_label(stored, own, bounds)
+        yield from _by_label(task, own, bounds)
     if bounds.min_agreement is not None and other is not None:
-        pairs = zip(own["prediction"].tolist(), _answers(other, rows)["prediction"].tolist(), strict=True)
+        pairs = zip(own["prediction"].tolist(), _answers(other, task)["prediction"].tolist(), strict=True)
         equal = [ours == theirs for ours, theirs in pairs]
         agreement = 100 * sum(equal) / len(equal)
         yield Check("same validation answers", "at least", bounds.min_agreement, agreement, note=f"as {other.id}")
@@ -73,11 +74,21 @@ def check_answers(
         yield Check("validation calibration error", "at most", bounds.max_ece, error, note=note)
 
 
-def _by_label(stored: StoredAdapter, answers: pd.DataFrame, bounds: AdapterBounds) -> Iterator[Check]:
+def _same_questions(one: TaskReference, other: TaskReference) -> bool:
+    """Return whether two adapters answer the same examples with the same labels.
+
+    Where the data of one are unknown, both answer those of the task as it is here.
+    """
+    same = (one.kind, one.pair, {*one.labels}) == (other.kind, other.pair, {*other.labels})
+    if one.fingerprint and other.fingerprint:
+        return same and one.fingerprint == other.fingerprint
+    return same and one.name == other.name
+
+
+def _by_label(task: Task, answers: pd.DataFrame, bounds: AdapterBounds) -> Iterator[Check]:
     """Yield the checks of macro F1 and of the worst label; a label that no validation example has is not looked at."""
     from workbench.kinds import KINDS
 
-    task = stored.manifest.task
     counts = KINDS.get(task.kind).label_counts(answers, task.labels)
     scores = counts.scores() if counts else []
     if bounds.min_macro_f1 is not None:
@@ -92,13 +103,12 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def _answers(stored: StoredAdapter, rows: Dataset) -> pd.DataFrame:
-    """Return one row for each of ``rows``, in their order: prediction, correct, confidence, …."""
-    from workbench.evaluation import evaluate
-    from workbench.stored_model import backbone_of, open_adapter
+def _answers(stored: StoredAdapter, task: Task) -> pd.DataFrame:
+    """Return one row for each validation example of ``task``, in their order: prediction, correct, confidence, …."""
+    from workbench.evaluation import evaluate_split
+    from workbench.stored_model import backbone_of, open_for
 
     manifest = stored.manifest
     backbone = backbone_of(stored)
-    model = open_adapter(stored, backbone)
-    labels, length = len(manifest.task.labels), manifest.budget.max_length
-    return evaluate(model, rows, labels, backbone.tokenizer, length).outcomes
+    model = open_for(stored, backbone, task)
+    return evaluate_split(model, task, "validation", backbone, manifest.budget.max_length).outcomes

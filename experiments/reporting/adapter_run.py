@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.choosing import registered_name
+from workbench.kinds import KINDS
 from workbench.markdown import escape
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
@@ -19,30 +20,37 @@ if TYPE_CHECKING:
 
     from mlflow.models import Model
 
-    from workbench.manifest import Manifest
+    from workbench.fit_record import FitRecord
+    from workbench.manifest import Manifest, TaskReference
     from workbench.stored_adapter import StoredAdapter
     from workbench.validation_scores import Score
 
-EXPERIMENT, VALIDATION = "adapters", "validation_"
+EXPERIMENT = "adapters"
 ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."
 VIEW = View(("task", "method", "backbone"), ("test_score", "val_score"))  # longer names are cut by the UI
 Point = tuple[str, float | None, int]
 
 
-def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[Point, ...] = ()) -> RunRecord:
+def run_record(
+    stored: StoredAdapter, test: Mapping[str, float], score: Score | None, system: tuple[Point, ...] = ()
+) -> RunRecord:
     """Return what MLflow should hold of an adapter.
+
+    Of one that another program trained neither data, seed and budget nor costs are known, and nothing is said of them.
 
     Args:
         stored: the adapter.
         test: its scores on the test split, where it was tested.
+        score: on validation, that counts in the workspace; None where none does.
         system: samples of the machine's load.
     """
     manifest = stored.manifest
     task, backbone, fit = manifest.task, manifest.backbone, manifest.fit
     composed = manifest.composition.method if manifest.composition else ""
-    params = {"task": task.name, "method": manifest.method, "backbone": backbone.name, "seed": str(manifest.seed)}
+    params = _params(manifest)
     params |= {metric_name(name): str(value) for name, value in manifest.settings.items()}
-    params |= {metric_name("budget", name): str(value) for name, value in manifest.budget.model_dump().items()}
+    params |= {metric_name("budget", name): str(value) for name, value in _budget(manifest).items()}
+    step = fit.best_epoch if fit else 0
     about = {"task": task.name, "method": manifest.method, "backbone": backbone.name}
     summary = f"{composed or manifest.method} for {task.name} on {backbone.name}"
     note = "\n".join(
@@ -55,21 +63,44 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
         params=params,
         metrics=(
             *_epochs(stored),
-            *((metric_name(name), value, fit.best_epoch) for name, value in _scores(manifest).items()),
-            *((metric_name(f"test_{name}"), value, fit.best_epoch) for name, value in test.items()),
-            *((name, value, fit.best_epoch) for name, value in _main(manifest, test)),
-            ("cost/train_seconds", fit.seconds, fit.best_epoch),
-            ("cost/peak_memory_mb", fit.peak_memory_mb, fit.best_epoch),
-            ("cost/trainable_parameters", float(fit.trainable_parameters), fit.best_epoch),
-            ("cost/stored_bytes", float(stored.bytes), fit.best_epoch),
+            *((metric_name(name), value, step) for name, value in _scores(manifest).items()),
+            *((metric_name(f"test_{name}"), value, step) for name, value in test.items()),
+            *((name, value, step) for name, value in _main(manifest, test, score)),
+            *((name, value, step) for name, value in _costs(fit)),
+            ("cost/stored_bytes", float(stored.bytes), step),
             *system,
         ),
-        data=(TrackedData(task.name, task.fingerprint, {"origin": task.origin, "license": task.license or "unknown"}),),
+        data=_data(task),
         models=(tracked_model(stored, test),),
         view=VIEW,
-        began=None if (made := moment(manifest.created)) is None else made - fit.seconds,
-        seconds=fit.seconds,
+        began=None if fit is None or (made := moment(manifest.created or "")) is None else made - fit.seconds,
+        seconds=fit.seconds if fit else None,
     )
+
+
+def _params(manifest: Manifest) -> dict[str, str]:
+    """Return what a run and a model of MLflow say of an adapter first."""
+    about = {"task": manifest.task.name, "method": manifest.method, "backbone": manifest.backbone.name}
+    whence = {"trained": f"elsewhere ({manifest.elsewhere.program})"} if manifest.elsewhere else {}
+    return {**about, **({} if manifest.seed is None else {"seed": str(manifest.seed)}), **whence}
+
+
+def _budget(manifest: Manifest) -> dict[str, Any]:
+    """Return what is known of the budget."""
+    return manifest.budget.model_dump(exclude_unset=manifest.elsewhere is not None)
+
+
+def _costs(fit: FitRecord | None) -> Iterator[tuple[str, float | None]]:
+    if fit is not None:
+        yield "cost/train_seconds", fit.seconds
+        yield "cost/peak_memory_mb", fit.peak_memory_mb
+        yield "cost/trainable_parameters", float(fit.trainable_parameters)
+
+
+def _data(task: TaskReference) -> tuple[TrackedData, ...]:
+    """Return the data that an adapter was trained on; none where they are unknown."""
+    about = {"origin": task.origin, "license": task.license or "unknown"}
+    return (TrackedData(task.name, task.fingerprint, about),) if task.fingerprint else ()
 
 
 def tracked_data(known: Mapping[str, str], tasks: Sequence[str]) -> tuple[TrackedData, ...]:
@@ -87,12 +118,11 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
 
     manifest = stored.manifest
     measured = {**_scores(manifest), **{f"test_{name}": value for name, value in test.items()}}
-    about = {"task": manifest.task.name, "method": manifest.method, "backbone": manifest.backbone.name}
     return TrackedModel(
         key=stored.identity,
         name=manifest.id,
         save=save,
-        params={**about, "seed": str(manifest.seed)},
+        params=_params(manifest),
         tags={"adapter": manifest.id},
         metrics={metric_name(name, manifest.task.name): value for name, value in measured.items()},
     )
@@ -122,7 +152,8 @@ def entry(stored: StoredAdapter, score: Score | None, test: Mapping[str, float] 
 def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
     """Return a version's description in Markdown: what it is, its scores, and how to ask it."""
     task = manifest.task
-    summary = f"{manifest.id}: {manifest.method} for {task.name} on {manifest.backbone.name}, seed {manifest.seed}."
+    made = f"trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else f"seed {manifest.seed}"
+    summary = f"{manifest.id}: {manifest.method} for {task.name} on {manifest.backbone.name}, {made}."
     texts = '[{"text": "A text.", "text_pair": "Another."}]' if task.pair else '["A text."]'
     asked = f'{{"adapter": "{manifest.id}", "texts": {texts}}}'
     return "\n".join(
@@ -144,13 +175,13 @@ def _listed(manifest: Manifest, test: Mapping[str, float]) -> list[str]:
     return [f"- {escape(name.replace('_', ' '))}: {value:.4f}" for name, value in scores.items()]
 
 
-def _main(manifest: Manifest, test: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def _main(manifest: Manifest, test: Mapping[str, float], score: Score | None) -> Iterator[tuple[str, float]]:
     """Yield the score that counts, under names that adapters of all kinds of tasks share: columns of one table."""
-    metric = next((name.removeprefix(VALIDATION) for name in manifest.metrics if name.startswith(VALIDATION)), "")
+    metric = KINDS.get(manifest.task.kind).metric
     if metric in test:
         yield "test_score", test[metric]
-    if metric and manifest.imported is None:
-        yield "val_score", manifest.metrics[f"{VALIDATION}{metric}"]
+    if score is not None:
+        yield "val_score", score.validation
 
 
 def _scores(manifest: Manifest) -> dict[str, float]:
@@ -160,6 +191,6 @@ def _scores(manifest: Manifest) -> dict[str, float]:
 
 
 def _epochs(stored: StoredAdapter) -> Iterator[Point]:
-    for epoch in stored.manifest.fit.epochs if stored.manifest.imported is None else ():
+    for epoch in stored.manifest.own_fit.epochs if stored.manifest.imported is None else ():
         yield "train_loss", epoch.train_loss, epoch.epoch
         yield "validation", epoch.validation, epoch.epoch

@@ -94,7 +94,11 @@ def remedies(manifest: Manifest) -> str:
     """Return what to try with an adapter that has learned nothing, as options of the command that trained it."""
     if manifest.composition:
         return "other sources, or another composition method"
-    if not manifest.fit.steps:
+    if manifest.elsewhere:
+        return (
+            "its labels in another order (workbench adapters import … --labels), or the base model that it belongs to"
+        )
+    if not manifest.own_fit.steps:
         return "a method that trains, or another backbone"
     budget, rate = manifest.budget, manifest.settings.get("learning_rate")
     tries = [f"--set budget.epochs={2 * budget.epochs}"]

@@ -150,6 +150,11 @@ def baselines(kinds: Iterable[str]) -> str:
     return names.pop() if len(names) == 1 else "always the same answer"
 
 
+def may_have_seen(what: str = "these rows") -> str:
+    """Return what is said beside scores of an adapter that another program trained: its data are not known."""
+    return f"It was trained elsewhere: {what} may have been among what it was trained on."
+
+
 def count(value: float | None) -> str:
     """Return a count: ``940``, ``148 k``, ``22.7 M``."""
     if value is None:

@@ -94,7 +94,7 @@ class Isolated:
             stored = context.workspace.learned(lesson, context.listener, context.label)
         adapters = {**earlier, task.name: stored.id}
         (folder / ADAPTERS_FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
-        return stored.manifest.fit
+        return stored.manifest.own_fit
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Open the task's own adapter."""

@@ -113,7 +113,8 @@ class MergedAdapters:
                 shutil.copy2(head, folder / _heads.FOLDER / f"{context.task.name}.safetensors")
             groups = tuple(_named(folder, group) for group in (*before.groups, new))
             sealed.write(GROUPS, self._reduced(replace(before, groups=groups), context, folder), folder / GROUPS_FILE)
-        return replace(stored.manifest.fit, seconds=stored.manifest.fit.seconds + beside.seconds)
+        fit = stored.manifest.own_fit
+        return replace(fit, seconds=fit.seconds + beside.seconds)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the LoRA that it shares."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.label_table import in_words, percent
-from experiments.reporting.wording import DASH, MOST_NAMED, NO_SHARES, number, plural, score, some
+from experiments.reporting.wording import DASH, MOST_NAMED, NO_SHARES, may_have_seen, number, plural, score, some
 from experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def print_evaluated(evaluated: Evaluated, most: int) -> None:
     stdout.print(f"{evaluated.adapter}, task {evaluated.task.name}: {judged} judged")
     if evaluated.left_out.rows:
         stdout.print(f"Left out: {'; '.join(evaluated.left_out.reasons)}.")
+    if evaluated.may_have_seen:
+        stdout.print(may_have_seen())
     stdout.print()
     rows = [
         (name.replace("_", " "), _score(name, value), _bounds(name, value)) for name, value in evaluated.scores.items()

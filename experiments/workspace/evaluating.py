@@ -8,8 +8,9 @@ from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.digest import key
 from workbench.evaluation import Evaluation, evaluate, evaluate_split
 from workbench.kinds import KINDS
+from workbench.posed_head import pose
 from workbench.sampling import test_rows
-from workbench.stored_model import open_adapter
+from workbench.stored_model import open_for
 
 if TYPE_CHECKING:
     from experiments.workspace import StoredEvaluation, Workspace
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) -> str:
     """Return the key of a test: what determines the model, the data, and how much of them is read."""
     return key([identity, task.fingerprint, budget.eval_examples, budget.max_length])
+
+
+def test_key(adapter: StoredAdapter, task: Task, budget: Budget) -> str:
+    """Return the key of a stored adapter's test on a task that has its labels, in whatever order."""
+    posed = pose(adapter.manifest.task, task)
+    return evaluation_key(key([adapter.identity, posed]) if posed else adapter.identity, task, budget)
 
 
 def majority(task: Task, budget: Budget) -> float:
@@ -47,9 +54,9 @@ def tested(
     workspace: Workspace, adapter: StoredAdapter, task: Task, backbone: Backbone, budget: Budget
 ) -> StoredEvaluation:
     """Return how a stored adapter does on the test split of ``task``; what the workspace knows is not run again."""
-    where = evaluation_key(adapter.identity, task, budget)
+    where = test_key(adapter, task, budget)
     stored = workspace.evaluations.get(where)
-    return stored or workspace.evaluations.save(where, test(open_adapter(adapter, backbone), task, backbone, budget))
+    return stored or workspace.evaluations.save(where, test(open_for(adapter, backbone, task), task, backbone, budget))
 
 
 def fitted(workspace: Workspace, lesson: Lesson, listener: Listener, label: str) -> FittedAdapter:
@@ -66,7 +73,7 @@ def fitted(workspace: Workspace, lesson: Lesson, listener: Listener, label: str)
 def fit_of(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> FittedAdapter:
     """Return what became of a lesson's adapter, which is in the store; it is tested if it was not tested before."""
     evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
-    fit = adapter.manifest.fit
+    fit = adapter.manifest.own_fit
     return FittedAdapter(
         adapter=adapter.id,
         evaluation=evaluation_key(adapter.identity, lesson.task, lesson.budget),
@@ -83,5 +90,17 @@ def fit_of(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> Fitt
 
 def known(workspace: Workspace, adapter: StoredAdapter) -> StoredEvaluation | None:
     """Return how a stored adapter did on the test split of its own task; None where it was not tested yet."""
+    where = known_key(workspace, adapter)
+    return None if where is None else workspace.evaluations.get(where)
+
+
+def known_key(workspace: Workspace, adapter: StoredAdapter) -> str | None:
+    """Return where the evaluation of a stored adapter on its own task is, or would be.
+
+    The data of one from elsewhere may be others here: it is where the adapter was tested last; None where it was not.
+    """
     manifest = adapter.manifest
-    return workspace.evaluations.get(evaluation_key(adapter.identity, manifest.task, manifest.budget))
+    measured = None if manifest.imported is None else workspace.measured.get(manifest.id)
+    if measured is not None and measured.identity == manifest.identity and measured.test:
+        return measured.test
+    return evaluation_key(adapter.identity, manifest.task, manifest.budget) if manifest.task.fingerprint else None

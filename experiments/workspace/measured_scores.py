@@ -17,6 +17,7 @@ class MeasuredScore:
         measure: what it is a score of (:func:`workbench.validation_scores.measure_of`).
         examples: the same in words.
         when: the time, UTC, in ISO format.
+        test: the key of its evaluation on the test split; None where an earlier version wrote it.
     """
 
     identity: str
@@ -24,3 +25,4 @@ class MeasuredScore:
     measure: str
     examples: str
     when: str
+    test: str | None = None

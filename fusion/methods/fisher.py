@@ -150,7 +150,7 @@ def _own_model(source: StoredAdapter, body: nn.Module, request: Request) -> Task
     adaptation = adaptation_of(manifest, request.backbone)
     head = adaptation.stored_head(source.folder / HEAD_FILE, manifest.task.kind, len(manifest.task.labels))
     kind = KINDS.get(manifest.task.kind)
-    return TaskModel(body, head.requires_grad_(False), kind, request.backbone.pooling, request.precision).eval()
+    return TaskModel(body, head.requires_grad_(False), kind, adaptation.pooling, request.precision).eval()
 
 
 COMPOSITION = Composition(

@@ -25,8 +25,8 @@ def compose(request: Request, settings: CompositionSettings) -> Composed:
         names = ", ".join(source.id for source in request.sources)
         raise InputError(f"single takes one source, got {len(request.sources)}: {names}")
     source = request.sources[0]
-    body = open_adapter(source, request.backbone).body
-    return Composed(body, source.manifest.method, adaptation_of(source.manifest, request.backbone).settings)
+    body, adaptation = open_adapter(source, request.backbone).body, adaptation_of(source.manifest, request.backbone)
+    return Composed(body, source.manifest.method, adaptation.settings, described=adaptation.described)
 
 
 COMPOSITION = Composition(

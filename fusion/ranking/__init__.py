@@ -72,7 +72,7 @@ class RankingRequest:
         by_id = {}
         for source in self.candidates:
             model = open_adapter(source, self.backbone)
-            model.precision = self.precision
+            model.precision, model.pooling = self.precision, self.backbone.pooling  # as a head for the target reads
             by_id[source.id] = features(model, self.target.splits["train"], self.backbone.tokenizer, self.max_length)
         return by_id
 

@@ -58,7 +58,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     rows = task.splits["train"]
     encoded = model.kind.encode(rows, reader.backbone.tokenizer, reader.max_length)
     collate = model.kind.collate(reader.backbone.tokenizer)
-    _train(model, list(gates.values()), encoded, collate, adapter.manifest.seed, settings)
+    _train(model, list(gates.values()), encoded, collate, adapter.manifest.seed_here, settings)
     return {name: gate.detach().cpu() for name, gate in gates.items()}
 
 

@@ -86,7 +86,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     counts = torch.from_numpy(np.unique(labels, return_counts=True)[1].clip(max=settings.rows))
     if settings.trained_on == "moments":
         return {**part, **moments(vectors, labels), "counts": counts}
-    order = np.random.default_rng(adapter.manifest.seed).permutation(len(rows))
+    order = np.random.default_rng(adapter.manifest.seed_here).permutation(len(rows))
     kept = [order[labels[order] == label][: settings.rows] for label in np.unique(labels)]
     return {**part, "features": torch.from_numpy(vectors[np.concatenate(kept)]), "counts": counts}
 

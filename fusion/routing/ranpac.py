@@ -92,7 +92,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     rows = task.splits["train"]
     vectors, row_labels = reader.features(rows), np.asarray(rows["label"][:])
     labels = np.unique(row_labels, return_inverse=True)[1] if settings.level == "class" else np.zeros(len(rows), int)
-    return summed(vectors, np.eye(labels.max() + 1)[labels], settings, adapter.manifest.seed)
+    return summed(vectors, np.eye(labels.max() + 1)[labels], settings, adapter.manifest.seed_here)
 
 
 def summed(features: NDArray[np.float32], targets: NDArray[np.float64], settings: Settings, seed: int) -> Part:

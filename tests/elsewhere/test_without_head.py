@@ -73,7 +73,7 @@ def test_head_is_fitted_on_the_senders_own_features(bert: Path, tmp_path: Path) 
     assert (elsewhere.head.task, elsewhere.head.fingerprint) == ("animals", task.fingerprint)
     assert (elsewhere.head.examples, elsewhere.head.validation) == (64, wanted.validation)
     assert stored.manifest.task.labels == task.labels
-    assert stored.manifest.task.fingerprint == ""  # what the body was trained on stays unknown
+    assert stored.manifest.task.fingerprint is None  # what the body was trained on stays unknown
 
 
 def test_nothing_counts_before_it_was_tested(bert: Path, tmp_path: Path, call: Call) -> None:

@@ -108,7 +108,7 @@ def test_a_test_on_another_task_is_shown_and_not_kept(own: ScoredAdapters, stran
         table.write_text(table.read_text(encoding="utf-8").replace(",second", ",last"), encoding="utf-8")
     code, out, err = call("adapters", "test", stranger, "--task", "fruits")
     assert (code, out) == (2, "")
-    assert "labels of the adapter: first, second; of the task here: first, last" in err
+    assert "unknown to the task: second; missing in the adapter: last" in err
     (folder / "animals.yaml").unlink()
     code, out, err = call("adapters", "test", stranger)
     assert (code, out, "--task names the one here" in err) == (2, "", True), err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from workbench.elsewhere.head_form import CLOSE, difference, found
 from workbench.elsewhere.headless import with_fitted_head
 from workbench.elsewhere.identity import key_of, stored_as
 from workbench.errors import InputError
-from workbench.fit_record import FitRecord
 from workbench.layered_head import LINEAR
 from workbench.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
 from workbench.methods import METHODS
@@ -118,7 +116,6 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
 
 def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
     """Return the manifest of an adapter without an id, under one linear layer on the backbone's pooling."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     return Manifest(
         id=sent.method,
         task=said.task,
@@ -126,15 +123,16 @@ def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
         method=sent.method,
         library=METHODS.get(sent.method).library,
         settings=dict(sender.settings),
-        budget=Budget(max_length=said.max_length or _longest(said.backbone), precision="fp32"),
+        budget=Budget(max_length=said.max_length or _longest(said.backbone)),
         precision="fp32",
-        seed=0,
-        fit=FitRecord((), 0, math.nan, 0, 0.0, None, 0),
+        seed=None,
+        fit=None,
         metrics={},
         versions={},
-        created=now,
-        imported=now,
-        elsewhere=Elsewhere(program=sent.program, config=sender.config, original=dict(sender.original)),
+        created=None,
+        imported=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=None if sender.config is None else dict(sender.config),
+        elsewhere=Elsewhere(program=sent.program, base=sent.base, labels=said.order, original=dict(sender.original)),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.asking import Asked
 from workbench.backbone_names import bits_of
 from workbench.manifest import ITSELF, read_manifest
+from workbench.package_versions import versions
 from workbench.stored_adapter import StoredAdapter, check_files
 from workbench.stored_model import backbone_of
 
@@ -58,7 +59,7 @@ def save(stored: StoredAdapter, folder: Path, about: Model) -> None:
         mlflow_model=about,
         signature=_signature(manifest),
         input_example=pd.DataFrame({name: [EXAMPLE] for name in _columns(manifest)}),
-        pip_requirements=[f"{name}=={version}" for name, version in manifest.versions.items()],
+        pip_requirements=[f"{name}=={version}" for name, version in (manifest.versions or versions()).items()],
         metadata={"adapter": manifest.id, "task": manifest.task.name, "method": manifest.method},
         model_config={"backbone": _reference(manifest.backbone.name)},
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.routed import suits, training_task, validation
+from experiments.answers.adapter_task import on_data_here
+from experiments.answers.routed import reads_tasks, suits, training_task, validation
 from experiments.workspace.routers import known_state, with_floors
 from fusion.choosing import choose
 from fusion.route import RoutingState, require_routable
@@ -71,6 +72,8 @@ class Routing:
             if not fit:
                 continue
             require_routable(self.name, fit, opened.backbone)
+            if reads_tasks(self.name, self.rejection):
+                fit = [*on_data_here(fit, self.task_folders)]
             workspace, backbone = self.workspace, opened.backbone
             state = known_state(workspace, self.name, self.settings, fit, backbone, task_of, self.listener)
             state = replace(state, reader=state.reader.kept())

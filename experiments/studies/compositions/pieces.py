@@ -120,10 +120,10 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
             "adapter": adapter.manifest.id,
             "task": adapter.manifest.task.name,
             "method": adapter.manifest.method,
-            "seed": seed,
-            "validation": adapter.manifest.fit.validation,
+            "seed": adapter.manifest.seed,
+            "validation": counted and counted.validation,
         }
-        for adapter in adapters
+        for adapter, counted in ((each, site.workspace.score(each.manifest)) for each in adapters)
     )
     diagnostics = None
     if adapters[0].manifest.library == "peft" and len(adapters) > 1:

@@ -126,7 +126,7 @@ def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[St
 
 
 def _age(adapter: StoredAdapter) -> tuple[str, str]:
-    return adapter.manifest.created, adapter.id
+    return adapter.manifest.since, adapter.id
 
 
 def _suits(workspace: Workspace, manifest: Manifest, method: str, target: Task) -> bool:

@@ -11,8 +11,7 @@ from experiments.studies.compositions.trial import Trial
 from experiments.workspace.evaluating import test, tested
 from experiments.workspace.mending import clear_the_way
 from fusion.fuse import fused_id, keep_fused
-from workbench.adaptation import HEAD_FILE
-from workbench.stored_model import adaptation_of
+from workbench.stored_model import under_head_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,10 +97,9 @@ def _retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: 
     for source in trial.sources:
         manifest = source.manifest
         task = tasks.get(manifest.task.name)
-        if task is None or task.fingerprint != manifest.task.fingerprint:
+        if task is None or not task.is_that_of(manifest.task):
             continue
         alone = tested(workspace, source, task, few_shot.backbone, few_shot.budget)
-        adaptation = adaptation_of(manifest, few_shot.backbone)
-        head = adaptation.stored_head(source.folder / HEAD_FILE, task.kind, len(task.labels))
-        score = test(fused.model.under(head), task, few_shot.backbone, few_shot.budget).scores[metric]
+        under = under_head_of(source, fused.model, few_shot.backbone, task)
+        score = test(under, task, few_shot.backbone, few_shot.budget).scores[metric]
         yield Retained(source.id, task.name, alone.scores[metric], score, alone.examples)
