@@ -111,13 +111,14 @@ class Adaptation:
         Raises:
             InputError: it cannot be read, holds NaN or infinity, or has not so many labels.
         """
+        head = self.fresh_head(kind, labels, seed=0)
         if self.head is not None:
             with opening("the head", str(path)):
                 require_finite(path)
                 layers = layered(self.head, load_file(path))
-                _require_rows(layers[-1].weight, labels)  # type: ignore[arg-type]  # the last one is linear
+                last: Any = layers[-1]  # it is linear
+                _require_rows(last.weight, len(head.state_dict()["weight"]))
                 return layers
-        head = self.fresh_head(kind, labels, seed=0)
         if head.state_dict():
             with opening("the head", str(path)):
                 require_finite(path)

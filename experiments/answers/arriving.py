@@ -10,6 +10,7 @@ from experiments.answers.head_fitting import head_fit
 from experiments.answers.importing import imported
 from experiments.answers.label_order import label_order
 from experiments.answers.task_reference import drafted, reference_to
+from workbench.elsewhere.form import OtherHead
 from workbench.elsewhere.forms import sent as found_in
 from workbench.elsewhere.location import located
 from workbench.errors import InputError, WorkbenchError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from workbench.elsewhere.location import Location
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
+
+NO_HEAD = "there is no head in this folder"
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _taken_in(here: KnownHere, location: Location, source: Source) -> tuple[Stor
     if task is not None and not sent.kinds:
         order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
     else:
-        order, fit = label_order(sent, sent.outputs(backbone, kind), source, task), None
+        order, fit = label_order(sent, sent.outputs(backbone, kind), source, kind, task), None
     reference = reference_to(task) if task else drafted(kind, order, location.called, source, here)
     from workbench.elsewhere.taking_in import Said, take_in  # torch comes with it; mistakes are reported without it
 
@@ -111,7 +114,9 @@ def _kind(sent: Sent, task: Task | None, source: Source) -> str:
             "Without a head it answers nothing by itself. Name a task, and a linear head is fitted here on the frozen "
             f"features of its training examples: workbench adapters import {shlex.quote(source.name)} --task NAME."
         )
-        raise InputError("there is no head in this folder", where=source.name, hint=hint)
+        other = sent.other_head if isinstance(sent, OtherHead) else None
+        message = f"the head in this folder is for {other}, which is no kind of task here" if other else NO_HEAD
+        raise InputError(message, where=source.name, hint=hint)
     return task.kind if task else sent.kinds[0]
 
 

@@ -19,19 +19,20 @@ NUMBERED = re.compile(r"LABEL_\d+")  # what transformers writes where nobody has
 IN_ORDER = "Name them in the order of its numbers"
 
 
-def label_order(sent: Sent, outputs: int | None, source: Source, task: Task | None) -> tuple[str, ...]:
+def label_order(sent: Sent, outputs: int | None, source: Source, kind: str, task: Task | None) -> tuple[str, ...]:
     """Return the labels in the order of the logits; none where answers are texts or numbers.
 
     Args:
         sent: what lies in the folder.
         outputs: how many logits there are; None without a head.
         source: the folder and what is said of it.
+        kind: of task.
         task: that the adapter answers; None where nobody has named one.
 
     Raises:
         InputError: nobody names the labels, or those are others, or another number, than head or task have.
     """
-    if outputs is None or (task is not None and task.kind == "regression"):
+    if outputs is None or kind == "regression":
         return ()
     named = source.wanted.labels
     order = named or _named_by(sent)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from experiments.answers.label_order import listed
 from tasks.task_file import LONGEST_NAME
 from workbench.errors import InputError, UnknownNameError, WorkbenchError
+from workbench.kind import GENERATED
 from workbench.manifest import TaskReference
+from workbench.prompts import NEW_TOKENS
 
 if TYPE_CHECKING:
     from experiments.answers.known_here import KnownHere
@@ -57,6 +59,7 @@ def drafted(kind: str, order: tuple[str, ...], called: str, source: Source, here
         labels=order,
         fingerprint=None,
         origin=ORIGIN,
+        max_new_tokens=NEW_TOKENS if kind in GENERATED else None,
         scale=SCALE if kind == "regression" else None,
     )
     for other in (manifest.task for manifest in here.manifests if manifest.task.name == name):

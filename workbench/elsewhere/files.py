@@ -10,9 +10,9 @@ from workbench.model_folder import PICKLED, numbers_in
 from workbench.ordinary_files import foreign_links
 
 CONVERT = """\
-A pickle runs code when it is opened. Where you trust its sender, convert it on your own:
-  state = torch.load({name!r}, weights_only=True)
-  safetensors.torch.save_file({{key: value.contiguous() for key, value in state.items()}}, {target!r})"""
+A pickle runs code when it is opened. If you trust its sender, convert it with these two lines of Python:
+  import safetensors.torch, torch; state = torch.load({path!r}, weights_only=True, map_location="cpu")
+  safetensors.torch.save_file({{key: value.clone().contiguous() for key, value in state.items()}}, {target!r})"""
 
 
 LOOKED_AT = ("*", "[0-9]_*/*")  # the second: modules of a sentence-transformers model
@@ -27,10 +27,11 @@ def require_plain(folder: Path) -> None:
         raise InputError(message, where=str(folder), hint="Import a plain copy of the folder.")
 
 
-def weights_in(folder: Path, name: str) -> Path:
+def weights_in(folder: Path, name: str, pickled_name: str | None = None) -> Path:
     """Return the safetensors file called ``name``.
 
-    Files beside it are not read, whatever they are: a trainer leaves pickles of its own there.
+    Files beside it are not read, whatever they are: a trainer leaves pickles of its own there. ``pickled_name`` is what
+    the file is called as a pickle; None: anything that the name of weights begins.
 
     Raises:
         InputError: it is not there, is cut short, or is none.
@@ -40,10 +41,16 @@ def weights_in(folder: Path, name: str) -> Path:
     if path.is_file():
         numbers_in(path)
         return path
-    if pickled := sorted(each for each in folder.iterdir() if each.suffix.lower() in PICKLED and _are_weights(each)):
-        hint = CONVERT.format(name=pickled[0].name, target=name)
+    names = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in PICKLED and _are_weights(each)]
+    if pickled := [each for each in names if pickled_name in (None, each.name)]:
+        hint = CONVERT.format(path=str(pickled[0]), target=str(path))
         raise UnsafeConfigError("pickled weights are not read", where=str(pickled[0]), hint=hint)
-    raise InputError(f"there is no {name} here", where=str(folder), hint="Save it as safetensors.")
+    hint = "Save it as safetensors."
+    if pickled_name:  # of the hub it is not fetched
+        hint += (
+            f" If it has {pickled_name} where it comes from, put that here: the next message says how to convert it."
+        )
+    raise InputError(f"there is no {name} here", where=str(folder), hint=hint)
 
 
 def _are_weights(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -77,6 +77,15 @@ class Sent(Protocol):
         """
 
 
+@runtime_checkable
+class OtherHead(Protocol):
+    """What lies in a folder whose head may be for something that there is no kind of task for here."""
+
+    @property
+    def other_head(self) -> str | None:
+        """What it is for, in the program's words; None without such a head."""
+
+
 @dataclass(frozen=True)
 class Sender:
     """The sender's own program, and what is taken over from it.
@@ -104,13 +113,16 @@ class Sender:
 
     def logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return what the sender's program computes of a batch: (batch, labels) or (batch, tokens, labels)."""
-        logits: Tensor = self.program(**batch).logits
+        logits: Tensor = self._output(batch).logits
         return logits
 
     def states(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the token states (batch, tokens, hidden_size) that the sender's program computes without a head."""
+        states: Tensor = self._output(batch).last_hidden_state
+        return states
+
+    def _output(self, batch: Mapping[str, Tensor]) -> Any:
         from workbench.network import completed  # torch comes with it
 
         program: Any = self.program
-        states: Tensor = program(**completed(program.config, dict(batch))).last_hidden_state
-        return states
+        return program(**completed(program.config, dict(batch)))

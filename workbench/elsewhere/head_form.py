@@ -41,23 +41,29 @@ class FoundHead:
     off: float
 
 
-def found(network: Network, layers: Mapping[str, nn.Module], batches: Any, wanted: Sequence[Tensor]) -> FoundHead:
+def found(
+    network: Network, layers: Mapping[str, nn.Module], batches: Any, wanted: Sequence[Tensor], pools: bool = True
+) -> FoundHead:
     """Return the head that gives the sender's logits.
 
     Args:
         network: the adapted body; its own head and pooling do not count.
         layers: of the sender's head, in the order of the model.
         batches: of texts, padded.
-        wanted: the sender's logits of each batch (batch, labels).
+        wanted: the sender's logits of each batch (batch, labels), or (batch, tokens, labels).
+        pools: whether it reads one vector a text, else the state of each token.
 
     Raises:
         InputError: none does.
     """
     best: FoundHead | None = None
     states = [network.states(**batch) for batch in batches]
-    for pooling in get_args(Pooling):
+    for pooling in get_args(Pooling) if pools else [network.pooling]:
         network.pooling = pooling
-        pooled = [network.pool(each, batch["attention_mask"]) for each, batch in zip(states, batches, strict=True)]
+        pooled = [
+            network.pool(each, batch["attention_mask"]) if pools else each
+            for each, batch in zip(states, batches, strict=True)
+        ]
         for reference, head in _possible(pooling, layers):
             if (off := _off(head, pooled, wanted)) is not None and (best is None or off < best.off):
                 best = FoundHead(reference, head, off)
@@ -75,8 +81,14 @@ def difference(logits: Tensor, wanted: Tensor) -> float:
 
 
 def _possible(pooling: Pooling, layers: Mapping[str, nn.Module]) -> Iterator[tuple[HeadReference, nn.Sequential]]:
-    """Yield each head that these layers can be: an activation before the last layer, or none."""
+    """Yield each head that these layers can be: an activation before the last layer, or none.
+
+    Where an activation is among the layers, the sender's program says where they are.
+    """
     modules = [*layers.values()]
+    if any(_activation(module) for module in modules):
+        yield _declared(pooling, modules)
+        return
     for activation in (None, *ACTIVATIONS):
         names: list[str] = []
         tensors: dict[str, Tensor] = {}
@@ -95,6 +107,24 @@ def _possible(pooling: Pooling, layers: Mapping[str, nn.Module]) -> Iterator[tup
         yield reference, layered(reference, tensors).eval()
         if len(modules) == 1:
             return
+
+
+def _declared(pooling: Pooling, modules: Sequence[nn.Module]) -> tuple[HeadReference, nn.Sequential]:
+    """Return the head of these layers, activations included."""
+    names = [_activation(module) or (NORM if isinstance(module, nn.LayerNorm) else LINEAR) for module in modules]
+    eps = next((module.eps for module in modules if isinstance(module, nn.LayerNorm)), 1e-5)
+    tensors = {
+        f"{index}.{name}": tensor.detach()
+        for index, module in enumerate(modules)
+        for name, tensor in module.state_dict().items()
+    }
+    reference = HeadReference(pooling=pooling, layers=tuple(names), eps=eps)
+    return reference, layered(reference, tensors).eval()
+
+
+def _activation(module: nn.Module) -> str | None:
+    """Return what a layer without weights is called; None for one with weights."""
+    return next((name for name, made in ACTIVATIONS.items() if repr(made()) == repr(module)), None)
 
 
 def _moved(tensors: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:

@@ -154,13 +154,14 @@ def _write_head(
     adaptation = adaptation_of(bare, said.backbone)
     head: nn.Module = nn.Identity()
     network = adaptation.load(folder, head, said.task.kind)
-    if said.task.kind not in POOLED:
+    pools = said.task.kind in POOLED
+    head_found = found(network, sender.head, batches, wanted, pools)
+    tensors: dict[str, Tensor] = head_found.head.state_dict()
+    reference: HeadReference | None = head_found.reference
+    if head_found.reference.layers == (LINEAR,) and (
+        not pools or head_found.reference.pooling == said.backbone.pooling
+    ):
         tensors, reference = _linear(sender), None
-    else:
-        head_found = found(network, sender.head, batches, wanted)
-        tensors, reference = head_found.head.state_dict(), head_found.reference
-        if reference.layers == (LINEAR,) and reference.pooling == said.backbone.pooling:
-            tensors, reference = _linear(sender), None
     rows = said.rows
     last = f"{len(reference.layers) - 1}." if reference else ""
     for name in (f"{last}weight", f"{last}bias"):

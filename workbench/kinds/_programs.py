@@ -70,7 +70,8 @@ offsets = batch.pop("offset_mapping").tolist()
 """
     + DECODER
     + """\
-    logits = torch.nn.functional.linear(states, head["weight"], head["bias"])
+    features = states
+    {{ logits }}
 labels, tags = {{ task.labels | list }}, []
 for text, spans, row in zip(texts, offsets, logits):
     word_of, first = [], {}  # a token belongs to the word in which its last character stands

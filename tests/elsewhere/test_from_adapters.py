@@ -1,0 +1,327 @@
+"""Folders of the package adapters come in, and answer as that package does."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from experiments.api import Workbench
+from tests.conftest import NOT_INSTALLED
+from tests.elsewhere.senders import TEXTS, answers, drawn, sent_by_adapters
+from workbench.backbone_names import open_backbone
+from workbench.elsewhere.head_form import CLOSE, difference
+from workbench.errors import InputError, UnsafeConfigError
+from workbench.extras import installed
+from workbench.stored_adapter import StoredAdapter
+from workbench.stored_model import open_adapter
+from workbench.tokenizing import tokenised
+
+if not installed("adapters"):
+    pytest.skip(NOT_INSTALLED, allow_module_level=True)
+
+LABELS = {0: "x", 1: "y", 2: "z"}
+CONFIGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # the package's name and fields of a config, by our method
+    "pfeiffer": ("seq_bn", {}),
+    "houlsby": ("double_seq_bn", {"reduction_factor": 4}),
+    "parallel": ("par_bn", {}),
+    "pfeiffer-inv": ("seq_bn_inv", {}),
+    "houlsby-inv": ("double_seq_bn_inv", {}),
+    "compacter": ("compacter", {"reduction_factor": 4}),
+    "compacter-plus-plus": ("compacter++", {"reduction_factor": 4}),
+    "loreft": ("loreft", {"r": 2}),
+    "lora": ("lora", {"r": 4, "alpha": 6}),
+    "ia3": ("ia3", {}),
+}
+PICKLED: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # that the package cannot write: tensors are shared in them
+    "prefix": ("prefix_tuning", {}),
+    "prefix, flat": ("prefix_tuning_flat", {}),
+    "mam": ("mam", {}),
+    "unipelt": ("unipelt", {}),
+    "pfeiffer, norms": ("seq_bn", {"ln_before": True, "ln_after": True}),
+}
+ROUNDED = {"loreft"}  # saving changes the order of a rotation in memory, and with it the last bit of its own answers
+ODD = {  # what only the config says, and no setting
+    "activation": {"non_linearity": "gelu"},
+    "layers": {"reduction_factor": {"0": 4, "default": 8}, "leave_out": []},
+    "left out": {"leave_out": [0]},
+    "learned scale": {"scaling": "learned"},
+    "attention alone": {"mh_adapter": True, "output_adapter": False},
+}
+
+
+def config_of(name: str, **fields: Any) -> Any:
+    from adapters import AdapterConfig
+
+    return AdapterConfig.load(name, **fields)
+
+
+def classified(**options: Any) -> Callable[[Any], None]:
+    return lambda model: model.add_classification_head("sent", num_labels=3, id2label=LABELS, **options)
+
+
+def taken(folder: Path, base: Path, **said: Any) -> tuple[StoredAdapter, Tensor]:
+    """Import a folder; return the adapter, and its logits of all texts."""
+    stored = Workbench(folder.parent / "ws", [folder.parent]).exchange.import_adapter(folder, str(base), **said)
+    backbone = open_backbone(str(base))
+    model = open_adapter(stored, backbone)
+    with torch.inference_mode():
+        logits: Tensor = model(**tokenised(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
+    return stored, logits
+
+
+def converted(error: UnsafeConfigError, scratch: Path) -> None:
+    """Run the two lines that a message about pickled weights names."""
+    lines = [line.strip() for line in str(error).splitlines() if "safetensors" in line and "(" in line]
+    program = scratch / "convert.py"
+    program.write_text("\n".join(lines[-2:]), encoding="utf-8")
+    runpy.run_path(str(program))
+
+
+@pytest.mark.parametrize("method", CONFIGS)
+def test_answers_are_those_of_the_package(method: str, bert: Path, tmp_path: Path) -> None:
+    name, fields = CONFIGS[method]
+    wanted = sent_by_adapters(bert, tmp_path / "sent", config_of(name, **fields), classified())()
+    stored, logits = taken(tmp_path / "sent", bert)
+    assert (stored.manifest.method, stored.manifest.task.labels) == (method, ("x", "y", "z"))
+    assert stored.manifest.elsewhere and stored.manifest.elsewhere.program == "adapters"
+    assert difference(logits, wanted) <= (CLOSE if method in ROUNDED else 0)
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_config_decides_what_is_computed(case: str, bert: Path, tmp_path: Path) -> None:
+    name = "par_bn" if case == "learned scale" else "seq_bn"
+    wanted = sent_by_adapters(bert, tmp_path / "sent", config_of(name, **ODD[case]), classified())()
+    assert torch.equal(taken(tmp_path / "sent", bert)[1], wanted)
+
+
+@pytest.mark.parametrize("case", PICKLED)
+def test_two_lines_convert_a_pickle(case: str, bert: Path, tmp_path: Path) -> None:
+    sent, (config, fields) = tmp_path / "sent", PICKLED[case]
+    wanted = sent_by_adapters(bert, sent, config_of(config, **fields), classified(), pickled=True)()
+    for name in ("pytorch_adapter.bin", "pytorch_model_head.bin"):
+        with pytest.raises(UnsafeConfigError, match="pickled weights are not read") as refused:
+            taken(sent, bert)
+        assert name in str(refused.value)
+        converted(refused.value, tmp_path)
+    stored, logits = taken(sent, bert)
+    assert stored.manifest.method == case.partition(",")[0]
+    assert not [path for path in stored.folder.iterdir() if path.suffix == ".bin"]
+    assert difference(logits, wanted) <= (CLOSE if "pfeiffer" not in case else 0)  # prefixes: the eager attention
+
+
+HEADS: Mapping[str, Callable[[Any], None]] = {
+    "one layer": classified(layers=1),
+    "three layers": classified(layers=3, activation_function="relu"),
+    "pooler": classified(layers=1, use_pooler=True),
+    "pooler and layers": classified(layers=2, use_pooler=True, activation_function="gelu_new"),
+    "multilabel": classified(multilabel=True),
+    "tagging": lambda model: model.add_tagging_head("sent", num_labels=3, id2label=LABELS),
+    "tagging, two layers": lambda model: model.add_tagging_head("sent", num_labels=3, layers=2, id2label=LABELS),
+    "regression": lambda model: model.add_classification_head("sent", num_labels=1),
+}
+
+
+@pytest.mark.parametrize("case", HEADS)
+def test_heads_of_the_package(case: str, bert: Path, tmp_path: Path) -> None:
+    wanted = sent_by_adapters(bert, tmp_path / "sent", config_of("seq_bn"), HEADS[case])()
+    stored, logits = taken(tmp_path / "sent", bert)
+    kinds = {"multilabel": "multilabel", "tagging": "token-classification", "regression": "regression"}
+    assert stored.manifest.task.kind == kinds.get(case.partition(",")[0], "classification")
+    off = difference(logits, wanted)
+    assert off <= CLOSE if "pooler and layers" in case else off == 0  # its tanh of gelu_new is written out
+
+
+def test_head_without_a_bias(bert: Path, tmp_path: Path) -> None:
+    def head(model: Any) -> None:
+        from adapters.heads import ClassificationHead
+
+        model.add_prediction_head(ClassificationHead(model, "sent", 3, 1, None, id2label=LABELS, bias=False))
+
+    wanted = sent_by_adapters(bert, tmp_path / "sent", config_of("seq_bn"), head)()
+    assert torch.equal(taken(tmp_path / "sent", bert)[1], wanted)
+
+
+def test_heads_whose_names_begin_alike(bert: Path, tmp_path: Path) -> None:
+    """The package saves ``heads.sent-2`` with ``heads.sent``."""
+
+    def heads(model: Any) -> None:
+        classified()(model)
+        model.add_classification_head("sent-2", num_labels=2)
+        model.active_head = "sent"
+
+    wanted = sent_by_adapters(bert, tmp_path / "sent", config_of("seq_bn"), heads)()
+    assert torch.equal(taken(tmp_path / "sent", bert)[1], wanted)
+
+
+STATIC = {
+    "AutoModelForSequenceClassification": "classification",
+    "AutoModelForTokenClassification": "token-classification",
+}
+
+
+@pytest.mark.parametrize("loader", STATIC)
+def test_heads_of_transformers_classes(loader: str, bert: Path, tmp_path: Path) -> None:
+    wanted = sent_from_class(
+        bert, tmp_path / "sent", loader, id2label=LABELS, label2id={name: k for k, name in LABELS.items()}
+    )
+    stored, logits = taken(tmp_path / "sent", bert)
+    assert (stored.manifest.task.kind, stored.manifest.task.labels) == (STATIC[loader], ("x", "y", "z"))
+    assert torch.equal(logits, wanted)
+
+
+def sent_from_class(base: Path, folder: Path, loader: str, config: str = "seq_bn", **options: Any) -> Tensor:
+    """Write what the package writes of an adapter in a class of transformers; return its model's logits."""
+    import adapters
+    import transformers
+
+    torch.manual_seed(0)
+    model = getattr(transformers, loader).from_pretrained(base, **options)
+    adapters.init(model)
+    model.add_adapter("sent", config=config)
+    model.train_adapter("sent")
+    drawn(model)
+    model.save_adapter(str(folder), "sent", use_safetensors=True)
+    return answers(model, base)
+
+
+def test_label_order_is_that_of_the_task_here(bert: Path, tmp_path: Path) -> None:
+    from tests.streams import write_tasks
+
+    def head(model: Any) -> None:
+        model.add_classification_head("sent", num_labels=2, id2label={0: "second", 1: "first"})
+
+    write_tasks(tmp_path)
+    wanted = sent_by_adapters(bert, tmp_path / "tasks" / "sent", config_of("seq_bn"), head)()
+    stored, logits = taken(tmp_path / "tasks" / "sent", bert, task="animals")
+    assert stored.manifest.task.labels == ("first", "second")
+    assert torch.equal(logits, wanted[:, [1, 0]])
+
+
+def test_language_model_keeps_the_backbones_output_layer(llama: Path, tmp_path: Path) -> None:
+    wanted = sent_from_class(llama, tmp_path / "sent", "AutoModelForCausalLM", "double_seq_bn")
+    stored, logits = taken(tmp_path / "sent", llama)
+    assert stored.manifest.task.kind == "causal-lm"
+    assert not (stored.folder / "head.safetensors").exists()
+    assert torch.equal(logits, wanted)
+
+
+def test_output_layer_of_its_own_is_refused(llama: Path, tmp_path: Path) -> None:
+    def head(model: Any) -> None:
+        model.add_causal_lm_head("sent", layers=1)
+
+    sent_by_adapters(llama, tmp_path / "sent", config_of("seq_bn"), head)
+    with pytest.raises(InputError, match="its head was trained"):
+        taken(tmp_path / "sent", llama)
+
+
+def test_classifier_on_a_language_model(llama: Path, tmp_path: Path) -> None:
+    wanted = sent_by_adapters(llama, tmp_path / "sent", config_of("par_bn"), classified())()
+    stored, logits = taken(tmp_path / "sent", llama)
+    assert stored.manifest.head and stored.manifest.head.pooling == "last"
+    assert torch.equal(logits, wanted)
+
+
+def test_encoder_decoder(t5: Path, tmp_path: Path) -> None:
+    sent_from_class(t5, tmp_path / "sent", "AutoModelForSeq2SeqLM")
+    assert taken(tmp_path / "sent", t5)[0].manifest.task.kind == "seq2seq"
+
+
+def edited(path: Path, **changes: Any) -> None:
+    """Change keys of a JSON file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+
+
+def test_a_folder_of_version_3(bert: Path, tmp_path: Path) -> None:
+    """What adapter-transformers 3 wrote, and the hub has: other classes, old names of weights, no later keys."""
+    from safetensors.torch import load_file, save_file
+
+    sent = tmp_path / "sent"
+    wanted = sent_by_adapters(bert, sent, config_of("houlsby", non_linearity="gelu"), classified())()
+    later = {"dropout", "init_weights_seed", "stochastic_depth", "is_parallel", "scaling", "use_gating"}
+    config = json.loads((sent / "adapter_config.json").read_text(encoding="utf-8"))["config"]
+    old = {key: value for key, value in config.items() if key not in later and not key.startswith("phm_")}
+    common = {"version": "3.2.1", "model_class": "BertModelWithHeads"}
+    edited(sent / "adapter_config.json", config=old, type="text_task", **common)
+    edited(sent / "head_config.json", **common)
+    weights = {
+        name.replace(".attention.output.adapters.", ".attention.output.attention_text_task_adapters.").replace(
+            ".output.adapters.", ".output.layer_text_task_adapters."
+        ): tensor
+        for name, tensor in load_file(sent / "adapter.safetensors").items()
+    }
+    save_file(weights, sent / "adapter.safetensors")
+    stored, logits = taken(sent, bert)
+    assert stored.manifest.method == "houlsby"
+    assert torch.equal(logits, wanted)
+
+
+def test_a_config_that_is_a_name(bert: Path, tmp_path: Path) -> None:
+    wanted = sent_by_adapters(bert, tmp_path / "sent", config_of("pfeiffer"), classified())()
+    edited(tmp_path / "sent" / "adapter_config.json", config="pfeiffer")
+    assert torch.equal(taken(tmp_path / "sent", bert)[1], wanted)
+
+
+def test_fitted_head_of_an_adapter_that_was_saved_alone(bert: Path, tmp_path: Path) -> None:
+    from tests.streams import write_tasks
+
+    write_tasks(tmp_path)
+    sent_by_adapters(bert, tmp_path / "tasks" / "sent", config_of("seq_bn"), lambda model: None)
+    stored, _ = taken(tmp_path / "tasks" / "sent", bert, task="animals")
+    assert stored.manifest.elsewhere and stored.manifest.elsewhere.head
+    with pytest.raises(InputError, match="no head in this folder"):
+        taken(tmp_path / "tasks" / "sent", bert)
+
+
+def test_head_for_something_else_is_none(bert: Path, tmp_path: Path) -> None:
+    sent_by_adapters(bert, tmp_path / "sent", config_of("seq_bn"), lambda model: model.add_qa_head("sent"))
+    with pytest.raises(InputError, match="the head in this folder is for question_answering"):
+        taken(tmp_path / "sent", bert)
+
+
+REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {  # changes of adapter_config.json, and what the message says
+    "architecture": ({"model_type": "roberta"}, "model_type: it was trained on 'roberta'"),
+    "size": ({"hidden_size": 768}, "hidden_size: it was trained on 768"),
+    "method": ({"config": {"architecture": "prompt_tuning"}}, "'prompt_tuning' is of no method here"),
+    "gated": ({"config": {"architecture": "lora", "use_gating": True}}, "with use_gating"),
+    "union": (
+        {"config": {"architecture": "union", "configs": [{"architecture": "lora"}, {"architecture": "reft"}]}},
+        "a union of lora and reft",
+    ),
+    "a file": ({"config": "/etc/hosts"}, "is no adapter's config"),
+    "no name": ({"name": None}, "the adapter's name in its weights is missing"),
+    "another name": ({"name": "other"}, "the weights of .* are missing"),
+    "narrower": ({"config": {"reduction_factor": 4, "mh_adapter": False, "output_adapter": True}}, "cannot be opened"),
+    "no numbers": ({"config": {"mh_adapter": "?", "output_adapter": []}}, "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused(case: str, bert: Path, tmp_path: Path) -> None:
+    sent, (changes, message) = tmp_path / "sent", REFUSED[case]
+    sent_by_adapters(bert, sent, config_of("seq_bn"), classified())
+    edited(sent / "adapter_config.json", **changes)
+    with pytest.raises(InputError, match=message):
+        taken(sent, bert)
+    assert not (tmp_path / "ws" / "adapters").exists()
+
+
+def test_composed_adapters_are_refused(bert: Path, tmp_path: Path) -> None:
+    from adapters import AutoAdapterModel, Fuse
+
+    model = AutoAdapterModel.from_pretrained(bert)
+    for name in ("one", "two"):
+        model.add_adapter(name, config="seq_bn")
+    model.add_adapter_fusion(["one", "two"])
+    model.save_adapter_fusion(str(tmp_path / "fusion"), "one,two", use_safetensors=True)
+    model.save_adapter_setup(str(tmp_path / "setup"), Fuse("one", "two"), use_safetensors=True)
+    for folder in ("fusion", "setup"):
+        with pytest.raises(InputError, match=r"several adapters that were composed[^\0]*--method adapterfusion"):
+            taken(tmp_path / folder, bert)
