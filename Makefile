@@ -13,11 +13,12 @@ LATEST := .venv-latest
 EXCHANGE := EXCHANGE=build/exchange
 EXCHANGED := tests/test_other_versions.py
 
-.PHONY: quickstart test test-latest acceptance lint docs bench help
+.PHONY: quickstart test test-changed test-latest acceptance lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (3 to 5 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
+	@echo "make test-changed the tests of what has changed since SINCE=main: of a registry's entry, only its own cases"
 	@echo "make test-latest  the tests of models and compositions with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
 	@echo "make lint         style, types and import directions alone"
@@ -58,6 +59,9 @@ lint: $(VENV)/.installed-dev
 
 test: lint
 	$(PYTEST)
+
+test-changed: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.changed --since $(or $(SINCE),main)
 
 test-latest: $(LATEST)/.installed $(VENV)/.installed-dev
 	rm -rf build/exchange

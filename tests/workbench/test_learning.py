@@ -14,6 +14,7 @@ import pytest
 import torch
 from transformers import BertConfig
 
+from tests.sampled import first_of_each
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -29,7 +30,7 @@ from workbench.stored_model import adaptation_of, open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, fit, learn
 
-POSSIBLE = possible_methods(BertConfig(), "classification")
+POSSIBLE = ["lora", *(name for name in possible_methods(BertConfig(), "classification") if name != "lora")]
 BUDGET = Budget(train_examples=16, eval_examples=8, epochs=1, batch_size=8, max_length=16, precision="fp32")
 
 
@@ -110,7 +111,11 @@ def test_an_adapter_that_has_changed_is_not_taken_from_the_store(
     assert len(fits) == 1, "it is not silently trained again either"
 
 
-@pytest.mark.parametrize("method", POSSIBLE)
+def library(method: str) -> str:
+    return METHODS.get(method).library
+
+
+@pytest.mark.parametrize("method", first_of_each(POSSIBLE, library))
 def test_an_opened_adapter_answers_as_it_did_when_it_was_trained(
     backbone: Backbone, task: Task, store: AdapterStore, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -160,7 +165,9 @@ def spoil_one_weight(model: TaskModel) -> None:
         frozen.view(torch.int32)[0, 0] ^= 1
 
 
-@pytest.mark.parametrize("method", [name for name in POSSIBLE if not METHODS.get(name).trains_backbone])
+@pytest.mark.parametrize(
+    "method", first_of_each([name for name in POSSIBLE if not METHODS.get(name).trains_backbone], library)
+)
 def test_a_method_that_touches_the_backbone_leaves_no_adapter(
     backbone: Backbone, task: Task, store: AdapterStore, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

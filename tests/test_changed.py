@@ -1,0 +1,59 @@
+"""What a change needs: the cases of a changed entry, the files of tests that import a module, and nothing beside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.changed import ROOT, needed
+
+
+def names(files: set[Path]) -> set[str]:
+    return {file.name for file in files}
+
+
+def test_a_changed_entry_needs_its_own_cases_and_the_file_named_after_it() -> None:
+    found = needed(["experiments/strategies/o_lora.py"])
+    assert names(found.whole) == {"test_strategies_o_lora.py"}
+    assert [*found.over] == ["o-lora"]
+    assert {"test_contracts.py", "test_strategies_choice.py"} <= names(found.over["o-lora"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "tests"),
+    [
+        ("experiments/history/runs.py", {"test_history.py"}),
+        ("tests/test_fuzz.py", {"test_fuzz.py"}),
+        ("tests/closed_forms.py", {"test_contracts.py"}),  # a helper: the files that import it
+        ("docs/fusion.md", {"test_documents.py", "test_numbers.py"}),
+        ("Makefile", {"test_makefile.py"}),
+        ("tests/test_that_was_removed.py", set()),
+    ],
+)
+def test_any_other_file_needs_the_tests_that_know_it(changed: str, tests: set[str]) -> None:
+    found = needed([changed])
+    assert names(found.whole) >= tests
+    assert bool(found.whole) == bool(tests)
+    assert len(found.whole) < 10
+    assert not found.over
+
+
+def test_of_a_contract_the_cases_of_the_changed_entry_run_also_those_that_wait() -> None:
+    """In a process of its own: pytest is told by a plugin what is needed."""
+    program = """
+import sys, pytest
+from tests.changed import ROOT, needed
+found = needed(["workbench/methods/lora_ga.py"])
+found.over["lora-ga"] &= {ROOT / "tests" / "test_contracts.py", ROOT / "tests" / "workbench" / "test_half_width.py"}
+sys.exit(pytest.main(["-m", "", "--collect-only", "-qq", "-p", "no:cacheprovider", *found.files], plugins=[found]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    counts = dict(line.rsplit(": ", 1) for line in done.stdout.splitlines() if line.startswith("tests/"))
+    assert {*counts} == {"tests/test_contracts.py", "tests/workbench/test_half_width.py"}
+    taught, gradients, cache, card = 3, 3, 1, 1  # each architecture; generation with its cache; the card
+    assert int(counts["tests/test_contracts.py"]) == taught + gradients + cache + card
+    assert int(counts["tests/workbench/test_half_width.py"]) == 3 + 1  # each architecture; what is made anew in a fit
