@@ -28,6 +28,11 @@ def quantity(value: float | None, worded: Callable[[float | None], str] = number
     return Cell(worded(value), value)
 
 
+def written(worded: Callable[[float | None], str] = number, factor: float = 1.0) -> Callable[[float | None], Cell]:
+    """Return what makes the cell of a number: ``factor`` times it, in the words that suit it."""
+    return lambda value: quantity(None if value is None else factor * value, worded)
+
+
 def decimals(digits: int) -> Callable[[float | None], str]:
     """Return what writes a number with so many decimals; a dash for None."""
     return lambda value: DASH if value is None else f"{value:.{digits}f}"
@@ -73,11 +78,14 @@ def over_examples(difference: Difference | None) -> Cell:
     return Cell(number(value.mean, signed=True), value.mean, value, bounds(value), _filled(bounds(value)))
 
 
-def against(difference: Difference | None) -> tuple[Cell, Cell]:
-    """Return a row's difference from the reference, over seeds and over examples; of the reference, that it is it."""
-    if difference is None:
-        return words("", badge="reference"), NOTHING
-    return gap(difference), over_examples(difference)
+def minus_reference(difference: Difference | None) -> Cell:
+    """Return a row's difference from the reference, over seeds; the reference itself says that it is it."""
+    return words("", badge="reference") if difference is None else gap(difference)
+
+
+def minus_reference_over_examples(difference: Difference | None) -> Cell:
+    """Return a row's difference from the reference with its interval over examples; nothing for the reference."""
+    return NOTHING if difference is None else over_examples(difference)
 
 
 def one_line(cell: Cell) -> str:

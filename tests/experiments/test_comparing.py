@@ -28,10 +28,11 @@ from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
 from experiments.studies.methods.record import ComparisonRecord, Contender
-from experiments.studies.methods.report import Row
+from experiments.studies.methods.row import Row
 from experiments.studies.methods.tables import tuned
 from experiments.terminal.course import ahead
 from experiments.workspace import Workspace
+from experiments.workspace.fitted_adapter import FittedAdapter
 from tests.runs import assert_as_declared, pieces
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measured_cost import MeasuredCost
@@ -206,9 +207,10 @@ class TestTuning:
 
 def row(label: str, scores: list[float], parameters: int, memory: float = 100.0) -> Row:
     cost = MeasuredCost("cpu", 5, 100, 0.0, memory, 1e-5, 1e-5, 0.1, 1.1, 1.0, None)
-    return Row(
-        label, label, {}, interval(scores), {}, None, None, 1.0, memory, parameters, 1e6, cost, cells=(), searches=()
+    fit = FittedAdapter(
+        adapter="", evaluation="", score=0.0, validation=0.0, seconds=1.0, trainable_parameters=parameters
     )
+    return Row(label, label, {}, interval(scores), {}, None, cost, cells=(fit,), searches=())
 
 
 class TestViews:

@@ -12,15 +12,18 @@ import pytest
 
 from experiments.reporting.differences import Difference, in_family
 from experiments.studies.methods.recommend import recommend
-from experiments.studies.methods.report import Recommendation, Row
+from experiments.studies.methods.report import Recommendation
+from experiments.studies.methods.row import Row
+from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.statistics import Interval, interval, paired_t_test
 
 
 def row(label: str, scores: list[float], parameters: int) -> Row:
     """A method with these scores, one a seed."""
-    return Row(
-        label, label, {}, interval(scores), {}, None, None, 1.0, 100.0, parameters, 1e6, None, cells=(), searches=()
+    fit = FittedAdapter(
+        adapter="", evaluation="", score=0.0, validation=0.0, seconds=1.0, trainable_parameters=parameters
     )
+    return Row(label, label, {}, interval(scores), {}, None, None, cells=(fit,), searches=())
 
 
 def against(

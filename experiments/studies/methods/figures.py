@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, look, short
 from experiments.reporting.wording import count, megabytes, unit
+from experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
-    from experiments.studies.methods.report import ComparisonReport, Row
+    from experiments.studies.methods.report import ComparisonReport
+    from experiments.studies.methods.row import Row
 
 LARGEST, SMALLEST = 620.0, 22.0  # areas of marks, in square points
 ANGLES = [math.pi * part / 8 for part in (1, 7, 15, 9, 4, 12, 0, 8, 2, 6, 14, 10)]  # where a name may stand, best first
@@ -62,7 +64,7 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
 
 def _mark(axes: Axes, row: Row, index: int, most: float) -> None:
     colour, marker = look(index)
-    at = (row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))
+    at = (PARAMETERS.number(row) or 1, 100 * (row.score.mean or 0.0))
     axes.errorbar(*at, yerr=half_width(row.score), color=colour, capsize=3, linewidth=1.1, alpha=0.8, fmt="none")
     size = _size(_memory(row), most)
     axes.scatter(*at, s=size, color=colour, marker=marker, alpha=0.75, edgecolor="white", linewidth=0.6, zorder=3)
@@ -70,7 +72,7 @@ def _mark(axes: Axes, row: Row, index: int, most: float) -> None:
 
 def _names(axes: Axes, rows: Sequence[Row], most: float) -> None:
     """Write each name beside its mark, where it covers neither a mark nor another name, as far as there is room."""
-    points = [axes.transData.transform((row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))) for row in rows]
+    points = [axes.transData.transform((PARAMETERS.number(row) or 1, 100 * (row.score.mean or 0.0))) for row in rows]
     scale = axes.figure.dpi / 72  # pixels a point
     radii = [scale * (_size(_memory(row), most) / math.pi) ** 0.5 for row in rows]
     taken: list[Box] = [
@@ -90,7 +92,7 @@ def _names(axes: Axes, rows: Sequence[Row], most: float) -> None:
         far = math.dist(centre, (x, y)) > radius + width / 2 + 8 * scale
         line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0} if far else None
         text: dict[str, Any] = {"size": 8, "color": INK, "ha": "center", "va": "center", "path_effects": HALO}
-        at = (row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))
+        at = (PARAMETERS.number(row) or 1, 100 * (row.score.mean or 0.0))
         axes.annotate(name, at, offset, textcoords="offset points", zorder=5 + index, arrowprops=line, **text)
 
 
@@ -114,8 +116,7 @@ def _inside(box: Box, frame: Bbox) -> bool:
 
 
 def _memory(row: Row) -> float:
-    step = row.measured.step_mb if row.measured else None
-    return max(step or 0.0, 0.0)
+    return max(STEP_MEMORY.number(row) or 0.0, 0.0)
 
 
 def _size(megabytes_: float, most: float) -> float:

@@ -13,6 +13,7 @@ from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
 from experiments.studies.core.data_sources import data_table, used
 from experiments.studies.methods import tables
+from experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
 from experiments.studies.methods.tracking import about, tracking
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _failures(report: ComparisonReport) -> Iterator[str]:
 def _draw(report: ComparisonReport) -> Drawing | None:
     from experiments.studies.methods.figures import score_by_parameters  # matplotlib takes a while
 
-    shown = [row for row in report.rows if row.score.mean is not None and row.trainable_parameters]
+    shown = [row for row in report.rows if row.score.mean is not None and PARAMETERS.number(row)]
     return score_by_parameters(report, shown) if shown else None
 
 
@@ -91,8 +92,8 @@ def _alternative(report: ComparisonReport) -> str:
     """Return what the figure shows, for whoever cannot see it."""
     sign = unit(report.record.kinds).sign
     numbers = "; ".join(
-        f"{row.label} {number(row.score.mean)}{sign} with {count(row.trainable_parameters)} trained parameters, "
-        f"{megabytes(row.measured.step_mb if row.measured else None)} a step"
+        f"{row.label} {number(row.score.mean)}{sign} with {count(PARAMETERS.number(row))} trained parameters, "
+        f"{megabytes(STEP_MEMORY.number(row))} a step"
         for row in report.scored
     )
     return f"{TITLE}. {numbers}. The tables of this page hold the numbers."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import gap_in_words
 from experiments.reporting.wording import PERCENT, count, number
+from experiments.studies.methods.quantities import PARAMETERS
 from experiments.studies.methods.report import Recommendation
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.reporting.wording import Unit
-    from experiments.studies.methods.report import Row
+    from experiments.studies.methods.row import Row
 
     Compared = tuple[Row, Difference]
 
@@ -65,7 +66,7 @@ def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
         chosen, difference = min(higher, key=_size)
         which = f"are higher than {reference.label}"
         return chosen, f"{_fewest(chosen, reference, which)}: {_gap(difference)}."
-    smaller = [pair for pair in tested if _size(pair)[0] < (reference.trainable_parameters or 0)]
+    smaller = [pair for pair in tested if _size(pair)[0] < (PARAMETERS.number(reference) or 0)]
     unharmed = [pair for pair in smaller if "lower" not in pair[1].by_test.values()]
     tests = [name for test, name in TESTS.items() if any(test in difference.by_test for _, difference in tested)]
     if unharmed:
@@ -78,17 +79,17 @@ def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
             f"{reference.label}: no method is higher, and each that trains fewer parameters is put below it by "
             f"{' or by '.join(tests)}."
         )
-    size = f"{count(reference.trainable_parameters)} parameters"
+    size = f"{count(PARAMETERS.number(reference))} parameters"
     return reference, f"{reference.label}: no method is higher, and none trains fewer parameters ({size})."
 
 
 def _size(pair: Compared) -> tuple[float, float]:
     row, _ = pair
-    return row.trainable_parameters or 0, -(row.score.mean or 0)
+    return PARAMETERS.number(row) or 0, -(row.score.mean or 0)
 
 
 def _fewest(chosen: Row, reference: Row, which: str) -> str:
-    size, whole = chosen.trainable_parameters or 0, reference.trainable_parameters
+    size, whole = PARAMETERS.number(chosen) or 0, PARAMETERS.number(reference)
     share = f", {_percent(size / whole)} of {reference.label}'s" if whole else ""
     return f"{chosen.label} trains the fewest parameters ({count(size)}{share}) of the methods that {which}"
 

@@ -2,86 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.methods.circumstances import circumstances
+from experiments.studies.methods.quantities import METHOD
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.studies.methods.record import ComparisonRecord, Search
+    from experiments.studies.methods.record import ComparisonRecord
+    from experiments.studies.methods.row import Row
     from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.measured_cost import MeasuredCost
-    from workbench.statistics import Interval
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method.
-
-    Attributes:
-        label: what the recipe calls it; ``method`` and ``settings`` are what it is.
-        score: test score, mean over tasks; the interval over seeds.
-        tasks: the same by task.
-        validation: mean over all adapters.
-        difference: minus the reference's score, at equal tasks and seeds; None for the reference itself.
-        seconds: wall time of a fit, mean over tasks and seeds, as the numbers that follow.
-        peak_memory_mb: highest memory of the whole process while it trained.
-        trainable_parameters: head included.
-        stored_bytes: an adapter on disk.
-        measured: memory of the training step alone, and times; None where that has not been measured yet.
-        cells: every adapter that is there.
-        searches: the learning rates that were tried, by task.
-        learned_nothing: (task, seed, why) of the adapters that seem to have learned nothing.
-    """
-
-    label: str
-    method: str
-    settings: Mapping[str, Any]
-    score: Interval
-    tasks: Mapping[str, Interval]
-    validation: float | None
-    difference: Difference | None
-    seconds: float | None
-    peak_memory_mb: float | None
-    trainable_parameters: float | None
-    stored_bytes: float | None
-    measured: MeasuredCost | None
-    cells: tuple[FittedAdapter, ...]
-    searches: tuple[Search, ...]
-    learned_nothing: tuple[tuple[str, int, str], ...] = ()
-
-    @property
-    def slowdown(self) -> float | None:
-        """How much longer an answer takes than the bare backbone's, as a share of that; negative if it is faster."""
-        cost = self.measured
-        return cost.inference_ms / cost.bare_inference_ms - 1 if cost and cost.bare_inference_ms else None
-
-    def as_json(self, full: bool) -> dict[str, Any]:
-        """Return the entry of ``methods`` in ``report --json``; ``full`` adds every adapter."""
-        measured = self.measured
-        document: dict[str, Any] = {
-            "method": self.method,
-            "settings": dict(self.settings),
-            "score": self.score.as_json(),
-            "tasks": {task: score.as_json() for task, score in self.tasks.items()},
-            "validation": self.validation,
-            "difference": self.difference.as_json() if self.difference else None,
-            "cost": {
-                "train_seconds": self.seconds,
-                "peak_memory_mb": self.peak_memory_mb,
-                "trainable_parameters": self.trainable_parameters,
-                "stored_bytes": self.stored_bytes,
-            },
-            "measured": {**asdict(measured), "step_mb": measured.step_mb} if measured else None,
-            "learned_nothing": [{"task": task, "seed": seed, "why": why} for task, seed, why in self.learned_nothing],
-            "tuning": [asdict(search) for search in self.searches],
-        }
-        if full:
-            document["adapters"] = [asdict(cell) for cell in self.cells]
-        return document
 
 
 @dataclass(frozen=True)
@@ -138,5 +71,24 @@ class ComparisonReport(StudyReport):
             "verdict": self.verdict,
             "not_equal": [inequality.as_json() for inequality in self.unequal],
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
-            "methods": {row.label: row.as_json(full) for row in self.rows},
+            "methods": {row.label: _entry(row, full) for row in self.rows},
         }
+
+
+def _entry(row: Row, full: bool) -> dict[str, Any]:
+    """Return the entry of ``methods`` in ``report --json``; ``full`` adds every adapter."""
+    numbers = as_json(METHOD, row)
+    measured = {**asdict(row.measured), **numbers["measured"]} if row.measured else None
+    document: dict[str, Any] = {
+        "method": row.method,
+        "settings": dict(row.settings),
+        **numbers,
+        "measured": measured,
+        "tasks": {task: score.as_json() for task, score in row.tasks.items()},
+        "difference": row.difference.as_json() if row.difference else None,
+        "learned_nothing": [{"task": task, "seed": seed, "why": why} for task, seed, why in row.learned_nothing],
+        "tuning": [asdict(search) for search in row.searches],
+    }
+    if full:
+        document["adapters"] = [asdict(cell) for cell in row.cells]
+    return document

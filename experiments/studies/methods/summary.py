@@ -13,8 +13,9 @@ from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
-from experiments.studies.methods.report import ComparisonReport, Row
-from workbench.statistics import interval, mean_of_known, paired_t_test
+from experiments.studies.methods.report import ComparisonReport
+from experiments.studies.methods.row import Row
+from workbench.statistics import interval, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -86,12 +87,7 @@ class _Summary:
                 task: interval(fits[task, seed].score if (task, seed) in fits else None for seed in record.seeds)
                 for task in record.tasks
             },
-            validation=mean_of_known(cell.validation for cell in cells),
             difference=self._difference(fits),
-            seconds=mean_of_known(cell.seconds for cell in cells),
-            peak_memory_mb=mean_of_known(cell.peak_memory_mb for cell in cells),
-            trainable_parameters=mean_of_known(cell.trainable_parameters for cell in cells),
-            stored_bytes=mean_of_known(cell.stored_bytes for cell in cells),
             measured=record.costs.get(label),
             cells=cells,
             searches=tuple(search for search in record.searches if search.label == label),

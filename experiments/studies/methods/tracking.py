@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
 from experiments.reporting.wording import unit
-from experiments.studies.core.track import child, parent, with_bounds
+from experiments.studies.core.quantity import means, points
+from experiments.studies.core.track import child, parent
+from experiments.studies.methods.quantities import ADAPTER, METHOD
 from experiments.studies.methods.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
     from experiments.studies.core.track import Point
     from experiments.studies.methods.record import ComparisonRecord
-    from experiments.studies.methods.report import ComparisonReport, Row
-    from experiments.workspace.fitted_adapter import FittedAdapter
+    from experiments.studies.methods.report import ComparisonReport
+    from experiments.studies.methods.row import Row
     from workbench.mlflow.run_record import RunRecord
 
 MOST_TASKS = 4  # whose scores are columns
@@ -54,22 +56,12 @@ def _children(report: ComparisonReport) -> Iterator[RunRecord]:
         for seed in report.record.seeds:
             cells = [cell for cell in row.cells if cell.seed == seed]
             rates = {metric_name("rate", cell.task): f"{cell.learning_rate:g}" for cell in cells}
-            points = [point for cell in cells for point in _points(cell)]
+            metrics = [point for cell in cells for point in points(ADAPTER, cell, 0, cell.task)]
             tasks = [cell.task for cell in cells]
             if cells:
                 own, params = {"method": row.method}, {**row.settings, **rates}
                 took = sum(cell.seconds for cell in cells)
-                yield child(report.record, row.label, own, params, points, tasks, seed, seconds=took)
-
-
-def _points(cell: FittedAdapter) -> Iterator[Point]:
-    """Yield one adapter's numbers; the step is 0 throughout."""
-    yield metric_name("score", cell.task), cell.score, 0
-    yield metric_name("validation", cell.task), cell.validation, 0
-    yield metric_name("cost", "train_seconds", cell.task), cell.seconds, 0
-    yield metric_name("cost", "peak_memory_mb", cell.task), cell.peak_memory_mb, 0
-    yield metric_name("cost", "trainable_parameters", cell.task), float(cell.trainable_parameters), 0
-    yield metric_name("cost", "stored_bytes", cell.task), float(cell.stored_bytes), 0
+                yield child(report.record, row.label, own, params, metrics, tasks, seed, seconds=took)
 
 
 def _summary(row: Row, report: ComparisonReport) -> Iterator[Point]:
@@ -77,15 +69,7 @@ def _summary(row: Row, report: ComparisonReport) -> Iterator[Point]:
     record = report.record
     if len(row.cells) < len(record.tasks) * len(record.seeds):
         return
-    compared = row.difference if report.complete else None
-    named = {
-        **with_bounds("score", row.score),
-        "difference": compared.seeds.mean if compared else None,
-        "train_seconds": row.seconds,
-        "trainable_parameters": row.trainable_parameters,
-        "stored_bytes": row.stored_bytes,
-        "step_mb": row.measured.step_mb if row.measured else None,
-        "inference_ms": row.measured.inference_ms if row.measured else None,
-    }
-    for name, value in named.items():
-        yield metric_name(row.label, name), value, len(record.seeds)
+    seeds = len(record.seeds)
+    yield from means(METHOD, row, row.label, seeds)
+    compared = row.difference.seeds.mean if row.difference and report.complete else None
+    yield metric_name(row.label, "difference"), compared, seeds

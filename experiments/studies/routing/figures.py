@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from experiments.studies.routing.report import Row
+    from experiments.studies.routing.row import Row
 
 PANEL = 2.6  # inches
 BRIGHT = 0.6  # share from which cividis is so bright that black is read better on it

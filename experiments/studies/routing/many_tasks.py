@@ -15,7 +15,8 @@ from experiments.studies.routing.tables import confusing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.routing.report import RoutingReport, Row
+    from experiments.studies.routing.report import RoutingReport
+    from experiments.studies.routing.row import Row
 
 WORST = 5  # pairs of tasks that are named for each router or joint model
 

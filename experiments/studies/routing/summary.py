@@ -11,9 +11,10 @@ import numpy as np
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.studies.routing.record import RoutingRecord
-from experiments.studies.routing.report import AdapterRow, RoutingReport, Row
+from experiments.studies.routing.report import RoutingReport
+from experiments.studies.routing.row import AdapterRow, Row
 from experiments.studies.routing.verdict import verdict
-from workbench.statistics import interval, mean_of_known, paired_bootstrap, paired_t_test
+from workbench.statistics import interval, paired_bootstrap, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,8 +81,6 @@ class _Summary:
             routing_accuracy=interval(outcome.routing_accuracy if outcome else None for outcome in outcomes),
             confusion=tuple(map(tuple, mean)),
             difference=self._difference(cells, self.cells[self.record.reference]),
-            fit_seconds=mean_of_known(cell.fit_seconds for cell in cells.values()),
-            milliseconds=mean_of_known(cell.milliseconds for cell in cells.values()),
             cells=tuple(cells.values()),
         )
 
@@ -94,9 +93,7 @@ class _Summary:
         return AdapterRow(
             task=task,
             score=interval(adapters[seed].score if seed in adapters else None for seed in self.record.seeds),
-            validation=mean_of_known(fit.validation for fit in adapters.values()),
-            seconds=mean_of_known(fit.seconds for fit in adapters.values()),
-            trainable_parameters=mean_of_known(fit.trainable_parameters for fit in adapters.values()),
+            adapters=tuple(adapters.values()),
             learned_nothing=tuple((seed, why) for seed, why in failures if why is not None),
         )
 

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import against, decimals, quantity, score, words
+from experiments.reporting.cells import score, words
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
-from experiments.reporting.wording import count, number, seconds
+from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import number
+from experiments.studies.core.compare import minus, over_examples
+from experiments.studies.core.quantity import shown_in
+from experiments.studies.routing.quantities import ACCURACIES, ADAPTER, COST
 from experiments.studies.routing.record import JOINT
 
 if TYPE_CHECKING:
-    from experiments.studies.routing.report import RoutingReport, Row
+    from experiments.reporting.differences import Difference
+    from experiments.studies.routing.report import RoutingReport
+    from experiments.studies.routing.row import Row
 
-CONTENDER = Column("who answers")
+CONTENDER_COLUMN = Column("who answers")
 CONFUSION = "Of the texts of each task (row), how many were taken for each task (column), in percent"
 
 
 def scores(report: RoutingReport) -> Table:
     """Return the accuracies, the highest first, with differences from the reference and what each took."""
-    record, page = report.record, Medium.PAGE
-    return Table(
+    record = report.record
+    return table(
         "routers",
         "Accuracy where nobody names the task",
-        (
-            CONTENDER,
-            Column("accuracy"),
-            Column("routing accuracy", short="task found"),
-            Column(f"minus {record.reference}", "over seeds"),
-            Column("over examples", media=page),
-            Column("learned in", unit="s", media=page),
-            Column("ms a text"),
-        ),
+        report.scored,
         [
-            (
-                _name(row),
-                score(row.accuracy),
-                score(row.routing_accuracy),
-                *against(row.difference),
-                quantity(row.fit_seconds, seconds),
-                quantity(row.milliseconds, decimals(1)),
-            )
-            for row in report.scored
+            Shown(CONTENDER_COLUMN, _name),
+            *shown_in("routers", ACCURACIES),
+            minus(record.reference, _difference, "over seeds"),
+            over_examples(_difference),
+            *shown_in("routers", COST),
         ],
         note="Percent, mean over tasks, with the 95 % interval over seeds. Accuracy: the task and the label are right; "
         f"routing accuracy: the task is. Differences from {record.reference} in points, paired over seeds (t) and over "
@@ -56,13 +51,28 @@ def _name(row: Row) -> Cell:
     return words(row.label, *(() if description == row.label else (description,)))
 
 
+def _label(row: Row) -> Cell:
+    return words(row.label)
+
+
+def _difference(row: Row) -> Difference | None:
+    return row.difference
+
+
+def _on_task(task: str, row: Row) -> Cell:
+    return score(row.tasks[task])
+
+
 def by_task(report: RoutingReport) -> Table:
     """Return the accuracy on each task."""
-    return Table(
+    return table(
         "by-task",
         "Accuracy by task",
-        (CONTENDER, *map(Column, report.record.tasks)),
-        [(words(row.label), *map(score, row.tasks.values())) for row in report.scored],
+        report.scored,
+        [
+            Shown(CONTENDER_COLUMN, _label),
+            *(Shown(Column(task), partial(_on_task, task)) for task in report.record.tasks),
+        ],
         note="Share of each task's test texts with the right task and the right label, in percent.",
         media=Medium.PAGE,
     )
@@ -97,20 +107,11 @@ def confusing(report: RoutingReport) -> list[Row]:
 
 def adapters(report: RoutingReport) -> Table:
     """Return how each task's own adapter does where the task is known."""
-    return Table(
+    return table(
         "adapters",
         "Each task's own adapter, where the task is known",
-        (Column("task"), Column("score"), *map(Column, ("validation", "fit", "trained parameters"))),
-        [
-            (
-                words(row.task),
-                score(row.score),
-                quantity(row.validation),
-                quantity(row.seconds, seconds),
-                quantity(row.trainable_parameters, count),
-            )
-            for row in report.adapters
-        ],
+        report.adapters,
+        [Shown(Column("task"), lambda row: words(row.task)), *shown_in("adapters", ADAPTER)],
         note=f"Adapters of {report.record.method}. Percent, mean over seeds, with the 95 % interval; time of a fit.",
         media=Medium.PAGE,
     )
@@ -118,9 +119,9 @@ def adapters(report: RoutingReport) -> Table:
 
 def summary(report: RoutingReport) -> Table:
     """Return the table that a description has room for."""
-    heads = ("who answers", "accuracy", "task found", f"minus {report.record.reference}")
-    rows = [
-        (words(row.label), score(row.accuracy), score(row.routing_accuracy), against(row.difference)[0])
-        for row in report.scored
+    columns = [
+        Shown(CONTENDER_COLUMN, _label),
+        *shown_in("summary", ACCURACIES),
+        minus(report.record.reference, _difference),
     ]
-    return Table("summary", "", [*map(Column, heads)], rows)
+    return table("summary", "", report.scored, columns)

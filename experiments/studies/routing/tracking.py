@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
-from experiments.studies.core.track import child, parent, with_bounds
+from experiments.studies.core.quantity import means, points
+from experiments.studies.core.track import child, parent
+from experiments.studies.routing.quantities import CONTENDER, SEED
 from experiments.studies.routing.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 
     from experiments.studies.core.track import Point
     from experiments.studies.routing.record import ContenderLeft, RoutingRecord
-    from experiments.studies.routing.report import RoutingReport, Row
+    from experiments.studies.routing.report import RoutingReport
+    from experiments.studies.routing.row import Row
     from workbench.mlflow.run_record import RunRecord
 
 
@@ -52,12 +55,9 @@ def _child(row: Row, cell: ContenderLeft, record: RoutingRecord) -> RunRecord:
 
 def _points(cell: ContenderLeft, record: RoutingRecord) -> Iterator[Point]:
     """Yield the numbers of one seed; the step is 0 throughout."""
-    yield "accuracy", cell.outcome.accuracy, 0
-    yield "routing_accuracy", cell.outcome.routing_accuracy, 0
+    yield from points(SEED, cell, 0)
     for task, accuracy in zip(record.tasks, cell.outcome.accuracies, strict=True):
         yield metric_name("accuracy", task), accuracy, 0
-    yield metric_name("cost", "fit_seconds"), cell.fit_seconds, 0
-    yield metric_name("cost", "milliseconds_a_text"), cell.milliseconds, 0
 
 
 def _summary(row: Row, report: RoutingReport) -> Iterator[Point]:
@@ -65,10 +65,6 @@ def _summary(row: Row, report: RoutingReport) -> Iterator[Point]:
     seeds = report.record.seeds
     if len(row.cells) < len(seeds):
         return
-    named = {
-        **with_bounds("accuracy", row.accuracy),
-        **with_bounds("routing_accuracy", row.routing_accuracy),
-        "difference": row.difference.seeds.mean if row.difference and report.complete else None,
-    }
-    for name, value in named.items():
-        yield metric_name(row.label, name), value, len(seeds)
+    yield from means(CONTENDER, row, row.label, len(seeds))
+    compared = row.difference.seeds.mean if row.difference and report.complete else None
+    yield metric_name(row.label, "difference"), compared, len(seeds)

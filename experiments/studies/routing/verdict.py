@@ -11,7 +11,8 @@ from experiments.studies.routing.record import ORACLE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.routing.report import RoutingReport, Row
+    from experiments.studies.routing.report import RoutingReport
+    from experiments.studies.routing.row import Row
 
 
 def verdict(report: RoutingReport) -> str:

@@ -21,9 +21,10 @@ from experiments.studies.compositions.record import Contender, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Row, Standing
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Recommendation
-from experiments.studies.methods.report import Row as MethodRow
+from experiments.studies.methods.row import Row as MethodRow
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
+from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.markdown import code, escape
 from workbench.measured_cost import MeasuredCost
 from workbench.mlflow.names import metric_name, plain
@@ -70,6 +71,13 @@ def cost() -> MeasuredCost:
     return MeasuredCost("cpu", 5, 100, 0.0, 1.0, 1e-5, 1e-5, 0.1, 1.1, 1.0, None)
 
 
+def fit(label: str) -> FittedAdapter:
+    return FittedAdapter(
+        adapter=NASTY, evaluation=NASTY, score=0.5, validation=0.5, seconds=1.0, trainable_parameters=1000,
+        label=label, task=NASTY,
+    )  # fmt: skip
+
+
 def stream(record: Record) -> Presentation:
     """Every name in a record of a stream is the hostile one, or begins with it."""
     labels = {contender.label: f"{NASTY} {index}" for index, contender in enumerate(record.contenders)}
@@ -101,8 +109,8 @@ def stream(record: Record) -> Presentation:
 def comparison() -> Presentation:
     rows = tuple(
         MethodRow(
-            label, NASTY, {NASTY: NASTY}, Interval(0.5, 0.4, 0.6), {NASTY: Interval(0.5, 0.4, 0.6)}, 0.5, None,
-            1.0, 1.0, 1000.0, 1000.0, cost(), cells=(), searches=(),
+            label, NASTY, {NASTY: NASTY}, Interval(0.5, 0.4, 0.6), {NASTY: Interval(0.5, 0.4, 0.6)}, None, cost(),
+            cells=(fit(label),), searches=(),
         )
         for label in (NASTY, f"{NASTY} 2")
     )  # fmt: skip

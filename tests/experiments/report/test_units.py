@@ -20,11 +20,13 @@ from experiments.studies.core.tune import Attempt
 from experiments.studies.methods import figures as method_figures
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord, Search
-from experiments.studies.methods.report import ComparisonReport, Row
+from experiments.studies.methods.report import ComparisonReport
+from experiments.studies.methods.row import Row
 from experiments.studies.stream import gallery
 from experiments.studies.stream.figures import learning_versus_forgetting
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
+from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.statistics import Interval, interval, paired_t_test
 
@@ -36,6 +38,9 @@ OTHER_SHARES = [  # percent that are none of a score
     r"9[57](\.5)?\s%|2\.5 %",  # intervals
     r"[\d.]+\s% of full('|&#39;)s",  # parameters
 ]
+
+
+LOWER = Difference(interval([-0.2, 0.0]), None, paired_t_test([-0.2, 0.0]))
 
 
 def views(views: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -65,13 +70,24 @@ def stream(record: Record, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     )
 
 
+def fitted(parameters: int) -> FittedAdapter:
+    return FittedAdapter(
+        adapter="", evaluation="", score=0.5, validation=0.5, seconds=1.0, trainable_parameters=parameters
+    )
+
+
 def comparison(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     scores = {task: Interval(0.5, 0.4, 0.6) for task in kinds}
     rows = tuple(
-        Row(label, label, {}, score, scores, 0.5, gap, 1.0, 1.0, size, 1e6, None, (), ())
+        Row(label, label, {}, score, scores, gap, None, (fitted(size),), ())
         for label, score, size, gap in (
-            ("full", Interval(0.6, 0.5, 0.7), 1e6, None),
-            ("lora", Interval(0.5, 0.4, 0.6), 1e3, Difference(interval([-0.2, 0.0]), None, paired_t_test([-0.2, 0.0]))),
+            ("full", Interval(0.6, 0.5, 0.7), 1_000_000, None),
+            (
+                "lora",
+                Interval(0.5, 0.4, 0.6),
+                1_000,
+                Difference(interval([-0.2, 0.0]), None, paired_t_test([-0.2, 0.0])),
+            ),
         )
     )
     search = Search("lora", next(iter(kinds)), 100, (Attempt(0.1, 0.5, -1.0, 1.0),), 0.1)

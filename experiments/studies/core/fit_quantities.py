@@ -1,0 +1,56 @@
+"""The quantities of a fit, which most studies have: each study says where they appear."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from experiments.reporting.cells import written
+from experiments.reporting.wording import count, megabytes, seconds
+from experiments.studies.core.quantity import Quantity, highest, total
+
+
+class Fit(Protocol):
+    """What a result says of the fit behind it; :class:`workbench.fit_record.FitRecord` says what each of it is."""
+
+    @property
+    def validation(self) -> float: ...  # noqa: D102 - above
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+    @property
+    def peak_memory_mb(self) -> float | None: ...  # noqa: D102
+    @property
+    def trainable_parameters(self) -> int: ...  # noqa: D102
+
+
+class Kept(Protocol):
+    """What is kept of a fit to answer with."""
+
+    @property
+    def stored_bytes(self) -> int: ...  # noqa: D102 - above
+
+
+VALIDATION: Quantity[Fit] = Quantity(
+    "validation", "share", lambda fit: fit.validation, written(), "the main metric on the validation split"
+)
+SECONDS: Quantity[Fit] = Quantity(
+    "train_seconds", "s", lambda fit: fit.seconds, written(seconds), "wall time of learning", within=total
+)
+PEAK_MEMORY: Quantity[Fit] = Quantity(
+    "peak_memory_mb",
+    "MB",
+    lambda fit: fit.peak_memory_mb,
+    written(megabytes),
+    "highest memory of the process, or of the device, in this time; null where the system does not tell",
+    within=highest,
+)
+PARAMETERS: Quantity[Fit] = Quantity(
+    "trainable_parameters",
+    "count",
+    lambda fit: fit.trainable_parameters,
+    written(count),
+    "how many numbers the optimiser changed, head included",
+    within=highest,
+)
+STORED: Quantity[Kept] = Quantity(
+    "stored_bytes", "bytes", lambda kept: kept.stored_bytes, written(megabytes, 1e-6), "what is kept to answer with"
+)
