@@ -44,12 +44,3 @@ def posed(head: nn.Module, own: TaskReference, task: Task) -> nn.Module:
         (centre, spread), (asked_centre, asked_spread) = own.scale, task.scale
         factor, shift = spread / asked_spread, (centre - asked_centre) / asked_spread
     return PosedHead(head, columns, factor, shift) if columns or (factor, shift) != (1.0, 0.0) else head
-
-
-def pose(own: TaskReference, task: Task) -> str:
-    """Return what tells apart answers to ``task`` that :func:`posed` gives from one head; empty where it is the head.
-
-    Two adapters may have the same weights, and other names for their rows.
-    """
-    order = "" if own.labels == task.labels else ",".join(str(own.labels.index(label)) for label in task.labels)
-    return order if not own.scale or own.scale == task.scale else f"{order} {own.scale} {task.scale}"

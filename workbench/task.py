@@ -56,6 +56,16 @@ class Task:
         own, theirs = (self.name, self.kind, self.pair, {*self.labels}), {*adapter.labels}
         return own == (adapter.name, adapter.kind, adapter.pair, theirs)
 
+    def pose(self, adapter: TaskReference) -> str:
+        """Return how answers to this task differ from what an adapter with its labels gives; empty: not at all.
+
+        Its labels may be in another order here, its numbers have another mean and spread
+        (:func:`workbench.posed_head.posed`). Two adapters may have equal weights, and other names for their rows.
+        """
+        same = adapter.labels == self.labels
+        order = "" if same else ",".join(str(adapter.labels.index(label)) for label in self.labels)
+        return order if not adapter.scale or adapter.scale == self.scale else f"{order} {adapter.scale} {self.scale}"
+
     @property
     def pair(self) -> bool:
         """Whether each example is a pair of texts."""

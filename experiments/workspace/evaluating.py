@@ -8,7 +8,6 @@ from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.digest import key
 from workbench.evaluation import Evaluation, evaluate, evaluate_split
 from workbench.kinds import KINDS
-from workbench.posed_head import pose
 from workbench.sampling import test_rows
 from workbench.stored_model import open_for
 
@@ -31,7 +30,7 @@ def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) ->
 
 def test_key(adapter: StoredAdapter, task: Task, budget: Budget) -> str:
     """Return the key of a stored adapter's test on a task that has its labels, in whatever order."""
-    posed = pose(adapter.manifest.task, task)
+    posed = task.pose(adapter.manifest.task)
     return evaluation_key(key([adapter.identity, posed]) if posed else adapter.identity, task, budget)
 
 

@@ -34,9 +34,8 @@ from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.runs import assert_as_declared, pieces
 from workbench import package_versions
-from workbench.choosing import readable, readable_adapters
+from workbench.choosing import readable_adapters
 from workbench.errors import InputError, SettingsError
-from workbench.manifest import Manifest
 from workbench.methods.lora import Settings as Lora
 from workbench.statistics import interval
 from workbench.store import AdapterStore
@@ -428,12 +427,12 @@ class TestOneFuse:
         plan = bench.fusion_plan("fruits", "auto:1", "single", 16, assignments=few)
         assert plan.backbone.name == report.record.backbone
 
-        def with_another(store: AdapterStore) -> list[Manifest]:
-            first, *others = readable(store)
-            moved = first.backbone.model_copy(update={"name": "elsewhere", "fingerprint": "0" * 64})
-            return [first, first.model_copy(update={"backbone": moved}), *others]
+        def with_another(store: AdapterStore) -> list[StoredAdapter]:
+            first, *others = readable_adapters(store)
+            moved = first.manifest.backbone.model_copy(update={"name": "elsewhere", "fingerprint": "0" * 64})
+            return [first, replace(first, manifest=first.manifest.model_copy(update={"backbone": moved})), *others]
 
-        monkeypatch.setattr("experiments.studies.compositions.sources.readable", with_another)
+        monkeypatch.setattr("experiments.studies.compositions.sources.readable_adapters", with_another)
         with pytest.raises(InputError, match=r"single could compose are on several backbones: .*elsewhere"):
             bench.fusion_plan("fruits", "auto:1", "single", 16, assignments=few)
 
