@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from fusion.composition import Composed
 from workbench.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, read_config
 from workbench.errors import InputError
+from workbench.libraries.adapters import computing
 from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def average(request: Request, weights: Sequence[float]) -> Composed:
         shutil.copy(first.folder / CONFIG, folder / CONFIG)
         save_file(mean, folder / ADAPTERS_WEIGHTS)
         body = adaptation.library.load(request.backbone.load(), folder, None)
-    return Composed(body.eval(), first.manifest.method, adaptation.settings, weights=tuple(weights))
+    described = adaptation.described
+    return Composed(
+        body.eval(), first.manifest.method, adaptation.settings, weights=tuple(weights), described=described
+    )
 
 
 def unfit(config: AdapterConfig) -> str | None:
@@ -62,7 +66,7 @@ def _combined(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def _require_alike(first: StoredAdapter, other: StoredAdapter) -> None:
-    config, other_config = (_config(source) for source in (first, other))
+    config, other_config = (architecture(source) for source in (first, other))
     differing = sorted(key for key in config.keys() | other_config.keys() if config.get(key) != other_config.get(key))
     if differing:
         raise InputError(
@@ -71,6 +75,6 @@ def _require_alike(first: StoredAdapter, other: StoredAdapter) -> None:
         )
 
 
-def _config(source: StoredAdapter) -> dict[str, Any]:
-    config: dict[str, Any] = read_config(source.folder)["config"]
-    return config
+def architecture(source: StoredAdapter) -> dict[str, Any]:
+    """Return what decides where a stored adapter sits and what it computes, by the package's names."""
+    return computing(read_config(source.folder)["config"])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
 from workbench.methods import METHODS
 from workbench.stored_model import adaptation_of, require_described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from transformers import PretrainedConfig
 
@@ -79,22 +79,34 @@ def _against(source: StoredAdapter, first: StoredAdapter, backbone: Backbone) ->
         yield f"answers {manifest.task.kind}, {first.id} {like.task.kind}"
     if manifest.library != like.library:
         yield f"is of {manifest.library} ({manifest.method}), {first.id} of {like.library} ({like.method})"
-    elif manifest.library == "adapters" and _architecture(source) != _architecture(first):
-        yield f"is {_named(source)}, {first.id} {_named(first)}"
+    elif manifest.library == "adapters":
+        yield from _other_architecture(source, first)
     if manifest.library == "peft":
         yield from _unreadable(source)
     elif why := unfit_source(source, backbone):
         yield f"is of {manifest.method}: {why}"
 
 
-def _architecture(source: StoredAdapter) -> tuple[str, float | None]:
-    """Return what decides where a bottleneck sits and how wide it is."""
-    return source.manifest.method, source.manifest.settings.get("reduction_factor")
+def _other_architecture(source: StoredAdapter, first: StoredAdapter) -> Iterator[str]:
+    """Yield in what a bottleneck is another than the first one: where it sits, how wide it is, what it computes."""
+    from fusion.bottleneck import architecture
+
+    own, like = architecture(source), architecture(first)
+    differing = sorted(key for key in own.keys() | like.keys() if own.get(key) != like.get(key))
+    if source.manifest.method != first.manifest.method or "reduction_factor" in differing:
+        yield f"is {_named(source, own)}, {first.id} {_named(first, like)}"
+    elif differing:
+        key = differing[0]
+        yield f"has {key} {own.get(key)!r}, {first.id} {like.get(key)!r}"
 
 
-def _named(source: StoredAdapter) -> str:
-    method, factor = _architecture(source)
-    return f"{method} with reduction factor {factor:g}" if factor else method
+def _named(source: StoredAdapter, architecture: Mapping[str, Any]) -> str:
+    factor = architecture.get("reduction_factor")
+    return f"{source.manifest.method} with reduction factor {_number(factor)}" if factor else source.manifest.method
+
+
+def _number(factor: Any) -> str:
+    return f"{factor:g}" if isinstance(factor, int | float) else str(factor)
 
 
 def _unreadable(source: StoredAdapter) -> Iterator[str]:

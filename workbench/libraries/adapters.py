@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 NAME = "workbench"
 CACHE = {"past_key_value", "past_key_values"}
+BEGINNING = frozenset(  # of no meaning once weights are stored
+    {"init_weights", "init_weights_seed", "phm_c_init", "phm_init_range", "hypercomplex_nonlinearity", "learn_phm"}
+)
+IN_TRAINING = frozenset({"dropout", "stochastic_depth"})
+INSIDE = frozenset({"reduction_factor", "non_linearity", "scaling"})  # a bottleneck, which leave all else as it is
 
 
 class Adapters:
@@ -90,11 +95,21 @@ class Adapters:
         body.set_active_adapters(name)
 
     def mixes(self, body: Any) -> bool:
-        """Return whether all are bottlenecks without an invertible part, which the package splits batches for."""
+        """Return whether all are bottlenecks without an invertible part, which the package splits batches for.
+
+        What is done around them is done once for the whole batch, as the first of them has it, so they have to be alike
+        in that: where they sit, and which norms and residuals stand before and after them.
+        """
         from adapters import BnConfig
 
         configs = [body.adapters_config.get(name) for name in body.adapters_config.adapters]
-        return all(isinstance(config, BnConfig) and not config.inv_adapter for config in configs)
+        if not all(isinstance(config, BnConfig) and not config.inv_adapter for config in configs):
+            return False
+        around = [
+            {key: value for key, value in computing(config.to_dict()).items() if key not in INSIDE}
+            for config in configs
+        ]
+        return all(config == around[0] for config in around)
 
     def mix(self, body: Any, names: Sequence[str]) -> Mapping[str, Any]:
         """Split the batch by runs of equal names; the forward pass needs nothing beside it."""
@@ -112,6 +127,11 @@ class Adapters:
         body.delete_adapter(NAME)
         model: nn.Module = body
         return model
+
+
+def computing(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides what an adapter computes, out of a config of the package as JSON has it."""
+    return {key: value for key, value in config.items() if key not in BEGINNING | IN_TRAINING}
 
 
 def load_whole(body: Any, folder: Path, name: str) -> None:
