@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from workbench import atomic, hub_files, wheel
 from workbench.availability import Availability
@@ -183,16 +183,29 @@ def _pooling(folder: Path, transformer: Path) -> Pooling:
 
 def _license(folder: Path) -> str | None:
     """Return the licence that the model card beside the weights states."""
+    stated = _card(folder)
+    named = stated.get("license_name") or stated.get("license")
+    return named if isinstance(named, str) else None
+
+
+def base_in(folder: Path) -> str | None:
+    """Return the hub id of the base model that the model card in a folder states."""
+    named = _card(folder).get("base_model")
+    [named] = named if isinstance(named, list) and len(named) == 1 else [named]
+    return named if isinstance(named, str) else None
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """Return the front matter of the model card beside the weights; nothing where it cannot be read: it is optional."""
     import yaml
     from huggingface_hub.repocard import metadata_load
 
     card = folder / "README.md"
     try:
-        stated = (metadata_load(card) if card.is_file() else None) or {}
+        stated = metadata_load(card) if card.is_file() else None
     except (OSError, ValueError, yaml.YAMLError):
-        return None  # the licence is optional: an unreadable card is no error
-    named = stated.get("license_name") or stated.get("license")
-    return named if isinstance(named, str) else None
+        return {}
+    return stated if isinstance(stated, dict) else {}
 
 
 def _converted(gguf: Path) -> Path:

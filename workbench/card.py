@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.markdown import code, escape
 
@@ -28,9 +30,10 @@ ADAPTERS = (
     "    body.set_attn_implementation('eager')  # others mask a prefix wrongly where no text is padded"
 )
 PLAIN = (
-    "from pathlib import Path\n\nif (Path(folder) / 'model.safetensors').exists():\n"
-    "    body.load_state_dict(load_file(f'{folder}/model.safetensors'), strict=False)"
+    "from pathlib import Path\n\nfor file in Path(folder).glob('model*.safetensors'):\n"
+    "    body.load_state_dict(load_file(file), strict=False)"
 )
+TRANSFORMER = "transformer"  # under which a whole model's folder is told that its transformer lies in
 RETRIEVAL = """\
 import json
 from pathlib import Path
@@ -140,16 +143,16 @@ print(answer(texts, {{ "top_k=None, " if task.kind == "multilabel" }}**options))
 TEMPLATE = """\
 # {{ id }}
 
-{{ method }} adapter{{ ", written into its backbone's weights," if merged }}
-for the task **{{ task_name }}** ({{ kind }}) on
-{{ base }}{{ bits }}; {% if elsewhere -%}
+{{ title }}{{ ", written into its backbone's weights," if merged and not whole }}
+for the task **{{ task_name }}** ({{ kind }}){% if not whole %} on
+{{ base }}{{ bits }}{% endif %}; {% if elsewhere -%}
 trained elsewhere, and written by {{ elsewhere.program }}.
 {%- else -%}
 validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
 {%- endif %}
 
-- Backbone: {{ base }}{{ backbone_license }}
+- Backbone: {{ "the model itself" if whole else base }}{{ backbone_license }}
 {% if elsewhere -%}
 - Data: unknown, and so is whether texts that it is tested on were among them
 {%- if elsewhere.head %}
@@ -163,8 +166,7 @@ validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {{ "" if merged else "- Everything else: `manifest.json`\n" }}
 ## Use without the workbench
 
-{{ "`backbone` and `folder` are both this folder" if merged
-else "`backbone` is the folder or hub id of the backbone, `folder` is this folder" }}, `texts` a list of strings
+{{ places }}, `texts` a list of strings
 (of pairs of strings, where the task has pairs).
 
 ```python
@@ -180,11 +182,15 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
     """
     if merged:
         manifest = manifest.model_copy(update={"library": "plain"})
+    standard = standard or (not merged and _answers_by_itself(manifest))
     values = {name: getattr(manifest, name) for name in type(manifest).model_fields}
     extra = {
         **_words(manifest),
-        "opening": "" if merged else OPENING[manifest.library],
+        "opening": "" if merged or manifest.is_whole else OPENING[manifest.library],
         "merged": merged,
+        "whole": manifest.is_whole,
+        "title": "A whole model" if manifest.is_whole else f"{escape(manifest.method)} adapter",
+        "places": _places(manifest, merged, standard),
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
         "packed": PACKED[manifest.backbone.quantization],
         "pooling": POOLING[manifest.head.pooling if manifest.head else manifest.backbone.pooling],
@@ -194,6 +200,25 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
     program = PIPELINE if standard else kind.usage
     usage = _filled(program, {**values, **extra, "pipeline": kind.pipeline_tag})
     return _filled(TEMPLATE, {**values, **extra, "usage": usage})
+
+
+def _answers_by_itself(manifest: Manifest) -> bool:
+    """Return whether a whole model's own files hold its head, so that a pipeline of transformers answers with it."""
+    came = manifest.elsewhere
+    own = came is not None and came.program == "transformers" and came.head is None
+    return manifest.is_whole and own and manifest.task.kind not in GENERATED
+
+
+def _places(manifest: Manifest, merged: bool, standard: bool) -> str:
+    """Return what a program's names of folders mean."""
+    if merged or not manifest.is_whole:
+        other = "`backbone` is the folder or hub id of the backbone, `folder` is this folder"
+        return "`backbone` and `folder` are both this folder" if merged else other
+    inner = manifest.elsewhere.original.get(TRANSFORMER, "") if manifest.elsewhere else ""
+    place = code(str(Path(manifest.linked.folder) / inner)) if manifest.linked else code(inner) if inner else ""
+    if standard or not place:
+        return f"`folder` is {place}" if place else "`backbone` and `folder` are both this folder"
+    return f"`backbone` is {place}{'' if manifest.linked else ' in this folder'}, `folder` is this folder"
 
 
 def _logits(manifest: Manifest) -> str:
@@ -220,7 +245,6 @@ def _words(manifest: Manifest) -> dict[str, str]:
     head = manifest.elsewhere.head if manifest.elsewhere else None
     labels = ", ".join(task.labels)
     return {
-        "method": escape(manifest.method),
         "task_name": escape(task.name),
         "kind": escape(f"{task.kind}: {labels}" if labels else task.kind),
         "base": code(backbone.hub_id or backbone.name),

@@ -93,7 +93,7 @@ def assigned(model: Any, folder: Path) -> Assignment | None:
     Raises:
         InputError: the files cannot be read.
     """
-    stored = _stored(folder)
+    stored = stored_in(folder)
     if stored is None or getattr(model, "_checkpoint_conversion_mapping", None):
         return None
     named, unexpected = _by_the_models_names(model, stored)
@@ -115,8 +115,12 @@ def assigned(model: Any, folder: Path) -> Assignment | None:
     return Assignment(parameters, buffers, sorted(unexpected))
 
 
-def _stored(folder: Path) -> dict[str, StoredTensor] | None:
-    """Return the tensors of a checkpoint by their names; None where the files do not agree on them."""
+def stored_in(folder: Path) -> dict[str, StoredTensor] | None:
+    """Return the tensors of a checkpoint by their names; None where the files do not agree on them.
+
+    Raises:
+        InputError: the files cannot be read.
+    """
     from safetensors import safe_open
 
     stored: dict[str, StoredTensor] = {}

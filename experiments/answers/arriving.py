@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.answers.head_fitting import head_fit
@@ -13,8 +13,9 @@ from experiments.answers.task_reference import drafted, reference_to
 from workbench.elsewhere.form import OtherHead
 from workbench.elsewhere.forms import sent as found_in
 from workbench.elsewhere.location import located
+from workbench.elsewhere.whole_model import SentModel
 from workbench.errors import InputError, WorkbenchError
-from workbench.manifest import MANIFEST
+from workbench.manifest import ITSELF, MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,6 +82,8 @@ def _taken_in(here: KnownHere, location: Location, source: Source) -> tuple[Stor
     sent, wanted = found_in(location.folder), source.wanted
     if wanted.task:  # before its data are read
         _require_kind(sent, here.find(wanted.task).file.kind, source)
+    if wanted.link:
+        sent = _linked(sent, source)
     backbone = _backbone(sent, source, here)
     task = here.task(wanted.task) if wanted.task else None
     kind = _kind(sent, task, source)
@@ -97,14 +100,34 @@ def _taken_in(here: KnownHere, location: Location, source: Source) -> tuple[Stor
 
 
 def _backbone(sent: Sent, source: Source, here: KnownHere) -> Backbone:
-    """Return the base model: the one that is named, or one that is known here under its sender's name."""
-    if source.wanted.backbone:
-        return here.backbone(source.wanted.backbone, source.at("backbone"))
+    """Return the base model: the one that is named, or one that is known here under its sender's name.
+
+    A whole model whose base is not known is its own, and so is one that is linked.
+    """
+    named = source.wanted.backbone
+    alone = sent if isinstance(sent, SentModel) else None
+    if alone and (alone.link or named == ITSELF):
+        return alone.itself
+    if named:
+        return here.backbone(named, source.at("backbone"))
     if name := here.named_on_hub(sent.base):
         return here.backbone(name)
+    if alone:
+        return alone.itself
     called = f"Its sender calls it {sent.base!r}. " if sent.base else ""
     hint = f"{called}Name it: --backbone NAME (a name, hub id or folder)."
     raise InputError("the base model is not known here", where=source.name, hint=hint)
+
+
+def _linked(sent: Sent, source: Source) -> Sent:
+    """Return a whole model whose files stay where they are; raises InputError where it is none, or has another base."""
+    if not isinstance(sent, SentModel):
+        message = f"what {sent.program} wrote here is an adapter, and is copied"
+        raise InputError(message, where=source.at("link"), hint="Whole models are linked. Leave it out.")
+    if source.wanted.backbone not in (None, ITSELF):
+        hint = "Leave out one of the two: on another backbone the weights are written anew."
+        raise InputError("a linked model is its own backbone", where=source.at("backbone"), hint=hint)
+    return replace(sent, link=True)
 
 
 def _kind(sent: Sent, task: Task | None, source: Source) -> str:
@@ -114,6 +137,8 @@ def _kind(sent: Sent, task: Task | None, source: Source) -> str:
             "Without a head it answers nothing by itself. Name a task, and a linear head is fitted here on the frozen "
             f"features of its training examples: workbench adapters import {shlex.quote(source.name)} --task NAME."
         )
+        if isinstance(sent, SentModel):
+            hint += f" Or use it as a backbone: workbench train TASK --backbone {shlex.quote(source.name)}"
         other = sent.other_head if isinstance(sent, OtherHead) else None
         message = f"the head in this folder is for {other}, which is no kind of task here" if other else NO_HEAD
         raise InputError(message, where=source.name, hint=hint)

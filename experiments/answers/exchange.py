@@ -91,6 +91,7 @@ class Exchange:
         name: str | None = None,
         labels: Sequence[str] = (),
         max_length: int | None = None,
+        link: bool = False,
     ) -> StoredAdapter:
         """Copy an adapter into the workspace: one that :meth:`export` wrote, or one that another program trained.
 
@@ -105,6 +106,7 @@ class Exchange:
             name: the beginning of its id, and without ``task`` the name of its task; an exported one keeps its own.
             labels: in the order of its numbers, where the folder does not name them.
             max_length: tokens, longer texts are cut; as many as the model reads if None.
+            link: refer to the files of a whole model where they are, instead of copying them.
 
         Raises:
             InputError: no such folder, something has to be said, its backbone is not known here or is another one, or
@@ -112,7 +114,7 @@ class Exchange:
             IntegrityError: the files are not those of the manifest.
             UnsafeConfigError: a file would run code.
         """
-        source = Source(str(folder), Wanted(task, backbone, name, tuple(labels) or None, max_length))
+        source = Source(str(folder), Wanted(task, backbone, name, tuple(labels) or None, max_length, link))
         here = KnownHere(self.workspace.adapters, self.task_folders, self.listener)
         require_possible([source], here.find)
         stored = arrived(here, source).stored

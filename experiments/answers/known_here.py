@@ -55,7 +55,8 @@ class KnownHere:
 
     def named_on_hub(self, hub_id: str | None) -> str | None:
         """Return the name here of the base model with a hub id: a registered one, or one that has adapters."""
-        used = {manifest.backbone.hub_id: manifest.backbone.name for manifest in self.manifests}
+        manifests = [manifest for manifest in self.manifests if not manifest.is_whole]
+        used = {manifest.backbone.hub_id: manifest.backbone.name for manifest in manifests}
         return (self._registered | used).get(hub_id) if hub_id else None
 
     def task(self, name: str) -> Task:

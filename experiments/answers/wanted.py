@@ -11,6 +11,7 @@ from workbench.adapter_ids import ID, LONGEST_ID
 from workbench.backbone_names import backbone_available
 from workbench.elsewhere.identity import SHORT
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.manifest import ITSELF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ class Wanted:
         name: the beginning of the adapter's id; without a task also the name of its own.
         labels: in the order of the sender's numbers.
         max_length: tokens; longer texts are cut.
+        link: whether the files of a whole model stay where they are.
     """
 
     task: str | None = None
@@ -38,6 +40,7 @@ class Wanted:
     name: str | None = None
     labels: tuple[str, ...] | None = None
     max_length: int | None = None
+    link: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def _require_possible(source: Source, find: Callable[[str], TaskSpec]) -> None:
             find(wanted.task)
         except UnknownNameError as error:
             raise InputError(error.what, where=source.at("task"), hint=error.hint) from None
-    if wanted.backbone is not None:
+    if wanted.backbone not in (None, ITSELF):
         backbone_available(wanted.backbone, source.at("backbone"))
 
 

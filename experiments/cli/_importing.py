@@ -56,6 +56,9 @@ def import_(
     max_length: Annotated[
         int | None, typer.Option(min=4, help="Tokens of a text, longer ones are cut; as many as it reads if left out.")
     ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Leave the files of a whole model where they are, and refer to them.")
+    ] = False,
     workspace: Workspace = None,
     tasks: Folders = None,
     as_json: Json = False,
@@ -67,11 +70,15 @@ def import_(
     head, a linear one is fitted on the frozen features of the training examples of --task. A hub id is OWNER/NAME or
     OWNER/NAME@REVISION.
 
+    So are whole models (of transformers, Trainer or sentence-transformers). With --backbone, a model is stored as
+    weights on its base model; otherwise it is its own backbone, and its files are copied, or left where they are with
+    --link.
+
     What it was trained on is unknown, and its sender's scores count nowhere (for what a task's name means, for gates
     and champions, for `fuse --from auto:K`) until `workbench adapters test ID` has measured it here.
 
     The base model that its sender names is opened only if you have it: under a registered name, or because another
-    adapter of this workspace belongs to it. Otherwise name it with --backbone.
+    adapter of this workspace belongs to it. Otherwise name it with --backbone (`itself`: a whole model is its own).
 
     Of several, what is refused keeps nothing else from coming in; the exit code is then 2. The same command goes on
     after it was stopped: what came in before is not stored again.
@@ -79,7 +86,7 @@ def import_(
     from experiments.answers.wanted import Wanted, labels_in
     from experiments.api import Workbench
 
-    wanted = Wanted(task, backbone, name, None if labels is None else labels_in(labels), max_length)
+    wanted = Wanted(task, backbone, name, None if labels is None else labels_in(labels), max_length, link)
     sources = _sources(folders or [], from_file, wanted)
     bench = Workbench(workspace, tasks, Messages())
     arrivals = _taken_in(bench, sources)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace as Place
     from workbench.manifest import Manifest
 
-TOLD_APART = {"fit", "files", "metrics", "config", "elsewhere"}  # of a manifest's parts, by `adapters show`
+TOLD_APART = {"fit", "files", "metrics", "config", "elsewhere", "linked"}  # of a manifest's parts, by `adapters show`
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -87,6 +87,8 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
     fit = stored.manifest.fit
     took = f"{fit.steps} steps, best epoch {fit.best_epoch}" if fit else ""
     rest = [("fit", took), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
+    if linked := stored.manifest.linked:
+        rest.append(("linked", f"{', '.join(linked.files)} in {linked.folder}"))
     table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
     if failure is not None:
         stdout.print(f"\n{advice(stored.manifest, failure)}")
@@ -294,6 +296,7 @@ def _entry(place: Place, stored: StoredAdapter, champion: bool) -> dict[str, obj
         "sender_validation": None if manifest.imported is None or fit is None else round(fit.validation, 4),
         "parameters": fit and fit.trainable_parameters,
         "bytes": stored.bytes,
+        "linked": manifest.linked.folder if manifest.linked else None,
     }
 
 
@@ -303,7 +306,11 @@ def _line(place: Place, stored: StoredAdapter, name: str, champion: bool) -> lis
     validation = f"{counted.validation:.4f}" if counted else senders
     facts = [manifest.task.name, _method(stored), manifest.seed, f"{validation}{' ★' if champion else ''}"]
     made = (manifest.created or "")[:10] if manifest.elsewhere is None else "elsewhere"
-    return [name, *facts, megabytes(stored.bytes / 1e6), made]
+    return [name, *facts, _size(stored), made]
+
+
+def _size(stored: StoredAdapter) -> str:
+    return f"{megabytes(stored.bytes / 1e6)}{', linked' if stored.manifest.linked else ''}"
 
 
 def _method(stored: StoredAdapter) -> str:

@@ -29,7 +29,7 @@ def show_alone(stored: StoredAdapter, was_here: bool) -> None:
     if was_here:
         stdout.print(f"{stored.id} came in before, and stays as it is")
     else:
-        stdout.print(f"Imported {stored.id} on {manifest.backbone.name}")
+        stdout.print(f"Imported {stored.id}{_backbone(stored)}")
     if manifest.elsewhere:
         labels = f": {', '.join(manifest.task.labels)}" if manifest.task.labels else ""
         program = manifest.elsewhere.program
@@ -42,6 +42,15 @@ def show_alone(stored: StoredAdapter, was_here: bool) -> None:
     mine = bool(manifest.elsewhere)
     scores = "It has no score that counts" if mine else "Its scores are its sender's, and count nowhere"
     stdout.print(f"{scores} until {'it is' if mine else 'they are'} measured here.")
+
+
+def _backbone(stored: StoredAdapter) -> str:
+    """Return what an adapter stands on, as the end of a sentence."""
+    manifest = stored.manifest
+    if not manifest.is_whole:
+        return f" on {manifest.backbone.name}"
+    files = f"; its files stay in {manifest.linked.folder}" if manifest.linked else ""
+    return f", a whole model that is its own backbone{files}"
 
 
 def show_many(arrivals: Sequence[Arrival]) -> None:
@@ -98,6 +107,7 @@ def _came(name: str, stored: StoredAdapter, was_here: bool) -> dict[str, Any]:
         "labels": list(manifest.task.labels),
         "method": manifest.method,
         "backbone": manifest.backbone.name,
+        "linked": manifest.linked.folder if manifest.linked else None,
         "program": manifest.elsewhere.program if manifest.elsewhere else "workbench",
         "was_here": was_here,
     }

@@ -13,7 +13,13 @@ CONVERT = """\
 A pickle runs code when it is opened. If you trust its sender, convert it with these two lines of Python:
   import safetensors.torch, torch; state = torch.load({path!r}, weights_only=True, map_location="cpu")
   safetensors.torch.save_file({{key: value.clone().contiguous() for key, value in state.items()}}, {target!r})"""
-
+CONVERT_PARTS = (
+    "A pickle runs code when it is opened. If you trust its sender, convert it with these two lines of Python:\n"
+    "  import glob, safetensors.torch, torch; "
+    'parts = [torch.load(path, weights_only=True, map_location="cpu") for path in glob.glob({paths!r})]\n'
+    "  safetensors.torch.save_file("
+    "{{key: value.clone().contiguous() for part in parts for key, value in part.items()}}, {target!r})"
+)
 
 LOOKED_AT = ("*", "[0-9]_*/*")  # the second: modules of a sentence-transformers model
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from workbench.backbone import Backbone, Pooling
+    from workbench.manifest import Linked
 
 
 class Form(Protocol):
@@ -101,6 +102,7 @@ class Sender:
         original: what is needed to write the folder again as it came.
         pooling: how the sender makes one vector of the token states, where no head is stored and the folder says it;
             None: as the backbone does.
+        linked: the files of a whole model that stay where they are; None where all are written.
     """
 
     program: nn.Module
@@ -110,6 +112,7 @@ class Sender:
     head: Mapping[str, nn.Module] = field(default_factory=dict)
     original: Mapping[str, Any] = field(default_factory=dict)
     pooling: Pooling | None = None
+    linked: Linked | None = None
 
     def logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return what the sender's program computes of a batch: (batch, labels) or (batch, tokens, labels)."""

@@ -22,10 +22,10 @@ def head_of(program: Any, prefix: str, outside: Sequence[str]) -> dict[str, nn.M
         outside: names of the class's own layers.
     """
     model = program.get_base_model()
-    return {name: _effective(_found(model, name)) for name in (*_poolers(model, prefix), *outside)}
+    return {name: _effective(_found(model, name)) for name in (*poolers(model, prefix), *outside)}
 
 
-def _poolers(model: nn.Module, prefix: str) -> list[str]:
+def poolers(model: nn.Module, prefix: str) -> list[str]:
     """Return the names of the transformer's own layers that a head alone reads."""
     names: list[str] = []
     for name, module in model.named_modules():

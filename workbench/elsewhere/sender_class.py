@@ -38,10 +38,12 @@ class OwnClass:
     Attributes:
         model: with the backbone's weights.
         drawn: names of its tensors that the backbone does not have.
+        unread: names of tensors of the backbone's checkpoint that it has no place for.
     """
 
     model: Any
     drawn: frozenset[str]
+    unread: frozenset[str]
 
 
 def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
@@ -53,15 +55,16 @@ def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
     with torch.random.fork_rng(devices=[]), quiet(*LOUD):
         torch.manual_seed(0)
         model, told = labelled(backbone, outputs).pretrained(_loader(kind))
-    return OwnClass(model.eval(), frozenset(told["missing_keys"]))
+    return OwnClass(model.eval(), frozenset(told["missing_keys"]), frozenset(told["unexpected_keys"]))
 
 
 def labelled(backbone: Backbone, outputs: int) -> Backbone:
-    """Return the same backbone with so many labels in its config, and its padding token."""
+    """Return the same backbone with so many labels in its config, and a padding token."""
     copy = backbone.elsewhere(backbone.folder)
     config = copy.config
     config.num_labels = outputs
-    config.pad_token_id = backbone.tokenizer.pad_token_id
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = backbone.tokenizer.pad_token_id
     return copy
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from workbench.elsewhere.headless import with_fitted_head
 from workbench.elsewhere.identity import key_of, stored_as
 from workbench.errors import InputError
 from workbench.layered_head import LINEAR
-from workbench.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
+from workbench.manifest import ITSELF, BackboneReference, Elsewhere, HeadReference, Manifest
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.stored_adapter import README, StoredAdapter
@@ -79,7 +79,8 @@ class Said:
         """All that the answers depend on: the same folder with another meaning is another adapter."""
         task = self.task
         about = (task.name, task.kind, task.labels, task.pair, task.metric)
-        return (self.backbone.fingerprint, *about, self.order, self.max_length, self.examples)
+        base = (self.backbone.fingerprint, *([ITSELF] if self.backbone.name == ITSELF else []))
+        return (*base, *about, self.order, self.max_length, self.examples)
 
 
 def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter, bool]:
@@ -100,6 +101,7 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
     with made(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
         wanted = [sender.states(batch) if is_headless else sender.logits(batch) for batch in batches]
         sender.write(folder)
+        sender = replace(sender, program=nn.Identity(), write=lambda folder: None)  # its weights leave memory
         check_adapter(folder)
         bare = _manifest(sent, sender, said)
         if is_headless:
@@ -133,6 +135,7 @@ def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
         imported=datetime.now(UTC).isoformat(timespec="seconds"),
         config=None if sender.config is None else dict(sender.config),
         elsewhere=Elsewhere(program=sent.program, base=sent.base, labels=said.order, original=dict(sender.original)),
+        linked=sender.linked,
     )
 
 

@@ -10,9 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from workbench.architecture import UNREAD
 from workbench.libraries._places import require_apart, require_none_left
+from workbench.model_folder import INDEX, WEIGHTS, weight_files
 
-FILE = "model.safetensors"
+FILE = WEIGHTS
 
 
 class Plain:
@@ -44,15 +46,18 @@ class Plain:
             ValueError: a trained one is missing, or one is there that is not trained.
         """
         body = self.attach(body, config)
-        stored = load_file(folder / FILE) if (folder / FILE).is_file() else {}
         trained = {id(parameter) for parameter in _trained(body).values()}
         others = [name for name, tensor in body.state_dict(keep_vars=True).items() if id(tensor) not in trained]
-        if not _is_whole(body):  # one that is has buffers too
-            require_apart(stored, others)
-        missing, unexpected = body.load_state_dict(stored, strict=False)
-        if missing := sorted({*missing} & _trained(body).keys()):
-            raise ValueError(f"the weights of {missing[0]} are missing")
-        require_none_left(unexpected)
+        missing = {name for name in _trained(body) if not name.startswith(UNREAD)}
+        for file in _files(folder):
+            stored = load_file(file)
+            if not _is_whole(body):  # one that is has buffers too
+                require_apart(stored, others)
+            absent, unexpected = body.load_state_dict(stored, strict=False)
+            missing &= {*absent}
+            require_none_left(unexpected)
+        if missing:
+            raise ValueError(f"the weights of {min(missing)} are missing")
         return body
 
     @torch.no_grad()
@@ -62,6 +67,11 @@ class Plain:
             body.get_parameter(name).copy_(value)
         model: nn.Module = body
         return model
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files with what is trained; there are none where nothing is."""
+    return weight_files(folder) if any((folder / name).is_file() for name in (FILE, INDEX)) else []
 
 
 def _trained(body: nn.Module) -> dict[str, nn.Parameter]:

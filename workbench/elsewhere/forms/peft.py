@@ -16,6 +16,7 @@ from workbench.elsewhere.peft_head import head_of
 from workbench.elsewhere.sender_class import base_prefix, head_modules, output_name, own_class, require_known
 from workbench.errors import opening
 from workbench.finite_weights import require_finite
+from workbench.kind import GENERATED
 from workbench.libraries.peft import asking_for_packed, whole
 from workbench.module_patterns import require_bounded_patterns
 
@@ -86,7 +87,9 @@ class SentByPeft:
             return {name.removeprefix(START): tensor for name, tensor in load_file(self.folder / PEFT_WEIGHTS).items()}
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
-        """Return the rows of the layer that gives the logits."""
+        """Return the rows of the layer that gives the logits; None where answers are generated."""
+        if kind in GENERATED:
+            return None
         rows = self.tensors.get(output_name(backbone, kind))
         return None if rows is None else len(rows)
 

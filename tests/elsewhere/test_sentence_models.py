@@ -1,0 +1,129 @@
+"""Models of sentence-transformers have no head: one is fitted, or they are a backbone. The library is not here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.api import Workbench
+from fusion.heads import fit_head
+from tasks import registry
+from tests.elsewhere.senders import TEXTS
+from tests.elsewhere.test_whole_models import here
+from tests.streams import write_tasks
+from workbench.backbone_names import open_backbone
+from workbench.errors import InputError, UnsafeConfigError
+from workbench.manifest import ITSELF
+
+MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+
+
+def write_sentences(
+    base: Path, folder: Path, mode: str = "mean_tokens", apart: bool = False, modules: tuple[str, ...] = ()
+) -> Path:
+    """Write ``base`` as sentence-transformers does; ``apart``: in a folder of its own, as early versions did."""
+    inner = folder / "0_Transformer" if apart else folder
+    shutil.copytree(base, inner)
+    kinds = ("Transformer", "Pooling", "Normalize", *modules)
+    places = ["0_Transformer" if apart else "", *(f"{at}_{kind}" for at, kind in enumerate(kinds[1:], 1))]
+    listed = [
+        {"idx": at, "name": str(at), "path": place, "type": f"sentence_transformers.models.{kind}"}
+        for at, (kind, place) in enumerate(zip(kinds, places, strict=True))
+    ]
+    (folder / "modules.json").write_text(json.dumps(listed))
+    (folder / "1_Pooling").mkdir()
+    pooling = {f"pooling_mode_{name}": name == mode for name in MODES}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **pooling}))
+    (folder / "config_sentence_transformers.json").write_text('{"prompts": {}, "similarity_fn_name": "cosine"}')
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64, "do_lower_case": false}')
+    return folder
+
+
+def pooled(base: Path, mode: str, texts: list[str]) -> Any:
+    """Return what the folder's modules compute of each text, but for its length: (texts, 32)."""
+    backbone = open_backbone(str(base))
+    batch = backbone.tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states = backbone.load()(**batch).last_hidden_state
+    if mode == "cls_token":
+        return states[:, 0]
+    mask = batch["attention_mask"].unsqueeze(-1).float()
+    if mode == "mean_tokens":
+        return (states * mask).sum(1) / mask.sum(1)
+    return states[torch.arange(len(texts)), batch["attention_mask"].sum(1) - 1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "apart", "link"),
+    [("mean_tokens", False, False), ("cls_token", True, False), ("lasttoken", True, True), ("cls_token", False, True)],
+)
+def test_a_head_is_fitted_on_what_the_folder_pools(
+    mode: str, apart: bool, link: bool, bert: Path, tmp_path: Path
+) -> None:
+    sent, tasks = write_sentences(bert, tmp_path / "sent", mode, apart), write_tasks(tmp_path)
+    bench = Workbench(tmp_path / "ws", [tasks])
+    stored = bench.exchange.import_adapter(sent, task="animals", link=link)
+    manifest = stored.manifest
+    assert manifest.elsewhere is not None
+    assert (manifest.backbone.name, manifest.elsewhere.program) == (ITSELF, "sentence-transformers")
+    task = registry.load(registry.find("animals", [tasks]))
+    seen, unseen = (
+        (pooled(bert, mode, task.splits[name]["text"][:]).numpy(), task.splits[name]["label"][:])
+        for name in ("train", "validation")
+    )
+    wanted = fit_head(*seen, *unseen, 2).head(pooled(bert, mode, TEXTS))
+    torch.testing.assert_close(here(stored), wanted, rtol=1e-4, atol=1e-4)
+    assert (stored.folder / "modules.json").exists() != link
+    tested = bench.exchange.test(stored.id)
+    assert (tested.task, tested.counts) == ("animals", True)
+
+
+def test_without_a_task_both_ways_are_told(bert: Path, tmp_path: Path, call: Any) -> None:
+    write_sentences(bert, tmp_path / "sent", apart=True)
+    code, _, err = call("adapters", "import", "sent", "--workspace", "ws")
+    assert code == 2
+    assert "adapters import sent --task NAME" in err and "--backbone sent" in err
+    backbone = open_backbone(str(tmp_path / "sent"))
+    assert (backbone.folder.name, backbone.fingerprint) == ("0_Transformer", open_backbone(str(bert)).fingerprint)
+
+
+def test_a_transformer_alone_has_no_head_either(bert: Path, tmp_path: Path) -> None:
+    bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
+    with pytest.raises(InputError, match="there is no head in this folder"):
+        bench.exchange.import_adapter(bert)
+    named, alone = (bench.exchange.import_adapter(bert, name, task="animals") for name in (str(bert), None))
+    assert (named.manifest.is_whole, alone.manifest.is_whole) == (False, True)
+    assert torch.equal(here(named), here(alone))
+
+
+def test_a_head_on_a_backbone_that_pools_otherwise(bert: Path, tmp_path: Path) -> None:
+    sent = write_sentences(bert, tmp_path / "sent", "cls_token")
+    bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
+    alone, named = (bench.exchange.import_adapter(sent, name, task="animals") for name in (None, str(bert)))
+    assert named.manifest.head is not None
+    assert (named.manifest.head.pooling, named.manifest.backbone.pooling) == ("first", "mean")
+    torch.testing.assert_close(here(named), here(alone))
+
+
+@pytest.mark.parametrize("mode", ["max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens"])
+def test_another_pooling_is_refused_by_name(mode: str, bert: Path, tmp_path: Path) -> None:
+    bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
+    sent = write_sentences(bert, tmp_path / "sent", mode)
+    with pytest.raises(InputError, match=f"this pooling cannot be repeated: {mode}"):
+        bench.exchange.import_adapter(sent, task="animals")
+
+
+def test_other_modules_are_refused_by_name(bert: Path, tmp_path: Path) -> None:
+    bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
+    sent = write_sentences(bert, tmp_path / "sent", modules=("Dense",))
+    with pytest.raises(InputError, match="these modules cannot be repeated: Transformer, Pooling, Normalize, Dense"):
+        bench.exchange.import_adapter(sent, task="animals")
+    modules = (sent / "modules.json").read_text().replace("1_Pooling", "../../sent/1_Pooling")
+    (sent / "modules.json").write_text(modules)
+    with pytest.raises(UnsafeConfigError, match="is no folder in this one"):
+        bench.exchange.import_adapter(sent)

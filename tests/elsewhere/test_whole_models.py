@@ -1,0 +1,355 @@
+"""Whole models that transformers wrote come in, and answer as its classes do; what does not fit is one message."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from experiments.api import Workbench
+from tests.elsewhere.senders import TEXTS, drawn
+from tests.streams import write_tasks
+from tests.tiny_models import WORDS, write_model
+from workbench.backbone_names import open_backbone
+from workbench.errors import InputError, UnsafeConfigError
+from workbench.manifest import ITSELF
+from workbench.network import completed
+from workbench.stored_adapter import StoredAdapter
+from workbench.stored_model import backbone_of, open_adapter
+from workbench.tokenizing import tokenised
+
+SEQUENCES, TOKENS = "AutoModelForSequenceClassification", "AutoModelForTokenClassification"
+LABELS = {0: "fruit", 1: "animal", 2: "other"}
+THREE = {"num_labels": 3, "id2label": LABELS, "label2id": {name: number for number, name in LABELS.items()}}
+SMALL = "20KB"  # of a shard: some ten of them
+
+
+def sent(
+    base: Path, folder: Path, loader: str, shards: str = "5GB", dtype: Any = torch.float32, **options: Any
+) -> Tensor:
+    """Write a whole model that began as ``base``, with its tokenizer; return its logits of all texts."""
+    import transformers
+
+    torch.manual_seed(0)
+    own = getattr(transformers, loader)
+    model = own.from_pretrained(base, **options)
+    drawn(model, spread=0.05)
+    model.to(dtype).save_pretrained(folder, max_shard_size=shards)
+    transformers.AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    model = own.from_pretrained(folder, dtype=torch.float32).eval()
+    batch = open_backbone(str(base)).tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits: Tensor = model(**completed(model.config, dict(batch))).logits
+    return logits
+
+
+def here(stored: StoredAdapter) -> Tensor:
+    """Return the logits of all texts that the adapter computes."""
+    backbone = backbone_of(stored)
+    model = open_adapter(stored, backbone)
+    with torch.inference_mode():
+        logits: Tensor = model(**tokenised(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
+    return logits
+
+
+def taken_in(folder: Path, workspace: Path, backbone: Path | str | None = None, **said: Any) -> StoredAdapter:
+    return Workbench(workspace, []).exchange.import_adapter(folder, backbone and str(backbone), **said)
+
+
+@pytest.mark.parametrize("backbone", ["named", "its own", "linked"])
+@pytest.mark.parametrize(
+    ("loader", "dtype", "shards"),
+    [
+        (SEQUENCES, torch.float32, "5GB"),
+        (SEQUENCES, torch.bfloat16, SMALL),
+        (SEQUENCES, torch.float16, "5GB"),
+        (TOKENS, torch.float32, SMALL),
+    ],
+)
+def test_classifiers_answer_as_the_class_does(
+    loader: str, dtype: Any, shards: str, backbone: str, bert: Path, tmp_path: Path
+) -> None:
+    wanted = sent(bert, tmp_path / "sent", loader, shards, dtype, **THREE)
+    name = str(bert) if backbone == "named" else None
+    stored = taken_in(tmp_path / "sent", tmp_path / "ws", name, link=backbone == "linked")
+    manifest = stored.manifest
+    assert (manifest.method, manifest.task.labels) == ("full", ("fruit", "animal", "other"))
+    assert (manifest.backbone.name, bool(manifest.linked)) == (name or ITSELF, backbone == "linked")
+    assert torch.equal(here(stored), wanted)
+    if backbone == "named":
+        [file] = stored.folder.glob("model*.safetensors")
+        assert {tensor.dtype for tensor in load_file(file).values()} == {dtype}
+
+
+@pytest.mark.parametrize(
+    ("base", "loader", "dtype", "shards"),
+    [
+        ("llama", "AutoModelForCausalLM", torch.float32, SMALL),
+        ("llama", "AutoModelForCausalLM", torch.bfloat16, "5GB"),
+        ("t5", "AutoModelForSeq2SeqLM", torch.float32, SMALL),
+    ],
+)
+@pytest.mark.parametrize("link", [False, True])
+def test_language_models_answer_as_the_class_does(
+    base: str, loader: str, dtype: Any, shards: str, link: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    model: Path = request.getfixturevalue(base)
+    wanted = sent(model, tmp_path / "sent", loader, shards, dtype)
+    stored = taken_in(tmp_path / "sent", tmp_path / "ws", link=link)
+    assert stored.manifest.task.kind == {"llama": "causal-lm", "t5": "seq2seq"}[base]
+    assert torch.equal(here(stored), wanted)
+    [answer] = Workbench(tmp_path / "ws", []).predict(stored.id, ["the cat"])
+    assert answer.adapter == stored.id
+
+
+def test_a_language_model_has_its_own_output_layer(llama: Path, tmp_path: Path) -> None:
+    sent(llama, tmp_path / "sent", "AutoModelForCausalLM")
+    with pytest.raises(InputError, match=r"its output layer is not that of .*\n.*leave --backbone out"):
+        taken_in(tmp_path / "sent", tmp_path / "ws", llama)
+    tensors = load_file(tmp_path / "sent" / "model.safetensors")
+    tensors["lm_head.weight"] = load_file(llama / "model.safetensors")["lm_head.weight"]
+    save_file(tensors, tmp_path / "sent" / "model.safetensors", {"format": "pt"})
+    alone, based = (taken_in(tmp_path / "sent", tmp_path / "ws", name) for name in (ITSELF, llama))
+    assert torch.equal(here(alone), here(based))
+
+
+def test_weights_on_a_base_model_may_be_several_files(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.elsewhere.body_weights.SHARD", 20_000)
+    wanted = sent(bert, tmp_path / "sent", SEQUENCES, **THREE)
+    stored = taken_in(tmp_path / "sent", tmp_path / "ws", bert)
+    files = sorted(stored.folder.glob("model-*.safetensors"))
+    assert len(files) > 2
+    assert torch.equal(here(stored), wanted)
+    held = load_file(files[0])
+    held.pop(min(held))
+    save_file(held, files[0])
+    with pytest.raises(InputError, match=r"the weights of .* are missing"):
+        here(stored)
+
+
+@pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
+def test_the_problem_type_tells_the_kind(problem: str, bert: Path, tmp_path: Path) -> None:
+    options = {"num_labels": 1} if problem == "regression" else THREE
+    wanted = sent(bert, tmp_path / "sent", SEQUENCES, problem_type=problem, **options)
+    stored = taken_in(tmp_path / "sent", tmp_path / "ws")
+    kind = {"regression": "regression"}.get(problem, "multilabel")
+    assert (stored.manifest.task.kind, len(stored.manifest.task.labels)) == (kind, 0 if kind == "regression" else 3)
+    assert torch.equal(here(stored), wanted)
+
+
+def test_labels_are_matched_by_name(bert: Path, tmp_path: Path) -> None:
+    wanted = sent(bert, tmp_path / "sent", SEQUENCES, num_labels=2, id2label={0: "plant", 1: "beast"})
+    tasks = write_tasks(tmp_path)
+    bench = Workbench(tmp_path / "ws", [tasks])
+    with pytest.raises(InputError, match="the labels are not those of animals"):
+        bench.exchange.import_adapter(tmp_path / "sent", task="animals")
+    first, second = bench.exchange.import_adapter(
+        tmp_path / "sent", task="animals", labels=("second", "first")
+    ).manifest.task.labels
+    assert (first, second) == ("first", "second")
+    [stored] = [bench.workspace.adapters.get(name) for name in bench.workspace.adapters.ids()]
+    assert torch.equal(here(stored), wanted[:, [1, 0]])
+
+
+def test_the_card_has_a_program_that_answers(bert: Path, tmp_path: Path) -> None:
+    wanted = sent(bert, tmp_path / "sent", SEQUENCES, **THREE).softmax(-1).max(-1)
+    stored = taken_in(tmp_path / "sent", tmp_path / "ws")
+    _, program, _ = (stored.folder / "README.md").read_text(encoding="utf-8").split("```")
+    names: dict[str, Any] = {"folder": str(stored.folder), "texts": TEXTS, "answers": []}
+    exec(program.removeprefix("python").replace("print(", "answers.extend("), names)
+    assert [answer["label"] for answer in names["answers"]] == [LABELS[int(number)] for number in wanted.indices]
+    assert [answer["score"] for answer in names["answers"]] == pytest.approx(wanted.values.tolist(), abs=1e-6)
+
+
+def config(folder: Path, **keys: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+
+
+def tensors(folder: Path, change: Callable[[dict[str, Tensor]], None]) -> None:
+    held = load_file(folder / "model.safetensors")
+    change(held)
+    save_file(held, folder / "model.safetensors", {"format": "pt"})
+
+
+def renamed(folder: Path, old: str, new: str) -> None:
+    (folder / old).rename(folder / new)
+
+
+def other_words(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    words = content["model"]["vocab"]
+    words["cat"], words["dog"] = words["dog"], words["cat"]
+    path.write_text(json.dumps(content))
+
+
+def without_tokenizer(folder: Path) -> None:
+    for path in folder.glob("*token*.json"):
+        path.unlink()
+
+
+BOTH, BASE, ALONE = ("base", "alone"), ("base",), ("alone",)
+MISTAKES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
+    "NaN": (
+        lambda folder: tensors(folder, lambda held: held["classifier.weight"].fill_(float("nan"))),
+        "holds NaN or infinity",
+        BOTH,
+    ),
+    "no head": (
+        lambda folder: tensors(folder, lambda held: held.pop("classifier.weight")),
+        "its head is not there: the weights have no classifier.weight",
+        BOTH,
+    ),
+    "no bias": (
+        lambda folder: tensors(folder, lambda held: held.pop("classifier.bias")),
+        "the weights lack classifier.bias, and a BertForSequenceClassification would draw it at random",
+        BOTH,
+    ),
+    "one tensor more": (
+        lambda folder: tensors(folder, lambda held: held.update({"classifier.gate": torch.zeros(2)})),
+        "has no place for classifier.gate",
+        BOTH,
+    ),
+    "more labels": (
+        lambda folder: config(folder, id2label={str(number): f"l{number}" for number in range(4)}),
+        "its head has 3 labels, and 4 are named",
+        BOTH,
+    ),
+    "labels without numbers": (lambda folder: config(folder, id2label={"a": "b"}), "id2label names no labels", BOTH),
+    "code": (lambda folder: config(folder, auto_map={"AutoModel": "code.Model"}), "auto_map", BOTH),
+    "a class of its own": (
+        lambda folder: config(folder, architectures=["MyBertForSequenceClassification"]),
+        "transformers has no MyBertForSequenceClassification of the type bert",
+        BOTH,
+    ),
+    "questions": (
+        lambda folder: config(folder, architectures=["BertForQuestionAnswering"]),
+        "the head in this folder is for question answering, which is no kind of task here",
+        BOTH,
+    ),
+    "no class": (lambda folder: config(folder, architectures=[]), "the config names no class", BOTH),
+    "other words": (other_words, "its tokenizer is another one: 'dog', number 5 here, has number 6 there", BASE),
+    "no tokenizer": (without_tokenizer, "there is no tokenizer beside this model", ALONE),
+    "pickles": (
+        lambda folder: renamed(folder, "model.safetensors", "pytorch_model.bin"),
+        "pickled weights are not read\n(.*\n)*.*weights_only=True",
+        BOTH,
+    ),
+    "cut short": (
+        lambda folder: (folder / "model.safetensors").write_bytes(b"12345678{}"),
+        "the weights cannot be opened",
+        BOTH,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def three(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of three labels."""
+    folder = tmp_path_factory.mktemp("three") / "sent"
+    sent(bert, folder, SEQUENCES, **THREE)
+    return folder
+
+
+@pytest.mark.parametrize(("mistake", "on"), [(name, on) for name, (_, _, ons) in MISTAKES.items() for on in ons])
+def test_what_is_wrong_is_one_message(mistake: str, on: str, three: Path, bert: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(three, tmp_path / "sent")
+    change, message, _ = MISTAKES[mistake]
+    change(folder)
+    with pytest.raises(InputError, match=message):
+        taken_in(folder, tmp_path / "ws", bert if on == "base" else None)
+    assert not (tmp_path / "ws" / "adapters").exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words", "message"),
+    [
+        ({"hidden_size": 16}, 5, r"embeddings\.word_embeddings\.weight is 31 × 16, that of the backbone 31 × 32"),
+        ({"num_hidden_layers": 1}, 5, r"it has no encoder\.layer\.1\.attention"),
+        ({"num_hidden_layers": 3}, 5, r"the backbone has no encoder\.layer\.2\.attention"),
+        ({}, 9, "its vocabulary was resized to 35 tokens, that of the backbone has 31"),
+        ({"hidden_act": "relu"}, 5, "the answers here would differ from the sender's|cannot be repeated here"),
+    ],
+)
+def test_a_model_of_another_base_is_refused(
+    keys: dict[str, Any], words: int, message: str, bert: Path, tmp_path: Path
+) -> None:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    size = {"vocab_size": len(WORDS) + words, "num_labels": 3, "id2label": LABELS}
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    own = BertConfig(max_position_embeddings=64, initializer_range=0.3, **{**sizes, **size, **keys})
+    write_model(tmp_path / "sent", BertForSequenceClassification, own)
+    with pytest.raises(InputError, match=message):
+        taken_in(tmp_path / "sent", tmp_path / "ws", bert)
+    assert taken_in(tmp_path / "sent", tmp_path / "ws").manifest.is_whole
+
+
+def test_a_model_of_another_architecture_is_refused(three: Path, llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="its architecture is bert, that of the backbone llama"):
+        taken_in(three, tmp_path / "ws", llama)
+
+
+def test_the_two_lines_convert_a_pickle(bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sent"
+    wanted = sent(bert, folder, SEQUENCES, **THREE)
+    held = load_file(folder / "model.safetensors")
+    held["bert.tied"] = held["classifier.bias"]  # two names of one tensor, which safetensors refuses to write
+    names = sorted(held)
+    for part, some in enumerate((names[:9], names[9:]), 1):
+        torch.save({name: held[name] for name in some}, folder / f"pytorch_model-0000{part}-of-00002.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UnsafeConfigError) as several:
+        taken_in(folder, tmp_path / "ws")
+    torch.save(held, folder / "pytorch_model.bin")
+    for path in folder.glob("pytorch_model-*"):
+        path.rename(path.with_suffix(".kept"))
+    with pytest.raises(UnsafeConfigError) as alone:
+        taken_in(folder, tmp_path / "ws")
+    for caught, kept in ((alone, ()), (several, folder.glob("*.kept"))):
+        for path in kept:
+            path.rename(path.with_suffix(".bin"))
+        program = "\n".join(line.strip() for line in str(caught.value).splitlines()[-2:])
+        exec(program, {})
+        tensors(folder, lambda held: held.pop("bert.tied"))
+        stored = taken_in(folder, tmp_path / f"ws-{len(program)}")
+        assert torch.equal(here(stored), wanted)
+        (folder / "model.safetensors").unlink()
+
+
+def test_what_is_linked_is_a_whole_model_on_its_own(three: Path, bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a linked model is its own backbone"):
+        taken_in(three, tmp_path / "ws", bert, link=True)
+    from peft import LoraConfig, TaskType
+
+    from tests.elsewhere.senders import sent_by_peft
+
+    sent_by_peft(bert, tmp_path / "lora", LoraConfig(task_type=TaskType.SEQ_CLS), num_labels=3)
+    with pytest.raises(InputError, match="what peft wrote here is an adapter, and is copied"):
+        taken_in(tmp_path / "lora", tmp_path / "ws", bert, link=True, labels=("a", "b", "c"))
+    assert not (tmp_path / "ws" / "adapters").exists()
+
+
+def test_a_linked_model_is_told(three: Path, tmp_path: Path, call: Any) -> None:
+    shutil.copytree(three, tmp_path / "sent")
+    code, out, err = call("adapters", "import", "sent", "--link", "--json")
+    assert code == 0, err
+    name, folder = json.loads(out)["adapter"], str(tmp_path / "sent")
+    assert json.loads(out)["linked"] == folder
+    assert ", linked" in call("adapters", "list")[1]
+    assert "linked" in call("adapters", "show", name)[1]
+    assert "verified" in call("adapters", "verify")[1]
+    (tmp_path / "sent" / "config.json").unlink()
+    code, _, err = call("predict", name, "the cat")
+    assert (code, "its model is linked, and config.json is missing" in err) == (1, True)
+    assert call("adapters", "verify")[0] == 1
