@@ -10,7 +10,8 @@ from experiments.reporting.presentation import Cell, Column, Medium, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-R = TypeVar("R")
+R = TypeVar("R", contravariant=True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Shown(Generic[R]):
 def table(
     name: str,
     title: str,
-    rows: Iterable[R],
-    columns: Iterable[Shown[R]],
+    rows: Iterable[T],
+    columns: Iterable[Shown[T]],
     note: str = "",
     short: str = "",
     media: Medium = Medium.ANY,

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from experiments.reporting.cells import words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from experiments.studies.core.tune import Attempt
 
+R = TypeVar("R")
+
+
+class Searched(Protocol):
+    """Learning rates that were tried, and the one that was chosen."""
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]: ...  # noqa: D102 - above
+    @property
+    def chosen(self) -> float: ...  # noqa: D102
+
 
 def tuning_table(
-    heads: Sequence[str], rows: Iterable[tuple[Sequence[str], float, Sequence[Attempt]]], note: str
+    whose: Iterable[Shown[R]], searches: Iterable[R], searched: Callable[[R], Searched], note: str
 ) -> Table:
     """Return it: a row for each search.
 
     Args:
-        heads: of the columns that say whose search it is.
-        rows: what stands in these, the learning rate that was chosen, what was tried.
+        whose: the columns that say whose search it is.
+        searches: all of them.
+        searched: returns what was tried in one.
         note: how it was chosen.
     """
-    return Table(
-        "learning-rates",
-        "Learning rates that were tried",
-        (Column(heads[0]), *(Column(head, left=True) for head in (*heads[1:], "chosen", "tried"))),
-        [
-            (*map(words, whose), Cell(f"{chosen:.2g}", chosen), words(", ".join(map(_in_words, attempts))))
-            for whose, chosen, attempts in rows
-        ],
-        note=note,
-        media=Medium.PAGE,
-    )
+
+    def chosen(row: R) -> Cell:
+        rate = searched(row).chosen
+        return Cell(f"{rate:.2g}", rate)
+
+    def tried(row: R) -> Cell:
+        return words(", ".join(map(_in_words, searched(row).attempts)))
+
+    columns = [*whose, Shown(Column("chosen", left=True), chosen), Shown(Column("tried", left=True), tried)]
+    title = "Learning rates that were tried"
+    return table("learning-rates", title, searches, columns, note, media=Medium.PAGE)
 
 
 def _in_words(attempt: Attempt) -> str:

@@ -106,8 +106,12 @@ def searches(report: ComparisonReport) -> Table:
     """Return which learning rates were tried, and which was chosen."""
     tried = report.record.searches
     return tuning_table(
-        ("method", "task"),
-        (((search.label, search.task), search.chosen, search.attempts) for search in tried),
+        [
+            Shown(METHOD_COLUMN, lambda search: words(search.label)),
+            Shown(Column("task", left=True), lambda search: words(search.task)),
+        ],
+        tried,
+        lambda search: search,
         f"Validation score in {unit(report.record.kinds).words}, with seed {tried[0].seed}, which is not compared. "
         "The first is the method's own rate; the best one was taken.",
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import decimals, quantity, words
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
 from experiments.reporting.provenance_tags import once_more
+from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, baselines, settings, share, unit
 from experiments.studies.core.data_sources import data_table, used
+from experiments.studies.core.quantity import shown_in
 from experiments.studies.core.tuning_table import tuning_table
-from experiments.studies.stream.tables import by_strategy, stored, trainable
+from experiments.studies.stream.quantities import STRATEGY
+from experiments.studies.stream.tables import LABEL
 from experiments.studies.stream.tuning import TASKS
 from workbench.forgetting import METRICS
 
@@ -92,19 +96,20 @@ def _equal(report: Report) -> Definitions:
 
 
 def _settings_of_each(report: Report) -> Table:
-    return by_strategy(
-        report,
+    left = partial(Column, left=True)
+    return table(
         "settings",
         "How each strategy learns",
+        report.strategies,
         [
-            (Column("how it learns the stream", left=True), lambda strategy: words(strategy.contender.strategy)),
-            (Column("method", left=True), lambda strategy: words(strategy.contender.method)),
-            (Column("learning rate", left=True), _rate),
-            (Column("other settings", left=True), lambda strategy: words(_settings(strategy))),
-            (Column("trainable parameters", left=True), trainable),
-            (Column("kept to answer for all tasks", unit="MB", left=True), stored),
-            (Column("S[j] from", left=True), lambda strategy: words(strategy.single or DASH)),
-            (Column("J[j] from", left=True), lambda strategy: words(strategy.joint or DASH)),
+            LABEL,
+            Shown(left("how it learns the stream"), lambda strategy: words(strategy.contender.strategy)),
+            Shown(left("method"), lambda strategy: words(strategy.contender.method)),
+            Shown(left("learning rate"), _rate),
+            Shown(left("other settings"), lambda strategy: words(_settings(strategy))),
+            *shown_in("settings", STRATEGY),
+            Shown(left("S[j] from"), lambda strategy: words(strategy.single or DASH)),
+            Shown(left("J[j] from"), lambda strategy: words(strategy.joint or DASH)),
         ],
         media=Medium.PAGE,
     )
@@ -114,8 +119,9 @@ def _tuned(report: Report) -> Table:
     record = report.record
     tasks = ", ".join(record.tasks[:TASKS])
     return tuning_table(
-        ("strategy",),
-        (((label,), tuning.chosen, tuning.attempts) for label, tuning in record.tunings.items()),
+        [Shown(Column("strategy"), lambda searched: words(searched[0]))],
+        record.tunings.items(),
+        lambda searched: searched[1],
         f"Validation score in {unit(record.kinds).words} of the method alone, mean over {tasks}, with a seed that is "
         "not compared. The first is the entry's own rate; the best one was taken, whatever it does to forgetting.",
     )
@@ -139,18 +145,19 @@ def _settings(strategy: StrategyReport) -> str:
 def _stream(report: Report) -> Table:
     record = report.record
     constant = f"{baselines(record.kinds.values())}{', %' if unit(record.kinds).sign else ''}"
-    rows = zip(range(1, len(record.tasks) + 1), record.tasks, record.test_sizes, record.majority, strict=True)
-    return Table(
+
+    def majority(index: int) -> Cell:
+        score = record.majority[index]
+        return quantity(score if math.isfinite(score) else None)
+
+    return table(
         "stream",
         "The stream",
-        (Column("stage and task"), Column("test examples"), Column(constant)),
+        range(len(record.tasks)),
         [
-            (
-                words(f"{stage} · {task}"),
-                quantity(size, decimals(0)),
-                quantity(majority if math.isfinite(majority) else None),
-            )
-            for stage, task, size, majority in rows
+            Shown(Column("stage and task"), lambda index: words(f"{index + 1} · {record.tasks[index]}")),
+            Shown(Column("test examples"), lambda index: quantity(record.test_sizes[index], decimals(0))),
+            Shown(Column(constant), majority),
         ],
         media=Medium.PAGE,
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.stream.beginnings import beginnings
 from experiments.studies.stream.circumstances import circumstances
 from experiments.studies.stream.merges import merges
+from experiments.studies.stream.quantities import STRATEGY
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -95,9 +97,25 @@ class Report(StudyReport):
         }
 
     def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:
+        """Return the entry of ``strategies``; ``full`` adds what each replication gave."""
+        contender, gaps = strategy.contender, {name: gap.as_json() for name, gap in strategy.differences.items()}
         tuning = self.record.tunings.get(strategy.label)
         return {
-            **strategy.as_json(self.record.reference, full),
+            "strategy": contender.strategy,
+            "method": contender.method,
+            "settings": dict(contender.settings),
+            **as_json(STRATEGY, strategy),
+            "matrix": strategy.matrix,
+            "probes": {
+                probe: {quantity: series.as_json() for quantity, series in quantities.items()}
+                for probe, quantities in strategy.probes.items()
+            },
+            "cells": strategy.cells,
+            "stages": {"finished": strategy.finished, "planned": strategy.planned},
+            "baselines": {"single": strategy.single, "joint": strategy.joint},
+            "comparison": {"against": self.record.reference, **gaps} if gaps else None,
+            "learned_nothing": [asdict(entry) for entry in strategy.unlearned],
+            **({"seeds": [replication.as_json() for replication in strategy.replications]} if full else {}),
             **({"tuning": tuning.as_json()} if tuning else {}),
             **({"learning_curve": began.as_json()} if (began := self.beginnings.get(strategy.label)) else {}),
             **({"merges": [merge.as_json() for merge in merged]} if (merged := self.merges(strategy)) else {}),

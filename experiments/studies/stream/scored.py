@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
 from experiments.studies.stream.comparison import COMPARED
 from experiments.studies.stream.final_outcomes import FinalOutcomes
+from experiments.studies.stream.quantities import BETTER
 from experiments.studies.stream.summary import report
-from experiments.studies.stream.tables import BETTER
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from experiments.reporting.figures import STYLE, half_width, look, marks
 from experiments.reporting.wording import megabytes, unit
+from experiments.studies.stream.quantities import STORED
 
 if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
@@ -21,9 +22,9 @@ DECADE = 10  # from which ratio of sizes on the axis is logarithmic
 def accuracy_over_storage(report: Report) -> Figure | None:
     """Return average accuracy over stored bytes; None where those of fewer than two strategies are known."""
     points = [
-        (index, strategy, strategy.cost.stored_bytes / 1e6, strategy.metrics["average_accuracy"])
+        (index, strategy, stored / 1e6, strategy.metrics["average_accuracy"])
         for index, strategy in enumerate(report.strategies)
-        if strategy.cost.stored_bytes and strategy.metrics["average_accuracy"].mean is not None
+        if (stored := STORED.number(strategy)) and strategy.metrics["average_accuracy"].mean is not None
     ]
     if len(points) < 2:
         return None

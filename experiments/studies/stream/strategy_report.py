@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.replications import over_replications
-from experiments.studies.stream.cost import total_cost
 from experiments.studies.stream.matrix import mean_grid, shared_statuses
 from experiments.studies.stream.stage_outcome import STATUSES
 from experiments.studies.stream.unlearned import just_learned
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from experiments.reporting.differences import Difference
-    from experiments.studies.stream.cost import CostSummary
     from experiments.studies.stream.matrix import Grid, Statuses
     from experiments.studies.stream.record import Contender
     from experiments.studies.stream.replication_report import ReplicationReport
@@ -96,11 +94,6 @@ class StrategyReport:
         return self.after(len(self.replications[0].tasks))
 
     @cached_property
-    def cost(self) -> CostSummary:
-        """Mean over replications."""
-        return total_cost([replication.outcomes for replication in self.replications])
-
-    @cached_property
     def probes(self) -> dict[str, dict[str, ProbeSeries]]:
         """Every quantity that a probe reported, by probe and quantity."""
         measured = dict.fromkeys(
@@ -156,30 +149,6 @@ class StrategyReport:
             return self.over(lambda replication: replication.course[stage - 1][name])
 
         return {entry.name: metric(entry.name) for entry in METRICS}
-
-    def as_json(self, reference: str, full: bool) -> dict[str, Any]:
-        """Return the entry of ``strategies`` in ``report --json``."""
-        gaps = {name: difference.as_json() for name, difference in self.differences.items()}
-        document: dict[str, Any] = {
-            "strategy": self.contender.strategy,
-            "method": self.contender.method,
-            "settings": dict(self.contender.settings),
-            "metrics": {name: value.as_json() for name, value in self.metrics.items()},
-            "matrix": self.matrix,
-            "cost": asdict(self.cost),
-            "probes": {
-                probe: {quantity: series.as_json() for quantity, series in quantities.items()}
-                for probe, quantities in self.probes.items()
-            },
-            "cells": self.cells,
-            "stages": {"finished": self.finished, "planned": self.planned},
-            "baselines": {"single": self.single, "joint": self.joint},
-            "comparison": {"against": reference, **gaps} if gaps else None,
-            "learned_nothing": [asdict(entry) for entry in self.unlearned],
-        }
-        if full:
-            document["seeds"] = [replication.as_json() for replication in self.replications]
-        return document
 
     def _series(self, probe: str, quantity: str) -> ProbeSeries:
         last = len(self.replications[0].tasks)

@@ -12,9 +12,12 @@ from experiments.reporting.adapter_run import tracked_data, tracked_model
 from experiments.reporting.cells import quantity as shown
 from experiments.reporting.cells import words
 from experiments.reporting.mlflow_run import FRACTIONS, markdown
-from experiments.reporting.presentation import Column, Medium, Table, Tracking
+from experiments.reporting.presentation import Column, Medium, Tracking
+from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import baselines, number, unit
+from experiments.studies.core.quantity import means, points
 from experiments.studies.core.track import began, parent, shared_tags
+from experiments.studies.stream.quantities import METRIC, STAGE
 from experiments.studies.stream.tables import scores
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -63,8 +66,8 @@ def tracking(report: Report) -> Tracking:
         f"{scale} and points, ± half the 95 % interval over replications.",
         f"{constant}, in the order of the stream: {majority}.",
     )
-    table = scores(report).shown(Medium.TERMINAL)
-    return Tracking(run, table, below, ("forgetting-curves", "accuracy-matrices"))
+    strategies = scores(report).shown(Medium.TERMINAL)
+    return Tracking(run, strategies, below, ("forgetting-curves", "accuracy-matrices"))
 
 
 def about(record: Record) -> str:
@@ -112,13 +115,18 @@ def _note(report: Report, strategy: StrategyReport, replication: ReplicationRepo
     stage = max(outcome.stage for outcome in replication.outcomes)
     title = f"{contender.label}: {contender.strategy} with {contender.method}, seed {replication.seed}"
     matrix = replication.matrix
-    columns = (Column("task"), Column("when it was learned"), Column(f"after stage {stage} of {len(tasks)}"))
-    rows = [
-        (words(task), shown(matrix[column + 1][column]), shown(matrix[stage][column]))
-        for column, task in enumerate(tasks)
-    ]
+    stages = table(
+        "stages",
+        "",
+        enumerate(tasks),
+        [
+            Shown(Column("task"), lambda place: words(place[1])),
+            Shown(Column("when it was learned"), lambda place: shown(matrix[place[0] + 1][place[0]])),
+            Shown(Column(f"after stage {stage} of {len(tasks)}"), lambda place: shown(matrix[stage][place[0]])),
+        ],
+    )
     scale = f"{unit(report.record.kinds).title}. {FRACTIONS}"
-    lines = (escape(title), "", *markdown(Table("stages", "", columns, rows)), "", escape(scale))
+    lines = (escape(title), "", *markdown(stages), "", escape(scale))
     return "\n".join(lines)
 
 
@@ -136,8 +144,7 @@ def _models(report: Report, strategy: StrategyReport, replication: ReplicationRe
 def _stages(replication: ReplicationReport) -> Iterator[Point]:
     """Yield what is known at each stage: scores, the metrics had the stream ended there, probes, and the cost."""
     for stage, values in enumerate(replication.course, start=1):
-        for name, value in values.items():
-            yield name, value, stage
+        yield from points(METRIC.values(), values, stage)
     for stage, row in enumerate(replication.matrix):
         for task, score in zip(replication.tasks, row, strict=True):
             yield metric_name("accuracy", task), score, stage
@@ -145,16 +152,13 @@ def _stages(replication: ReplicationReport) -> Iterator[Point]:
         for probe, quantities in outcome.probes.items():
             for quantity, value in quantities.items():
                 yield metric_name("probe", probe, quantity), value, outcome.stage
-        yield metric_name("cost", "train_seconds"), outcome.cost.train_seconds, outcome.stage
-        yield metric_name("cost", "stored_bytes"), float(outcome.cost.stored_bytes), outcome.stage
+        yield from points(STAGE, outcome, outcome.stage)
 
 
 def _summary(report: Report) -> Iterator[Point]:
     """Yield mean, low and high of every metric after each stage, once all replications are there."""
     for strategy in report.strategies:
         for stage in range(1, len(report.record.tasks) + 1):
-            for name, value in strategy.after(stage).items():
-                if report.complete or None not in value.values:
-                    yield metric_name(strategy.label, name), value.mean, stage
-                    yield metric_name(strategy.label, f"{name}_low"), value.low, stage
-                    yield metric_name(strategy.label, f"{name}_high"), value.high, stage
+            values = strategy.after(stage)
+            known = (METRIC[name] for name, value in values.items() if report.complete or None not in value.values)
+            yield from means(known, values, strategy.label, stage)

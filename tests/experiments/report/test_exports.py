@@ -21,6 +21,7 @@ from experiments.reporting.latex import escape, latex
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Cell, Column, Table
 from experiments.studies.stream.present import present
+from experiments.studies.stream.quantities import TRAINING
 from workbench.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def test_every_table_is_a_file_with_numbers_as_they_were_computed(report: Report
     assert rows(tables["differences.csv"])[0]["learning accuracy reading"] == "not distinguishable"
     matrix = [[row[task] for task in report.record.tasks] for row in rows(tables["matrix-full-replay.csv"])]
     assert [float(cell) for cell in matrix[3]] == [*report.strategies[3].matrix[4]]
-    assert float(rows(tables["cost.csv"])[0]["training in s"]) == report.strategies[0].cost.train_seconds
+    assert float(rows(tables["cost.csv"])[0]["training in s"]) == TRAINING.number(report.strategies[0])
 
 
 @pytest.mark.parametrize(("columns", "tables"), [(1, 1), (9, 1), (10, 2), (40, 5)])
