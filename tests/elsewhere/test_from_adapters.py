@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import runpy
 from collections.abc import Callable, Mapping
@@ -16,9 +17,11 @@ from experiments.api import Workbench
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.senders import TEXTS, answers, drawn, sent_by_adapters
 from workbench.backbone_names import open_backbone
+from workbench.elsewhere.adapters_config import OF_PACKAGE
 from workbench.elsewhere.head_form import CLOSE, difference
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.extras import installed
+from workbench.methods import METHODS
 from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.tokenizing import tokenised
@@ -92,6 +95,11 @@ def test_answers_are_those_of_the_package(method: str, bert: Path, tmp_path: Pat
     assert (stored.manifest.method, stored.manifest.task.labels) == (method, ("x", "y", "z"))
     assert stored.manifest.elsewhere and stored.manifest.elsewhere.program == "adapters"
     assert difference(logits, wanted) <= (CLOSE if method in ROUNDED else 0)
+
+
+def test_all_methods_of_the_package_are_known() -> None:
+    of_registry = {name for name in METHODS.names() if METHODS.get(name).library == "adapters"}
+    assert {*OF_PACKAGE} == of_registry
 
 
 @pytest.mark.parametrize("case", ODD)
@@ -325,3 +333,22 @@ def test_composed_adapters_are_refused(bert: Path, tmp_path: Path) -> None:
     for folder in ("fusion", "setup"):
         with pytest.raises(InputError, match=r"several adapters that were composed[^\0]*--method adapterfusion"):
             taken(tmp_path / folder, bert)
+
+
+@pytest.mark.parametrize("case", ["three layers", "pooler", "tagging, two layers"])
+def test_readme_program_answers_the_same(
+    case: str, bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent_by_adapters(bert, tmp_path / "sent", config_of("seq_bn"), HEADS[case])
+    stored, logits = taken(tmp_path / "sent", bert)
+    readme = (stored.folder / "README.md").read_text(encoding="utf-8")
+    program = tmp_path / "program.py"
+    program.write_text(readme.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    capsys.readouterr()
+    runpy.run_path(str(program), {"backbone": str(bert), "folder": str(stored.folder), "texts": TEXTS})
+    answers = ast.literal_eval(capsys.readouterr().out)
+    named = [[LABELS[index] for index in row] for row in logits.argmax(dim=-1).reshape(len(TEXTS), -1).tolist()]
+    if "tagging" in case:  # a word of the tiny models is one token, behind [CLS]
+        assert answers == [row[1 : len(text.split()) + 1] for row, text in zip(named, TEXTS, strict=True)]
+    else:
+        assert answers == [label for (label,) in named]

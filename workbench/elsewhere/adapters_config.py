@@ -20,6 +20,10 @@ BOTTLENECK, PREFIX, LORA, REFT, UNION = None, "prefix_tuning", "lora", "reft", "
 FIELDS = {  # a setting's name → the config's, where they differ
     "rank": "r",
 }
+OF_PACKAGE = (
+    *("pfeiffer", "houlsby", "parallel", "pfeiffer-inv", "houlsby-inv", "compacter", "compacter-plus-plus"),
+    *("prefix", "mam", "unipelt", "loreft"),
+)
 OF_PEFT = ("lora", "ia3")  # methods of the package that become peft's here
 UNREPEATED = ("use_gating", "use_dora", "vera_d", "vera_b")  # of a LoRA: peft has none that computes the same
 
@@ -84,9 +88,8 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
         return "loreft"
     if architecture == UNION and (method := _union(config, where)):
         return method
-    known = [name for name in METHODS.names() if METHODS.get(name).library == "adapters"]
     message = f"architecture: {_shown(config)} is of no method here"
-    raise InputError(message, where=where, hint=f"These are: {', '.join([*known, *OF_PEFT])}.")
+    raise InputError(message, where=where, hint=f"These are: {', '.join([*OF_PACKAGE, *OF_PEFT])}.")
 
 
 def settings(config: Mapping[str, Any], method: str) -> dict[str, Any]:
