@@ -46,22 +46,3 @@ def sent_by_peft(
     model.save_pretrained(folder)
     logits = answers(model, base)
     return lambda: logits
-
-
-def sent_by_adapters(
-    base: Path, folder: Path, config: Any, head: Callable[[Any], None], name: str = "sent", pickled: bool = False
-) -> Callable[[], Tensor]:
-    """Write what the package adapters writes of an adapter under a head of its own; return its model's answers.
-
-    ``head`` adds the head, which has to be called as the adapter is.
-    """
-    from adapters import AutoAdapterModel
-
-    torch.manual_seed(0)
-    model = AutoAdapterModel.from_pretrained(base)
-    model.add_adapter(name, config=config)
-    head(model)
-    model.train_adapter(name)
-    drawn(model)
-    model.save_adapter(str(folder), name, use_safetensors=not pickled)
-    return lambda: answers(model, base)

@@ -18,7 +18,8 @@ from fusion.compatibility import reasons
 from fusion.fuse import fuse, keep_fused
 from fusion.methods import COMPOSITIONS
 from tests.conftest import NOT_INSTALLED, Call
-from tests.elsewhere.senders import TEXTS, sent_by_adapters
+from tests.elsewhere.package_adapters import sent_by_adapters
+from tests.elsewhere.senders import TEXTS
 from tests.fusion_sources import BUDGET, request_for
 from tests.streams import write_tasks
 from workbench.backbone_names import open_backbone
