@@ -8,35 +8,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.studies.compositions.circumstances import circumstances
+from experiments.studies.compositions.quantities import STANDING
+from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.record import FusionRecord
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a contestant did with K examples, or over all K: means over targets and seeds; None where nothing is known.
-
-    Attributes:
-        score: test score in [0, 1].
-        targets: the same by target.
-        gain: minus the reference's, at equal targets and seeds.
-    """
-
-    score: float | None
-    targets: Mapping[str, float | None]
-    validation: float | None
-    gain: Difference | None
-    seconds: float | None
-    peak_memory_mb: float | None
-    trainable_parameters: float | None
-    steps: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all of it; ``gain`` as ``{mean, low, high, values, reading, bootstrap}``."""
-        return {**asdict(self), "gain": self.gain.as_json() if self.gain else None}
+    from experiments.studies.compositions.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -130,7 +109,7 @@ class FusionReport(StudyReport):
                     "role": row.role,
                     "family": row.family,
                     "method": row.method,
-                    "standings": {shots: standing.as_json() for shots, standing in row.standings.items()},
+                    "standings": {shots: _standing(own) for shots, own in row.standings.items()},
                     **({"chosen": dict(row.chosen)} if row.chosen else {}),
                 }
                 for row in self.rows
@@ -144,3 +123,9 @@ class FusionReport(StudyReport):
             "sources": list(self.record.sources),
             "diagnostics": dict(self.record.diagnostics),
         }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    """Return an entry of ``standings``; ``gain`` as ``{mean, low, high, values, reading, bootstrap}``."""
+    gain = standing.gain.as_json() if standing.gain else None
+    return {**as_json(STANDING, standing), "targets": dict(standing.targets), "gain": gain}

@@ -14,8 +14,9 @@ import numpy as np
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.examples import over_examples, scores_by_example
 from experiments.studies.compositions.record import CONTROL, PICK, PICKS, FusionRecord
-from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
+from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
+from experiments.studies.compositions.standing import Standing
 from experiments.studies.compositions.verdict import verdict
 from workbench.statistics import interval, mean_of_known, paired_t_test
 
@@ -125,10 +126,7 @@ class _Summary:
             targets=targets,
             validation=mean_of_known(result.fit.validation for result in results),
             gain=self._difference(taken, self.taken.get(self.record.reference, {}), places),
-            seconds=mean_of_known(result.fit.seconds for result in results),
-            peak_memory_mb=mean_of_known(result.fit.peak_memory_mb for result in results),
-            trainable_parameters=mean_of_known(float(result.fit.trainable_parameters) for result in results),
-            steps=mean_of_known(float(result.fit.steps) for result in results),
+            fits=tuple(result.fit for result in results),
         )
 
     def _difference(self, taken: Taken, reference: Taken, places: Iterable[Place]) -> Difference | None:

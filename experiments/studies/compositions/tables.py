@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, words
 from experiments.reporting.differences import basis
 from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.wording import count, number, seconds
+from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import count, number
+from experiments.studies.compositions.quantities import SCORE, STANDING
+from experiments.studies.core.quantity import shown_in
 
 if TYPE_CHECKING:
-    from experiments.studies.compositions.report import FusionReport, Row
+    from collections.abc import Mapping
+
+    from experiments.studies.compositions.report import FusionReport, Row, Speed
 
 CONTESTANT = Column("contestant")
 
@@ -26,31 +33,20 @@ def scores(report: FusionReport) -> Table:
     record, overall, page = report.record, report.overall, Medium.PAGE
     keys = [*map(str, record.shots)]
     targets = record.targets if len(record.targets) > 1 else ()
-    return Table(
+    return table(
         "scores",
         "Test scores",
-        (
-            CONTESTANT,
-            *(Column(f"K = {key}", short=key) for key in keys),
-            *(Column(target, media=page) for target in targets),
-            *([Column("all")] if len(keys) > 1 else []),
-            _minus(report),
-            Column("over examples", media=page),
-            Column("trained numbers", media=page),
-            Column("time", unit="s", media=page),
-        ),
+        ranked(report),
         [
-            (
-                words(row.label, " · ".join(part for part in (row.role, row.family) if part)),
-                *(quantity(row.standings[key].score) for key in keys),
-                *(quantity(row.standings[overall].targets[target]) for target in targets),
-                *([quantity(row.standings[overall].score)] if len(keys) > 1 else []),
-                _gain(row, report),
-                over_examples(row.standings[overall].gain if row.label != record.reference else None),
-                quantity(row.standings[overall].trainable_parameters, count),
-                quantity(row.standings[overall].seconds, seconds),
-            )
-            for row in ranked(report)
+            Shown(
+                CONTESTANT, lambda row: words(row.label, " · ".join(part for part in (row.role, row.family) if part))
+            ),
+            *(Shown(Column(f"K = {key}", short=key), partial(_score, key)) for key in keys),
+            *(Shown(Column(target, media=page), partial(_on_target, overall, target)) for target in targets),
+            *([Shown(Column("all"), partial(_score, overall))] if len(keys) > 1 else []),
+            _minus(report),
+            Shown(Column("over examples", media=page), partial(_over_examples, report)),
+            *_overall(report, "scores"),
         ],
         note=f"Percent, mean over targets and seeds; the difference from {record.reference} in points, with the 95 % "
         "interval of this difference alone and p, paired over seeds (t), and over test examples (bootstrap). Higher "
@@ -59,22 +55,41 @@ def scores(report: FusionReport) -> Table:
     )
 
 
-def _minus(report: FusionReport) -> Column:
-    return Column(f"minus {report.record.reference}")
+def _score(shots: str, row: Row) -> Cell:
+    return SCORE.cell(row.standings[shots])
 
 
-def _gain(row: Row, report: FusionReport) -> Cell:
+def _on_target(shots: str, target: str, row: Row) -> Cell:
+    return quantity(row.standings[shots].targets[target])
+
+
+def _overall(report: FusionReport, name: str) -> list[Shown[Row]]:
+    """Return the columns of quantities over everything."""
+    return shown_in(name, (part.of(lambda row: row.standings[report.overall]) for part in STANDING))
+
+
+def _minus(report: FusionReport) -> Shown[Row]:
+    return Shown(Column(f"minus {report.record.reference}"), partial(_gain, report))
+
+
+def _gain(report: FusionReport, row: Row) -> Cell:
     if row.label == report.record.reference:
         return words("", badge="reference")
-    gain = row.standings[report.overall].gain
-    return gap(gain)
+    return gap(row.standings[report.overall].gain)
+
+
+def _over_examples(report: FusionReport, row: Row) -> Cell:
+    return over_examples(row.standings[report.overall].gain if row.label != report.record.reference else None)
 
 
 def summary(report: FusionReport) -> Table:
     """Return the table that a description has room for."""
-    overall = report.overall
-    rows = [(words(row.label), quantity(row.standings[overall].score), _gain(row, report)) for row in ranked(report)]
-    return Table("summary", "", (CONTESTANT, Column("score"), _minus(report)), rows)
+    columns = [Shown(CONTESTANT, _label), *_overall(report, "summary"), _minus(report)]
+    return table("summary", "", ranked(report), columns)
+
+
+def _label(row: Row) -> Cell:
+    return words(row.label)
 
 
 def retention(report: FusionReport) -> Table:
@@ -89,13 +104,15 @@ def retention(report: FusionReport) -> Table:
     rows = []
     for family, composed in labels.items():
         first = f"the source alone, {family}" if len(labels) > 1 else "the source alone"
-        rows.append((words(first), *(alone.get((family, task), UNKNOWN) for task in tasks)))
-        rows += [(words(label), *(fused.get((label, task), UNKNOWN) for task in tasks)) for label in composed]
-    return Table(
+        rows.append({"": words(first), **{task: alone.get((family, task), UNKNOWN) for task in tasks}})
+        rows += [
+            {"": words(label), **{task: fused.get((label, task), UNKNOWN) for task in tasks}} for label in composed
+        ]
+    return table(
         "kept",
         "What is kept of the sources' own tasks",
-        (Column(""), *map(Column, tasks)),
         rows,
+        [Shown(Column(head), itemgetter(head)) for head in ("", *tasks)],
         note="Test score of the composed body under each source's own head, percent.",
         short="What the composed adapter still knows of the sources' own tasks, under their own heads, percent",
     )
@@ -104,30 +121,36 @@ def retention(report: FusionReport) -> Table:
 def speeds(report: FusionReport) -> Table:
     """Return how soon contestants are as good on validation as the reference ends."""
     reference = report.record.reference
-    rows = [
-        (
-            words(speed.label),
-            Cell(f"{number(speed.within_a_third)} %", speed.within_a_third),
-            quantity(len(speed.shares), count),
-        )
-        for speed in report.speeds
-    ]
-    return Table(
+    return table(
         "speed",
         f"How soon they are as good as {reference}",
-        (CONTESTANT, Column("within a third"), Column("places")),
-        rows,
+        report.speeds,
+        [
+            Shown(CONTESTANT, lambda speed: words(speed.label)),
+            Shown(Column("within a third"), _within_a_third),
+            Shown(Column("places"), lambda speed: quantity(len(speed.shares), count)),
+        ],
         note=f"Steps until the validation score reaches the one that {reference} ends with, as a share of its steps: "
         "how often a third was enough.",
         media=Medium.PAGE,
     )
 
 
+def _within_a_third(speed: Speed) -> Cell:
+    return Cell(f"{number(speed.within_a_third)} %", speed.within_a_third)
+
+
 def sources(report: FusionReport) -> Table:
     """Return the adapters that were composed."""
-    names = ("adapter", "task", "method", "seed")
-    columns = (*(Column(name, left=name in ("task", "method")) for name in names), Column("validation"))
-    rows = [
-        (*(words(source[name]) for name in names), quantity(source["validation"])) for source in report.record.sources
+
+    def said(name: str, source: Mapping[str, Any]) -> Cell:
+        return words(source[name])
+
+    columns = [
+        *(
+            Shown(Column(name, left=name in ("task", "method")), partial(said, name))
+            for name in ("adapter", "task", "method", "seed")
+        ),
+        Shown(Column("validation"), lambda source: quantity(source["validation"])),
     ]
-    return Table("sources", "Sources", columns, rows, media=Medium.PAGE)
+    return table("sources", "Sources", report.record.sources, columns, media=Medium.PAGE)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
+from experiments.studies.compositions.quantities import COST, SCORES, SECONDS
 from experiments.studies.compositions.tables import summary
+from experiments.studies.core.quantity import points
 from experiments.studies.core.track import child, parent, with_bounds
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.report import FusionReport, Row, Standing
+    from experiments.studies.compositions.report import FusionReport, Row
+    from experiments.studies.compositions.standing import Standing
     from experiments.studies.core.track import Point
     from workbench.mlflow.run_record import RunRecord
 
@@ -65,8 +68,8 @@ def about(record: FusionRecord) -> str:
 
 def _child(row: Row, whole: bool, record: FusionRecord) -> RunRecord:
     own, points = {"role": row.role, "method": row.method}, _points(row) if whole else ()
-    took = [standing.seconds for standing in row.standings.values() if standing.seconds is not None] if whole else []
-    params, seconds = {"label": row.label, **own}, sum(took) if took else None
+    took = [value for standing in row.standings.values() if (value := SECONDS.number(standing)) is not None]
+    params, seconds = {"label": row.label, **own}, sum(took) if whole and took else None
     return child(record, row.label, own, params, points, record.targets, finished=whole, seconds=seconds)
 
 
@@ -74,20 +77,17 @@ def _points(row: Row) -> Iterator[Point]:
     """Yield a contestant's numbers; the step is K."""
     for shots, standing in row.standings.items():
         if shots.isdigit():
-            for name, value in _numbers(standing):
-                yield name, value, int(shots)
+            yield from _numbers(standing, int(shots))
 
 
-def _numbers(standing: Standing) -> Iterator[tuple[str, float | None]]:
-    yield "score", standing.score
-    yield "validation", standing.validation
+def _numbers(standing: Standing, step: int) -> Iterator[Point]:
+    yield from points(SCORES, standing, step)
     for target, score in standing.targets.items():
-        yield metric_name("score", target), score
-    gain = standing.gain
-    if gain:
-        yield from with_bounds("gain", gain.shown).items()
-    yield metric_name("cost", "seconds"), standing.seconds
-    yield metric_name("cost", "trainable_parameters"), standing.trainable_parameters
+        yield metric_name("score", target), score, step
+    if standing.gain:
+        for name, value in with_bounds("gain", standing.gain.shown).items():
+            yield name, value, step
+    yield from points(COST, standing, step)
 
 
 def _summary(report: FusionReport) -> Iterator[Point]:

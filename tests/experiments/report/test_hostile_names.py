@@ -18,7 +18,8 @@ from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Presentation
 from experiments.studies import present
 from experiments.studies.compositions.record import Contender, FusionRecord
-from experiments.studies.compositions.report import FusionReport, Row, Standing
+from experiments.studies.compositions.report import FusionReport, Row
+from experiments.studies.compositions.standing import Standing
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Recommendation
 from experiments.studies.methods.row import Row as MethodRow
@@ -122,7 +123,7 @@ def comparison() -> Presentation:
 
 
 def compositions() -> Presentation:
-    standing = Standing(0.5, {NASTY: 0.5}, 0.5, None, 1.0, 1.0, 1.0, 1.0)
+    standing = Standing(0.5, {NASTY: 0.5}, 0.5, None)
     labels = (NASTY, f"{NASTY} 2", "../../../outside")
     rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": standing}) for label in labels)
     record = FusionRecord(

@@ -1,0 +1,54 @@
+"""The quantities of a comparison of compositions: of a contestant with K examples, mean over targets and seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import decimals, written
+from experiments.reporting.presentation import Column, Medium
+from experiments.studies.core import fit_quantities as fit
+from experiments.studies.core.quantity import Quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.studies.compositions.standing import Standing
+    from workbench.fit_record import FitRecord
+
+PAGE = Medium.PAGE
+
+
+def _mean(quantity: Quantity[FitRecord]) -> Quantity[Standing]:
+    def fits(standing: Standing) -> Iterator[tuple[FitRecord]]:
+        yield from ((record,) for record in standing.fits)
+
+    return quantity.over(fits)
+
+
+_STEPS: Quantity[FitRecord] = Quantity(
+    "steps", "count", lambda record: record.steps, written(decimals(0)), "optimiser steps", json=""
+)
+SCORE: Quantity[Standing] = Quantity(
+    "score",
+    "share",
+    lambda standing: standing.score,
+    written(),
+    "the main metric on the test split",
+    {"summary": Column("score")},
+    json="",
+    tracked="",
+)
+SCORES: tuple[Quantity[Standing], ...] = (
+    SCORE,
+    fit.VALIDATION.placed(json="", tracked="").reported(lambda standing: standing.validation),
+)
+SECONDS = _mean(
+    fit.SECONDS.placed({"scores": Column("time", unit="s", media=PAGE)}, json="", tracked="cost", name="seconds")
+)
+COST: tuple[Quantity[Standing], ...] = (  # in the order of the table's columns
+    _mean(fit.PARAMETERS.placed({"scores": Column("trained numbers", media=PAGE)}, json="", tracked="cost")),
+    SECONDS,
+    _mean(fit.PEAK_MEMORY.placed(json="")),
+    _mean(_STEPS),
+)
+STANDING = (*SCORES, *COST)
