@@ -21,6 +21,7 @@ from experiments.repairs import REPAIRS
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies import STUDIES
+from experiments.studies.core.reference import HEADS, declared_by, rows
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing import ROUTERS
@@ -123,6 +124,24 @@ def recipes() -> str:
     for study in map(STUDIES.get, STUDIES.names()):
         page += [f"## Keys of a recipe with `{study.key}`", settings_table(study.recipe)]
     return join([*page, "## Keys of `budget`", settings_table(Budget)])
+
+
+def quantities() -> str:
+    """Return the page of what is measured, and where each number appears."""
+    page = [
+        "# Quantities",
+        "The numbers of a report. Each is declared once in the code, and this page is made from the declarations. "
+        "Words in capitals stand for names: `LABEL` of an entry, `TASK` of a task, `K` for a number of examples. A "
+        "number is null where it was not measured. One with an interval is an object of `mean`, `low`, `high` and "
+        "`values`; in MLflow its bounds end in `_low` and `_high`. Metrics that begin with `LABEL` are those of the "
+        "experiment's own run, all others those of the runs below it.",
+    ]
+    for name in STUDIES.names():
+        study = STUDIES.get(name)
+        for declared in declared_by(study):
+            page += [f"## A recipe with `{study.key}`: `{declared.entry}`"]
+            page += [table([*HEADS], [[*map(prose, row)] for row in rows(declared)])]
+    return join(page)
 
 
 def heading(found: Modules[Any], name: str) -> list[str]:
@@ -228,6 +247,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "routers": entries(
         "Routers", "Which adapter answers if the task is not known: `workbench predict router:NAME`.", ROUTERS
     ),
+    "quantities": quantities,
     "kinds": kinds,
     "tasks": tasks,
     "backbones": backbones,

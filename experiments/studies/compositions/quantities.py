@@ -8,6 +8,7 @@ from experiments.reporting.cells import decimals, written
 from experiments.reporting.presentation import Column, Medium
 from experiments.studies.core import fit_quantities as fit
 from experiments.studies.core.quantity import Quantity
+from experiments.studies.core.reference import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,3 +53,4 @@ COST: tuple[Quantity[Standing], ...] = (  # in the order of the table's columns
     _mean(_STEPS),
 )
 STANDING = (*SCORES, *COST)
+DECLARED = (Declared("contestants.LABEL.standings.K", STANDING),)

@@ -9,6 +9,7 @@ from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.wording import DASH, megabytes
 from experiments.studies.core import fit_quantities as fit
 from experiments.studies.core.quantity import Quantity
+from experiments.studies.core.reference import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,3 +135,4 @@ METHOD: tuple[Quantity[Row], ...] = (  # in the order of the tables' columns
     ),
     _SLOWDOWN.of(lambda row: row.measured),
 )
+DECLARED = (Declared("methods.LABEL", METHOD, "TASK"),)

@@ -9,6 +9,7 @@ from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.wording import seconds
 from experiments.studies.core import fit_quantities as fit
 from experiments.studies.core.quantity import Quantity
+from experiments.studies.core.reference import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,3 +106,4 @@ ADAPTER: tuple[Quantity[AdapterRow], ...] = (
     _of_adapters(fit.SECONDS.placed({"adapters": Column("fit")}, json="")),
     _of_adapters(fit.PARAMETERS.placed({"adapters": Column("trained parameters")}, json="")),
 )
+DECLARED = (Declared("contenders.LABEL", CONTENDER), Declared("adapters.TASK", ADAPTER))

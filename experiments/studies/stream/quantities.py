@@ -10,6 +10,7 @@ from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.wording import seconds, share
 from experiments.studies.core import fit_quantities as fit
 from experiments.studies.core.quantity import Quantity, Value, total
+from experiments.studies.core.reference import Declared
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -144,3 +145,4 @@ COST: tuple[Quantity[StrategyReport], ...] = (  # in the order of the tables' co
 )
 STRATEGY: tuple[Quantity[StrategyReport], ...] = (*(quantity.of(_metrics) for quantity in METRIC.values()), *COST)
 FIRST = tuple(METRIC[name].of(_metrics) for name in MAIN)  # in the order in which a report is read
+DECLARED = (Declared("strategies.LABEL", STRATEGY),)

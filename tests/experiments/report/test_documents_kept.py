@@ -7,19 +7,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from experiments.reporting.csv_tables import csv_tables
-from experiments.studies import present
+from experiments.studies import STUDIES, present
+from experiments.studies.core.reference import declared_by, metrics, path
 from tests.experiments.report.finished import FINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from experiments.reporting.presentation import Cell, Column, Presentation
+    from experiments.reporting.presentation import Cell, Column, Presentation, Table
 
 DOCUMENTS = Path(__file__).with_name("documents")
 DIGITS = 10  # that are kept of a number: sums of times may be added up in another order
@@ -32,13 +34,42 @@ def test_a_finished_experiment_gives_what_it_gave(study: str) -> None:
         assert dict(leaves(now[part])) == dict(leaves(content)), part
 
 
+@pytest.mark.parametrize("study", FINISHED)
+def test_the_reference_page_says_where_each_number_is(study: str) -> None:
+    shown = present(FINISHED[study]())
+    document, run = shown.document(True), shown.tracking().run
+    tables = {name.partition(",")[0]: table for name, table in reversed(_tables(shown).items())}
+    logged = {name for child in run.children for name, _, _ in child.metrics} | {name for name, _, _ in run.metrics}
+    for declared in declared_by(STUDIES.get(study)):
+        for quantity in declared.quantities:
+            if where := path(declared, quantity):
+                assert [*found(document, where.split("."))], where
+            for table, column in quantity.columns.items():
+                assert column in tables[table].columns
+            for metric in metrics(declared, quantity):
+                pattern = re.escape(metric).replace("TASK", "[^/]+").replace("LABEL", "[^/]+")
+                assert any(re.fullmatch(pattern, name) for name in logged), metric
+
+
+def found(content: Any, keys: Sequence[str]) -> Iterator[Any]:
+    """Yield what stands at a path whose keys in capitals mean any."""
+    if not keys:
+        yield content
+        return
+    first, *rest = keys
+    inside = content if isinstance(content, dict) else {}
+    for key in inside if first.isupper() else [first]:
+        if key in inside:
+            yield from found(inside[key], rest)
+
+
 def frozen(study: str) -> dict[str, Any]:
     """Return everything of a study's experiment that has a name which scripts may go by."""
     shown = present(FINISHED[study]())
     run = shown.tracking().run
     kept = {
         "document": shown.document(True),
-        "tables": {table.name: _table(table.columns, table.rows) for table in _tables(shown)},
+        "tables": {name: _table(table.columns, table.rows) for name, table in _tables(shown).items()},
         "csv": {name: content.decode().partition("\n")[0] for name, content in csv_tables(shown).items()},
         "mlflow": {part.name: _points(part.metrics) for part in (run, *run.children)},
     }
@@ -46,9 +77,10 @@ def frozen(study: str) -> dict[str, Any]:
     return rounded
 
 
-def _tables(shown: Presentation) -> Iterator[Any]:
-    yield from shown.tables
-    yield shown.tracking().table
+def _tables(shown: Presentation) -> dict[str, Table]:
+    """Return the tables of a report, and that of its description in MLflow, by name."""
+    described = shown.tracking().table
+    return {**{table.name: table for table in shown.tables}, f"{described.name}, described": described}
 
 
 def _table(columns: Any, rows: Any) -> dict[str, Any]:
