@@ -95,8 +95,11 @@ class Workbench:
             TrainingError: the fit failed; nothing was stored.
         """
         from experiments.answers.training import trained
+        from experiments.tracking.anew import bring_here
 
-        return trained(self.workspace, lesson, self.listener)
+        result = trained(self.workspace, lesson, self.listener)
+        bring_here(self.workspace, self.listener)
+        return result
 
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
@@ -335,6 +338,7 @@ class Workbench:
             TrainingError: a fit failed; what was finished before is kept.
         """
         from experiments.engine.publish import Publisher
+        from experiments.tracking.anew import bring_here
 
         who = workers(jobs, cluster)
         study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
@@ -346,6 +350,7 @@ class Workbench:
             record = run(study, plan, self.workspace, self.listener, command, who, hear)
         report = report_on(plan.name, record, self.workspace)
         publisher.finish(present(report))
+        bring_here(self.workspace, self.listener)
         return report
 
     def report(self, experiment: str) -> Report:

@@ -8,7 +8,7 @@ may change with any release, so the list is what to look at when a library is ra
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +26,6 @@ BY_NAME = ("getattr", "setattr", "hasattr", "delattr")
 ALLOWED = {
     "transformers.pytorch_utils": "GPT-2's linear layer is Conv1D, with a transposed matrix; nothing else exports it.",
     "ray.cluster_utils": "A benchmark's cluster on one machine; Ray's own guide to tests names it.",
-    "_tracking_service": "As _artifact_repos_cache.",
-    "_artifact_repos_cache": "It goes by run alone, which a copied database has too, with other folders.",
     "_no_split_modules": "Which layers a model is dealt out by. accelerate reads it too; transformers has no getter.",
     "_checkpoint_conversion_mapping": "Tells that transformers renames a checkpoint's tensors; it has no getter.",
     "_n_gpu": "A process would else give every GPU that it sees a batch a step. transformers' own examples set it.",
@@ -52,18 +50,23 @@ def is_foreign(module: str) -> bool:
     return bool(module) and module.partition(".")[0] not in (*OWN, "__future__")
 
 
+def nodes_of(source: str) -> tuple[ast.AST, ...]:
+    """Return everything that a module consists of."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
 @cache
-def trees() -> dict[Path, ast.Module]:
-    """Return the packages' modules, parsed."""
+def modules() -> dict[Path, tuple[ast.AST, ...]]:
+    """Return what each of the packages' modules consists of."""
     paths = [path for package in OWN for path in sorted((ROOT / package).rglob("*.py"))]
-    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in [*paths, ROOT / "adapter_workbench.py"]}
+    return {path: nodes_of(path.read_text(encoding="utf-8")) for path in [*paths, ROOT / "adapter_workbench.py"]}
 
 
 @cache
 def own_names() -> frozenset[str]:
     """Return the private names that the packages define themselves."""
     names: set[str] = set()
-    for node in (node for tree in trees().values() for node in ast.walk(tree)):
+    for node in (node for nodes in modules().values() for node in nodes):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 names.add(name)
@@ -106,20 +109,20 @@ def uses(node: ast.AST) -> Iterator[str]:
             yield name
 
 
-def overrides(tree: ast.Module) -> Iterator[str]:
+def overrides(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Yield private methods of classes that extend a library's, which nothing of ours calls: the library does."""
     foreign = {
         alias.asname or alias.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and is_foreign(node.module or "")
         for alias in node.names
     }
     called = {
         node.attr
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Call) and is_super(node.value))
-    } | {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    for node in ast.walk(tree):
+    } | {node.value for node in nodes if isinstance(node, ast.Constant)}
+    for node in nodes:
         if isinstance(node, ast.ClassDef) and foreign & {ast.unparse(base).partition(".")[0] for base in node.bases}:
             methods = [each for each in node.body if isinstance(each, ast.FunctionDef) and not each.decorator_list]
             yield from (method.name for method in methods if method.name not in called)
@@ -130,17 +133,17 @@ def is_super(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id == "super"
 
 
-def found(tree: ast.Module) -> dict[str, int]:
+def found(nodes: Sequence[ast.AST]) -> dict[str, int]:
     """Return the private parts that a module uses, and a line of each."""
     parts: dict[str, int] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         parts |= {name: getattr(node, "lineno", 0) for name in imports(node)}
         parts |= {name: getattr(node, "lineno", 0) for name in uses(node) if is_private(name)}
-    return parts | {name: 0 for name in overrides(tree) if is_private(name)}
+    return parts | {name: 0 for name in overrides(nodes) if is_private(name)}
 
 
 def test_private_parts_of_libraries_have_a_reason_or_are_not_used() -> None:
-    used = [(path, name, line) for path, tree in trees().items() for name, line in found(tree).items()]
+    used = [(path, name, line) for path, nodes in modules().items() for name, line in found(nodes).items()]
     unlisted = [f"{path.relative_to(ROOT)}:{line}: {name}" for path, name, line in used if name not in ALLOWED]
     assert not unlisted, "use a public way, or add the part to ALLOWED with the reason"
     assert {name for _, name, _ in used} == {*ALLOWED}, "a reason for what is no longer used"
@@ -163,4 +166,4 @@ def test_private_parts_of_libraries_have_a_reason_or_are_not_used() -> None:
     ],
 )
 def test_a_use_of_a_private_part_is_found(source: str, part: str) -> None:
-    assert [*found(ast.parse(source))] == [part]
+    assert [*found(nodes_of(source))] == [part]

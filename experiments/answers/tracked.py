@@ -24,7 +24,7 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
     if not is_first():
         return
     try:
-        tracker = writing_tracker(workspace, listener.say)
+        tracker = writing_tracker(workspace)
         tracker.sync(EXPERIMENT, run_of(stored, workspace), ABOUT, LAST_PATIENCE)
     except (TrackingError, UnwritableError) as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."

@@ -179,9 +179,13 @@ def _exports(
 
 def _logged(presentation: Presentation, workspace: Place) -> str:
     """Log an experiment to MLflow, and return MLflow's address."""
-    from experiments.engine.publish import logged
+    from experiments.engine.publish import log_whole
+    from experiments.tracking.anew import tracker_here
+    from workbench.mlflow.address import shown
 
-    return logged(presentation, workspace, stderr.print)
+    tracker = tracker_here(workspace, stderr.print)
+    log_whole(tracker, presentation, workspace)
+    return shown(tracker.uri)
 
 
 def _description(workspace: Place, name: str) -> str:

@@ -24,7 +24,7 @@ from workbench.mlflow.relocation import ARTIFACTS
 from workbench.printable import printable
 
 if TYPE_CHECKING:
-    from experiments.workspace import Workspace as Place
+    from experiments.workspace import Workspace as Folder
     from workbench.mlflow.tracker import Tracker
 
 app = typer.Typer(add_completion=False)
@@ -64,7 +64,7 @@ def ui(
 
     chosen_workspace = find_workspace(workspace)
     uri = tracking_uri(chosen_workspace.root)
-    tracker = Tracker(uri, stderr.print)
+    tracker = Tracker(uri)
     if uri.startswith(("http://", "https://")):
         stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {shown(uri)}/{TRAINING_RUNS}")
         _reports(shown(uri), tracker)
@@ -76,7 +76,7 @@ def ui(
     with TemporaryDirectory() as scratch:
         own = tracker
         if tracker.database:
-            tracker = _writable(tracker, tracker.database, Path(scratch))
+            tracker = _writable(tracker, tracker.database, chosen_workspace, Path(scratch))
         if tracker is own:
             _tell_champions(chosen_workspace)
         chosen = _own_port(chosen_workspace.root) if port is None else _free_port(port)
@@ -86,7 +86,7 @@ def ui(
         _serve(_command((chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch), tracker.uri)
 
 
-def _tell_champions(workspace: Place) -> None:
+def _tell_champions(workspace: Folder) -> None:
     """Let MLflow's aliases follow the workspace's champions; where that cannot be done, the UI is shown too."""
     from experiments.gating.registry import reconcile
     from workbench.errors import WorkbenchError
@@ -95,17 +95,27 @@ def _tell_champions(workspace: Place) -> None:
         reconcile(workspace, stderr.print)
 
 
-def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
-    """Return the tracker itself, or one of a copy of its database, in ``scratch``, where nothing can be written."""
+def _writable(tracker: Tracker, database: Path, workspace: Folder, scratch: Path) -> Tracker:
+    """Return the tracker itself, or one of a copy of its database, in ``scratch``, where nothing can be written.
+
+    What a workspace that was moved has elsewhere is logged anew there.
+    """
+    from experiments.tracking.anew import log_anew
+    from workbench.mlflow import database as databases
     from workbench.mlflow.bounded_client import LOCAL
-    from workbench.mlflow.relocation import artifact_folder, is_writable
+    from workbench.mlflow.relocation import Place
     from workbench.mlflow.tracker import Tracker
 
-    if is_writable(database):
+    if databases.is_writable(database):
         return tracker
     copyfile(database, scratch / database.name)
     stdout.print("This workspace cannot be written: what is changed in the UI is not kept.")
-    return Tracker(f"{LOCAL}{scratch / database.name}", artifacts=artifact_folder(database))
+    copy = f"{LOCAL}{scratch / database.name}"
+    tracker = Tracker(copy, Place.beside(database).artifacts)
+    if tracker.left():
+        tracker = Tracker(copy, scratch / ARTIFACTS)
+        log_anew(tracker, workspace, stderr.print)
+    return tracker
 
 
 def _command(artifacts: str, port: int, scratch: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from experiments.reporting.files import files
 from workbench.atomic import write_whole
 from workbench.errors import TrackingError, UnwritableError
 from workbench.mlflow.address import database_of, shown, tracking_uri
+from workbench.mlflow.database import is_writable
 from workbench.mlflow.tracker import Tracker
 from workbench.processes import is_first
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from workbench.listener import Listener
     from workbench.mlflow.run_record import RunRecord
 
-EFFECTIVE = os.access in os.supports_effective_ids
 PAUSE = 60.0  # seconds that a server which failed is left alone, at least
 SHARE = 0.05  # of a run's time that may go into logging while it goes on
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
@@ -41,7 +40,7 @@ class Publisher:
     def __init__(self, workspace: Workspace, listener: Listener) -> None:
         """Publish to the tracking server of ``workspace``; ``listener`` hears of trouble, once."""
         self.workspace, self.listener = workspace, listener
-        self.tracker = Tracker(tracking_uri(workspace.root), listener.say)
+        self.tracker = Tracker(tracking_uri(workspace.root))
         self.told = False
         self.rests_until = 0.0
 
@@ -76,39 +75,39 @@ class Publisher:
         return True
 
 
-def writing_tracker(workspace: Workspace, say: Callable[[str], None]) -> Tracker:
-    """Return the tracker of a workspace, to write with; ``say`` hears that its database was moved.
+def writing_tracker(workspace: Workspace) -> Tracker:
+    """Return the tracker of a workspace, to write with.
 
     Raises:
         TrackingError: its store is a file that can only be read, of which MLflow itself makes many lines.
     """
     uri = tracking_uri(workspace.root)
     store = database_of(uri)
-    if store is not None and store.exists() and not os.access(store, os.W_OK, effective_ids=EFFECTIVE):
+    if store is not None and store.exists() and not is_writable(store):
         hint = "Set MLFLOW_TRACKING_URI to a store that can be written."
         raise TrackingError("this store can only be read", where=shown(uri), hint=hint)
-    return Tracker(uri, say)
+    workspace.champions.begin()
+    return Tracker(uri)
 
 
-def logged(presentation: Presentation, workspace: Workspace, say: Callable[[str], None]) -> str:
-    """Write to MLflow what it does not hold yet of an experiment, and return its address, as it may be printed.
+def log_whole(tracker: Tracker, presentation: Presentation, workspace: Workspace) -> None:
+    """Write to MLflow what it does not hold yet of an experiment.
 
     Args:
+        tracker: of the store.
         presentation: of the experiment.
         workspace: where it is, with the machine's load while it was worked on.
-        say: hears that MLflow's database was moved.
 
     Raises:
-        TrackingError: the server does not answer, or the store can only be read.
+        TrackingError: the server does not answer.
     """
-    tracker = writing_tracker(workspace, say)
     _sync(tracker, presentation, mlflow_run.run_record(presentation, files(presentation)), workspace)
-    return shown(tracker.uri)
 
 
 def _sync(
     tracker: Tracker, presentation: Presentation, run: RunRecord, workspace: Workspace, within: float = math.inf
 ) -> None:
     """Log the run of an experiment, with what the machine's load was while it was worked on."""
+    workspace.champions.begin()
     load = points(workspace.system(presentation.experiment))
     tracker.sync(presentation.tracked, replace(run, metrics=(*run.metrics, *load)), presentation.about, within)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.answers.tracked import run_of, test_scores
-from experiments.engine.publish import writing_tracker
 from experiments.gating import succession
 from experiments.reporting.adapter_run import EXPERIMENT, entry
+from experiments.tracking.anew import tracker_here
 from experiments.workspace.champions import RegisteredName, taken_over
 from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import shown
@@ -75,7 +75,7 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
         TrackingError: the server does not answer, or cannot register models; the champion is the one before then.
         IntegrityError: ``champions.json`` is damaged.
     """
-    tracker = writing_tracker(workspace, listener.say)
+    tracker = tracker_here(workspace, listener.say)
     run = run_of(stored, workspace)
     entered = entry(stored, workspace.score(stored.manifest), test_scores(stored, workspace))
     with workspace.champions.changing(listener) as names:
@@ -114,7 +114,7 @@ def champion(name: str, workspace: Workspace, listener: Listener) -> Version | N
     names = workspace.champions.names()
     if name in names:
         return names[name].champion
-    model = writing_tracker(workspace, listener.say).registered(name)
+    model = tracker_here(workspace, listener.say).registered(name)
     return taken_over(model).champion if model else None
 
 
@@ -131,7 +131,7 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
     """
     from workbench.listener import Silent
 
-    tracker = writing_tracker(workspace, say)
+    tracker = tracker_here(workspace, say)
     with workspace.champions.changing(Silent()) as names:
         own = {*names}
         for name in _unknown(workspace, tracker, names):
@@ -146,7 +146,7 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
 def _moved(
     name: str, workspace: Workspace, listener: Listener, change: Callable[[str, RegisteredName], RegisteredName]
 ) -> Moved:
-    tracker = writing_tracker(workspace, listener.say)
+    tracker = tracker_here(workspace, listener.say)
     with workspace.champions.changing(listener) as names:
         full = _known_name(name, tracker, names)
         was = names[full].champion

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from experiments.workspace.documents import form_of
 from workbench import sealed
 from workbench.choosing import Crowned
-from workbench.errors import IntegrityError, UnwritableError
+from workbench.errors import IntegrityError, TrackingError, UnwritableError
 from workbench.locks import held
 from workbench.mlflow.address import database_of, own_database, shown, tracking_uri
 from workbench.mlflow.alias import Succession
-from workbench.mlflow.registration import Entry, RegisteredModel, Version, in_database
+from workbench.mlflow.registration import Entry, RegisteredModel, Version
+from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from workbench.listener import Listener
@@ -149,6 +150,12 @@ def taken_over(model: RegisteredModel) -> RegisteredName:
     return begun.crowned(champion, tuple(reversed(line[1:])), "taken over from MLflow's alias", aside=False)
 
 
+def _is_file(uri: str) -> bool:
+    """Return whether the address is that of a database that is there."""
+    database = database_of(uri)
+    return database is not None and database.is_file()
+
+
 class Champions:
     """The champions of one workspace."""
 
@@ -159,8 +166,8 @@ class Champions:
     def names(self) -> Mapping[str, RegisteredName]:
         """Return what is known of each registered name.
 
-        A workspace from before there was the file has its champions in MLflow's database: they are taken over once. A
-        server is not asked here, which may take long; see :attr:`server`.
+        A workspace from before there was the file has its champions in MLflow's database: they are taken over once,
+        for which MLflow has to be imported. A server is not asked here, which may take long; see :attr:`server`.
 
         Raises:
             IntegrityError: the file is damaged.
@@ -169,10 +176,17 @@ class Champions:
         stored = self._stored()
         if stored is not None:
             return stored.names
-        models = self._tracked()
-        if models is None:
+        store = next((uri for uri in self._stores() if _is_file(uri)), None)
+        if store is None:
             return {}
-        names = {model.name: taken_over(model) for model in models}
+        try:
+            names = {model.name: taken_over(model) for model in Tracker(store).registered_models()}
+        except TrackingError as error:
+            if "locked" not in error.what:
+                return {}  # damaged, or of an MLflow with other tables
+            message = "MLflow's database is locked, and has to say once which adapters are champions"
+            hint = "The same command again, when nobody writes it."
+            raise TrackingError(message, where=shown(store), hint=hint) from None
         with suppress(UnwritableError), held(self.root / LOCK, wait=False) as mine:
             if mine and not self.path.exists():
                 self._write(names)
@@ -182,8 +196,14 @@ class Champions:
     def server(self) -> str | None:
         """The address of a server that may know champions which were never taken over; None where there is none."""
         uri = tracking_uri(self.root)
-        unknown = database_of(uri) is None and not self.path.exists() and self._tracked() is None
+        unknown = database_of(uri) is None and not self.path.exists() and not any(map(_is_file, self._stores()))
         return shown(uri) if unknown else None
+
+    def begin(self) -> None:
+        """Write that there are none, before MLflow's database is made here: then it has none to be taken over."""
+        if not self.path.exists() and all(database_of(uri) and not _is_file(uri) for uri in self._stores()):
+            with suppress(UnwritableError):
+                self._write({})
 
     def crowned(self) -> dict[str, Crowned]:
         """Return the champion of each registered name that has one; raises as :meth:`names`."""
@@ -214,10 +234,9 @@ class Champions:
         """Write all names, whole or not at all; for the block of :meth:`changing`."""
         self._write(names)
 
-    def _tracked(self) -> tuple[RegisteredModel, ...] | None:
-        """Return what MLflow's database says: that of the tracking store, else the one in the workspace."""
-        models = in_database(tracking_uri(self.root))
-        return in_database(own_database(self.root)) if models is None else models
+    def _stores(self) -> tuple[str, str]:
+        """Return where a workspace from before may have champions: the tracking store, and its own database."""
+        return tracking_uri(self.root), own_database(self.root)
 
     def _write(self, names: Mapping[str, RegisteredName]) -> None:
         sealed.write(form_of(ChampionsDocument), ChampionsDocument(dict(sorted(names.items()))), self.path)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cli import ui
 from tests.conftest import Call
+from workbench.mlflow import database
 from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
 
 BUDGET = "budget={epochs: 4, batch_size: 8, max_length: 16, precision: fp32}"
 
@@ -62,7 +65,7 @@ def test_a_workspace_is_copied_and_moved_and_every_command_finds_what_it_needs(
     code, out, err = call("report", "stream", "--log", "--workspace", "copy")
     assert code == 0, err
     assert "Logged to" in out
-    assert err.count("MLflow's database was written for") == 1
+    assert err == "MLflow's database was made in another folder: 1 experiment and 1 adapter are logged anew.\n"
     require_whole(tmp_path / "copy", monkeypatch)
     code, out, err = call("adapters", "register", "animals-lora", "--workspace", "copy")
     assert (code, "champion already" in out, "MLflow" in err) == (0, True, False)
@@ -71,6 +74,20 @@ def test_a_workspace_is_copied_and_moved_and_every_command_finds_what_it_needs(
     Path("first").rename("second")
     code, _, err = call(*train, "--workspace", "second")
     assert code == 0, err
-    assert "MLflow's database was written for" in err
+    assert "1 experiment and 1 adapter are logged anew." in err
     require_whole(tmp_path / "second", monkeypatch)
     assert not Path("first").exists(), "a move leaves nothing behind, and nothing makes it again"
+
+    third = Path("second").rename("third").absolute()
+    before = files(third)
+    seen: list[tuple[str, bool]] = []
+
+    def serve(command: list[str], store: str) -> None:
+        seen.extend((run.experiment, run.has_artifact) for run in Tracker(store).newest(ui.PAGE))
+
+    monkeypatch.setattr(database, "is_writable", lambda path: False)
+    monkeypatch.setattr(ui, "_serve", serve)
+    code, out, err = call("ui", "--workspace", "third")
+    assert (code, out.count("  report: ")) == (0, 1), err
+    assert dict(seen) == {"stream": True, "adapters": False}
+    assert files(third) == before, "what can only be read is shown from elsewhere"

@@ -145,7 +145,7 @@ def test_such_a_store_is_known_at_a_path_that_needs_escapes(tmp_path: Path, monk
     root.mkdir()
     (root / "mlflow.db").touch()
     with read_only(root), pytest.raises(TrackingError, match="this store can only be read"):
-        writing_tracker(Workspace(root), print)
+        writing_tracker(Workspace(root))
 
 
 @pytest.mark.parametrize("path", ["folder", "file.txt/inside.html", "/dev/full", f"{'n' * 300}.html"])

@@ -21,7 +21,7 @@ import pytest
 from experiments.cli import ui
 from tests.conftest import Call
 from tests.hostile_folder import hostile_folder
-from workbench.mlflow import relocation
+from workbench.mlflow import database
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.runs import ROOT_TAG
@@ -117,14 +117,14 @@ def test_a_workspace_that_cannot_be_written_is_shown_from_a_copy(
         (run,) = client.search_runs([client.get_experiment_by_name("stream").experiment_id])
         served.append(run.info.artifact_uri)
 
-    monkeypatch.setattr(relocation, "is_writable", lambda database: False)
+    monkeypatch.setattr(database, "is_writable", lambda path: False)
     monkeypatch.setattr(ui, "_serve", serve)
     code, out, err = call("ui", "--workspace", str(colleague))
     assert (code, err) == (0, "")
     assert "cannot be written" in out
     assert "stream: http://127.0.0.1:" in out
     assert out.count("/artifacts/report/report.html") == 1
-    assert served[0].startswith((colleague / "mlartifacts").as_uri())
+    assert served[0].startswith((original / "mlartifacts").as_uri()), "no record here, of which it could be logged anew"
     assert (colleague / "mlflow.db").read_bytes() == before
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from workbench.errors import TrackingError
 from workbench.mlflow.alias import Succession
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
-from workbench.mlflow.registration import Entry, RegisteredModel, in_database
+from workbench.mlflow.registration import Entry, RegisteredModel
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
 
@@ -112,35 +109,18 @@ def crowned(tracker: Tracker, name: str, *adapters: str) -> RegisteredModel:
     return model
 
 
-def test_registered_models_are_read_from_the_database_without_mlflow(tracker: Tracker, tmp_path: Path) -> None:
+def test_all_registered_models_are_read(tracker: Tracker, tmp_path: Path) -> None:
     one, two, three = crowned(tracker, "read.lora", "a", "b", "c").versions
     tracker.follow("read.lora", Succession(two, one, frozenset({"c"})), None)
-    models = {model.name: model for model in in_database(tracker.uri) or ()}
+    models = {model.name: model for model in tracker.registered_models()}
     assert models["read.lora"] == tracker.registered("read.lora")
     assert (models["read.lora"].champion, models["read.lora"].before) == ("2", {"2": "1"})
     assert [version.set_aside for version in models["read.lora"].versions] == [False, False, True]
     tracker._client.delete_model_version("read.lora", three.number)
-    models = {model.name: model for model in in_database(tracker.uri) or ()}
+    models = {model.name: model for model in tracker.registered_models()}
     assert len(models["read.lora"].versions) == 2, "deleted by a person"
-    (tmp_path / "other.db").write_text("no database")
-    assert in_database(f"sqlite:///{tmp_path}/other.db") == ()
-    for uri in ("http://127.0.0.1:9", f"sqlite:///{tmp_path}/none.db"):
-        assert in_database(uri) is None
+    assert Tracker(f"sqlite:///{tmp_path}/none.db").registered_models() == ()
     assert not (tmp_path / "none.db").exists()
-
-
-def test_a_locked_database_is_not_one_without_champions(
-    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workbench.mlflow.registration.PATIENCE", 0.05)
-    crowned(tracker, "locked.lora", "a")
-    database = tracker.database
-    assert database
-    shutil.copyfile(database, tmp_path / "mlflow.db")
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as writer:
-        writer.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(TrackingError, match="is locked"):
-            in_database(f"sqlite:///{tmp_path}/mlflow.db")
 
 
 def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workbench.mlflow.registration import BEFORE, CHAMPION, SET_ASIDE, registered_model
+from workbench.mlflow.registration import BEFORE, CHAMPION, SET_ASIDE, registered_model, registered_models
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
@@ -29,15 +29,8 @@ class Succession:
 
 def aliases(client: BoundedClient) -> dict[str, str | None]:
     """Return for each registered name the number of the version that the alias names; None where it names none."""
-    numbers: dict[str, str | None] = {}
-    page: Any = client.search_registered_models()
-    while True:
-        for model in page:
-            number = model.aliases.get(CHAMPION)
-            numbers[model.name] = None if number is None else str(number)
-        if not page.token:
-            return numbers
-        page = client.search_registered_models(page_token=page.token)
+    numbers = {name: model.aliases.get(CHAMPION) for name, model in registered_models(client).items()}
+    return {name: None if number is None else str(number) for name, number in numbers.items()}
 
 
 def follow(client: BoundedClient, name: str, wanted: Succession, expected: Version | None) -> str | None:

@@ -6,22 +6,18 @@ Which version is the champion is decided and kept in the workspace. What is here
 from __future__ import annotations
 
 import math
-import sqlite3
+import re
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from workbench.errors import TrackingError
-from workbench.mlflow.address import database_of, shown
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
 
 CHAMPION = "champion"
-PATIENCE = 5.0  # seconds that a database which is being written is waited for
-DELETED = "Deleted_Internal"  # the stage of a version that a person deleted in MLflow
+ASIDE = re.compile(r"(?P<name>.+) \(before the move, \d+\)")  # what of a moved database is not here; see `aside`
 ADAPTER, MEASURE, VALIDATION = "workbench.adapter", "workbench.measure", "workbench.validation"
 EXAMPLES, IDENTITY = "workbench.examples", "workbench.identity"
 BEFORE = "workbench.champion-before"  # of a champion: the number of the version that was champion before it
@@ -138,41 +134,20 @@ class RegisteredModel:
         return next((version for version in self.versions if version.number == number), None)
 
 
-def in_database(uri: str) -> tuple[RegisteredModel, ...] | None:
-    """Return the registered models of a local database, read without MLflow, which takes two seconds to be imported.
-
-    Args:
-        uri: of the tracking store, as :func:`workbench.mlflow.address.tracking_uri` gives it.
-
-    Returns: None where the store is a server, or there is no database yet.
-
-    Raises:
-        TrackingError: another process has kept the database locked for longer than it is waited for.
-    """
-    path = database_of(uri)
-    if path is None or not path.is_file():
-        return None
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=PATIENCE)) as database:
-            return _models(database)
-    except sqlite3.Error as error:
-        if "locked" not in str(error):
-            return ()  # damaged, or of an MLflow with other tables
-        message = "MLflow's database is locked, and has to say once which adapters are champions"
-        raise TrackingError(message, where=shown(uri), hint="The same command again, when nobody writes it.") from None
+def aside(name: str, number: int) -> str:
+    """Return what is called ``name`` no more, for something that was made again under that name; see :data:`ASIDE`."""
+    return f"{name} (before the move, {number})"
 
 
-def _models(database: sqlite3.Connection) -> tuple[RegisteredModel, ...]:
-    tags: dict[str, dict[str, dict[str, str]]] = {}
-    known = "SELECT name, version FROM model_versions WHERE current_stage IS NULL OR current_stage != ?"
-    for name, number in database.execute(known, (DELETED,)):
-        tags.setdefault(str(name), {})[str(number)] = {}
-    for name, number, tag, value in database.execute("SELECT name, version, key, value FROM model_version_tags"):
-        if str(number) in tags.get(str(name), {}):
-            tags[str(name)][str(number)][str(tag)] = str(value)
-    chosen = "SELECT name, version FROM registered_model_aliases WHERE alias = ?"
-    champions = {str(name): number for name, number in database.execute(chosen, (CHAMPION,))}
-    return tuple(RegisteredModel.read(name, own, champions.get(name)) for name, own in sorted(tags.items()))
+def registered_models(client: BoundedClient, moved: bool = False) -> dict[str, Any]:
+    """Return MLflow's entity of each registered model by its name; only those set aside, or only all others."""
+    models: dict[str, Any] = {}
+    page: Any = client.search_registered_models()
+    while True:
+        models |= {model.name: model for model in page if bool(ASIDE.fullmatch(model.name)) == moved}
+        if not page.token:
+            return models
+        page = client.search_registered_models(page_token=page.token)
 
 
 def enter(client: BoundedClient, entry: Entry, model: Any) -> RegisteredModel:
@@ -221,9 +196,14 @@ def registered_model(client: BoundedClient, name: str) -> RegisteredModel | None
         return None
     if model.name != name:
         raise TrackingError(f"asked for the registered model {name!r}, it does not name it in its answer")
-    entities = client.search_model_versions(f"name = '{name}'")
+    return read_model(client, model)
+
+
+def read_model(client: BoundedClient, model: Any) -> RegisteredModel:
+    """Return what MLflow has of a registered model, given its entity of it."""
+    entities = client.search_model_versions(f"name = '{model.name}'")
     tags = {str(entity.version): dict(entity.tags) for entity in entities}
-    return RegisteredModel.read(name, tags, model.aliases.get(CHAMPION))
+    return RegisteredModel.read(model.name, tags, model.aliases.get(CHAMPION))
 
 
 def _number(text: str | None) -> float | None:

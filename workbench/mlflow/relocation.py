@@ -1,117 +1,156 @@
-"""A database of MLflow that was moved or copied together with its artifacts: the locations in it follow.
+"""A database of MLflow that was moved or copied: which of its runs and versions have their files in another folder.
 
-MLflow keeps an absolute location for every experiment, run, model and registered version. After ``mv`` or ``cp -r``
-they lead into the folder that was left, where nothing is, or where the original is, which a copy must never write to.
+MLflow keeps an absolute location for every experiment, run, model and version, and changes none. After ``mv`` or
+``cp -r`` they lead into the folder that was left, where nothing is, or where the original is, which a copy must never
+write to. What the workspace holds is logged anew then, in experiments that lie here, and the runs that lie elsewhere
+are deleted. What it no longer holds stays as it is, in an experiment that says so in its name.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+import re
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from workbench.errors import TrackingError
+from workbench.mlflow.moved_versions import carry_over, left_versions
+from workbench.mlflow.registration import aside
+from workbench.mlflow.runs import PARENT_TAG, ROOT_TAG, runs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from workbench.mlflow.bounded_client import BoundedClient
 
 ARTIFACTS = "mlartifacts"  # the folder beside the database that holds what its runs and models consist of
-LOCATIONS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-    ("trace_tags", "value"),  # of mlflow.artifactLocation
-)
-# An experiment that holds runs of others was made by a person, and lies where that person said.
-OURS = """
-SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE '%/' || ? AND NOT EXISTS (
-  SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id AND NOT EXISTS (
-    SELECT 1 FROM tags WHERE tags.run_uuid = runs.run_uuid AND tags.key = 'workbench.key'))
-"""
-MOVE = (
-    "UPDATE {table} SET {column} = ? || substr({column}, ?)"
-    " WHERE {column} = ? OR substr({column}, 1, ?) = ? || '/'"  # below the folder, not in one whose name begins so
-)
-BUSY = 5.0  # seconds to wait for a process that writes
+LOOKED_THROUGH = "workbench.looked-through"  # on an experiment that lies elsewhere: for which folder that was done
+OWNER = "adapter"  # the tag of a run that is about one adapter
+ID = re.compile(r"(m-)?[0-9a-f]{32}")  # as MLflow gives them to runs and models; folders are called so
 
 
-def artifact_folder(database: Path) -> Path:
-    """Return where the artifacts of ``database`` lie, whatever links lead there."""
-    return database.parent.resolve() / ARTIFACTS
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a database's runs lie.
 
-
-def relocate(database: Path, artifacts: Path | None = None) -> str | None:
-    """Let ``database`` look for its artifacts where they are now; return a line that says so, None if they never moved.
-
-    Only locations below the folder for which the database was written are changed, all of them or none. A database
-    that has lost its artifacts, which still lie where they were, stays as it is.
-
-    Args:
-        database: SQLite, in MLflow's tables.
-        artifacts: where they lie; by default beside the database.
-
-    Raises:
-        TrackingError: they moved, and the database cannot be written.
+    Attributes:
+        database: the file.
+        artifacts: the folder.
     """
-    here = artifacts or artifact_folder(database)
-    moved = [location for location in _locations(database) if _moved(location, here, database.name)]
-    if not moved:
-        return None
-    try:
-        with closing(sqlite3.connect(database, timeout=BUSY)) as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for location in moved:
-                _rewrite(connection, location, here)
-    except sqlite3.Error as error:
-        raise TrackingError(
-            f"MLflow's database was written for {_folder(moved[0]).parent}, and cannot be changed to this one: {error}",
-            where=str(database),
-            hint="Copy the whole workspace to a folder of your own (cp -r) and name that with --workspace.",
-        ) from None
-    return f"MLflow's database was written for {_folder(moved[0]).parent}: its artifacts are now looked for in {here}."
 
+    database: Path
+    artifacts: Path
 
-def is_writable(database: Path) -> bool:
-    """Return whether something could be written into ``database`` now; nothing is."""
-    try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("PRAGMA user_version = 0")  # a lock alone makes no journal, which may be refused
-            connection.rollback()
-    except sqlite3.Error:
-        return False
-    return True
+    @classmethod
+    def beside(cls, database: Path, artifacts: Path | None = None) -> Place:
+        """Return the place of a database: ``artifacts``, by default beside it, whatever links lead there."""
+        return cls(database, artifacts or database.parent.resolve() / ARTIFACTS)
 
+    def is_left(self, location: str) -> bool:
+        """Return whether a location of MLflow's is in such a folder beside a database that was moved or copied here.
 
-def _locations(database: Path) -> list[str]:
-    """Return where our experiments keep their artifacts; nothing of a file that is no database of MLflow's."""
-    try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)) as connection:
-            return [location for (location,) in connection.execute(OURS, (ARTIFACTS,))]
-    except sqlite3.Error:
-        return []  # MLflow is about to say what is wrong with it
-
-
-def _moved(location: str, here: Path, name: str) -> bool:
-    there = _folder(location)
-    if there == here or urlsplit(location).scheme not in ("", "file"):
-        return False
-    try:
-        if there.parent.samefile(here.parent):  # by another name
+        A database that has lost its artifacts, which still lie where they were, was not.
+        """
+        there = _root(location)
+        if there is None or there == self.artifacts:
             return False
-        return here.is_dir() or not there.is_dir() or (there.parent / name).exists()
-    except OSError:  # the folder that it was written for is gone, or somebody else's
-        return True
+        try:
+            if there.parent.samefile(self.artifacts.parent):  # by another name
+                return False
+            return self.artifacts.is_dir() or not there.is_dir() or (there.parent / self.database.name).exists()
+        except OSError:  # the folder that it was written for is gone, or somebody else's
+            return True
 
 
-def _rewrite(connection: sqlite3.Connection, location: str, here: Path) -> None:
-    there = _folder(location)
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    for old, new in ((there.as_uri(), here.as_uri()), (str(there), str(here))):
-        for table, column in LOCATIONS:
-            if table in tables:
-                statement = MOVE.format(table=table, column=column)
-                connection.execute(statement, (new, len(old) + 1, old, len(old) + 1, old))
+@dataclass(frozen=True)
+class Left:
+    """What has its files elsewhere.
+
+    Attributes:
+        roots: of the records whose runs these are; see :func:`workbench.mlflow.runs.root_of`.
+        adapters: ids of those that have a run of their own.
+        versions: registered names, and ids of adapters that have a version there, by the versions' numbers.
+        runs: MLflow's entities of them.
+    """
+
+    roots: frozenset[str] = frozenset()
+    adapters: frozenset[str] = frozenset()
+    versions: tuple[tuple[str, str], ...] = ()
+    runs: tuple[Any, ...] = field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything."""
+        return bool(self.roots or self.versions)
+
+
+def left(client: BoundedClient, place: Place) -> Left:
+    """Return what a database that was moved or copied has elsewhere; nothing where it was not."""
+    elsewhere = [
+        experiment.experiment_id
+        for experiment in client.search_experiments()
+        if is_ours(experiment)
+        and place.is_left(experiment.artifact_location)
+        and experiment.tags.get(LOOKED_THROUGH) != str(place.artifacts)
+    ]
+    runs = [run for run in runs_of(client, elsewhere) if ROOT_TAG in run.data.tags] if elsewhere else []
+    own = {run.data.tags.get(OWNER) for run in runs if PARENT_TAG not in run.data.tags}
+    return Left(
+        frozenset(run.data.tags[ROOT_TAG] for run in runs),
+        frozenset(filter(None, own)),
+        left_versions(client, place.is_left),
+        tuple(runs),
+    )
+
+
+def is_ours(experiment: Any) -> bool:
+    """Return whether an experiment keeps its files where ours do; one that a person made has a folder of its own."""
+    root = _root(experiment.artifact_location)
+    return root is not None and root == _folder(experiment.artifact_location)
+
+
+def make_way(client: BoundedClient, experiment: Any) -> None:
+    """Let an experiment that lies elsewhere have another name, so that one that lies here can have its own."""
+    number = experiment.experiment_id
+    client.rename_experiment(number, aside(experiment.name, number))
+
+
+def delete(client: BoundedClient, runs: Left, roots: Collection[str], place: Place) -> None:
+    """Delete the runs of records that were logged anew, and their files, as far as these were moved along.
+
+    Their registered versions go the same way, and experiments in which nothing is left. In others is what the workspace
+    no longer holds; they are not looked through again.
+    """
+    gone = [run for run in runs.runs if run.data.tags[ROOT_TAG] in roots]
+    ids = {run.info.run_id for run in gone}
+    for experiment in {run.info.experiment_id for run in gone}:
+        for model in client.search_logged_models([experiment]):
+            if model.source_run_id in ids:
+                client.delete_logged_model(model.model_id)
+                clear(place.artifacts / "models", model.model_id)
+    carry_over(client)
+    for run in gone:
+        client.delete_run(run.info.run_id)
+        clear(place.artifacts, run.info.run_id)
+    for experiment in {run.info.experiment_id for run in runs.runs}:
+        if client.search_runs([experiment], max_results=1):
+            client.set_experiment_tag(experiment, LOOKED_THROUGH, str(place.artifacts))
+        else:
+            client.delete_experiment(experiment)
+
+
+def clear(parent: Path, name: str) -> None:
+    """Delete the folder of a run or a model, where ``name`` is an id as MLflow gives them."""
+    if ID.fullmatch(name):  # a database from elsewhere may name any path
+        shutil.rmtree(parent / name, ignore_errors=True)
+
+
+def _root(location: str) -> Path | None:
+    """Return the folder of artifacts that a location is in; None where it is in none."""
+    if urlsplit(location).scheme not in ("", "file"):
+        return None
+    folder = _folder(location)
+    return next((path for path in (folder, *folder.parents) if path.name == ARTIFACTS), None)
 
 
 def _folder(location: str) -> Path:

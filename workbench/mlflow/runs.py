@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import tempfile
 import time
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from workbench.mlflow.run_record import RunRecord
 
 KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
+PARENT_TAG = "mlflow.parentRunId"
 METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries in a batch, 100 of them parameters
+
+
+def root_of(key: str) -> str:
+    """Return what the tag ``workbench.root`` says of all runs of the record with this key."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def runs_below(client: BoundedClient, experiment: str, root: str) -> Iterator[Any]:

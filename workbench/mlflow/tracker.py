@@ -6,7 +6,6 @@ slow raises TrackingError within seconds, and a later sync of the same record ma
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from contextlib import contextmanager
@@ -15,20 +14,29 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.errors import TrackingError, UnwritableError
+from workbench.mlflow import moved_versions
 from workbench.mlflow.address import database_of, shown, without_secrets
 from workbench.mlflow.alias import Succession, aliases, follow, missing
 from workbench.mlflow.bounded_client import BoundedClient
 from workbench.mlflow.database import set_up
 from workbench.mlflow.models import find_model
 from workbench.mlflow.quiet import quick_and_quiet
-from workbench.mlflow.registration import Entry, RegisteredModel, Version, enter, registered_model
-from workbench.mlflow.relocation import artifact_folder, relocate
+from workbench.mlflow.registration import (
+    Entry,
+    RegisteredModel,
+    Version,
+    enter,
+    read_model,
+    registered_model,
+    registered_models,
+)
+from workbench.mlflow.relocation import Left, Place, delete, is_ours, left, make_way
 from workbench.mlflow.run_record import NOTE_TAG
-from workbench.mlflow.runs import KEY_TAG, ROOT_TAG, identity, runs_below, runs_of, write_run
+from workbench.mlflow.runs import KEY_TAG, PARENT_TAG, ROOT_TAG, identity, root_of, runs_below, runs_of, write_run
 from workbench.mlflow.view import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from workbench.mlflow.run_record import RunRecord
     from workbench.mlflow.view import View
@@ -55,15 +63,15 @@ class Newest(NamedTuple):
 class Tracker:
     """One MLflow server or database. Creating a tracker neither imports MLflow nor contacts the server."""
 
-    def __init__(self, uri: str, say: Callable[[str], None] = lambda line: None, artifacts: Path | None = None) -> None:
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
         """Keep what is given.
 
         Args:
             uri: as :func:`tracking_uri` gives it.
-            say: hears that a database was moved.
             artifacts: of a database, where they do not lie beside it.
         """
-        self.uri, self.say, self.artifacts = uri, say, artifacts
+        self.uri, self.database = uri, database_of(uri)
+        self.place = None if self.database is None else Place.beside(self.database, artifacts)
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -104,7 +112,7 @@ class Tracker:
             every = {experiment.experiment_id: experiment for experiment in self._client.search_experiments()}
             newest: dict[str, str] = {}
             for run in runs_of(self._client, [*every], order_by=["attributes.start_time DESC"]):
-                if run.data.tags.get(ROOT_TAG) and "mlflow.parentRunId" not in run.data.tags:
+                if run.data.tags.get(ROOT_TAG) and PARENT_TAG not in run.data.tags:
                     newest.setdefault(run.info.experiment_id, run.info.run_id)
                 if len(newest) == len(every):
                     break
@@ -130,6 +138,7 @@ class Tracker:
             if model is None:
                 hint = "Delete the run in MLflow too, and register again: it is logged anew."
                 raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=shown(self.uri), hint=hint)
+            moved_versions.make_way(self._client, entry.name, self._is_left)
             return enter(self._client, entry, model)
 
     def registered(self, name: str) -> RegisteredModel | None:
@@ -154,6 +163,39 @@ class Tracker:
         with self._answering():
             return aliases(self._client)
 
+    def registered_models(self) -> tuple[RegisteredModel, ...]:
+        """Return what MLflow has under each registered name; no database is made for it.
+
+        Raises:
+            TrackingError: the server does not answer, or answers too late.
+        """
+        if self._is_unmade:
+            return ()
+        with self._answering():
+            models = registered_models(self._client)
+            return tuple(read_model(self._client, models[name]) for name in sorted(models))
+
+    def left(self) -> Left:
+        """Return what has its files in a folder that the database was moved or copied from; nothing at a server's.
+
+        Raises:
+            TrackingError: MLflow does not answer as it should.
+        """
+        if self.place is None or self._is_unmade:
+            return Left()
+        with self._answering():
+            return left(self._client, self.place)
+
+    def delete(self, runs: Left, keys: Collection[str]) -> None:
+        """Delete the runs that have their files elsewhere, of records with these keys, which were logged anew.
+
+        Raises:
+            TrackingError: MLflow does not answer as it should.
+        """
+        if self.place is not None:
+            with self._answering():
+                delete(self._client, runs, {root_of(key) for key in keys}, self.place)
+
     def follow(self, name: str, wanted: Succession, expected: Version | None) -> str | None:
         """Let the alias of a name say what the workspace says; see :func:`workbench.mlflow.alias.follow`.
 
@@ -176,7 +218,6 @@ class Tracker:
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
 
-            _forget_folders()
             try:
                 self._client.deadline = time.monotonic() + within
                 yield
@@ -203,29 +244,28 @@ class Tracker:
             raise TrackingError("it names a folder, not a file for the database")
         if self.database and not self.database.exists():
             set_up(self.database)
-        elif self.database and (line := relocate(self.database, self.artifacts)):
-            self.say(line)
         return BoundedClient(self.uri)
 
-    @property
-    def database(self) -> Path | None:
-        """The file that holds everything; None where a server does."""
-        return database_of(self.uri)
+    def _is_left(self, location: str) -> bool:
+        return self.place is not None and self.place.is_left(location)
 
     def _sync(self, experiment: str, record: RunRecord, about: str = "") -> str:
         experiment_id = self._experiment(experiment, about, record.view)
-        root = hashlib.sha256(record.key.encode()).hexdigest()
+        root = root_of(record.key)
         runs = {run.data.tags.get(KEY_TAG): run for run in runs_below(self._client, experiment_id, root)}
         parent = write_run(self._client, experiment_id, record, runs.get(record.key), {ROOT_TAG: root})
         for child in record.children:
-            tags = {ROOT_TAG: root, "mlflow.parentRunId": parent}
+            tags = {ROOT_TAG: root, PARENT_TAG: parent}
             write_run(self._client, experiment_id, child, runs.get(child.key), tags)
         return parent
 
     def _experiment(self, name: str, about: str = "", view: View | None = None) -> str:
         experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None and is_ours(experiment) and self._is_left(experiment.artifact_location):
+            make_way(self._client, experiment)
+            experiment = None
         if experiment is None:
-            folder = artifact_folder(self.database).as_uri() if self.database else None
+            folder = self.place.artifacts.as_uri() if self.place else None
             tags = TRAINING | ({NOTE_TAG: about} if about else {}) | (view.experiment_tags() if view else {})
             return identity(self._client.create_experiment(name, artifact_location=folder, tags=tags))
         experiment_id = identity(experiment.experiment_id)
@@ -241,10 +281,3 @@ class Tracker:
             if experiment.tags.get(tag) != content:
                 self._client.set_experiment_tag(experiment_id, tag, content)
         return experiment_id
-
-
-def _forget_folders() -> None:
-    """Empty MLflow's memory of where runs keep their files: it goes by run alone, which a copied database has too."""
-    from mlflow.tracking._tracking_service import utils
-
-    utils._artifact_repos_cache.clear()

@@ -1,0 +1,111 @@
+"""What MLflow looks for in the folder that a workspace was moved or copied from, logged anew from the workspace."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from experiments.answers.tracked import run_of, test_scores
+from experiments.engine.publish import log_whole, writing_tracker
+from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry
+from experiments.studies import present_of
+from workbench.choosing import registered_name
+from workbench.errors import InputError, IntegrityError, TrackingError, UnwritableError
+from workbench.locks import held
+from workbench.mlflow.runs import root_of
+from workbench.processes import is_first
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from experiments.reporting.presentation import Presentation
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+    from workbench.mlflow.relocation import Left
+    from workbench.mlflow.tracker import Tracker
+    from workbench.stored_adapter import StoredAdapter
+
+LOCK = "claims/mlflow"
+UNREADABLE = (IntegrityError, InputError)  # damaged, or of an earlier version: whoever asks for it is told
+
+
+def tracker_here(workspace: Workspace, say: Callable[[str], None]) -> Tracker:
+    """Return the tracker of a workspace, to write with, after :func:`log_anew`.
+
+    Raises:
+        TrackingError: the store can only be read, or does not answer as it should.
+    """
+    tracker = writing_tracker(workspace)
+    with suppress(UnwritableError), held(workspace.root / LOCK, wait=True):
+        log_anew(tracker, workspace, say)
+    return tracker
+
+
+def bring_here(workspace: Workspace, listener: Listener) -> None:
+    """Do :func:`log_anew` after a run or a fit; trouble is said, and hinders nothing."""
+    if not is_first():
+        return
+    try:
+        tracker_here(workspace, listener.say)
+    except TrackingError as error:
+        listener.say(f"Tracking: {error}")
+
+
+def log_anew(tracker: Tracker, workspace: Workspace, say: Callable[[str], None]) -> None:
+    """Log anew what a moved or copied database has elsewhere, as far as the workspace holds it.
+
+    What was cut off is completed by the next call.
+
+    Args:
+        tracker: of the database; nothing is done for a server, which stays where it is.
+        workspace: holds what is logged.
+        say: hears that it is done, since it takes a second or two for each experiment and each adapter.
+
+    Raises:
+        TrackingError: MLflow does not answer as it should.
+    """
+    left = tracker.left()
+    experiments = dict(_experiments(workspace, left)) if left else {}
+    adapters = list(_adapters(workspace, left)) if left else []
+    if experiments or adapters:
+        say(f"MLflow's database was made in another folder: {_counted(len(experiments), len(adapters))} logged anew.")
+    for presentation in experiments.values():
+        log_whole(tracker, presentation, workspace)
+    for adapter in adapters:
+        if _version(adapter) in left.versions:
+            entered = entry(adapter, workspace.score(adapter.manifest), test_scores(adapter, workspace))
+            tracker.register(EXPERIMENT, run_of(adapter, workspace), entered)
+        else:
+            tracker.sync(EXPERIMENT, run_of(adapter, workspace), ABOUT)
+    if left:
+        tracker.delete(left, [*experiments, *(adapter.identity for adapter in adapters)])
+
+
+def _experiments(workspace: Workspace, left: Left) -> Iterator[tuple[str, Presentation]]:
+    """Yield each experiment that has runs elsewhere: its record's identity, and what people see of it."""
+    for name in workspace.records.names():
+        with suppress(*UNREADABLE):
+            identity = workspace.records.require(name).identity
+            if root_of(identity) in left.roots:
+                yield identity, present_of(workspace, name)
+
+
+def _adapters(workspace: Workspace, left: Left) -> Iterator[StoredAdapter]:
+    """Yield the adapters that have a run of their own or a version elsewhere."""
+    versions = [adapter for _, adapter in left.versions]
+    for name in dict.fromkeys([*versions, *sorted(left.adapters)]):  # versions in the order of their numbers
+        if name in workspace.adapters:
+            with suppress(*UNREADABLE):
+                adapter = workspace.adapters.get(name)
+                if name in left.adapters or _version(adapter) in left.versions:
+                    yield adapter
+
+
+def _version(adapter: StoredAdapter) -> tuple[str, str]:
+    return registered_name(adapter.manifest), adapter.id
+
+
+def _counted(experiments: int, adapters: int) -> str:
+    counts = [(experiments, "experiment"), (adapters, "adapter")]
+    words = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count]
+    return f"{' and '.join(words)} {'is' if experiments + adapters == 1 else 'are'}"
