@@ -187,7 +187,10 @@ class Adaptation:
         self.card.freeze(body)
         if self.backbone.quantization:
             quantisation.keep_as_packed(body)
-        return TaskModel(body, head, KINDS.get(kind), self.pooling, self.precision).eval()
+        model = TaskModel(body, head, KINDS.get(kind), self.pooling, self.precision).eval()
+        if self.head and self.head.virtual:
+            model.pool_prompt(True)
+        return model
 
 
 def _require_shapes(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor], labels: int) -> None:

@@ -29,7 +29,7 @@ def language_model(model: Network) -> Any:
     """Return transformers' own causal language model with ``model``'s body and head in it; nothing is copied."""
     body: Any = model.body
     lm = empty_language_model(body.config)
-    setattr(lm, lm.base_model_prefix, body.get_base_model() if _learns_a_prompt(body) else body)
+    setattr(lm, lm.base_model_prefix, body.get_base_model() if learns_a_prompt(body) else body)
     lm.set_output_embeddings(model.head)
     return lm.train(model.training)
 
@@ -38,10 +38,11 @@ def virtual_tokens(model: Network) -> Tensor | None:
     """Return the learned embeddings (virtual, h) that stand before each prompt; None where the method has none."""
     body: Any = model.body
     with torch.no_grad():
-        return body.get_prompt(1)[0] if _learns_a_prompt(body) else None
+        return body.get_prompt(1)[0] if learns_a_prompt(body) else None
 
 
-def _learns_a_prompt(body: Any) -> bool:
+def learns_a_prompt(body: Any) -> bool:
+    """Return whether virtual tokens of peft stand before the texts that a body reads."""
     return hasattr(body, "prompt_encoder")
 
 

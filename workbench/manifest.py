@@ -49,12 +49,14 @@ class HeadReference(Settings):
     """A head that is more than one linear layer on what the backbone's own pooling gives.
 
     ``pooling`` is what the head reads of the token states. ``layers`` are named in order: ``linear``, ``norm``, or an
-    activation of :data:`workbench.layered_head.ACTIVATIONS`; ``eps`` is that of the norms.
+    activation of :data:`workbench.layered_head.ACTIVATIONS`; ``eps`` is that of the norms. ``virtual``: the virtual
+    tokens of a prompt are pooled like those of the text that they stand before.
     """
 
     pooling: Literal["mean", "first", "last"]
     layers: tuple[str, ...]
     eps: float = 1e-5
+    virtual: bool = Field(False, exclude_if=lambda virtual: not virtual)
 
 
 class FittedHead(Settings):

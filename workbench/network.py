@@ -61,8 +61,18 @@ class Network(nn.Module):
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
         return self.pool(self.states(attention_mask, **inputs), attention_mask)
 
+    def pool_prompt(self, virtual: bool) -> None:
+        """Let the states that the body returns be those of a prompt's virtual tokens too, or of the text alone."""
+        body: Any = self.body
+        body.shows_prompt = virtual
+
     def pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return one vector for each text: (batch, tokens, hidden_size) → (batch, hidden_size)."""
+        """Return one vector for each text: (batch, tokens, hidden_size) → (batch, hidden_size).
+
+        There may be more states than the mask has tokens: those of virtual tokens come first, and count.
+        """
+        virtual = attention_mask.new_ones(len(states), states.shape[1] - attention_mask.shape[1])
+        attention_mask = torch.cat([virtual, attention_mask], dim=1)
         if self.pooling == "mean":
             mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
             return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)

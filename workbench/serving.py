@@ -21,6 +21,7 @@ from workbench.errors import InputError, opening
 from workbench.half_width import shown_in_float32
 from workbench.kinds import KINDS
 from workbench.libraries import LIBRARIES
+from workbench.libraries.peft import trains_biases
 from workbench.library import Hosts
 from workbench.model import TaskModel
 from workbench.quantisation import keep_as_packed
@@ -180,9 +181,14 @@ def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
     groups: dict[object, list[StoredAdapter]] = {}
     for adapter in adapters:
         company = _company(adapter)
-        hosted = isinstance(LIBRARIES.get(company[0]), Hosts)
+        hosted = isinstance(LIBRARIES.get(company[0]), Hosts) and not _trains_biases(adapter)
         groups.setdefault(company if hosted else adapter.id, []).append(adapter)
     return list(groups.values())
+
+
+def _trains_biases(adapter: StoredAdapter) -> bool:
+    """Return whether an adapter has numbers of its own in the place of some of the backbone's, which others read."""
+    return trains_biases(adapter.manifest.config or {})
 
 
 def opened(group: Sequence[StoredAdapter], backbone: Backbone) -> Answering:

@@ -37,12 +37,37 @@ def sent_by_peft(
     base: Path, folder: Path, config: Any, loader: str = "AutoModelForSequenceClassification", **options: Any
 ) -> Callable[[], Tensor]:
     """Write what plain peft writes of an adapter on ``base``; return its model's answers."""
+    model = trained_by_peft(base, config, loader, **options)
+    model.save_pretrained(folder)
+    logits = answers(model, base)
+    return lambda: logits
+
+
+def trained_by_peft(base: Path, config: Any, loader: str = "AutoModelForSequenceClassification", **options: Any) -> Any:
+    """Return a model of plain peft on ``base`` as a training could have left it."""
     import transformers
     from peft import get_peft_model
 
     torch.manual_seed(0)
-    model = get_peft_model(getattr(transformers, loader).from_pretrained(base, **options), config)
+    model: Any = get_peft_model(getattr(transformers, loader).from_pretrained(base, **options), config)
     drawn(model)
-    model.save_pretrained(folder)
-    logits = answers(model, base)
-    return lambda: logits
+    model.create_or_update_model_card = lambda *_: None  # which takes a third of a test's time
+    return model
+
+
+def imported(base: Path, folder: Path, workspace: Path, labels: tuple[str, ...] = ("x", "y", "z"), **said: Any) -> Any:
+    """Return what a sender wrote as a stored adapter of a new workspace."""
+    from experiments.api import Workbench
+
+    return Workbench(workspace, []).exchange.import_adapter(folder, str(base), labels=labels, **said)
+
+
+def answers_here(stored: Any, base: Path) -> Tensor:
+    """Return the logits of a stored adapter of all texts, padded to one batch."""
+    from workbench.stored_model import open_adapter
+
+    backbone = open_backbone(str(base))
+    batch = backbone.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits: Tensor = open_adapter(stored, backbone)(**batch)["logits"]
+    return logits

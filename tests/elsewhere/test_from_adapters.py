@@ -14,7 +14,8 @@ import torch
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import classified, config_of, edited, sent_by_adapters, taken
 from workbench.elsewhere.adapters_config import OF_PACKAGE
-from workbench.elsewhere.head_form import CLOSE, difference
+from workbench.elsewhere.form import CLOSE
+from workbench.elsewhere.head_form import difference
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.extras import installed
 from workbench.methods import METHODS

@@ -7,42 +7,132 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, TaskType
+from peft import (
+    AdaLoraConfig,
+    BOFTConfig,
+    C3AConfig,
+    DeloraConfig,
+    FourierFTConfig,
+    GraloraConfig,
+    HRAConfig,
+    IA3Config,
+    LNTuningConfig,
+    LoHaConfig,
+    LoKrConfig,
+    LoraConfig,
+    MissConfig,
+    OFTConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+    RandLoraConfig,
+    RoadConfig,
+    ShiraConfig,
+    VBLoRAConfig,
+    VeraConfig,
+    WaveFTConfig,
+)
 
-from experiments.api import Workbench
-from tests.elsewhere.senders import TEXTS, sent_by_peft
+from tests.elsewhere.senders import answers_here, imported, sent_by_peft
+from workbench.adapter_folder import PEFT_TYPES
 from workbench.backbone_names import open_backbone
-from workbench.stored_model import open_adapter
-from workbench.tokenizing import tokenised
+from workbench.elsewhere.peft_config import BY_TYPE
+from workbench.stored_model import adaptation_of, open_adapter
 
-SEQ = TaskType.SEQ_CLS
+QV = ["query", "value"]
+ON_QV: dict[str, Any] = {"task_type": "SEQ_CLS", "target_modules": QV}
+SEQ: dict[str, Any] = {"task_type": "SEQ_CLS"}
+LORA: dict[str, Any] = {"rank": 8, "alpha": 8, "dropout": 0.0, "targets": QV}
+LAYERS = [f"encoder.layer.{layer}.attention.self" for layer in (0, 1)]
 SUMMED = {"all-linear"}  # the pooler has a LoRA: its update is added to its weights, which rounds once more
-CONFIGS: dict[str, Any] = {
-    "lora": LoraConfig(task_type=SEQ, r=4, lora_alpha=8),
-    "rslora": LoraConfig(task_type=SEQ, r=4, use_rslora=True, lora_dropout=0.1),
-    "all-linear": LoraConfig(task_type=SEQ, r=2, target_modules="all-linear"),
-    "patterns": LoraConfig(
-        task_type=SEQ,
-        target_modules=["query", "value"],
-        rank_pattern={r"^bert\.encoder\.layer\.0.*": 2},
-        alpha_pattern={"value": 3},
+SAVED = {"vblora-topk"}  # of what it trained it saves the largest weights alone, and the last one as a difference
+
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {  # config → settings in the manifest
+    "lora": (LoraConfig(**SEQ, r=4, lora_alpha=6), LORA | {"rank": 4, "alpha": 6}),
+    "rslora": (LoraConfig(**SEQ, r=4, use_rslora=True, lora_dropout=0.1), LORA | {"rank": 4, "dropout": 0.1}),
+    "dora": (LoraConfig(**SEQ, use_dora=True), LORA),
+    "lora-bias": (LoraConfig(**SEQ, lora_bias=True), LORA),
+    "bias-all": (LoraConfig(**SEQ, bias="all"), LORA),
+    "bias-lora-only": (LoraConfig(**SEQ, bias="lora_only"), LORA),
+    "all-linear": (LoraConfig(**SEQ, r=2, target_modules="all-linear"), {}),
+    "patterns": (
+        LoraConfig(
+            **ON_QV, rank_pattern={r"^bert\.encoder\.layer\.0.*": 2}, alpha_pattern={"value": 3, "layer.1.*query": 5}
+        ),
+        LORA,
     ),
-    "layers": LoraConfig(task_type=SEQ, target_modules=["query", "dense"], layers_to_transform=[1]),
-    "regex": LoraConfig(task_type=SEQ, target_modules=r"bert\.encoder\.layer\.1\..*(query|key)"),
-    "dora": LoraConfig(task_type=SEQ, use_dora=True),
+    "layers": (
+        LoraConfig(**ON_QV, layers_to_transform=[1]),
+        LORA | {"targets": [f"{LAYERS[1]}.query", f"{LAYERS[1]}.value"]},
+    ),
+    "layers-pattern": (LoraConfig(**ON_QV, layers_to_transform=[1], layers_pattern="layer"), {}),
+    "excluded": (LoraConfig(**ON_QV, exclude_modules=["bert.encoder.layer.0.attention.self.query"]), {}),
+    "excluded-regex": (LoraConfig(**SEQ, target_modules="all-linear", exclude_modules=r".*pooler.*"), {}),
+    "regex": (
+        LoraConfig(**SEQ, target_modules=r"bert\.encoder\.layer\.1\..*(query|key)"),
+        LORA | {"targets": [f"{LAYERS[1]}.key", f"{LAYERS[1]}.query"]},
+    ),
+    "embeddings": (LoraConfig(**SEQ, target_modules=["word_embeddings", "query"]), {}),
+    "whole-modules": (LoraConfig(**SEQ, modules_to_save=["pooler", "LayerNorm", "word_embeddings"]), LORA),
+    "tokens": (LoraConfig(**SEQ, trainable_token_indices=[5, 6, 7]), LORA),
+    "gaussian": (LoraConfig(**SEQ, init_lora_weights="gaussian"), LORA),
+    "orthogonal": (LoraConfig(**SEQ, init_lora_weights="orthogonal"), LORA),
+    "eva": (LoraConfig(**SEQ, init_lora_weights="eva"), LORA),
+    "mica": (LoraConfig(**SEQ, init_lora_weights="mica"), LORA),
+    "loha": (LoHaConfig(**ON_QV, r=4, alpha=6), {"rank": 4, "alpha": 6, "targets": QV}),
+    "lokr": (LoKrConfig(**ON_QV, r=4, alpha=6), {"rank": 4, "alpha": 6, "targets": QV}),
+    "lokr-decomposed": (LoKrConfig(**ON_QV, r=2, decompose_both=True, decompose_factor=4), {}),
+    "vera": (VeraConfig(**SEQ, r=6), {"rank": 6, "targets": QV}),
+    "vera-from-seed": (VeraConfig(**SEQ, r=6, save_projection=False), {"rank": 6, "targets": QV}),
+    "ia3": (IA3Config(**SEQ), {}),
+    "ia3-feed-forward": (
+        IA3Config(**SEQ, target_modules=["key", "output.dense"], feedforward_modules=["output.dense"]),
+        {},
+    ),
+    "oft": (OFTConfig(**ON_QV, oft_block_size=8), {"block_size": 8, "targets": QV}),
+    "oft-rank": (OFTConfig(**ON_QV, r=4, oft_block_size=0), {"targets": QV}),
+    "boft": (BOFTConfig(**ON_QV, boft_block_size=4), {"block_size": 4, "targets": QV}),
+    "adalora": (
+        AdaLoraConfig(**ON_QV, init_r=6, target_r=4, total_step=9),
+        {"rank": 4, "initial_rank": 6, "alpha": 8, "targets": QV},
+    ),
+    "shira": (ShiraConfig(**ON_QV, r=2, random_seed=3), {"rank": 2, "mask_seed": 3, "targets": QV}),
+    "miss": (MissConfig(**ON_QV, r=4), {"rank": 4, "targets": QV}),
+    "miss-bat": (MissConfig(**ON_QV, r=4, init_weights="bat"), {"rank": 4, "targets": QV}),
+    "randlora": (RandLoraConfig(**ON_QV, r=4), {"rank": 4, "alpha": 640, "targets": QV}),
+    "randlora-from-seed": (RandLoraConfig(**ON_QV, r=4, save_projection=False), {}),
+    "road": (RoadConfig(**ON_QV, group_size=8), {"variant": "road_1", "group_size": 8, "targets": QV}),
+    "c3a": (C3AConfig(**ON_QV, block_size=8), {"block_size": 8, "targets": QV}),
+    "fourierft": (FourierFTConfig(**ON_QV, n_frequency=20), {}),
+    "waveft": (WaveFTConfig(**ON_QV, n_frequency=20), {}),
+    "delora": (DeloraConfig(**ON_QV, r=4), {"rank": 4, "delora_lambda": 15, "targets": QV}),
+    "gralora": (GraloraConfig(**ON_QV, r=4), {}),
+    "hra": (HRAConfig(**ON_QV, r=4), {"rank": 4, "targets": QV}),
+    "vblora": (VBLoRAConfig(**ON_QV, num_vectors=8, vector_length=16, topk=2), {}),
+    "vblora-topk": (
+        VBLoRAConfig(**ON_QV, num_vectors=8, vector_length=16, topk=2, save_only_topk_weights=True),
+        {},
+    ),
+    "prompt": (PromptTuningConfig(**SEQ, num_virtual_tokens=4), {"tokens": 4}),
+    "p-tuning": (PromptEncoderConfig(**SEQ, num_virtual_tokens=4, encoder_hidden_size=8), {"tokens": 4, "width": 8}),
+    "ln": (LNTuningConfig(**SEQ, target_modules=["output.LayerNorm"]), {}),
 }
 
 
-@pytest.mark.parametrize("case", CONFIGS)
+@pytest.mark.parametrize("case", CASES)
 def test_answers_are_those_of_plain_peft(case: str, bert: Path, tmp_path: Path) -> None:
-    wanted = sent_by_peft(bert, tmp_path / "sent", CONFIGS[case], num_labels=3)()
-    bench = Workbench(tmp_path / "ws", [])
-    stored = bench.exchange.import_adapter(tmp_path / "sent", str(bert), labels=("x", "y", "z"))
-    backbone = open_backbone(str(bert))
-    model = open_adapter(stored, backbone)
-    with torch.inference_mode():
-        logits = model(**tokenised(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
-    if case in SUMMED:
-        torch.testing.assert_close(logits, wanted, rtol=1e-6, atol=1e-6)
+    config, settings = CASES[case]
+    wanted = sent_by_peft(bert, tmp_path / "sent", config, num_labels=3)()
+    stored = imported(bert, tmp_path / "sent", tmp_path / "ws")
+    logits = answers_here(stored, bert)
+    if case in SUMMED | SAVED:
+        torch.testing.assert_close(logits, wanted, rtol=1e-6, atol=1e-6 if case in SUMMED else 1e-5)
     else:
         assert torch.equal(logits, wanted)
+    assert stored.manifest.settings == settings or not settings
+    adaptation = adaptation_of(stored.manifest, open_backbone(str(bert)))
+    assert adaptation.backbone_is_intact(open_adapter(stored, adaptation.backbone))
+
+
+def test_every_type_that_is_stored_here_comes_in() -> None:
+    kinds = {str(config.peft_type.value) for config, _ in CASES.values()}
+    assert kinds == PEFT_TYPES | BY_TYPE.keys()

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from workbench.manifest import Linked
 
 
+CLOSE = 1e-6  # of the largest logit: float32 gives seven digits, and some classes multiply in another order
+
+
 class Form(Protocol):
     """How one program writes what it has trained."""
 
@@ -103,6 +106,8 @@ class Sender:
         pooling: how the sender makes one vector of the token states, where no head is stored and the folder says it;
             None: as the backbone does.
         linked: the files of a whole model that stay where they are; None where all are written.
+        virtual: how many tokens of its own it reads before each text; their logits do not count.
+        rounding: how far apart the logits may be, as a share of the largest.
     """
 
     program: nn.Module
@@ -113,19 +118,24 @@ class Sender:
     original: Mapping[str, Any] = field(default_factory=dict)
     pooling: Pooling | None = None
     linked: Linked | None = None
+    virtual: int = 0
+    rounding: float = CLOSE
 
     def logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return what the sender's program computes of a batch: (batch, labels) or (batch, tokens, labels)."""
         logits: Tensor = self._output(batch).logits
-        return logits
+        return self._of_text(logits, batch) if logits.dim() > 2 else logits
 
     def states(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the token states (batch, tokens, hidden_size) that the sender's program computes without a head."""
-        states: Tensor = self._output(batch).last_hidden_state
-        return states
+        return self._of_text(self._output(batch).last_hidden_state, batch)
 
     def _output(self, batch: Mapping[str, Tensor]) -> Any:
         from workbench.network import completed  # torch comes with it
 
         program: Any = self.program
         return program(**completed(program.config, dict(batch)))
+
+    def _of_text(self, positions: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return what stands at a text's own tokens: (batch, virtual + tokens, …) → (batch, tokens, …)."""
+        return positions[:, -batch["input_ids"].shape[1] :] if self.virtual else positions

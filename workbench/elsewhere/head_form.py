@@ -15,6 +15,7 @@ from torch import nn
 
 from workbench.backbone import Pooling
 from workbench.errors import InputError
+from workbench.generation import learns_a_prompt
 from workbench.layered_head import ACTIVATIONS, LINEAR, NORM, layered
 from workbench.manifest import HeadReference
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workbench.network import Network
-
-CLOSE = 1e-6  # of the largest logit: float32 gives seven digits, and some classes multiply in another order
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,12 @@ class FoundHead:
 
 
 def found(
-    network: Network, layers: Mapping[str, nn.Module], batches: Any, wanted: Sequence[Tensor], pools: bool = True
+    network: Network,
+    layers: Mapping[str, nn.Module],
+    batches: Any,
+    wanted: Sequence[Tensor],
+    rounding: float,
+    pools: bool = True,
 ) -> FoundHead:
     """Return the head that gives the sender's logits.
 
@@ -51,23 +55,26 @@ def found(
         layers: of the sender's head, in the order of the model.
         batches: of texts, padded.
         wanted: the sender's logits of each batch (batch, labels), or (batch, tokens, labels).
+        rounding: how far from them a head's may be, as a share of the largest.
         pools: whether it reads one vector a text, else the state of each token.
 
     Raises:
         InputError: none does.
     """
     best: FoundHead | None = None
-    states = [network.states(**batch) for batch in batches]
-    for pooling in get_args(Pooling) if pools else [network.pooling]:
-        network.pooling = pooling
-        pooled = [
-            network.pool(each, batch["attention_mask"]) if pools else each
-            for each, batch in zip(states, batches, strict=True)
-        ]
-        for reference, head in _possible(pooling, layers):
-            if (off := _off(head, pooled, wanted)) is not None and (best is None or off < best.off):
-                best = FoundHead(reference, head, off)
-    if best is None or best.off > CLOSE:
+    for virtual in (False, True) if pools and learns_a_prompt(network.body) else (False,):
+        network.pool_prompt(virtual)
+        states = [network.states(**batch) for batch in batches]
+        for pooling in get_args(Pooling) if pools else [network.pooling]:
+            network.pooling = pooling
+            read = [
+                network.pool(each, batch["attention_mask"]) if pools else each
+                for each, batch in zip(states, batches, strict=True)
+            ]
+            for reference, head in _possible(pooling, layers):
+                if (off := _off(head, read, wanted)) is not None and (best is None or off < best.off):
+                    best = FoundHead(reference.model_copy(update={"virtual": virtual}), head, off)
+    if best is None or not best.off <= rounding:
         named = ", ".join(layers)
         message = f"the sender's program computes its logits in a way that cannot be repeated here (layers: {named})"
         near = "" if best is None else f" The nearest way is off by {best.off:.1e} of the largest logit."

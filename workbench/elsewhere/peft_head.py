@@ -7,36 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from workbench.elsewhere.peft_places import POOLER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-POOLER = "pooler."  # a layer that the transformer brings and only a head reads
 
-
-def head_of(program: Any, prefix: str, outside: Sequence[str]) -> dict[str, nn.Module]:
+def head_of(program: Any, names: Sequence[str]) -> dict[str, nn.Module]:
     """Return the layers between the transformer and the logits by name, an update of peft's written into their weights.
 
     Args:
         program: a ``PeftModel``.
-        prefix: the transformer's name inside the class, with a dot.
-        outside: names of the class's own layers.
+        names: of the layers inside the class.
     """
     model = program.get_base_model()
-    return {name: _effective(_found(model, name)) for name in (*poolers(model, prefix), *outside)}
+    return {name: _effective(_found(model, name)) for name in names}
 
 
 def poolers(model: nn.Module, prefix: str) -> list[str]:
-    """Return the names of the transformer's own layers that a head alone reads."""
-    names: list[str] = []
-    for name, module in model.named_modules():
-        is_layer = isinstance(module, nn.Linear) or hasattr(module, "get_base_layer")
-        if (
-            f"{name}.".startswith(f"{prefix}{POOLER}")
-            and is_layer
-            and not name.startswith(tuple(f"{each}." for each in names))
-        ):
-            names.append(name)
-    return names
+    """Return the names of the transformer's own layers that a head alone reads.
+
+    Args:
+        model: the sender's class, with nothing of peft in it.
+        prefix: the transformer's name inside it, with a dot.
+    """
+    inside = f"{prefix}{POOLER}."
+    return [name for name, module in model.named_modules() if name.startswith(inside) and isinstance(module, nn.Linear)]
 
 
 def _found(model: nn.Module, name: str) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.architecture import skeleton
 from workbench.errors import InputError
 from workbench.quiet import quiet
 
@@ -69,11 +70,8 @@ def labelled(backbone: Backbone, outputs: int) -> Backbone:
 
 
 def base_prefix(backbone: Backbone, kind: str | None) -> str:
-    """Return the name of the transformer inside the sender's class, with a dot: ``bert.``; empty without a head."""
-    if kind is None:
-        return ""
-    prefix: str = _blank(backbone, kind).base_model_prefix
-    return f"{prefix}."
+    """Return the name of the transformer inside the sender's class, with a dot: ``bert.``; empty where it is that."""
+    return "" if kind is None else _prefix(_blank(backbone, kind))
 
 
 def head_modules(backbone: Backbone, kind: str | None) -> tuple[str, ...]:
@@ -81,20 +79,21 @@ def head_modules(backbone: Backbone, kind: str | None) -> tuple[str, ...]:
     if kind is None:
         return ()
     model = _blank(backbone, kind)
-    inside = f"{model.base_model_prefix}."
+    inside = _prefix(model)
+    of_transformer = {f"{inside}{name}" for name, _ in skeleton(backbone.config).named_modules()}
     return tuple(
         name
         for name, module in model.named_modules()
-        if not name.startswith(inside) and any(True for _ in module.parameters(recurse=False))
+        if name not in of_transformer and any(True for _ in module.parameters(recurse=False))
     )
 
 
 def output_name(backbone: Backbone, kind: str) -> str:
     """Return the name of the weight that gives the logits; its rows are the labels."""
     model = _blank(backbone, kind)
-    inside = f"{model.base_model_prefix}."
+    inside = _prefix(model)
     names = [name for name, weight in model.named_parameters() if weight.shape[:1] == (ODD,) and weight.dim() == 2]
-    name: str = next(name for name in reversed(names) if not name.startswith(inside))
+    name: str = next(name for name in reversed(names) if not inside or not name.startswith(inside))
     return name
 
 
@@ -117,6 +116,12 @@ def require_known(names: Collection[str], drawn: Collection[str], where: str) ->
             "modules_to_save, or name the model that has them with --backbone."
         )
         raise InputError(message, where=where, hint=hint)
+
+
+def _prefix(model: Any) -> str:
+    """Return what stands before the names of the transformer's modules; T5 has them in the class itself."""
+    name: str = model.base_model_prefix
+    return f"{name}." if hasattr(model, name) else ""
 
 
 def _loader(kind: str | None) -> Any:

@@ -16,9 +16,10 @@ from workbench.adaptation import HEAD_FILE
 from workbench.adapter_folder import check_adapter
 from workbench.architecture import positions
 from workbench.atomic import folder_beside, made, remove_whole
-from workbench.elsewhere.head_form import CLOSE, difference, found
+from workbench.elsewhere.head_form import difference, found
 from workbench.elsewhere.headless import with_fitted_head
 from workbench.elsewhere.identity import key_of, stored_as
+from workbench.elsewhere.trying import POOLED, tried
 from workbench.errors import InputError
 from workbench.layered_head import LINEAR
 from workbench.manifest import ITSELF, BackboneReference, Elsewhere, HeadReference, Manifest
@@ -26,7 +27,6 @@ from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.stored_adapter import README, StoredAdapter
 from workbench.stored_model import adaptation_of, open_adapter
-from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +39,7 @@ if TYPE_CHECKING:
     from workbench.manifest import TaskReference
     from workbench.store import AdapterStore
 
-POOLED = ("classification", "multilabel", "regression")  # kinds whose head reads one vector a text
 LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
-TRIED = (
-    ("A word.",),
-    ("A word.", "Another text, which is longer: 7 words and 2 commas, so that the first is padded.", "No, 3!"),
-)
 
 
 @dataclass(frozen=True)
@@ -96,10 +91,10 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
     if here := stored_as(store, ending):
         return here, True
     is_headless = not sent.kinds
-    sender = sent.opened(said.backbone, None if is_headless else said.task.kind, max(len(said.order), 1))
-    batches = [tokenised(said.backbone.tokenizer, [*texts], padding=True, return_tensors="pt") for texts in TRIED]
+    kind = None if is_headless else said.task.kind
+    sender = sent.opened(said.backbone, kind, max(len(said.order), 1))
     with made(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
-        wanted = [sender.states(batch) if is_headless else sender.logits(batch) for batch in batches]
+        batches, wanted = tried(sender, said.backbone, kind)
         sender.write(folder)
         sender = replace(sender, program=nn.Identity(), write=lambda folder: None)  # its weights leave memory
         check_adapter(folder)
@@ -109,7 +104,7 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
         else:
             manifest = bare.model_copy(update={"head": _write_head(bare, folder, said, sender, batches, wanted)})
         manifest = manifest.model_copy(update={"id": f"{said.name or f'{said.task.name}-{sent.method}'}-{ending}"})
-        _require_same(StoredAdapter(manifest, folder), said, batches, wanted, is_headless)
+        _require_same(StoredAdapter(manifest, folder), said, batches, wanted, sender.rounding, is_headless)
         (folder / README).write_text(card.render(manifest), encoding="utf-8")
         if manifest.id in store:  # damaged, else it had been taken as it is
             remove_whole(store.folder(manifest.id))
@@ -125,7 +120,7 @@ def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
         method=sent.method,
         library=METHODS.get(sent.method).library,
         settings=dict(sender.settings),
-        budget=Budget(max_length=said.max_length or _longest(said.backbone)),
+        budget=Budget(max_length=said.max_length or _longest(said.backbone, sender.virtual)),
         precision="fp32",
         seed=None,
         fit=None,
@@ -139,10 +134,10 @@ def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
     )
 
 
-def _longest(backbone: Backbone) -> int:
-    """Return how many tokens the sender's program reads where nothing is cut."""
+def _longest(backbone: Backbone, virtual: int) -> int:
+    """Return how many tokens the sender's program reads where nothing is cut, after ``virtual`` ones of its own."""
     room = positions(backbone.config)
-    return int(min(backbone.tokenizer.model_max_length, LONGEST if room is None else room))
+    return int(min(backbone.tokenizer.model_max_length, LONGEST if room is None else room - virtual))
 
 
 def _write_head(
@@ -158,12 +153,10 @@ def _write_head(
     head: nn.Module = nn.Identity()
     network = adaptation.load(folder, head, said.task.kind)
     pools = said.task.kind in POOLED
-    head_found = found(network, sender.head, batches, wanted, pools)
+    head_found = found(network, sender.head, batches, wanted, sender.rounding, pools)
     tensors: dict[str, Tensor] = head_found.head.state_dict()
     reference: HeadReference | None = head_found.reference
-    if head_found.reference.layers == (LINEAR,) and (
-        not pools or head_found.reference.pooling == said.backbone.pooling
-    ):
+    if _is_usual(head_found.reference, said.backbone, pools):
         tensors, reference = _linear(sender), None
     rows = said.rows
     last = f"{len(reference.layers) - 1}." if reference else ""
@@ -174,6 +167,11 @@ def _write_head(
     return reference
 
 
+def _is_usual(head: HeadReference, backbone: Backbone, pools: bool) -> bool:
+    """Return whether a head is one linear layer on what the backbone's own pooling gives, or on each token's state."""
+    return head.layers == (LINEAR,) and not head.virtual and (not pools or head.pooling == backbone.pooling)
+
+
 def _linear(sender: Sender) -> dict[str, Tensor]:
     """Return weight and bias of a head that is one linear layer; one without a bias gets zeros."""
     *_, layer = sender.head.values()
@@ -182,7 +180,12 @@ def _linear(sender: Sender) -> dict[str, Tensor]:
 
 
 def _require_same(
-    stored: StoredAdapter, said: Said, batches: Sequence[Any], wanted: Sequence[Tensor], is_headless: bool
+    stored: StoredAdapter,
+    said: Said,
+    batches: Sequence[Any],
+    wanted: Sequence[Tensor],
+    rounding: float,
+    is_headless: bool,
 ) -> None:
     """Make sure that the adapter's logits (or token states) are those of the sender's program; raises InputError."""
     model = open_adapter(stored, said.backbone)
@@ -190,7 +193,7 @@ def _require_same(
     for batch, right in zip(batches, wanted, strict=True):
         answers = model.states(**batch) if is_headless else model(**batch)["logits"]
         off = difference(answers, right[..., rows] if rows else right)
-        if off > CLOSE:
+        if not off <= rounding:
             largest = "token state" if is_headless else "logit"
             message = f"the answers here would differ from the sender's by {off:.1e} of the largest {largest}"
             raise InputError(message, hint="Its own program can still be used.")

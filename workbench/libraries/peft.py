@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from workbench.adapter_folder import CONFIG, read_config
 from workbench.libraries._described import differing_in_peft, told
 from workbench.libraries._mixed_loras import can_mix, mix, unmix
-from workbench.libraries._peft_places import require_own_unchanged, require_places
+from workbench.libraries._peft_places import own_replaced, put_back_own, require_own_unchanged, require_places
 from workbench.libraries._peft_targets import adapted
 from workbench.module_patterns import require_bounded_patterns
 from workbench.settings import MethodSettings
@@ -88,6 +88,11 @@ def needs_targets(
     return objection
 
 
+def trains_biases(config: Mapping[str, Any]) -> bool:
+    """Return whether a config of peft's trains biases of the backbone's own, beside what it puts there."""
+    return bool(config.get("bias", "none") != "none")
+
+
 def _require_bounded(folder: Path, body: nn.Module) -> None:
     names = (name for name, _ in body.named_modules())
     require_bounded_patterns(read_config(folder), names, str(folder / CONFIG))
@@ -140,15 +145,20 @@ class Peft:
         (folder / "README.md").unlink(missing_ok=True)
 
     def load(self, body: nn.Module, folder: Path, config: Any) -> nn.Module:
-        """Return the wrapped body with the stored weights; the stored configuration rules."""
+        """Return the wrapped body with the stored weights; the stored configuration rules.
+
+        Biases of the backbone's own are replaced where the configuration says that they were trained.
+        """
         from peft import PeftModel
 
         _require_bounded(folder, body)
-        require_own_unchanged(body, folder)
+        replaced = own_replaced(body, folder, trains_biases(read_config(folder)))
         with whole(), asking_for_packed(body):
-            model: nn.Module = PeftModel.from_pretrained(body, folder, is_trainable=True)
+            model: Any = PeftModel.from_pretrained(body, folder, is_trainable=True)
         require_places(model, folder)
-        return model
+        model.pretrained = replaced
+        wrapped: nn.Module = model
+        return wrapped
 
     def configuration(self, described: Mapping[str, Any]) -> Any:
         """Return the ``PeftConfig`` with these fields."""
@@ -197,7 +207,8 @@ class Peft:
         return {}
 
     def detach(self, body: Any) -> nn.Module:
-        """Return the bare body; the update is dropped, not merged."""
+        """Return the bare body; the update is dropped, not merged, and all else is the backbone's own again."""
+        put_back_own(body)  # peft would leave what was trained whole in its place
         bare: nn.Module = body.unload()
         return bare
 

@@ -91,6 +91,7 @@ class Prompts:
 
 def _text_only(model: Any) -> nn.Module:
     model.prompt_encoder.requires_grad_(True)
+    model.shows_prompt = False
     model.forward = partial(_forward, model, model.forward)
     model.register_forward_pre_hook(_without_types, with_kwargs=True)
     model.register_forward_hook(_trimmed, with_kwargs=True)
@@ -99,21 +100,39 @@ def _text_only(model: Any) -> nn.Module:
 
 
 def _forward(model: Any, forward: Callable[..., Any], *given: Any, **named: Any) -> Any:
-    """Let a decoder go on without peft, which would put a prompt before a text that is encoded already."""
-    if "encoder_outputs" not in named:
+    """Let the backbone read on its own what peft would not let it.
+
+    A decoder goes on: peft would put a prompt before a text that is encoded already. A text has token types that count:
+    the virtual tokens are of the first type, as in peft's classes with a head.
+    """
+    if "encoder_outputs" in named:
+        mask, encoded = named["attention_mask"], named["encoder_outputs"].last_hidden_state
+        virtual = mask.new_ones(len(mask), encoded.shape[1] - mask.shape[1])
+        return model.get_base_model()(*given, **{**named, "attention_mask": torch.cat([virtual, mask], dim=1)})
+    if "token_type_ids" not in named:
         return forward(*given, **named)
-    mask, encoded = named["attention_mask"], named["encoder_outputs"].last_hidden_state
-    virtual = mask.new_ones(len(mask), encoded.shape[1] - mask.shape[1])
-    return model.get_base_model()(*given, **{**named, "attention_mask": torch.cat([virtual, mask], dim=1)})
+    words = model.word_embeddings(named.pop("input_ids"))  # (batch, tokens, h)
+    prompt = model.get_prompt(len(words)).to(words.dtype)  # (batch, virtual, h)
+    for name, value in (("attention_mask", 1), ("token_type_ids", 0)):
+        virtual = torch.full_like(named[name][:, :1], value).expand(-1, prompt.shape[1])
+        named[name] = torch.cat([virtual, named[name]], dim=1)
+    return model.get_base_model()(*given, inputs_embeds=torch.cat([prompt, words], dim=1), **named)
 
 
 def _without_types(model: Any, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Leave token types out: peft has none for virtual tokens, and would say so at every call."""
+    """Leave token types out: peft has none for virtual tokens, and would say so at every call.
+
+    A prompt that another program trained, under a head that reads its states too, was trained with them.
+    """
+    if model.shows_prompt:
+        return given, named
     return given, {name: value for name, value in named.items() if name != "token_type_ids"}
 
 
 def _trimmed(model: Any, given: Any, named: dict[str, Any], output: Any) -> Any:
     """Keep the states of the text: (batch, virtual + tokens, h) → (batch, tokens, h)."""
+    if model.shows_prompt:
+        return output
     tokens = named["decoder_input_ids" if "decoder_input_ids" in named else "input_ids"].shape[1]
     output.last_hidden_state = output.last_hidden_state[:, -tokens:]
     if output.get("hidden_states") is not None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
 from workbench.elsewhere import peft_config
 from workbench.elsewhere.files import weights_in
-from workbench.elsewhere.form import Sender
-from workbench.elsewhere.peft_head import head_of
-from workbench.elsewhere.sender_class import base_prefix, head_modules, output_name, own_class, require_known
-from workbench.errors import opening
+from workbench.elsewhere.form import CLOSE, Sender
+from workbench.elsewhere.peft_beginning import KEY, finished, moves_base
+from workbench.elsewhere.peft_beginning import require_known as require_known_beginning
+from workbench.elsewhere.peft_weights import as_inside
+from workbench.errors import InputError, opening
 from workbench.finite_weights import require_finite
 from workbench.kind import GENERATED
-from workbench.libraries.peft import asking_for_packed, whole
 from workbench.module_patterns import require_bounded_patterns
 
 if TYPE_CHECKING:
@@ -26,13 +26,22 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
     from workbench.elsewhere.form import Sent
 
-START = "base_model.model."  # of the names in the file
+ROUNDED = 1e-4  # W − s B₀ A₀ + s B A and W + s (B A − B₀ A₀) are rounded otherwise in every layer
 TEXTS = ("classification", "multilabel", "regression")
-KINDS: Mapping[object, tuple[str, ...]] = {
+KINDS: Mapping[str, tuple[str, ...]] = {
     "SEQ_CLS": TEXTS,
     "TOKEN_CLS": ("token-classification",),
     "CAUSAL_LM": ("causal-lm",),
     "SEQ_2_SEQ_LM": ("seq2seq",),
+    "FEATURE_EXTRACTION": (),
+}
+BY_CLASS = {  # end of the name of a class of transformers → task_type
+    "ForSequenceClassification": "SEQ_CLS",
+    "ForTokenClassification": "TOKEN_CLS",
+    "ForCausalLM": "CAUSAL_LM",
+    "LMHeadModel": "CAUSAL_LM",
+    "ForConditionalGeneration": "SEQ_2_SEQ_LM",
+    "Model": "FEATURE_EXTRACTION",
 }
 
 
@@ -48,7 +57,9 @@ class PeftFolder:
         path = folder / CONFIG
         config = read_config(folder)
         method = peft_config.method_of(config, str(path))
-        require_staying(config, path)
+        _require_task_type(config, str(path))
+        require_known_beginning(config, str(path))
+        require_staying(finished(config), path)
         weights = weights_in(folder, PEFT_WEIGHTS)
         require_finite(weights)
         return SentByPeft(folder, config, method)
@@ -66,11 +77,11 @@ class SentByPeft:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of the config's ``task_type``; where it names none, a head that is there tells it."""
-        task_type = self.config.get("task_type")
-        if task_type in KINDS:
-            return KINDS[task_type]
-        return TEXTS if self.config.get("modules_to_save") else ()
+        """The kinds of the config's ``task_type``; where it names none, those of the class that was adapted."""
+        task_type = self.config.get("task_type") or _task_type_of_class(self.config)
+        if task_type is None:
+            return (*TEXTS, "token-classification") if self.config.get("modules_to_save") else ()
+        return KINDS[task_type]
 
     @property
     def base(self) -> str | None:
@@ -78,55 +89,79 @@ class SentByPeft:
         name = self.config.get("base_model_name_or_path")
         return name if isinstance(name, str) and name else None
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether it is a prompt, which changes no module."""
+        return self.config["peft_type"] in peft_config.PROMPTS
+
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """The weights, without what peft puts before every name."""
+        """The weights under the names that they have inside the sender's class."""
         from safetensors.torch import load_file
 
         with opening("the adapter weights", str(self.folder)):
-            return {name.removeprefix(START): tensor for name, tensor in load_file(self.folder / PEFT_WEIGHTS).items()}
+            return as_inside(load_file(self.folder / PEFT_WEIGHTS), self.is_prompt)
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
         """Return the rows of the layer that gives the logits; None where answers are generated."""
         if kind in GENERATED:
             return None
+        from workbench.elsewhere.sender_class import output_name
+
         rows = self.tensors.get(output_name(backbone, kind))
         return None if rows is None else len(rows)
 
     def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
-        from peft import PeftModel
+        from workbench.elsewhere.peft_body import NORMS, body_of, norms_of
+        from workbench.elsewhere.peft_head import head_of, poolers
+        from workbench.elsewhere.peft_places import places_of, require_own_output, trained_poolers
+        from workbench.elsewhere.peft_program import opened
+        from workbench.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
 
-        where = str(self.folder)
+        where = str(self.folder / CONFIG)
         own, prefix = own_class(backbone, kind, outputs), base_prefix(backbone, kind)
-        require_bounded_patterns(self.config, [name for name, _ in own.model.named_modules()], where)
-        require_known(self.tensors, own.drawn, where)
-        config = peft_config.opened(self.config, where)
-        with opening("the adapter", where), whole(), asking_for_packed(own.model):
-            program = PeftModel.from_pretrained(own.model, self.folder, config=config).eval()
-        modules = peft_config.adapted(program, prefix)
-        outside = head_modules(backbone, kind)
-        mine = {
-            name: tensor
-            for name, tensor in self.tensors.items()
-            if not name.startswith(tuple(f"{each}." for each in outside))
-        }
-
-        def write(folder: Path) -> None:
-            from safetensors.torch import save_file
-
-            stored = {f"{START}{name.removeprefix(prefix)}": tensor for name, tensor in mine.items()}
-            save_file(stored, folder / PEFT_WEIGHTS)
-            peft_config.of_body(self.config, modules, where).save_pretrained(str(folder))
-
+        names = [name for name, _ in own.model.named_modules()]
+        pooler = poolers(own.model, prefix) if kind in TEXTS else []
+        require_bounded_patterns(self.config, names, where)
+        require_known(self.tensors, own.drawn, str(self.folder))
+        moving, config = moves_base(self.config), finished(self.config)
+        asked = peft_config.opened({**config, KEY: self.config[KEY]} if moving else config, where)
+        program = opened(own.model, self.folder, asked, self.tensors, moving)
+        places, outside = places_of(program.model, prefix), head_modules(backbone, kind)
+        if kind in GENERATED:
+            require_own_output(program.model, outside, where)
+        if self.config["peft_type"] == NORMS:
+            body = norms_of(config, program, places, backbone, where)
+        else:
+            apart = (*outside, *trained_poolers(program.model, prefix))
+            body = body_of(config, program, places, apart, where)
+        inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
         return Sender(
-            program=program,
-            settings=peft_config.settings(self.config, self.method),
-            config=peft_config.document(self.config, modules, where),
-            write=write,
-            head=head_of(program, prefix, outside) if kind else {},
+            program=program.model,
+            settings=peft_config.settings(body.config, self.method, places, inside),
+            config=body.document,
+            write=body.write,
+            head=head_of(program.model, (*pooler, *outside)) if kind and kind not in GENERATED else {},
+            virtual=config.get("num_virtual_tokens", 0),
+            rounding=ROUNDED if moving else CLOSE,
             original={"config": dict(self.config), "prefix": prefix},
         )
+
+
+def _require_task_type(config: Mapping[str, Any], where: str) -> None:
+    """Raise InputError where an adapter answers what there is no kind of task for."""
+    task_type = config.get("task_type")
+    if task_type is not None and not (isinstance(task_type, str) and task_type in KINDS):
+        hint = f"There are kinds of task for {', '.join(KINDS)}."
+        raise InputError(f"task_type: {task_type!r} cannot be taken in", where=where, hint=hint)
+
+
+def _task_type_of_class(config: Mapping[str, Any]) -> str | None:
+    """Return the task type of the class that peft notes where its sender names none; None where it notes none."""
+    noted = config.get("auto_mapping")
+    name = str(noted.get("base_model_class")) if isinstance(noted, Mapping) else ""
+    return next((task_type for end, task_type in BY_CLASS.items() if name.endswith(end)), None)
 
 
 FORM = PeftFolder()
