@@ -14,7 +14,8 @@ import torch
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import LABELS, classified, config_of, sent_by_adapters, sent_from_class, taken
 from tests.elsewhere.senders import TEXTS
-from workbench.elsewhere.head_form import CLOSE, difference
+from workbench.elsewhere.form import CLOSE
+from workbench.elsewhere.head_form import difference
 from workbench.errors import InputError
 from workbench.extras import installed
 
