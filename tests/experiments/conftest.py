@@ -1,16 +1,19 @@
-"""A recipe over tiny tasks that is run once for a whole file of tests; figures are drawn roughly here."""
+"""Recipes over tiny tasks that are run once, for a file of tests or for all; figures are drawn roughly here."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from experiments.api import Workbench
-from tests.streams import write_tasks
+from tests.ear import Ear
+from tests.streams import write_recipe, write_tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,3 +60,34 @@ def plan(bench: Workbench, place: Path) -> Any:
 def report(bench: Workbench, plan: Any) -> Any:
     """The report on the recipe, run once."""
     return bench.run(plan, "test")
+
+
+FirstRun = Callable[..., Workbench]
+
+
+@pytest.fixture(scope="session")
+def first_runs(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return what gives the folder of a stream that ran once with these changes; nobody writes there."""
+
+    @cache
+    def ran(*changes: str) -> Path:
+        folder = tmp_path_factory.mktemp("first")
+        recipe = str(write_recipe(folder, bert))
+        bench = Workbench(folder / "space", [folder / "tasks"])
+        bench.run(bench.plan(recipe, [*changes]), "workbench run first")
+        return folder
+
+    return ran
+
+
+@pytest.fixture
+def first_run(first_runs: Callable[..., Path], tmp_path: Path) -> FirstRun:
+    """Return what gives a workbench on a copy of such a folder, in this test's own; MLflow's part is left out."""
+
+    def copied(*changes: str) -> Workbench:
+        shutil.copytree(
+            first_runs(*changes), tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlruns")
+        )
+        return Workbench(tmp_path / "space", [tmp_path / "tasks"], Ear())
+
+    return copied

@@ -138,7 +138,9 @@ def test_no_value_of_settings_ends_in_another_error(model: type[BaseModel]) -> N
             try:
                 Document({key: value}, "settings").parse(model)
             except SettingsError as error:
-                assert len(str(error)) < 2000
+                assert {problem.where for problem in error.problems} == {"settings"}, "it says where"
+                assert all(problem.what.startswith(f"'{key}") for problem in error.problems), "and what"
+                assert len(str(error)) < 2000, "not the whole of a long value"
 
 
 def test_mistakes_of_all_sorts_come_in_one_message() -> None:

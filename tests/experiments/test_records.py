@@ -14,6 +14,7 @@ from experiments.studies import report_of
 from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.ear import Ear
+from tests.experiments.conftest import FirstRun
 from tests.runs import done, pieces
 from tests.streams import write_recipe
 from workbench.errors import InputError
@@ -39,8 +40,9 @@ def bench(recipe: str, tmp_path: Path) -> Workbench:
     return Workbench(tmp_path / "space", [tmp_path / "tasks"], Ear())
 
 
-def test_a_changed_reference_counts_at_the_next_run(bench: Workbench, recipe: str) -> None:
-    first = bench.run(bench.plan(recipe, [*SMALL, "reference=sequential"]))
+def test_a_changed_reference_counts_at_the_next_run(first_run: FirstRun, recipe: str) -> None:
+    bench = first_run(*SMALL)
+    first = bench.report("stream")
     bench.listener = ear = Ear()
     second = bench.run(bench.plan(recipe, [*SMALL, "reference=isolated"]))
     assert (first.record.reference, second.record.reference) == ("sequential", "isolated")
@@ -49,8 +51,9 @@ def test_a_changed_reference_counts_at_the_next_run(bench: Workbench, recipe: st
     assert second.record.provenance == first.record.provenance
 
 
-def test_an_edited_recipe_keeps_what_was_there_and_says_so(bench: Workbench, recipe: str) -> None:
-    before = bench.run(bench.plan(recipe, SMALL), "workbench run first").as_json()
+def test_an_edited_recipe_keeps_what_was_there_and_says_so(first_run: FirstRun, recipe: str) -> None:
+    bench = first_run(*SMALL)
+    before = bench.report("stream").as_json()
     bench.listener = ear = Ear()
     after = bench.run(bench.plan(recipe, [*SMALL, "budget.train_examples=24"]), "workbench run second").as_json()
     (aside,) = set(bench.workspace.records.names()) - {"stream"}
@@ -61,8 +64,8 @@ def test_an_edited_recipe_keeps_what_was_there_and_says_so(bench: Workbench, rec
     assert after["budget"]["train_examples"] == 24
 
 
-def test_a_recipe_that_asks_for_more_goes_on_with_its_record(bench: Workbench, recipe: str) -> None:
-    bench.run(bench.plan(recipe, SMALL), "workbench run first")
+def test_a_recipe_that_asks_for_more_goes_on_with_its_record(first_run: FirstRun, recipe: str) -> None:
+    bench = first_run(*SMALL)
     bench.listener = ear = Ear()
     wider = bench.run(bench.plan(recipe, [*SMALL, "seeds=[0, 1]"]), "workbench run second")
     assert bench.workspace.records.names() == ["stream"]
@@ -71,8 +74,8 @@ def test_a_recipe_that_asks_for_more_goes_on_with_its_record(bench: Workbench, r
     assert all("seed 1" in label for label in ear.fits)
 
 
-def test_two_kinds_of_experiments_do_not_share_a_name(bench: Workbench, recipe: str, tmp_path: Path) -> None:
-    bench.run(bench.plan(recipe, SMALL))
+def test_two_kinds_of_experiments_do_not_share_a_name(first_run: FirstRun, recipe: str, tmp_path: Path) -> None:
+    bench = first_run(*SMALL)
     methods = bench.plan(str(tmp_path / "methods.yaml"), ["name=stream"])
     with pytest.raises(InputError, match="'stream' is the name of another kind of experiment"):
         bench.run(methods)
@@ -96,9 +99,10 @@ def test_a_run_that_is_stopped_takes_nothing_from_a_finished_record(
     assert there.as_json(full=True) == report.as_json(full=True)
 
 
-def test_changed_data_are_another_experiment_in_mlflow(bench: Workbench, recipe: str) -> None:
+def test_changed_data_are_another_experiment_in_mlflow(first_run: FirstRun, recipe: str) -> None:
+    bench = first_run(*SMALL)
     plan = bench.plan(recipe, SMALL)
-    record = done(plan, bench.workspace)
+    record = bench.workspace.records.require("stream")
     first, *others = plan.tasks
     turned = replace(first, fingerprint="other rows")
     changed = bench.plan(recipe, SMALL)

@@ -37,7 +37,12 @@ def test_a_card_has_the_modules_that_the_engine_calls(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES.names())
 def test_a_shipped_recipe_is_one_of_its_study(name: str) -> None:
     document = read(RECIPES.path(name))
-    assert document.parse(study_for(document).recipe).name
+    keys = {STUDIES.get(other).key for other in STUDIES.names()} & document.data.keys()
+    study = study_for(document)
+    assert keys == {study.key}, "no recipe is of two studies"
+    parsed = document.parse(study.recipe)
+    assert parsed.name == name, "as its file is called"
+    assert parsed.model_fields_set == document.data.keys(), "and nothing in it is passed over"
 
 
 @pytest.mark.parametrize("module", [None, test_comparing, test_composing, test_routing_study])

@@ -140,9 +140,14 @@ def test_everything_that_is_wrong_is_named_at_once(backbone: Backbone, tmp_path:
 def test_initialisations_that_leave_the_base_alone_are_read(
     start: str | bool, backbone: Backbone, tmp_path: Path
 ) -> None:
-    config = json.loads((stored(backbone, tmp_path) / CONFIG).read_text())
+    model = peft_model(backbone)
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / CONFIG).read_text())
     (tmp_path / CONFIG).write_text(json.dumps({**config, "init_lora_weights": start}))
-    assert len(lora.read(tmp_path)) == 4
+    actual, wanted = dense(lora.read(tmp_path)), deltas_of(model)
+    assert actual.keys() == wanted.keys()
+    for module, delta in wanted.items():
+        torch.testing.assert_close(actual[module], delta, rtol=1e-5, atol=1e-6)
 
 
 def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:

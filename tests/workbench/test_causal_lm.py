@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import Dataset, concatenate_datasets
@@ -377,7 +378,15 @@ def test_a_tiny_model_learns_to_copy(plain: Backbone, copying: Task, method: str
 
 def test_tasks_of_one_kind_can_be_mixed(plain: Backbone, copying: Task) -> None:
     rows = concatenate_datasets([copying.splits["test"], rows_of(3)])
-    assert len(evaluate(untrained(plain), rows, 0, plain.tokenizer, 24).outcomes) == 27
+    together = evaluate(untrained(plain), rows, 0, plain.tokenizer, 24).outcomes
+    assert together["id"].tolist() == rows["id"]
+    apart = [
+        evaluate(untrained(plain), part, 0, plain.tokenizer, 24).outcomes
+        for part in (copying.splits["test"], rows_of(3))
+    ]
+    alone = pd.concat(apart, ignore_index=True)
+    assert together["prediction"].tolist() == alone["prediction"].tolist(), "an answer does not depend on its batch"
+    assert together["correct"].tolist() == alone["correct"].tolist(), "each is judged by its own metric"
 
 
 def test_what_cannot_be_done_is_said(plain: Backbone, bert: Path, copying: Task) -> None:
