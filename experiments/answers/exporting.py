@@ -18,16 +18,16 @@ def exported(
     workspace: Workspace, adapter: str, folder: Path, merge: bool, backbone: str | None, form: str | None = None
 ) -> Path:
     """Write the adapter with the id ``adapter``; see :meth:`experiments.answers.exchange.Exchange.export`."""
+    from workbench.elsewhere.written_back import comes_back, write_back
     from workbench.hub import front_matter
     from workbench.merging import require_mergeable, save_merged
     from workbench.standard_model import require_form, save_standard
 
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
-    evaluation = known(workspace, stored)
-    about = front_matter(
-        stored.manifest, evaluation.scores if evaluation else {}, merged=merge, standard=form is not None
-    )
+    evaluation, back = known(workspace, stored), comes_back(stored.manifest)
+    standard = form is not None or (back and (merge or stored.manifest.is_whole))
+    about = front_matter(stored.manifest, evaluation.scores if evaluation else {}, merged=merge, standard=standard)
     if not merge:
         return workspace.adapters.export(stored.id, folder, about)
     require_mergeable(stored.manifest)
@@ -35,7 +35,9 @@ def exported(
         require_form(stored.manifest, form)
     with new_folder(folder) as new:
         opened = backbone_of(stored, backbone)
-        if form:
+        if back:
+            write_back(stored, opened, new, about)
+        elif form:
             save_standard(stored, opened, form, new, about)
         else:
             save_merged(stored, opened, new, about)

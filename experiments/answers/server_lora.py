@@ -8,6 +8,7 @@ that ΔW = B A is the same to the rounding of one product.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,9 @@ def exported_for_servers(workspace: Workspace, adapter: str, folder: Path, backb
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
     reference = stored.manifest.backbone
+    if stored.manifest.is_whole:
+        hint = f"A server opens the model itself: vllm serve {shlex.quote(str(stored.model_folder))}"
+        raise InputError(f"{stored.id} is a whole model, and no LoRA", hint=hint)
     opened = backbone_of(stored, backbone).quantized(reference.quantization, "--backbone")
     require_backbone(stored, opened)
     with new_folder(folder) as new:

@@ -40,7 +40,7 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
     place = find_workspace(workspace)
     champions = {champion.adapter for champion in place.champions.crowned().values()}
     adapters = [StoredAdapter(manifest, place.adapters.root / manifest.id) for manifest in readable(place.adapters)]
-    adapters.sort(key=lambda adapter: (adapter.manifest.task.name, adapter.manifest.created, adapter.id))
+    adapters.sort(key=lambda adapter: (adapter.manifest.task.name, adapter.manifest.since, adapter.id))
     if damaged := sorted({*place.adapters.ids()} - {adapter.id for adapter in adapters}):
         stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify` says what is wrong.")
     if as_json:

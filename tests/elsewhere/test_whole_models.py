@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -35,18 +36,20 @@ def sent(
     base: Path, folder: Path, loader: str, shards: str = "5GB", dtype: Any = torch.float32, **options: Any
 ) -> Tensor:
     """Write a whole model that began as ``base``, with its tokenizer; return its logits of all texts."""
-    import transformers
-
     torch.manual_seed(0)
     own = getattr(transformers, loader)
     model = own.from_pretrained(base, **options)
     drawn(model, spread=0.05)
     model.to(dtype).save_pretrained(folder, max_shard_size=shards)
     transformers.AutoTokenizer.from_pretrained(base).save_pretrained(folder)
-    model = own.from_pretrained(folder, dtype=torch.float32).eval()
+    return logits_of(own.from_pretrained(folder, dtype=torch.float32), base)
+
+
+def logits_of(model: Any, base: Path) -> Tensor:
+    """Return what a model of transformers computes of all texts."""
     batch = open_backbone(str(base)).tokenizer(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
-        logits: Tensor = model(**completed(model.config, dict(batch))).logits
+        logits: Tensor = model.eval()(**completed(model.config, dict(batch))).logits
     return logits
 
 
@@ -105,8 +108,11 @@ def test_language_models_answer_as_the_class_does(
     stored = taken_in(tmp_path / "sent", tmp_path / "ws", link=link)
     assert stored.manifest.task.kind == {"llama": "causal-lm", "t5": "seq2seq"}[base]
     assert torch.equal(here(stored), wanted)
-    [answer] = Workbench(tmp_path / "ws", []).predict(stored.id, ["the cat"])
-    assert answer.adapter == stored.id
+    bench = Workbench(tmp_path / "ws", [])
+    assert bench.predict(stored.id, ["the cat"])[0].adapter == stored.id
+    bench.exchange.export(stored.id, tmp_path / "back", merge=True)
+    back = getattr(transformers, loader).from_pretrained(tmp_path / "back", dtype=torch.float32)
+    assert torch.equal(logits_of(back, model), wanted)
 
 
 def test_a_language_model_has_its_own_output_layer(llama: Path, tmp_path: Path) -> None:
@@ -118,6 +124,8 @@ def test_a_language_model_has_its_own_output_layer(llama: Path, tmp_path: Path) 
     save_file(tensors, tmp_path / "sent" / "model.safetensors", {"format": "pt"})
     alone, based = (taken_in(tmp_path / "sent", tmp_path / "ws", name) for name in (ITSELF, llama))
     assert torch.equal(here(alone), here(based))
+    with pytest.raises(InputError, match="is a whole model, and no LoRA"):
+        Workbench(tmp_path / "ws", []).exchange.export_for_servers(alone.id, tmp_path / "vllm")
 
 
 def test_weights_on_a_base_model_may_be_several_files(
@@ -353,3 +361,41 @@ def test_a_linked_model_is_told(three: Path, tmp_path: Path, call: Any) -> None:
     code, _, err = call("predict", name, "the cat")
     assert (code, "its model is linked, and config.json is missing" in err) == (1, True)
     assert call("adapters", "verify")[0] == 1
+
+
+@pytest.mark.parametrize("backbone", ["named", "its own", "linked"])
+@pytest.mark.parametrize("form", [None, "sequence-classification"])
+def test_a_model_is_written_back_as_it_came(
+    backbone: str, form: str | None, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.elsewhere.body_weights.SHARD", 20_000 if form else 2**31)
+    names = {0: "second", 1: "first"}  # the task has them in the other order
+    sent(bert, tmp_path / "sent", SEQUENCES, dtype=torch.bfloat16, num_labels=2, id2label=names)
+    bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
+    name = str(bert) if backbone == "named" else None
+    stored = bench.exchange.import_adapter(tmp_path / "sent", name, task="animals", link=backbone == "linked")
+    bench.exchange.export(stored.id, tmp_path / "back", merge=True, form=form)
+    then, now = (
+        transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / folder, output_loading_info=True)
+        for folder in ("sent", "back")
+    )
+    assert now[1]["missing_keys"] == now[1]["unexpected_keys"] == then[1]["missing_keys"]
+    assert now[0].config.id2label == names
+    weights = now[0].state_dict()
+    assert weights.keys() == then[0].state_dict().keys()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in then[0].state_dict().items())
+    assert now[0].dtype is then[0].dtype
+    assert "pipeline(" in (tmp_path / "back" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_exported_whole_model_opens_with_its_class_and_comes_in_again(
+    link: bool, three: Path, tmp_path: Path
+) -> None:
+    stored = taken_in(three, tmp_path / "ws", link=link)
+    Workbench(tmp_path / "ws", []).exchange.export(stored.id, tmp_path / "out")
+    again = taken_in(tmp_path / "out", tmp_path / "other")
+    assert again.identity == stored.identity
+    assert torch.equal(here(again), here(stored))
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert model.config.id2label == LABELS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from workbench.backbone import Backbone
 from workbench.backbone_names import model_in, open_backbone
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnsafeConfigError
 from workbench.fit_record import FitRecord
-from workbench.manifest import ITSELF, MANIFEST, Linked, read_manifest, write_manifest
+from workbench.manifest import ITSELF, MANIFEST, Elsewhere, Linked, read_manifest, write_manifest
 from workbench.methods import METHODS
 from workbench.sealed import digests
 from workbench.settings import Budget
@@ -113,6 +114,16 @@ def test_an_exported_one_has_all_its_files(model: Path, tmp_path: Path) -> None:
     assert torch.equal(logits(there, backbone_of(there)), wanted)
     store.import_(sent, ITSELF)  # the linked one is damaged: the copy takes its place
     assert store.verify(adapter.id).manifest.linked is None
+
+
+def test_adapters_of_one_task_are_listed_whoever_trained_them(bert: Path, tmp_path: Path, call: Any) -> None:
+    store = AdapterStore(tmp_path / ".workbench" / "adapters")
+    mine = stored(bert, store).manifest
+    theirs = {"id": "animals-theirs", "created": None, "imported": "2026-01-01T00:00:00+00:00"}
+    store.save(mine.model_copy(update={**theirs, "elsewhere": Elsewhere(program="peft")}), lambda folder: None)
+    code, out, err = call("adapters", "list", "--json")
+    assert code == 0, err
+    assert [entry["id"] for entry in json.loads(out)] == ["animals-theirs", "animals-full"]
 
 
 def test_the_word_is_no_name_of_a_folder(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,10 +65,10 @@ def write_body(body: Mapping[str, Tensor], source: Path, folder: Path) -> None:
     from huggingface_hub import split_torch_state_dict_into_shards
     from safetensors.torch import save_file
 
-    narrow = _narrow(source)
+    narrow = narrow_type(source)
     parts = split_torch_state_dict_into_shards(dict(body), max_shard_size=SHARD)
     for file, names in parts.filename_to_tensors.items():
-        tensors = {name: _narrowed(body[name], narrow).contiguous() for name in names}
+        tensors = {name: narrowed(body[name], narrow).contiguous() for name in names}
         save_file(tensors, folder / file, metadata={"format": "pt"})
     if parts.is_sharded:
         content = {"metadata": parts.metadata, "weight_map": parts.tensor_to_filename}
@@ -76,7 +76,7 @@ def write_body(body: Mapping[str, Tensor], source: Path, folder: Path) -> None:
     assert parts.is_sharded or (folder / WEIGHTS).is_file()
 
 
-def _narrow(source: Path) -> torch.dtype | None:
+def narrow_type(source: Path) -> torch.dtype | None:
     """Return the type of 16 bits that most tensors of a checkpoint have; None where most have another."""
     import torch
 
@@ -85,7 +85,7 @@ def _narrow(source: Path) -> torch.dtype | None:
     return getattr(torch, NARROW[most]) if most in NARROW else None
 
 
-def _narrowed(tensor: Tensor, narrow: torch.dtype | None) -> Tensor:
+def narrowed(tensor: Tensor, narrow: torch.dtype | None) -> Tensor:
     """Return a tensor in fewer bits where that loses nothing."""
     if narrow is None or not tensor.is_floating_point():
         return tensor

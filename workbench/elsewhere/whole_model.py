@@ -161,7 +161,8 @@ class SentModel:
         def write(folder: Path) -> None:
             write_body(body_of(model, prefix, backbone, self.folder), self.itself.folder, folder)
 
-        original = {"config": dict(self.config), "prefix": prefix, "head": [*head]}
+        layers = {name: [*layer.state_dict()] for name, layer in head.items()}
+        original = {"config": dict(self.config), "prefix": prefix, "head": layers}
         return Sender(model, {}, None, write, head, original, self.pooling)
 
     def _require_output_layer(self, model: Any, backbone: Backbone) -> None:
