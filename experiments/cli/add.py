@@ -57,13 +57,14 @@ def add(
     `workbench adapters rollback`.
     """
     from experiments.api import Workbench
+    from experiments.engine.work import Work
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.terminal.progress import progress
 
     bounds = AdapterBounds(min_score, margin, min_macro_f1=min_macro_f1, min_worst_label=min_worst_label)
     bench = Workbench(workspace, tasks)
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task, bench.updates(lesson)) as listener:
+    with progress(task, Work(updates=bench.updates(lesson))) as listener:
         bench.listener = listener
         added = bench.release.add(lesson, bounds, max_leakage)
     if as_json:

@@ -45,6 +45,7 @@ def train(
     present champion on validation.
     """
     from experiments.api import Workbench
+    from experiments.engine.work import Work
     from experiments.terminal.progress import progress
     from tasks import registry
 
@@ -54,7 +55,7 @@ def train(
         hint = "`workbench methods list` names them all; to begin with: --method lora"
         raise InputError("which method?", where="--method", hint=hint)
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task, bench.updates(lesson)) as listener:
+    with progress(task, Work(updates=bench.updates(lesson))) as listener:
         bench.listener = listener
         trained = bench.train(lesson)
     registered = bench.release.register(trained.adapter.id) if register and is_first() else None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Piece
     from experiments.workspace import Workspace
+    from experiments.workspace.pace import Speed
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Expectations:
     workspace: Workspace
     measure: bool
     say: Callable[[str], None]
-    _made: dict[str, float | None] = field(default_factory=dict)
+    _made: dict[str, Speed | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read what is noted."""
-        self._pace = self.workspace.pace.expected()
+        self._before = self.workspace.pace.expected()
 
     def of(self, piece: Piece, done: bool) -> Expected:
         """Return what is expected of a piece; no steps are made for one that is done.
@@ -52,22 +53,23 @@ class Expectations:
             TrainingError: steps were made, and failed.
         """
         effort = piece.effort
-        seconds = self._pace(effort.pace, effort.updates)
+        seconds = self._before(effort.pace, effort.updates)
         if seconds is not None:
             return Expected(round(seconds, 1))
         if done or not self.measure or effort.updates is None:
             return Expected(None)
         if not effort.updates:
             return Expected(0.0, measured=True)
-        step = self._step(piece)
-        return Expected(None) if step is None else Expected(round(step * effort.updates, 1), measured=True)
+        speed = self._timed(piece)
+        timed = None if speed is None else speed.takes(effort.updates)
+        return Expected(None) if timed is None else Expected(round(timed, 1), measured=True)
 
-    def _step(self, piece: Piece) -> float | None:
-        """Return the seconds of one of a piece's optimiser steps, made once for all that are alike."""
+    def _timed(self, piece: Piece) -> Speed | None:
+        """Return the speed of a piece's optimiser steps, made once for all that are alike."""
         steps = piece.effort.steps
         if steps is None:
             return None
         if steps.key not in self._made:
             self.say(f"Steps of {steps.label} are timed.")
-            self._made[steps.key] = steps.seconds()
+            self._made[steps.key] = steps.speed()
         return self._made[steps.key]

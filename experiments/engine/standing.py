@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from experiments.engine.work import Work
     from workbench.listener import Listener
 
 
@@ -26,50 +26,27 @@ class Staff:
     processes: int
 
 
-@dataclass
-class Tally:
-    """Counts the pieces that are done.
-
-    Attributes:
-        pieces: how many.
-        fits: how many of them had a fit to make.
-        updates: its optimiser steps, also where none was made because the workspace had the adapter already.
-    """
-
-    pieces: int = 0
-    fits: int = 0
-    updates: int = 0
-
-    def add(self, piece: Piece) -> None:
-        """Count one more."""
-        steps = piece.effort.updates or 0
-        self.pieces, self.fits, self.updates = self.pieces + 1, self.fits + bool(steps), self.updates + steps
-
-
 @dataclass(frozen=True)
 class Standing:
     """How many pieces are done, being done, and not begun, of those that the run has to do.
 
     Attributes:
-        done: since the run began.
+        done: since the run began; with the steps of their fits, also where none was made because the workspace had the
+            adapter already.
         running: by some process.
         waiting: for a process, or for other pieces.
         staff: of each machine of a cluster; empty where this one works alone.
-        fits: how many pieces that are done had a fit to make.
-        updates: its optimiser steps, also where none was made because the workspace had the adapter already.
     """
 
-    done: int
+    done: Work
     running: int
     waiting: int
     staff: Sequence[Staff] = ()
-    fits: int = 0
-    updates: int = 0
 
     @property
     def pieces(self) -> int:
         """How many there are in all, without those that failed."""
-        return self.done + self.running + self.waiting
+        return self.done.pieces + self.running + self.waiting
 
 
 @runtime_checkable

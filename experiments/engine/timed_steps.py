@@ -10,6 +10,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from experiments.workspace.pace import Speed
 from workbench.listener import Silent
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class TimedSteps:
         settings = adaptation.settings.model_dump_json(exclude={"learning_rate"})
         return f"{adaptation.backbone.name} {adaptation.method} {settings} {step_shape(self.budget)}"
 
-    def seconds(self) -> float | None:
-        """Make at most :data:`STEPS` steps, and return the median seconds of one; None where there are not two.
+    def speed(self) -> Speed | None:
+        """Make at most :data:`STEPS` steps, and return that of the median step; None where there are not two.
 
         Raises:
             TrainingError: the fit failed.
@@ -65,13 +66,14 @@ class TimedSteps:
         examples = STEPS * batch * self.budget.gradient_accumulation
         short = {"train_examples": min(examples, self.budget.train_examples or examples), "epochs": 1}
         budget = self.budget.model_copy(update={**short, "eval_examples": batch, "validation_examples": None})
-        clock = _Clock()
-        teach(Lesson(self.task, self.adaptation, budget, seed=0), clock, self.label)
-        return median(end - begin for begin, end in pairwise(clock.ends)) if len(clock.ends) > 1 else None
+        ends = _StepEnds()
+        teach(Lesson(self.task, self.adaptation, budget, seed=0), ends, self.label)
+        seconds = [end - begin for begin, end in pairwise(ends.ends)]
+        return Speed(1, median(seconds)) if seconds else None
 
 
 @dataclass
-class _Clock(Silent):
+class _StepEnds(Silent):
     """Takes down when each step ends."""
 
     ends: list[float] = field(default_factory=list)

@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from experiments.engine.expected import Expectations
+from experiments.engine.work import work_of
 from experiments.reporting.terminal import show
 from experiments.studies import present
 from experiments.terminal import preview
-from experiments.terminal.course import ahead
 from experiments.terminal.crew_ahead import CrewAhead
 from experiments.terminal.next_steps import options
 from experiments.terminal.output import page_of, stderr, stdout
@@ -37,7 +37,7 @@ def dry_run(bench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str
 
 def carry_out(bench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:
     """Do what is left to do of a plan, and return its report."""
-    with progress(plan.name, *ahead(bench.pending(plan))) as bench.listener:
+    with progress(plan.name, work_of(bench.pending(plan))) as bench.listener:
         return bench.run(plan, command_given(), jobs, cluster)
 
 

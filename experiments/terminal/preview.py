@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments.engine.work import work_of
 from experiments.reporting.wording import DASH, count
 from experiments.reporting.wording import seconds as in_words
 from experiments.terminal.output import emit, stdout, table
@@ -75,8 +76,8 @@ def preview(
         emit({**about, **machines, "expected_seconds": expected, "pieces": [entry.as_json() for entry in ahead]})
         return
     _table(ahead)
-    steps = _total([entry.piece.effort.updates for entry in todo])
-    steps_in_words = "" if steps is None else f", {int(steps):,} optimiser steps"
+    steps = work_of(entry.piece for entry in todo).updates
+    steps_in_words = "" if steps is None else f", {steps:,} optimiser steps"
     distinct = len({entry.piece.key for entry in ahead})
     stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{steps_in_words}. Nothing was trained.")
     stdout.print(MEMORY)
@@ -98,7 +99,7 @@ def _table(ahead: Sequence[Ahead]) -> None:
     for group, members in grouped.items():
         values, todo = [_text(value) for _, value in group], [entry for entry in members if not entry.done]
         expected = _total([entry.seconds for entry in todo])
-        steps = _total([entry.piece.effort.updates for entry in members])
+        steps = work_of(entry.piece for entry in members).updates
         memory, trained = (max(values, default=0) for values in zip(*map(_forecast, members), strict=True))
         done = f"{len(members) - len(todo)}" if several else ("no" if todo else "yes")
         rows.append(
@@ -106,7 +107,7 @@ def _table(ahead: Sequence[Ahead]) -> None:
                 *(values if alike else [" · ".join(values)]),
                 *([len(members)] if several else []),
                 done,
-                DASH if steps is None else int(steps),
+                DASH if steps is None else steps,
                 "" if not todo else in_words(expected),
                 count(trained) if trained else DASH,
                 memory or DASH,

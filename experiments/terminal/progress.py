@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from experiments.engine.clock import Clock
 from experiments.engine.standing import Staff
-from experiments.terminal.course import Course
+from experiments.engine.work import UNKNOWN
+from experiments.reporting.wording import seconds
 from experiments.terminal.output import stderr
 from workbench.listener import Silent
 from workbench.processes import is_first
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from experiments.engine.standing import Standing
+    from experiments.engine.work import Work
     from workbench.listener import Listener
 
 PAUSE = 60.0  # seconds between two lines about one fit, or about all pieces
@@ -44,9 +47,9 @@ class LiveProgress(Messages):
         bars: the display, a context in which it is shown.
     """
 
-    def __init__(self, title: str, course: Course) -> None:
-        """Show the fit at hand alone where ``course`` has no end that is known."""
-        self.title, self.course = title, course
+    def __init__(self, title: str, clock: Clock) -> None:
+        """Show the fit at hand alone where ``clock`` has no end that is known."""
+        self.title, self.clock = title, clock
         self.bars = Progress(
             TextColumn(
                 "{task.description}",
@@ -60,22 +63,23 @@ class LiveProgress(Messages):
             console=stderr,
             transient=True,
         )
-        visible = course.updates is not None
-        self.whole = self.bars.add_task(title, total=course.updates, note="", visible=visible)
+        updates = clock.ahead.updates
+        visible = updates is not None
+        self.whole = self.bars.add_task(title, total=updates, note="", visible=visible)
         self._pieces = self.bars.add_task("pieces", note="", visible=False)
         self._staff: dict[str, TaskID] = {}
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Show one fit."""
-        with self.course.fit(label, steps) as reach:
-            self.bars.update(self.whole, description=f"{self.title} {self.course.place}".strip())
+        with self.clock.fit(label, steps) as reach:
+            self.bars.update(self.whole, description=f"{self.title} {self.clock.place}".strip())
             bar = self.bars.add_task(label, total=steps, note="")
 
             def advance(step: int, epoch: float, loss: float) -> None:
                 reach(step)
                 self.bars.update(bar, completed=step, note=f"epoch {epoch:.1f} loss {loss:.2f}")
-                self.bars.update(self.whole, completed=self.course.done, note=self.course.left)
+                self.bars.update(self.whole, completed=self.clock.done, note=left(self.clock))
 
             try:
                 yield advance
@@ -84,10 +88,12 @@ class LiveProgress(Messages):
 
     def stand(self, standing: Standing) -> None:
         """Show how many pieces are done, and how many processes of each machine are busy."""
-        self.course.settle(standing.fits, standing.updates)
-        self.bars.update(self.whole, completed=self.course.done, note=self.course.left)
+        self.clock.settle(standing.done)
+        self.bars.update(self.whole, completed=self.clock.done, note=left(self.clock))
         note, several = f"{standing.running:,} running", standing.pieces > 1
-        self.bars.update(self._pieces, total=standing.pieces, completed=standing.done, note=note, visible=several)
+        self.bars.update(
+            self._pieces, total=standing.pieces, completed=standing.done.pieces, note=note, visible=several
+        )
         staff = {machine.address: machine for machine in named(standing.staff)}
         for gone in self._staff.keys() - staff.keys():
             self.bars.remove_task(self._staff.pop(gone))
@@ -103,16 +109,16 @@ class PlainProgress(Messages):
     One line a minute tells where all pieces stand.
     """
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Begin with nothing done."""
-        self.course = course
+        self.clock = clock
         self._said = time.monotonic()
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Say how the fit began, how it goes on where it takes long, and how it ended."""
         last, said_at = 0.0, time.monotonic()
-        with self.course.fit(label, steps) as reach:
+        with self.clock.fit(label, steps) as reach:
 
             def advance(step: int, epoch: float, loss: float) -> None:
                 nonlocal last, said_at
@@ -122,26 +128,32 @@ class PlainProgress(Messages):
                     said_at = time.monotonic()
                     self.say(f"{prefix}{label}: step {step} of {steps}, epoch {epoch:.1f}, loss {loss:.3f}{self._left}")
 
-            prefix = f"{self.course.place} " if self.course.place else ""
+            prefix = f"{self.clock.place} " if self.clock.place else ""
             self.say(f"{prefix}{label}: {steps} steps")
             yield advance
         self.say(f"{prefix}{label}: done, last loss {last:.3f}{self._left}")
 
     def stand(self, standing: Standing) -> None:
         """Say once a minute how many pieces are done, and how many processes of each machine are busy."""
-        self.course.settle(standing.fits, standing.updates)
+        self.clock.settle(standing.done)
         if time.monotonic() >= self._said + PAUSE:
             self._said = time.monotonic()
             busy = [
                 f"{machine.address}: {machine.busy:,} of {machine.processes:,} busy"
                 for machine in named(standing.staff)
             ]
-            pieces = f"{standing.done:,} of {standing.pieces:,} pieces done, {standing.running:,} running"
+            pieces = f"{standing.done.pieces:,} of {standing.pieces:,} pieces done, {standing.running:,} running"
             self.say("; ".join([f"{pieces}{self._left}", *busy]))
 
     @property
     def _left(self) -> str:
-        return f", {self.course.left}" if self.course.left else ""
+        words = left(self.clock)
+        return f", {words}" if words else ""
+
+
+def left(clock: Clock) -> str:
+    """Return the time left in words; nothing where it is not known."""
+    return "" if clock.left is None else f"{seconds(clock.left)} left"
 
 
 def named(staff: Sequence[Staff]) -> Sequence[Staff]:
@@ -153,21 +165,21 @@ def named(staff: Sequence[Staff]) -> Sequence[Staff]:
 
 
 @contextmanager
-def progress(title: str, updates: int | None = None, fits: int | None = None) -> Iterator[Listener]:
-    """Show on stderr how a run goes that has so many optimiser steps and fits ahead of it; yield what hears of it.
+def progress(title: str, ahead: Work = UNKNOWN) -> Iterator[Listener]:
+    """Show on stderr how a run goes that has this work ahead of it; yield what hears of it.
 
     Of several processes of the same run the first shows it.
     """
     _without_other_bars()
-    course = Course(fits, updates)
+    clock = Clock(ahead)
     if not is_first():
         yield Silent()
     elif stderr.is_terminal:
-        live = LiveProgress(title, course)
+        live = LiveProgress(title, clock)
         with live.bars:
             yield live
     else:
-        yield PlainProgress(course)
+        yield PlainProgress(clock)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.ordinary_files import appended
@@ -12,6 +13,23 @@ from workbench.ordinary_files import appended
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast optimiser steps were made.
+
+    Attributes:
+        updates: how many.
+        seconds: that they took.
+    """
+
+    updates: int
+    seconds: float
+
+    def takes(self, updates: int) -> float | None:
+        """Return the seconds of so many steps at this speed; None where no step was made that would tell it."""
+        return self.seconds / self.updates * updates if self.updates else None
 
 
 class Pace:
@@ -54,7 +72,7 @@ class Pace:
             done = work.get(pace)
             if not done:
                 return None
-            steps, seconds = sum(steps for steps, _ in done), math.fsum(seconds for _, seconds in done)
-            return seconds / steps * updates if steps and updates else seconds / len(done)
+            speed = Speed(sum(steps for steps, _ in done), math.fsum(seconds for _, seconds in done))
+            return (speed.takes(updates) if updates else None) or speed.seconds / len(done)
 
         return tell

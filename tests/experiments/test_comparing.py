@@ -18,6 +18,7 @@ from scipy.stats import t
 
 from experiments.api import Workbench
 from experiments.engine.run import blank
+from experiments.engine.work import work_of
 from experiments.reporting.equality import Inequality, inequalities
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
@@ -30,7 +31,6 @@ from experiments.studies.methods.present import present
 from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.studies.methods.row import Row
 from experiments.studies.methods.tables import tuned
-from experiments.terminal.course import ahead
 from experiments.workspace import Workspace
 from experiments.workspace.fitted_adapter import FittedAdapter
 from tests.runs import assert_as_declared, pieces
@@ -327,7 +327,8 @@ def test_a_method_that_trains_nothing_is_not_tuned(bench: Workbench, echo: str, 
     small = ["budget.max_length=32", "budget.epochs=1", "budget.train_examples=8", "budget.eval_examples=4"]
     fewer = ["methods.in-context.shots=1", "methods.lora.rank=2"]
     plan = bench.comparison_plan(echo, ["lora", "in-context"], [*small, *fewer], backbone=str(llama), tune=2)
-    assert ahead(bench.pending(plan)) == (3, 3), "steps and fits: two rates of LoRA, and an adapter"
+    work = work_of(bench.pending(plan))
+    assert (work.updates, work.fits) == (3, 3), "steps and fits: two rates of LoRA, and an adapter"
     report = bench.run(plan)
     assert report.complete
     assert [(search.label, len(search.attempts)) for search in report.record.searches] == [("lora", 2)]
@@ -335,7 +336,8 @@ def test_a_method_that_trains_nothing_is_not_tuned(bench: Workbench, echo: str, 
     assert sentence.startswith("Each at the best of 2 learning rates")
     assert sentence.endswith("; in-context trains nothing and has none.")
     assert sentence in drawn_page(present(report), {})
-    assert ahead(bench.pending(plan)) == (0, 0)
+    work = work_of(bench.pending(plan))
+    assert (work.updates, work.fits) == (0, 0)
     nothing = bench.comparison_plan(echo, ["in-context"], [*small, fewer[0]], backbone=str(llama), tune=2)
     assert tuned(bench.run(nothing)) == "Nothing is trained, so that there is no learning rate to choose."
 

@@ -12,14 +12,17 @@ import pytest
 
 import experiments.terminal.progress as shown
 from experiments.api import Workbench
+from experiments.engine.clock import Clock
 from experiments.engine.standing import Staff, Standing, tell
 from experiments.engine.study import Site
+from experiments.engine.work import UNKNOWN, Work, work_of
 from experiments.engine.workers.fits_made import FitsMade
 from experiments.engine.workers.inline import work
-from experiments.terminal.course import Course
 from experiments.terminal.output import Screen
 from experiments.terminal.progress import MACHINES, LiveProgress, PlainProgress
+from experiments.terminal.progress import left as told
 from experiments.workspace import Workspace
+from experiments.workspace.pace import Speed
 from tests.conftest import Call
 from tests.toy_pieces import Toy
 from workbench.errors import TrainingError
@@ -45,58 +48,68 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def test_the_time_left_is_told_by_the_speed_since_the_beginning(clock: list[float]) -> None:
-    course = Course(fits=4, updates=100, began=clock[0])
-    assert (course.place, course.left) == ("0/4", ""), "nothing to go by yet"
-    with course.fit("first", 50) as reach:
+    run = Clock(Work(0, 4, 100), began=clock[0])
+    assert (run.place, told(run)) == ("0/4", ""), "nothing to go by yet"
+    with run.fit("first", 50) as reach:
         reach(1)
         reach(25)
         clock[0] += 30
-        assert (course.place, course.left) == ("1/4", "1 min 30 s left")
-        with course.fit("second", 10) as other:  # side by side
+        assert (run.place, told(run)) == ("1/4", "1 min 30 s left")
+        with run.fit("second", 10) as other:  # side by side
             other(1)
-    assert (course.place, course.done) == ("2/4", 60), "what a fit does not need is not ahead any more"
-    with pytest.raises(KeyboardInterrupt), course.fit("third", 40) as reach:
+    assert (run.place, run.done) == ("2/4", 60), "what a fit does not need is not ahead any more"
+    with pytest.raises(KeyboardInterrupt), run.fit("third", 40) as reach:
         reach(5)
         raise KeyboardInterrupt
-    assert course.done == 60, "its steps are made again"
-    assert (Course(None, None, {"one"}, 3).place, Course(None, None, {"one"}, 3).left) == ("", "")
+    assert run.done == 60, "its steps are made again"
+    assert (Clock(UNKNOWN, {"one"}).place, told(Clock(UNKNOWN, {"one"}))) == ("", "")
+
+
+def test_work_is_counted_in_one_way() -> None:
+    pieces = [Toy("one", updates=8), Toy("two", updates=0), Toy("three", updates=4)]
+    assert work_of(pieces) == Work(3, 2, 12)
+    assert work_of(pieces[:1]) + work_of(pieces[1:]) == work_of(pieces)
+    assert work_of([]) == Work()
+    assert (work_of(pieces) + UNKNOWN).updates is None, "what nobody knows is not a part of a number"
+    assert Speed(4, 2.0).takes(10) == 5.0
+    assert Speed(0, 2.0).takes(10) is None
 
 
 def test_pieces_that_find_their_fit_made_already_count_as_made(clock: list[float]) -> None:
-    course = Course(fits=8, updates=80, began=clock[0])
-    with course.fit("first", 10) as reach:
+    run = Clock(Work(0, 8, 80), began=clock[0])
+    with run.fit("first", 10) as reach:
         reach(1)
-    course.settle(fits=1, updates=10)
-    assert (course.place, course.done) == ("1/8", 10), "counted once"
+    run.settle(Work(1, 1, 10))
+    assert (run.place, run.done) == ("1/8", 10), "counted once"
     clock[0] += 20
-    course.settle(fits=4, updates=40)  # three more, whose adapters the workspace had
-    assert (course.place, course.done, course.left) == ("4/8", 40, "20 s left")
-    with course.fit("second", 10) as reach:
+    run.settle(Work(4, 4, 40))  # three more, whose adapters the workspace had
+    assert (run.place, run.done, told(run)) == ("4/8", 40, "20 s left")
+    with run.fit("second", 10) as reach:
         reach(5)
-        course.settle(fits=5, updates=50)  # by another process
-        assert (course.place, course.done) == ("6/8", 55)
-    assert course.done == 60
+        run.settle(Work(5, 5, 50))  # by another process
+        assert (run.place, run.done) == ("6/8", 55)
+    assert run.done == 60
 
 
 def test_only_steps_that_were_made_tell_the_speed(clock: list[float]) -> None:
-    course = Course(fits=3, updates=300, began=clock[0])
-    with pytest.raises(InterruptedError), course.fit("first", 100) as reach:
+    run = Clock(Work(0, 3, 300), began=clock[0])
+    with pytest.raises(InterruptedError), run.fit("first", 100) as reach:
         reach(1)
         reach(10)
         clock[0] += 10
         raise InterruptedError
-    assert (course.done, course.left) == (0, "5 min 00 s left"), "300 steps, of which 10 took 10 s"
-    with course.fit("first", 100) as reach:
+    assert (run.done, told(run)) == (0, "5 min 00 s left"), "300 steps, of which 10 took 10 s"
+    with run.fit("first", 100) as reach:
         reach(91)  # a checkpoint has 90
         clock[0] += 1
-        assert (course.done, course.left) == (91, "3 min 29 s left")
-    with course.fit("second", 100):
+        assert (run.done, told(run)) == (91, "3 min 29 s left")
+    with run.fit("second", 100):
         clock[0] += 1  # a checkpoint has all of it
-    assert (course.done, course.left) == (200, "1 min 00 s left")
+    assert (run.done, told(run)) == (200, "1 min 00 s left")
 
 
 def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: io.StringIO) -> None:
-    listener = PlainProgress(Course(fits=2, updates=20, began=clock[0]))
+    listener = PlainProgress(Clock(Work(0, 2, 20), began=clock[0]))
     with listener.fit("lora [x]", 5) as advance:
         advance(1, 0.2, 1.0)
         advance(5, 1.0, 0.75)
@@ -113,7 +126,7 @@ def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: i
 
 
 def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.StringIO) -> None:
-    listener = LiveProgress("stream", Course(fits=3, updates=40, began=clock[0]))
+    listener = LiveProgress("stream", Clock(Work(0, 3, 40), began=clock[0]))
     with listener.bars, listener.fit("ties[d=0.3] [/x]", 10) as advance:
         clock[0] += 5
         advance(1, 0.2, 1.0)
@@ -126,12 +139,12 @@ def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.Strin
 
 
 def test_the_live_display_shows_pieces_and_machines(clock: list[float], screen: io.StringIO) -> None:
-    listener = LiveProgress("stream", Course(fits=None, updates=None))
+    listener = LiveProgress("stream", Clock(UNKNOWN))
     drawn = []
     with listener.bars:
         for done, staff in ((1, [Staff("10.0.0.1", 2, 2), Staff("10.0.0.2", 1, 2)]), (2, [Staff("10.0.0.2", 1, 2)])):
             screen.truncate(screen.seek(0))
-            tell(listener, Standing(done, 3, 8, staff))
+            tell(listener, Standing(Work(done), 3, 8, staff))
             listener.bars.refresh()
             drawn.append(screen.getvalue())
     for part in ("pieces", "1/12", "3 running", "10.0.0.1", "2/2", "10.0.0.2", "1/2"):
@@ -141,13 +154,13 @@ def test_the_live_display_shows_pieces_and_machines(clock: list[float], screen: 
 
 
 def test_plain_lines_tell_once_a_minute_where_pieces_stand(clock: list[float], screen: io.StringIO) -> None:
-    listener = PlainProgress(Course(fits=None, updates=None))
+    listener = PlainProgress(Clock(UNKNOWN))
     many = [Staff(f"10.0.0.{number}", 1, 2) for number in range(MACHINES + 1)]
     for minute in range(3):
         clock[0] += 40
-        tell(listener, Standing(minute, 9, 1, many if minute else many[:1]))
+        tell(listener, Standing(Work(minute), 9, 1, many if minute else many[:1]))
     clock[0] += 40
-    tell(listener, Standing(1000, 1, 0, many[:1]))
+    tell(listener, Standing(Work(1000), 1, 0, many[:1]))
     assert screen.getvalue().splitlines() == [
         "1 of 11 pieces done, 9 running; 9 machines: 9 of 18 busy",
         "1,000 of 1,001 pieces done, 1 running; 10.0.0.0: 1 of 2 busy",
@@ -238,6 +251,8 @@ def test_a_dry_run_times_steps_of_what_was_never_done(call: Call, recipe: Path, 
     steps = [piece.effort.steps for piece in bench.pieces(bench.plan(str(recipe)))]
     assert len({step.key for step in steps if step}) < len(steps), "those of one kind are made once"
     assert steps[0]
-    assert 0 < (steps[0].seconds() or 0) < 5
+    speed = steps[0].speed()
+    assert speed
+    assert 0 < (speed.takes(1) or 0) < 5
     code, _, err = call("run", str(recipe), "--measure")
     assert (code, "Add --dry-run" in err) == (2, True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from experiments.engine.standing import Standing, Tally, tell
+from experiments.engine.standing import Standing, tell
+from experiments.engine.work import Work, work_of
 from experiments.engine.workers.failure import KEPT, Failure, last_line
 from experiments.engine.workers.relay import Fits
 from experiments.engine.workers.room import Rooms
@@ -44,7 +45,7 @@ class Crew:
         self._deaths: Counter[str] = Counter()
         self._lately = 0  # processes that died since a piece was done, or a worker left out
         self._failures: list[Exception] = []
-        self._tally = Tally()
+        self._finished = Work()
 
     def work(self, slots: Sequence[Slot]) -> None:
         """Do all pieces with a worker for each slot.
@@ -85,9 +86,8 @@ class Crew:
 
     def _standing(self) -> Standing:
         """Return how many pieces are done, being done and waiting, and how busy each machine is."""
-        tally, running = self._tally, sum(bool(worker.piece) for worker in self._workers)
-        staff = staff_of(self._workers)
-        return Standing(tally.pieces, running, len(self._schedule), staff, tally.fits, tally.updates)
+        running = sum(bool(worker.piece) for worker in self._workers)
+        return Standing(self._finished, running, len(self._schedule), staff_of(self._workers))
 
     def _begin(self, worker: Worker, piece: Piece | None, rooms: Rooms) -> None:
         if piece:
@@ -120,7 +120,7 @@ class Crew:
         else:
             worker.last = piece.key
             self._schedule.finished(piece)
-            self._tally.add(piece)
+            self._finished += work_of([piece])
         self._hand_out()  # before the piece is logged, which may take seconds
         if not failure:
             self._done(piece)

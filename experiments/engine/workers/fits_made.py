@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from experiments.engine.clock import Fit, hearing
+
 if TYPE_CHECKING:
     from workbench.listener import Listener
 
@@ -17,11 +19,11 @@ class FitsMade:
 
     Attributes:
         listener: is told.
-        whole: of each fit, whether it was made here from its first step to its end.
+        fits: those that were begun.
     """
 
     listener: Listener
-    whole: list[bool] = field(default_factory=list)
+    fits: list[Fit] = field(default_factory=list)
 
     def say(self, message: str) -> None:
         """Tell one line."""
@@ -30,20 +32,15 @@ class FitsMade:
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Tell of a fit."""
-        first, ended = 0, False
-        with self.listener.fit(label, steps) as advance:
+        self.fits.append(fit := Fit(steps))
+        with self.listener.fit(label, steps) as advance, hearing(fit) as reach:
 
             def hear(step: int, epoch: float, loss: float) -> None:
-                nonlocal first
-                first = first or step
+                reach(step)
                 advance(step, epoch, loss)
 
-            try:
-                yield hear
-                ended = True
-            finally:
-                self.whole.append(ended and first == 1)
+            yield hear
 
     def complete(self, updates: int | None) -> bool:
         """Return whether all fits of a piece with so many optimiser steps were made; None is a number nobody knows."""
-        return all(self.whole) and bool(self.whole or not updates)
+        return all(fit.whole for fit in self.fits) and bool(self.fits or not updates)

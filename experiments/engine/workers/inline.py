@@ -7,8 +7,9 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.engine.standing import Standing, Tally, tell
+from experiments.engine.standing import Standing, tell
 from experiments.engine.study import Site
+from experiments.engine.work import Work, work_of
 from experiments.engine.workers.fits_made import FitsMade
 from experiments.engine.workers.room import memory_here, require_room
 from tasks.mapped import let_go
@@ -37,13 +38,12 @@ class Inline:
             require_room(to_do, [memory_here()])
         site = Site(workspace, listener)
         with libraries_set_aside() if to_do else nullcontext():
-            tally = Tally()
+            over = Work()
             for piece in to_do:
-                waiting = len(to_do) - tally.pieces - 1
-                tell(listener, Standing(tally.pieces, 1, waiting, fits=tally.fits, updates=tally.updates))
+                tell(listener, Standing(over, 1, len(to_do) - over.pieces - 1))
                 if work(piece, site):
                     done(piece)
-                tally.add(piece)
+                over += work_of([piece])
 
 
 def work(piece: Piece, site: Site) -> bool:

@@ -11,6 +11,8 @@ from collections import defaultdict
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from experiments.engine.work import work_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -40,7 +42,7 @@ class Schedule:
         for key, needs in self._unmet.items():
             for need in needs:
                 self._waiting[need].append(key)
-        self._steps = {key: (piece.effort.updates or 0) + 1 for key, piece in self._pieces.items()}
+        self._steps = {key: (work_of([piece]).updates or 0) + 1 for key, piece in self._pieces.items()}
         self._left = sum(self._steps.values())
         self._chain = self._chains()
         self._order = {key: index for index, key in enumerate(self._pieces)}

@@ -1,0 +1,54 @@
+"""Work in optimiser steps: how much pieces take, and how long it takes at the speed of other work.
+
+Everything that tells how far a run is, or how long it will take, counts in this one way::
+
+    pieces of a plan ── work_of → Work ─┬─ a dry run: table and total (terminal.preview)
+                                        ├─ Ray's crew: which chain is the longest (engine.workers.schedule)
+                                        └─ what a run has to do ─┐
+    fits as they are heard, pieces that end ── engine.clock.Clock ┴─ bars and lines (terminal.progress)
+
+    earlier pieces (workspace.pace), steps made for it (timed_steps), this run so far (Clock) ── pace.Speed ── seconds
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from experiments.engine.study import Piece
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much work something is.
+
+    Attributes:
+        pieces: how many.
+        fits: how many of them have a fit to make.
+        updates: the optimiser steps of these fits; None where nobody knows before.
+    """
+
+    pieces: int = 0
+    fits: int = 0
+    updates: int | None = 0
+
+    def __add__(self, other: Work) -> Work:
+        """Return the work of both; its steps are not known where those of one are not."""
+        unknown = self.updates is None or other.updates is None
+        updates = None if unknown else (self.updates or 0) + (other.updates or 0)
+        return Work(self.pieces + other.pieces, self.fits + other.fits, updates)
+
+
+UNKNOWN = Work(updates=None)
+
+
+def work_of(pieces: Iterable[Piece]) -> Work:
+    """Return the work of pieces, whether or not somebody did it already."""
+    return sum((_work(piece.effort.updates) for piece in pieces), Work())
+
+
+def _work(updates: int | None) -> Work:
+    return Work(1, int(updates is None or updates > 0), updates)
