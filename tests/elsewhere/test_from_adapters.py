@@ -121,6 +121,17 @@ def test_a_folder_of_version_3(bert: Path, tmp_path: Path) -> None:
     assert torch.equal(logits, wanted)
 
 
+def test_an_invertible_part_that_was_never_there(bert: Path, tmp_path: Path) -> None:
+    """Version 1 wrote one into the configs of all adapters of tasks."""
+    sent = tmp_path / "sent"
+    wanted = sent_by_adapters(bert, sent, config_of("seq_bn"), classified())()
+    config = config_of("seq_bn_inv").to_dict()
+    edited(sent / "adapter_config.json", config=config, type="text_task", version="2.0.0")
+    stored, logits = taken(sent, bert)
+    assert stored.manifest.method == "pfeiffer"
+    assert torch.equal(logits, wanted)
+
+
 def test_a_config_that_is_a_name(bert: Path, tmp_path: Path) -> None:
     wanted = sent_by_adapters(bert, tmp_path / "sent", config_of("pfeiffer"), classified())()
     edited(tmp_path / "sent" / "adapter_config.json", config="pfeiffer")
@@ -144,6 +155,7 @@ def test_head_for_something_else_is_none(bert: Path, tmp_path: Path) -> None:
         taken(tmp_path / "sent", bert)
 
 
+BOTTLENECK = {"reduction_factor": 4, "non_linearity": "relu", "mh_adapter": False, "output_adapter": True}
 REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {  # changes of adapter_config.json, and what the message says
     "architecture": ({"model_type": "roberta"}, "model_type: it was trained on 'roberta'"),
     "size": ({"hidden_size": 768}, "hidden_size: it was trained on 768"),
@@ -156,7 +168,13 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {  # changes of adapter_c
     "a file": ({"config": "/etc/hosts"}, "is no adapter's config"),
     "no name": ({"name": None}, "the adapter's name in its weights is missing"),
     "another name": ({"name": "other"}, "the weights of .* are missing"),
-    "narrower": ({"config": {"reduction_factor": 4, "mh_adapter": False, "output_adapter": True}}, "cannot be opened"),
+    "narrower": (
+        {"config": BOTTLENECK},
+        r"adapters\.sent\.adapter_down\.0\.bias is 2, and by its config it is 8 on",
+    ),
+    "huge": ({"config": {"reduction_factor": 1e-9}}, "reduction_factor: 1e-09: Input should be"),
+    "as huge": ({"config": {"architecture": "lora", "r": 10**12}}, "r: 1000000000000: Input should be"),
+    "wide": ({"config": {**BOTTLENECK, "reduction_factor": 1 / 64, "mh_adapter": True}}, "is 2, and by its config"),
     "no numbers": ({"config": {"mh_adapter": "?", "output_adapter": []}}, "cannot be opened"),
 }
 
@@ -169,6 +187,15 @@ def test_what_does_not_fit_is_refused(case: str, bert: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match=message):
         taken(sent, bert)
     assert not (tmp_path / "ws" / "adapters").exists()
+
+
+@pytest.mark.parametrize("changes", [{"layers": 10**9}, {"num_labels": 10**9}, {"head_type": "causal_lm"}])
+def test_a_head_that_is_not_as_its_config_says(changes: Mapping[str, Any], bert: Path, tmp_path: Path) -> None:
+    sent_by_adapters(bert, tmp_path / "sent", config_of("seq_bn"), classified())
+    path = tmp_path / "sent" / "head_config.json"
+    edited(path, config={**json.loads(path.read_text(encoding="utf-8"))["config"], **changes})
+    with pytest.raises(InputError):
+        taken(tmp_path / "sent", bert)
 
 
 def test_composed_adapters_are_refused(bert: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.settings import MethodSettings
 
 BOTTLENECK, PREFIX, LORA, REFT, UNION = None, "prefix_tuning", "lora", "reft", "union"
+INVERTIBLE = ("inv_adapter", "inv_adapter_reduction_factor")
 FIELDS = {  # a setting's name → the config's, where they differ
     "rank": "r",
 }
@@ -37,6 +38,7 @@ class Saved:
         document: the whole of its ``adapter_config.json``.
         config: the adapter's config in it.
         method: what its method is called here.
+        settings: that the config tells.
         head: what is said of its head; None without one.
     """
 
@@ -44,6 +46,7 @@ class Saved:
     document: Mapping[str, Any]
     config: Mapping[str, Any]
     method: str
+    settings: Mapping[str, Any]
     head: HeadConfig | None
 
     @property
@@ -75,6 +78,19 @@ def parts(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     raise InputError(f"config: {config!r} is no adapter's config", where=where, hint="Save the adapter again.")
 
 
+def used(config: Mapping[str, Any], document: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
+    """Return a config without the invertible part that old versions wrote down for adapters that have none.
+
+    Args:
+        config: the adapter's.
+        document: the file that it stands in.
+        names: of the stored tensors.
+    """
+    if document.get("type") != "text_task" or any("invertible" in name for name in names):
+        return config
+    return {**config, **{name: None for name in INVERTIBLE if name in config}}
+
+
 def method_of(config: Mapping[str, Any], where: str) -> str:
     """Return what the method of a config is called here; raises InputError where there is no such one."""
     architecture = config.get("architecture")
@@ -92,18 +108,21 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
     raise InputError(message, where=where, hint=f"These are: {', '.join([*OF_PACKAGE, *OF_PEFT])}.")
 
 
-def settings(config: Mapping[str, Any], method: str) -> dict[str, Any]:
+def settings(config: Mapping[str, Any], method: str, where: str) -> dict[str, Any]:
     """Return the method's settings that a config tells; what it was trained with otherwise is not known.
 
-    A value that the settings have no room for (a reduction factor for each layer) stays in the config alone.
+    A value that is no number (a reduction factor for each layer) stays in the config alone.
+
+    Raises:
+        InputError: a number is out of the setting's bounds.
     """
     model = METHODS.get(method).settings
     told: dict[str, Any] = {}
     for part in _parts(config):
         for name in model.model_fields:
-            value = part.get(FIELDS.get(name, name))
-            if value is not None and _is_possible(model, name, value):
-                told[name] = value
+            field = FIELDS.get(name, name)
+            if isinstance(value := part.get(field), int | float):
+                told[name] = _bounded(model, name, value, f"{where}: {field}")
         if "flat" in part and "reparametrize" in model.model_fields:
             told["reparametrize"] = not part["flat"]
     return told
@@ -153,11 +172,12 @@ def _shown(config: Mapping[str, Any]) -> str:
     return f"{architecture!r} with {telling}" if telling else repr(architecture)
 
 
-def _is_possible(model: type[MethodSettings], name: str, value: Any) -> bool:
+def _bounded(model: type[MethodSettings], name: str, value: float, where: str) -> float:
+    """Return a setting's value; raises InputError where it is out of bounds."""
     from pydantic import ValidationError
 
     try:
         model.model_validate({name: value})
-    except ValidationError:
-        return False
-    return True
+    except ValidationError as error:
+        raise InputError(f"{value!r}: {error.errors()[0]['msg']}", where=where) from None
+    return value

@@ -10,9 +10,10 @@ from torch import nn
 
 from workbench.adapter_folder import CONFIG
 from workbench.elsewhere import adapters_lora
-from workbench.elsewhere.adapters_config import OF_PEFT, settings
+from workbench.elsewhere.adapters_config import OF_PEFT
 from workbench.elsewhere.adapters_head import layers_of
 from workbench.elsewhere.adapters_program import with_adapter, with_head
+from workbench.elsewhere.adapters_shapes import require_shapes
 from workbench.elsewhere.form import Sender
 from workbench.elsewhere.peft_config import settings as settings_of_peft
 from workbench.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
@@ -45,6 +46,7 @@ def sender_of(saved: Saved, folder: Path, backbone: Backbone, kind: str | None, 
         kind: of task; None where no head is taken.
         outputs: how many logits there are.
     """
+    require_shapes(saved, folder, backbone)
     # the other attentions of transformers mask a prefix wrongly where no text is padded
     attention = "eager" if saved.method in WITH_PREFIXES else None
     body: Any = backbone.load()
@@ -79,7 +81,7 @@ def _body(body: Any, saved: Saved, backbone: Backbone) -> dict[str, Any]:
             "write": lambda folder: adapters_lora.write(body, saved.method, folder),
         }
     return {
-        "settings": settings(saved.config, saved.method),
+        "settings": saved.settings,
         "config": body.adapters_config.get(NAME).to_dict(),
         "write": _writing(body, backbone.hub_id or saved.base),
     }

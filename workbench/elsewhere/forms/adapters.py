@@ -18,6 +18,7 @@ from workbench.errors import InputError, opening
 from workbench.finite_weights import require_finite
 from workbench.kind import GENERATED
 from workbench.libraries import LIBRARIES
+from workbench.libraries._places import names_in
 from workbench.model_config import read_mapping
 
 if TYPE_CHECKING:
@@ -50,11 +51,15 @@ class AdaptersFolder:
             raise InputError("several adapters that were composed", where=str(folder), hint=COMPOSED)
         path, document = folder / CONFIG, read_config(folder)
         config = adapters_config.parts(document, str(path))
+        adapters_config.method_of(config, str(path))  # before the weights are looked at
+        weights = weights_in(folder, ADAPTERS_WEIGHTS, PICKLED)
+        require_finite(weights)
+        config = adapters_config.used(config, document, names_in(weights))
         method = adapters_config.method_of(config, str(path))
-        require_finite(weights_in(folder, ADAPTERS_WEIGHTS, PICKLED))
+        settings = adapters_config.settings(config, method, str(path))
         if not isinstance(document.get("name"), str) or not document["name"]:
             raise InputError("name: the adapter's name in its weights is missing", where=str(path), hint=UNSAVED)
-        return SentByAdapters(Saved(folder, document, config, method, _head(folder)))
+        return SentByAdapters(Saved(folder, document, config, method, settings, _head(folder)))
 
 
 def _head(folder: Path) -> HeadConfig | None:
