@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.adapter_folder import ADAPTERS_WEIGHTS, CONFIG
 from workbench.elsewhere import adapters_head
+from workbench.elsewhere.files import tensor_names
 from workbench.elsewhere.sender_class import labelled, own_class
 from workbench.errors import InputError
 from workbench.libraries import adapters as library
-from workbench.libraries._places import names_in, require_all
 from workbench.quiet import quiet
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _require_whole(program: Any, head: HeadConfig, folder: Path) -> None:
     """Raise ValueError where the stored head has not the tensors of the program's."""
     from adapters.loading import PredictionHeadLoader
 
-    stored = names_in(folder / adapters_head.WEIGHTS)
+    stored = tensor_names(folder / adapters_head.WEIGHTS)
     if head.flexible:  # heads whose names begin alike are saved together
         start = f"heads.{head.name}."
         stored = [name.removeprefix(start) for name in stored if name.startswith(start)]
@@ -108,4 +108,6 @@ def _require_whole(program: Any, head: HeadConfig, folder: Path) -> None:
     else:
         is_of_head = PredictionHeadLoader(program).filter_func(None)
         expected = [name for name in program.state_dict() if is_of_head(name)]
-    require_all(stored, expected)
+    for names, message in (({*expected} - {*stored}, "is missing"), ({*stored} - {*expected}, "has no place")):
+        if names:
+            raise ValueError(f"{min(names)} of its head {message}")

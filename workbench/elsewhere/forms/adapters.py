@@ -12,13 +12,12 @@ from workbench.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, re
 from workbench.elsewhere import adapters_config, adapters_head
 from workbench.elsewhere.adapters_config import Saved
 from workbench.elsewhere.adapters_head import HeadConfig
-from workbench.elsewhere.files import weights_in
+from workbench.elsewhere.files import tensor_names, weights_in
 from workbench.elsewhere.form import Sender
 from workbench.errors import InputError, opening
 from workbench.finite_weights import require_finite
 from workbench.kind import GENERATED
 from workbench.libraries import LIBRARIES
-from workbench.libraries._places import names_in
 from workbench.model_config import read_mapping
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class AdaptersFolder:
         adapters_config.method_of(config, str(path))  # before the weights are looked at
         weights = weights_in(folder, ADAPTERS_WEIGHTS, PICKLED)
         require_finite(weights)
-        config = adapters_config.used(config, document, names_in(weights))
+        config = adapters_config.used(config, document, tensor_names(weights))
         method = adapters_config.method_of(config, str(path))
         settings = adapters_config.settings(config, method, str(path))
         if not isinstance(document.get("name"), str) or not document["name"]:
