@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fusion.compatibility import require_compatible
@@ -18,6 +17,7 @@ from workbench.kind import GENERATED
 from workbench.manifest import CompositionReference
 from workbench.memory import PeakMemory
 from workbench.package_versions import versions
+from workbench.stopwatch import Stopwatch, together
 from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
 
@@ -42,7 +42,7 @@ class Fused:
     Attributes:
         model: body and head, ready to answer for the target.
         composed: what the composition method gave.
-        composing: seconds that this took.
+        composing: what this took.
         record: what it took and what it reached on the validation split; a head that was fitted in closed form has no
             epochs and no steps.
         head: where the head comes from.
@@ -52,7 +52,7 @@ class Fused:
     composed: Composed
     record: FitRecord
     head: str
-    composing: float = 0.0
+    composing: Stopwatch = field(default_factory=Stopwatch)
 
 
 def fuse(name: str, request: Request, settings: CompositionSettings, before: Fused | None = None) -> Fused:
@@ -73,15 +73,22 @@ def fuse(name: str, request: Request, settings: CompositionSettings, before: Fus
         TrainingError: a fit failed.
     """
     require_composable(name, request.sources, request.backbone)
-    began = time.perf_counter()
+    composing, fitting = before.composing if before else Stopwatch(), Stopwatch()
     with PeakMemory() as memory:
-        composed = before.composed if before else COMPOSITIONS.get(name).compose(request, settings)
-        composing = before.composing if before else time.perf_counter() - began
-        fitting = time.perf_counter()
-        fused = with_head(composed, request)
-    seconds = composing + time.perf_counter() - fitting
-    examples = len(_target(request).splits["validation"])
-    record = replace(fused.record, seconds=seconds, peak_memory_mb=memory.peak_mb, validation_examples=examples)
+        if before:
+            composed = before.composed
+        else:
+            with composing:
+                composed = COMPOSITIONS.get(name).compose(request, settings)
+        with fitting:
+            fused = with_head(composed, request)
+    record = replace(
+        fused.record,
+        seconds=composing.seconds + fitting.seconds,
+        peak_memory_mb=memory.peak_mb,
+        validation_examples=len(_target(request).splits["validation"]),
+        spent=together(composing.spent, fitting.spent),
+    )
     return replace(fused, record=record, composing=composing)
 
 
@@ -104,11 +111,10 @@ def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fus
     from workbench.adaptation import Adaptation
 
     target, adaptation = _target(request), Adaptation(request.backbone, method, settings, request.precision)
-    began = time.perf_counter()
-    with PeakMemory() as memory:
+    with PeakMemory() as memory, Stopwatch() as clock:
         begun = begin(adaptation.fresh(target.kind, len(target.labels), request.seed).body, request)
         record = train(begun, request, method, settings)
-    record = replace(record, seconds=time.perf_counter() - began, peak_memory_mb=memory.peak_mb)
+    record = replace(record, seconds=clock.seconds, peak_memory_mb=memory.peak_mb, spent=clock.spent)
     composed = Composed(begun.model.body, method, settings, head=begun.model.head, fit=record, facts=begun.facts)
     return Fused(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
 

@@ -33,6 +33,7 @@ class FitRecord:
         trials: how many fits were made to choose them, this one included.
         checkpointed: whether activations were computed again in the backward pass.
         validation_examples: how many examples ``validation`` is a score of; None where an earlier version wrote it.
+        spent: what else was counted while ``seconds`` passed, by quantity (:data:`workbench.stopwatch.COUNTERS`).
     """
 
     epochs: tuple[Epoch, ...]
@@ -46,3 +47,4 @@ class FitRecord:
     trials: int = 1
     checkpointed: bool = False
     validation_examples: int | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)

@@ -110,10 +110,10 @@ class SharedWeights:
     def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
         """Go on training the shared weights, once for each strength of the remedy; keep the best."""
         strengths = self.strengths(context.settings, len(context.tasks))
-        beside, seconds, best = Stopwatch(), 0.0, -math.inf
+        trials, beside, best = Stopwatch(), Stopwatch(), -math.inf
         for strength in strengths:
             candidate, trial_record = self._tried(state, context, strength, beside)
-            seconds += trial_record.seconds
+            trials.add(trial_record.seconds, trial_record.spent)
             with beside:
                 score = self._standing(candidate) if len(strengths) > 1 else 0.0
             if score > best:
@@ -126,7 +126,8 @@ class SharedWeights:
         save_heads(stage.heads, folder)
         with beside:
             self.remember(stage, folder)
-        return replace(record, seconds=seconds + beside.seconds, trials=len(strengths))
+        trials.add(beside.seconds, beside.spent)
+        return replace(record, seconds=trials.seconds, spent=trials.spent, trials=len(strengths))
 
     def prepare(self, stage: Stage) -> None:
         """Put into the stage's model what the remedy takes from its training rows before the first step."""

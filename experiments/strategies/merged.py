@@ -28,7 +28,7 @@ from workbench.bounds import Count, Points, Scale
 from workbench.digest import digest
 from workbench.registry import NameIn
 from workbench.settings import Settings
-from workbench.stopwatch import Stopwatch
+from workbench.stopwatch import Stopwatch, together
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class MergedAdapters:
             groups = tuple(_named(folder, group) for group in (*before.groups, new))
             sealed.write(GROUPS, self._reduced(replace(before, groups=groups), context, folder), folder / GROUPS_FILE)
         fit = stored.manifest.own_fit
-        return replace(fit, seconds=fit.seconds + beside.seconds)
+        spent = together(fit.spent, beside.spent)
+        return replace(fit, seconds=fit.seconds + beside.seconds, spent=spent)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the LoRA that it shares."""

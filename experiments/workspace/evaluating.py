@@ -84,6 +84,7 @@ def fit_of(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> Fitt
         peak_memory_mb=fit.peak_memory_mb,
         trainable_parameters=fit.trainable_parameters,
         stored_bytes=adapter.bytes,
+        spent=fit.spent,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from experiments.workspace.left import Left
@@ -25,6 +26,7 @@ class FittedAdapter:
         trainable_parameters: head included.
         peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
         stored_bytes: the adapter on disk.
+        spent: what else was counted during the fit, by quantity.
         label, task, seed: where it stands in an experiment; many may share what is in the workspace.
     """
 
@@ -38,6 +40,7 @@ class FittedAdapter:
     peak_memory_mb: float | None = None
     trainable_parameters: int
     stored_bytes: int = 0
+    spent: Mapping[str, float] = field(default_factory=dict)
     label: str = ""
     task: str = ""
     seed: int = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
     from workbench.model import TaskModel
     from workbench.settings import Budget
+    from workbench.stopwatch import Stopwatch
     from workbench.task import Task
 
 CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
@@ -48,12 +50,14 @@ class Progress:
 
     Attributes:
         first: first step and loss of the fit; None where an earlier version wrote the checkpoint.
+        spent: what was counted meanwhile; empty where an earlier version wrote the checkpoint.
     """
 
     epochs: tuple[Epoch, ...]
     best: Epoch
     seconds: float
     first: tuple[int, float] | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 PROGRESS = TypeAdapter(Progress)
@@ -69,13 +73,14 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         adaptation: Adaptation,
         budget: Budget,
         advance: Callable[[int, float, float], None],
+        clock: Stopwatch,
         keep: bool = False,
         settles: int = 0,
     ) -> None:
         """Listen to one fit of ``model``.
 
-        ``advance`` hears (step, epoch, loss); ``keep`` asks for checkpoints; weights of fewer than ``settles`` steps
-        are not kept.
+        ``advance`` hears (step, epoch, loss); ``clock`` runs until the end of the fit; ``keep`` asks for checkpoints;
+        weights of fewer than ``settles`` steps are not kept.
         """
         self.model, self.task, self.adaptation, self.budget, self.advance = model, task, adaptation, budget, advance
         self.epochs: list[Epoch] = []
@@ -87,7 +92,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.above = 0  # steps in a row whose loss is far above the first
         self.weights: dict[str, Tensor] = {}
         self.best = Epoch(0, math.inf, -math.inf, -math.inf)
-        self.keep, self.began, self.saved, self.seconds_before = keep, time.perf_counter(), time.perf_counter(), 0.0
+        self.keep, self.saved, self.clock = keep, time.perf_counter(), clock
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
         """Pass the loss on; a loss that is not a number, or that rises far in the first steps, ends the fit."""
@@ -140,8 +145,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
                 return
             save_file(weights, folder / WEIGHTS)
             flush(folder)
-            seconds = self.seconds_before + time.perf_counter() - self.began
-            progress = Progress(tuple(self.epochs), self.best, seconds, self.first)
+            seconds, spent = self.clock.so_far()
+            progress = Progress(tuple(self.epochs), self.best, seconds, self.first, spent)
             sealed.write(PROGRESS, progress, folder / KEPT, _fit_of(folder.parent))
             for older in Path(args.output_dir).glob("checkpoint-*"):
                 if older != folder:
@@ -159,7 +164,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.steps = max(steps)
         folder = checkpoint(scratch, self.steps)
         progress = sealed.require(PROGRESS, folder / KEPT, _fit_of(scratch))
-        self.epochs, self.best, self.seconds_before = list(progress.epochs), progress.best, progress.seconds
+        self.epochs, self.best = list(progress.epochs), progress.best
+        self.clock.add(progress.seconds, progress.spent)
         self.first = progress.first
         try:
             self.weights = beside(self.model, load_file(folder / WEIGHTS))

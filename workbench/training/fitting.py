@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from workbench.fit_record import FitRecord
 from workbench.method import Method, Steps
 from workbench.processes import shards
 from workbench.sharding import apart_for_training, require_second_version
-from workbench.stopwatch import Stopwatch
+from workbench.stopwatch import Stopwatch, together
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
@@ -60,7 +59,7 @@ def fit(
     require_sharding(adaptation, model)
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
-    preparing = Stopwatch()
+    preparing, training = Stopwatch(), Stopwatch()
     if adaptation.card.prepare:
         with preparing:
             adaptation.card.prepare(adaptation.settings, model, task, tokenizer, budget, seed)
@@ -72,8 +71,8 @@ def fit(
     scratch = scratch if course.resumable else None
     trained = sum(parameter.numel() for parameter in model.trainable().values())
     recomputes = is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)
-    began = time.perf_counter()
     with (
+        training,
         tempfile.TemporaryDirectory() as elsewhere,
         PeakMemory() as memory,
         freed_for_reuse(),
@@ -82,7 +81,9 @@ def fit(
         checkpointed(learner.body, recomputes),
         listener.fit(label, steps) as advance,
     ):
-        keeper = BestEpoch(learner, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
+        keeper = BestEpoch(
+            learner, task, adaptation, budget, advance, training, keep=scratch is not None, settles=course.settles
+        )
         trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
         trainer.add_callback(Along(course, learner))
         trainer.add_callback(keeper)
@@ -90,17 +91,19 @@ def fit(
         if not keeper.is_over:
             trainer.train(resume_from_checkpoint=last)
         keeper.restore()
-    course.finish()
+    with training:
+        course.finish()
     return FitRecord(
         epochs=tuple(keeper.epochs),
         best_epoch=keeper.best.epoch,
         validation=keeper.best.validation,
         steps=keeper.steps,
-        seconds=time.perf_counter() - began + keeper.seconds_before + preparing.seconds,
+        seconds=preparing.seconds + training.seconds,
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=trained,
         checkpointed=recomputes,
         validation_examples=len(task.splits["validation"]),
+        spent=together(preparing.spent, training.spent),
     )
 
 
@@ -151,7 +154,9 @@ def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budg
     from workbench.evaluation import evaluate_split
     from workbench.memory import PeakMemory
 
-    with PeakMemory() as memory:
+    with PeakMemory() as memory, Stopwatch() as clock:
         evaluation = evaluate_split(model, task, "validation", adaptation.backbone, budget.max_length)
     score, examples = evaluation.scores[model.kind.metric], len(evaluation.outcomes)
-    return FitRecord((), 0, score, 0, evaluation.seconds, memory.peak_mb, 0, validation_examples=examples)
+    return FitRecord(
+        (), 0, score, 0, evaluation.seconds, memory.peak_mb, 0, validation_examples=examples, spent=clock.spent
+    )

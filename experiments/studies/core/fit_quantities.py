@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from experiments.reporting.cells import written
+from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.wording import count, megabytes, seconds
 from experiments.studies.core.quantity import Quantity, highest, total
+
+COSTS = "costs"  # what a table of costs is called here; each study has its own name for it
 
 
 class Fit(Protocol):
@@ -54,3 +58,28 @@ PARAMETERS: Quantity[Fit] = Quantity(
 STORED: Quantity[Kept] = Quantity(
     "stored_bytes", "bytes", lambda kept: kept.stored_bytes, written(megabytes, 1e-6), "what is kept to answer with"
 )
+
+
+class Counted(Protocol):
+    """What was counted during a fit, by quantity; see :data:`workbench.stopwatch.COUNTERS`."""
+
+    @property
+    def spent(self) -> Mapping[str, float]: ...  # noqa: D102 - above
+
+
+def _spent(name: str, unit: str, worded: Callable[[float | None], str], head: str, about: str) -> Quantity[Counted]:
+    """Return a quantity that a counter tells, with its column in a page's table of costs."""
+
+    def read(result: Counted) -> float | None:
+        return result.spent.get(name)
+
+    columns = {COSTS: Column(head, unit=unit, media=Medium.PAGE)}
+    return Quantity(name, unit, read, written(worded), about, columns, "cost", "cost", summed=True, within=total)
+
+
+def spent_in(table: str) -> tuple[Quantity[Counted], ...]:
+    """Return all quantities that counters tell, for a study whose table of costs is called so."""
+    return tuple(quantity.placed({table: quantity.columns[COSTS]}) for quantity in SPENT)
+
+
+SPENT: tuple[Quantity[Counted], ...] = ()

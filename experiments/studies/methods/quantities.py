@@ -44,7 +44,8 @@ _TRAINED = fit.PARAMETERS.placed(
 _SECONDS = fit.SECONDS.placed(_costs("fit", "s", "training"), **COST, summed=True)
 _PEAK = fit.PEAK_MEMORY.placed(_costs("process memory", "MB", rare=True), **COST)
 _STORED = fit.STORED.placed(_costs("stored", "MB"), **COST, summed=True)
-ADAPTER: tuple[Quantity[FittedAdapter], ...] = (_TEST, _VALIDATION, _TRAINED, _SECONDS, _PEAK, _STORED)
+_SPENT = fit.spent_in("costs")
+ADAPTER: tuple[Quantity[FittedAdapter], ...] = (_TEST, _VALIDATION, _TRAINED, _SECONDS, _PEAK, _STORED, *_SPENT)
 
 
 def _measured(
@@ -134,5 +135,6 @@ METHOD: tuple[Quantity[Row], ...] = (  # in the order of the tables' columns
         _costs("merged, ms", rare=True),
     ),
     _SLOWDOWN.of(lambda row: row.measured),
+    *map(_mean, _SPENT),
 )
 DECLARED = (Declared("methods.LABEL", METHOD, "TASK"),)

@@ -64,6 +64,7 @@ class Bench:
             peak_memory_mb=fit.peak_memory_mb,
             trainable_parameters=fit.trainable_parameters,
             stored_bytes=sum(map(size, learning.strategy.kept(learning.after, learning.context))),
+            spent=fit.spent,
         )
         outcome = StageOutcome(
             strategy=step.contender.label,

@@ -16,7 +16,7 @@ from workbench.forgetting import METRICS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.stream.stage_outcome import StageOutcome
+    from experiments.studies.stream.stage_outcome import Cost, StageOutcome
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.forgetting import Metric
 
@@ -45,6 +45,11 @@ def _metric(metric: Metric) -> Quantity[Values]:
 
 
 METRIC = {metric.name: _metric(metric) for metric in METRICS}
+
+
+def _cost(outcome: StageOutcome) -> Cost:
+    return outcome.cost
+
 
 _TRAINING: Quantity[StageOutcome] = fit.SECONDS.placed(
     {"cost": Column("training", unit="s")}, json="cost", tracked="cost"
@@ -88,8 +93,9 @@ _STORED: Quantity[StageOutcome] = fit.STORED.placed(
     },
     json="cost",
     tracked="cost",
-).of(lambda outcome: outcome.cost)
-STAGE = (_TRAINING, _TESTING, _PROBES, _PEAK, _TRAINED, _STORED)
+).of(_cost)
+_SPENT = tuple(quantity.of(_cost) for quantity in fit.spent_in("cost"))
+STAGE = (_TRAINING, _TESTING, _PROBES, _PEAK, _TRAINED, _STORED, *_SPENT)
 
 
 def _whole(quantity: Quantity[StageOutcome]) -> Quantity[StrategyReport]:
@@ -142,6 +148,7 @@ COST: tuple[Quantity[StrategyReport], ...] = (  # in the order of the tables' co
         {"strategies": Column("time", unit="s", media=PAGE)},
     ),
     STORED,
+    *map(_whole, _SPENT),
 )
 STRATEGY: tuple[Quantity[StrategyReport], ...] = (*(quantity.of(_metrics) for quantity in METRIC.values()), *COST)
 FIRST = tuple(METRIC[name].of(_metrics) for name in MAIN)  # in the order in which a report is read

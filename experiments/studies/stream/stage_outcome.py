@@ -45,12 +45,14 @@ class Cost:
             system does not tell.
         trainable_parameters: how many numbers the optimiser changed, head included.
         stored_bytes: what has to be kept to answer for all tasks learned so far.
+        spent: what else was counted in ``train_seconds``, by quantity.
     """
 
     train_seconds: float
     peak_memory_mb: float | None
     trainable_parameters: int
     stored_bytes: int
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -115,5 +115,5 @@ def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 if __name__ == "__main__":
     DOCUMENTS.mkdir(exist_ok=True)
     for name in FINISHED:
-        text = json.dumps(frozen(name), ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(frozen(name), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         (DOCUMENTS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
