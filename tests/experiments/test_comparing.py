@@ -69,6 +69,8 @@ class TestRun:
         rate = adapter.manifest.settings["learning_rate"]
         assert recorded == (fit.validation, fit.seconds, fit.trainable_parameters, adapter.bytes, rate)
         assert adapter.manifest.settings["rank"] == 2
+        assert cell.spent == fit.spent
+        assert report.as_json()["methods"]["lora-2"]["cost"]["processor_seconds"] > 0
 
     def test_scores_are_means_over_tasks_with_a_t_interval_over_seeds(self, report) -> None:
         cells = [cell for cell in report.record.cells if cell.label == "lora"]

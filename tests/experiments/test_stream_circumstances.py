@@ -107,3 +107,10 @@ def test_what_is_not_known_yet_is_no_inequality(report: Report) -> None:
 def test_answers_that_are_generated_need_no_head(report: Report) -> None:
     generated = replace(report.record, kinds=dict.fromkeys(report.record.tasks, "causal-lm"))
     assert {own["head of a task at first"] for own in circumstances(generated).values()} == {None}
+
+
+def test_what_was_counted_comes_through_every_strategy(report: Report) -> None:
+    strategies = report.as_json()["strategies"]
+    assert {label: entry["cost"]["processor_seconds"] > 0 for label, entry in strategies.items()} == dict.fromkeys(
+        strategies, True
+    )

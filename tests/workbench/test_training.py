@@ -389,6 +389,7 @@ def test_what_a_fit_took_is_recorded(backbone: Backbone, task: Task, budget: Bud
     model, record = fitted(adaptation_for(backbone), task, budget)
     assert record.trainable_parameters == sum(parameter.numel() for parameter in model.trainable().values())
     assert 0 < record.seconds < 60
+    assert 0 < record.spent["processor_seconds"] < 60
     assert record.peak_memory_mb is None or record.peak_memory_mb > 50
 
 

@@ -82,4 +82,6 @@ def spent_in(table: str) -> tuple[Quantity[Counted], ...]:
     return tuple(quantity.placed({table: quantity.columns[COSTS]}) for quantity in SPENT)
 
 
-SPENT: tuple[Quantity[Counted], ...] = ()
+SPENT: tuple[Quantity[Counted], ...] = (
+    _spent("processor_seconds", "s", seconds, "processor time", "processor time of learning, over all of its threads"),
+)

@@ -60,7 +60,8 @@ def _stage(label: str, seed: int, stage: int) -> StageOutcome:
     cells = [Cell(TASKS[stage - 1], stage, 0.9 + 0.01 * seed - 0.05 * stage, 100, "measured", 0.5)]
     if stage == 2:
         cells.append(Cell(TASKS[0], stage, 0.85 + 0.01 * seed - lost - 0.01 * seed * lost, 100, kept, 0.25))  # type: ignore[arg-type]
-    cost = Cost(10.0 * stage + seed, None if lost else 500.0 + stage, 1000 * stage, 5_000_000 * stage)
+    spent = {"processor_seconds": 15.0 * stage} if lost else {}  # isolated was learned by an earlier version
+    cost = Cost(10.0 * stage + seed, None if lost else 500.0 + stage, 1000 * stage, 5_000_000 * stage, spent)
     probes = {"weight-drift": {"relative-norm": 0.02 * stage + lost}}
     return StageOutcome(label, seed, stage, TASKS[stage - 1], tuple(cells), cost, 0.9, probes, probe_seconds=0.75)
 
@@ -100,6 +101,7 @@ def _adapter(label: str, task: str, seed: int) -> FittedAdapter:
         peak_memory_mb=None if label == "small" else 700.0,
         trainable_parameters=1_000_000 if label == "full" else 2_500,
         stored_bytes=4_000_000 if label == "full" else 40_000,
+        spent={"processor_seconds": 20.0 + seed},
         label=label,
         task=task,
         seed=seed,
