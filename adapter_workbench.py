@@ -6,14 +6,19 @@ installed package of that name. Whoever imports this module first gets the packa
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 PACKAGES = ("workbench", "tasks", "fusion", "experiments")
+REFUSED = 2
+ON_WINDOWS = os.name == "nt"
+POSIX = "Adapter Workbench runs on Linux and macOS. On Windows, install it in WSL."  # whose locks of files it needs
 INTERRUPTED = 130  # 128 + the number of SIGINT
 HERE = Path(__file__).resolve().parent
 
@@ -26,20 +31,28 @@ class Beside:
         """Return where one of the packages is; None for every other module."""
         if name not in PACKAGES:
             return None
+        if ON_WINDOWS:
+            raise ImportError(POSIX)
         place = HERE / name
         return spec_from_file_location(name, place / "__init__.py", submodule_search_locations=[str(place)])
 
 
 def main() -> None:
     """Run the command line; Ctrl-C while it is still being imported is one word too."""
+    if ON_WINDOWS:
+        _leave(REFUSED, f"Error: {POSIX}")
     try:
         from experiments.cli import main as run
 
         run()
     except KeyboardInterrupt:
-        if sys.stderr:
-            sys.stderr.write("Stopped.\n")
-        sys.exit(INTERRUPTED)
+        _leave(INTERRUPTED, "Stopped.")
+
+
+def _leave(code: int, message: str) -> NoReturn:
+    if sys.stderr:
+        sys.stderr.write(f"{message}\n")
+    sys.exit(code)
 
 
 for _name in PACKAGES:

@@ -368,6 +368,18 @@ def test_ctrl_c_during_the_imports_is_one_word(
     assert (leaving.value.code, capsys.readouterr().err) == (130, "Stopped.\n")
 
 
+def test_windows_is_refused_with_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(adapter_workbench, "ON_WINDOWS", True)
+    with pytest.raises(SystemExit) as leaving:
+        adapter_workbench.main()
+    assert (leaving.value.code, capsys.readouterr().err) == (2, f"Error: {adapter_workbench.POSIX}\n")
+    with pytest.raises(ImportError, match="Linux and macOS"):
+        adapter_workbench.Beside.find_spec("workbench")
+    assert adapter_workbench.Beside.find_spec("json") is None
+
+
 @pytest.mark.parametrize(
     ("stream", "arguments", "expected"),
     [
