@@ -11,7 +11,7 @@ from workbench.backbone import Backbone, Pooling
 from workbench.errors import UnknownNameError
 from workbench.manifest import ITSELF
 from workbench.model_config import built, named_architectures, read_json
-from workbench.model_folder import CONFIG, check_folder, pooling_modes, transformer_in
+from workbench.model_folder import CONFIG, POOLING, check_folder, poolings, transformer_in
 from workbench.registry import Documents
 from workbench.settings import Quantization, Settings, read
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
-POOLING_MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "first", "lasttoken": "last"}
+POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "lasttoken": "last"}  # as sentence-transformers says
 
 
 class WheelSource(Settings):
@@ -172,9 +172,8 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
 
 def _pooling(folder: Path, transformer: Path) -> Pooling:
     """Return the pooling that a sentence-transformers folder states, else what suits the architecture."""
-    modes = pooling_modes(folder)
-    named = [pooling for mode, pooling in POOLING_MODES.items() if modes.get(f"pooling_mode_{mode}")]
-    if named:
+    stated = poolings(folder / POOLING) if (folder / POOLING).is_file() else ()
+    if named := [pooling for mode, pooling in POOLINGS.items() if mode in stated]:
         return named[0]
     config = read_json(transformer / CONFIG)
     causal = any(name.endswith("ForCausalLM") for name in named_architectures(config))

@@ -125,6 +125,7 @@ PACKED = {
     "    bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=['pooler'])",
     "int8": ", quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=['pooler'])",
 }
+AS_ASKED = {"multilabel": "top_k=None, ", "regression": 'function_to_apply="none", '}  # of a pipeline
 PIPELINE = """\
 from transformers import pipeline
 
@@ -137,7 +138,7 @@ answer = pipeline("{{ pipeline }}", model=folder)
 {% if task.pair -%}
 texts = [{"text": first, "text_pair": second} for first, second in texts]
 {% endif -%}
-print(answer(texts, {{ "top_k=None, " if task.kind == "multilabel" }}**options))
+print(answer(texts, {{ as_asked[task.kind] }}**options))
 {%- endif %}
 """
 TEMPLATE = """\
@@ -189,6 +190,7 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
         "opening": "" if merged or manifest.is_whole else OPENING[manifest.library],
         "merged": merged,
         "whole": manifest.is_whole,
+        "as_asked": AS_ASKED,
         "title": "A whole model" if manifest.is_whole else f"{escape(manifest.method)} adapter",
         "places": _places(manifest, merged, standard),
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 from workbench.errors import InputError, UnsafeConfigError, opening
 from workbench.model_config import read_json, read_list
 from workbench.ordinary_files import opened
 
 CONFIG = "config.json"
+POOLING, POOLING_KEY = "1_Pooling/config.json", "pooling_mode_"  # of sentence-transformers
 READ = (  # beside config.json, what the loaders of models and tokenizers read
     *("tokenizer_config.json", "generation_config.json", "special_tokens_map.json", "processor_config.json"),
-    *("preprocessor_config.json", "1_Pooling/config.json"),
+    *("preprocessor_config.json", POOLING),
 )
 MODULES = "modules.json"  # of sentence-transformers: what it computes, one module after another
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -127,10 +127,20 @@ def sentence_modules(folder: Path) -> list[tuple[str, str]]:
     return modules
 
 
-def pooling_modes(folder: Path) -> dict[str, Any]:
-    """Return what a sentence-transformers folder states of its pooling; nothing where it is none."""
-    stated = folder / "1_Pooling" / CONFIG
-    return read_json(stated) if stated.is_file() else {}
+def poolings(path: Path) -> tuple[str, ...]:
+    """Return the poolings that a module's config of sentence-transformers names: ``mean``, ``cls``, ``max``, ….
+
+    Until version 5 each is a key of its own, since then one key names one or several.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    stated = read_json(path)
+    named = stated.get("pooling_mode")
+    if named is not None:
+        return tuple(map(str, named if isinstance(named, list) else [named]))
+    keys = [key.removeprefix(POOLING_KEY) for key, value in stated.items() if key.startswith(POOLING_KEY) and value]
+    return tuple(key.removesuffix("_tokens").removesuffix("_token") for key in keys)
 
 
 def refuse_pickles(folder: Path) -> None:

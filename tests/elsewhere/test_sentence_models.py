@@ -14,7 +14,7 @@ from experiments.api import Workbench
 from fusion.heads import fit_head
 from tasks import registry
 from tests.elsewhere.senders import TEXTS
-from tests.elsewhere.test_whole_models import here
+from tests.elsewhere.test_whole_models import LABELS, SEQUENCES, THREE, here, sent
 from tests.streams import write_tasks
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
@@ -24,9 +24,17 @@ MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weig
 
 
 def write_sentences(
-    base: Path, folder: Path, mode: str = "mean_tokens", apart: bool = False, modules: tuple[str, ...] = ()
+    base: Path, folder: Path, mode: Any = "mean_tokens", apart: bool = False, modules: tuple[str, ...] = ()
 ) -> Path:
-    """Write ``base`` as sentence-transformers does; ``apart``: in a folder of its own, as early versions did."""
+    """Write ``base`` as sentence-transformers does.
+
+    Args:
+        base: a transformer.
+        folder: where to.
+        mode: of pooling, as until version 5; or a name, or several, as since then.
+        apart: in a folder of its own, as early versions did.
+        modules: after these of most models.
+    """
     inner = folder / "0_Transformer" if apart else folder
     shutil.copytree(base, inner)
     kinds = ("Transformer", "Pooling", "Normalize", *modules)
@@ -37,7 +45,8 @@ def write_sentences(
     ]
     (folder / "modules.json").write_text(json.dumps(listed))
     (folder / "1_Pooling").mkdir()
-    pooling = {f"pooling_mode_{name}": name == mode for name in MODES}
+    early = isinstance(mode, str) and mode in MODES
+    pooling = {f"pooling_mode_{name}": name == mode for name in MODES} if early else {"pooling_mode": mode}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **pooling}))
     (folder / "config_sentence_transformers.json").write_text('{"prompts": {}, "similarity_fn_name": "cosine"}')
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64, "do_lower_case": false}')
@@ -65,9 +74,9 @@ def pooled(base: Path, mode: str, texts: list[str]) -> Any:
 def test_a_head_is_fitted_on_what_the_folder_pools(
     mode: str, apart: bool, link: bool, bert: Path, tmp_path: Path
 ) -> None:
-    sent, tasks = write_sentences(bert, tmp_path / "sent", mode, apart), write_tasks(tmp_path)
+    folder, tasks = write_sentences(bert, tmp_path / "sent", mode, apart), write_tasks(tmp_path)
     bench = Workbench(tmp_path / "ws", [tasks])
-    stored = bench.exchange.import_adapter(sent, task="animals", link=link)
+    stored = bench.exchange.import_adapter(folder, task="animals", link=link)
     manifest = stored.manifest
     assert manifest.elsewhere is not None
     assert (manifest.backbone.name, manifest.elsewhere.program) == (ITSELF, "sentence-transformers")
@@ -102,28 +111,53 @@ def test_a_transformer_alone_has_no_head_either(bert: Path, tmp_path: Path) -> N
 
 
 def test_a_head_on_a_backbone_that_pools_otherwise(bert: Path, tmp_path: Path) -> None:
-    sent = write_sentences(bert, tmp_path / "sent", "cls_token")
+    folder = write_sentences(bert, tmp_path / "sent", "cls_token")
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
-    alone, named = (bench.exchange.import_adapter(sent, name, task="animals") for name in (None, str(bert)))
+    alone, named = (bench.exchange.import_adapter(folder, name, task="animals") for name in (None, str(bert)))
     assert named.manifest.head is not None
     assert (named.manifest.head.pooling, named.manifest.backbone.pooling) == ("first", "mean")
     torch.testing.assert_close(here(named), here(alone))
 
 
-@pytest.mark.parametrize("mode", ["max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens"])
-def test_another_pooling_is_refused_by_name(mode: str, bert: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "named"),
+    [
+        ("max_tokens", "max"),
+        ("mean_sqrt_len_tokens", "mean_sqrt_len"),
+        ("weightedmean_tokens", "weightedmean"),
+        ("max", "max"),
+        (["mean", "cls"], "mean and cls"),
+        ([], "none"),
+    ],
+)
+def test_another_pooling_is_refused_by_name(mode: Any, named: str, bert: Path, tmp_path: Path) -> None:
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
-    sent = write_sentences(bert, tmp_path / "sent", mode)
-    with pytest.raises(InputError, match=f"this pooling cannot be repeated: {mode}"):
-        bench.exchange.import_adapter(sent, task="animals")
+    folder = write_sentences(bert, tmp_path / "sent", mode)
+    with pytest.raises(InputError, match=f"this pooling cannot be repeated: {named}\n"):
+        bench.exchange.import_adapter(folder, task="animals")
+
+
+def test_poolings_are_named_as_versions_name_them(bert: Path, tmp_path: Path) -> None:
+    for mode, wanted in (("cls_token", "first"), ("cls", "first"), ("lasttoken", "last"), (["mean"], "mean")):
+        folder = write_sentences(bert, tmp_path / f"{mode}-of-{wanted}", mode)
+        assert open_backbone(str(folder)).pooling == wanted
+
+
+def test_a_cross_encoder_is_the_class_of_its_transformer(bert: Path, tmp_path: Path) -> None:
+    wanted = sent(bert, tmp_path / "sent", SEQUENCES, **THREE)
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.Transformer"}]
+    (tmp_path / "sent" / "modules.json").write_text(json.dumps(modules))
+    stored = Workbench(tmp_path / "ws", []).exchange.import_adapter(tmp_path / "sent")
+    assert stored.manifest.task.labels == tuple(LABELS.values())
+    assert torch.equal(here(stored), wanted)
 
 
 def test_other_modules_are_refused_by_name(bert: Path, tmp_path: Path) -> None:
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
-    sent = write_sentences(bert, tmp_path / "sent", modules=("Dense",))
+    folder = write_sentences(bert, tmp_path / "sent", modules=("Dense",))
     with pytest.raises(InputError, match="these modules cannot be repeated: Transformer, Pooling, Normalize, Dense"):
-        bench.exchange.import_adapter(sent, task="animals")
-    modules = (sent / "modules.json").read_text().replace("1_Pooling", "../../sent/1_Pooling")
-    (sent / "modules.json").write_text(modules)
+        bench.exchange.import_adapter(folder, task="animals")
+    modules = (folder / "modules.json").read_text().replace("1_Pooling", "../../sent/1_Pooling")
+    (folder / "modules.json").write_text(modules)
     with pytest.raises(UnsafeConfigError, match="is no folder in this one"):
-        bench.exchange.import_adapter(sent)
+        bench.exchange.import_adapter(folder)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.api import Workbench
+from tests.checkpoints import BART, LLAMA, T5, saved
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
 from tests.tiny_models import WORDS, write_model
@@ -128,6 +129,39 @@ def test_a_language_model_has_its_own_output_layer(llama: Path, tmp_path: Path) 
         Workbench(tmp_path / "ws", []).exchange.export_for_servers(alone.id, tmp_path / "vllm")
 
 
+HEADS: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {  # class → config, layers, pooling
+    "Roberta": ({"max_position_embeddings": 70}, ("linear", "tanh", "linear"), "first"),
+    "DistilBert": (
+        {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64},
+        ("linear", "relu", "linear"),
+        "first",
+    ),
+    "Electra": ({"embedding_size": 32}, ("linear", "gelu", "linear"), "first"),
+    "ModernBert": ({"cls_token_id": 2, "sep_token_id": 3}, ("linear", "gelu", "norm", "linear"), "first"),
+    "GPT2": ({"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}, ("linear",), "last"),
+    "Llama": (LLAMA, ("linear",), "last"),
+    "T5": (T5, ("linear", "tanh", "linear"), "last"),
+    "Bart": (BART, ("linear", "tanh", "linear"), "last"),
+}
+
+
+@pytest.mark.parametrize("model_class", HEADS)
+def test_heads_of_other_classes_are_repeated(model_class: str, llama: Path, tmp_path: Path) -> None:
+    keys, layers, pooling = HEADS[model_class]
+    own = f"{model_class}ForSequenceClassification"
+    options = {"intermediate_size": 64, "eos_token_id": 3, "bos_token_id": 2, "problem_type": None}
+    small = {"initializer_range": 0.3, **options, **keys, **THREE}
+    folder = saved(own, llama, tmp_path / "sent", **small)
+    words = json.loads((folder / "tokenizer_config.json").read_text())
+    words["model_input_names"] = ["input_ids", "attention_mask"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(words))
+    model = getattr(transformers, own).from_pretrained(folder)
+    stored = taken_in(folder, tmp_path / "ws")
+    assert stored.manifest.head is not None
+    assert (stored.manifest.head.layers, stored.manifest.head.pooling) == (layers, pooling)
+    assert torch.equal(here(stored), logits_of(model, folder))
+
+
 def test_weights_on_a_base_model_may_be_several_files(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +184,8 @@ def test_the_problem_type_tells_the_kind(problem: str, bert: Path, tmp_path: Pat
     wanted = sent(bert, tmp_path / "sent", SEQUENCES, problem_type=problem, **options)
     stored = taken_in(tmp_path / "sent", tmp_path / "ws")
     kind = {"regression": "regression"}.get(problem, "multilabel")
+    program = (stored.folder / "README.md").read_text(encoding="utf-8")
+    assert {"regression": 'function_to_apply="none"', "multilabel": "top_k=None"}[kind] in program
     assert (stored.manifest.task.kind, len(stored.manifest.task.labels)) == (kind, 0 if kind == "regression" else 3)
     assert torch.equal(here(stored), wanted)
 

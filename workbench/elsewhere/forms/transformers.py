@@ -11,7 +11,7 @@ from workbench.elsewhere.model_files import require_weights
 from workbench.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
 from workbench.model_config import read_json
-from workbench.model_folder import CONFIG, MODULES, check_folder
+from workbench.model_folder import CONFIG, MODULES, check_folder, transformer_in
 
 if TYPE_CHECKING:
     from workbench.elsewhere.form import Sent
@@ -27,10 +27,16 @@ class TransformersFolder:
 
     def read(self, folder: Path) -> Sent:
         """Return what config and headers say; raises as :meth:`workbench.elsewhere.form.Form.read`."""
-        config = checked_config(folder)
-        kinds = kinds_of(config, str(folder / CONFIG))
-        _require_labels(config, folder)
-        return SentModel(folder, "transformers", config, kinds)
+        return model_of(folder)
+
+
+def model_of(folder: Path) -> SentModel:
+    """Return the model in a folder, or in the folder of its transformer; raises as :func:`checked_config`."""
+    transformer = transformer_in(folder)
+    config = checked_config(transformer)
+    kinds = kinds_of(config, str(transformer / CONFIG))
+    _require_labels(config, transformer)
+    return SentModel(folder, "transformers", config, kinds)
 
 
 def checked_config(folder: Path) -> dict[str, Any]:
