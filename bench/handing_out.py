@@ -31,7 +31,7 @@ from workbench.listener import Silent
 from workbench.memory import resident_peak
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece, Site, Study
+    from experiments.engine.study import Piece, Plan, Site, Study
     from experiments.engine.workers.slot import Slot
     from experiments.workspace import RecordDocument
 
@@ -120,7 +120,7 @@ def measured(pieces: int, jobs: int, root: Path) -> dict[str, Any]:
 
         return hear
 
-    plan = SimpleNamespace(name="handing-out")
+    plan = cast("Plan", SimpleNamespace(name="handing-out"))
     with suppress(HalfWayError):
         run(study, plan, workspace, Silent(), workers=workers, hear=hear(pieces // 2))
     broken_off = time.perf_counter() - began - clock.seconds

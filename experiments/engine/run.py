@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.engine.provenance import provenance
 from experiments.engine.workers.inline import Inline
@@ -16,7 +16,7 @@ from workbench.processes import is_first
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece, Study
+    from experiments.engine.study import Piece, Plan, Study
     from experiments.engine.workers import Workers
     from experiments.workspace import Workspace
     from workbench.listener import Listener
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def run(
     study: Study,
-    plan: Any,
+    plan: Plan,
     workspace: Workspace,
     listener: Listener,
     command: str = "",
@@ -64,7 +64,7 @@ def run(
         return kept
 
 
-def blank(study: Study, plan: Any, pieces: Sequence[Piece], command: str) -> RecordDocument:
+def blank(study: Study, plan: Plan, pieces: Sequence[Piece], command: str) -> RecordDocument:
     """Return the record of a plan that is about to be run."""
     about = json.loads(json.dumps(study.about(plan)))
     places = tuple(PieceReference(piece.key, json.loads(json.dumps(piece.place))) for piece in pieces)

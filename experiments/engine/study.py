@@ -186,12 +186,12 @@ class Study:
         plan: Plan = self._module("plan").make_plan(document, task_folders)
         return plan
 
-    def about(self, plan: Any) -> Mapping[str, Any]:
+    def about(self, plan: Plan) -> Mapping[str, Any]:
         """Return what is the same for all pieces, for the record, by ``about`` in ``plan.py``."""
         about: Mapping[str, Any] = self._module("plan").about(plan)
         return about
 
-    def pieces(self, plan: Any) -> Sequence[Piece]:
+    def pieces(self, plan: Plan) -> Sequence[Piece]:
         """Return all the work there is, by ``pieces`` in ``pieces.py``; what a piece needs stands before it."""
         return [*self._module("pieces").pieces(plan)]
 
@@ -212,7 +212,7 @@ class Study:
         scores: Scores = self._module("scored").scored(experiment, record, workspace)
         return scores
 
-    def present(self, report: Any) -> Presentation:
+    def present(self, report: Report) -> Presentation:
         """Return what people see of a report, in whatever medium, by ``present`` in ``present.py``."""
         presentation: Presentation = self._module("present").present(report)
         return presentation

@@ -76,6 +76,6 @@ def present_change(
     return study.present(study.report(experiment, part, workspace, brief=True))
 
 
-def present(report: Any) -> Presentation:
+def present(report: Report) -> Presentation:
     """Return what people see of the report of a study."""
     return STUDIES.get(report.study).present(report)

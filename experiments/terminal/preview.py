@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.engine.expected import Expectations, Expected
-    from experiments.engine.study import Piece
+    from experiments.engine.study import Piece, Plan
     from experiments.terminal.crew_ahead import CrewAhead
 
 HEADS = ("steps", "time", "parameters", "memory MB")
@@ -55,7 +55,7 @@ class Ahead:
 
 
 def preview(
-    plan: Any,
+    plan: Plan,
     pieces: Sequence[Piece],
     pending: Sequence[Piece],
     expectations: Expectations,

@@ -10,6 +10,7 @@ from experiments.reporting.equality import inequalities
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from experiments.engine.study import Report
     from experiments.reporting.equality import Inequality
     from experiments.studies.core.record import Record
 
@@ -63,7 +64,7 @@ class StudyReport(ABC):
             "provenance": dict(record.provenance),
         }
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self: Report) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
         from experiments.studies import present
