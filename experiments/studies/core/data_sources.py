@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.cells import words
 from experiments.reporting.presentation import Column, Medium, Table
+from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, setting
 
 if TYPE_CHECKING:
@@ -32,13 +34,15 @@ def data_sources(tasks: Iterable[Task]) -> dict[str, DataSource]:
 def data_table(sources: Mapping[str, DataSource]) -> Iterable[Table]:
     """Yield the table of the data with their licences; nothing where a record of an earlier version tells of none."""
     if sources:
-        columns = [Column(head, left=True) for head in ("task", "data", "licence", "homepage")]
-        rows = [
-            [words(task), words(source.origin), words(source.license or DASH), words(source.homepage or DASH)]
-            for task, source in sources.items()
+        left = partial(Column, left=True)
+        columns = [
+            Shown(left("task"), words),
+            Shown(left("data"), lambda task: words(sources[task].origin)),
+            Shown(left("licence"), lambda task: words(sources[task].license or DASH)),
+            Shown(left("homepage"), lambda task: words(sources[task].homepage or DASH)),
         ]
         note = "A dash: the task's file does not tell."
-        yield Table("data", "Data and licences", columns, rows, note, media=Medium.PAGE)
+        yield table("data", "Data and licences", sources, columns, note, media=Medium.PAGE)
 
 
 def used(budget: Mapping[str, Any], precision: str) -> dict[str, str]:

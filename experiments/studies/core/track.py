@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from experiments.reporting.adapter_run import tracked_data
 from experiments.reporting.cells import words
 from experiments.reporting.mlflow_run import markdown
-from experiments.reporting.presentation import Column, Table
+from experiments.reporting.presentation import Column
 from experiments.reporting.provenance_tags import provenance_tags
+from experiments.reporting.shown import Shown, table
 from workbench.markdown import escape
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 
@@ -103,11 +104,17 @@ def _note(record: Record, label: str, own: Mapping[str, str], points: Sequence[P
     """Return the description of a child: what it is, and its numbers at the last step."""
     about = ", ".join(f"{name} {value}" for name, value in own.items())
     numbers = {name: value for name, value, _ in points if value is not None and not name.startswith("cost/")}
-    rows = [(words(name), words(f"{value:.4g}")) for name, value in numbers.items()]
+    columns = [
+        Shown(Column("metric"), words),
+        Shown(Column("value"), lambda name: words(f"{numbers[name]:.4g}")),
+    ]
     lines = [escape(f"{label} ({about}), one of the runs that {record.experiment} compares."), ""]
-    if rows:
-        table = Table("numbers", "", (Column("metric"), Column("value")), rows[:MOST_SHOWN])
-        lines += [*markdown(table), "", "Scores are fractions of 1, as in MLflow's columns and charts."]
+    if numbers:
+        lines += [
+            *markdown(table("numbers", "", [*numbers][:MOST_SHOWN], columns)),
+            "",
+            "Scores are fractions of 1, as in MLflow's columns and charts.",
+        ]
     return "\n".join(lines)
 
 

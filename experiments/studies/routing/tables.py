@@ -82,22 +82,23 @@ def confusions(report: RoutingReport) -> Grid:
     """Return whose texts were taken for whose, of every contender that may confuse tasks; tasks have numbers."""
     tasks = report.record.tasks
     names = [f"{position} {task}" for position, task in enumerate(tasks, start=1)]
-    columns = (Column("task"), *(Column(task, short=str(position)) for position, task in enumerate(tasks, start=1)))
-    tables = [
-        Table(
-            f"confusion-{row.label}",
-            f"Confusion of {row.label}",
-            columns,
-            [
-                (words(position), *(Cell(number(share), share, heat=share) for share in shares))
-                for position, shares in enumerate(row.confusion, start=1)
-            ],
-            CONFUSION,
-            row.label,
-        )
-        for row in confusing(report)
-    ]
-    return Grid(CONFUSION, names, tables)
+
+    def taken(row: Row, column: int, task: int) -> Cell:
+        share = row.confusion[task][column]
+        return Cell(number(share), share, heat=share)
+
+    def confusion(row: Row) -> Table:
+        columns = [
+            Shown(Column("task"), lambda task: words(task + 1)),
+            *(
+                Shown(Column(name, short=str(column + 1)), partial(taken, row, column))
+                for column, name in enumerate(tasks)
+            ),
+        ]
+        name, title, every = f"confusion-{row.label}", f"Confusion of {row.label}", range(len(tasks))
+        return table(name, title, every, columns, CONFUSION, row.label)
+
+    return Grid(CONFUSION, names, [*map(confusion, confusing(report))])
 
 
 def confusing(report: RoutingReport) -> list[Row]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import UNKNOWN, plain, score, words
-from experiments.reporting.presentation import Column, Medium, Table
+from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import unit
 
 if TYPE_CHECKING:
@@ -17,22 +18,17 @@ def beginning_table(report: Report) -> Table | None:
     beginnings = report.beginnings
     if len(beginnings) < 2:
         return None
-    columns = (
-        Column("strategy"),
-        Column("after one epoch"),
-        Column("area under the curve"),
-        Column("area − reference's"),
-        Column("epochs to the reference's best"),
-    )
-    rows = [
-        (
-            words(label),
-            score(beginning.first),
-            score(beginning.area),
-            score(beginning.gained) if beginning.gained else UNKNOWN,
-            plain(beginning.epochs),
-        )
-        for label, beginning in beginnings.items()
+
+    def gained(label: str) -> Cell:
+        gain = beginnings[label].gained
+        return score(gain) if gain else UNKNOWN
+
+    columns: list[Shown[str]] = [
+        Shown(Column("strategy"), words),
+        Shown(Column("after one epoch"), lambda label: score(beginnings[label].first)),
+        Shown(Column("area under the curve"), lambda label: score(beginnings[label].area)),
+        Shown(Column("area − reference's"), gained),
+        Shown(Column("epochs to the reference's best"), lambda label: plain(beginnings[label].epochs)),
     ]
     note = (
         f"Scores on validation while a task is learned, {unit(report.record.kinds).words}: mean over the tasks from "
@@ -40,4 +36,6 @@ def beginning_table(report: Report) -> Table | None:
         "score is what the reference reaches at its best on the same task; where it never is, one more than there "
         "were. With the 95 % interval over replications. Exploratory: no claim is made from this table."
     )
-    return Table("beginnings", "How fast new tasks are learned", columns, rows, note, media=Medium.PAGE, folded=True)
+    return table(
+        "beginnings", "How fast new tasks are learned", beginnings, columns, note, media=Medium.PAGE, folded=True
+    )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import quantity, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number, plural, unit
 from experiments.studies.core.report import LONG
+from experiments.studies.stream.tables import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +30,14 @@ class Loss:
     """What a strategy lost of a task by the end, in the recipe's own order, mean over the seeds that have both scores.
 
     Attributes:
+        label: of the strategy.
         task: its name.
         stage: at which it was learned.
         best: its highest score after any stage before the last, of each seed its own.
         end: its score after the last stage.
     """
 
+    label: str
     task: str
     stage: int
     best: float
@@ -56,7 +61,7 @@ def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
         pairs = [pair for seed in strategy.own_order if (pair := _best_and_end(seed.matrix, column))]
         if pairs:
             best, end = map(fmean, zip(*pairs, strict=True))
-            yield Loss(task, column + 1, best, end)
+            yield Loss(strategy.label, task, column + 1, best, end)
 
 
 def _best_and_end(matrix: Grid, column: int) -> tuple[float, float] | None:
@@ -69,27 +74,26 @@ def _best_and_end(matrix: Grid, column: int) -> tuple[float, float] | None:
 def lost_most(report: Report) -> Table | None:
     """Return the tasks that each strategy lost most of; None where none lost anything, or nothing is known yet."""
     worst = max(1, min(WORST, NAMED // len(report.strategies)))
-    rows = [
-        [words(strategy.label), words(loss.task), words(loss.stage), *map(quantity, (loss.best, loss.end, loss.lost))]
+    shown = [
+        loss
         for strategy in report.strategies
         for loss in sorted(losses(strategy, report.record.tasks), key=lambda loss: -loss.lost)[:worst]
         if loss.lost > 0
     ]
-    if not rows:
+    if not shown:
         return None
-    columns = [
-        Column("strategy"),
-        Column("task", left=True),
-        Column("learned at stage", short="stage"),
-        Column("best before the end", short="best"),
-        Column("at the end", short="end"),
-        Column("lost"),
-    ]
-    return Table(
+    return table(
         "lost-most",
         "Tasks that lost most",
-        columns,
-        rows,
+        shown,
+        [
+            Shown(Column("strategy"), lambda loss: words(loss.label)),
+            Shown(Column("task", left=True), lambda loss: words(loss.task)),
+            Shown(Column("learned at stage", short="stage"), lambda loss: words(loss.stage)),
+            Shown(Column("best before the end", short="best"), lambda loss: quantity(loss.best)),
+            Shown(Column("at the end", short="end"), lambda loss: quantity(loss.end)),
+            Shown(Column("lost"), lambda loss: quantity(loss.lost)),
+        ],
         note=f"Up to {plural(worst, 'task')} of each strategy that lost something, {_scale(report)}: of "
         "each seed the highest score after any stage before the last, and the score after the last.",
         short=f"Tasks that lost most, {_scale(report)}",
@@ -105,16 +109,16 @@ def by_task(report: Report) -> Table:
         end, drop = strategy.matrix[-1][column], lost[strategy.label].get(tasks[column])
         return Cell(number(end), end, notes=() if drop is None else (f"lost {number(drop)}",))
 
-    if len(shown) > len(tasks):
-        columns = [Column("strategy"), *(Column(task, "at the end") for task in tasks)]
-        rows = [
-            [words(strategy.label), *(cell(strategy, column) for column in range(len(tasks)))] for strategy in shown
-        ]
-    else:
-        columns = [Column("task"), *(Column(strategy.label, "at the end") for strategy in shown)]
-        rows = [[words(task), *(cell(strategy, column) for strategy in shown)] for column, task in enumerate(tasks)]
+    def on_task(column: int, strategy: StrategyReport) -> Cell:
+        return cell(strategy, column)
+
     note = f"{_scale(report).capitalize()}. Whole matrices are in the JSON document and in the CSV tables."
-    return Table("by-task", "Every task", columns, rows, note, media=Medium.PAGE, folded=True)
+    filled = partial(table, "by-task", "Every task", note=note, media=Medium.PAGE, folded=True)
+    if len(shown) > len(tasks):
+        ends = [Shown(Column(task, "at the end"), partial(on_task, column)) for column, task in enumerate(tasks)]
+        return filled(shown, [LABEL, *ends])
+    ends_of_each = [Shown(Column(strategy.label, "at the end"), partial(cell, strategy)) for strategy in shown]
+    return filled(range(len(tasks)), [Shown(Column("task"), lambda column: words(tasks[column])), *ends_of_each])
 
 
 def _scale(report: Report) -> str:

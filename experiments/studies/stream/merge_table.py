@@ -6,11 +6,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import quantity, words
-from experiments.reporting.presentation import Column, Medium, Table
+from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number, plural, some, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from experiments.studies.stream.merges import Merge
     from experiments.studies.stream.report import Report
@@ -21,31 +22,27 @@ SENTENCES = 6  # at most, about strategies that merge
 
 def merge_table(report: Report) -> Table | None:
     """Return what each merge cost; None where there was none."""
-    rows = [
-        [
-            *(words(value) for value in (strategy.label, merge.seed, merge.stage, _task_groups(merge.parts))),
-            quantity(merge.mean),
-            words(_worst(merge)),
-        ]
-        for strategy in report.strategies
-        for merge in report.merges(strategy)
-    ]
-    if not rows:
+    merged = [(strategy.label, merge) for strategy in report.strategies for merge in report.merges(strategy)]
+    if not merged:
         return None
+
+    def of_merge(column: Column, show: Callable[[Merge], Cell]) -> Shown[tuple[str, Merge]]:
+        return Shown(column, lambda row: show(row[1]))
+
     columns = [
-        Column("strategy"),
-        Column("seed"),
-        Column("stage"),
-        Column("became one", left=True),
-        Column("lost", "mean over its tasks"),
-        Column("most", left=True),
+        Shown(Column("strategy"), lambda row: words(row[0])),
+        of_merge(Column("seed"), lambda merge: words(merge.seed)),
+        of_merge(Column("stage"), lambda merge: words(merge.stage)),
+        of_merge(Column("became one", left=True), lambda merge: words(_task_groups(merge.parts))),
+        of_merge(Column("lost", "mean over its tasks"), lambda merge: quantity(merge.mean)),
+        of_merge(Column("most", left=True), lambda merge: words(_worst(merge))),
     ]
     sign = unit(report.record.kinds).words
     note = (
         f"Score before the merge − score after it, {sign}. That of the stage's own task before is its isolated "
         "adapter's, where the recipe has that strategy. A task without both scores is left out of the mean."
     )
-    return Table("merges", "What each merge cost", columns, rows, note, media=Medium.PAGE, folded=True)
+    return table("merges", "What each merge cost", merged, columns, note, media=Medium.PAGE, folded=True)
 
 
 def merge_sentences(report: Report) -> list[str]:
