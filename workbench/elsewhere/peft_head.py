@@ -31,8 +31,9 @@ def poolers(model: nn.Module, prefix: str) -> list[str]:
         model: the sender's class, with nothing of peft in it.
         prefix: the transformer's name inside it, with a dot.
     """
-    inside = f"{prefix}{POOLER}."
-    return [name for name, module in model.named_modules() if name.startswith(inside) and isinstance(module, nn.Linear)]
+    inside = f"{prefix}{POOLER}."  # ALBERT's is a layer itself
+    layers = {name: module for name, module in model.named_modules() if f"{name}.".startswith(inside)}
+    return [name for name, module in layers.items() if isinstance(module, nn.Linear)]
 
 
 def _found(model: nn.Module, name: str) -> nn.Module:

@@ -80,7 +80,7 @@ def head_modules(backbone: Backbone, kind: str | None) -> tuple[str, ...]:
         return ()
     model = _blank(backbone, kind)
     inside = _prefix(model)
-    of_transformer = {f"{inside}{name}" for name, _ in skeleton(backbone.config).named_modules()}
+    of_transformer = {f"{inside}{name}".rstrip(".") for name, _ in skeleton(backbone.config).named_modules()}
     return tuple(
         name
         for name, module in model.named_modules()

@@ -20,7 +20,7 @@ from workbench.elsewhere.head_form import difference, found
 from workbench.elsewhere.headless import with_fitted_head
 from workbench.elsewhere.identity import key_of, stored_as
 from workbench.elsewhere.trying import POOLED, tried
-from workbench.errors import InputError
+from workbench.errors import InputError, blaming
 from workbench.layered_head import LINEAR
 from workbench.manifest import ITSELF, BackboneReference, Elsewhere, HeadReference, Manifest
 from workbench.methods import METHODS
@@ -94,7 +94,8 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
     kind = None if is_headless else said.task.kind
     sender = sent.opened(said.backbone, kind, max(len(said.order), 1))
     with made(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
-        batches, wanted = tried(sender, said.backbone, kind)
+        with blaming("the sender's program fails on its first text", str(sent.folder)):
+            batches, wanted = tried(sender, said.backbone, kind)
         sender.write(folder)
         sender = replace(sender, program=nn.Identity(), write=lambda folder: None)  # its weights leave memory
         check_adapter(folder)

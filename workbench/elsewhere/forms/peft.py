@@ -103,13 +103,19 @@ class SentByPeft:
             return as_inside(load_file(self.folder / PEFT_WEIGHTS), self.is_prompt)
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
-        """Return the rows of the layer that gives the logits; None where answers are generated."""
+        """Return the rows of the layer that gives the logits; None where answers are generated.
+
+        An adapter that leaves the head as it is does not save it: the base model has it.
+        """
         if kind in GENERATED:
             return None
         from workbench.elsewhere.sender_class import output_name
+        from workbench.stored_tensors import stored_in
 
-        rows = self.tensors.get(output_name(backbone, kind))
-        return None if rows is None else len(rows)
+        name = output_name(backbone, kind)
+        of_base = {} if name in self.tensors else stored_in(backbone.folder) or {}
+        layer = self.tensors.get(name, of_base.get(name))
+        return None if layer is None else layer.shape[0]
 
     def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
