@@ -16,14 +16,30 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OWN = ("workbench", "tasks", "fusion", "experiments", "bench")
-INTERNAL = (  # transformers' reference has a chapter "Internal helpers"; MLflow's has no page of these
+INTERNAL = (  # transformers' reference has a chapter "Internal helpers"; of the others there is no page
     "transformers.pytorch_utils",
+    "transformers.models.auto",
     "mlflow.utils",
     "mlflow.store",
+    "mlflow.system_metrics.metrics",
+    "peft.import_utils",
+    "peft.utils.other",
+    "lm_eval.utils",
+    "lm_eval.models.utils",
+    "datasets.naming",
+    "uvicorn.protocols",
     "ray.cluster_utils",
 )
 BY_NAME = ("getattr", "setattr", "hasattr", "delattr")
 ALLOWED = {
+    "transformers.models.auto": "Tables of model types that read texts; Auto classes import a model to tell it.",
+    "mlflow.system_metrics.metrics": "How processors and GPUs are asked, under the names that the UI shows.",
+    "peft.import_utils": "Whether bitsandbytes is there: answered for a while without importing it, then put back.",
+    "peft.utils.other": "Which pattern of an adapter's config means a module, decided as peft does.",
+    "lm_eval.utils": "Windows of a long text and paths of tasks, as the harness itself cuts and reads them.",
+    "lm_eval.models.utils": "Stop sequences and arguments of a generation, as the harness reads them.",
+    "datasets.naming": "The folder in which a fetched data set lies, to tell without a network whether it is there.",
+    "uvicorn.protocols": "Bounds on what a slow client holds: uvicorn has no settings for them, and takes a class.",
     "transformers.pytorch_utils": "GPT-2's linear layer is Conv1D, with a transposed matrix; nothing else exports it.",
     "ray.cluster_utils": "A benchmark's cluster on one machine; Ray's own guide to tests names it.",
     "_no_split_modules": "Which layers a model is dealt out by. accelerate reads it too; transformers has no getter.",

@@ -115,6 +115,26 @@ def test_a_workspace_from_before_has_its_champions_though_a_server_is_named_now(
     assert answering(call) == copy.ids[1]
 
 
+def test_a_new_workspace_says_that_it_has_none_before_mlflow_s_database_is_made(
+    copy: ScoredAdapters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Workspace(tmp_path / "new").champions
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", NOBODY)
+        new.begin()
+        assert not new.path.exists(), "a server may know some"
+        patch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
+        new.begin()
+        assert not new.path.exists(), "this database knows some"
+    new.begin()
+    (new.root / "mlflow.db").write_bytes(b"not asked any more")
+    assert (new.path.exists(), new.names()) == (True, {})
+    earlier = copy.bench.workspace.champions
+    earlier.path.unlink()
+    earlier.begin()
+    assert not earlier.path.exists()
+
+
 def test_champions_that_a_server_alone_may_know_are_told_until_it_was_asked(
     copy: ScoredAdapters, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,8 @@ def test_a_copied_workspace_never_writes_into_the_original(workspace: Path, tmp_
 
 def test_what_was_cut_off_is_completed_by_the_next(workspace: Path, tmp_path: Path) -> None:
     root = workspace.rename(tmp_path / "moved")
-    Tracker(tracking_uri(root)).sync("stream", LOGGED)
+    Tracker(tracking_uri(root)).register("stream", LOGGED, entry("a", 0.5))
+    assert client(root).get_registered_model("news.lora").aliases == {}, "the alias is still on the version before"
     assert renewed(root)
     require_whole(root)
 
