@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from fusion.lowrank import LowRank, Update
 from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config
+from workbench.architecture import UNREAD
 from workbench.errors import InputError, opening
 from workbench.finite_weights import require_finite
 from workbench.methods.lora import Settings
@@ -51,6 +52,7 @@ def read(folder: Path) -> Update:
     """Return the weight update of a stored LoRA: ΔW = s B A for every module, s as its config says.
 
     s is alpha ÷ r, or alpha ÷ √r with rsLoRA; rank and alpha patterns are followed, the rank itself is read from B.
+    What reaches no token state (a pooler) is left out.
 
     Raises:
         InputError: the adapter is no LoRA, or holds something beside low-rank factors; the message names it.
@@ -60,7 +62,8 @@ def read(folder: Path) -> Update:
     modules: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         module, factor = _parts(name, folder)
-        modules.setdefault(module, {})[factor] = tensor.float()
+        if not module.startswith(UNREAD):
+            modules.setdefault(module, {})[factor] = tensor.float()
     require_bounded_patterns(config, modules, str(folder / CONFIG))
     with opening("the config of this adapter", str(folder)):
         return {module: _pair(config, module, factors, folder) for module, factors in sorted(modules.items())}

@@ -122,6 +122,7 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
             "method": adapter.manifest.method,
             "seed": adapter.manifest.seed,
             "validation": counted and counted.validation,
+            **({"elsewhere": adapter.manifest.elsewhere.program} if adapter.manifest.elsewhere else {}),
         }
         for adapter, counted in ((each, site.workspace.score(each.manifest)) for each in adapters)
     )

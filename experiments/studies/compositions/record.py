@@ -56,7 +56,8 @@ class SourcesLeft:
     """What was known of the sources of one seed and family before they were composed.
 
     Attributes:
-        sources: for each its adapter id, task, method, seed and validation score.
+        sources: for each its adapter id, task, method, seed and validation score; ``elsewhere`` is the program that
+            trained it, where that was another one.
         diagnostics: see :func:`fusion.diagnostics.diagnose`; None where there is nothing to compare.
     """
 

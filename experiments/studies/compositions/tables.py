@@ -10,7 +10,7 @@ from experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, w
 from experiments.reporting.differences import basis
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import count, number
+from experiments.reporting.wording import DASH, count, number
 from experiments.studies.compositions.quantities import SCORE, STANDING
 from experiments.studies.core.quantity import shown_in
 
@@ -144,7 +144,7 @@ def sources(report: FusionReport) -> Table:
     """Return the adapters that were composed."""
 
     def said(name: str, source: Mapping[str, Any]) -> Cell:
-        return words(source[name])
+        return words(DASH if source[name] is None else source[name])
 
     columns = [
         *(
