@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,19 @@ import pytest
 from peft import LoraConfig, TaskType
 
 from experiments.api import Workbench
+from experiments.reporting.page import page as drawn_page
+from experiments.studies.compositions.present import present
+from fusion.fuse import fuse
+from fusion.methods import COMPOSITIONS
+from tasks import registry
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
+from tests.fusion_sources import request_for
 from tests.streams import write_tasks
+from workbench.backbone import Backbone
 from workbench.listener import Silent
+from workbench.settings import Budget
+from workbench.task import Task
 
 SEQ = TaskType.SEQ_CLS
 BUDGET = {"epochs": 2, "batch_size": 16, "max_length": 16, "precision": "fp32"}
@@ -163,3 +172,28 @@ def test_it_is_gated_registered_and_rolled_back(counted: Shop, call: Call) -> No
     done(call, "adapters", "rollback", "animals")
     assert champion in done(call, "predict", "animals", "the cat", "--json")
     assert "Removed" in done(call, "adapters", "remove", again.id)
+
+
+FEW = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
+
+
+@pytest.mark.parametrize("method", ["ties", "regmean", "fisher", "warm-start", "task-retrieval"])
+def test_they_are_fused_with_each_other(original: Shop, backbone: Backbone, task: Task, method: str) -> None:
+    """One is on query and value, the other on all linear layers, and on a pooler that only its own head reads."""
+    sources = tuple(map(original.bench.workspace.adapters.verify, (original.few, original.wide)))
+    known = {name: registry.load(registry.find(name, original.bench.task_folders)) for name in ("animals", "halves")}
+    request = replace(request_for(sources, task, backbone, Budget(epochs=1, max_length=16)), source_tasks=known)
+    fused = fuse(method, request, COMPOSITIONS.get(method).settings())
+    assert fused.model.pooling == backbone.pooling, "a new head reads as all heads here do"
+    assert fused.record.validation_examples == len(task.splits["validation"])
+
+
+def test_a_fuse_says_who_trained_its_sources(measured: Shop) -> None:
+    plan = measured.bench.fusion_plan("fruits", "auto:1", "single", 8, assignments=FEW)
+    report = measured.bench.fuse(plan).report
+    (kept,) = {(kept.alone, kept.fused) for kept in report.retained if kept.label == "single"}
+    assert kept[0] == kept[1], "the same body under the same head, which reads the first token"
+    page = said(drawn_page(present(report), {}))
+    (source,) = report.record.sources
+    assert (source["elsewhere"], source["seed"]) == ("peft", None)
+    assert "Test rows may have been among what they were trained on" in page

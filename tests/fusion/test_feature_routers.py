@@ -30,7 +30,7 @@ def examples(task: int, count: int = 40) -> Examples:
 
 def fitted(name: str, task: Examples, **settings: Any) -> Part:
     card, (features, labels) = ROUTERS.get(name), task
-    adapter: Any = SimpleNamespace(id="own", manifest=SimpleNamespace(seed=5))
+    adapter: Any = SimpleNamespace(id="own", manifest=SimpleNamespace(seed_here=5))
     drawn: Any = SimpleNamespace(splits={"train": Dataset.from_dict({"label": labels})})
     return card.fit(adapter, drawn, reading(features), card.settings(**settings))
 

@@ -65,7 +65,8 @@ def output(body: nn.Module) -> Tensor:
 
 def request(backbone: Backbone, folders: Sequence[Path], method: str = "lora", **own: Any) -> Request:
     library = METHODS.get(method).library
-    manifest = SimpleNamespace(id="tiny", library=library, method=method, precision="fp32", settings=own)
+    about = {"library": library, "method": method, "precision": "fp32", "settings": own}
+    manifest = SimpleNamespace(id="tiny", config=None, head=None, is_whole=False, **about)
     sources: Any = tuple(SimpleNamespace(id=folder.name, folder=folder, manifest=manifest) for folder in folders)
     return Request(sources, None, backbone, "fp32", Budget(), 0, Silent(), "test")
 
@@ -96,6 +97,7 @@ def test_a_file_stands_for_what_peft_adds_to_the_weights(
     model = peft_model(backbone, **config)
     model.save_pretrained(tmp_path)
     actual, wanted = dense(lora.read(tmp_path)), deltas_of(model)
+    wanted.pop("pooler.dense", None)  # reaches no token state
     assert sorted(actual) == sorted(wanted)
     for module, delta in wanted.items():
         torch.testing.assert_close(actual[module], delta, rtol=1e-5, atol=1e-6)
