@@ -11,7 +11,7 @@ import yaml
 
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
-from experiments.studies.stream.contenders import Title
+from experiments.studies.stream.entries import Title
 from experiments.studies.stream.recipe import Recipe
 from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
 from workbench.methods import METHODS

@@ -66,8 +66,8 @@ def repair(
 
 
 def _print(entry: EntryReport) -> None:
-    contender = entry.streams[0].contender
-    title = f"repairs of {entry.label} ({contender.strategy}, {contender.method}), test splits, in percent"
+    own = entry.streams[0].entry
+    title = f"repairs of {entry.label} ({own.strategy}, {own.method}), test splits, in percent"
     columns = ["repair", "average", "earlier tasks", "last task", "retention", "gain", "reading", "chosen"]
     table(columns, _rows(entry), title)
     for name, why in entry.refused.items():

@@ -122,7 +122,7 @@ def _checks(strategy: StrategyReport, bounds: StreamBounds) -> Iterator[Check]:
     if bounds.min_average is not None:
         average = strategy.metrics["average_accuracy"]
         yield _check(f"average score of {label}", "at least", bounds.min_average, average, whole)
-    if strategy.contender.strategy == AT_ONCE and not bounds.strategies:
+    if strategy.entry.strategy == AT_ONCE and not bounds.strategies:
         return
     if bounds.max_forgetting is not None:
         forgotten = strategy.metrics["forgetting"]

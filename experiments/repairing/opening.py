@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.repairing.streams import LearnedStream
-    from experiments.studies.stream.record import Contender, Record
+    from experiments.studies.stream.record import Entry, Record
     from experiments.workspace import Workspace
     from workbench.listener import Listener
     from workbench.task import Task
@@ -55,8 +55,8 @@ class Opening:
             IntegrityError: a state is damaged.
         """
         context = Context(
-            settings=strategy_settings(stream.contender),
-            adaptation=self._adaptation(stream.contender),
+            settings=strategy_settings(stream.entry),
+            adaptation=self._adaptation(stream.entry),
             budget=self.budget,
             seed=stream.seed,
             workspace=self.workspace,
@@ -66,7 +66,7 @@ class Opening:
             tasks=tuple(self.tasks[name] for name in self.record.orders[stream.order]),
         )
         folders = {stage: Steps(self.workspace).folder(key) for stage, key in stream.steps.items()}
-        entry = shared_weights(stream.contender)
+        entry = shared_weights(stream.entry)
         assert entry, "learned_streams gives no others"
         states = {
             stage: State(folder / "state", stream.steps[stage]) for stage, folder in folders.items() if _sound(folder)
@@ -76,10 +76,10 @@ class Opening:
             raise InputError(f"{stream.label}: the final weights are gone", where=str(folders[max(folders)]), hint=hint)
         return EndOfStream(entry, context, states)
 
-    def _adaptation(self, contender: Contender) -> Adaptation:
+    def _adaptation(self, entry: Entry) -> Adaptation:
         backbone = open_backbone(self.record.backbone).quantized(self.budget.quantization)
         precision = resolve_precision(self.budget.precision)
-        return Adaptation(backbone, contender.method, method_settings(contender), precision)
+        return Adaptation(backbone, entry.method, method_settings(entry), precision)
 
 
 def opening(workspace: Workspace, record: Record, task_folders: Sequence[Path], listener: Listener) -> Opening:

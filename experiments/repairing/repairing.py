@@ -59,7 +59,7 @@ def repair_experiment(
     opened = opening(workspace, record, task_folders, listener)
     entries = [
         _entry(tuple(own), record, opened, settings)
-        for _, own in groupby(streams, key=lambda stream: stream.contender.label)
+        for _, own in groupby(streams, key=lambda stream: stream.entry.label)
     ]
     return RepairReport(experiment, record.tasks, tuple(entries))
 

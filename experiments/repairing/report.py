@@ -43,7 +43,7 @@ class EntryReport:
     @property
     def label(self) -> str:
         """The entry's own."""
-        return self.streams[0].contender.label
+        return self.streams[0].entry.label
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Interval]]:
@@ -108,8 +108,8 @@ class EntryReport:
     def as_json(self) -> dict[str, Any]:
         """Return everything; shares in [0, 1], and per replication what was chosen."""
         return {
-            "strategy": self.streams[0].contender.strategy,
-            "method": self.streams[0].contender.method,
+            "strategy": self.streams[0].entry.strategy,
+            "method": self.streams[0].entry.method,
             "replications": [{"seed": stream.seed, "order": stream.order} for stream in self.streams],
             "learned": [dict(stream.learned) for stream in self.streams],
             "best": self.best,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.strategies import Strategy
-    from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.record import Entry
     from experiments.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class LearnedStream:
-    """One contender in one replication, at its end.
+    """One entry in one replication, at its end.
 
     Attributes:
         steps: stage → key of the step.
@@ -28,7 +28,7 @@ class LearnedStream:
         validation: by task, right after the task was learned.
     """
 
-    contender: Contender
+    entry: Entry
     seed: int
     order: int
     steps: Mapping[int, str]
@@ -45,7 +45,7 @@ class LearnedStream:
     def label(self) -> str:
         """What to call it on a screen."""
         order = f" · order {self.order}" if self.order else ""
-        return f"{self.contender.label} · seed {self.seed}{order}"
+        return f"{self.entry.label} · seed {self.seed}{order}"
 
 
 def stream_record(workspace: Workspace, experiment: str) -> Record:
@@ -73,23 +73,21 @@ def learned_streams(record: Record, labels: Sequence[str] = ()) -> list[LearnedS
         UnknownNameError: no entry has such a label.
         InputError: an entry that is named, or every one, has no shared weights that may forget.
     """
-    by_label = {contender.label: contender for contender in record.contenders}
+    by_label = {entry.label: entry for entry in record.entries}
     for label in labels:
         if label not in by_label:
             raise UnknownNameError("strategy", label, by_label, "--strategy")
-    shared = [contender for contender in record.contenders if shared_weights(contender)]
+    shared = [entry for entry in record.entries if shared_weights(entry)]
     if alone := [by_label[label] for label in labels if by_label[label] not in shared]:
-        message, hint = _nothing_shared(alone[0]), f"These have: {', '.join(contender.label for contender in shared)}."
+        message, hint = _nothing_shared(alone[0]), f"These have: {', '.join(entry.label for entry in shared)}."
         raise InputError(message, where="--strategy", hint=hint)
     if not shared:
         raise InputError("no entry has shared weights that a later task changes", where=record.experiment)
-    wanted = [
-        contender for contender in shared if contender.label in labels or (not labels and contender.frontier is None)
-    ]
-    return [stream for contender in wanted for stream in _of(contender, record)]
+    wanted = [entry for entry in shared if entry.label in labels or (not labels and entry.frontier is None)]
+    return [stream for entry in wanted for stream in _of(entry, record)]
 
 
-def shared_weights(contender: Contender) -> Strategy | None:
+def shared_weights(entry: Entry) -> Strategy | None:
     """Return how tasks that come one after the other came to share weights; None where a repair has nothing to change.
 
     That is one set of weights for all of them, or LoRAs that were merged and can be taken apart again.
@@ -97,31 +95,31 @@ def shared_weights(contender: Contender) -> Strategy | None:
     from experiments.strategies import STRATEGIES
     from experiments.strategies._shared import SharedWeights
 
-    entry = STRATEGIES.get(contender.strategy)
-    if contender.settings.get("undo"):
-        return entry
-    if not isinstance(entry, SharedWeights) or type(entry).model_for is not SharedWeights.model_for:
+    strategy = STRATEGIES.get(entry.strategy)
+    if entry.settings.get("undo"):
+        return strategy
+    if not isinstance(strategy, SharedWeights) or type(strategy).model_for is not SharedWeights.model_for:
         return None
-    return entry if contender.can_forget else None
+    return strategy if entry.can_forget else None
 
 
-def _nothing_shared(contender: Contender) -> str:
-    strategy = f"{contender.label!r} is {contender.strategy}"
-    if contender.strategy == "merged":
+def _nothing_shared(entry: Entry) -> str:
+    strategy = f"{entry.label!r} is {entry.strategy}"
+    if entry.strategy == "merged":
         return f"{strategy}, and keeps no merge that could be undone (undo: N keeps the last N)"
     return f"{strategy}: it has no shared weights that a later task changes"
 
 
-def _of(contender: Contender, record: Record) -> Iterator[LearnedStream]:
+def _of(entry: Entry, record: Record) -> Iterator[LearnedStream]:
     steps: dict[tuple[int, int], dict[int, str]] = {}
     for place, step in record.steps:
-        if place["label"] == contender.label:
+        if place["label"] == entry.label:
             steps.setdefault((place["seed"], place["order"]), {})[place["stage"]] = step
     for (seed, order), keys in steps.items():
         mine = [
             outcome
             for outcome in record.outcomes
-            if (outcome.strategy, outcome.seed, outcome.order) == (contender.label, seed, order)
+            if (outcome.strategy, outcome.seed, outcome.order) == (entry.label, seed, order)
         ]
         outcomes = sorted(mine, key=lambda outcome: outcome.stage)
         learned = {
@@ -129,4 +127,4 @@ def _of(contender: Contender, record: Record) -> Iterator[LearnedStream]:
         }
         kept = {cell.task: cell.score for cell in outcomes[-1].cells}
         validation = {outcome.task: outcome.validation for outcome in outcomes}
-        yield LearnedStream(contender, seed, order, keys, learned, kept, validation)
+        yield LearnedStream(entry, seed, order, keys, learned, kept, validation)

@@ -28,7 +28,7 @@ from experiments.studies.core.tune import SPREAD, Attempt, choose, learning_rate
 from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
-from experiments.studies.methods.record import ComparisonRecord, Contender
+from experiments.studies.methods.record import ComparisonRecord, Entry
 from experiments.studies.methods.row import Row
 from experiments.studies.methods.tables import tuned
 from experiments.workspace import Workspace
@@ -240,8 +240,8 @@ class TestViews:
             replace(search, attempts=search.attempts * 4) if search.label == "lora" else search
             for search in record.searches
         ]
-        prompted = Contender("in-context", "in-context", {"shots": 4}, trains=False)
-        changed = replace(record, searches=tuple(searches), contenders=(*record.contenders, prompted))
+        prompted = Entry("in-context", "in-context", {"shots": 4}, trains=False)
+        changed = replace(record, searches=tuple(searches), entries=(*record.entries, prompted))
         rates, examples = replace(report, record=changed).unequal
         assert rates == Inequality("learning rates tried on a task", 2, ((8, ("lora",)),))
         assert examples == Inequality("training examples of a task", 16, ((4, ("in-context",)),))

@@ -141,11 +141,10 @@ def test_what_was_not_equal_is_found(report, bench: Workbench, place: Path) -> N
     assert picked.what == "models tried in each place"
     assert {label for _, who in picked.others for label in who} <= {"best composition", "best control", "best source"}
     cell = {"head": "random", "label": "fresh lora"}
-    contenders = [
-        replace(contender, head=cell["head"]) if contender.label == cell["label"] else contender
-        for contender in report.record.contenders
+    entries = [
+        replace(entry, head=cell["head"]) if entry.label == cell["label"] else entry for entry in report.record.entries
     ]
-    changed = summarise(replace(report.record, contenders=tuple(contenders)), results_of(bench.workspace))
+    changed = summarise(replace(report.record, entries=tuple(entries)), results_of(bench.workspace))
     assert {inequality.what for inequality in changed.unequal} == {"head at first", "models tried in each place"}
     assert "What was not equal" in drawn_page(present(changed), {})
     (head,) = (inequality for inequality in changed.unequal if inequality.what == "head at first")

@@ -143,8 +143,8 @@ def test_whoever_trains_the_same_adapter_is_waited_for(bench: Workbench, recipe:
     first, *_ = pieces(plan)
     from workbench.training import Lesson
 
-    contender = plan.contenders[0]
-    lesson = Lesson(plan.tasks[0], plan.adaptation(contender), plan.recipe.budget, 0)
+    entry = plan.entries[0]
+    lesson = Lesson(plan.tasks[0], plan.adaptation(entry), plan.recipe.budget, 0)
     runner = threading.Thread(target=done, args=(plan, bench.workspace), daemon=True)
     with bench.workspace.claimed(lesson.key):
         runner.start()

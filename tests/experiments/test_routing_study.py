@@ -15,7 +15,7 @@ from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.routing.present import present
-from experiments.studies.routing.record import Contender, ContenderLeft
+from experiments.studies.routing.record import Entry, EntryResult
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.summary import summarise
 from tests.conftest import Call
@@ -79,8 +79,8 @@ def test_a_router_that_is_added_needs_no_training(
     assert bench.pending(renamed) == [], "a label is a name and nothing more"
 
 
-def cell(label: str, seed: int, correct: str) -> ContenderLeft:
-    return ContenderLeft(RoutingOutcome(((3, 0), (0, 1)), (correct, "0")), 2.0 + seed, 1.0, label, seed)
+def cell(label: str, seed: int, correct: str) -> EntryResult:
+    return EntryResult(RoutingOutcome(((3, 0), (0, 1)), (correct, "0")), 2.0 + seed, 1.0, label, seed)
 
 
 def test_differences_are_paired_over_the_seeds_that_both_have(report: RoutingReport) -> None:
@@ -133,8 +133,8 @@ def test_what_was_not_equal_is_found(report: RoutingReport) -> None:
 
 
 def test_a_router_that_is_trained_is_told_apart_from_those_that_are_not(report: RoutingReport) -> None:
-    gates = Contender("gates", "router", "gates", {"steps": 100}, reads_data=True)
-    changed = replace(report, record=replace(report.record, contenders=(*report.record.contenders, gates)))
+    gates = Entry("gates", "router", "gates", {"steps": 100}, reads_data=True)
+    changed = replace(report, record=replace(report.record, entries=(*report.record.entries, gates)))
     (steps,) = (
         inequality for inequality in changed.unequal if inequality.what == "optimiser steps of the router for each task"
     )
@@ -143,12 +143,12 @@ def test_a_router_that_is_trained_is_told_apart_from_those_that_are_not(report: 
 
 def test_equal_routers_are_called_that(report: RoutingReport) -> None:
     record, shown = report.record, [row for row in report.rows if row.label in ("nearest", "arrow")]
-    arrow = next(contender for contender in record.contenders if contender.label == "arrow")
-    alike = replace(record, reference="arrow", contenders=(arrow, replace(arrow, label="again")))
+    arrow = next(entry for entry in record.entries if entry.label == "arrow")
+    alike = replace(record, reference="arrow", entries=(arrow, replace(arrow, label="again")))
     equal = replace(report, record=alike, rows=tuple(shown))
     assert not equal.unequal
     assert "What was not equal: nothing that the settings tell." in drawn_page(present(equal), {})
-    assert not replace(report, record=replace(alike, contenders=(arrow, replace(arrow, reads_data=None)))).unequal
+    assert not replace(report, record=replace(alike, entries=(arrow, replace(arrow, reads_data=None)))).unequal
 
 
 def test_json_page_tables_and_runs_tell_the_same(report: RoutingReport, bench: Workbench) -> None:

@@ -215,7 +215,7 @@ def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, 
     do(last, tmp_path / "ws")
     workspace = Workspace(tmp_path / "ws")
     bodies = {path.parent.parent.name for path in (tmp_path / "ws" / "steps").glob("*/state/body")}
-    assert bodies == {step.key for step in plan.steps if step.stage == 3 and step.contender.label == "sequential"}
+    assert bodies == {step.key for step in plan.steps if step.stage == 3 and step.entry.label == "sequential"}
     again = [
         (piece.place["label"], piece.place["stage"]) for piece in pending(branch, workspace) if not piece.place["seed"]
     ]

@@ -65,7 +65,7 @@ def test_orders_that_are_none_are_told(given: str, message: str, bert: Path, tmp
 def test_equal_beginnings_are_learned_once(bert: Path, tmp_path: Path) -> None:
     plan = planned(bert, tmp_path, "orders=6")
     for label in ("isolated", "sequential"):
-        own = [step for step in plan.steps if step.contender.label == label]
+        own = [step for step in plan.steps if step.entry.label == label]
         keys = {tuple(task.name for task in step.tasks): set() for step in own}
         for step in own:
             keys[tuple(task.name for task in step.tasks)].add(step.key)
@@ -83,12 +83,12 @@ def test_equal_beginnings_are_learned_once(bert: Path, tmp_path: Path) -> None:
 def test_all_at_once_is_one_step_from_the_pretrained_weights(bert: Path, tmp_path: Path) -> None:
     change = "strategies.joint={strategy: joint, method: full, learning_rate: 0.003}"
     plan = planned(bert, tmp_path, "orders=2", "seeds=[0, 1]", change)
-    own = [step for step in plan.steps if step.contender.label == "joint"]
+    own = [step for step in plan.steps if step.entry.label == "joint"]
     assert STRATEGIES.get("joint").stages == "last"
     assert [(step.seed, step.order, step.stage, step.before) for step in own] == [
         (seed, order, 3, None) for seed in (0, 1) for order in (0, 1)
     ]
-    sequential = [step for step in plan.steps if step.contender.label == "sequential" and step.seed == step.order == 0]
+    sequential = [step for step in plan.steps if step.entry.label == "sequential" and step.seed == step.order == 0]
     assert plan.updates(own[0]) == sum(plan.updates(step) for step in sequential), "as many passes as the stream"
 
 
@@ -102,14 +102,14 @@ def test_last_row_alone_is_there_where_all_is_learned_at_once(bert: Path, tmp_pa
 
 def test_frontier_is_the_entry_at_other_rates(bert: Path, tmp_path: Path) -> None:
     plan = planned(bert, tmp_path, "frontier={sequential: [0.001, 0.003, 0.01]}")
-    own, *others = [entry for entry in plan.contenders if entry.strategy == "sequential"]
+    own, *others = [entry for entry in plan.entries if entry.strategy == "sequential"]
     assert own.frontier is None
     labels = [entry.label for entry in others]
     assert labels == ["sequential @ 0.001", "sequential @ 0.01"], "its own rate is there already"
     for entry in others:
         assert entry.frontier == "sequential"
         assert {**entry.settings, "learning_rate": own.settings["learning_rate"]} == own.settings
-    steps = {entry.label: {step.key for step in plan.steps if step.contender == entry} for entry in (own, *others)}
+    steps = {entry.label: {step.key for step in plan.steps if step.entry == entry} for entry in (own, *others)}
     assert len(set.union(*steps.values())) == 9
 
 

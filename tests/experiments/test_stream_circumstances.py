@@ -11,7 +11,7 @@ import pytest
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.stream.circumstances import circumstances
 from experiments.studies.stream.present import present
-from experiments.studies.stream.record import Contender, Record
+from experiments.studies.stream.record import Entry, Record
 from experiments.studies.stream.report import Report
 from experiments.studies.stream.summary import summarise
 from fusion.composition import Request
@@ -79,15 +79,15 @@ def test_page_and_json_tell_who_had_which(report: Report) -> None:
     assert "<h2>How each strategy learns" in page, "the table of settings stands under a name of its own"
 
 
-def reduced(record: Record, *contenders: Contender) -> Report:
+def reduced(record: Record, *entries: Entry) -> Report:
     """What is reported where these alone were compared."""
-    kept = {contender.label for contender in contenders}
+    kept = {entry.label for entry in entries}
     outcomes = tuple(outcome for outcome in record.outcomes if outcome.strategy in kept)
-    return summarise(replace(record, contenders=contenders, outcomes=outcomes))
+    return summarise(replace(record, entries=entries, outcomes=outcomes))
 
 
 def test_equals_are_called_that(report: Report) -> None:
-    entries = {contender.label: contender for contender in report.record.contenders}
+    entries = {entry.label: entry for entry in report.record.entries}
     equals = reduced(
         report.record, entries["sequential"], replace(entries["replay"], settings=entries["sequential"].settings)
     )

@@ -38,7 +38,7 @@ ENTRIES = ("isolated", "sequential", "joint", "features")
 
 class TestPlan:
     def test_every_entry_tries_equally_many_rates_each_on_the_first_tasks(self, plan: Any) -> None:
-        tried = {contender.label: contender.tried for contender in plan.contenders if contender.frontier is None}
+        tried = {entry.label: entry.tried for entry in plan.entries if entry.frontier is None}
         assert tuple(tried) == ENTRIES
         assert {len(rates) for rates in tried.values()} == {3}
         assert {len(rate.attempts) for rates in tried.values() for rate in rates} == {2}
@@ -58,12 +58,12 @@ class TestPlan:
             assert len(own) == 6, "whoever is at a learning rate waits until it is known"
 
     def test_frontier_has_whoever_can_forget(self, plan: Any) -> None:
-        points = Counter(contender.frontier for contender in plan.contenders if contender.frontier)
+        points = Counter(entry.frontier for entry in plan.entries if entry.frontier)
         assert points == {"sequential": 3}, "no head on features that never change, nothing isolated or joint"
 
     def test_frontier_has_the_entries_that_are_listed(self, bench: Workbench, place: Path) -> None:
         plan = bench.plan(str(place / "tiny.yaml"), ["frontier=[isolated]"])
-        assert Counter(contender.frontier for contender in plan.contenders if contender.frontier) == {"isolated": 3}
+        assert Counter(entry.frontier for entry in plan.entries if entry.frontier) == {"isolated": 3}
 
     def test_pieces_can_be_sent_to_another_process(self, plan: Any) -> None:
         for piece in pieces(plan):
@@ -99,15 +99,15 @@ class TestRun:
         for entry in report.strategies:
             attempted = _tried(plan, entry.label)
             own = {rate: over_tasks([documents[key] for key in keys]) for rate, keys in attempted.items()}
-            assert entry.contender.settings["learning_rate"] == choose([*own.values()])
+            assert entry.entry.settings["learning_rate"] == choose([*own.values()])
             best = max(trial.validation for trial in own.values())
-            assert own[entry.contender.settings["learning_rate"]].validation == best
-        rates = {strategy.label: strategy.contender.settings["learning_rate"] for strategy in report.strategies}
+            assert own[entry.entry.settings["learning_rate"]].validation == best
+        rates = {strategy.label: strategy.entry.settings["learning_rate"] for strategy in report.strategies}
         assert rates["sequential"] > 0.0001, "its own rate is too small to learn anything in two steps"
 
     def test_streams_are_those_of_the_rate_written_down(self, report: Any, bench: Workbench, place: Path) -> None:
         (chosen,) = {
-            entry.contender.settings["learning_rate"] for entry in report.strategies if entry.label == "sequential"
+            entry.entry.settings["learning_rate"] for entry in report.strategies if entry.label == "sequential"
         }
         changes = ["name=plain", "tune=0", "frontier={}", f"strategies.sequential.learning_rate={chosen!r}"]
         plain = bench.plan(str(place / "tiny.yaml"), changes)
@@ -181,5 +181,5 @@ def test_a_rate_that_failed_on_one_task_has_no_mean() -> None:
 
 
 def _tried(plan: Any, label: str) -> dict[float, tuple[str, ...]]:
-    (contender,) = (contender for contender in plan.contenders if contender.label == label)
-    return {rate.learning_rate: rate.attempts for rate in contender.tried}
+    (entry,) = (entry for entry in plan.entries if entry.label == label)
+    return {rate.learning_rate: rate.attempts for rate in entry.tried}

@@ -82,10 +82,7 @@ def test_a_stream_holds_the_number(bert: Path, llama: Path, tmp_path: Path) -> N
         }
         data = {**document.data, "backbone": str(backbone), "strategies": entries, "reference": "sequential"}
         plan = STUDIES.get("stream").plan(replace(document, data=data), [tmp_path / "tasks"])
-        return {
-            contender.label: (contender.settings["learning_rate"], contender.default_rate)
-            for contender in plan.contenders
-        }
+        return {entry.label: (entry.settings["learning_rate"], entry.default_rate) for entry in plan.entries}
 
     assert rates(bert) == {"sequential": (5e-3, 5e-3), "given": (5e-3, 5e-3), "sequential @ 0.01": (1e-2, 5e-3)}
     assert rates(llama) == {"sequential": (2e-3, 2e-3), "given": (5e-3, 2e-3), "sequential @ 0.01": (1e-2, 2e-3)}

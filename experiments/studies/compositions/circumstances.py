@@ -15,8 +15,8 @@ def circumstances(record: FusionRecord, tried: Mapping[str, int]) -> dict[str, d
 
     ``tried``: label of each row → how many models it was picked among in each place.
     """
-    settings = {contender.label: contender.settings for contender in record.contenders}
-    heads = {contender.label: contender.head for contender in record.contenders}
+    settings = {entry.label: entry.settings for entry in record.entries}
+    heads = {entry.label: entry.head for entry in record.entries}
     return {
         label: {
             "head at first": heads.get(label),

@@ -23,7 +23,7 @@ from experiments.studies.compositions.contestant import (
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
-from experiments.studies.compositions.record import PICKS, Contender, FusionRecord
+from experiments.studies.compositions.record import PICKS, Entry, FusionRecord
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.core.data_sources import data_sources
 from experiments.workspace.evaluating import majority
@@ -287,8 +287,8 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         seeds=plan.seeds,
         budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
         majority={target.name: majority(target, any_budget) for target in plan.targets},
-        contenders=tuple(
-            Contender(
+        entries=tuple(
+            Entry(
                 contestant.label,
                 contestant.role,
                 contestant.family,

@@ -25,7 +25,7 @@ PICKS: Mapping[str, tuple[str, ...]] = {  # what validation picks among: label â
 
 
 @dataclass(frozen=True)
-class Contender:
+class Entry:
     """Who takes part: a :class:`~experiments.studies.compositions.contestant.Contestant` without its sources.
 
     Attributes:
@@ -97,7 +97,7 @@ class FusionRecord(Record):
     shots: tuple[int, ...]
     budgets: Mapping[str, Mapping[str, Any]]
     majority: Mapping[str, float]
-    contenders: Annotated[tuple[Contender, ...], Field(alias="parties")]  # in record.json
+    entries: Annotated[tuple[Entry, ...], Field(alias="parties")]  # in record.json
     sources: tuple[Mapping[str, Any], ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class FusionRecord(Record):
     @property
     def planned(self) -> int:
         """How many trials there will be."""
-        return len(self.contenders) * len(self.targets) * len(self.shots) * len(self.seeds)
+        return len(self.entries) * len(self.targets) * len(self.shots) * len(self.seeds)
 
     @property
     def done(self) -> int:
@@ -115,9 +115,7 @@ class FusionRecord(Record):
     @property
     def single(self) -> bool:
         """Whether this is about one fusion, which everything else is compared with."""
-        return any(
-            contender.label == self.reference and contender.role == "composition" for contender in self.contenders
-        )
+        return any(entry.label == self.reference and entry.role == "composition" for entry in self.entries)
 
     @classmethod
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:

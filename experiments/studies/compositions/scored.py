@@ -22,9 +22,7 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
     """Return the test score of each contestant; each target with each number of examples is a problem."""
     record = FusionRecord.read(experiment, document, workspace)
     results = results_in(workspace)
-    keys: dict[str, dict[tuple[str, int], dict[Replication, str]]] = {
-        contender.label: {} for contender in record.contenders
-    }
+    keys: dict[str, dict[tuple[str, int], dict[Replication, str]]] = {entry.label: {} for entry in record.entries}
     for cell in record.cells:
         keys[cell.label].setdefault((cell.target, cell.shots), {})[cell.seed, ()] = cell.key
     return {

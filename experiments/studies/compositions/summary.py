@@ -54,14 +54,14 @@ class _Summary:
     def report(self) -> FusionReport:
         rows = [
             Row(
-                contender.label,
-                contender.role,
-                contender.family,
-                contender.method,
-                self._standings(self.taken[contender.label]),
+                entry.label,
+                entry.role,
+                entry.family,
+                entry.method,
+                self._standings(self.taken[entry.label]),
             )
-            for contender in self.record.contenders
-            if contender.label in self.taken
+            for entry in self.record.entries
+            if entry.label in self.taken
         ]
         picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
         for label, (picked, chosen) in picks.items():
@@ -153,11 +153,7 @@ class _Summary:
 
         Nothing where there is no choice.
         """
-        labels = [
-            contender.label
-            for contender in self.record.contenders
-            if contender.role in roles and contender.label in self.taken
-        ]
+        labels = [entry.label for entry in self.record.entries if entry.role in roles and entry.label in self.taken]
         if len(labels) < 2:
             return {}, {}
         places = sorted({place for label in labels for place in self.taken[label]})

@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Any
 from experiments.studies.core.tune import first_rate
 
 if TYPE_CHECKING:
-    from experiments.studies.methods.record import ComparisonRecord, Contender
+    from experiments.studies.methods.record import ComparisonRecord, Entry
 
 
 def circumstances(record: ComparisonRecord) -> dict[str, dict[str, Any]]:
     """Return for each method how its learning rate was chosen, and how many examples it learns from."""
     return {
-        contender.label: {
-            "learning rates tried on a task": _rates(record, contender) if contender.trains else None,
-            "learning rate, or the first that is tried": first_rate(contender.settings, contender.default_rate),
-            "training examples of a task": _examples(record, contender),
+        entry.label: {
+            "learning rates tried on a task": _rates(record, entry) if entry.trains else None,
+            "learning rate, or the first that is tried": first_rate(entry.settings, entry.default_rate),
+            "training examples of a task": _examples(record, entry),
         }
-        for contender in record.contenders
+        for entry in record.entries
     }
 
 
-def _rates(record: ComparisonRecord, contender: Contender) -> int | None:
+def _rates(record: ComparisonRecord, entry: Entry) -> int | None:
     """Return the most that were tried on a task, 1 where none is chosen; None before the first search has ended."""
-    tried = [len(search.attempts) for search in record.searches if search.label == contender.label]
+    tried = [len(search.attempts) for search in record.searches if search.label == entry.label]
     return max(tried, default=None if record.tune else 1)
 
 
-def _examples(record: ComparisonRecord, contender: Contender) -> int | str:
+def _examples(record: ComparisonRecord, entry: Entry) -> int | str:
     """Return how many the budget gives, or how many a method that trains nothing puts into its prompts."""
     given = record.budget.get("train_examples") or "all"
-    return given if contender.trains else contender.settings.get("shots", given)
+    return given if entry.trains else entry.settings.get("shots", given)

@@ -14,7 +14,7 @@ from experiments.engine.task_names import named_tasks
 from experiments.studies.core.data_sources import data_sources
 from experiments.studies.core.tune import tuning_seed
 from experiments.studies.methods.recipe import Recipe
-from experiments.studies.methods.record import ComparisonRecord, Contender
+from experiments.studies.methods.record import ComparisonRecord, Entry
 from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench.bounds import LONGEST_NAME
@@ -138,7 +138,7 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         budget=recipe.budget.model_dump(mode="json"),
         tune=recipe.tune,
         majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
-        contenders=tuple(_contender(label, adaptation) for label, adaptation in plan.adaptations.items()),
+        entries=tuple(_entry(label, adaptation) for label, adaptation in plan.adaptations.items()),
         data={task.name: task.fingerprint for task in plan.tasks},
         kinds={task.name: task.kind for task in plan.tasks},
         data_sources=data_sources(plan.tasks),
@@ -147,9 +147,9 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
     return record.about()
 
 
-def _contender(label: str, adaptation: Adaptation) -> Contender:
+def _entry(label: str, adaptation: Adaptation) -> Entry:
     from workbench.default_rates import default_rate
 
     settings = adaptation.settings.model_dump(mode="json")
     default = default_rate(adaptation.method, adaptation.backbone.config)
-    return Contender(label, adaptation.method, settings, adaptation.card.trains, default)
+    return Entry(label, adaptation.method, settings, adaptation.card.trains, default)

@@ -22,7 +22,7 @@ COSTS = Left("costs", MeasuredCost)
 
 
 @dataclass(frozen=True)
-class Contender:
+class Entry:
     """One entry under ``methods``.
 
     Attributes:
@@ -67,7 +67,7 @@ class ComparisonRecord(Record):
     budget: Mapping[str, Any]
     tune: int
     majority: Mapping[str, float]
-    contenders: Annotated[tuple[Contender, ...], Field(alias="entrants")]  # in record.json
+    entries: Annotated[tuple[Entry, ...], Field(alias="entrants")]  # in record.json
     kinds: Mapping[str, str] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
     cells: tuple[FittedAdapter, ...] = ()
@@ -76,7 +76,7 @@ class ComparisonRecord(Record):
     @property
     def planned(self) -> int:
         """How many adapters there will be."""
-        return len(self.contenders) * len(self.tasks) * len(self.seeds)
+        return len(self.entries) * len(self.tasks) * len(self.seeds)
 
     @property
     def done(self) -> int:

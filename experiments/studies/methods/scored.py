@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
     """Return the test score of each method; each task is a problem."""
     record = ComparisonRecord.read(experiment, document, workspace)
-    cells: dict[str, dict[str, dict[Replication, FittedAdapter]]] = {
-        contender.label: {} for contender in record.contenders
-    }
+    cells: dict[str, dict[str, dict[Replication, FittedAdapter]]] = {entry.label: {} for entry in record.entries}
     for cell in record.cells:
         cells[cell.label].setdefault(cell.task, {})[cell.seed, ()] = cell
     return {

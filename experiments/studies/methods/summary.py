@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.studies.methods.record import Contender
+    from experiments.studies.methods.record import Entry
     from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter
 
@@ -57,12 +57,12 @@ class _Summary:
     brief: bool
 
     def rows(self) -> Iterable[Row]:
-        for contender in self.record.contenders:
-            yield self._row(contender)
+        for entry in self.record.entries:
+            yield self._row(entry)
 
     @cached_property
     def cells(self) -> dict[str, dict[Place, FittedAdapter]]:
-        by_label: dict[str, dict[Place, FittedAdapter]] = {contender.label: {} for contender in self.record.contenders}
+        by_label: dict[str, dict[Place, FittedAdapter]] = {entry.label: {} for entry in self.record.entries}
         for cell in self.record.cells:
             by_label[cell.label][cell.task, cell.seed] = cell
         return by_label
@@ -74,14 +74,14 @@ class _Summary:
             cell.evaluation: scores_by_example(self.outcomes(cell.evaluation), cell.score) for cell in self.record.cells
         }
 
-    def _row(self, contender: Contender) -> Row:
-        label, record = contender.label, self.record
+    def _row(self, entry: Entry) -> Row:
+        label, record = entry.label, self.record
         fits = self.cells[label]
         cells = tuple(fits.values())
         return Row(
             label=label,
-            method=contender.method,
-            settings=contender.settings,
+            method=entry.method,
+            settings=entry.settings,
             score=interval(self._by_seed({place: cell.score for place, cell in fits.items()})),
             tasks={
                 task: interval(fits[task, seed].score if (task, seed) in fits else None for seed in record.seeds)

@@ -25,8 +25,8 @@ METHOD_COLUMN = Column("method")
 def tuned(report: ComparisonReport) -> str:
     """Return how learning rates were chosen, and which methods have none."""
     record = report.record
-    untrained = [contender.label for contender in record.contenders if not contender.trains]
-    if untrained and len(untrained) == len(record.contenders):
+    untrained = [entry.label for entry in record.entries if not entry.trains]
+    if untrained and len(untrained) == len(record.entries):
         return "Nothing is trained, so that there is no learning rate to choose."
     rate = "Each method at its own learning rate"
     if record.tune:

@@ -22,7 +22,7 @@ def describe(record: RecordDocument) -> str:
 
 
 def changed(record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
-    """Return the other seeds of the same contender; adapters are logged at the end."""
+    """Return the other seeds of the same entry; adapters are logged at the end."""
     label = place.get("label")
     if label is None:
         return None

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any
 from experiments.studies.routing.record import JOINT, ORACLE, ROUTER
 
 if TYPE_CHECKING:
-    from experiments.studies.routing.record import Contender, RoutingRecord
+    from experiments.studies.routing.record import Entry, RoutingRecord
 
 
 def circumstances(record: RoutingRecord) -> dict[str, dict[str, Any]]:
-    """Return for each contender what it is told, what it learns from, and how many models it may ask."""
-    return {contender.label: _own(record, contender) for contender in record.contenders}
+    """Return for each entry what it is told, what it learns from, and how many models it may ask."""
+    return {entry.label: _own(record, entry) for entry in record.entries}
 
 
-def _own(record: RoutingRecord, contender: Contender) -> dict[str, Any]:
-    joint, tasks = contender.role == JOINT, len(record.tasks)
+def _own(record: RoutingRecord, entry: Entry) -> dict[str, Any]:
+    joint, tasks = entry.role == JOINT, len(record.tasks)
     return {
-        "is told the task": "yes" if (contender.role, contender.name) == (ROUTER, ORACLE) else "no",
+        "is told the task": "yes" if (entry.role, entry.name) == (ROUTER, ORACLE) else "no",
         "models that answer": 1 if joint else tasks,
         "tasks whose examples a fit sees": tasks if joint else 1,
-        "examples of each task that the router reads": _read(record, contender),
-        "optimiser steps of the router for each task": 0 if joint else contender.settings.get("steps", 0),
+        "examples of each task that the router reads": _read(record, entry),
+        "optimiser steps of the router for each task": 0 if joint else entry.settings.get("steps", 0),
     }
 
 
-def _read(record: RoutingRecord, contender: Contender) -> int | str | None:
-    if contender.role == ROUTER and contender.reads_data is None:
+def _read(record: RoutingRecord, entry: Entry) -> int | str | None:
+    if entry.role == ROUTER and entry.reads_data is None:
         return None  # a record of an earlier version
-    return (record.budget.get("train_examples") or "all") if contender.reads_data else 0
+    return (record.budget.get("train_examples") or "all") if entry.reads_data else 0

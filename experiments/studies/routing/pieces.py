@@ -14,7 +14,7 @@ from experiments.engine.forecast import lesson_effort
 from experiments.engine.study import Effort
 from experiments.engine.timed_steps import step_shape
 from experiments.studies.routing.joint import joint_outcome
-from experiments.studies.routing.record import JOINT, LEFT, ROUTER, ContenderLeft
+from experiments.studies.routing.record import JOINT, LEFT, ROUTER, EntryResult
 from experiments.studies.routing.routed import routed
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED
@@ -81,13 +81,13 @@ def _joint(name: str, lesson: Lesson, tasks: tuple[Task, ...]) -> DocumentPiece:
     )
 
 
-def _joint_result(lesson: Lesson, tasks: tuple[Task, ...], identity: str, label: str, site: Site) -> ContenderLeft:
+def _joint_result(lesson: Lesson, tasks: tuple[Task, ...], identity: str, label: str, site: Site) -> EntryResult:
     """Train a joint model, and return its outcome on the test splits; it is not stored, so that no router finds it."""
     scratch = site.workspace.scratch(identity)
     model, fit = teach(lesson, site.listener, label, scratch)
     outcome = joint_outcome(model, lesson.task, tasks, lesson.adaptation.backbone, lesson.budget)
     shutil.rmtree(scratch, ignore_errors=True)
-    return ContenderLeft(outcome, fit.seconds, None)
+    return EntryResult(outcome, fit.seconds, None)
 
 
 def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) -> DocumentPiece:
@@ -107,7 +107,7 @@ def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) 
     )
 
 
-def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ...], site: Site) -> ContenderLeft:
+def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ...], site: Site) -> EntryResult:
     """Let a router learn of the adapters, and send it every test text."""
     workspace = site.workspace
     router, settings = plan.routers[name]
@@ -129,7 +129,7 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     outcome = routed(state, plan.tasks, own, plan.recipe.budget)
     texts = sum(map(len, outcome.correct))
     milliseconds = (time.perf_counter() - learned) / texts * 1000
-    return ContenderLeft(outcome, None if partly_known else learned - began, milliseconds)
+    return EntryResult(outcome, None if partly_known else learned - began, milliseconds)
 
 
 def _right_answers(workspace: Workspace, fit: FittedAdapter) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from experiments.engine.task_names import named_tasks
 from experiments.studies.core.data_sources import data_sources
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
-from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord
+from experiments.studies.routing.record import JOINT, ROUTER, Entry, RoutingRecord
 from fusion.compatibility import unfit
 from fusion.reading import KIND
 from fusion.routing import ROUTERS
@@ -193,11 +193,11 @@ def about(plan: RoutingPlan) -> dict[str, Any]:
     """Return what is the same for all pieces of a plan."""
     recipe = plan.recipe
     routers = (
-        Contender(label, ROUTER, router, settings.model_dump(mode="json"), ROUTERS.get(router).reads_data)
+        Entry(label, ROUTER, router, settings.model_dump(mode="json"), ROUTERS.get(router).reads_data)
         for label, (router, settings) in plan.routers.items()
     )
     joint = (
-        Contender(label, JOINT, adaptation.method, adaptation.settings.model_dump(mode="json"))
+        Entry(label, JOINT, adaptation.method, adaptation.settings.model_dump(mode="json"))
         for label, adaptation in plan.joint.items()
     )
     record = RoutingRecord(
@@ -210,7 +210,7 @@ def about(plan: RoutingPlan) -> dict[str, Any]:
         budget=recipe.budget.model_dump(mode="json"),
         method=plan.adaptation.method,
         settings=plan.adaptation.settings.model_dump(mode="json"),
-        contenders=(*routers, *joint),
+        entries=(*routers, *joint),
         data={task.name: task.fingerprint for task in plan.tasks},
         data_sources=data_sources(plan.tasks),
         precision=resolve_precision(recipe.budget.precision),

@@ -14,13 +14,13 @@ from experiments.studies.core.reference import Declared
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.routing.record import ContenderLeft
+    from experiments.studies.routing.record import EntryResult
     from experiments.studies.routing.row import AdapterRow, Row
     from experiments.workspace.fitted_adapter import FittedAdapter
 
 PAGE = Medium.PAGE
 
-_ACCURACY: Quantity[ContenderLeft] = Quantity(
+_ACCURACY: Quantity[EntryResult] = Quantity(
     "accuracy",
     "share",
     lambda cell: cell.outcome.accuracy,
@@ -31,7 +31,7 @@ _ACCURACY: Quantity[ContenderLeft] = Quantity(
     tracked="",
     summed=True,
 )
-_TASK_FOUND: Quantity[ContenderLeft] = Quantity(
+_TASK_FOUND: Quantity[EntryResult] = Quantity(
     "routing_accuracy",
     "share",
     lambda cell: cell.outcome.routing_accuracy,
@@ -42,7 +42,7 @@ _TASK_FOUND: Quantity[ContenderLeft] = Quantity(
     tracked="",
     summed=True,
 )
-_FIT: Quantity[ContenderLeft] = Quantity(
+_FIT: Quantity[EntryResult] = Quantity(
     "fit_seconds",
     "s",
     lambda cell: cell.fit_seconds,
@@ -52,7 +52,7 @@ _FIT: Quantity[ContenderLeft] = Quantity(
     json="",
     tracked="cost",
 )
-_CHOOSING: Quantity[ContenderLeft] = Quantity(
+_CHOOSING: Quantity[EntryResult] = Quantity(
     "milliseconds_a_text",
     "ms",
     lambda cell: cell.milliseconds,
@@ -65,10 +65,10 @@ _CHOOSING: Quantity[ContenderLeft] = Quantity(
 SEED = (_ACCURACY, _TASK_FOUND, _FIT, _CHOOSING)
 
 
-def _mean(quantity: Quantity[ContenderLeft]) -> Quantity[Row]:
+def _mean(quantity: Quantity[EntryResult]) -> Quantity[Row]:
     """Return the mean over the seeds that are there."""
 
-    def seeds(row: Row) -> Iterator[tuple[ContenderLeft]]:
+    def seeds(row: Row) -> Iterator[tuple[EntryResult]]:
         yield from ((cell,) for cell in row.cells)
 
     return quantity.over(seeds)
@@ -79,7 +79,7 @@ ACCURACIES: tuple[Quantity[Row], ...] = (
     _TASK_FOUND.reported(lambda row: row.routing_accuracy),
 )
 COST = (_mean(_FIT), _mean(_CHOOSING))
-CONTENDER = (*ACCURACIES, *COST)
+ENTRY = (*ACCURACIES, *COST)
 
 
 def _of_adapters(quantity: Quantity[FittedAdapter]) -> Quantity[AdapterRow]:
@@ -106,4 +106,4 @@ ADAPTER: tuple[Quantity[AdapterRow], ...] = (
     _of_adapters(fit.SECONDS.placed({"adapters": Column("fit")}, json="")),
     _of_adapters(fit.PARAMETERS.placed({"adapters": Column("trained parameters")}, json="")),
 )
-DECLARED = (Declared("contenders.LABEL", CONTENDER), Declared("adapters.TASK", ADAPTER))
+DECLARED = (Declared("contenders.LABEL", ENTRY), Declared("adapters.TASK", ADAPTER))

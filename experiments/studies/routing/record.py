@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from experiments.studies.core.record import Record
 from experiments.studies.routing.outcome import RoutingOutcome
@@ -19,7 +21,7 @@ ORACLE = "oracle"  # the router that knows the task of each text
 
 
 @dataclass(frozen=True)
-class Contender:
+class Entry:
     """One entry under ``routers`` or ``joint``: its label, its role, and the router or method with its settings.
 
     Attributes:
@@ -34,7 +36,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class ContenderLeft:
+class EntryResult:
     """How a router, or a joint model, does with one seed.
 
     Attributes:
@@ -52,7 +54,7 @@ class ContenderLeft:
     seed: int = 0
 
 
-LEFT = Left("pieces", ContenderLeft)
+LEFT = Left("pieces", EntryResult)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +72,14 @@ class RoutingRecord(Record):
     budget: Mapping[str, Any]
     method: str
     settings: Mapping[str, Any]
-    contenders: tuple[Contender, ...]
+    entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
     adapters: tuple[FittedAdapter, ...] = ()
-    cells: tuple[ContenderLeft, ...] = ()
+    cells: tuple[EntryResult, ...] = ()
 
     @property
     def planned(self) -> int:
         """How many adapters, joint models and routers there will be, one for each seed."""
-        return len(self.seeds) * (len(self.tasks) + len(self.contenders))
+        return len(self.seeds) * (len(self.tasks) + len(self.entries))
 
     @property
     def done(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.routing.circumstances import circumstances
-from experiments.studies.routing.quantities import ADAPTER, CONTENDER
+from experiments.studies.routing.quantities import ADAPTER, ENTRY
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
@@ -54,18 +54,18 @@ class RoutingReport(StudyReport):
             "sources": {"method": record.method, **record.settings},
             "verdict": self.verdict,
             "not_equal": [inequality.as_json() for inequality in self.unequal],
-            "contenders": {row.label: _contender(row, full) for row in self.rows},
+            "contenders": {row.label: _entry(row, full) for row in self.rows},
             "adapters": {row.task: _adapter(row) for row in self.adapters},
         }
 
 
-def _contender(row: Row, full: bool) -> dict[str, Any]:
+def _entry(row: Row, full: bool) -> dict[str, Any]:
     """Return the entry of ``contenders`` in ``report --json``; ``full`` adds each text's outcome."""
     document: dict[str, Any] = {
         "role": row.role,
         "name": row.name,
         "settings": dict(row.settings),
-        **as_json(CONTENDER, row),
+        **as_json(ENTRY, row),
         "tasks": {task: accuracy.as_json() for task, accuracy in row.tasks.items()},
         "confusion": [list(shares) for shares in row.confusion],
         "difference": row.difference.as_json() if row.difference else None,

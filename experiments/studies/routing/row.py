@@ -10,7 +10,7 @@ from experiments.studies.routing.record import ORACLE, ROUTER
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.studies.routing.record import ContenderLeft
+    from experiments.studies.routing.record import EntryResult
     from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.statistics import Interval
 
@@ -38,7 +38,7 @@ class Row:
     routing_accuracy: Interval
     confusion: tuple[tuple[float, ...], ...]
     difference: Difference | None
-    cells: tuple[ContenderLeft, ...]
+    cells: tuple[EntryResult, ...]
 
     @property
     def routes(self) -> bool:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
-    """Return the accuracy of each contender: it is of all tasks together, since each text may go to any of them."""
+    """Return the accuracy of each entry: it is of all tasks together, since each text may go to any of them."""
     record = RoutingRecord.read(experiment, document, workspace)
-    outcomes: dict[str, dict[Replication, RoutingOutcome]] = {contender.label: {} for contender in record.contenders}
+    outcomes: dict[str, dict[Replication, RoutingOutcome]] = {entry.label: {} for entry in record.entries}
     for cell in record.cells:
         outcomes[cell.label][cell.seed, ()] = cell.outcome
     return {

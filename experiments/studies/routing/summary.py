@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.studies.routing.record import Contender, ContenderLeft
+    from experiments.studies.routing.record import Entry, EntryResult
     from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
 
@@ -37,10 +37,10 @@ def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: boo
     Args:
         record: what was measured.
         outcomes: finds the file of a stored evaluation.
-        brief: without what compares two contenders.
+        brief: without what compares two entries.
     """
     summary = _Summary(record, outcomes, brief)
-    rows, adapters = [*map(summary.row, record.contenders)], tuple(map(summary.adapter, record.tasks))
+    rows, adapters = [*map(summary.row, record.entries)], tuple(map(summary.adapter, record.tasks))
     family = in_family({row.label: row.difference for row in rows if row.difference})
     rows = [replace(row, difference=family.get(row.label)) for row in rows]
     report = RoutingReport(record, tuple(rows), adapters)
@@ -54,25 +54,25 @@ class _Summary:
     brief: bool
 
     @cached_property
-    def cells(self) -> dict[str, dict[int, ContenderLeft]]:
+    def cells(self) -> dict[str, dict[int, EntryResult]]:
         """Label → seed → what it gave."""
-        by_label: dict[str, dict[int, ContenderLeft]] = {contender.label: {} for contender in self.record.contenders}
+        by_label: dict[str, dict[int, EntryResult]] = {entry.label: {} for entry in self.record.entries}
         for cell in self.record.cells:
             by_label[cell.label][cell.seed] = cell
         return by_label
 
-    def row(self, contender: Contender) -> Row:
+    def row(self, entry: Entry) -> Row:
         """Return what one router or joint model came to."""
-        cells = self.cells[contender.label]
+        cells = self.cells[entry.label]
         outcomes = [cells[seed].outcome if seed in cells else None for seed in self.record.seeds]
         accuracies = [outcome.accuracies if outcome else None for outcome in outcomes]
         confusions = [outcome.confusion for outcome in outcomes if outcome]
         mean = np.mean(confusions, axis=0).tolist() if confusions else []
         return Row(
-            label=contender.label,
-            role=contender.role,
-            name=contender.name,
-            settings=contender.settings,
+            label=entry.label,
+            role=entry.role,
+            name=entry.name,
+            settings=entry.settings,
             accuracy=interval(outcome.accuracy if outcome else None for outcome in outcomes),
             tasks={
                 task: interval(scores[index] if scores else None for scores in accuracies)
@@ -97,7 +97,7 @@ class _Summary:
             learned_nothing=tuple((seed, why) for seed, why in failures if why is not None),
         )
 
-    def _difference(self, ours: Mapping[int, ContenderLeft], theirs: Mapping[int, ContenderLeft]) -> Difference | None:
+    def _difference(self, ours: Mapping[int, EntryResult], theirs: Mapping[int, EntryResult]) -> Difference | None:
         """Return the difference in accuracy; None for the reference itself.
 
         Over seeds a t interval of the differences, over test texts a paired bootstrap, each text's outcome averaged
@@ -116,7 +116,7 @@ class _Summary:
         return Difference(interval(gaps), paired_bootstrap(first, second), paired_t_test(gaps))
 
 
-def _over_seeds(cells: Sequence[ContenderLeft]) -> list[Array]:
+def _over_seeds(cells: Sequence[EntryResult]) -> list[Array]:
     """Return for each task (n_j,) the share of seeds with which each text was answered rightly."""
     by_task = zip(*(cell.outcome.scores for cell in cells), strict=True)
     return [np.mean(scores, axis=0) for scores in by_task]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.studies.routing.report import RoutingReport
     from experiments.studies.routing.row import Row
 
-CONTENDER_COLUMN = Column("who answers")
+ENTRY_COLUMN = Column("who answers")
 CONFUSION = "Of the texts of each task (row), how many were taken for each task (column), in percent"
 
 
@@ -31,7 +31,7 @@ def scores(report: RoutingReport) -> Table:
         "Accuracy where nobody names the task",
         report.scored,
         [
-            Shown(CONTENDER_COLUMN, _name),
+            Shown(ENTRY_COLUMN, _name),
             *shown_in("routers", ACCURACIES),
             minus(record.reference, _difference, "over seeds"),
             over_examples(_difference),
@@ -70,7 +70,7 @@ def by_task(report: RoutingReport) -> Table:
         "Accuracy by task",
         report.scored,
         [
-            Shown(CONTENDER_COLUMN, _label),
+            Shown(ENTRY_COLUMN, _label),
             *(Shown(Column(task), partial(_on_task, task)) for task in report.record.tasks),
         ],
         note="Share of each task's test texts with the right task and the right label, in percent.",
@@ -79,7 +79,7 @@ def by_task(report: RoutingReport) -> Table:
 
 
 def confusions(report: RoutingReport) -> Grid:
-    """Return whose texts were taken for whose, of every contender that may confuse tasks; tasks have numbers."""
+    """Return whose texts were taken for whose, of every entry that may confuse tasks; tasks have numbers."""
     tasks = report.record.tasks
     names = [f"{position} {task}" for position, task in enumerate(tasks, start=1)]
 
@@ -102,7 +102,7 @@ def confusions(report: RoutingReport) -> Grid:
 
 
 def confusing(report: RoutingReport) -> list[Row]:
-    """Return the measured contenders that have to find the task: routers but the one that knows it, joint models."""
+    """Return the measured entries that have to find the task: routers but the one that knows it, joint models."""
     return [row for row in report.scored if row.routes or row.role == JOINT]
 
 
@@ -121,7 +121,7 @@ def adapters(report: RoutingReport) -> Table:
 def summary(report: RoutingReport) -> Table:
     """Return the table that a description has room for."""
     columns = [
-        Shown(CONTENDER_COLUMN, _label),
+        Shown(ENTRY_COLUMN, _label),
         *shown_in("summary", ACCURACIES),
         minus(report.record.reference, _difference),
     ]

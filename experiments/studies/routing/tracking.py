@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.presentation import Tracking
 from experiments.studies.core.quantity import means, points
 from experiments.studies.core.track import child, parent
-from experiments.studies.routing.quantities import CONTENDER, SEED
+from experiments.studies.routing.quantities import ENTRY, SEED
 from experiments.studies.routing.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.studies.core.track import Point
-    from experiments.studies.routing.record import ContenderLeft, RoutingRecord
+    from experiments.studies.routing.record import EntryResult, RoutingRecord
     from experiments.studies.routing.report import RoutingReport
     from experiments.studies.routing.row import Row
     from workbench.mlflow.run_record import RunRecord
@@ -47,13 +47,13 @@ def about(record: RoutingRecord) -> str:
     )
 
 
-def _child(row: Row, cell: ContenderLeft, record: RoutingRecord) -> RunRecord:
+def _child(row: Row, cell: EntryResult, record: RoutingRecord) -> RunRecord:
     own = {"role": row.role, row.role: row.name}
     points = _points(cell, record)
     return child(record, row.label, own, row.settings, points, record.tasks, cell.seed, seconds=cell.fit_seconds)
 
 
-def _points(cell: ContenderLeft, record: RoutingRecord) -> Iterator[Point]:
+def _points(cell: EntryResult, record: RoutingRecord) -> Iterator[Point]:
     """Yield the numbers of one seed; the step is 0 throughout."""
     yield from points(SEED, cell, 0)
     for task, accuracy in zip(record.tasks, cell.outcome.accuracies, strict=True):
@@ -61,10 +61,10 @@ def _points(cell: ContenderLeft, record: RoutingRecord) -> Iterator[Point]:
 
 
 def _summary(row: Row, report: RoutingReport) -> Iterator[Point]:
-    """Yield a contender's means under its label, once they will not change any more; the step counts seeds."""
+    """Yield an entry's means under its label, once they will not change any more; the step counts seeds."""
     seeds = report.record.seeds
     if len(row.cells) < len(seeds):
         return
-    yield from means(CONTENDER, row, row.label, len(seeds))
+    yield from means(ENTRY, row, row.label, len(seeds))
     compared = row.difference.seeds.mean if row.difference and report.complete else None
     yield metric_name(row.label, "difference"), compared, len(seeds)

@@ -1,6 +1,6 @@
 """The study of streams: how strategies learn task after task, and what they forget.
 
-The pieces are the steps of each contender in each replication.
+The pieces are the steps of each entry in each replication.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Answering:
     def identity(self) -> str:
         """What determines the model, and how it answers: the code of a strategy of somebody else's, too."""
         own = self.learning.strategy.identity(self.learning.after, self.task, self.learning.context)
-        return " ".join([own, *STRATEGIES.code(self.learning.step.contender.strategy).values()])
+        return " ".join([own, *STRATEGIES.code(self.learning.step.entry.strategy).values()])
 
     @cached_property
     def model(self) -> TaskModel:

@@ -67,7 +67,7 @@ class Bench:
             spent=fit.spent,
         )
         outcome = StageOutcome(
-            strategy=step.contender.label,
+            strategy=step.entry.label,
             seed=step.seed,
             order=step.order,
             stage=step.stage,

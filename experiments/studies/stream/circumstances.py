@@ -10,15 +10,15 @@ from workbench.kind import GENERATED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.studies.stream.record import Contender, Record
+    from experiments.studies.stream.record import Entry, Record
 
 
 def circumstances(record: Record) -> dict[str, dict[str, Any]]:
     """Return for each entry of the recipe what of the stream it saw at once, kept and tried, as far as it has come."""
-    return {entry.label: _own(record, entry) for entry in record.contenders if entry.frontier is None}
+    return {entry.label: _own(record, entry) for entry in record.entries if entry.frontier is None}
 
 
-def _own(record: Record, entry: Contender) -> dict[str, Any]:
+def _own(record: Record, entry: Entry) -> dict[str, Any]:
     outcomes = [outcome for outcome in record.outcomes if outcome.strategy == entry.label and outcome.cells]
     stages = {outcome.stage for outcome in outcomes}
     return {
@@ -33,17 +33,17 @@ def _own(record: Record, entry: Contender) -> dict[str, Any]:
     }
 
 
-def _models(entry: Contender, tasks: int) -> int:
+def _models(entry: Entry, tasks: int) -> int:
     """Return by how many models the tasks are answered at the end."""
     return tasks if entry.strategy == "isolated" else min(tasks, entry.settings.get("keep", 1))
 
 
-def _planned(entry: Contender) -> Mapping[str, Any]:
+def _planned(entry: Entry) -> Mapping[str, Any]:
     """Return an entry's settings before its learning rate was chosen."""
     return {**entry.settings, "learning_rate": entry.tried[0].learning_rate} if entry.tried else entry.settings
 
 
-def _head(record: Record, entry: Contender) -> str | None:
+def _head(record: Record, entry: Entry) -> str | None:
     """Return how the head of a task after the first begins; None where answers are generated, which needs none."""
     if record.kinds and {*record.kinds.values()} <= {*GENERATED}:
         return None

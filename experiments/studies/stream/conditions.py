@@ -103,8 +103,8 @@ def _settings_of_each(report: Report) -> Table:
         report.strategies,
         [
             LABEL,
-            Shown(left("how it learns the stream"), lambda strategy: words(strategy.contender.strategy)),
-            Shown(left("method"), lambda strategy: words(strategy.contender.method)),
+            Shown(left("how it learns the stream"), lambda strategy: words(strategy.entry.strategy)),
+            Shown(left("method"), lambda strategy: words(strategy.entry.method)),
             Shown(left("learning rate"), _rate),
             Shown(left("other settings"), lambda strategy: words(_settings(strategy))),
             *shown_in("settings", STRATEGY),
@@ -128,13 +128,11 @@ def _tuned(report: Report) -> Table:
 
 
 def _rate(strategy: StrategyReport) -> Cell:
-    return quantity(
-        strategy.contender.settings.get("learning_rate"), lambda rate: DASH if rate is None else f"{rate:.3g}"
-    )
+    return quantity(strategy.entry.settings.get("learning_rate"), lambda rate: DASH if rate is None else f"{rate:.3g}")
 
 
 def _settings(strategy: StrategyReport) -> str:
-    own = {name: value for name, value in strategy.contender.settings.items() if name != "learning_rate"}
+    own = {name: value for name, value in strategy.entry.settings.items() if name != "learning_rate"}
     chosen = [
         f"{name} chosen on validation, stage by stage with the first seed: {values}"
         for name, values in strategy.choices.items()

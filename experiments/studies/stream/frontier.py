@@ -40,12 +40,12 @@ class Point:
     @property
     def learning_rate(self) -> float:
         """The rate."""
-        return float(self.strategy.contender.settings["learning_rate"])
+        return float(self.strategy.entry.settings["learning_rate"])
 
     @property
     def chosen(self) -> bool:
         """Whether this is the rate of the recipe's own entry, which all tables and the verdict are drawn from."""
-        return self.strategy.contender.frontier is None
+        return self.strategy.entry.frontier is None
 
     @property
     def metrics(self) -> Mapping[str, Interval]:
@@ -103,7 +103,7 @@ def frontiers(
     """Return the frontier of each of ``strategies`` whose other learning rates are among ``others``."""
     by_label = {}
     for strategy in strategies:
-        rates = [other for other in others if other.contender.frontier == strategy.label]
+        rates = [other for other in others if other.entry.frontier == strategy.label]
         if rates:
             by_label[strategy.label] = _frontier([strategy, *rates], tunings.get(strategy.label))
     return by_label

@@ -49,14 +49,14 @@ class Learning:
     @property
     def strategy(self) -> Strategy:
         """The way the stream is learned."""
-        return STRATEGIES.get(self.step.contender.strategy)
+        return STRATEGIES.get(self.step.entry.strategy)
 
     @cached_property
     def context(self) -> Context:
         """What the strategy may use."""
         return Context(
-            settings=strategy_settings(self.step.contender),
-            adaptation=self.plan.adaptation(self.step.contender),
+            settings=strategy_settings(self.step.entry),
+            adaptation=self.plan.adaptation(self.step.entry),
             budget=self.plan.recipe.budget,
             seed=self.step.seed,
             workspace=self.workspace,

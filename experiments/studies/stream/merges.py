@@ -81,9 +81,9 @@ def _lost(
 
 def _isolated(strategies: Sequence[StrategyReport], own: StrategyReport) -> Sequence[ReplicationReport]:
     """Return the replications of the entry that learned the same adapters and merged none."""
-    method, settings = own.contender.method, own.contender.settings
+    method, settings = own.entry.method, own.entry.settings
     for strategy in strategies:
-        other = strategy.contender
+        other = strategy.entry
         shared = settings.keys() & other.settings.keys()
         same = other.method == method and all(settings[name] == other.settings[name] for name in shared)
         if other.strategy == "isolated" and other.settings.get("init", "fresh") == "fresh" and same:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from experiments.engine.study import Piece, Site
     from experiments.studies.stream.plan import Plan
     from experiments.studies.stream.planned_steps import Step
-    from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.record import Entry
     from experiments.studies.stream.tuning import Tuning
     from experiments.workspace import Workspace
 
@@ -32,14 +32,14 @@ class StepPiece:
     """One step of a stream.
 
     Attributes:
-        contender: whose step it is.
-        steps: the same step at each learning rate that the contender tries, of which :meth:`work` takes one;
+        entry: whose step it is.
+        steps: the same step at each learning rate that the entry tries, of which :meth:`work` takes one;
             one step where it tries none.
         needs: the piece of the step before, and whatever chooses the learning rate.
     """
 
     plan: Plan
-    contender: Contender
+    entry: Entry
     steps: tuple[Step, ...]
     needs: tuple[str, ...]
     alone = False
@@ -47,23 +47,23 @@ class StepPiece:
     @cached_property
     def key(self) -> str:
         """The step's key, and what is measured after it; where learning rates are tried, the keys of all of this."""
-        if not self.contender.tried:
+        if not self.entry.tried:
             return key([self.step.key, self._outcome])
-        attempts = [tried.attempts for tried in self.contender.tried]
+        attempts = [tried.attempts for tried in self.entry.tried]
         return key([[step.key for step in self.steps], attempts, self._outcome])
 
     @property
     def step(self) -> Step:
-        """The step at the contender's own learning rate."""
+        """The step at the entry's own learning rate."""
         return self.steps[0]
 
     @property
     def place(self) -> Mapping[str, Any]:
-        """Which step of which contender and replication it is, and where its outcome stands."""
+        """Which step of which entry and replication it is, and where its outcome stands."""
         step = self.step
-        tried = {"steps": [variant.key for variant in self.steps]} if self.contender.tried else {"step": step.key}
+        tried = {"steps": [variant.key for variant in self.steps]} if self.entry.tried else {"step": step.key}
         return {
-            "label": step.contender.label,
+            "label": step.entry.label,
             "seed": step.seed,
             "order": step.order,
             "stage": step.stage,
@@ -80,21 +80,21 @@ class StepPiece:
     @property
     def effort(self) -> Effort:
         """All fits of the step; a training step is a plain one."""
-        plan, step, contender = self.plan, self.step, self.step.contender
-        pace = f"stream {plan.recipe.backbone} {contender.strategy} {contender.method} {step_shape(plan.recipe.budget)}"
-        steps = TimedSteps(plan.adaptation(contender), plan.recipe.budget, step.task)
+        plan, step, entry = self.plan, self.step, self.step.entry
+        pace = f"stream {plan.recipe.backbone} {entry.strategy} {entry.method} {step_shape(plan.recipe.budget)}"
+        steps = TimedSteps(plan.adaptation(entry), plan.recipe.budget, step.task)
         return Effort(pace, plan.updates(step), partial(plan.forecast, step), steps)
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the outcome is there, with the answers that it was taken from."""
-        tuned = tuning_so_far(self.contender.tried, workspace)
-        if self.contender.tried and tuned is None:
+        tuned = tuning_so_far(self.entry.tried, workspace)
+        if self.entry.tried and tuned is None:
             return False
         return Steps(workspace).finished(self._taken(tuned).key, self._outcome) is not None
 
     def work(self, site: Site) -> None:
         """Learn, test, probe, write down, at the learning rate that was chosen."""
-        tuned = tuning(self.contender.tried, site.workspace)
+        tuned = tuning(self.entry.tried, site.workspace)
         Bench(Learning(self.plan, self._taken(tuned), site.workspace, site.listener)).work()
 
     def _taken(self, tuned: Tuning | None) -> Step:
@@ -109,37 +109,37 @@ def pieces(plan: Plan) -> Iterator[Piece]:
     """Yield a piece for each learning rate that is tried on a task, then one for each step.
 
     The steps come replication by replication, so that the first complete comparison is there early. Within a
-    replication one contender follows the other, each with all of its stages.
+    replication one entry follows the other, each with all of its stages.
     """
     yield from _attempts(plan)
-    contenders = {contender.label: contender for contender in plan.contenders}
+    entries = {entry.label: entry for entry in plan.entries}
     stages: dict[tuple[str, int, int, int], list[Step]] = {}
     for step in plan.steps:
-        stages.setdefault((step.contender.label, step.seed, step.order, step.stage), []).append(step)
+        stages.setdefault((step.entry.label, step.seed, step.order, step.stage), []).append(step)
     before: dict[tuple[str, int, int], str] = {}
     for (label, seed, order, _), steps in stages.items():
-        contender = contenders[label]
+        entry = entries[label]
         waits = (before[label, seed, order],) if steps[0].before else ()
-        piece = StepPiece(plan, contender, tuple(steps), (*waits, *_choice(contenders, contender)))
+        piece = StepPiece(plan, entry, tuple(steps), (*waits, *_choice(entries, entry)))
         before[label, seed, order] = piece.key
         yield piece
 
 
 def _attempts(plan: Plan) -> Iterator[Piece]:
-    """Yield each attempt once for all contenders that share it; a contender names it where its method is not enough."""
+    """Yield each attempt once for all entries that share it; an entry names it where its method is not enough."""
     tried = {
-        lesson.key: (contender, lesson)
-        for contender in plan.contenders
-        for _, lessons in plan.attempts(contender)
+        lesson.key: (entry, lesson)
+        for entry in plan.entries
+        for _, lessons in plan.attempts(entry)
         for lesson in lessons
     }
     alike = Counter((lesson.adaptation.method, lesson.task.name, rate(lesson)) for _, lesson in tried.values())
-    for contender, lesson in tried.values():
+    for entry, lesson in tried.values():
         method = lesson.adaptation.method
-        yield attempt(method if alike[method, lesson.task.name, rate(lesson)] == 1 else contender.label, lesson)
+        yield attempt(method if alike[method, lesson.task.name, rate(lesson)] == 1 else entry.label, lesson)
 
 
-def _choice(contenders: Mapping[str, Contender], contender: Contender) -> Iterator[str]:
+def _choice(entries: Mapping[str, Entry], entry: Entry) -> Iterator[str]:
     """Yield the keys of what chooses a learning rate: only then it is known which points of a frontier are new."""
-    for tried in contenders[contender.frontier or contender.label].tried:
+    for tried in entries[entry.frontier or entry.label].tried:
         yield from tried.attempts

@@ -14,13 +14,13 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.data_sources import data_sources
 from experiments.studies.core.tune import attempt_key, tuning_seed
-from experiments.studies.stream.contenders import (
+from experiments.studies.stream.entries import (
     at_default_rates,
     at_other_rates,
     indistinct,
     known_settings,
     misnamed,
-    named_contenders,
+    named_in_stream,
     tried_rates,
     untried,
 )
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Forecast
     from experiments.studies.stream.planned_steps import Step, Stream
-    from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.record import Entry
     from tasks.spec import TaskSpec
     from workbench.probes import Asked
     from workbench.settings import Document, MethodSettings, Settings, SettingsT
@@ -83,7 +83,7 @@ class Plan:
     recipe: Recipe
     backbone: Backbone
     tasks: tuple[Task, ...]
-    contenders: tuple[Contender, ...]
+    entries: tuple[Entry, ...]
     orders: tuple[tuple[Task, ...], ...] = ()
     steps: tuple[Step, ...] = ()
     text: tuple[str, ...] = ()
@@ -107,28 +107,28 @@ class Plan:
 
         A strategy's own needs (a second model, a memory of old examples) are not counted.
         """
-        return forecast_of(self.adaptation(step.contender), self.recipe.budget, step.task)
+        return forecast_of(self.adaptation(step.entry), self.recipe.budget, step.task)
 
     def updates(self, step: Step) -> int:
         """Return how many optimiser steps a step's training takes at most, all of its fits together."""
-        budget, contender = self.recipe.budget, step.contender
-        if not METHODS.get(contender.method).trains:
+        budget, entry = self.recipe.budget, step.entry
+        if not METHODS.get(entry.method).trains:
             return 0
         examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
-        return sum(map(budget.updates, STRATEGIES.get(contender.strategy).fits(strategy_settings(contender), examples)))
+        return sum(map(budget.updates, STRATEGIES.get(entry.strategy).fits(strategy_settings(entry), examples)))
 
-    def attempts(self, contender: Contender) -> list[tuple[float, list[Lesson]]]:
-        """Return the learning rates that a contender tries, each with what it learns then."""
+    def attempts(self, entry: Entry) -> list[tuple[float, list[Lesson]]]:
+        """Return the learning rates that an entry tries, each with what it learns then."""
         budget, seed = self.recipe.budget, tuning_seed(self.recipe.seeds)
         return [
-            (rate, [Lesson(task, self.adaptation(contender.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]])
-            for rate in ([] if contender.frontier else tried_rates(self.recipe, contender))
+            (rate, [Lesson(task, self.adaptation(entry.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]])
+            for rate in ([] if entry.frontier else tried_rates(self.recipe, entry))
         ]
 
-    def adaptation(self, contender: Contender) -> Adaptation:
-        """Return the contender's method on the recipe's backbone."""
+    def adaptation(self, entry: Entry) -> Adaptation:
+        """Return the entry's method on the recipe's backbone."""
         precision = resolve_precision(self.recipe.budget.precision)
-        return Adaptation(self.backbone, contender.method, method_settings(contender), precision)
+        return Adaptation(self.backbone, entry.method, method_settings(entry), precision)
 
     @cached_property
     def _streams(self) -> dict[Stream, list[Step]]:
@@ -160,26 +160,26 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         recipe = document.parse(Recipe, known_settings(document))
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     kinds = tuple(dict.fromkeys(spec.file.kind for spec in specs))
-    entries = tuple(named_contenders(document, kinds, problems))
+    own = tuple(named_in_stream(document, kinds, problems))
     problems += misnamed(document)
     text = _text(document, [spec.name for spec in specs], task_folders, problems)
     probing = named_probes(document, problems)
     if problems:
         raise SettingsError(problems)
-    contenders = (*entries, *at_other_rates(recipe, entries))
-    problems += [*untried(document, recipe), *indistinct(document, contenders)]
+    entries = (*own, *at_other_rates(recipe, own))
+    problems += [*untried(document, recipe), *indistinct(document, entries)]
     with collected(problems):
         recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
     problems += misordered(document, recipe, [spec.name for spec in specs])
     with collected(problems):
-        fits = len(recipe.seeds) * order_count(recipe) * (len(contenders) + recipe.tune * len(entries)) * len(specs)
+        fits = len(recipe.seeds) * order_count(recipe) * (len(entries) + recipe.tune * len(own)) * len(specs)
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
-    wanted = [(entry.method, method_settings(entry), ("strategies", entry.label, "method")) for entry in entries]
+    wanted = [(entry.method, method_settings(entry), ("strategies", entry.label, "method")) for entry in own]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
-    entries = at_default_rates(document, backbone.config, entries)
-    contenders = (*entries, *at_other_rates(recipe, entries))
+    own = at_default_rates(document, backbone.config, own)
+    entries = (*own, *at_other_rates(recipe, own))
     recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
     require_measurable(document, recipe, backbone, kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
@@ -190,10 +190,10 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     recipe = recipe.model_copy(update={"evaluate_every": resolved(recipe, tasks)})
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     asked = asked_of_probes(document, probing)
-    plan = Plan(recipe, backbone, tasks, contenders, ordered(tasks, recipe), text=words, asked=asked)
-    plan = replace(plan, contenders=tuple(_tuned(plan)))
+    plan = Plan(recipe, backbone, tasks, entries, ordered(tasks, recipe), text=words, asked=asked)
+    plan = replace(plan, entries=tuple(_tuned(plan)))
     starts = partial(_start_key, plan)
-    return replace(plan, steps=tuple(all_steps(recipe.seeds, plan.orders, plan.contenders, starts)))
+    return replace(plan, steps=tuple(all_steps(recipe.seeds, plan.orders, plan.entries, starts)))
 
 
 def _overlap(document: Document, recipe: Recipe) -> float | None:
@@ -206,25 +206,25 @@ def _overlap(document: Document, recipe: Recipe) -> float | None:
     raise InputError(message, where=document.where("overlap"), hint=f"Leave 'overlap' out, or take scenario: {blurs}.")
 
 
-def _tuned(plan: Plan) -> Iterator[Contender]:
-    """Yield the contenders with the keys of what each of them tries."""
-    for contender in plan.contenders:
-        tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(contender))
-        yield replace(contender, tried=tuple(tried))
+def _tuned(plan: Plan) -> Iterator[Entry]:
+    """Yield the entries with the keys of what each of them tries."""
+    for entry in plan.entries:
+        tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(entry))
+        yield replace(entry, tried=tuple(tried))
 
 
-def strategy_settings(contender: Contender) -> Settings:
-    """Return the settings of a contender's strategy, without those of its method."""
-    return _read_as(STRATEGIES.get(contender.strategy).settings, contender)
+def strategy_settings(entry: Entry) -> Settings:
+    """Return the settings of an entry's strategy, without those of its method."""
+    return _read_as(STRATEGIES.get(entry.strategy).settings, entry)
 
 
-def method_settings(contender: Contender) -> MethodSettings:
-    """Return the settings of a contender's method, without those of its strategy."""
-    return _read_as(METHODS.get(contender.method).settings, contender)
+def method_settings(entry: Entry) -> MethodSettings:
+    """Return the settings of an entry's method, without those of its strategy."""
+    return _read_as(METHODS.get(entry.method).settings, entry)
 
 
-def _read_as(model: type[SettingsT], contender: Contender) -> SettingsT:
-    settings = {name: value for name, value in contender.settings.items() if name in model.model_fields}
+def _read_as(model: type[SettingsT], entry: Entry) -> SettingsT:
+    settings = {name: value for name, value in entry.settings.items() if name in model.model_fields}
     return model.model_validate(settings)
 
 
@@ -241,16 +241,16 @@ def _text(
     return None
 
 
-def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
+def _start_key(plan: Plan, entry: Entry, seed: int) -> str:
     scenario = plan.recipe.scenario
     posed = {} if scenario == "task-incremental" else {"scenario": SCENARIOS.identity(scenario)}
-    code = named_code(STRATEGIES.get(contender.strategy).settings, contender.settings)
+    code = named_code(STRATEGIES.get(entry.strategy).settings, entry.settings)
     return key(
         {
             "format": FORMAT,
-            "strategy": STRATEGIES.identity(contender.strategy),
-            "method": METHODS.identity(contender.method),
-            "settings": contender.settings,
+            "strategy": STRATEGIES.identity(entry.strategy),
+            "method": METHODS.identity(entry.method),
+            "settings": entry.settings,
             "backbone": plan.backbone.fingerprint,
             "pooling": plan.backbone.pooling,
             "precision": resolve_precision(plan.recipe.budget.precision),
@@ -278,7 +278,7 @@ def about(plan: Plan) -> dict[str, Any]:
         orders=tuple(tuple(task.name for task in order) for order in plan.orders),
         scenario=recipe.scenario,
         overlap=recipe.overlap,
-        contenders=plan.contenders,
+        entries=plan.entries,
         reference=recipe.reference,
         budget=recipe.budget.model_dump(mode="json"),
         data={task.name: task.fingerprint for task in tasks},

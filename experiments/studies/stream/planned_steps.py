@@ -11,7 +11,7 @@ from workbench.digest import key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.record import Entry
     from workbench.task import Task
 
 Stream = tuple[str, float | None, int, int]
@@ -29,7 +29,7 @@ class Step:
         before: the key of the state that this step starts from; None where it starts from the pretrained weights.
     """
 
-    contender: Contender
+    entry: Entry
     seed: int
     order: int
     tasks: tuple[Task, ...]
@@ -50,39 +50,39 @@ class Step:
     def label(self) -> str:
         """What to call the step on a screen."""
         order = f" · order {self.order}" if self.order else ""
-        return f"{self.contender.label} · seed {self.seed}{order} · stage {self.stage} · {self.task.name}"
+        return f"{self.entry.label} · seed {self.seed}{order} · stage {self.stage} · {self.task.name}"
 
 
 def stream_of(step: Step) -> Stream:
     """Return what tells a step's stream from all others; an entry that tries learning rates has one at each."""
-    return step.contender.label, step.contender.settings.get("learning_rate"), step.seed, step.order
+    return step.entry.label, step.entry.settings.get("learning_rate"), step.seed, step.order
 
 
 def all_steps(
     seeds: Sequence[int],
     orders: Sequence[tuple[Task, ...]],
-    contenders: Sequence[Contender],
-    start_key: Callable[[Contender, int], str],
+    entries: Sequence[Entry],
+    start_key: Callable[[Entry, int], str],
 ) -> Iterator[Step]:
     """Yield all steps, replication by replication, so that the first complete comparison is there early.
 
     Args:
         seeds: of the recipe.
         orders: the stream's tasks, in each order that they are learned in.
-        contenders: those that try several learning rates take all steps at each of them.
-        start_key: what determines the state of a contender before its first task, with a seed.
+        entries: those that try several learning rates take all steps at each of them.
+        start_key: what determines the state of an entry before its first task, with a seed.
     """
     for seed in seeds:
         for order, tasks in enumerate(orders):
-            for contender in (variant for entry in contenders for variant in _at_each_rate(entry)):
-                before, start = start_key(contender, seed), True
+            for entry in (variant for own in entries for variant in _at_each_rate(own)):
+                before, start = start_key(entry, seed), True
                 for stage, task in enumerate(tasks, start=1):
                     after = key([before, task.name, task.fingerprint])
-                    if stage == len(tasks) or STRATEGIES.get(contender.strategy).stages == "each":
-                        yield Step(contender, seed, order, tasks[:stage], after, None if start else before)
+                    if stage == len(tasks) or STRATEGIES.get(entry.strategy).stages == "each":
+                        yield Step(entry, seed, order, tasks[:stage], after, None if start else before)
                         start = False
                     before = after
 
 
-def _at_each_rate(contender: Contender) -> tuple[Contender, ...]:
-    return tuple(contender.at(tried.learning_rate) for tried in contender.tried) or (contender,)
+def _at_each_rate(entry: Entry) -> tuple[Entry, ...]:
+    return tuple(entry.at(tried.learning_rate) for tried in entry.tried) or (entry,)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from experiments.studies.core import record as core
 from experiments.studies.stream.reading import chosen_steps, outcomes_of, own_adapters, shared_adapters
@@ -25,7 +27,7 @@ FORGET_NOTHING = ("isolated", "mask", "progressive-prompts", "joint")
 
 
 @dataclass(frozen=True)
-class Contender:
+class Entry:
     """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings.
 
     Attributes:
@@ -51,8 +53,8 @@ class Contender:
         """Whether what it learned of a task may change while it learns another one."""
         return self.strategy not in FORGET_NOTHING
 
-    def at(self, learning_rate: float) -> Contender:
-        """Return the same contender at another learning rate, which is not tuned."""
+    def at(self, learning_rate: float) -> Entry:
+        """Return the same entry at another learning rate, which is not tuned."""
         return replace(self, settings={**self.settings, "learning_rate": learning_rate}, tried=())
 
 
@@ -68,9 +70,9 @@ class Record(core.Record):
             replication.
         scenario: what is known when a task is answered, and of where it begins.
         overlap: share of each task's training examples that other stages brought; None where they brought none.
-        contenders: in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that
+        entries: in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that
             is known, and another entry at this same rate is left out.
-        budget: the resolved budget, the same for all contenders.
+        budget: the resolved budget, the same for all entries.
         kinds: task → its kind.
         steps: place and key of each step, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
@@ -92,7 +94,7 @@ class Record(core.Record):
     orders: tuple[tuple[str, ...], ...]
     scenario: str
     overlap: float | None = None
-    contenders: tuple[Contender, ...]
+    entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
     budget: Mapping[str, Any]
     kinds: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[tuple[Mapping[str, Any], str], ...] = ()
@@ -110,24 +112,22 @@ class Record(core.Record):
 
     @property
     def planned(self) -> int:
-        """How many streams there will be: one for each contender and replication."""
-        return len(self.contenders) * len(self.replications)
+        """How many streams there will be: one for each entry and replication."""
+        return len(self.entries) * len(self.replications)
 
     @property
     def done(self) -> int:
         """How many of them have come to their end."""
-        labels = {contender.label for contender in self.contenders}
+        labels = {entry.label for entry in self.entries}
         return sum(outcome.stage == len(self.tasks) and outcome.strategy in labels for outcome in self.outcomes)
 
     @classmethod
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
-        """Return outcomes, those of single examples, adapters, and contenders at the learning rates chosen for them."""
-        planned = [form_of(Contender).validate_python(entry) for entry in document.about["contenders"]]
+        """Return outcomes, those of single examples, adapters, and entries at the learning rates chosen for them."""
+        planned = [form_of(Entry).validate_python(given) for given in document.about["contenders"]]
         if document.finished and not workspace.mending.listener:
-            require_attempts((tried for contender in planned for tried in contender.tried), workspace)
-        so_far = {
-            contender.label: tuning_so_far(contender.tried, workspace) for contender in planned if contender.tried
-        }
+            require_attempts((tried for entry in planned for tried in entry.tried), workspace)
+        so_far = {entry.label: tuning_so_far(entry.tried, workspace) for entry in planned if entry.tried}
         tunings = {label: tuning for label, tuning in so_far.items() if tuning}
         steps = chosen_steps(document, {label: tuning.rung for label, tuning in tunings.items()})
         outcomes, last = outcomes_of(steps, document, workspace), len(document.about["tasks"])
@@ -142,7 +142,7 @@ class Record(core.Record):
             },
             "doubtful": doubtful_tests(
                 outcomes,
-                {contender.label: contender.strategy for contender in planned},
+                {entry.label: entry.strategy for entry in planned},
                 constant_scores(document.about["tasks"], document.about["majority"]),
                 workspace,
             ),
@@ -156,16 +156,16 @@ class Record(core.Record):
                 for place, step in steps
                 if (shared := shared_adapters(step, workspace))
             },
-            "contenders": tuple(_as_chosen(planned, tunings)),
+            "entries": tuple(_as_chosen(planned, tunings)),
             "tunings": tunings,
         }
 
 
-def _as_chosen(planned: Sequence[Contender], tunings: Mapping[str, Tuning]) -> Iterator[Contender]:
-    """Yield the contenders at their chosen rates; a point of the frontier at a chosen rate is left out."""
-    for contender in planned:
-        tuning = tunings.get(contender.frontier or contender.label)
-        if tuning is None or (contender.settings["learning_rate"] != tuning.chosen and contender.frontier):
-            yield contender
-        elif contender.frontier is None:
-            yield replace(contender.at(tuning.chosen), tried=contender.tried)
+def _as_chosen(planned: Sequence[Entry], tunings: Mapping[str, Tuning]) -> Iterator[Entry]:
+    """Yield the entries at their chosen rates; a point of the frontier at a chosen rate is left out."""
+    for entry in planned:
+        tuning = tunings.get(entry.frontier or entry.label)
+        if tuning is None or (entry.settings["learning_rate"] != tuning.chosen and entry.frontier):
+            yield entry
+        elif entry.frontier is None:
+            yield replace(entry.at(tuning.chosen), tried=entry.tried)

@@ -98,12 +98,12 @@ class Report(StudyReport):
 
     def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:
         """Return the entry of ``strategies``; ``full`` adds what each replication gave."""
-        contender, gaps = strategy.contender, {name: gap.as_json() for name, gap in strategy.differences.items()}
+        entry, gaps = strategy.entry, {name: gap.as_json() for name, gap in strategy.differences.items()}
         tuning = self.record.tunings.get(strategy.label)
         return {
-            "strategy": contender.strategy,
-            "method": contender.method,
-            "settings": dict(contender.settings),
+            "strategy": entry.strategy,
+            "method": entry.method,
+            "settings": dict(entry.settings),
             **as_json(STRATEGY, strategy),
             "matrix": strategy.matrix,
             "probes": {
@@ -114,7 +114,7 @@ class Report(StudyReport):
             "stages": {"finished": strategy.finished, "planned": strategy.planned},
             "baselines": {"single": strategy.single, "joint": strategy.joint},
             "comparison": {"against": self.record.reference, **gaps} if gaps else None,
-            "learned_nothing": [asdict(entry) for entry in strategy.unlearned],
+            "learned_nothing": [asdict(test) for test in strategy.unlearned],
             **({"seeds": [replication.as_json() for replication in strategy.replications]} if full else {}),
             **({"tuning": tuning.as_json()} if tuning else {}),
             **({"learning_curve": began.as_json()} if (began := self.beginnings.get(strategy.label)) else {}),

@@ -20,11 +20,11 @@ def frontier_sentences(report: Report) -> list[str]:
     sign = unit(report.record.kinds).sign
     sentences = [f"{label}: {_picked(frontier, sign)}" for label, frontier in report.frontier.items()]
     alone = {
-        strategy.label: strategy.contender.settings["learning_rate"]
+        strategy.label: strategy.entry.settings["learning_rate"]
         for strategy in report.strategies
         if strategy.label not in report.frontier
-        and strategy.contender.can_forget
-        and "learning_rate" in strategy.contender.settings
+        and strategy.entry.can_forget
+        and "learning_rate" in strategy.entry.settings
     }
     if alone:
         rates = ", ".join(f"{label} ({rate:.3g})" for label, rate in alone.items())

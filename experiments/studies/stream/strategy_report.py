@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.matrix import Grid, Statuses
-    from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.record import Entry
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.unlearned import Unlearned
     from workbench.statistics import Interval
@@ -47,15 +47,15 @@ class StrategyReport:
     """One entry of a recipe's ``strategies``.
 
     Attributes:
-        contender: label, strategy, method and settings, as the recipe has them.
+        entry: label, strategy, method and settings, as the recipe has them.
         replications: one report each, all orders of the first seed first.
-        single: label of the contender that S[j] comes from.
-        joint: label of the contender that J[j] comes from.
+        single: label of the entry that S[j] comes from.
+        joint: label of the entry that J[j] comes from.
         differences: from the reference by metric; empty for the reference itself, and where nothing is compared.
         unlearned: the tasks of which a replication learned nothing, or next to nothing.
     """
 
-    contender: Contender
+    entry: Entry
     replications: tuple[ReplicationReport, ...]
     single: str | None
     joint: str | None
@@ -65,12 +65,12 @@ class StrategyReport:
     @property
     def label(self) -> str:
         """The name that the recipe gives it."""
-        return self.contender.label
+        return self.entry.label
 
     @property
     def title(self) -> str:
         """What a sentence calls it: the title that the recipe gives it, else its label."""
-        return self.contender.title or self.label
+        return self.entry.title or self.label
 
     @cached_property
     def matrix(self) -> Grid:
@@ -111,7 +111,7 @@ class StrategyReport:
     @property
     def tests(self) -> int:
         """How often a task was tested right after it was learned, all replications together."""
-        return sum(1 for run in self.replications for _ in just_learned(run.outcomes, self.contender.strategy))
+        return sum(1 for run in self.replications for _ in just_learned(run.outcomes, self.entry.strategy))
 
     @property
     def choices(self) -> dict[str, str]:

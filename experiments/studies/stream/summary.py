@@ -24,7 +24,7 @@ from workbench.forgetting import Stream, metrics
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.record import Entry
     from experiments.studies.stream.stage_outcome import StageOutcome
     from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
@@ -49,18 +49,18 @@ def summarise(record: Record, brief: bool = False) -> Report:
         for (label, seed, order), outcomes in learned.items()
     }
     reports = {
-        contender.label: tuple(
+        entry.label: tuple(
             ReplicationReport(
                 seed,
                 order,
                 record.orders[order],
-                grid(matrices[contender.label, seed, order]),
-                _course(record, contender, seed, order, matrices),
-                tuple(learned[contender.label, seed, order]),
+                grid(matrices[entry.label, seed, order]),
+                _course(record, entry, seed, order, matrices),
+                tuple(learned[entry.label, seed, order]),
             )
             for seed, order in record.replications
         )
-        for contender in record.contenders
+        for entry in record.entries
     }
     finals = FinalOutcomes(record)
 
@@ -75,10 +75,10 @@ def summarise(record: Record, brief: bool = False) -> Report:
             family.get(entry.label, {}),
             unlearned([test for test in record.doubtful if test.label == entry.label], constants),
         )
-        for entry in record.contenders
+        for entry in record.entries
     ]
-    strategies = tuple(strategy for strategy in everything if strategy.contender.frontier is None)
-    others = tuple(strategy for strategy in everything if strategy.contender.frontier is not None)
+    strategies = tuple(strategy for strategy in everything if strategy.entry.frontier is None)
+    others = tuple(strategy for strategy in everything if strategy.entry.frontier is not None)
     pairs = () if brief else all_pairs(finals, _compared(record), reports)
     drawn = frontiers(strategies, others, record.tunings)
     words = verdict(record, strategies), tuple(evidence(record, strategies))
@@ -87,13 +87,13 @@ def summarise(record: Record, brief: bool = False) -> Report:
 
 def _compared(record: Record) -> list[str]:
     """Return the labels that a recipe compares with its reference: its own entries, not those at further rates."""
-    return [entry.label for entry in record.contenders if entry.frontier is None and entry.label != record.reference]
+    return [entry.label for entry in record.entries if entry.frontier is None and entry.label != record.reference]
 
 
 def _outcomes(record: Record) -> Outcomes:
     """Return what was recorded, by label, seed and order, in the order of the stages."""
     by_replication: dict[tuple[str, int, int], list[StageOutcome]] = {
-        (contender.label, seed, order): [] for contender in record.contenders for seed, order in record.replications
+        (entry.label, seed, order): [] for entry in record.entries for seed, order in record.replications
     }
     for outcome in sorted(record.outcomes, key=lambda outcome: outcome.stage):
         by_replication.get((outcome.strategy, outcome.seed, outcome.order), []).append(outcome)
@@ -101,13 +101,13 @@ def _outcomes(record: Record) -> Outcomes:
 
 
 def _course(
-    record: Record, contender: Contender, seed: int, order: int, matrices: Matrices
+    record: Record, entry: Entry, seed: int, order: int, matrices: Matrices
 ) -> tuple[Mapping[str, float | None], ...]:
     """Return the metrics after each stage of a replication."""
-    single, joint = _baselines(record, contender)
+    single, joint = _baselines(record, entry)
     columns = [record.tasks.index(task) for task in record.orders[order]]  # what the record has in the recipe's order
     stream = Stream(
-        matrices[contender.label, seed, order],
+        matrices[entry.label, seed, order],
         np.array(record.test_sizes, dtype=float)[columns],
         np.array(record.majority, dtype=float)[columns],
         single=np.diagonal(matrices[single, seed, order], offset=-1) if single else None,
@@ -116,5 +116,5 @@ def _course(
     return tuple(metrics(stream.until(stage)) for stage in range(1, len(columns) + 1))
 
 
-def _baselines(record: Record, contender: Contender) -> tuple[str | None, str | None]:
-    return single_task_baseline(record, contender), joint_baseline(record, contender)
+def _baselines(record: Record, entry: Entry) -> tuple[str | None, str | None]:
+    return single_task_baseline(record, entry), joint_baseline(record, entry)

@@ -51,7 +51,7 @@ LABEL = Shown(STRATEGY_COLUMN, label)
 
 
 def _named(reference: str, strategy: StrategyReport) -> Cell:
-    about = f"{strategy.contender.strategy} · {strategy.contender.method}"
+    about = f"{strategy.entry.strategy} · {strategy.entry.method}"
     return words(strategy.label, about, badge="reference" if strategy.label == reference else "")
 
 

@@ -80,25 +80,25 @@ def about(record: Record) -> str:
 
 
 def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> RunRecord:
-    record, contender, seed, order = report.record, strategy.contender, replication.seed, replication.order
-    own = {"strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
-    of = {"frontier": contender.frontier} if contender.frontier else {}
+    record, entry, seed, order = report.record, strategy.entry, replication.seed, replication.order
+    own = {"strategy": entry.strategy, "method": entry.method, "seed": str(seed)}
+    of = {"frontier": entry.frontier} if entry.frontier else {}
     ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(record.orders) > 1 else {}
     return RunRecord(
-        key=f"{record.identity}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
-        name=f"{contender.label}, seed {seed}" + (f", order {order}" if ordered else ""),
+        key=f"{record.identity}/{entry.label}/{seed}" + (f"/{order}" if order else ""),
+        name=f"{entry.label}, seed {seed}" + (f", order {order}" if ordered else ""),
         tags={
             NOTE_TAG: _note(report, strategy, replication),
             **shared_tags(record),
             "scenario": record.scenario,
-            "label": contender.label,
+            "label": entry.label,
             **own,
             **of,
         },
         params={
             **own,
             **ordered,
-            **{metric_name(name): str(value) for name, value in contender.settings.items()},
+            **{metric_name(name): str(value) for name, value in entry.settings.items()},
         },
         metrics=tuple(_stages(replication)),
         data=tracked_data(record.data, replication.tasks),
@@ -111,9 +111,9 @@ def _child(report: Report, strategy: StrategyReport, replication: ReplicationRep
 
 def _note(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> str:
     """Return the description of a child: what it is, and how each task stood when it was learned and stands now."""
-    contender, tasks = strategy.contender, replication.tasks
+    entry, tasks = strategy.entry, replication.tasks
     stage = max(outcome.stage for outcome in replication.outcomes)
-    title = f"{contender.label}: {contender.strategy} with {contender.method}, seed {replication.seed}"
+    title = f"{entry.label}: {entry.strategy} with {entry.method}, seed {replication.seed}"
     matrix = replication.matrix
     stages = table(
         "stages",
@@ -132,7 +132,7 @@ def _note(report: Report, strategy: StrategyReport, replication: ReplicationRepo
 
 def _models(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> Iterator[TrackedModel]:
     """Yield the adapters of a stream at its end, but whole models: a backbone is not copied."""
-    own = report.record.adapters.get((strategy.contender.label, replication.seed, replication.order), {})
+    own = report.record.adapters.get((strategy.entry.label, replication.seed, replication.order), {})
     scores = dict(zip(replication.tasks, replication.matrix[-1], strict=True))
     for task, adapter in own.items():
         if adapter.manifest.method != WHOLE:

@@ -24,7 +24,7 @@ def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
     The order of the recipe decides, which was there before any result, not which strategy came out best.
     """
     others = [strategy for strategy in strategies if strategy.differences]
-    streams = [strategy for strategy in others if strategy.contender.strategy != "joint"]
+    streams = [strategy for strategy in others if strategy.entry.strategy != "joint"]
     return next(iter([*streams, *others]), None)
 
 

@@ -13,7 +13,7 @@ from experiments.api import Workbench
 from experiments.repairing import selection
 from experiments.repairing.report import NOTHING, EntryReport
 from experiments.repairing.streams import LearnedStream
-from experiments.studies.stream.record import Contender
+from experiments.studies.stream.record import Entry
 from experiments.workspace.repaired import Repaired
 from tests.conftest import Call
 from tests.runs import done
@@ -128,7 +128,7 @@ def test_what_cannot_be_repaired_is_refused(learned: Workbench) -> None:
 
 
 def stream(learned: dict[str, float], kept: dict[str, float], seed: int) -> LearnedStream:
-    return LearnedStream(Contender("x", "sequential", "lora", {}), seed, 0, {}, learned, kept, {})
+    return LearnedStream(Entry("x", "sequential", "lora", {}), seed, 0, {}, learned, kept, {})
 
 
 def came_to(scores: dict[str, float], validation: float, **chosen: float) -> Repaired:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.studies.stream.record import Contender, Record
+from experiments.studies.stream.record import Entry, Record
 from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from experiments.studies.stream.summary import summarise
 
@@ -31,12 +31,12 @@ SHAPES = {
     "full-replay": (0.035, 0.002, 22_700_000, 310_000),
     "full-joint": (0.0, 0.012, 22_700_000, 0),
 }
-CONTENDERS = (
-    Contender("lora-isolated", "isolated", "lora", {"rank": 8}),
-    Contender("full-sequential", "sequential", "full", {}),
-    Contender("lora-sequential", "sequential", "lora", {"rank": 8}),
-    Contender("full-replay", "replay", "full", {"memory": 50}),
-    Contender("full-joint", "joint", "full", {}),
+ENTRIES = (
+    Entry("lora-isolated", "isolated", "lora", {"rank": 8}),
+    Entry("full-sequential", "sequential", "full", {}),
+    Entry("lora-sequential", "sequential", "lora", {"rank": 8}),
+    Entry("full-replay", "replay", "full", {"memory": 50}),
+    Entry("full-joint", "joint", "full", {}),
 )
 
 
@@ -44,9 +44,9 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
     """Return a whole record whose scores are the means of the outcomes that it writes into ``folder``."""
     outcomes: list[StageOutcome] = []
     examples: dict[tuple[str, int, int, str], Path] = {}
-    for contender in CONTENDERS:
+    for entry in ENTRIES:
         for seed in seeds:
-            stream_outcomes, files = _stream(folder, contender, seed)
+            stream_outcomes, files = _stream(folder, entry, seed)
             outcomes += stream_outcomes
             examples |= files
     return Record(
@@ -59,7 +59,7 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
         seeds=seeds,
         orders=(TASKS,),
         scenario="task-incremental",
-        contenders=CONTENDERS,
+        entries=ENTRIES,
         reference="full-sequential",
         budget={"train_examples": 400, "eval_examples": 400, "epochs": 3, "batch_size": 16, "max_length": 96},
         outcomes=tuple(outcomes),
@@ -74,38 +74,36 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
     )
 
 
-def _stream(
-    folder: Path, contender: Contender, seed: int
-) -> tuple[list[StageOutcome], dict[tuple[str, int, int, str], Path]]:
-    drop, gain, trainable, stored = SHAPES[contender.label]
-    random = np.random.default_rng([seed, *contender.label.encode()])
+def _stream(folder: Path, entry: Entry, seed: int) -> tuple[list[StageOutcome], dict[tuple[str, int, int, str], Path]]:
+    drop, gain, trainable, stored = SHAPES[entry.label]
+    random = np.random.default_rng([seed, *entry.label.encode()])
     outcomes, examples = [], {}
     scores: dict[str, float] = {}
     for stage in range(1, len(TASKS) + 1):
         cells = []
-        for column, task in enumerate(TASKS[:stage] if contender.strategy != "joint" else TASKS):
-            if contender.strategy == "joint" and stage < len(TASKS):
+        for column, task in enumerate(TASKS[:stage] if entry.strategy != "joint" else TASKS):
+            if entry.strategy == "joint" and stage < len(TASKS):
                 continue
             learned_at = column + 1
-            if contender.strategy == "isolated" and stage > learned_at:
+            if entry.strategy == "isolated" and stage > learned_at:
                 status = "verified" if stage == len(TASKS) else "carried"
                 cells.append(Cell(task, stage, scores[task], SIZES[column], status, 2.1 * (status == "verified")))
                 continue
-            age = 0 if contender.strategy == "joint" else stage - learned_at
+            age = 0 if entry.strategy == "joint" else stage - learned_at
             expected = max(LEARNED[column] + gain - drop * age**0.8, MAJORITY[column])
             # the same examples are hard for everyone: a latent difficulty, shared noise, a little noise of their own
             difficulty = np.random.default_rng(column).random(SIZES[column])
             correct = difficulty + random.normal(0, 0.05, SIZES[column]) < expected
             scores[task] = float(correct.mean())
             cells.append(Cell(task, stage, scores[task], SIZES[column], "measured", 2.0))
-            path = folder / f"{contender.label}-{seed}-{stage}-{task}.parquet"
+            path = folder / f"{entry.label}-{seed}-{stage}-{task}.parquet"
             ids = [f"{task}/{number}" for number in range(SIZES[column])]
             pd.DataFrame({"id": ids, "correct": correct}).to_parquet(path)
-            examples[contender.label, seed, 0, task] = path  # the last one stays
+            examples[entry.label, seed, 0, task] = path  # the last one stays
         cost = Cost(38.0 + random.random() * 4, 1240.0, trainable, 90_800_000 + stored * stage)
-        cka = {"drift": 0.0 if contender.strategy == "isolated" else 0.08 * stage + 0.01 * random.random()}
+        cka = {"drift": 0.0 if entry.strategy == "isolated" else 0.08 * stage + 0.01 * random.random()}
         probes = {"cka": cka, "linear": {"accuracy": 0.9 - drop * stage / 8}}
-        outcomes.append(StageOutcome(contender.label, seed, stage, TASKS[stage - 1], tuple(cells), cost, 0.9, probes))
+        outcomes.append(StageOutcome(entry.label, seed, stage, TASKS[stage - 1], tuple(cells), cost, 0.9, probes))
     return outcomes, examples
 
 
@@ -128,7 +126,7 @@ def one_seed(record: Record) -> Record:
 @pytest.fixture(scope="session")
 def half_way(record: Record) -> Record:
     """The first strategy has finished with seed 0, the second is at stage 2 of seed 0, the others have not begun."""
-    first, second = (contender.label for contender in record.contenders[:2])
+    first, second = (entry.label for entry in record.entries[:2])
     kept = tuple(
         outcome
         for outcome in record.outcomes
@@ -141,12 +139,12 @@ BASE = {"a": 0.9, "b": 0.8, "c": 0.7}
 ORDERS = (("a", "b", "c"), ("c", "a", "b"))
 RATES = {"sequential": 2e-5, "sequential-1e-05": 1e-5, "sequential-1e-04": 1e-4, "replay": 2e-5, "replay-1e-04": 1e-4}
 REPLICATED = (
-    Contender("isolated", "isolated", "lora", {"rank": 8, "learning_rate": 1e-3}),
-    Contender("sequential", "sequential", "full", {"learning_rate": 2e-5}),
-    Contender("sequential-1e-05", "sequential", "full", {"learning_rate": 1e-5}, "sequential"),
-    Contender("sequential-1e-04", "sequential", "full", {"learning_rate": 1e-4}, "sequential"),
-    Contender("replay", "replay", "full", {"memory": 50, "learning_rate": 2e-5}),
-    Contender("replay-1e-04", "replay", "full", {"memory": 50, "learning_rate": 1e-4}, "replay"),
+    Entry("isolated", "isolated", "lora", {"rank": 8, "learning_rate": 1e-3}),
+    Entry("sequential", "sequential", "full", {"learning_rate": 2e-5}),
+    Entry("sequential-1e-05", "sequential", "full", {"learning_rate": 1e-5}, "sequential"),
+    Entry("sequential-1e-04", "sequential", "full", {"learning_rate": 1e-4}, "sequential"),
+    Entry("replay", "replay", "full", {"memory": 50, "learning_rate": 2e-5}),
+    Entry("replay-1e-04", "replay", "full", {"memory": 50, "learning_rate": 1e-4}, "replay"),
 )
 VALIDATION = {"sequential": 0.91, "sequential-1e-05": 0.85, "sequential-1e-04": 0.93, "replay": 0.9}
 
@@ -210,7 +208,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Record:
         seeds=(0, 1),
         orders=ORDERS,
         scenario="domain-incremental",
-        contenders=REPLICATED,
+        entries=REPLICATED,
         reference="sequential",
         budget={"train_examples": 400, "epochs": 3},
         outcomes=tuple(outcome for outcomes, _ in parts for outcome in outcomes),

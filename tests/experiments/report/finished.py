@@ -34,8 +34,8 @@ SHARED |= {"identity": "identity", "provenance": {"command": "workbench run", "s
 def of_stream() -> StudyReport:
     """Isolated keeps what it learned; sequential loses 10 points a stage, and has no memory of its own measured."""
     entries = (
-        learned.Contender("isolated", "isolated", "lora", {"rank": 8}),
-        learned.Contender("sequential", "sequential", "full", {"learning_rate": 2e-5}),
+        learned.Entry("isolated", "isolated", "lora", {"rank": 8}),
+        learned.Entry("sequential", "sequential", "full", {"learning_rate": 2e-5}),
     )
     return stream.summarise(
         learned.Record(
@@ -46,7 +46,7 @@ def of_stream() -> StudyReport:
             majority=(0.25, 0.5),
             orders=(TASKS,),
             scenario="task-incremental",
-            contenders=entries,
+            entries=entries,
             budget={"train_examples": 16, "epochs": 1},
             kinds=dict.fromkeys(TASKS, "classification"),
             outcomes=tuple(_stage(entry.label, seed, stage) for entry in entries for seed in SEEDS for stage in (1, 2)),
@@ -70,7 +70,7 @@ def of_methods() -> StudyReport:
     """Two methods, the first of which was measured and tuned."""
     cost = MeasuredCost("cpu", 5, 100, 300.0, 420.0, 1e-5, 2e-5, 0.1, 1.5, 1.25, None, 8, 16)
     attempts = (Attempt(0.02, 0.8, -0.4, 1.5), Attempt(0.2, None, None, 0.5))
-    entries = (compared.Contender("full", "full", {"learning_rate": 0.003}), compared.Contender("small", "lora", {}))
+    entries = (compared.Entry("full", "full", {"learning_rate": 0.003}), compared.Entry("small", "lora", {}))
     record = compared.ComparisonRecord(
         experiment="made-up-methods",
         reference="full",
@@ -78,7 +78,7 @@ def of_methods() -> StudyReport:
         budget={"epochs": 1},
         tune=2,
         majority={"animals": 0.25, "fruits": 0.5},
-        contenders=entries,
+        entries=entries,
         kinds=dict.fromkeys(TASKS, "classification"),
         searches=(compared.Search("full", "animals", 100, attempts, 0.02),),
         cells=tuple(_adapter(entry.label, task, seed) for entry in entries for task in TASKS for seed in SEEDS),
@@ -111,9 +111,9 @@ def _adapter(label: str, task: str, seed: int) -> FittedAdapter:
 def of_routing() -> StudyReport:
     """The router that knows, one that confuses a task, and a joint model."""
     entries = (
-        routed.Contender("oracle", "router", "oracle", {}, reads_data=False),
-        routed.Contender("prototype", "router", "prototype", {"layers": 2}, reads_data=True),
-        routed.Contender("joint-lora", "joint", "lora", {}),
+        routed.Entry("oracle", "router", "oracle", {}, reads_data=False),
+        routed.Entry("prototype", "router", "prototype", {"layers": 2}, reads_data=True),
+        routed.Entry("joint-lora", "joint", "lora", {}),
     )
     record = routed.RoutingRecord(
         experiment="made-up-routing",
@@ -122,7 +122,7 @@ def of_routing() -> StudyReport:
         budget={"train_examples": 16},
         method="lora",
         settings={"rank": 8},
-        contenders=entries,
+        entries=entries,
         adapters=tuple(_adapter("full", task, seed) for task in TASKS for seed in SEEDS),
         cells=tuple(_routed(entry, seed) for entry in entries for seed in SEEDS),
         **SHARED,
@@ -130,19 +130,19 @@ def of_routing() -> StudyReport:
     return routing.summarise(record, Path)
 
 
-def _routed(entry: routed.Contender, seed: int) -> routed.ContenderLeft:
+def _routed(entry: routed.Entry, seed: int) -> routed.EntryResult:
     lost = 0 if entry.name == "oracle" else 1 + seed
     outcome = RoutingOutcome(((10 - lost, lost), (0, 10)), ("0" * lost + "1" * (10 - lost), "1" * 9 + "0"))
     seconds = 3.5 if entry.role == "joint" else None if seed and lost else 1.5
-    return routed.ContenderLeft(outcome, seconds, None if entry.role == "joint" else 0.25, entry.label, seed)
+    return routed.EntryResult(outcome, seconds, None if entry.role == "joint" else 0.25, entry.label, seed)
 
 
 def of_compositions() -> StudyReport:
     """A composition, the average and a control, with 4 and 16 examples of two targets."""
     entries = (
-        composed.Contender("fresh", "fresh", "", "lora", {}, "random"),
-        composed.Contender("uniform", "average", "lora", "uniform", {}),
-        composed.Contender("ties", "composition", "lora", "ties", {"density": 0.2}),
+        composed.Entry("fresh", "fresh", "", "lora", {}, "random"),
+        composed.Entry("uniform", "average", "lora", "uniform", {}),
+        composed.Entry("ties", "composition", "lora", "ties", {"density": 0.2}),
     )
     places = [(target, shots, seed) for target in TASKS for shots in (4, 16) for seed in SEEDS]
     cells = [
@@ -157,7 +157,7 @@ def of_compositions() -> StudyReport:
         shots=(4, 16),
         budgets={"4": {"train_examples": 4}, "16": {"train_examples": 16}},
         majority={"animals": 0.25, "fruits": 0.5},
-        contenders=entries,
+        entries=entries,
         sources=({"adapter": "source-1", "task": "trees", "method": "lora", "seed": 0, "validation": 0.8},),
         cells=tuple(cells),
         **SHARED,

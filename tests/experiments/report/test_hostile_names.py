@@ -17,7 +17,7 @@ from experiments.reporting.mlflow_run import exhibits, run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Presentation
 from experiments.studies import present
-from experiments.studies.compositions.record import Contender, FusionRecord
+from experiments.studies.compositions.record import Entry, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Row
 from experiments.studies.compositions.standing import Standing
 from experiments.studies.methods.record import ComparisonRecord
@@ -81,7 +81,7 @@ def fit(label: str) -> FittedAdapter:
 
 def stream(record: Record) -> Presentation:
     """Every name in a record of a stream is the hostile one, or begins with it."""
-    labels = {contender.label: f"{NASTY} {index}" for index, contender in enumerate(record.contenders)}
+    labels = {entry.label: f"{NASTY} {index}" for index, entry in enumerate(record.entries)}
     tasks = {name: f"{NASTY} {index}" for index, name in enumerate(record.tasks)}
     outcomes = tuple(
         replace(
@@ -99,7 +99,7 @@ def stream(record: Record) -> Presentation:
         reference=labels[record.reference],
         tasks=tuple(tasks.values()),
         orders=(tuple(tasks.values()),),
-        contenders=tuple(replace(contender, label=labels[contender.label]) for contender in record.contenders),
+        entries=tuple(replace(entry, label=labels[entry.label]) for entry in record.entries),
         outcomes=outcomes,
         examples={},
         provenance=dict.fromkeys(record.provenance, NASTY),
@@ -117,7 +117,7 @@ def comparison() -> Presentation:
     )  # fmt: skip
     record = ComparisonRecord(
         experiment=NASTY, description=NASTY, backbone=NASTY, tasks=(NASTY,), seeds=(0, 1), reference=NASTY,
-        budget={NASTY: NASTY}, tune=0, majority={NASTY: 0.1}, contenders=(), provenance={"command": NASTY},
+        budget={NASTY: NASTY}, tune=0, majority={NASTY: 0.1}, entries=(), provenance={"command": NASTY},
     )  # fmt: skip
     return present(ComparisonReport(record, rows, Recommendation(NASTY, f"{NASTY} is the best.")))
 
@@ -130,7 +130,7 @@ def compositions() -> Presentation:
         experiment=NASTY, description=NASTY, backbone=NASTY, reference=NASTY, targets=(NASTY,), shots=(8,), seeds=(0,),
         budgets={"8": {NASTY: NASTY}}, majority={NASTY: 0.1}, provenance={"command": NASTY},
         sources=({"adapter": NASTY, "task": NASTY, "method": NASTY, "seed": 0, "validation": 0.5},),
-        contenders=tuple(Contender(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
+        entries=tuple(Entry(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
     )  # fmt: skip
     weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
     return present(FusionReport(record, rows, (), (), weights, f"{NASTY} is the best."))

@@ -19,33 +19,31 @@ from experiments.reporting.terminal import show
 from experiments.studies.stream.long_figures import lost_through_the_stream
 from experiments.studies.stream.long_streams import LONG, losses
 from experiments.studies.stream.present import present
-from experiments.studies.stream.record import Contender, Record
+from experiments.studies.stream.record import Entry, Record
 from experiments.studies.stream.report import Report
 from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from experiments.studies.stream.summary import summarise
-from tests.experiments.report.conftest import CONTENDERS
+from tests.experiments.report.conftest import ENTRIES
 
-SHOWN = CONTENDERS[:3]
+SHOWN = ENTRIES[:3]
 
 
-def invented(record: Record, count: int, contenders: tuple[Contender, ...] = SHOWN) -> Report:
+def invented(record: Record, count: int, entries: tuple[Entry, ...] = SHOWN) -> Report:
     """Return a report of so many tasks, of which a shared model loses some at each stage."""
     tasks = tuple(f"task-{number:03d}" for number in range(1, count + 1))
     random, outcomes = np.random.default_rng(0), []
-    for contender in contenders:
-        drop = 0.0 if contender.strategy == "isolated" else 0.004
+    for entry in entries:
+        drop = 0.0 if entry.strategy == "isolated" else 0.004
         for stage in range(1, count + 1):
             scores = [0.9 - drop * (stage - learned) + 0.02 * float(random.random()) for learned in range(1, stage + 1)]
             if not drop:
                 scores = [0.9 + index / 1000 for index in range(stage)]
             cells = (Cell(task, stage, score, 300, "measured", 1.0) for task, score in zip(tasks, scores, strict=False))
             outcomes.append(
-                StageOutcome(
-                    contender.label, 0, stage, tasks[stage - 1], tuple(cells), Cost(9.0, 900.0, 1000, 10**6), 0.9
-                )
+                StageOutcome(entry.label, 0, stage, tasks[stage - 1], tuple(cells), Cost(9.0, 900.0, 1000, 10**6), 0.9)
             )
     fields = {"tasks": tasks, "test_sizes": (300,) * count, "majority": (0.5,) * count, "orders": (tasks,)}
-    made = replace(record, **fields, contenders=contenders, seeds=(0,), outcomes=tuple(outcomes), examples={})
+    made = replace(record, **fields, entries=entries, seeds=(0,), outcomes=tuple(outcomes), examples={})
     return summarise(made)
 
 
@@ -74,8 +72,8 @@ def test_page_and_terminal_stay_small(shown: Presentation) -> None:
 
 
 def test_many_strategies_stay_legible_too(record: Record) -> None:
-    shared = next(contender for contender in CONTENDERS if contender.strategy != "isolated")
-    ways = (CONTENDERS[0], *(replace(shared, label=f"way-{number}") for number in range(1, 31)))
+    shared = next(entry for entry in ENTRIES if entry.strategy != "isolated")
+    ways = (ENTRIES[0], *(replace(shared, label=f"way-{number}") for number in range(1, 31)))
     presentation = present(invented(record, 8, ways))
     assert len(files(presentation)["report.html"]) < 2_000_000
     assert lines(presentation) < 5 * len(ways) + 50, (

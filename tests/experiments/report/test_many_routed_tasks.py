@@ -16,7 +16,7 @@ from experiments.reporting.terminal import show
 from experiments.studies.core.report import LONG
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.routing.present import present
-from experiments.studies.routing.record import Contender, ContenderLeft, RoutingRecord
+from experiments.studies.routing.record import Entry, EntryResult, RoutingRecord
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.summary import summarise
 
@@ -44,8 +44,8 @@ def invented(count: int) -> RoutingReport:
         budget={},
         method="lora",
         settings={},
-        contenders=tuple(Contender(name, "router", name, {}, True) for name in ROUTERS),
-        cells=tuple(ContenderLeft(outcomes.get(name, rest), 1.0, 1.0, name, 0) for name in ROUTERS),
+        entries=tuple(Entry(name, "router", name, {}, True) for name in ROUTERS),
+        cells=tuple(EntryResult(outcomes.get(name, rest), 1.0, 1.0, name, 0) for name in ROUTERS),
     )
     return summarise(record, Path)
 

@@ -79,13 +79,13 @@ def test_what_an_order_does_not_change_is_no_further_replication(replicated_repo
 
 
 def test_baselines_are_of_the_same_seed_and_order(replicated: Record) -> None:
-    lora = replace(replicated.contenders[1], method="lora")
-    report = summarise(replace(replicated, contenders=(replicated.contenders[0], lora, *replicated.contenders[2:])))
+    lora = replace(replicated.entries[1], method="lora")
+    report = summarise(replace(replicated, entries=(replicated.entries[0], lora, *replicated.entries[2:])))
     assert values(report, "sequential", "transfer_gain") == pytest.approx([0.0] * 4, abs=1e-12)
     # R[j, j] of one order against S[j] of another would not vanish task by task
     drop = replace(
         replicated,
-        contenders=(replicated.contenders[0], lora),
+        entries=(replicated.entries[0], lora),
         outcomes=tuple(
             outcome for outcome in replicated.outcomes if (outcome.strategy, outcome.order) != ("isolated", 1)
         ),

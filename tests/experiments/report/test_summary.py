@@ -124,10 +124,10 @@ def test_baselines_come_from_the_same_record(record: Record, report: Report) -> 
 
 
 def test_the_baseline_with_the_same_settings_is_preferred(record: Record) -> None:
-    isolated, _, sequential, *rest = record.contenders
+    isolated, _, sequential, *rest = record.entries
     wide = replace(isolated, label="wide", settings={"rank": 64})
     joint = replace(isolated, label="lora-joint", strategy="joint")
-    crowd = replace(record, contenders=(wide, isolated, *rest, joint))
+    crowd = replace(record, entries=(wide, isolated, *rest, joint))
     assert single_task_baseline(crowd, sequential) == "lora-isolated"
     assert joint_baseline(crowd, sequential) == "lora-joint"
 

@@ -93,7 +93,7 @@ def comparison(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     search = Search("lora", next(iter(kinds)), 100, (Attempt(0.1, 0.5, -1.0, 1.0),), 0.1)
     record = ComparisonRecord(
         experiment="made-up", description="", backbone="minilm", tasks=tuple(kinds), seeds=(0, 1), reference="full",
-        budget={}, tune=1, majority=dict.fromkeys(kinds, 0.25), contenders=(), searches=(search,), kinds=kinds,
+        budget={}, tune=1, majority=dict.fromkeys(kinds, 0.25), entries=(), searches=(search,), kinds=kinds,
     )  # fmt: skip
     report = ComparisonReport(record, rows, recommend(rows, "full", unit(kinds)))
     axis = method_figures.score_by_parameters(report, rows).axes[0].get_ylabel()

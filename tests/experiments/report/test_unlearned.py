@@ -69,8 +69,8 @@ def test_a_sentence_for_each_strategy_or_one_for_all(record: Record, tmp_path: P
     assert [entry["task"] for entry in entries["lora-sequential"]] == ["bbc-news", "subjectivity"]
     assert entries["full-replay"] == []
     everything = tuple(
-        DoubtfulTest(contender.label, seed, 0, task, 0.5, same)
-        for contender in record.contenders
+        DoubtfulTest(entry.label, seed, 0, task, 0.5, same)
+        for entry in record.entries
         for seed in record.seeds
         for task in record.tasks
     )

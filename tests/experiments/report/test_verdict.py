@@ -36,9 +36,9 @@ def test_a_win_is_two_sentences_and_the_numbers_stand_below(report: Report) -> N
 
 
 def test_sentences_call_an_entry_by_the_title_of_the_recipe(record: Record) -> None:
-    first, second, *rest = record.contenders
+    first, second, *rest = record.entries
     titled = (replace(first, title="Isolated LoRAs"), replace(second, title="Full fine-tuning"), *rest)
-    verdict = summarise(replace(record, contenders=titled)).verdict
+    verdict = summarise(replace(record, entries=titled)).verdict
     assert verdict.startswith("Full fine-tuning lost 24.1 of the 92.1 points learned before. Isolated LoRAs lost none")
 
 
@@ -72,9 +72,9 @@ def test_one_seed_has_no_interval(one_seed: Record) -> None:
 def test_scores_are_those_of_the_seeds_that_are_compared(record: Record, one_seed: Record) -> None:
     """What only one of the two has finished would shift its score, and not the difference."""
     half = tuple(outcome for outcome in record.outcomes if outcome.seed == 0 or outcome.strategy != "lora-isolated")
-    two = record.contenders[:2]
-    report = summarise(replace(record, outcomes=half, contenders=two))
-    alone = summarise(replace(one_seed, contenders=two))
+    two = record.entries[:2]
+    report = summarise(replace(record, outcomes=half, entries=two))
+    alone = summarise(replace(one_seed, entries=two))
     assert report.verdict == alone.verdict.replace("one seed", "one of 3 seeds so far")
     assert report.evidence[:3] == alone.evidence[:3]
 
@@ -83,25 +83,25 @@ def test_one_task_has_no_forgetting(record: Record) -> None:
     first = tuple(outcome for outcome in record.outcomes if outcome.stage == 1 and outcome.cells)
     short = replace(
         record, tasks=record.tasks[:1], orders=(record.tasks[:1],), test_sizes=(400,), majority=(0.2,), outcomes=first,
-        examples={}, contenders=record.contenders[:2],
+        examples={}, entries=record.entries[:2],
     )  # fmt: skip
     assert summarise(short).verdict.startswith("Forgetting is not defined for a stream of one task")
 
 
 def test_the_recipe_decides_whom_the_verdict_is_about_not_the_result(record: Record) -> None:
-    backwards = summarise(replace(record, contenders=record.contenders[::-1]))
+    backwards = summarise(replace(record, entries=record.entries[::-1]))
     assert "full-replay lost 6.2 of the 91.9 points learned before." in backwards.verdict
 
 
 def test_a_single_strategy_has_nothing_beside_it(record: Record) -> None:
-    alone = replace(record, contenders=record.contenders[1:2])
+    alone = replace(record, entries=record.entries[1:2])
     assert summarise(alone).verdict.startswith("There is nothing to compare")
 
 
 @pytest.mark.parametrize("reference", ["full-sequential", "full-joint"])
 def test_joint_training_is_compared_in_what_it_has(record: Record, reference: str) -> None:
-    only = (record.contenders[1], record.contenders[4])
-    report = summarise(replace(record, contenders=only, reference=reference))
+    only = (record.entries[1], record.entries[4])
+    report = summarise(replace(record, entries=only, reference=reference))
     assert report.verdict == "Forgetting cannot be compared: full-joint was not tested after each stage."
     last = report.evidence[0]
     assert last.startswith("After the last task: ")

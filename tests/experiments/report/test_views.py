@@ -46,14 +46,14 @@ def page(report: Report) -> str:
 @pytest.fixture(scope="module")
 def nasty(record: Record) -> Report:
     """The record with a label and a task that try to get out of every format."""
-    old, task = record.contenders[0].label, record.tasks[0]
+    old, task = record.entries[0].label, record.tasks[0]
     return summarise(
         replace(
             record,
             identity=NASTY,
             tasks=(NASTY, *record.tasks[1:]),
             orders=((NASTY, *record.tasks[1:]),),
-            contenders=(replace(record.contenders[0], label=NASTY), *record.contenders[1:]),
+            entries=(replace(record.entries[0], label=NASTY), *record.entries[1:]),
             outcomes=tuple(
                 replace(
                     outcome,
@@ -71,12 +71,12 @@ def nasty(record: Record) -> Report:
 
 def underscored(record: Record) -> Record:
     """Return the record with all labels behind an underscore."""
-    contenders = tuple(
+    entries = tuple(
         replace(entry, label=f"_{entry.label}", frontier=entry.frontier and f"_{entry.frontier}")
-        for entry in record.contenders
+        for entry in record.entries
     )
     outcomes = tuple(replace(outcome, strategy=f"_{outcome.strategy}") for outcome in record.outcomes)
-    return replace(record, contenders=contenders, outcomes=outcomes, reference=f"_{record.reference}", examples={})
+    return replace(record, entries=entries, outcomes=outcomes, reference=f"_{record.reference}", examples={})
 
 
 def terminal(report: Report, width: int = 80, **settings: object) -> str:
@@ -248,8 +248,8 @@ def test_the_terminal_shows_heat_where_it_can(report: Report) -> None:
 
 
 def test_the_terminal_prints_brackets_and_progress(nasty: Report, half_way: Record) -> None:
-    bracket = replace(half_way.contenders[0], label="[red]a[/]")
-    odd = replace(half_way, contenders=(bracket, *half_way.contenders[1:]), outcomes=half_way.outcomes[4:])
+    bracket = replace(half_way.entries[0], label="[red]a[/]")
+    odd = replace(half_way, entries=(bracket, *half_way.entries[1:]), outcomes=half_way.outcomes[4:])
     assert "[red]a[/]" in terminal(summarise(odd))
     assert "Not finished: lora-isolated 4/12, full-sequential 2/12" in terminal(summarise(half_way)).replace("\n", " ")
     assert terminal(nasty)

@@ -1,4 +1,4 @@
-"""The entries of a stream's recipe as contenders: names looked up, settings typed, labels told apart."""
+"""The entries of a stream's recipe: names looked up, settings typed, labels told apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.tune import learning_rates
 from experiments.studies.stream.recipe import Recipe
-from experiments.studies.stream.record import Contender
+from experiments.studies.stream.record import Entry
 from workbench.default_rates import default_rate
 from workbench.errors import InputError, Problem, SettingsError, collected, suggest
 from workbench.methods import METHODS, trained_method
@@ -39,7 +39,7 @@ class Title(Settings):
     title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
 
 
-def named_contenders(document: Document, kinds: Sequence[str], problems: list[Problem]) -> Iterator[Contender]:
+def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Problem]) -> Iterator[Entry]:
     """Yield each entry of ``strategies`` that fits; what is wrong with the others is added to ``problems``.
 
     Args:
@@ -53,12 +53,10 @@ def named_contenders(document: Document, kinds: Sequence[str], problems: list[Pr
         scenario = SCENARIOS.get(name, document.where("scenario")) if name is not None else None
     for label, entry in document.entries(ENTRIES).items():
         with collected(problems):
-            yield _contender(document, label, entry, kinds, scenario)
+            yield _entry(document, label, entry, kinds, scenario)
 
 
-def at_default_rates(
-    document: Document, config: PretrainedConfig, entries: Sequence[Contender]
-) -> tuple[Contender, ...]:
+def at_default_rates(document: Document, config: PretrainedConfig, entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Return the entries, those that name no learning rate with the default for a backbone of this config."""
     rated = []
     for entry in entries:
@@ -69,7 +67,7 @@ def at_default_rates(
     return tuple(rated)
 
 
-def at_other_rates(recipe: Recipe, entries: Sequence[Contender]) -> Iterator[Contender]:
+def at_other_rates(recipe: Recipe, entries: Sequence[Entry]) -> Iterator[Entry]:
     """Yield the entries of ``frontier`` again, each at each of its further learning rates.
 
     An entry that tries some has no rate of its own yet, so that all that it tries are further ones.
@@ -87,7 +85,7 @@ def at_other_rates(recipe: Recipe, entries: Sequence[Contender]) -> Iterator[Con
         yield from (_point(entry, rate, f"{rate:g}") for rate in others)
 
 
-def tried_rates(recipe: Recipe, entry: Contender) -> tuple[float, ...]:
+def tried_rates(recipe: Recipe, entry: Entry) -> tuple[float, ...]:
     """Return the learning rates that an entry tries before the stream begins, its own first; none without training."""
     if not recipe.tune or not METHODS.get(entry.method).trains:
         return ()
@@ -121,20 +119,20 @@ def misnamed(document: Document) -> Iterator[Problem]:
             yield Problem(message, document.where(*path), suggest(label, labels))
 
 
-def indistinct(document: Document, contenders: Sequence[Contender]) -> Iterator[Problem]:
-    """Yield a problem for each label that another contender has, or seems to have."""
+def indistinct(document: Document, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """Yield a problem for each label that another entry has, or seems to have."""
     paths = [
         (entry.label, (ENTRIES, entry.label) if entry.frontier is None else ("frontier", entry.frontier))
-        for entry in contenders
+        for entry in entries
     ]
     return collisions((label, document.where(*path)) for label, path in paths)
 
 
-def _point(entry: Contender, rate: float, text: str) -> Contender:
+def _point(entry: Entry, rate: float, text: str) -> Entry:
     return replace(entry.at(rate), label=f"{entry.label} @ {text}", frontier=entry.label)
 
 
-def _trains(entry: Contender, scenario: str) -> bool:
+def _trains(entry: Entry, scenario: str) -> bool:
     """Return whether an entry trains what tasks share: the body, or a head of all tasks."""
     card = METHODS.get(entry.method)
     return card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
@@ -150,9 +148,9 @@ def known_settings(document: Document) -> Iterator[Place]:
             yield (ENTRIES, label), METHODS.get(entry.get("method", "")).settings
 
 
-def _contender(
+def _entry(
     document: Document, label: str, entry: dict[str, Any], kinds: Sequence[str], scenario: Scenario | None
-) -> Contender:
+) -> Entry:
     path = (ENTRIES, label)
     missing = [name for name in ("strategy", "method") if name not in entry]
     if missing:
@@ -176,4 +174,4 @@ def _contender(
         raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*path))
     settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
     named = label, entry["strategy"], entry["method"], settings
-    return Contender(*named, default_rate=method.default_rate, title=titled.title)
+    return Entry(*named, default_rate=method.default_rate, title=titled.title)
