@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
 from workbench.kind import GENERATED
+from workbench.settings import Budget
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 FITTED = "classification"  # the kind whose head is fitted in closed form
+DRAWN = Budget(train_examples=1024, validation_examples=256)  # more take minutes, and hardly change a linear layer
 
 
 def head_fit(task: Task, backbone: Backbone, listener: Listener, where: str) -> Fit | None:
     """Return what fits a head for ``task``; None where the backbone answers with its own.
 
     Args:
-        task: on whose training examples it is fitted.
+        task: on whose training examples it is fitted, :data:`DRAWN` at most.
         backbone: that the adapter belongs to.
         listener: hears of it.
         where: the task is named, for messages.
@@ -42,10 +44,15 @@ def head_fit(task: Task, backbone: Backbone, listener: Listener, where: str) -> 
     def fit(model: TaskModel, max_length: int) -> tuple[nn.Linear, FittedHead]:
         from fusion.target import head_fitted_on
         from workbench.manifest import FittedHead
+        from workbench.sampling import draw
 
-        examples = len(task.splits["train"])
-        listener.say(f"There is no head in this folder: one is fitted on {examples:,} training examples of {task.name}")
-        fitted = head_fitted_on(task, model, backbone, max_length)
+        drawn = draw(task, DRAWN, seed=0)
+        examples = len(drawn.splits["train"])
+        listener.say(
+            f"There is no head in this folder: one is fitted on {examples:,} training examples of {task.name}, "
+            f"of up to {max_length} tokens each"
+        )
+        fitted = head_fitted_on(drawn, model, backbone, max_length)
         return fitted.head, FittedHead(
             task=task.name,
             fingerprint=task.fingerprint,

@@ -9,6 +9,7 @@ import torch
 from peft import LoraConfig, TaskType, get_peft_model
 from torch import Tensor
 
+from experiments.answers import head_fitting
 from experiments.api import Workbench
 from fusion.heads import fit_head
 from tasks import registry
@@ -18,6 +19,7 @@ from tests.streams import write_tasks
 from workbench.adaptation import HEAD_FILE
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
+from workbench.settings import Budget
 from workbench.stored_model import open_adapter
 from workbench.tokenizing import tokenised
 
@@ -121,3 +123,13 @@ def test_other_kinds_are_refused(bert: Path, tmp_path: Path) -> None:
     write_task(tmp_path, "marks", "regression", "label", ["1.5", "2.5"])
     with pytest.raises(InputError, match="for regression tasks \\(marks\\) none is fitted"):
         Workbench(tmp_path / "ws", [tmp_path]).exchange.import_adapter(tmp_path / "sent", str(bert), task="marks")
+
+
+def test_a_head_is_fitted_on_so_many_examples_at_most(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_fitting, "DRAWN", Budget(train_examples=20, validation_examples=10))
+    sent_without_head(bert, tmp_path / "sent")
+    bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
+    elsewhere = bench.exchange.import_adapter(tmp_path / "sent", str(bert), task="animals").manifest.elsewhere
+    assert elsewhere and elsewhere.head and elsewhere.head.examples == 20
