@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,8 @@ from experiments.engine.workers.inline import work
 from experiments.studies import study_for
 from experiments.workspace import Workspace
 from experiments.workspace.mending import Mending
+from tests.ear import Ear
 from tests.streams import write_tasks
-from workbench.listener import Silent
 from workbench.settings import read
 
 if TYPE_CHECKING:
@@ -89,18 +88,6 @@ joint:
   joint-lora: {{method: lora, learning_rate: 0.02}}
 """,
 }
-
-
-class Ear(Silent):
-    """Keeps which fits there were."""
-
-    def __init__(self) -> None:
-        self.fits: list[str] = []
-
-    @contextmanager
-    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
-        self.fits.append(label)
-        yield lambda step, epoch, loss: None
 
 
 class TwoMachines:

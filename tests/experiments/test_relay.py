@@ -16,8 +16,8 @@ from workbench.errors import Problem, SettingsError, TrainingError, UnknownNameE
 from workbench.listener import Silent
 
 
-class Ear(Silent):
-    """Keeps everything in one list."""
+class InOrder(Silent):
+    """Keeps everything that it hears in one list."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -49,7 +49,7 @@ def work(relay: Relay) -> None:
 
 @pytest.mark.parametrize("pause", [0.0, 1e-5, 60.0])
 def test_everything_arrives_in_order_and_many_steps_as_a_few(pause: float) -> None:
-    parcels, ear = list[list[Message]](), Ear()
+    parcels, ear = list[list[Message]](), InOrder()
     relay = Relay(pause, lambda: parcels.append(relay.taken()))
     work(relay)
     assert not relay.taken(), "all but steps is handed over at once"
@@ -76,7 +76,7 @@ def test_many_processes_tell_of_no_more_steps_in_a_second_than_250() -> None:
 
 
 def test_fits_of_a_process_that_is_gone_break_off() -> None:
-    ear = Ear()
+    ear = InOrder()
     fits = Fits(ear)
     fits.tell([("begin", "outer", 3), ("begin", "inner", 2)])
     fits.end()
