@@ -21,9 +21,8 @@ ENTRIES = {
 
 @pytest.fixture(scope="module")
 def report(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return stream_of(
-        tmp_path_factory.mktemp("beginnings"), bert, ENTRIES, "seeds=[0, 1]", "budget.epochs=2", "reference=afresh"
-    )
+    few = ("seeds=[0, 1]", "budget.epochs=2", "budget.train_examples=16", "reference=afresh")
+    return stream_of(tmp_path_factory.mktemp("beginnings"), bert, ENTRIES, *few)
 
 
 def curves(report: Report, label: str, seed: int) -> list[tuple[float, ...]]:
