@@ -36,12 +36,13 @@ def tried(sender: Sender, backbone: Backbone, kind: str | None) -> tuple[list[Ba
     answer = sender.logits if kind else sender.states
     batches = [_batch(backbone, [SHORT]), _batch(backbone, [*TEXTS])]
     answers = [answer(batch) for batch in batches]
-    if kind in POOLED:
-        if difference(answers[1][:1], answers[0]) > PADDED:
-            batches = [_batch(backbone, [text]) for text in TEXTS]
-        batches.append(_batch(backbone, [PAIR[0]], [PAIR[1]]))
+    if kind not in POOLED:
+        return batches, answers
+    if difference(answers[1][:1], answers[0]) > PADDED:
+        batches = [_batch(backbone, [text]) for text in TEXTS]
         answers = [answer(batch) for batch in batches]
-    return batches, answers
+    pair = _batch(backbone, [PAIR[0]], [PAIR[1]])
+    return [*batches, pair], [*answers, answer(pair)]
 
 
 def _batch(backbone: Backbone, *columns: list[str]) -> Batch:
