@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from experiments.cli import COMMANDS
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
+from experiments.studies import STUDIES
+from experiments.studies.core.quantity import Quantity
+from experiments.studies.core.reference import declared_by
 from fusion.methods import COMPOSITIONS
 from tasks import registry
 from workbench.methods import METHODS
@@ -21,6 +25,10 @@ from workbench.probes import PROBES
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.acceptance
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?(?:https?:)?//[^\"'>\s]+|@import|fonts\.g")
+
+
+def declared_in(study: str) -> list[Quantity[Any]]:
+    return [quantity for declared in declared_by(STUDIES.get(study)) for quantity in declared.quantities]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +50,7 @@ def test_the_reference_names_every_entry(site: Path) -> None:
         "compositions": COMPOSITIONS.names(),
         "recipes": RECIPES.names(),
         "tasks": registry.names(),
+        "quantities": [quantity.name for study in STUDIES.names() for quantity in declared_in(study)],
         "command-line": [f"workbench {name}" for name in COMMANDS.names()],
     }
     for page, names in pages.items():
