@@ -311,7 +311,7 @@ def test_mistakes_are_found_before_a_model_is_opened(
     (tmp_path / "rows.json").write_text('[{"text": "the cat"}]')
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(
-        "experiments.answers.predicting.open_backbone", lambda name: pytest.fail("the model was opened")
+        "experiments.answers.predicting.backbone_of", lambda *given: pytest.fail("the model was opened")
     )
     arguments, expected = MISTAKES[mistake]
     code, out, err = predict("classification", *arguments)
