@@ -13,7 +13,7 @@ import torch
 
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import LABELS, classified, config_of, sent_by_adapters, sent_from_class, taken
-from tests.elsewhere.senders import TEXTS
+from tests.elsewhere.senders import TEXTS, answers
 from workbench.elsewhere.form import CLOSE
 from workbench.elsewhere.head_form import difference
 from workbench.errors import InputError
@@ -36,8 +36,13 @@ HEADS: Mapping[str, Callable[[Any], None]] = {
 
 @pytest.mark.parametrize("case", HEADS)
 def test_heads_of_the_package(case: str, bert: Path, tmp_path: Path) -> None:
+    from adapters import AutoAdapterModel
+
     wanted = sent_by_adapters(bert, tmp_path / "sent", config_of("seq_bn"), HEADS[case])()
     stored, logits = taken(tmp_path / "sent", bert)
+    model = AutoAdapterModel.from_pretrained(bert)
+    model.load_adapter(str(stored.folder), set_active=True, use_safetensors=True)
+    assert torch.equal(answers(model, bert), wanted), "the package opens what is stored with its head"
     kinds = {"multilabel": "multilabel", "tagging": "token-classification", "regression": "regression"}
     assert stored.manifest.task.kind == kinds.get(case.partition(",")[0], "classification")
     off = difference(logits, wanted)

@@ -12,7 +12,7 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
 CONFIG, WEIGHTS, PICKLED = "head_config.json", "model_head.safetensors", "pytorch_model_head.bin"
 FLEXIBLE = {  # head_type of a model with heads of its own → the kind of task here
@@ -124,6 +124,21 @@ def rows(head: HeadConfig, folder: Path, static: Callable[[], str]) -> int | Non
         else:
             last = static()
         return int(tensors.get_slice(last).get_shape()[0]) if last in names else None
+
+
+def renamed(head: HeadConfig, tensors: Mapping[str, Tensor], name: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+    """Return config and weights of a head under another name; heads that were saved with it are left out.
+
+    Args:
+        head: what its config says.
+        tensors: by their names in its file.
+        name: of the adapter beside it.
+    """
+    if not head.flexible:  # it has no name
+        return head.document, dict(tensors)
+    start = f"heads.{head.name}."
+    own = {key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)}
+    return {**head.document, "name": name}, {f"heads.{name}.{key}": tensor for key, tensor in own.items()}
 
 
 def layers_of(head: Any) -> dict[str, nn.Module]:

@@ -6,10 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from workbench.adapter_folder import CONFIG
-from workbench.elsewhere import adapters_lora
+from workbench.elsewhere import adapters_head, adapters_lora
 from workbench.elsewhere.adapters_config import OF_PEFT
 from workbench.elsewhere.adapters_head import layers_of
 from workbench.elsewhere.adapters_program import with_adapter, with_head
@@ -83,18 +84,27 @@ def _body(body: Any, saved: Saved, backbone: Backbone) -> dict[str, Any]:
     return {
         "settings": saved.settings,
         "config": body.adapters_config.get(NAME).to_dict(),
-        "write": _writing(body, backbone.hub_id or saved.base),
+        "write": _writing(body, saved, backbone.hub_id or saved.base),
     }
 
 
-def _writing(body: Any, base: str | None) -> Callable[[Path], None]:
-    """Return what writes an adapter as the package does, with the base model's name in place of a path of here."""
+def _writing(body: Any, saved: Saved, base: str | None) -> Callable[[Path], None]:
+    """Return what writes an adapter as the package does, with the base model's name in place of a path of here.
+
+    The sender's head is written beside it, so that the package opens what is exported with its head.
+    """
+    head = load_file(saved.folder / adapters_head.WEIGHTS) if saved.head else {}
 
     def write(folder: Path) -> None:
         LIBRARY.save(body, folder)
         path = folder / CONFIG
         config = {**json.loads(path.read_text(encoding="utf-8")), "model_name": base}
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+        if saved.head and saved.head.kinds:
+            document, tensors = adapters_head.renamed(saved.head, head, NAME)
+            text = json.dumps({**document, "model_name": base}, indent=2, sort_keys=True)
+            (folder / adapters_head.CONFIG).write_text(text, encoding="utf-8")
+            save_file(tensors, folder / adapters_head.WEIGHTS)
 
     return write
 
