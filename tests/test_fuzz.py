@@ -12,7 +12,7 @@ import pytest
 from tests.fuzzing.sites import Site, site
 from tests.fuzzing.watching import KINDS, try_case
 
-CASES = 33  # of each kind: 300
+CASES = 33  # of each kind: 330
 
 
 @pytest.fixture(scope="module")

@@ -202,7 +202,7 @@ def _card(folder: Path) -> dict[str, Any]:
     card = folder / "README.md"
     try:
         stated = metadata_load(card) if card.is_file() else None
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
         return {}
     return stated if isinstance(stated, dict) else {}
 

@@ -66,6 +66,10 @@ OFFERED = {
     "workbench report tri": ["trial"],
     "workbench tasks new mine --kind reg": ["regression"],
     "workbench train animals --method lora --backbone mini": ["minilm"],
+    "workbench adapters import tas": ["tasks/"],
+    "workbench adapters import tasks/ ./oth": ["./other/"],
+    "workbench adapters import x --task anim": ["animals"],
+    "workbench adapters import x --backbone mini": ["minilm"],
 }
 
 
@@ -74,7 +78,15 @@ def test_names_are_completed(line: str, complete) -> None:
     assert complete(line) == OFFERED[line]
 
 
-@pytest.mark.parametrize("line", ["workbench trian anim", "workbench train zz", "workbench train --tasks nowhere a"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "workbench trian anim",
+        "workbench train zz",
+        "workbench train --tasks nowhere a",
+        "workbench adapters import ~nobody-at-all/",
+    ],
+)
 def test_mistakes_are_passed_over_in_silence(line: str, complete) -> None:
     assert complete(line) == []
 

@@ -13,6 +13,7 @@ from unittest import mock
 
 from tests.conftest import toy
 from tests.fuzzing.promises import importable, write_canaries
+from tests.fuzzing.senders import WRITERS, SentFolder, sent_folder
 from tests.streams import write_recipe
 from tests.tiny_models import write_bert, write_llama, write_t5
 from workbench.backbone import Backbone
@@ -48,6 +49,10 @@ class Site:
         """Return a fresh copy of a model's folder, which is called ``model``."""
         shutil.rmtree(self.folder / "model", ignore_errors=True)
         return shutil.copytree(self.model(name), self.folder / "model")
+
+    def sent(self, name: str) -> SentFolder:
+        """Return what another program wrote, undamaged; it is made when it is first wanted."""
+        return sent_folder(name, self.model(WRITERS[name][0]), self.root / "whole" / f"sent-{name}")
 
     @cached_property
     def backbone(self) -> Backbone:

@@ -14,6 +14,7 @@ from tests.fuzzing.sites import Site
 
 KINDS = (
     "weights", "configs", "adapters", "templates", "tokenizers", "tables", "recipes", "commands", "requests",
+    "elsewhere",
 )  # fmt: skip
 SECONDS = 10.0  # of processor time
 PATIENCE = 120.0  # seconds that a case may wait for something, on a busy machine too

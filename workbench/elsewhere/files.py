@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 
 from workbench.elsewhere.misnamed import not_a_folder
+from workbench.elsewhere.tensor_types import require_floats
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.model_folder import PICKLED, numbers_in
 from workbench.ordinary_files import foreign_links
@@ -21,14 +23,20 @@ CONVERT_PARTS = (
     "{{key: value.clone().contiguous() for part in parts for key, value in part.items()}}, {target!r})"
 )
 
-LOOKED_AT = ("*", "[0-9]_*/*")  # the second: modules of a sentence-transformers model
 
+def require_plain(folder: Path, *within: str) -> None:
+    """Make sure that something is a folder, and that no file in it leads out of it.
 
-def require_plain(folder: Path) -> None:
-    """Make sure that something is a folder, and that no file that is read leads out of it; raises InputError."""
+    Args:
+        folder: that is read.
+        within: names of folders in it that are read too.
+
+    Raises:
+        InputError: it is none, or has a link in it.
+    """
     if not folder.is_dir():
         raise not_a_folder(folder)
-    if links := foreign_links(folder, LOOKED_AT):
+    if links := foreign_links(folder, ["*", *(f"{escape(name)}/*" for name in within)]):
         message = f"{links[0].name} is a link, which may lead to any file"
         raise InputError(message, where=str(folder), hint="Import a plain copy of the folder.")
 
@@ -46,6 +54,7 @@ def weights_in(folder: Path, name: str, pickled_name: str | None = None) -> Path
     path = folder / name
     if path.is_file():
         numbers_in(path)
+        require_floats(path)
         return path
     names = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in PICKLED and _are_weights(each)]
     if pickled := [each for each in names if pickled_name in (None, each.name)]:

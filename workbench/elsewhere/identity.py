@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.digest import digest, key
+from workbench.model_folder import MODULES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
 
-READ = ("*.json", "*.safetensors", "[0-9]_*/*.json", "[0-9]_*/*.safetensors")  # the last two: sentence-transformers
+READ = ("*.json", "*.safetensors")
+IN_MODULES = ("*/*.json", "*/*.safetensors")  # of sentence-transformers, which keeps each module in a folder
 SHORT = 8  # characters of a key at the end of an id
 
 
@@ -26,9 +28,10 @@ def key_of(folder: Path, *said: Any) -> str:
     Raises:
         OSError: a file cannot be read.
     """
+    patterns = READ + IN_MODULES * (folder / MODULES).is_file()
     files = {
         path.relative_to(folder).as_posix(): digest(path)
-        for pattern in READ
+        for pattern in patterns
         for path in sorted(folder.glob(pattern))
         if path.is_file()
     }

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from workbench.adapter_folder import CONFIG
-from workbench.errors import InputError
+from workbench.errors import InputError, no_such_file
 from workbench.manifest import MANIFEST
 from workbench.model_folder import CONFIG as MODEL_CONFIG
 
@@ -33,7 +33,9 @@ HERE = (
 
 
 def not_a_folder(path: Path) -> InputError:
-    """Return the error for something that is there and is no folder."""
+    """Return the error for what is no folder, or is not there."""
+    if not path.exists() and not path.is_symlink():
+        return no_such_file(path, "there is no such folder")
     what, hint = FILES.get(
         path.suffix.lower(), ("a file", "An adapter or a model is a folder; DIR/*/ names folders alone.")
     )

@@ -73,7 +73,8 @@ def _is_in(classes: Mapping[str, Any], kind: object, named: str) -> bool:
 
 def _of_texts(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the kind that the problem type says; without one every kind that the class can be, the likeliest first."""
-    if (problem := config.get("problem_type")) in PROBLEMS:
+    problem = config.get("problem_type")
+    if isinstance(problem, str) and problem in PROBLEMS:
         return (PROBLEMS[problem],)
     labels = config.get("id2label")
     return ("regression",) if isinstance(labels, dict) and len(labels) == 1 else ("classification", "multilabel")

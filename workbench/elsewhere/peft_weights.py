@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import InputError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -17,6 +19,15 @@ def as_inside(stored: Mapping[str, Tensor], is_prompt: bool) -> dict[str, Tensor
     """Return stored tensors under the names that they have inside the sender's class, where they have one there."""
     start = OUTSIDE_START if is_prompt else START
     return {name.removeprefix(start): tensor for name, tensor in stored.items()}
+
+
+def require_distinct(names: Iterable[str], where: str) -> None:
+    """Raise InputError where two names are the same without what peft puts before them, or one is empty."""
+    stored = {*names}
+    if "" in stored:
+        raise InputError("a tensor has no name", where=where)
+    if twice := sorted(name for name in stored if f"{START}{name}" in stored or f"{OUTSIDE_START}{name}" in stored):
+        raise InputError(f"{twice[0]!r} is there twice, with and without {START!r} before it", where=where)
 
 
 def as_stored(tensors: Mapping[str, Tensor], prefix: str, outside: Iterable[str]) -> dict[str, Tensor]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.architecture import skeleton
-from workbench.errors import InputError
+from workbench.errors import InputError, opening
 from workbench.quiet import quiet
+from workbench.undrawn import Undrawn
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -133,9 +134,9 @@ def _loader(kind: str | None) -> Any:
 def _blank(backbone: Backbone, kind: str) -> Any:
     """Return the sender's class without numbers."""
     config = labelled(backbone, ODD).config
-    try:
-        with torch.device("meta"):
+    with opening("the config", str(backbone.folder)), torch.device("meta"), Undrawn():
+        try:
             return _loader(kind).from_config(config)
-    except ValueError:
-        message = f"transformers has no model for {kind} of the architecture {config.model_type}"
-        raise InputError(message, where=backbone.name) from None
+        except ValueError:
+            message = f"transformers has no model for {kind} of the architecture {config.model_type}"
+            raise InputError(message, where=backbone.name) from None

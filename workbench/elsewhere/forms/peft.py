@@ -14,7 +14,7 @@ from workbench.elsewhere.files import weights_in
 from workbench.elsewhere.form import CLOSE, Sender
 from workbench.elsewhere.peft_beginning import KEY, finished, moves_base
 from workbench.elsewhere.peft_beginning import require_known as require_known_beginning
-from workbench.elsewhere.peft_weights import as_inside
+from workbench.elsewhere.peft_weights import as_inside, require_distinct
 from workbench.errors import InputError, opening
 from workbench.finite_weights import require_finite
 from workbench.kind import GENERATED
@@ -99,8 +99,11 @@ class SentByPeft:
         """The weights under the names that they have inside the sender's class."""
         from safetensors.torch import load_file
 
-        with opening("the adapter weights", str(self.folder)):
-            return as_inside(load_file(self.folder / PEFT_WEIGHTS), self.is_prompt)
+        path = self.folder / PEFT_WEIGHTS
+        with opening("the adapter weights", str(path)):
+            stored = load_file(path)
+        require_distinct(stored, str(path))
+        return as_inside(stored, self.is_prompt)
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
         """Return the rows of the layer that gives the logits; None where answers are generated.
@@ -123,6 +126,7 @@ class SentByPeft:
         from workbench.elsewhere.peft_head import head_of, poolers
         from workbench.elsewhere.peft_places import places_of, require_own_output, trained_poolers
         from workbench.elsewhere.peft_program import opened
+        from workbench.elsewhere.peft_sizes import require_justified
         from workbench.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
 
         where = str(self.folder / CONFIG)
@@ -132,6 +136,7 @@ class SentByPeft:
         require_bounded_patterns(self.config, names, where)
         require_known(self.tensors, own.drawn, str(self.folder))
         moving, config = moves_base(self.config), finished(self.config)
+        require_justified(own.model, peft_config.opened(config, where), self.tensors, where)
         asked = peft_config.opened({**config, KEY: self.config[KEY]} if moving else config, where)
         program = opened(own.model, self.folder, asked, self.tensors, moving)
         places, outside = places_of(program.model, prefix), head_modules(backbone, kind)

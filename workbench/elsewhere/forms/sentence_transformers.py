@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.backbone_names import POOLINGS
+from workbench.elsewhere.files import require_plain
 from workbench.elsewhere.forms.transformers import checked_config, model_of
 from workbench.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
@@ -33,6 +34,7 @@ class SentenceTransformersFolder:
         transformer alone, as that of a cross-encoder, is a model of transformers'.
         """
         modules = [(kind.rpartition(".")[2], place) for kind, place in sentence_modules(folder)]
+        require_plain(folder, *(place for _, place in modules if place))
         if [kind for kind, _ in modules] == [TRANSFORMER]:
             return model_of(folder)
         if [kind for kind, _ in modules if kind != NORMALIZE] != [TRANSFORMER, POOLING]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from workbench.adapter_folder import CONFIG as ADAPTER_CONFIG
 from workbench.elsewhere.model_class import kinds_of
 from workbench.elsewhere.model_files import require_weights
+from workbench.elsewhere.tensor_types import require_floats
 from workbench.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
 from workbench.model_config import read_json
-from workbench.model_folder import CONFIG, MODULES, check_folder, transformer_in
+from workbench.model_folder import CONFIG, MODULES, check_folder, transformer_in, weight_files
 
 if TYPE_CHECKING:
     from workbench.elsewhere.form import Sent
+
+MOST_LABELS = 100_000
 
 
 class TransformersFolder:
@@ -49,18 +52,25 @@ def checked_config(folder: Path) -> dict[str, Any]:
     config = read_json(folder / CONFIG)
     require_weights(folder)
     check_folder(folder)
+    for path in weight_files(folder):
+        require_floats(path, places=True)
     return config
 
 
 def _require_labels(config: dict[str, Any], folder: Path) -> None:
     """Raise InputError where the labels do not stand as transformers writes them: number → name."""
-    named = config.get("id2label")
-    if named is None:
-        return
-    numbers = isinstance(named, dict) and sorted(int(key) if str(key).isdecimal() else -1 for key in named)
-    if not numbers or numbers != [*range(len(numbers))] or not all(isinstance(name, str) for name in named.values()):
+    where, count, named = str(folder / CONFIG), config.get("num_labels"), config.get("id2label")
+    if count is not None and not (type(count) is int and 1 <= count <= MOST_LABELS):
+        raise InputError(f"num_labels: {count!r} is no number of labels", where=where)
+    if named is not None and not _are_labels(named):
         hint = 'It has a name for each number from 0, as {"0": "negative", "1": "positive"}.'
-        raise InputError("id2label names no labels", where=str(folder / CONFIG), hint=hint)
+        raise InputError("id2label names no labels", where=where, hint=hint)
+
+
+def _are_labels(named: object) -> bool:
+    if not isinstance(named, dict) or not named or not all(isinstance(name, str) for name in named.values()):
+        return False
+    return {*named} == {str(number) for number in range(len(named))}
 
 
 FORM = TransformersFolder()
