@@ -66,7 +66,7 @@ test-changed: $(VENV)/.installed-dev
 test-latest: $(LATEST)/.installed $(VENV)/.installed-dev
 	rm -rf build/exchange
 	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k written
-	$(EXCHANGE) $(subst $(BIN),$(LATEST)/bin,$(PYTEST)) $(EXCHANGED) $$($(BIN)/python -m tests.versions tests/workbench tests/fusion)
+	$(EXCHANGE) $(subst $(BIN),$(LATEST)/bin,$(PYTEST)) $(EXCHANGED) $$($(BIN)/python -m tests.versions tests/workbench tests/fusion tests/elsewhere)
 	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k answer_alike
 
 acceptance: $(VENV)/.installed-dev

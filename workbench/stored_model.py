@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench import card
@@ -12,14 +14,12 @@ from workbench.device import resolve_precision
 from workbench.document import Document
 from workbench.errors import InputError, IntegrityError
 from workbench.kinds import KINDS
-from workbench.manifest import ITSELF, BackboneReference, Manifest, TaskReference
+from workbench.manifest import BackboneReference, Manifest, TaskReference, read_manifest
 from workbench.methods import METHODS
 from workbench.package_versions import versions
 from workbench.stored_adapter import StoredAdapter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
     from workbench.adaptation import Adaptation
@@ -83,6 +83,9 @@ def _name_backbone(folder: Path, backbone: Backbone) -> None:
 def backbone_of(stored: StoredAdapter, given: str | None = None) -> Backbone:
     """Return the backbone that a stored adapter belongs to, wherever the workspace is now.
 
+    That of a whole model is called as the model's folder is: what is made on it is found by that name, and beside the
+    model where the workspace was moved.
+
     Args:
         stored: the adapter.
         given: where its backbone is, if not where it was: a name, a hub id or a folder.
@@ -93,10 +96,28 @@ def backbone_of(stored: StoredAdapter, given: str | None = None) -> Backbone:
         UnsafeConfigError: the model's config asks for foreign code.
         AssetError: the bytes cannot be fetched.
     """
-    reference = stored.manifest.backbone
-    if given or not stored.manifest.is_whole:
-        return open_backbone(given or reference.name, "--backbone" if given else None)
-    return model_in(stored.model_folder, ITSELF, reference.pooling, reference.hub_id, reference.license)
+    if given:
+        return open_backbone(given, "--backbone")
+    name = stored.manifest.backbone.name
+    whole = stored if stored.manifest.is_whole else _whole_beside(stored) if _is_gone(name) else None
+    if whole is None:
+        return open_backbone(name)
+    reference, folder = whole.manifest.backbone, whole.model_folder.resolve()
+    return model_in(folder, str(folder), reference.pooling, reference.hub_id, reference.license)
+
+
+def _is_gone(name: str) -> bool:
+    return Path(name).is_absolute() and not Path(name).exists()
+
+
+def _whole_beside(stored: StoredAdapter) -> StoredAdapter | None:
+    """Return the whole model in the same store whose weights an adapter's backbone has."""
+    for folder in sorted(stored.folder.parent.iterdir()):
+        with suppress(IntegrityError):
+            other = StoredAdapter(read_manifest(folder), folder)
+            if other.manifest.is_whole and other.manifest.backbone.fingerprint == stored.manifest.backbone.fingerprint:
+                return other
+    return None
 
 
 def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.backbone_names import BACKBONES, bits_of
-from workbench.choosing import readable
+from workbench.choosing import readable_adapters
 from workbench.errors import InputError
 from workbench.store import importable
 from workbench.stored_adapter import StoredAdapter
@@ -71,9 +71,10 @@ def _known(manifest: Manifest, store: AdapterStore) -> str:
     reference = manifest.backbone
     if reference.name.removesuffix(f":{bits_of(reference.name)}") in BACKBONES.names():
         return reference.name
-    for backbone in (manifest.backbone for manifest in readable(store)):
-        if backbone.fingerprint == reference.fingerprint:
-            return backbone.name
+    for adapter in readable_adapters(store):
+        if adapter.manifest.backbone.fingerprint == reference.fingerprint:
+            alone = adapter.manifest.is_whole
+            return str(adapter.model_folder.resolve()) if alone else adapter.manifest.backbone.name
     hint = f"Name it: workbench adapters import DIR --backbone NAME. {_senders_name(manifest)}"
     raise InputError(f"the backbone of {manifest.id} is not known in this workspace", hint=hint)
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.api import Workbench
+from experiments.studies.compositions.contestant import Source, alternatives
 from tests.checkpoints import BART, LLAMA, T5, saved
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
@@ -22,6 +23,7 @@ from tests.tiny_models import WORDS, write_model
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.manifest import ITSELF
+from workbench.methods import METHODS
 from workbench.network import completed
 from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import backbone_of, open_adapter
@@ -382,6 +384,12 @@ def test_what_is_linked_is_a_whole_model_on_its_own(three: Path, bert: Path, tmp
     with pytest.raises(InputError, match="what peft wrote here is an adapter, and is copied"):
         taken_in(tmp_path / "lora", tmp_path / "ws", bert, link=True, labels=("a", "b", "c"))
     assert not (tmp_path / "ws" / "adapters").exists()
+
+
+def test_a_fuse_of_whole_models_has_no_average_beside_it() -> None:
+    for method, has in (("lora", True), ("full", False)):
+        source = Source("animals", method, METHODS.get(method).settings(), "identity", f"animals-{method}")
+        assert ("average" in [contestant.role for contestant in alternatives([source], {})]) == has
 
 
 def test_a_linked_model_is_told(three: Path, tmp_path: Path, call: Any) -> None:

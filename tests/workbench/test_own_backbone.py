@@ -24,7 +24,7 @@ from workbench.sealed import digests
 from workbench.settings import Budget
 from workbench.store import AdapterStore
 from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import backbone_of, describe, open_adapter
+from workbench.stored_model import backbone_of, describe, keep, open_adapter
 
 TEXT = "the cat often"
 
@@ -65,6 +65,28 @@ def test_a_workspace_is_moved_with_the_models_in_it(model: Path, tmp_path: Path)
     (tmp_path / "here").rename(tmp_path / "there")
     moved = AdapterStore(tmp_path / "there").verify("animals-full")
     assert torch.equal(logits(moved, backbone_of(moved)), wanted)
+
+
+def test_what_is_made_on_a_whole_model_belongs_to_it(model: Path, tmp_path: Path) -> None:
+    store = AdapterStore(tmp_path / "here")
+    backbone = backbone_of(stored(model, store))
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
+    lora = adaptation.fresh("classification", 2, seed=0)
+    record, budget = FitRecord((), 0, 0.5, 0, 0.0, None, 1), Budget(max_length=16, precision="fp32")
+    manifest = describe("animals-lora", toy("classification"), adaptation, budget, 0, record)
+    adapter = keep(lora, adaptation, manifest, store)
+    assert not adapter.manifest.is_whole
+    wanted = logits(adapter, backbone_of(adapter))
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = AdapterStore(tmp_path / "there").verify("animals-lora")
+    assert torch.equal(logits(moved, backbone_of(moved)), wanted)
+    sent = AdapterStore(tmp_path / "there").export("animals-lora", tmp_path / "sent")
+    AdapterStore(tmp_path / "there").remove("animals-lora")
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "there").rename(tmp_path / "ws" / "adapters")
+    again = Workbench(tmp_path / "ws", []).exchange.import_adapter(sent)
+    assert not again.manifest.is_whole
+    assert torch.equal(logits(again, backbone_of(again)), wanted)
 
 
 def test_linked_files_are_verified(model: Path, tmp_path: Path) -> None:

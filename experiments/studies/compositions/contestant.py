@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.training import Lesson
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
+AVERAGE = "average"  # the composition method of that name
 Role = Literal["fresh", "full", "frozen", "control", "source", "average", "composition"]
 
 
@@ -142,7 +143,8 @@ def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Co
     """Return what a composition of ``sources`` is compared with.
 
     A fresh adapter with the method and settings of the first source (but for those in ``fresh``), each source alone
-    with a fitted head, and the uniform average. Sources of the same task are told apart by their ids.
+    with a fitted head, and the uniform average where such adapters have one. Sources of the same task are told apart by
+    their ids.
     """
     family, settings = sources[0].method, sources[0].settings.model_copy(update=dict(fresh))
     of_task = Counter(source.task for source in sources)
@@ -151,8 +153,10 @@ def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Co
         _composed(alone_label(name, family), "source", "single", (source,))
         for name, source in zip(names, sources, strict=True)
     ]
-    average = _composed(average_label(family), "average", "average", sources)
-    return [Contestant(fresh_label(family), "fresh", family, family, settings), *singles, average]
+    others = [Contestant(fresh_label(family), "fresh", family, family, settings), *singles]
+    if METHODS.get(family).library not in COMPOSITIONS.get(AVERAGE).libraries:  # as full models
+        return others
+    return [*others, _composed(average_label(family), "average", AVERAGE, sources)]
 
 
 def _composed(label: str, role: Role, method: str, sources: Sequence[Source]) -> Contestant:
