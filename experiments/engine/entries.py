@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import unicodedata
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.errors import InputError, Problem, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from workbench.known_keys import Place
     from workbench.settings import Document, Key
@@ -27,34 +28,92 @@ class Card(Protocol):
     def settings(self) -> type[Any]: ...  # noqa: D102
 
 
+@dataclass(frozen=True)
+class Named:
+    """What an entry names, and the settings that it gives of it: by the word under which it stands.
+
+    Attributes:
+        about: what the entry says of itself, where its form has that.
+    """
+
+    names: Mapping[str, str]
+    settings: Mapping[str, Any]
+    about: Any = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the entries at a key of a recipe are written, all in one way: what each names, and settings of that.
+
+    Attributes:
+        key: where the entries stand.
+        cards: the word under which an entry says what it names → what finds it; raises InputError, which names the
+            place. With one word, an entry that leaves it out names what its label says. The last one has all settings
+            that belong to no other.
+        about: what an entry may say of itself beside.
+    """
+
+    key: Key
+    cards: Mapping[str, Lookup]
+    about: type[Any] | None = None
+
+    def read(self, document: Document, problems: list[Problem]) -> Iterator[tuple[str, Named]]:
+        """Yield each entry by its label; ``problems`` take what is wrong with others."""
+        for label, entry in document.entries(*self.key).items():
+            named = None
+            with collected(problems):
+                named = self._named(document, label, entry)
+            if named:
+                yield label, named
+
+    def places(self, document: Document) -> Iterator[Place]:
+        """Yield where in a recipe which settings stand, as far as what its entries name is known."""
+        for label, entry in document.entries(*self.key).items():
+            if self.about:
+                yield (*self.key, label), self.about
+            for word, card in self.cards.items():
+                with suppress(InputError):
+                    yield (
+                        (*self.key, label),
+                        card(entry.get(word, label if len(self.cards) == 1 else ""), None).settings,
+                    )
+
+    def _named(self, document: Document, label: str, entry: Mapping[str, Any]) -> Named:
+        path = (*self.key, label)
+        missing = [word for word in self.cards if word not in entry and len(self.cards) > 1]
+        if missing:
+            raise InputError(f"{'.'.join(map(str, path))!r} needs {' and '.join(missing)}", where=document.where(*path))
+        names = {word: entry.get(word, label) for word in self.cards}
+        wrong: list[Problem] = []
+        models: dict[str, type[Any]] = {}
+        for word, card in self.cards.items():
+            with collected(wrong):
+                models[word] = card(names[word], document.where(*path, *([word] if word in entry else []))).settings
+        if wrong:
+            raise SettingsError(wrong)
+        rest = {name: value for name, value in entry.items() if name not in self.cards}
+        forms = ([self.about] if self.about else []) + [*models.values()]
+        parts = [{name: rest.pop(name) for name in form.model_fields if name in rest} for form in forms[:-1]]
+        given = zip([*parts, rest], forms, strict=True)
+        parsed = document.parse_parts(*((path, part, form) for part, form in given))
+        about = parsed.pop(0) if self.about else None
+        return Named(names, dict(zip(models, parsed, strict=True)), about)
+
+
 def named_entries(
     document: Document, key: Key, word: str | None, card: Lookup, problems: list[Problem]
 ) -> dict[str, tuple[str, Any]]:
     """Return by label what the entries at ``key`` name, and its settings; ``problems`` take what is wrong with others.
 
-    Args:
-        document: of the recipe.
-        key: where the entries stand.
-        word: the key under which an entry says what it names, if any does; else its label is the name.
-        card: finds what is named; raises InputError, which names the place.
-        problems: so far.
+    ``word`` and ``card`` are those of :class:`Form`; without a word, an entry's label is the name.
     """
-    entries = {}
-    for label, entry in document.entries(*key).items():
-        entry_key = (*key, label)
-        settings = {name: value for name, value in entry.items() if name != word}
-        with collected(problems):
-            name = entry.get(word, label) if word else label
-            named_card = card(name, document.where(*entry_key, *([word] if word in entry else [])))
-            entries[label] = name, document.parse_part(entry_key, settings, named_card.settings)
-    return entries
+    named = Form(key, {word or "": card}).read(document, problems)
+    return {label: (entry.names[word or ""], entry.settings[word or ""]) for label, entry in named}
 
 
 def settings_of_entries(document: Document, key: Key, word: str | None, card: Lookup) -> Iterator[Place]:
     """Yield where in a recipe which settings stand, as far as what its entries name is known."""
-    for label, entry in document.entries(*key).items():
-        with suppress(InputError):
-            yield (*key, label), card(entry.get(word, label) if word else label, None).settings
+    yield from Form(key, {word or "": card}).places(document)
 
 
 def wrong_labels(document: Document, keys: Sequence[str], noun: str) -> list[Problem]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from experiments.engine.entries import collisions
+from experiments.engine.entries import Form, Named, collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.tune import learning_rates
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Entry
 from workbench.default_rates import default_rate
-from workbench.errors import InputError, Problem, SettingsError, collected, suggest
+from workbench.errors import InputError, Problem, collected, suggest
 from workbench.methods import METHODS, trained_method
 from workbench.settings import Settings
 
@@ -39,6 +38,9 @@ class Title(Settings):
     title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
 
 
+FORM = Form((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, Title)
+
+
 def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Problem]) -> Iterator[Entry]:
     """Yield each entry of ``strategies`` that fits; what is wrong with the others is added to ``problems``.
 
@@ -51,9 +53,9 @@ def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Pro
     with collected(problems):
         name = document.text("scenario") if "scenario" in document.data else DEFAULT_SCENARIO
         scenario = SCENARIOS.get(name, document.where("scenario")) if name is not None else None
-    for label, entry in document.entries(ENTRIES).items():
+    for label, named in FORM.read(document, problems):
         with collected(problems):
-            yield _entry(document, label, entry, kinds, scenario)
+            yield _entry(document, label, named, kinds, scenario)
 
 
 def at_default_rates(document: Document, config: PretrainedConfig, entries: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -140,38 +142,15 @@ def _trains(entry: Entry, scenario: str) -> bool:
 
 def known_settings(document: Document) -> Iterator[Place]:
     """Yield where in a recipe which settings stand, as far as the names of its strategies and methods are known."""
-    for label, entry in document.entries(ENTRIES).items():
-        yield (ENTRIES, label), Title
-        with suppress(InputError):
-            yield (ENTRIES, label), STRATEGIES.get(entry.get("strategy", "")).settings
-        with suppress(InputError):
-            yield (ENTRIES, label), METHODS.get(entry.get("method", "")).settings
+    yield from replace(FORM, cards={"strategy": STRATEGIES.get, "method": METHODS.get}).places(document)
 
 
-def _entry(
-    document: Document, label: str, entry: dict[str, Any], kinds: Sequence[str], scenario: Scenario | None
-) -> Entry:
-    path = (ENTRIES, label)
-    missing = [name for name in ("strategy", "method") if name not in entry]
-    if missing:
-        raise InputError(f"{'.'.join(path)!r} needs {' and '.join(missing)}", where=document.where(*path))
-    problems: list[Problem] = []
-    with collected(problems):
-        strategy = STRATEGIES.get(entry["strategy"], document.where(*path, "strategy"))
-    with collected(problems):
-        method = trained_method(entry["method"], document.where(*path, "method"))
-    if problems:
-        raise SettingsError(problems)
-    rest = {name: value for name, value in entry.items() if name not in {"strategy", "method"}}
-    title, own = (
-        {name: rest.pop(name) for name in model.model_fields if name in rest} for model in (Title, strategy.settings)
-    )
-    titled, *parts = document.parse_parts(
-        (path, title, Title), (path, own, strategy.settings), (path, rest, method.settings)
-    )
-    objection = strategy.objection(parts[0], entry["method"], kinds, scenario) if scenario else None
+def _entry(document: Document, label: str, named: Named, kinds: Sequence[str], scenario: Scenario | None) -> Entry:
+    strategy, method = named.names["strategy"], named.names["method"]
+    own = named.settings["strategy"]
+    objection = STRATEGIES.get(strategy).objection(own, method, kinds, scenario) if scenario else None
     if objection:
-        raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*path))
-    settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
-    named = label, entry["strategy"], entry["method"], settings
-    return Entry(*named, default_rate=method.default_rate, title=titled.title)
+        raise InputError(f"{strategy}: {objection}", where=document.where(ENTRIES, label))
+    settings = {name: value for part in named.settings.values() for name, value in part.model_dump(mode="json").items()}
+    default = METHODS.get(method).default_rate
+    return Entry(label, strategy, method, settings, default_rate=default, title=named.about.title)
