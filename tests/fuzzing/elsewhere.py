@@ -13,12 +13,19 @@ from typing import Any
 
 from tests.fuzzing import weights
 from tests.fuzzing.promises import require_promises
-from tests.fuzzing.senders import WRITERS
+from tests.fuzzing.senders import WHOLE, WRITERS
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, value
 from tests.fuzzing.weights import Evil
 
-CONFIGS = ("adapter_config.json", "adapter_config.json", "config.json", "head_config.json", "tokenizer_config.json")
+CONFIGS = (
+    "adapter_config.json",
+    "adapter_config.json",
+    "config.json",
+    "head_config.json",
+    "tokenizer_config.json",
+    "modules.json",
+)
 EXPRESSIONS = (
     r"(\w+\.?)+!",
     r".*\.query",
@@ -63,6 +70,9 @@ KEYS: dict[str, tuple[Any, ...]] = {
     "id2label": ({"0": "a"}, {"0": "a", "1": "a", "2": "a"}, {"x": "y"}, ["a"], {"0": "LABEL_0"}, {"9" * 30: "a"}),
     "problem_type": ("regression", "multi_label_classification", "nope", 3),
     "architectures": (["Evil"], [], ["BertForSequenceClassification"], ["BertModel"], ["BertForTokenClassification"]),
+    "pooling_mode": ("mean", "max", ["cls", "mean"], [], [3], 3, {"a": 1}),
+    "path": ("", "..", "../whole", "/", "~", "0_Transformer/..", ".", "1_Pooling", 3, None),
+    "type": ("sentence_transformers.models.Dense", "evil.Evil", "", 3, None),
     "model_type": ("bert", "llama", "t5", "nope", 3),
     "hidden_size": SIZES,
     "config": ({}, {"architecture": "evil"}, 3, "pfeiffer", "owner/name", "/dev/zero"),
@@ -92,9 +102,13 @@ def case(site: Site, random: Random) -> bool:
     random.choice([_config, _config, _config, _weights, _weights, _more])(random, folder)
     base = str(site.model(sent.base))
     options = sent.options if random.random() < 0.9 else ()
-    if require_promises(work, "adapters", "import", "sent", "--backbone", base, *options).code:
+    alone = name in WHOLE and random.random() < 0.7
+    options += random.choice([("--link",), ()]) if alone else ("--backbone", base)
+    if require_promises(work, "adapters", "import", "sent", "--name", "sent", *options).code:
         return False
     require_promises(work, "adapters", "verify")
+    if "--link" in options and random.random() < 0.3:
+        random.choice([_config, _weights, _more])(random, folder)
     outcome = require_promises(work, "predict", "sent", "the cat this", "--json")
     assert "NaN" not in outcome.out, f"no number: {outcome.out[:500]}"
     return True
@@ -102,7 +116,7 @@ def case(site: Site, random: Random) -> bool:
 
 def _config(random: Random, folder: Path) -> None:
     """Change a JSON file: keys that a library reads, or anything."""
-    file = folder / random.choice([name for name in CONFIGS if (folder / name).is_file()])
+    file = random.choice([path for name in CONFIGS for path in sorted(folder.rglob(name)) if path.is_file()])
     document: Any = json.loads(file.read_bytes())
     for _ in range(random.choice([1, 1, 2])):
         if random.random() < 0.7:
@@ -110,7 +124,8 @@ def _config(random: Random, folder: Path) -> None:
             given = random.choice(KEYS[chosen]) if random.random() < 0.85 else value(random)
             if isinstance(given, str) and chosen in ("rank_pattern", "alpha_pattern", "trainable_token_indices"):
                 given = {given: random.choice(SIZES)}
-            holder = document["config"] if isinstance(document.get("config"), dict) and chosen in ADAPTERS else document
+            holder = document[0] if isinstance(document, list) else document
+            holder = holder["config"] if isinstance(holder.get("config"), dict) and chosen in ADAPTERS else holder
             holder[chosen] = [given] if chosen == "modules_to_save" and isinstance(given, str) else given
         else:
             document = changed(random, document)
@@ -119,12 +134,12 @@ def _config(random: Random, folder: Path) -> None:
 
 
 def _weights(random: Random, folder: Path) -> None:
-    weights.change(random, random.choice(sorted(folder.glob("*.safetensors"))))
+    weights.change(random, random.choice(sorted(folder.rglob("*.safetensors"))))
 
 
 def _more(random: Random, folder: Path) -> None:
     """Put something into the folder, or in a file's place."""
-    file = random.choice(sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors")))
+    file = random.choice(sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors")))
     acts: list[Callable[[], Any]] = [
         file.unlink,
         lambda: (file.unlink(), file.mkdir()),

@@ -84,6 +84,19 @@ def _whole(base: Path, folder: Path) -> None:
     AutoTokenizer.from_pretrained(base).save_pretrained(folder)
 
 
+def _language(base: Path, folder: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    AutoModelForCausalLM.from_pretrained(base).save_pretrained(folder, max_shard_size="20KB")
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+
+
+def _sentences(base: Path, folder: Path) -> None:
+    from tests.elsewhere.test_sentence_models import write_sentences
+
+    write_sentences(base, folder, "cls", apart=True)
+
+
 def _bottleneck(base: Path, folder: Path) -> None:
     import adapters
 
@@ -94,6 +107,7 @@ def _bottleneck(base: Path, folder: Path) -> None:
 
 
 NAMED = ("--labels", ",".join(LABELS))
+WHOLE = ("whole", "language", "sentences")  # which need no base model
 WRITERS: Mapping[str, tuple[str, Callable[[Path, Path], None], tuple[str, ...]]] = {
     "lora": ("bert", _lora, NAMED),
     "tags": ("bert", _tags, NAMED),
@@ -101,6 +115,8 @@ WRITERS: Mapping[str, tuple[str, Callable[[Path, Path], None], tuple[str, ...]]]
     "prompt": ("llama", _prompt, ()),
     "causal": ("llama", _causal, ()),
     "whole": ("bert", _whole, ()),
+    "language": ("llama", _language, ()),
+    "sentences": ("bert", _sentences, ("--task", "animals")),
     **({"bottleneck": ("bert", _bottleneck, ())} if installed("adapters") else {}),
 }
 
