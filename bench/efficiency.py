@@ -40,7 +40,7 @@ import typer
 
 from bench import program
 from experiments.api import Workbench
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 RECIPE = "20news-10"
 THIRD = "budget.train_examples=66 budget.eval_examples=50 seeds=[0] tune=0 frontier={}"

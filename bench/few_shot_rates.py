@@ -32,7 +32,7 @@ from experiments.studies.compositions.result import results_in
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace
 from workbench.errors import InputError, UnknownNameError
-from workbench.listener import Listener
+from workbench.machine.listener import Listener
 
 RATES = {
     "full fine-tuning": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),

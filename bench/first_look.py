@@ -29,9 +29,9 @@ from torch import Tensor
 
 from bench import program
 from experiments.engine.recipes import RECIPES
-from workbench.backbone_names import open_backbone
-from workbench.settings import read
-from workbench.statistics import paired_t_test
+from workbench.backbone.names import open_backbone
+from workbench.measures.statistics import paired_t_test
+from workbench.settings.base import read
 
 METRICS = ("forgetting", "average_accuracy", "learning_accuracy")
 INSTRUCTIONS = "ATEN_CPU_CAPABILITY"  # the largest set that torch may use

@@ -27,8 +27,8 @@ import typer
 import yaml
 
 from bench import program
-from tasks.registry import CATALOG
-from workbench.interpreter import PYTHON, SAFE_PATH
+from tasks.loading.registry import CATALOG
+from workbench.machine.interpreter import PYTHON, SAFE_PATH
 
 LENGTHS = "10,20,40,80,160"
 STRATEGIES = {"lora": {"strategy": "isolated", "method": "lora"}, "head": {"strategy": "isolated", "method": "head"}}

@@ -27,8 +27,8 @@ from experiments.engine.study import Effort
 from experiments.engine.workers.local_ray import local_ray
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
-from workbench.listener import Silent
-from workbench.memory import resident_peak
+from workbench.machine.listener import Silent
+from workbench.machine.memory import resident_peak
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece, Plan, Site, Study

@@ -23,11 +23,11 @@ import typer
 from torch import Tensor, nn
 
 from bench import program
-from fusion.composition import ones, uniform
-from fusion.dense import blocks
-from fusion.lowrank import LowRank, Merged, Update, weighted_sum
 from fusion.methods import dare, dare_ties, knots, ties
-from workbench.memory import MB, PeakMemory, release
+from fusion.target.composition import ones, uniform
+from fusion.updates.dense import blocks
+from fusion.updates.lowrank import LowRank, Merged, Update, weighted_sum
+from workbench.machine.memory import MB, PeakMemory, release
 
 TARGETS = ["query", "key", "value", "intermediate.dense", "output.dense"]  # the last are attention's and the layer's
 DENSITY = 0.5

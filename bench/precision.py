@@ -15,7 +15,7 @@ import typer
 
 from bench import program
 from bench.single_task import TASKS, Point, Scores, measure, plan_for
-from workbench.statistics import interval
+from workbench.measures.statistics import interval
 
 
 def main(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from experiments.engine.provenance import provenance
-from workbench.atomic import write_whole
+from workbench.files.atomic import write_whole
 
 Recipe = Annotated[str, typer.Argument(help="Name or path of a recipe.")]
 Out = Annotated[Path, typer.Option(help="JSON file for the results.")]

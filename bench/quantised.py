@@ -3,8 +3,9 @@
     python -m bench.quantised compare --out docs/results/quantised.json
 
 One language model learns one task in several ways, each in a process of its own, since what a process once held is
-not all given back. The memory is that of a step on a batch of the longest texts (see :mod:`workbench.measuring`),
-beside what the cost model predicts for that batch. Finished ways in the file are kept.
+not all given back. The memory is that of a step on a batch of the longest texts (see
+:mod:`workbench.training.measuring`), beside what the cost model predicts for that batch. Finished ways in the file are
+kept.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import typer
 
 from bench import program
 from experiments.api import Workbench
-from workbench.cost_model import MB, Workload
-from workbench.digest import size
-from workbench.measuring import measure
+from workbench.files.digest import size
+from workbench.training.cost_model import MB, Workload
+from workbench.training.measuring import measure
 
 if TYPE_CHECKING:
     from workbench.training import Lesson

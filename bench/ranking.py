@@ -25,19 +25,19 @@ from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.sources import own_tasks
 from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
-from tasks import registry
-from workbench.backbone_names import open_backbone
-from workbench.device import resolve_precision
+from tasks.loading import registry
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
-from workbench.settings import Budget
-from workbench.statistics import interval
+from workbench.machine.device import resolve_precision
+from workbench.measures.statistics import interval
+from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from experiments.workspace import Workspace
     from fusion.ranking import Score
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.stored_adapter import StoredAdapter
 
 DRAWN = "drawn at random"
 

@@ -21,21 +21,21 @@ from bench import program
 from experiments.answers.routed import candidates, training_task, validation
 from experiments.api import Workbench
 from experiments.workspace.routers import known_state, with_floors
-from fusion.choosing import choose
-from fusion.rejection import Rejection
-from fusion.routing import ROUTERS
-from tasks import registry
-from workbench.asking import rows_of
-from workbench.sampling import test_rows
-from workbench.settings import Budget
+from fusion.routing.choice import choose
+from fusion.routing.rejection import Rejection
+from fusion.routing.routers import ROUTERS
+from tasks.loading import registry
+from workbench.answering.predictor import rows_of
+from workbench.methods.sampling import test_rows
+from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datasets import Dataset
 
-    from fusion.choosing import Choice
-    from fusion.route import RoutingState
+    from fusion.routing.choice import Choice
+    from fusion.routing.route import RoutingState
 
 SHARES = (0.01, 0.05, 0.1)
 RANDOM = "random letters"

@@ -36,7 +36,7 @@ from bench import program
 from bench.growth import BUDGET, COMMAND, pairs
 from bench.serve_load import asked, load, some_texts
 from experiments.api import Workbench
-from workbench.interpreter import PYTHON, SAFE_PATH
+from workbench.machine.interpreter import PYTHON, SAFE_PATH
 from workbench.mlflow.address import tracking_uri
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from bench import program
 from experiments.engine.recipes import find_recipe
 from experiments.studies.methods.plan import ComparisonPlan, make_plan
-from tasks import registry
-from workbench.device import Precision, resolve_precision
-from workbench.document import Document
-from workbench.listener import Silent
+from tasks.loading import registry
+from workbench.machine.device import Precision, resolve_precision
+from workbench.machine.listener import Silent
+from workbench.settings.document import Document
 from workbench.training import teach
 
 if TYPE_CHECKING:

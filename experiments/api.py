@@ -17,9 +17,9 @@ from experiments.engine.workers import machines, workers
 from experiments.gating.release import Release
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
-from tasks import registry
-from workbench.listener import Silent
-from workbench.settings import Document
+from tasks.loading import registry
+from workbench.machine.listener import Silent
+from workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
-    from fusion.rejection import Rejection
-    from tasks.task_file import TaskFile
-    from workbench.listener import Listener
+    from fusion.routing.rejection import Rejection
+    from tasks.task_file.task_file import TaskFile
+    from workbench.machine.listener import Listener
     from workbench.training import Lesson
 
 
@@ -158,8 +158,8 @@ class Workbench:
             DataError: the file cannot be read, or a column holds something else than the task needs.
         """
         from experiments.answers.evaluating import evaluated, require_columns, table_of
-        from tasks.row_files import FileRows
-        from tasks.table_form import NamedColumns, expected_columns
+        from tasks.rows.row_files import FileRows
+        from tasks.rows.table_form import NamedColumns, expected_columns
 
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, label)
         file = self.task_file(predictor.task.name)
@@ -229,7 +229,7 @@ class Workbench:
             InputError: no texts, no adapters that fit, adapters that do not go together, or a router that needs the
                 data of a task which are not there or have changed.
         """
-        from fusion.routing import ROUTERS
+        from fusion.routing.routers import ROUTERS
 
         ROUTERS.require(router)
         from experiments.answers.routed import routed  # torch comes with it, and mistakes are reported without it

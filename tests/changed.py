@@ -1,6 +1,7 @@
 """What a change needs: ``python -m tests.changed [--since COMMIT]`` runs the tests of the files that git calls changed.
 
-- an entry of a registry (``workbench/methods/lora.py``): of the tests that run over entries the cases of this one, also
+- an entry of a registry (``workbench/methods/methods/lora.py``): of the tests that run over entries the cases of this
+one, also
   those that wait for ``make acceptance``;
 - any other module: the files of tests that import it;
 - a file of tests: itself; a recipe, a task, a backbone: the files of tests that speak of its registry;

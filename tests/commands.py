@@ -20,13 +20,13 @@ from experiments.repairs import REPAIRS
 from experiments.studies import study_for
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
-from fusion.routing import ROUTERS
-from tasks import registry
-from workbench.backbone_names import BACKBONES
+from fusion.routing.routers import ROUTERS
+from tasks.loading import registry
+from workbench.backbone.names import BACKBONES
 from workbench.errors import UnknownNameError
-from workbench.methods import METHODS
-from workbench.registry import Modules
-from workbench.settings import Budget, Document
+from workbench.methods.methods import METHODS
+from workbench.settings.base import Budget, Document
+from workbench.settings.registry import Modules
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:workbench|python -m bench\.\S*) [^`]+)`")

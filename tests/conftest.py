@@ -21,10 +21,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from datasets import Dataset
 
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, write_bert, write_llama, write_t5
-from workbench.backbone import Backbone
-from workbench.extras import installed
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.extras import installed
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 Call = Callable[..., tuple[int, str, str]]
 NOT_INSTALLED = "the package adapters is not installed"
@@ -84,7 +84,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session", autouse=True)
 def databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have MLflow make the tables of a new database once; it takes a second, and many tests log to a new one."""
-    from workbench.atomic import write_whole
+    from workbench.files.atomic import write_whole
     from workbench.mlflow.database import set_up
 
     original = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
@@ -105,7 +105,7 @@ def fingerprints_are_remembered_apart(tmp_path_factory: pytest.TempPathFactory) 
     """Leave nothing of the tests' models in the cache of whoever runs them."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
-        patch.setattr("workbench.fingerprints.cache_folder", lambda: folder)
+        patch.setattr("workbench.backbone.fingerprints.cache_folder", lambda: folder)
         yield
 
 
@@ -168,7 +168,7 @@ def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def backbone(bert: Path) -> Backbone:
     """The tiny BERT, opened."""
-    from workbench.backbone_names import open_backbone
+    from workbench.backbone.names import open_backbone
 
     return open_backbone(str(bert))
 

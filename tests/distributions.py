@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.terminal.registries import extendable
-from workbench import plugins
+from workbench.settings import plugins
 
 CACHES = ("plugins", "_added", "_usable")  # of a registry, as long as a process lasts
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from experiments.engine.standing import Standing
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 
 class Ear(Silent):

@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-from fusion.composition import Request
+from fusion.target.composition import Request
 from tests.conftest import FRUITS, SUBJECTS, make_task
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.batching import beside
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.task import Task
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.batching import beside
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=16, precision="fp32")

@@ -24,8 +24,8 @@ from experiments.engine.run import run
 from experiments.studies import STUDIES
 from experiments.studies.stream.plan import Plan, make_plan
 from experiments.workspace import Workspace
-from workbench.listener import Silent
-from workbench.settings import read
+from workbench.machine.listener import Silent
+from workbench.settings.base import read
 from workbench.training import trainer  # noqa: F401 - whatever trains imports it, which takes seconds
 
 LONGEST = 1.0

@@ -14,7 +14,7 @@ from experiments.studies.stream.record import Record
 from experiments.studies.stream.report import Report
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
-from workbench.listener import Listener, Silent
+from workbench.machine.listener import Listener, Silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from experiments.api import Workbench
 from tests.streams import write_tasks
-from workbench.listener import Silent
-from workbench.manifest import write_manifest
+from workbench.adapters.manifest import write_manifest
+from workbench.machine.listener import Silent
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
 

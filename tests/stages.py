@@ -12,12 +12,12 @@ from experiments.strategies import Context, State, Strategy
 from experiments.strategies._shared import SharedWeights
 from experiments.strategies._stage import Stage
 from experiments.workspace import Workspace
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 START = State(None, "start")
 RATES = {"lora": 2e-2, "full": 3e-3, "hypernetwork": 3e-3, "prompt": 3e-2}

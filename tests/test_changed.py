@@ -46,7 +46,7 @@ def test_of_a_contract_the_cases_of_the_changed_entry_run_also_those_that_wait()
     program = """
 import sys, pytest
 from tests.changed import ROOT, needed
-found = needed(["workbench/methods/lora_ga.py"])
+found = needed(["workbench/methods/methods/lora_ga.py"])
 found.over["lora-ga"] &= {ROOT / "tests" / "test_contracts.py", ROOT / "tests" / "workbench" / "test_half_width.py"}
 sys.exit(pytest.main(["-m", "", "--collect-only", "-qq", "-p", "no:cacheprovider", *found.files], plugins=[found]))
 """

@@ -21,24 +21,24 @@ from tests import closed_forms
 from tests.conftest import toy
 from tests.sampled import first_of_each, waiting
 from tests.stages import RATES, context_for, walk
-from workbench import atomic
-from workbench.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.evaluation import evaluate
-from workbench.fingerprints import fingerprint
-from workbench.gradient_checkpointing import checkpointed, require_checkpointing
-from workbench.kind import GENERATED
-from workbench.kinds import KINDS
-from workbench.kinds._free_text import Answer
-from workbench.kinds.token_classification import Tagged
-from workbench.libraries import LIBRARIES
-from workbench.listener import Silent
-from workbench.methods import METHODS, trained_methods
-from workbench.settings import Budget, MethodSettings
-from workbench.task import Task
+from workbench.files import atomic
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.methods.kind import GENERATED
+from workbench.methods.kinds import KINDS
+from workbench.methods.kinds._free_text import Answer
+from workbench.methods.kinds.token_classification import Tagged
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.methods import METHODS, trained_methods
+from workbench.methods.task import Task
+from workbench.settings.base import Budget, MethodSettings
 from workbench.training import fit
+from workbench.training.gradient_checkpointing import checkpointed, require_checkpointing
 
 MIXED = ["lora+pfeiffer", "prefix+compacter-plus-plus"]  # of two packages, and of one
 

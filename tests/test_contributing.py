@@ -13,7 +13,7 @@ import yaml
 
 from experiments.api import Workbench
 from experiments.terminal.registries import extendable
-from tasks import registry
+from tasks.loading import registry
 from tests.distributions import begin_anew, forget, install
 from tests.streams import write_tasks
 

@@ -14,8 +14,8 @@ from experiments.strategies import STRATEGIES
 from experiments.studies.stream.entries import Title
 from experiments.studies.stream.recipe import Recipe
 from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
-from workbench.methods import METHODS
-from workbench.settings import Document
+from workbench.methods.methods import METHODS
+from workbench.settings.base import Document
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -14,16 +14,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.workbench.test_backbone import change
-from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
-from workbench.evaluation import predict
-from workbench.extras import installed
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.adapters.store import AdapterStore
+from workbench.answering.evaluation import predict
+from workbench.backbone.names import open_backbone
+from workbench.machine.extras import installed
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 VERSION = installed("transformers") or ""

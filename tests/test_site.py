@@ -18,8 +18,8 @@ from experiments.studies import STUDIES
 from experiments.studies.core.quantity import Quantity
 from experiments.studies.core.reference import declared_by
 from fusion.methods import COMPOSITIONS
-from tasks import registry
-from workbench.methods import METHODS
+from tasks.loading import registry
+from workbench.methods.methods import METHODS
 from workbench.probes import PROBES
 
 ROOT = Path(__file__).parents[1]

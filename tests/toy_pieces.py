@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.study import Effort
-from workbench import atomic
 from workbench.errors import TrainingError
+from workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,16 +20,17 @@ import torch
 torch.set_num_threads(1)
 
 from tests.conftest import toy
-from workbench import processes, store
-from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
-from workbench.device import Precision
-from workbench.evaluation import evaluate, evaluate_split
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_model import open_adapter
+from workbench.adapters import store
+from workbench.adapters.store import AdapterStore
+from workbench.answering.evaluation import evaluate, evaluate_split
+from workbench.backbone.names import open_backbone
+from workbench.machine import processes
+from workbench.machine.device import Precision
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.settings.base import Budget
 from workbench.training import Lesson, best_epoch, learn
 
 CASES = {  # name → architecture, method, kind, precision

@@ -2,6 +2,8 @@
 
 import logging
 
+from workbench.machine import earlier_names
+
 # Messages of other packages that mean nothing here, silenced where they come from:
 _NOISE = {
     "bitsandbytes.backends.cpu.ops": logging.ERROR,  # recommends a package that runs code from the hub
@@ -11,3 +13,5 @@ _NOISE = {
 }
 for _name, _level in _NOISE.items():
     logging.getLogger(_name).setLevel(_level)
+
+earlier_names.keep()

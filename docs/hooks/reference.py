@@ -24,14 +24,14 @@ from experiments.studies import STUDIES
 from experiments.studies.core.reference import HEADS, declared_by, rows
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
-from fusion.routing import ROUTERS
-from tasks import registry
-from workbench.backbone_names import BACKBONES, BackboneCard
-from workbench.kinds import KINDS
-from workbench.methods import METHODS
+from fusion.routing.routers import ROUTERS
+from tasks.loading import registry
+from workbench.backbone.names import BACKBONES, BackboneCard
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
 from workbench.probes import PROBES
-from workbench.registry import Modules
-from workbench.settings import Budget, MethodSettings, Settings, read
+from workbench.settings.base import Budget, MethodSettings, Settings, read
+from workbench.settings.registry import Modules
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 ROLES = re.compile(r":(?:meth|func|class|mod|attr):(?=`)")

@@ -10,7 +10,7 @@ from measured import declared, gap, interval, margin, mean, number, p, read, req
 from experiments.reporting.differences import MARKS
 from experiments.strategies import STRATEGIES
 from fusion.methods import COMPOSITIONS
-from workbench.methods import METHODS
+from workbench.methods.methods import METHODS
 
 STATED = ["Most measurements are of one encoder with 22.7 M parameters."]
 METRICS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")

@@ -9,8 +9,8 @@ from measured import decimals, gap, limits, number, probability, read, require, 
 
 from experiments.reporting.differences import MARKS
 from experiments.reporting.wording import bounds
-from workbench.statistics import Interval
-from workbench.statistics import interval as over_seeds
+from workbench.measures.statistics import Interval
+from workbench.measures.statistics import interval as over_seeds
 
 STATED = ["At 5e-4 the fresh LoRA answers"]
 K = "16"

@@ -21,8 +21,8 @@ from measured import (
 
 from experiments.reporting.differences import MARKS
 from experiments.reporting.wording import bounds
-from workbench.statistics import Interval
-from workbench.statistics import interval as over_seeds
+from workbench.measures.statistics import Interval
+from workbench.measures.statistics import interval as over_seeds
 
 STATED = [
     "**The goal was a composition at least 1.3 points above a fresh adapter, the gain that the AdapterFusion paper "

@@ -20,8 +20,8 @@ from experiments.reporting.wording import (
     seconds,
     share,
 )
-from workbench.statistics import Interval, paired_t_test
-from workbench.statistics import interval as over_seeds
+from workbench.measures.statistics import Interval, paired_t_test
+from workbench.measures.statistics import interval as over_seeds
 
 FOLDER = Path(__file__).parents[1] / "results"
 

@@ -9,11 +9,11 @@ from experiments.repairs import REPAIRS
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from fusion.methods import COMPOSITIONS
-from fusion.routing import ROUTERS
-from tasks import registry
-from workbench.backbone_names import BACKBONES
-from workbench.kinds import KINDS
-from workbench.methods import METHODS
+from fusion.routing.routers import ROUTERS
+from tasks.loading import registry
+from workbench.backbone.names import BACKBONES
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
 from workbench.probes import PROBES
 
 STATED = ["which needs transformers 4.57."]

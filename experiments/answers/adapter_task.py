@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.answers.same_answers import require_same_answers
-from tasks import registry
+from tasks.loading import registry
 from workbench.errors import InputError
-from workbench.sampling import draw
+from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tasks.spec import TaskSpec
-    from tasks.task_file import TaskFile
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from tasks.task_file.spec import TaskSpec
+    from tasks.task_file.task_file import TaskFile
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
 
 
 def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str, instead: str) -> Task:

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.answers.same_answers import require_same_answers
 from experiments.workspace.measured_scores import MeasuredScore
-from tasks import registry
-from workbench.choosing import choose, readable
+from tasks.loading import registry
+from workbench.adapters.name_resolution import choose, readable
+from workbench.adapters.validation_scores import examples_of, measure_of
 from workbench.errors import InputError, UnknownNameError
-from workbench.sampling import draw
-from workbench.validation_scores import examples_of, measure_of
+from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.manifest import Manifest
-    from workbench.settings import Budget
-    from workbench.task import Task
+    from workbench.adapters.manifest import Manifest
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def tested_here(
         raise InputError(error.what, where=error.where, hint=hint) from None
     require_same_answers(manifest.task, whole, where=name)
     from experiments.workspace.evaluating import test_key, tested  # torch comes with it; mistakes need none
-    from workbench.evaluation import evaluate_split
-    from workbench.stored_model import backbone_of, open_for
+    from workbench.answering.evaluation import evaluate_split
+    from workbench.methods.stored_model import backbone_of, open_for
 
     budget, seed = _draw_of_others(workspace, manifest, whole)
     budget = budget.model_copy(update={"max_length": manifest.budget.max_length})

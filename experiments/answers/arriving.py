@@ -10,23 +10,24 @@ from experiments.answers.head_fitting import head_fit
 from experiments.answers.importing import imported
 from experiments.answers.label_order import label_order
 from experiments.answers.task_reference import drafted, reference_to
-from workbench.elsewhere.form import OtherHead
-from workbench.elsewhere.forms import sent as found_in
-from workbench.elsewhere.location import located
-from workbench.elsewhere.whole_model import SentModel
+from workbench.adapters.manifest import MANIFEST
+from workbench.answering.elsewhere.form import OtherHead
+from workbench.answering.elsewhere.forms import sent as found_in
+from workbench.answering.elsewhere.location import located
+from workbench.answering.elsewhere.whole_model import SentModel
+from workbench.backbone.folder import ITSELF
 from workbench.errors import InputError, WorkbenchError
-from workbench.manifest import ITSELF, MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from experiments.answers.known_here import KnownHere
     from experiments.answers.wanted import Source
-    from workbench.backbone import Backbone
-    from workbench.elsewhere.form import Sent
-    from workbench.elsewhere.location import Location
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.location import Location
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
 
 NO_HEAD = "there is no head in this folder"
 
@@ -92,7 +93,10 @@ def _taken_in(here: KnownHere, location: Location, source: Source) -> tuple[Stor
     else:
         order, fit = label_order(sent, sent.outputs(backbone, kind), source, kind, task), None
     reference = reference_to(task) if task else drafted(kind, order, location.called, source, here)
-    from workbench.elsewhere.taking_in import Said, take_in  # torch comes with it; mistakes are reported without it
+    from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
+        Said,
+        take_in,
+    )
 
     examples = task.fingerprint if task and fit else ""
     said = Said(backbone, reference, order, wanted.max_length, wanted.name, fit, examples)

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import adapter_task
 from experiments.answers.adapter_test import tested_here
-from workbench.digest import key
+from workbench.adapters.fit_record import FitRecord
 from workbench.errors import InputError
-from workbench.fit_record import FitRecord
-from workbench.package_versions import versions
-from workbench.stored_model import backbone_of, describe, keep
+from workbench.files.digest import key
+from workbench.machine.package_versions import versions
+from workbench.methods.stored_model import backbone_of, describe, keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.adaptation import Adaptation
-    from workbench.backbone import Backbone
-    from workbench.manifest import Manifest
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.task import Task
 
 METHOD = "lora"
 NEED, INSTEAD = "a conversion is scored on the validation examples", "adapters export"
@@ -49,9 +49,9 @@ def _scored(
     workspace: Workspace, stored: StoredAdapter, made: str, rank: int, backbone: Backbone, task: Task
 ) -> StoredAdapter:
     """Return the LoRA of an adapter that the workbench trained, with a validation score of its own."""
-    from fusion.converting import as_lora  # torch comes with it, and mistakes are reported without it
-    from workbench.adaptation import Adaptation
-    from workbench.evaluation import evaluate_split
+    from fusion.composing.converting import as_lora  # torch comes with it, and mistakes are reported without it
+    from workbench.answering.evaluation import evaluate_split
+    from workbench.methods.adaptation import Adaptation
 
     manifest, began = stored.manifest, time.perf_counter()
     model, settings = as_lora(stored, backbone, rank)
@@ -83,8 +83,8 @@ def _of_elsewhere(
 
     Where its task is not to be seen from here, it has no score, as an adapter that has just been imported.
     """
-    from fusion.converting import as_lora
-    from workbench.adaptation import Adaptation
+    from fusion.composing.converting import as_lora
+    from workbench.methods.adaptation import Adaptation
 
     opened = backbone_of(stored, backbone)
     model, settings = as_lora(stored, opened, rank)

@@ -6,14 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.label_counts import LabelScore, worst_label
+from workbench.measures.label_counts import LabelScore, worst_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.labelled_table import LeftOut
-    from workbench.manifest import TaskReference
-    from workbench.statistics import Interval
+    from tasks.loading.labelled_table import LeftOut
+    from workbench.adapters.manifest import TaskReference
+    from workbench.measures.statistics import Interval
 
 WRONG = 10  # wrong answers that are shown where nobody says how many
 

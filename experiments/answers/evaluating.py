@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.answers.evaluated import Evaluated, JudgedRow, finite_or_none
 from experiments.answers.score_intervals import with_intervals
-from tasks.labelled_table import labelled_rows
-from tasks.table_form import label_columns, text_form
+from tasks.loading.labelled_table import labelled_rows
+from tasks.rows.table_form import label_columns, text_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.answers.predicting import Predictor
-    from tasks.row_files import FileRows
-    from tasks.table_form import NamedColumns
-    from tasks.task_file import TaskFile
-    from workbench.label_counts import LabelCounts
+    from tasks.rows.row_files import FileRows
+    from tasks.rows.table_form import NamedColumns
+    from tasks.task_file.task_file import TaskFile
+    from workbench.measures.label_counts import LabelCounts
 
 
 def evaluated(
@@ -90,7 +90,7 @@ def require_columns(file: TaskFile | None, columns: Sequence[str], named: NamedC
 
 
 def _right(rows: Dataset, target: str, labels: tuple[str, ...]) -> list[Any]:
-    """Return what is right of each row, in the form of :attr:`workbench.asking.Answer.value`."""
+    """Return what is right of each row, in the form of :attr:`workbench.answering.predictor.Answer.value`."""
     values = rows[target][:]
     if target == "label":
         return [labels[value] for value in values]

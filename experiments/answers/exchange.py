@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from experiments.answers.adapter_test import TestedAdapter
     from experiments.answers.server_lora import ServerLora
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)

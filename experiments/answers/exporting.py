@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.workspace.evaluating import known
-from workbench.atomic import new_folder
-from workbench.stored_model import backbone_of
+from workbench.files.atomic import new_folder
+from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +18,10 @@ def exported(
     workspace: Workspace, adapter: str, folder: Path, merge: bool, backbone: str | None, form: str | None = None
 ) -> Path:
     """Write the adapter with the id ``adapter``; see :meth:`experiments.answers.exchange.Exchange.export`."""
-    from workbench.elsewhere.written_back import comes_back, write_back
-    from workbench.hub import front_matter
-    from workbench.merging import require_mergeable, save_merged
-    from workbench.standard_model import require_form, save_standard
+    from workbench.answering.elsewhere.written_back import comes_back, write_back
+    from workbench.answering.hub import front_matter
+    from workbench.answering.merging import require_mergeable, save_merged
+    from workbench.answering.standard_model import require_form, save_standard
 
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
-from workbench.kind import GENERATED
-from workbench.settings import Budget
+from workbench.methods.kind import GENERATED
+from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from workbench.backbone import Backbone
-    from workbench.elsewhere.headless import Fit
-    from workbench.listener import Listener
-    from workbench.manifest import FittedHead
-    from workbench.model import TaskModel
-    from workbench.task import Task
+    from workbench.adapters.manifest import FittedHead
+    from workbench.answering.elsewhere.headless import Fit
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 FITTED = "classification"  # the kind whose head is fitted in closed form
 DRAWN = Budget(train_examples=1024, validation_examples=256)  # more take minutes, and hardly change a linear layer
@@ -42,9 +42,9 @@ def head_fit(task: Task, backbone: Backbone, listener: Listener, where: str) -> 
         raise InputError(message, where=where, hint=hint)
 
     def fit(model: TaskModel, max_length: int) -> tuple[nn.Linear, FittedHead]:
-        from fusion.target import head_fitted_on
-        from workbench.manifest import FittedHead
-        from workbench.sampling import draw
+        from fusion.target.target import head_fitted_on
+        from workbench.adapters.manifest import FittedHead
+        from workbench.methods.sampling import draw
 
         drawn = draw(task, DRAWN, seed=0)
         examples = len(drawn.splits["train"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.answers.wanted import Source, Wanted
-from tasks.text_files import path_of
+from tasks.reading.text_files import path_of
 from workbench.errors import InputError
-from workbench.settings import Document, Settings
-from workbench.yaml_text import parse, read_text, require_characters
+from workbench.settings.base import Document, Settings
+from workbench.settings.yaml_text import parse, read_text, require_characters
 
 if TYPE_CHECKING:
     from pathlib import Path

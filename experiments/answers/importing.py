@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone_names import BACKBONES, bits_of
-from workbench.choosing import readable_adapters
+from workbench.adapters.name_resolution import readable_adapters
+from workbench.adapters.store import importable
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.names import BACKBONES, bits_of
 from workbench.errors import InputError
-from workbench.store import importable
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import backbone_of
+from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.answers.known_here import KnownHere
     from experiments.answers.wanted import Source
-    from workbench.manifest import Manifest
-    from workbench.store import AdapterStore
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.store import AdapterStore
 
 
 def imported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tasks import registry
-from workbench.backbone_names import BACKBONES, BackboneCard, open_backbone
-from workbench.choosing import readable
-from workbench.settings import read
+from tasks.loading import registry
+from workbench.adapters.name_resolution import readable
+from workbench.backbone.names import BACKBONES, BackboneCard, open_backbone
+from workbench.settings.base import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tasks.spec import TaskSpec
-    from workbench.backbone import Backbone
-    from workbench.listener import Listener
-    from workbench.manifest import Manifest
-    from workbench.store import AdapterStore
-    from workbench.task import Task
+    from tasks.task_file.spec import TaskSpec
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.store import AdapterStore
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class KnownHere:
 
     @cached_property
     def find(self) -> Callable[[str], TaskSpec]:
-        """Gives a task by its name; raises as :func:`tasks.registry.finder`."""
+        """Gives a task by its name; raises as :func:`tasks.loading.registry.finder`."""
         return registry.finder(self.task_folders)
 
     @cached_property
@@ -60,13 +60,13 @@ class KnownHere:
         return (self._registered | used).get(hub_id) if hub_id else None
 
     def task(self, name: str) -> Task:
-        """Return a task with its data; raises as :func:`tasks.registry.find`, or DataError."""
+        """Return a task with its data; raises as :func:`tasks.loading.registry.find`, or DataError."""
         if name not in self._tasks:
             self._tasks[name] = registry.load(self.find(name))
         return self._tasks[name]
 
     def backbone(self, name: str, where: str | None = None) -> Backbone:
-        """Return a base model; raises as :func:`workbench.backbone_names.open_backbone`."""
+        """Return a base model; raises as :func:`workbench.backbone.names.open_backbone`."""
         if name not in self._backbones:
             self._backbones[name] = open_backbone(name, where)
         return self._backbones[name]

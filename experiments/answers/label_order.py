@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.answers.wanted import Source
-    from workbench.elsewhere.form import Sent
-    from workbench.task import Task
+    from workbench.answering.elsewhere.form import Sent
+    from workbench.methods.task import Task
 
 MOST_NAMED = 6  # labels that a message lists
 NUMBERED = re.compile(r"LABEL_\d+")  # what transformers writes where nobody has named the labels

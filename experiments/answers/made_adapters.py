@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from experiments.engine.study import Report
     from experiments.workspace import StoredEvaluation
-    from workbench.label_counts import LabelScore
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.measures.label_counts import LabelScore
 
 
 @dataclass(frozen=True)

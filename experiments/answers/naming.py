@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tasks import registry
-from workbench.choosing import Choice, choose, chosen, require_readable_champions
+from tasks.loading import registry
+from workbench.adapters.name_resolution import Choice, choose, chosen, require_readable_champions
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
-    from workbench.manifest import Manifest
+    from workbench.adapters.manifest import Manifest
+    from workbench.machine.listener import Listener
 
 
 def adapter_id(
@@ -29,7 +29,7 @@ def adapter_id(
 
     Args:
         workspace: where the adapters are.
-        name: what a person wrote: see :func:`workbench.choosing.chosen`.
+        name: what a person wrote: see :func:`workbench.adapters.name_resolution.chosen`.
         listener: hears of the choice, where there was one.
         folders: of the person's own tasks, to recognise a task that has no adapter yet.
         crowned: whether a task's champion goes first.

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from workbench.asking import Asked, columns_of, judged
-from workbench.deferred import import_models
-from workbench.kinds import KINDS
-from workbench.stored_model import backbone_of
+from workbench.answering.predictor import Asked, columns_of, judged
+from workbench.machine.lazy_imports import import_models
+from workbench.methods.kinds import KINDS
+from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from workbench.asking import Answer
-    from workbench.evaluation import Evaluation
-    from workbench.kind import Kind
-    from workbench.manifest import TaskReference
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.manifest import TaskReference
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.evaluation import Evaluation
+    from workbench.answering.predictor import Answer
+    from workbench.methods.kind import Kind
 
 Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 

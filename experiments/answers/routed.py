@@ -11,15 +11,15 @@ import numpy as np
 from experiments.answers.adapter_task import adapter_task, on_data_here
 from experiments.answers.naming import adapter_id, adapter_of_each_task
 from experiments.workspace.routers import known_state, with_floors
-from fusion.choosing import choose
-from fusion.reading import KIND
-from fusion.route import require_routable
-from fusion.routing import ROUTERS
-from workbench import serving
-from workbench.asking import rows_of
-from workbench.choosing import readable_adapters
+from fusion.routing.choice import choose
+from fusion.routing.route import require_routable
+from fusion.routing.routers import ROUTERS
+from fusion.target.reading import KIND
+from workbench.adapters.name_resolution import readable_adapters
+from workbench.answering import serving
+from workbench.answering.predictor import rows_of
 from workbench.errors import InputError
-from workbench.stored_model import backbone_of
+from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.workspace import Workspace
-    from fusion.rejection import Rejection
-    from fusion.route import RoutingState
-    from workbench.asking import Answer
-    from workbench.backbone import Backbone
-    from workbench.listener import Listener
-    from workbench.manifest import Manifest
-    from workbench.settings import Document
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.routing.rejection import Rejection
+    from fusion.routing.route import RoutingState
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.predictor import Answer
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
+    from workbench.settings.base import Document
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def candidates(
 
     Raises:
         UnknownNameError: no such router, or no such adapter.
-        InputError: no adapter fits, they are on several backbones, or :func:`fusion.route.require_routable`.
+        InputError: no adapter fits, they are on several backbones, or :func:`fusion.routing.route.require_routable`.
     """
     store, libraries = workspace.adapters, ROUTERS.get(router).libraries
     adapters = [store.verify(name) for name in dict.fromkeys(among)]

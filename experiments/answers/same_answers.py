@@ -8,8 +8,8 @@ from experiments.answers.label_order import different
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.manifest import TaskReference
-    from workbench.task import Task
+    from workbench.adapters.manifest import TaskReference
+    from workbench.methods.task import Task
 
 
 def require_same_answers(own: TaskReference, task: Task, where: str = "--task") -> None:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save_file
 
-from fusion import lora
-from workbench.adapter_folder import PEFT_WEIGHTS
-from workbench.atomic import new_folder
+from fusion.updates import lora
+from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.backbone.generation import empty_language_model
 from workbench.errors import InputError
-from workbench.generation import empty_language_model
-from workbench.stored_model import backbone_of, require_backbone
+from workbench.files.atomic import new_folder
+from workbench.methods.stored_model import backbone_of, require_backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from experiments.workspace import Workspace
-    from fusion.lowrank import LowRank
-    from workbench.backbone import Backbone
-    from workbench.stored_adapter import StoredAdapter
+    from fusion.updates.lowrank import LowRank
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
 
 KIND = "causal-lm"
 

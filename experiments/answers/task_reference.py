@@ -6,16 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from experiments.answers.label_order import listed
-from tasks.task_file import LONGEST_NAME
+from tasks.task_file.task_file import LONGEST_NAME
+from workbench.adapters.manifest import TaskReference
+from workbench.backbone.prompts import NEW_TOKENS
 from workbench.errors import InputError, UnknownNameError, WorkbenchError
-from workbench.kind import GENERATED
-from workbench.manifest import TaskReference
-from workbench.prompts import NEW_TOKENS
+from workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from experiments.answers.known_here import KnownHere
     from experiments.answers.wanted import Source
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 ORIGIN = "unknown: trained elsewhere"
 SCALE = (0.0, 1.0)  # of numbers: they are the sender's as they are

@@ -8,15 +8,15 @@ from experiments.engine.publish import LAST_PATIENCE, writing_tracker
 from experiments.engine.system_metrics import points
 from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, run_record
 from workbench.errors import TrackingError, UnwritableError
-from workbench.processes import is_first
+from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
     from workbench.mlflow.run_record import RunRecord
-    from workbench.stored_adapter import StoredAdapter
 
 
 def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:

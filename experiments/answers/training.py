@@ -9,16 +9,16 @@ from experiments.answers.tracked import log
 from experiments.engine.system_metrics import sampled
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.workspace.evaluating import fit_of, majority
-from workbench.kinds import KINDS
-from workbench.label_counts import worst_label
+from workbench.measures.label_counts import worst_label
+from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.label_counts import LabelScore
-    from workbench.listener import Listener
-    from workbench.task import Task
+    from workbench.machine.listener import Listener
+    from workbench.measures.label_counts import LabelScore
+    from workbench.methods.task import Task
     from workbench.training import Lesson
 
 

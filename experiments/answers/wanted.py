@@ -7,16 +7,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workbench.adapter_ids import ID, LONGEST_ID
-from workbench.backbone_names import backbone_available
-from workbench.elsewhere.identity import SHORT
+from workbench.adapters.ids import ID, LONGEST_ID
+from workbench.answering.elsewhere.identity import SHORT
+from workbench.backbone.folder import ITSELF
+from workbench.backbone.names import backbone_available
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
-from workbench.manifest import ITSELF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tasks.spec import TaskSpec
+    from tasks.task_file.spec import TaskSpec
 
 
 QUOTED = "Names stand between commas; one with a comma in it stands in double quotes: --labels '\"one, two\",three'"
@@ -80,7 +80,7 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
 
     Args:
         sources: what is to come in.
-        find: gives the task of a name, see :func:`tasks.registry.finder`.
+        find: gives the task of a name, see :func:`tasks.loading.registry.finder`.
 
     Raises:
         InputError: a task or base model that does not exist, a name that cannot begin an id, labels without a name or

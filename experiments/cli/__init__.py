@@ -18,10 +18,10 @@ from typer.main import get_install_completion_arguments
 
 from experiments.terminal.misplaced import placed
 from workbench.errors import Problem, WorkbenchError, says_full
-from workbench.interpreter import safe_path
-from workbench.plugins import PluginWarning
-from workbench.processes import STOPPED, is_first, stoppable
-from workbench.registry import Modules
+from workbench.machine.interpreter import safe_path
+from workbench.machine.processes import STOPPED, is_first, stoppable
+from workbench.settings.plugins import PluginWarning
+from workbench.settings.registry import Modules
 
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app", Typer)
 DISTRIBUTION = "adapter-workbench"

@@ -126,7 +126,7 @@ def _taken_in(bench: Workbench, sources: Sequence[Source]) -> list[Arrival]:
 
 
 def _print(arrivals: Sequence[Arrival], bench: Workbench, told: str) -> None:
-    from tasks import registry
+    from tasks.loading import registry
 
     if len(arrivals) > 1:
         shown.show_many(arrivals)

@@ -18,16 +18,16 @@ from experiments.terminal.options import ADAPTER, Adapter, Folders, Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
-from workbench.adapter_ids import short_id
-from workbench.choosing import readable
+from workbench.adapters.ids import short_id
+from workbench.adapters.manifest import AGAIN
+from workbench.adapters.name_resolution import readable
+from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.errors import InputError, IntegrityError, Problem, WorkbenchError
-from workbench.kinds import KINDS
-from workbench.manifest import AGAIN
-from workbench.stored_adapter import StoredAdapter
+from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace as Place
-    from workbench.manifest import Manifest
+    from workbench.adapters.manifest import Manifest
 
 TOLD_APART = {"fit", "files", "metrics", "config", "elsewhere", "linked"}  # of a manifest's parts, by `adapters show`
 

@@ -11,7 +11,7 @@ from experiments.terminal import completion, next_steps
 from experiments.terminal.bounds import MinMacroF1, MinScore, MinWorstLabel, print_gate
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
 from experiments.terminal.output import Json, emit, stderr, stdout
-from workbench.bounds import LARGEST_SEED
+from workbench.settings.bounds import LARGEST_SEED
 
 if TYPE_CHECKING:
     from experiments.answers.made_adapters import Trained

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from experiments.answers.evaluated import Evaluated, JudgedRow
     from experiments.answers.predicting import Predictor
     from experiments.terminal.asking import AnswerFile
-    from tasks.row_files import FileRows
+    from tasks.rows.row_files import FileRows
 
     Write: TypeAlias = Callable[[Evaluated], None]
 
@@ -71,8 +71,8 @@ def evaluate(
     from experiments.api import Workbench
     from experiments.terminal.asking import labelled_table
     from experiments.terminal.progress import Messages
-    from tasks.table_form import NamedColumns, expected_columns
-    from workbench.atomic import require_new
+    from tasks.rows.table_form import NamedColumns, expected_columns
+    from workbench.files.atomic import require_new
 
     path = _required(adapter, file)
     bench = Workbench(workspace, tasks, Messages())
@@ -105,7 +105,7 @@ def _required(adapter: str, file: Path | None) -> Path:
     if file is None:
         hint = "Give --file labelled.csv. Without labels: workbench predict ID --file FILE"
         raise InputError("which labelled file?", where="--file", hint=hint)
-    from tasks.text_files import require_readable
+    from tasks.reading.text_files import require_readable
 
     require_readable(file)
     return file
@@ -142,7 +142,7 @@ def _print(result: Evaluated, wrong: int, out: Path | None, figure: Path | None)
 def _require_drawable(path: Path, kind: str) -> None:
     """Raise InputError where no confusion matrix can be drawn there, or a kind of task has none."""
     from experiments.reporting.files import FORMATS
-    from workbench.atomic import require_folder_of
+    from workbench.files.atomic import require_folder_of
 
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise InputError("cannot tell the format to draw", where=str(path), hint=f"Known: .{', .'.join(FORMATS)}.")
@@ -162,7 +162,7 @@ def _write(answers: AnswerFile, result: Evaluated) -> None:
 def _draw(path: Path, result: Evaluated) -> None:
     from experiments.reporting.confusion_figure import confusion_figure
     from experiments.reporting.figures import image
-    from workbench.atomic import file_written_whole
+    from workbench.files.atomic import file_written_whole
 
     drawn = confusion_figure(result.task.labels, result.confusion or (), f"{result.adapter}: {len(result.rows):,} rows")
     content = image(drawn, path.suffix.lower().removeprefix("."))

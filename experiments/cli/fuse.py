@@ -9,7 +9,7 @@ import typer
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, from_here, stdout
-from workbench.bounds import LARGEST_SEED
+from workbench.settings.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
 

@@ -145,7 +145,7 @@ def _gate_adapter(bench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
 
 
 def _gate_experiment(bench: Workbench, name: str, bounds: StreamBounds) -> Gate:
-    from workbench.choosing import readable
+    from workbench.adapters.name_resolution import readable
 
     try:
         return bench.release.gate_experiment(name, bounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments.terminal.registries import list_command
 
 app = list_command(
-    "workbench.methods",
+    "workbench.methods.methods",
     "METHODS",
     __doc__,
     "List the methods, one line each; join names with + to use several together (lora+bitfit).",

@@ -33,7 +33,7 @@ def plan(
     Settings of the method are given by name: --set rank=16, --set optimizer=adamw-8bit.
     """
     from experiments.engine.forecast import workload
-    from workbench.cost_model import LEFT_OVER
+    from workbench.training.cost_model import LEFT_OVER
 
     budget = {
         "checkpointing": "on" if checkpointing else "off",

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from experiments.answers.predicting import Ask
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile
-    from tasks.row_files import Rows
-    from tasks.table_form import NamedColumns
+    from tasks.rows.row_files import Rows
+    from tasks.rows.table_form import NamedColumns
 
 app = typer.Typer(add_completion=False)
 
@@ -105,9 +105,9 @@ def predict(
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile
     from experiments.terminal.progress import Messages, progress
-    from fusion.rejection import rejection
-    from tasks.table_form import NamedColumns
-    from workbench.atomic import require_new
+    from fusion.routing.rejection import rejection
+    from tasks.rows.table_form import NamedColumns
+    from workbench.files.atomic import require_new
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     rejected = rejection(min_routing_score, max_false_rejections)
@@ -165,7 +165,7 @@ def _answered(
     """Return the rows to answer for, what answers them with one adapter, and the columns of its answers."""
     from experiments.answers.known_labels import KnownLabels, label_column
     from experiments.terminal.asking import texts_of
-    from tasks.text_files import require_readable
+    from tasks.reading.text_files import require_readable
 
     if file is None:
         rows, text_of = texts_of(None, texts, named)  # mistakes in them are said before those in the adapter's name
@@ -222,7 +222,7 @@ def _line(prediction: Any, routed: bool) -> list[str]:
 
 
 def _rejected(few: int, number: int, router: str | None) -> str:
-    from fusion.routing import ROUTERS
+    from fusion.routing.routers import ROUTERS
 
     return f"None of these tasks: {few:,} of {number:,} texts, by the score ({ROUTERS.get(str(router)).meaning})."
 

@@ -55,7 +55,7 @@ def check(
     from experiments.engine.needs import needs
     from experiments.engine.recipes import find_recipe
     from experiments.studies import study_for
-    from tasks.registry import user_folders
+    from tasks.loading.registry import user_folders
 
     document = find_recipe(recipe).set(assignments or [])
     model = study_for(document).recipe

@@ -85,7 +85,7 @@ def report(
     """Report on EXPERIMENT, finished or not, from what the workspace holds."""
     from experiments.reporting.chosen_columns import with_columns
     from experiments.workspace import find_workspace
-    from workbench.atomic import require_new, write_whole
+    from workbench.files.atomic import require_new, write_whole
 
     chosen_workspace = find_workspace(workspace)
     written_to = {"html": html, "latex": latex, "csv": csv, "figures": figures, "format": form, "log": log}
@@ -145,7 +145,7 @@ def _require_together(
 
 def _require_targets(targets: Sequence[Path], overwrite: bool) -> None:
     """Raise InputError where nothing can be written, or a file is there that may not be replaced."""
-    from workbench.atomic import require_folder_of, require_new
+    from workbench.files.atomic import require_folder_of, require_new
 
     if overwrite and not targets:
         raise InputError("nothing is written", where="--overwrite", hint="Add --html, --latex, --csv or --figures.")

@@ -5,5 +5,8 @@ from __future__ import annotations
 from experiments.terminal.registries import list_command
 
 app = list_command(
-    "fusion.routing", "ROUTERS", __doc__, "List the routers, one line each; `workbench predict router:NAME` uses one."
+    "fusion.routing.routers",
+    "ROUTERS",
+    __doc__,
+    "List the routers, one line each; `workbench predict router:NAME` uses one.",
 )

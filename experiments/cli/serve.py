@@ -12,7 +12,7 @@ from experiments.terminal import completion
 from experiments.terminal.options import Assignments, Folders, MaxFalseRejections, MinRoutingScore, Workspace
 from experiments.terminal.output import stderr, stdout
 from workbench.errors import InputError
-from workbench.settings import Document
+from workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from experiments.answers.serving.selection import Selection
@@ -72,10 +72,10 @@ def serve(
     from experiments.answers.serving.selection import select
     from experiments.terminal.progress import Messages
     from experiments.workspace import find_workspace
-    from fusion.rejection import rejection
-    from fusion.routing import ROUTERS
-    from tasks import registry
-    from workbench.batch_queue import Batching
+    from fusion.routing.rejection import rejection
+    from fusion.routing.routers import ROUTERS
+    from tasks.loading import registry
+    from workbench.machine.batch_queue import Batching
 
     rejected = rejection(min_routing_score, max_false_rejections)
     if not router and (option := "--set" if assignments else rejected and rejected.option):

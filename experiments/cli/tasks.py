@@ -13,10 +13,10 @@ from experiments.terminal.data_check import print_check
 from experiments.terminal.next_steps import options, print_next, training
 from experiments.terminal.options import FOLDERS, Folders
 from experiments.terminal.output import Json, emit, listing, stderr, stdout, table
-from tasks import registry
-from tasks.spec import TaskSpec
+from tasks.loading import registry
+from tasks.task_file.spec import TaskSpec
 from workbench.errors import DataError, InputError
-from workbench.settings import Document
+from workbench.settings.base import Document
 
 KEPT_TOKENS = 128  # of a text, where `check` counts the texts that are cut
 app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
@@ -72,7 +72,7 @@ def check(
     tasks: Folders = None,
 ) -> None:
     """Load a task and report sizes, balance, duplicates, leakage and, with --backbone, lengths and unknown tokens."""
-    from tasks.check import check as examine
+    from tasks.drafting.check import check as examine
 
     if max_length is not None and not backbone:
         raise InputError("tokens are counted by a backbone", where="--max-length", hint="Add --backbone NAME.")
@@ -82,7 +82,7 @@ def check(
     task = registry.load(spec)
     tokenizer = None
     if backbone:
-        from workbench.backbone_names import open_backbone
+        from workbench.backbone.names import open_backbone
 
         tokenizer = open_backbone(backbone).tokenizer
     report = examine(task, tokenizer, length if tokenizer else None)
@@ -139,10 +139,10 @@ def new(
     notebook, or without a terminal.
     """
     from experiments.terminal import drafting
-    from tasks.dialect import DialectSettings
-    from tasks.draft import draft, require_new, write
-    from tasks.found_data import found_at
-    from tasks.guess import Given
+    from tasks.drafting.draft import draft, require_new, write
+    from tasks.drafting.found_data import found_at
+    from tasks.drafting.guess import Given
+    from tasks.reading.dialect import DialectSettings
 
     folder = registry.writable_folder(tasks)
     require_new(name, folder, force=force)
@@ -167,7 +167,7 @@ def new(
 
 def _then(name: str, kind: str, folder: Path, option_text: str) -> None:
     """Load the new task, so that whatever is wrong with its data is said now, and print what comes next."""
-    from tasks.sufficiency import sentence
+    from tasks.rows.sufficiency import sentence
 
     try:
         task = registry.load(registry.find(name, [folder]))

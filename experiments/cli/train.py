@@ -13,9 +13,9 @@ from experiments.reporting.wording import baseline, megabytes, score, seconds
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
 from experiments.terminal.output import Json, emit, from_here, stdout, table
-from workbench.bounds import LARGEST_SEED
 from workbench.errors import InputError
-from workbench.processes import is_first
+from workbench.machine.processes import is_first
+from workbench.settings.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
 
@@ -47,7 +47,7 @@ def train(
     from experiments.api import Workbench
     from experiments.engine.work import Work
     from experiments.terminal.progress import progress
-    from tasks import registry
+    from tasks.loading import registry
 
     bench = Workbench(workspace, tasks)
     if method is None:

@@ -18,10 +18,10 @@ import typer
 
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import stderr, stdout
-from workbench.digest import key
-from workbench.interpreter import PYTHON, SAFE_PATH
+from workbench.errors.printable import printable
+from workbench.files.digest import key
+from workbench.machine.interpreter import PYTHON, SAFE_PATH
 from workbench.mlflow.relocation import ARTIFACTS
-from workbench.printable import printable
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace as Folder

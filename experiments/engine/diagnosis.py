@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.cache import cache_folder
+from workbench.backbone.quantisation import keep_as_packed
 from workbench.errors import InputError, TrackingError
-from workbench.extras import EXTRAS, install_command, installed
+from workbench.files.cache import cache_folder
+from workbench.machine.extras import EXTRAS, install_command, installed
 from workbench.mlflow.address import shown, tracking_uri
 from workbench.mlflow.tracker import Tracker
-from workbench.quantisation import keep_as_packed
 from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace
-    from workbench.settings import Quantization
+    from workbench.settings.base import Quantization
 
 PACKAGES = (
     "torch",
@@ -88,7 +88,7 @@ def _packages() -> Iterator[Finding]:
 def _device() -> Iterator[Finding]:
     import torch
 
-    from workbench.device import accelerator, resolve_precision
+    from workbench.machine.device import accelerator, resolve_precision
 
     device = accelerator().type
     gpu = device != "cpu"
@@ -115,7 +115,7 @@ def _gradient(quantization: Quantization) -> str:
     import torch
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
-    from workbench.device import accelerator
+    from workbench.machine.device import accelerator
 
     whole = torch.nn.Linear(64, 64)
     layer = (
@@ -134,7 +134,7 @@ def _eight_bit_step() -> str:
     import torch
     from bitsandbytes.optim import AdamW8bit
 
-    from workbench.device import accelerator
+    from workbench.machine.device import accelerator
 
     weight = torch.nn.Parameter(torch.zeros(64, 64, device=accelerator()))
     weight.grad = torch.ones_like(weight)

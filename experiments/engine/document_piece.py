@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench.digest import key
-from workbench.plugins import code_behind
+from workbench.files.digest import key
+from workbench.settings.plugins import code_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,8 +15,8 @@ from workbench.errors import InputError, Problem, SettingsError, UnknownNameErro
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from workbench.known_keys import Place
-    from workbench.settings import Document, Key
+    from workbench.settings.base import Document, Key
+    from workbench.settings.known_keys import Place
 
     Lookup = Callable[[str, str | None], "Card"]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone_names import bits_of, config_of, open_backbone
+from workbench.backbone.names import bits_of, config_of, open_backbone
 from workbench.errors import Problem, SettingsError, collected
-from workbench.methods import require_possible
+from workbench.methods.methods import require_possible
 from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from workbench.backbone import Backbone
-    from workbench.settings import Budget, Document, Key, MethodSettings
+    from workbench.backbone.pretrained import Backbone
+    from workbench.settings.base import Budget, Document, Key, MethodSettings
 
 Wanted = tuple[str, "MethodSettings", "Key"]  # method, its settings, where the document names it
 
@@ -33,7 +33,7 @@ def require_feasible(
 
     Raises:
         SettingsError: all that cannot be, in one message.
-        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone_names.config_of` does.
+        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.config_of` does.
     """
     config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or budget.quantization
     problems: list[Problem] = []
@@ -44,7 +44,7 @@ def require_feasible(
         with collected(problems):
             require_optimizer(settings.optimizer, document.where(*key, "optimizer"))
         if budget.checkpointing == "on":
-            from workbench.gradient_checkpointing import require_checkpointing  # torch takes a while
+            from workbench.training.gradient_checkpointing import require_checkpointing  # torch takes a while
 
             with collected(problems):
                 require_checkpointing(method, config, document.where(*at, "checkpointing"))
@@ -65,7 +65,7 @@ def opened(
 
     Raises:
         SettingsError: all that cannot be (see :func:`require_feasible`), or each budget whose texts are too long.
-        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone_names.open_backbone` does.
+        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.open_backbone` does.
     """
     (budget, key), *_ = budgets
     require_feasible(document, backbone, budget, key, wanted, kinds)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from experiments.engine.lesson import settings_and_budget
 from experiments.engine.study import Effort, Forecast
 from experiments.engine.timed_steps import TimedSteps, step_shape
-from workbench.backbone_names import config_of, says_bf16
-from workbench.device import resolve_precision
-from workbench.methods import require_possible, trained_method
-from workbench.settings import Document
+from workbench.backbone.names import config_of, says_bf16
+from workbench.machine.device import resolve_precision
+from workbench.methods.methods import require_possible, trained_method
+from workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.adaptation import Adaptation
-    from workbench.cost_model import Workload
-    from workbench.settings import Budget
-    from workbench.task import Task
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
     from workbench.training import Lesson
+    from workbench.training.cost_model import Workload
 
 ANSWER = 32  # tokens of an answer, where no task says
 
@@ -38,8 +38,8 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     Raises:
         InputError: an unknown name or setting, or a method that cannot work on the model.
     """
-    from workbench.cost_model import Workload  # torch comes with it
-    from workbench.gradient_checkpointing import said
+    from workbench.training.cost_model import Workload  # torch comes with it
+    from workbench.training.gradient_checkpointing import said
 
     card, document = trained_method(method), Document({}, "command line").set(assignments)
     settings, budget = settings_and_budget(document, card.settings)
@@ -63,8 +63,8 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
 
 def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
     """Return what a plain training step of a method on a task takes."""
-    from workbench.cost_model import MB
-    from workbench.gradient_checkpointing import predicted
+    from workbench.training.cost_model import MB
+    from workbench.training.gradient_checkpointing import predicted
 
     prediction = predicted(adaptation, budget, task.max_new_tokens or 0)
     return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.feasible import opened
-from tasks import registry
-from workbench.bounds import require_seed
-from workbench.device import resolve_precision
+from tasks.loading import registry
 from workbench.errors import Problem, SettingsError, collected
-from workbench.methods import trained_method
-from workbench.settings import Budget
+from workbench.machine.device import resolve_precision
+from workbench.methods.methods import trained_method
+from workbench.settings.base import Budget
+from workbench.settings.bounds import require_seed
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from workbench.settings import Document, Settings
+    from workbench.settings.base import Document, Settings
 
 
 def settings_and_budget(document: Document, settings: type[Settings]) -> tuple[Any, Budget]:
@@ -49,8 +49,8 @@ def plan_lesson(
     if problems:
         raise SettingsError(problems)
     model = opened(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
-    from workbench.adaptation import Adaptation  # torch comes with them, and mistakes are reported without them
-    from workbench.default_rates import at_default_rate
+    from workbench.methods.adaptation import Adaptation  # torch comes with them, and mistakes are reported without them
+    from workbench.training.default_rates import at_default_rate
 
     settings = at_default_rate(method, settings, model.config)
     adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.engine.task_names import named_tasks
-from tasks import registry
-from workbench.availability import Availability
-from workbench.backbone_names import backbone_available
+from tasks.loading import registry
+from workbench.backbone.names import backbone_available
 from workbench.errors import Problem, SettingsError, collected
+from workbench.machine.availability import Availability
 
 if TYPE_CHECKING:
     from experiments.engine.recipes import ExperimentRecipe
-    from workbench.settings import Document
+    from workbench.settings.base import Document
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from experiments.engine.diagnosis import Finding
 from tasks.sources.python import GROUP as ROWS
 from workbench.errors import PluginError, suggest
-from workbench.plugins import groups, offered
+from workbench.settings.plugins import groups, offered
 
 if TYPE_CHECKING:
-    from workbench.plugins import Plugin
-    from workbench.registry import Modules
+    from workbench.settings.plugins import Plugin
+    from workbench.settings.registry import Modules
 
 REMEDY = "mend that package or uninstall it; its other entries work"
 

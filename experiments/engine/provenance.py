@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from workbench.package_versions import PACKAGES
-from workbench.plugins import imported
+from workbench.machine.package_versions import PACKAGES
+from workbench.settings.plugins import imported
 
 PLUGINS = "plugins"  # distributions whose entries were at hand, each with its version and the digest of its code
 

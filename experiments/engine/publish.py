@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from experiments.engine.system_metrics import points
 from experiments.reporting import mlflow_run
 from experiments.reporting.files import files
-from workbench.atomic import write_whole
 from workbench.errors import TrackingError, UnwritableError
+from workbench.files.atomic import write_whole
+from workbench.machine.processes import is_first
 from workbench.mlflow.address import database_of, shown, tracking_uri
 from workbench.mlflow.database import is_writable
 from workbench.mlflow.tracker import Tracker
-from workbench.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
     from workbench.mlflow.run_record import RunRecord
 
 PAUSE = 60.0  # seconds that a server which failed is left alone, at least

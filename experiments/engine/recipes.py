@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from workbench.bounds import Label, Name, Seed
 from workbench.errors import InputError, UnknownNameError
-from workbench.registry import Documents
-from workbench.settings import Budget, Document, Key, Settings, read, unique
+from workbench.settings.base import Budget, Document, Key, Settings, read, unique
+from workbench.settings.bounds import Label, Name, Seed
+from workbench.settings.registry import Documents
 
 RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"])
 MOST_FITS = 100_000

@@ -11,7 +11,7 @@ from experiments.workspace import PieceReference, RecordDocument
 from experiments.workspace.mending import READ_ONLY
 from experiments.workspace.records import identity
 from workbench.errors import IntegrityError, UnwritableError
-from workbench.processes import is_first
+from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.engine.study import Piece, Plan, Study
     from experiments.engine.workers import Workers
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
     Hear = Callable[[RecordDocument, Piece, Workspace], None]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from experiments.engine.work import Work
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)

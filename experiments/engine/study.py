@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from experiments.reporting.presentation import Presentation
     from experiments.reporting.scored import Scores
     from experiments.workspace import RecordDocument, Workspace
-    from workbench.backbone import Backbone
-    from workbench.listener import Listener
-    from workbench.settings import Document
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.settings.base import Document
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
+from workbench.files.ordinary import appended
+from workbench.machine.processes import is_first
 from workbench.mlflow.quiet import quick_and_quiet
-from workbench.ordinary_files import appended
-from workbench.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

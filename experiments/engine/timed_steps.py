@@ -11,12 +11,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from experiments.workspace.pace import Speed
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 if TYPE_CHECKING:
-    from workbench.adaptation import Adaptation
-    from workbench.settings import Budget
-    from workbench.task import Task
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 SHAPE = ("batch_size", "gradient_accumulation", "max_length", "precision", "quantization")
 STEPS = 10

@@ -6,7 +6,7 @@ from experiments.strategies._heads import head_file, head_for, head_name, save_h
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._stage import Stage
 from experiments.strategies._weights import body_weights, distance
-from workbench.model import Correction, Penalty
+from workbench.methods.model import Correction, Penalty
 
 __all__ = ["Branches", "Context", "Correction", "Penalty", "RemedySettings", "SharedWeights", "Stage", "State"]
 __all__ += ["Strategy", "Strength", "body_weights", "distance", "head_file", "head_for", "head_name", "save_heads"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from experiments.gating.gate import Check, Gate
 from experiments.gating.succession import comparable
 from experiments.gating.validation_answers import check_answers, require_answers
-from workbench.choosing import registered_name
-from workbench.kinds import KINDS
+from workbench.adapters.name_resolution import registered_name
+from workbench.methods.kinds import KINDS
 from workbench.mlflow.registration import Version
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
-    from workbench.manifest import Manifest
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
 
 
 def gate_adapter(

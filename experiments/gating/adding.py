@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from experiments.answers.made_adapters import Trained
     from experiments.gating.registry import Registered
-    from workbench.store import AdapterStore
-    from workbench.task import Task
+    from workbench.adapters.store import AdapterStore
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def check_data(task: Task, most: float) -> Gate:
 
     Bounds and the choice of a champion look at validation, so a text that was learned there flatters the adapter.
     """
-    from tasks.check import check, ids_of
+    from tasks.drafting.check import check, ids_of
 
     report = check(task)
     sizes = {name: split["examples"] for name, split in report["splits"].items()}

@@ -19,10 +19,10 @@ MOST_NAMED = succession.MOST_NAMED
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
     from workbench.mlflow.registration import Version
     from workbench.mlflow.tracker import Tracker
-    from workbench.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
         TrackingError: MLflow does not answer.
         UnwritableError: the workspace cannot be written.
     """
-    from workbench.listener import Silent
+    from workbench.machine.listener import Silent
 
     tracker = tracker_here(workspace, say)
     with workspace.champions.changing(Silent()) as names:
@@ -180,7 +180,7 @@ def _known_name(name: str, tracker: Tracker, names: dict[str, RegisteredName]) -
 
 def _unknown(workspace: Workspace, tracker: Tracker, names: Mapping[str, RegisteredName]) -> list[str]:
     """Return the names that MLflow knows and the workspace does not, as far as it has adapters for them."""
-    from workbench.choosing import readable, registered_name
+    from workbench.adapters.name_resolution import readable, registered_name
 
     own = {registered_name(manifest) for manifest in readable(workspace.adapters)}
     return sorted(own & {name for name in tracker.aliases() if name not in names})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.answers.naming import adapter_id
-from workbench.listener import Silent
-from workbench.processes import is_first
+from workbench.machine.listener import Silent
+from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from experiments.gating.registry import Moved, Registered
     from experiments.gating.stream_bounds import StreamBounds
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
     from workbench.training import Lesson
 
 

@@ -12,8 +12,8 @@ from experiments.gating.gate import Check, Gate, require_number, require_percent
 from experiments.reporting.replications import over_replications
 from experiments.studies import STUDIES, report_on, study_of
 from workbench.errors import InputError, UnknownNameError
-from workbench.forgetting import forgetting_by_task
-from workbench.statistics import finite
+from workbench.measures.forgetting import forgetting_by_task
+from workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from experiments.gating.gate import Limit
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
     from experiments.workspace import Workspace
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 AT_ONCE = "joint"  # the strategy that learns all tasks at once, and so cannot forget
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.adapter_ids import by_id
+from workbench.adapters.ids import by_id
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:

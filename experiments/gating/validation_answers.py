@@ -8,7 +8,7 @@ from experiments.answers.adapter_task import adapter_task
 from experiments.gating.gate import Check
 from experiments.reporting.label_table import in_words
 from workbench.errors import InputError
-from workbench.label_counts import macro_f1, worst_label
+from workbench.measures.label_counts import macro_f1, worst_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.gating.adapter_bounds import AdapterBounds
-    from workbench.manifest import TaskReference
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.manifest import TaskReference
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
 
 NEED, INSTEAD = "this bound needs the validation examples", "--min-score"
 
@@ -87,7 +87,7 @@ def _same_questions(one: TaskReference, other: TaskReference) -> bool:
 
 def _by_label(task: Task, answers: pd.DataFrame, bounds: AdapterBounds) -> Iterator[Check]:
     """Yield the checks of macro F1 and of the worst label; a label that no validation example has is not looked at."""
-    from workbench.kinds import KINDS
+    from workbench.methods.kinds import KINDS
 
     counts = KINDS.get(task.kind).label_counts(answers, task.labels)
     scores = counts.scores() if counts else []
@@ -105,8 +105,8 @@ def _percent(share: float | None) -> float | None:
 
 def _answers(stored: StoredAdapter, task: Task) -> pd.DataFrame:
     """Return one row for each validation example of ``task``, in their order: prediction, correct, confidence, …."""
-    from workbench.evaluation import evaluate_split
-    from workbench.stored_model import backbone_of, open_for
+    from workbench.answering.evaluation import evaluate_split
+    from workbench.methods.stored_model import backbone_of, open_for
 
     manifest = stored.manifest
     backbone = backbone_of(stored)

@@ -12,14 +12,14 @@ from experiments.strategies import Context, State
 from experiments.strategies._groups import ADAPTERS_FOLDER
 from experiments.studies.stream.plan import method_settings, strategy_settings
 from experiments.studies.stream.steps import Steps
-from tasks import registry
-from tasks.overlap import overlapping
-from workbench import sealed
-from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
-from workbench.device import resolve_precision
+from tasks.loading import registry
+from tasks.loading.overlap import overlapping
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
-from workbench.settings import Budget
+from workbench.files import checksummed
+from workbench.machine.device import resolve_precision
+from workbench.methods.adaptation import Adaptation
+from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from experiments.repairing.streams import LearnedStream
     from experiments.studies.stream.record import Entry, Record
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
-    from workbench.task import Task
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -104,5 +104,5 @@ def _sound(folder: Path) -> bool:
     """Return whether a step's shared weights are there; raises IntegrityError where they are not as they were."""
     weights = [name for name in ("body", ADAPTERS_FOLDER) if (folder / "state" / name).is_dir()]
     for name in (*weights, "heads") if weights else ():
-        sealed.require_sound(folder, among=f"state/{name}/", under=folder.name)
+        checksummed.require_sound(folder, among=f"state/{name}/", under=folder.name)
     return bool(weights)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from experiments.repairing.streams import LearnedStream
     from experiments.studies.stream.record import Record
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
-    from workbench.settings import Document, Settings
+    from workbench.machine.listener import Listener
+    from workbench.settings.base import Document, Settings
 
 
 def repair_experiment(

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.replications import independent, over_replications
 from experiments.reporting.wording import number, share
-from workbench.statistics import mean_of_known, paired_t_test
+from workbench.measures.statistics import mean_of_known, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.repairing.streams import LearnedStream
     from experiments.workspace.repaired import Repaired
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 NOTHING = "nothing"
 METRICS = ("average_accuracy", "earlier_accuracy", "last_accuracy", "retention")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from experiments.repairs import REPAIRS
 from experiments.workspace.evaluating import test, validation_score
 from experiments.workspace.repaired import FOLDER, Repaired
-from workbench.digest import key
 from workbench.errors import InputError
-from workbench.kinds import KINDS
-from workbench.package_versions import versions
+from workbench.files.digest import key
+from workbench.machine.package_versions import versions
+from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.repairing.streams import LearnedStream
     from experiments.repairs import Attempt, EndOfStream, Shared, Stored
     from experiments.workspace import Workspace
-    from workbench.settings import Settings
+    from workbench.settings.base import Settings
 
 CLOSE = 0.05  # other processors round otherwise, and change a few answers; other weights change most of them
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from experiments.strategies._groups import ADAPTERS_FOLDER, Groups, groups_in
-from workbench.registry import Modules
+from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from experiments.strategies import Context, State, Strategy
-    from workbench.model import TaskModel
-    from workbench.settings import Settings
-    from workbench.task import Task
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Settings
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class EndOfStream:
     def model(self, shared: Shared | Stored, task: Task) -> TaskModel:
         """Return what answers one of the tasks with ``shared`` weights."""
         from experiments.strategies._heads import head_name, stored_head
-        from workbench.kinds import KINDS
-        from workbench.model import TaskModel
+        from workbench.methods.kinds import KINDS
+        from workbench.methods.model import TaskModel
 
         adaptation = self.context.adaptation
         if isinstance(shared, Stored):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from experiments.repairs import Shared
-from fusion import lora
-from fusion.lowrank import aligned, stack
-from workbench.adapter_folder import PEFT_WEIGHTS
+from fusion.updates import lora
+from fusion.updates.lowrank import aligned, stack
+from workbench.adapters.folder import PEFT_WEIGHTS
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from experiments.repairs import EndOfStream
-    from fusion.lowrank import Update
+    from fusion.updates.lowrank import Update
 
 
 def without_path(stream: EndOfStream) -> str | None:

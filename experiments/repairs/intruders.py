@@ -14,8 +14,8 @@ from pydantic import Field
 
 from experiments.repairs import Attempt, Shared
 from experiments.repairs._path import without_lora
-from workbench.bounds import Share, Size
-from workbench.settings import Settings
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Share, Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

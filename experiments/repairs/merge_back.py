@@ -13,8 +13,8 @@ from pydantic import Field
 
 from experiments.repairs import Attempt
 from experiments.repairs._path import between, without_path
-from workbench.bounds import Share
-from workbench.settings import Settings
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,11 +14,11 @@ import numpy as np
 from experiments.repairs import Attempt, Shared
 from experiments.repairs._path import without_body
 from experiments.strategies._heads import head_name
-from fusion.heads import fit_head
-from workbench.bounds import Count
-from workbench.evaluation import features
-from workbench.sampling import stratified
-from workbench.settings import Settings
+from fusion.target.heads import fit_head
+from workbench.answering.evaluation import features
+from workbench.methods.sampling import stratified
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from experiments.repairs import EndOfStream
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 KIND = "classification"  # whose head is a linear layer on one vector a text
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.repairs import Attempt
-from workbench.bounds import Count
 from workbench.errors import InputError
-from workbench.settings import Settings
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

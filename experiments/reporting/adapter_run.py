@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.choosing import registered_name
-from workbench.kinds import KINDS
-from workbench.markdown import escape
+from workbench.adapters.name_resolution import registered_name
+from workbench.measures.markdown import escape
+from workbench.methods.kinds import KINDS
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
 from workbench.mlflow.names import metric_name
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from mlflow.models import Model
 
-    from workbench.fit_record import FitRecord
-    from workbench.manifest import Manifest, TaskReference
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.validation_scores import Score
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.adapters.manifest import Manifest, TaskReference
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.adapters.validation_scores import Score
 
 EXPERIMENT = "adapters"
 ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."

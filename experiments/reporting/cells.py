@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from experiments.reporting.differences import Difference
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 NOTHING = Cell("")
 UNKNOWN = Cell(DASH)

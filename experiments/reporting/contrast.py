@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.examples import over_examples
 from experiments.reporting.replications import independent, over_replications
-from workbench.statistics import paired_t_test
+from workbench.measures.statistics import paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.reporting.scored import MetricScores, ProblemScores, Replication
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 NOT_YET = "not measured in both"
 OTHER_TESTS = "other test examples"

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from experiments.reporting.wording import DASH
-from tasks.formulas import literal
+from tasks.reading.formulas import literal
 from workbench.mlflow.names import plain
 
 if TYPE_CHECKING:

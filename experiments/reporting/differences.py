@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.wording import bounds, number, probability
-from workbench.statistics import holm
+from workbench.measures.statistics import holm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 SAME = "not distinguishable"
 MARKS = {"higher": "▲", "lower": "▼", SAME: "="}  # of readings, where there is no room for words

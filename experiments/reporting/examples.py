@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.workspace.example_scores import example_scores
-from workbench.statistics import paired_bootstrap
+from workbench.measures.statistics import paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from workbench.statistics import Array, Interval
+    from workbench.measures.statistics import Array, Interval
 
 
 def scores_by_example(path: Path | None, score: float | None) -> pd.Series | None:

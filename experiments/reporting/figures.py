@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 INK, FAINT, HATCHES = "#333333", "#9a9a9a", "#d9d9d9"
 LUMINANCE = (0.299, 0.587, 0.114)  # shares of red, green and blue, ITU-R BT.601

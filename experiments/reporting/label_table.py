@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.wording import DASH
 
 if TYPE_CHECKING:
-    from workbench.label_counts import LabelScore
+    from workbench.measures.label_counts import LabelScore
 
 
 def in_words(score: LabelScore) -> str:

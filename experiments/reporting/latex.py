@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import one_line
+from workbench.errors.printable import printable
 from workbench.mlflow.names import plain
-from workbench.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from experiments.reporting.f1_without_learning import MacroF1
-    from workbench.manifest import Manifest
+    from workbench.adapters.manifest import Manifest
 
 Z = 1.96  # standard errors of a 95 % interval
 STILL = 0.01  # numbers that spread less than this share of the right ones are one number
@@ -41,7 +41,7 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     adapter that finds a rare label at the price of others has learned although its accuracy is below.
 
     Args:
-        outcomes: what it answered on the test split, as :class:`workbench.evaluation.Evaluation` holds it.
+        outcomes: what it answered on the test split, as :class:`workbench.answering.evaluation.Evaluation` holds it.
         score: the main metric on it.
         constant: the same of always giving the most frequent answer, or the mean, of the training split; None where it
             is not known. Of labels and numbers it is not needed: both are compared example by example, with the best

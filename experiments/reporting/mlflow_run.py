@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from experiments.reporting.cells import one_line
-from workbench.markdown import escape
+from workbench.measures.markdown import escape
 from workbench.mlflow.run_record import NOTE_TAG, RUN_ID
 from workbench.mlflow.view import EXPERIMENT_ID, TRAINING
 

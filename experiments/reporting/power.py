@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.replications import counted
 from experiments.reporting.wording import number
 from workbench.errors import InputError
-from workbench.statistics import MOST_SEEDS, seeds_for
+from workbench.measures.statistics import MOST_SEEDS, seeds_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workbench.statistics import interval
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 Values = tuple[float | None, ...]
 

@@ -53,6 +53,6 @@ Scores: TypeAlias = Mapping[str, Mapping[str, MetricScores]]  # label → metric
 def split_key(fingerprint: str | None, examples: int) -> str:
     """Return what identifies a test split: with equal data and equally many examples, the examples are the same.
 
-    The seed plays no part in which test examples are drawn (:func:`workbench.sampling.draw`).
+    The seed plays no part in which test examples are drawn (:func:`workbench.methods.sampling.draw`).
     """
     return f"{fingerprint or 'unknown'} {examples}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 DASH = "–"
 

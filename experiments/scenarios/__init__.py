@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from workbench.registry import Modules
+from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 
 class Scenario(Protocol):

@@ -16,7 +16,7 @@ from experiments.scenarios import domain_incremental
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 
 class Blurry:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.union import starts
-from workbench.digest import key
+from tasks.loading.union import starts
+from workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datasets import Dataset
 
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 
 class ClassIncremental:

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
-from workbench import sealed
-from workbench.registry import Modules
-from workbench.sampling import draw
+from workbench.files import checksummed
+from workbench.methods.sampling import draw
+from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.scenarios import Scenario
     from experiments.workspace import Workspace
-    from fusion.route import RoutingState
-    from workbench.adaptation import Adaptation
-    from workbench.evaluation import Evaluation
-    from workbench.fit_record import FitRecord
-    from workbench.listener import Listener
-    from workbench.model import TaskModel
-    from workbench.settings import Budget
-    from workbench.settings import Settings as SettingsModel
-    from workbench.task import Task
+    from fusion.routing.route import RoutingState
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.answering.evaluation import Evaluation
+    from workbench.machine.listener import Listener
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
+    from workbench.settings.base import Settings as SettingsModel
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ class State:
         Raises:
             IntegrityError: it is missing or damaged.
         """
-        return self.once(name, lambda: sealed.require(kind, self.existing / name))
+        return self.once(name, lambda: checksummed.require(kind, self.existing / name))
 
     def once(self, name: str, find: Callable[[], T]) -> T:
         """Return what ``find`` gives; it is called once, and later calls with this ``name`` get the same."""
@@ -181,7 +181,7 @@ def adapter_ids(folder: Path) -> dict[str, str]:
     Raises:
         IntegrityError: the list is damaged.
     """
-    return sealed.read(ADAPTERS, folder / ADAPTERS_FILE) or {}
+    return checksummed.read(ADAPTERS, folder / ADAPTERS_FILE) or {}
 
 
 STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY", Strategy)

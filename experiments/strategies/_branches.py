@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.strategies._shared import SharedWeights
-from fusion import lora
-from fusion.lowrank import stack
+from fusion.updates import lora
+from fusion.updates.lowrank import stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Context, State
     from experiments.strategies._stage import Stage
-    from fusion.lowrank import LowRank
-    from workbench.model import TaskModel
+    from fusion.updates.lowrank import LowRank
+    from workbench.methods.model import TaskModel
 
 PAST, NOW = "past", "default"
 

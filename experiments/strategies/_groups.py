@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from workbench import sealed
+from workbench.files import checksummed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ def groups_in(folder: Path) -> Groups:
     Raises:
         IntegrityError: the list is damaged.
     """
-    return sealed.read(GROUPS, folder / GROUPS_FILE) or Groups()
+    return checksummed.read(GROUPS, folder / GROUPS_FILE) or Groups()
 
 
 def set_aside(

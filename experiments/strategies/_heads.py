@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from workbench.adaptation import save_head
-from workbench.digest import digest, key
-from workbench.methods import METHODS
+from workbench.files.digest import digest, key
+from workbench.methods.adaptation import save_head
+from workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from experiments.strategies import Context, State
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 SHARED = "all"
 FOLDER = "heads"

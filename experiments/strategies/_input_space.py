@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from workbench.batching import BATCH_SIZE, beside
-from workbench.memory import freed_for_reuse
+from workbench.backbone.batching import BATCH_SIZE, beside
+from workbench.machine.memory import freed_for_reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.union import starts
-from workbench.evaluation import features
+from tasks.loading.union import starts
+from workbench.answering.evaluation import features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

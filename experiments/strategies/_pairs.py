@@ -6,13 +6,13 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
-from fusion.diagnostics import diagnose
+from fusion.diagnosis.diagnostics import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.strategies._groups import Group
-    from fusion.lowrank import Update
+    from fusion.updates.lowrank import Update
 
 Pair = Literal[
     "cosine", "left-overlap", "right-overlap", "sign-conflict", "interference", "newest", "trial", "oldest", "fewest"

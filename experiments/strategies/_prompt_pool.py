@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.libraries.prompts import NAME
+from workbench.methods.libraries.prompts import NAME
 
 if TYPE_CHECKING:
-    from workbench.model import TaskModel
+    from workbench.methods.model import TaskModel
 
 
 class Pool(nn.Module):

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.workspace.routers import known_state, part_folders
-from fusion.choosing import choose
-from fusion.reading import KIND
-from fusion.route import require_routable
-from fusion.routing import ROUTERS
-from tasks.union import starts
-from workbench.evaluation import Evaluation, predict
-from workbench.kinds import KINDS
-from workbench.methods import METHODS
-from workbench.sampling import draw, test_rows
-from workbench.stored_model import open_adapter
+from fusion.routing.choice import choose
+from fusion.routing.route import require_routable
+from fusion.routing.routers import ROUTERS
+from fusion.target.reading import KIND
+from tasks.loading.union import starts
+from workbench.answering.evaluation import Evaluation, predict
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import draw, test_rows
+from workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from experiments.strategies import Context
-    from fusion.route import RoutingState
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.routing.route import RoutingState
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
 
 EVALUATION_ONLY = "oracle"
 

@@ -13,14 +13,14 @@ from experiments.strategies import _heads
 from experiments.strategies._heads import answering, head_file, head_for, head_name, save_heads, stored_head
 from experiments.strategies._stage import Stage
 from experiments.workspace.evaluating import test, validation_score
-from workbench.bounds import Weight
-from workbench.heads import Heads
-from workbench.kind import GENERATED
-from workbench.kinds import KINDS
-from workbench.methods import METHODS
-from workbench.model import TaskModel
-from workbench.settings import Settings
-from workbench.stopwatch import Stopwatch
+from workbench.machine.stopwatch import Stopwatch
+from workbench.methods.heads import Heads
+from workbench.methods.kind import GENERATED
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Weight
 from workbench.training import fit
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
-    from workbench.evaluation import Evaluation
-    from workbench.fit_record import FitRecord
-    from workbench.model import Correction, Penalty
-    from workbench.task import Task
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.answering.evaluation import Evaluation
+    from workbench.methods.model import Correction, Penalty
+    from workbench.methods.task import Task
 
 MIXABLE = ("classification", *GENERATED)  # kinds of which rows of several tasks can stand in one batch
 Strength = Weight | Annotated[tuple[Weight, ...], Field(min_length=1, max_length=100)]

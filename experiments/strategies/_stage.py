@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from experiments.strategies._heads import head_name
-from tasks.union import pooled, union
-from workbench.heads import Heads
-from workbench.sampling import draw
+from tasks.loading.union import pooled, union
+from workbench.methods.heads import Heads
+from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from experiments.strategies import Context, State
-    from workbench.model import TaskModel
-    from workbench.task import Task
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from experiments.strategies._groups import ADAPTERS_FOLDER
 from experiments.strategies._heads import FOLDER
 from experiments.workspace.evaluating import validation_score
-from workbench.sampling import draw
+from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Context
     from experiments.strategies._groups import Group
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 DIGITS = 9  # of what is compared: 0.90 − 0.88 is not quite 0.02
 

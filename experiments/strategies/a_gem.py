@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from experiments.strategies.replay import Replay
-from workbench import processes
-from workbench.batching import beside
+from workbench.backbone.batching import beside
+from workbench.machine import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from experiments.strategies._stage import Stage
     from experiments.strategies.replay import ReplaySettings
-    from workbench.model import Correction
+    from workbench.methods.model import Correction
 
 Pairs = list[tuple["nn.Parameter", "Tensor"]]  # a trained weight and its part of the reference gradient
 

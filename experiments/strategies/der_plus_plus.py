@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from experiments.strategies._stage import Stage
-    from workbench.model import Batch, Penalty
+    from workbench.methods.model import Batch, Penalty
 
 
 class DerSettings(RemedySettings, ReplaySettings):

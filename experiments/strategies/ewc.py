@@ -22,9 +22,9 @@ from safetensors.torch import load_file, save_file
 
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
-from workbench.batching import beside
-from workbench.bounds import Count
-from workbench.memory import freed_for_reuse
+from workbench.backbone.batching import beside
+from workbench.machine.memory import freed_for_reuse
+from workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from experiments.strategies._stage import Stage
-    from workbench.model import Penalty
+    from workbench.methods.model import Penalty
 
 FILE = "fisher.safetensors"
 

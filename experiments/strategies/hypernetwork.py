@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from workbench.digest import digest
-from workbench.libraries.hypernetwork import generate, generator_of
+from workbench.files.digest import digest
+from workbench.methods.libraries.hypernetwork import generate, generator_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from experiments.strategies._stage import Stage
-    from workbench.model import Batch, Penalty, TaskModel
-    from workbench.task import Task
+    from workbench.methods.model import Batch, Penalty, TaskModel
+    from workbench.methods.task import Task
 
 NETWORK, EMBEDDINGS = "network.safetensors", "embeddings.safetensors"
 OWN = "task"  # the network's one parameter that tasks do not share

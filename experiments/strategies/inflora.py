@@ -31,8 +31,8 @@ from pydantic import Field
 
 from experiments.strategies import _input_space
 from experiments.strategies._branches import NOW, Branches
-from fusion import lora
-from workbench.settings import Settings
+from fusion.updates import lora
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from experiments.strategies import Context, State
     from experiments.strategies._input_space import Space
     from experiments.strategies._stage import Stage
-    from workbench.model import TaskModel
+    from workbench.methods.model import TaskModel
 
 
 class InfLoraSettings(Settings):

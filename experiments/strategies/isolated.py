@@ -11,17 +11,17 @@ from experiments.strategies import ADAPTERS, ADAPTERS_FILE
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
 from experiments.workspace.evaluating import test
 from experiments.workspace.mending import clear_the_way
-from fusion.composition import Request
-from fusion.fuse import FUSED, fuse, fused_id, keep_fused
+from fusion.composing.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import FRESH, REPTILE
 from fusion.methods.warm_start import Settings as WarmStart
 from fusion.ranking import RANKINGS, RankingRequest, best_first
-from fusion.routing import ROUTERS
-from workbench.digest import key
-from workbench.registry import NameIn
-from workbench.sampling import draw
-from workbench.settings import Settings
-from workbench.stored_model import open_adapter
+from fusion.routing.routers import ROUTERS
+from fusion.target.composition import Request
+from workbench.files.digest import key
+from workbench.methods.sampling import draw
+from workbench.methods.stored_model import open_adapter
+from workbench.settings.base import Settings
+from workbench.settings.registry import NameIn
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
-    from workbench.evaluation import Evaluation
-    from workbench.fit_record import FitRecord
-    from workbench.model import TaskModel
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.evaluation import Evaluation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 WARM_START, AVERAGE, RANKING = "warm-start", "average", "logme"
 STARTS = {"fitted": FRESH, "meta": REPTILE}

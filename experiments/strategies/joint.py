@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.strategies._stage import Stage
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 
 class Joint(SharedWeights):

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
-from workbench.methods import METHODS
+from workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.scenarios import Scenario
     from experiments.strategies._stage import Stage
-    from workbench.model import Penalty
+    from workbench.methods.model import Penalty
 
 
 class L2Settings(RemedySettings):

@@ -37,8 +37,8 @@ from safetensors.torch import load_file, save_file
 from experiments.strategies._heads import stored_head
 from experiments.strategies._prompt_pool import Pool, begun, pool_of, put_before
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from workbench.bounds import Size
-from workbench.kind import GENERATED
+from workbench.methods.kind import GENERATED
+from workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from experiments.strategies._stage import Stage
-    from workbench.model import Penalty, TaskModel
-    from workbench.task import Task
+    from workbench.methods.model import Penalty, TaskModel
+    from workbench.methods.task import Task
 
 POOL = "pool.safetensors"
 

@@ -39,9 +39,9 @@ from experiments.strategies import _gates
 from experiments.strategies._heads import answering, head_file
 from experiments.strategies._kept_rows import release
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
-from workbench import sealed
-from workbench.bounds import LearningRate
-from workbench.digest import digest
+from workbench.files import checksummed
+from workbench.files.digest import digest
+from workbench.settings.bounds import LearningRate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from experiments.strategies import Context, State
     from experiments.strategies._gates import Gate
     from experiments.strategies._stage import Stage
-    from workbench.model import Correction, Penalty, TaskModel
-    from workbench.task import Task
+    from workbench.methods.model import Correction, Penalty, TaskModel
+    from workbench.methods.task import Task
 
 MASKS = "masks.safetensors"  # task → which units it answers with
 CLAIMS_FILE = "claims.json"
@@ -152,7 +152,7 @@ class Mask(SharedWeights):
         used = float(torch.stack([*masks.values()]).any(dim=0).float().mean())
         save_file(masks, folder / MASKS)
         claims = {**claims, name: Claim(digest(folder / "body"), used)}
-        (folder / CLAIMS_FILE).write_text(sealed.text_of(CLAIMS, claims), encoding="utf-8")
+        (folder / CLAIMS_FILE).write_text(checksummed.text_of(CLAIMS, claims), encoding="utf-8")
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the weights, of which its own units alone answer."""

@@ -18,17 +18,17 @@ from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.strategies._pairs import TRIAL, Pair, ranked
 from experiments.strategies._trials import least_costly
 from experiments.workspace.evaluating import test
-from fusion import lora
-from fusion.composition import Arithmetic
 from fusion.methods import COMPOSITIONS
-from workbench import sealed
-from workbench.adaptation import HEAD_FILE
-from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.bounds import Count, Points, Scale
-from workbench.digest import digest
-from workbench.registry import NameIn
-from workbench.settings import Settings
-from workbench.stopwatch import Stopwatch, together
+from fusion.target.composition import Arithmetic
+from fusion.updates import lora
+from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
+from workbench.files import checksummed
+from workbench.files.digest import digest
+from workbench.machine.stopwatch import Stopwatch, together
+from workbench.methods.adaptation import HEAD_FILE
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Count, Points, Scale
+from workbench.settings.registry import NameIn
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
-    from fusion.lowrank import Update
-    from workbench.evaluation import Evaluation
-    from workbench.fit_record import FitRecord
-    from workbench.model import TaskModel
-    from workbench.task import Task
+    from fusion.updates.lowrank import Update
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.answering.evaluation import Evaluation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 
 class MergedSettings(Settings):
@@ -112,7 +112,9 @@ class MergedAdapters:
             if (head := stored.folder / HEAD_FILE).is_file():
                 shutil.copy2(head, folder / _heads.FOLDER / f"{context.task.name}.safetensors")
             groups = tuple(_named(folder, group) for group in (*before.groups, new))
-            sealed.write(GROUPS, self._reduced(replace(before, groups=groups), context, folder), folder / GROUPS_FILE)
+            checksummed.write(
+                GROUPS, self._reduced(replace(before, groups=groups), context, folder), folder / GROUPS_FILE
+            )
         fit = stored.manifest.own_fit
         spent = together(fit.spent, beside.spent)
         return replace(fit, seconds=fit.seconds + beside.seconds, spent=spent)

@@ -23,7 +23,7 @@ import torch
 
 from experiments.strategies._branches import NOW, Branches
 from experiments.strategies._shared import RemedySettings, Strength
-from fusion import lora
+from fusion.updates import lora
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from experiments.strategies._stage import Stage
-    from workbench.model import Batch, Penalty
+    from workbench.methods.model import Batch, Penalty
 
 
 class NLoraSettings(RemedySettings):

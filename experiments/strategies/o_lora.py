@@ -13,13 +13,13 @@ import torch
 
 from experiments.strategies._branches import NOW, PAST, Branches
 from experiments.strategies._shared import RemedySettings
-from fusion import lora
+from fusion.updates import lora
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from experiments.strategies._stage import Stage
-    from workbench.model import Batch, Penalty
+    from workbench.methods.model import Batch, Penalty
 
 
 class OLora(Branches):

@@ -33,8 +33,8 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from experiments.strategies._kept_rows import release
 from experiments.strategies._shared import SharedWeights
-from workbench import architecture
-from workbench.settings import Settings
+from workbench.backbone import architecture
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

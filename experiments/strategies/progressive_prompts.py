@@ -28,8 +28,8 @@ from safetensors.torch import load_file
 from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.strategies._kept_rows import hold, release
 from experiments.strategies._shared import SharedWeights
-from workbench.adapter_folder import PEFT_WEIGHTS
-from workbench.libraries.prompts import NAME
+from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.methods.libraries.prompts import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from experiments.strategies._stage import Stage
-    from workbench.model import TaskModel
-    from workbench.task import Task
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 TENSOR = "prompt_embeddings"  # as peft calls it
 

@@ -30,10 +30,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from experiments.strategies._shared import SharedWeights
-from tasks.union import starts
-from workbench.architecture import state_width
-from workbench.evaluation import features
-from workbench.settings import Settings
+from tasks.loading.union import starts
+from workbench.answering.evaluation import features
+from workbench.backbone.architecture import state_width
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Context, State
     from experiments.strategies._stage import Stage
-    from fusion.routing import Part
-    from fusion.routing.ranpac import Settings as Ridge
-    from workbench.model import TaskModel
-    from workbench.task import Task
+    from fusion.routing.routers import Part
+    from fusion.routing.routers.ranpac import Settings as Ridge
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 SUMS, SOLUTION = "sums.safetensors", "solution.safetensors"
 
@@ -122,7 +122,7 @@ class Ranpac(SharedWeights):
 
 def _solved(stage: Stage) -> RidgeHead:
     """Return the head that the examples of all tasks so far give."""
-    from fusion.routing import ranpac
+    from fusion.routing.routers import ranpac
 
     context, rows, own = stage.context, stage.task.splits["train"], _columns(stage.context, stage.task)
     tokenizer, length = context.adaptation.backbone.tokenizer, context.budget.max_length
@@ -143,13 +143,13 @@ def _columns(context: Context, task: Task) -> slice:
 
 
 def _drawn(context: Context) -> Tensor:
-    from fusion.routing import ranpac
+    from fusion.routing.routers import ranpac
 
     return torch.from_numpy(ranpac.projection(state_width(context.adaptation.backbone.config), _ridge(context)))
 
 
 def _ridge(context: Context) -> Ridge:
-    from fusion.routing import ranpac
+    from fusion.routing.routers import ranpac
 
     return ranpac.Settings(width=context.settings.width, seed=context.seed)
 

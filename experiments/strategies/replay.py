@@ -13,8 +13,8 @@ from pydantic import Field
 from experiments.strategies import _memory
 from experiments.strategies._memory import Policy
 from experiments.strategies._shared import MIXABLE, SharedWeights
-from workbench.bounds import Count
-from workbench.settings import Settings
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -28,14 +28,14 @@ from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
 from experiments.strategies._branches import PAST, Branches
-from fusion import lora
-from fusion.lowrank import LowRank, norm
+from fusion.updates import lora
+from fusion.updates.lowrank import LowRank, norm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from experiments.strategies import Context, State
-    from workbench.model import TaskModel
+    from workbench.methods.model import TaskModel
 
 
 class Magnitudes(nn.Module):

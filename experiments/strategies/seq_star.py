@@ -27,11 +27,11 @@ from pydantic import TypeAdapter
 from experiments.strategies._heads import answering, head_file
 from experiments.strategies._kept_rows import hold, release
 from experiments.strategies._shared import SharedWeights
-from workbench import sealed
-from workbench.digest import digest
-from workbench.kind import GENERATED
-from workbench.method import Method
-from workbench.methods import METHODS
+from workbench.files import checksummed
+from workbench.files.digest import digest
+from workbench.methods.kind import GENERATED
+from workbench.methods.method import Method
+from workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from experiments.strategies._stage import Stage
-    from workbench.model import TaskModel
-    from workbench.task import Task
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 BODY_FILE = "body.json"  # the digest of the body, which a state may have dropped
 BODY = TypeAdapter(dict[str, str])
@@ -87,7 +87,7 @@ class SeqStar(SharedWeights):
         """Note which body answers: that of the first task, at every stage."""
         before = stage.state.folder
         now = stage.state.document(BODY, BODY_FILE) if before else {"body": digest(folder / "body")}
-        (folder / BODY_FILE).write_text(sealed.text_of(BODY, now), encoding="utf-8")
+        (folder / BODY_FILE).write_text(checksummed.text_of(BODY, now), encoding="utf-8")
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The body of the first task, and the head: where that is the task's own, the answers stay."""

@@ -34,7 +34,7 @@ from safetensors.torch import load_file, save_file
 from experiments.strategies._branches import NOW
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._similar_tasks import TINY, Bandit
-from fusion import lora
+from fusion.updates import lora
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from experiments.strategies._stage import Stage
-    from workbench.model import Batch, Penalty
+    from workbench.methods.model import Batch, Penalty
 
 FILE = "tree.safetensors"  # adapted module → the A of each task, a row each: (tasks, rank · in)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.engine.study import Study
 from experiments.workspace.mending import needed_by
 from workbench.errors import IntegrityError
-from workbench.registry import Modules
+from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from experiments.engine.study import Report
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import RecordDocument, Workspace
-    from workbench.settings import Document
+    from workbench.settings.base import Document
 
 STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study, besides=["core"])
 

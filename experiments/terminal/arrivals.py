@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.answers.arriving import Arrival
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.errors import WorkbenchError
-    from workbench.stored_adapter import StoredAdapter
 
 
 def document(arrivals: Sequence[Arrival]) -> dict[str, Any]:

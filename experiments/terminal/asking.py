@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.terminal.output import stderr
 from experiments.terminal.progress import counting
-from tasks import delimited, formats, row_files
-from tasks.dialect import DialectSettings, described, unusual
-from tasks.encodings import encoding_of
-from tasks.row_files import FileRows, ListedRows, Row, Rows
-from tasks.sniffing import sniffed
-from tasks.table_form import PAIR, TEXT, TextForm, expected_columns, text_form
-from tasks.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
-from workbench.atomic import file_written_whole, require_folder_of
+from tasks.reading import delimited, formats
+from tasks.reading.dialect import DialectSettings, described, unusual
+from tasks.reading.encodings import encoding_of
+from tasks.reading.sniffing import sniffed
+from tasks.reading.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
+from tasks.rows import row_files
+from tasks.rows.row_files import FileRows, ListedRows, Row, Rows
+from tasks.rows.table_form import PAIR, TEXT, TextForm, expected_columns, text_form
 from workbench.errors import DataError, InputError
+from workbench.files.atomic import file_written_whole, require_folder_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from experiments.answers.predicting import Ask
-    from tasks.table_form import NamedColumns
-    from tasks.task_file import TaskFile
+    from tasks.rows.table_form import NamedColumns
+    from tasks.task_file.task_file import TaskFile
 
 BATCH = 4096  # rows that are asked about, and then written, at once; a router opens its models for each
 NO_LINES = (".json", ".xls", ".xlsm", ".xlsb", ".ods", ".feather", ".arrow", *formats.PACKED_ALREADY)  # nor read

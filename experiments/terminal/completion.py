@@ -32,7 +32,7 @@ def completes(names: Names, listed: bool = False) -> Complete:
 
 
 def _tasks(ctx: typer.Context) -> Iterable[str]:
-    from tasks import registry
+    from tasks.loading import registry
 
     return registry.names(registry.user_folders(ctx.params.get("tasks")))
 
@@ -55,7 +55,7 @@ def _adapters(ctx: typer.Context) -> Iterable[str]:
 
 def _named(ctx: typer.Context) -> Iterable[str]:
     from experiments.workspace import find_workspace
-    from workbench.choosing import readable
+    from workbench.adapters.name_resolution import readable
 
     store = find_workspace(ctx.params.get("workspace")).adapters
     return [*sorted({manifest.task.name for manifest in readable(store)}), *store.ids()]
@@ -63,7 +63,7 @@ def _named(ctx: typer.Context) -> Iterable[str]:
 
 def _registered(ctx: typer.Context) -> Iterable[str]:
     from experiments.workspace import find_workspace
-    from workbench.choosing import readable, registered_name
+    from workbench.adapters.name_resolution import readable, registered_name
 
     manifests = readable(find_workspace(ctx.params.get("workspace")).adapters)
     return sorted({name for manifest in manifests for name in (manifest.task.name, registered_name(manifest))})
@@ -90,9 +90,9 @@ def folder(ctx: typer.Context, incomplete: str) -> list[str]:
 task, recipe, experiment = completes(_tasks), completes(_recipes), completes(_experiments)
 registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx), *_experiments(ctx)])
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
-method = completes(_entries("workbench.methods", "METHODS"))
-methods = completes(_entries("workbench.methods", "METHODS"), listed=True)
+method = completes(_entries("workbench.methods.methods", "METHODS"))
+methods = completes(_entries("workbench.methods.methods", "METHODS"), listed=True)
 repairs = completes(_entries("experiments.repairs", "REPAIRS"), listed=True)
 composition = completes(_entries("fusion.methods", "COMPOSITIONS"))
-kind = completes(_entries("workbench.kinds", "KINDS"))
-backbone = completes(_entries("workbench.backbone_names", "BACKBONES"))
+kind = completes(_entries("workbench.methods.kinds", "KINDS"))
+backbone = completes(_entries("workbench.backbone.names", "BACKBONES"))

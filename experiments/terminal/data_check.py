@@ -10,7 +10,7 @@ UNKNOWN = 0.05  # share of the tokens; with more, the backbone's vocabulary does
 
 
 def print_check(report: dict[str, Any], max_length: int) -> None:
-    """Print a report of :func:`tasks.check.check`, whose tokens were counted up to ``max_length``."""
+    """Print a report of :func:`tasks.drafting.check.check`, whose tokens were counted up to ``max_length``."""
     splits, target = report["splits"], _target_of(report)
     stdout.print(f"{report['task']} ({report['kind']}), from {report['origin']}")
     table(
@@ -34,8 +34,8 @@ def print_check(report: dict[str, Any], max_length: int) -> None:
 
 
 def _print_faults(report: dict[str, Any], target: str) -> None:
-    from tasks import label_spellings, sufficiency
-    from tasks.check import ids_of
+    from tasks.drafting.check import ids_of
+    from tasks.rows import label_spellings, sufficiency
 
     for pair, shared in report["leakage"].items():
         if shared["count"]:
@@ -54,7 +54,7 @@ def _print_faults(report: dict[str, Any], target: str) -> None:
 
 
 def _far_longer(report: dict[str, Any]) -> str:
-    from tasks.odd_texts import FAR_LONGER
+    from tasks.rows.odd_texts import FAR_LONGER
 
     return f"are {FAR_LONGER} times as long as most ({report['texts']['median']} characters) or longer"
 

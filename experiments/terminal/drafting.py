@@ -12,19 +12,19 @@ from rich.prompt import Confirm, Prompt
 from rich.text import Text
 
 from experiments.terminal.output import shortened, stdout, table
-from tasks.column_traits import traits_of
-from tasks.guess import Doubt, Given, consider
-from tasks.label_spellings import sentence, spellings_of_one
-from tasks.odd_texts import FAR_LONGER
-from tasks.shown_rows import characters_beyond_ascii, shown_rows
-from workbench.printable import printable
+from tasks.drafting.guess import Doubt, Given, consider
+from tasks.reading.shown_rows import characters_beyond_ascii, shown_rows
+from tasks.rows.column_traits import traits_of
+from tasks.rows.label_spellings import sentence, spellings_of_one
+from tasks.rows.odd_texts import FAR_LONGER
+from workbench.errors.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.draft import Draft
-    from tasks.findings import Findings
-    from tasks.found_data import RawData
+    from tasks.drafting.draft import Draft
+    from tasks.drafting.findings import Findings
+    from tasks.drafting.found_data import RawData
 
 QUESTIONS = {
     "kind": "What kind of task is it?",

@@ -10,7 +10,7 @@ from experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
     from experiments.answers.evaluated import Evaluated, JudgedRow
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 MOST_LABELS = 20  # in the table of labels; of more, the worst are shown
 MATRIX = 8  # labels at most whose confusion matrix is printed whole; of more, the commonest confusions are

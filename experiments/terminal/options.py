@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from experiments.terminal import completion
-from tasks.text_files import path_of
+from tasks.reading.text_files import path_of
 from workbench.errors import InputError
-from workbench.extras import require_extra
+from workbench.machine.extras import require_extra
 
 
 def listed(names: str | None) -> list[str]:

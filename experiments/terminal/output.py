@@ -18,7 +18,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from experiments.reporting.grid import grid, shown
-from workbench.printable import printable
+from workbench.errors.printable import printable
 
 
 class Screen(Console):

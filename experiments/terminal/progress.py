@@ -17,15 +17,15 @@ from experiments.engine.standing import Staff
 from experiments.engine.work import UNKNOWN
 from experiments.reporting.wording import seconds
 from experiments.terminal.output import stderr
-from workbench.listener import Silent
-from workbench.processes import is_first
+from workbench.machine.listener import Silent
+from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from experiments.engine.standing import Standing
     from experiments.engine.work import Work
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 PAUSE = 60.0  # seconds between two lines about one fit, or about all pieces
 MACHINES = 8  # that have a line each

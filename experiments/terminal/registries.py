@@ -13,7 +13,7 @@ import typer
 from experiments.terminal.output import Json, listing, stdout
 
 if TYPE_CHECKING:
-    from workbench.registry import Documents, Modules
+    from workbench.settings.registry import Documents, Modules
 
 EXTENDABLE = {  # registries that installed distributions add entries to: the module of each, and its name there
     "experiments.cli": "COMMANDS",
@@ -23,11 +23,11 @@ EXTENDABLE = {  # registries that installed distributions add entries to: the mo
     "experiments.studies": "STUDIES",
     "fusion.methods": "COMPOSITIONS",
     "fusion.ranking": "RANKINGS",
-    "fusion.routing": "ROUTERS",
+    "fusion.routing.routers": "ROUTERS",
     "tasks.sources": "SOURCES",
-    "workbench.kinds": "KINDS",
-    "workbench.libraries": "LIBRARIES",
-    "workbench.methods": "METHODS",
+    "workbench.methods.kinds": "KINDS",
+    "workbench.methods.libraries": "LIBRARIES",
+    "workbench.methods.methods": "METHODS",
     "workbench.probes": "PROBES",
 }
 

@@ -9,21 +9,21 @@ from experiments.answers.tracked import run_of, test_scores
 from experiments.engine.publish import log_whole, writing_tracker
 from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry
 from experiments.studies import present_of
-from workbench.choosing import registered_name
+from workbench.adapters.name_resolution import registered_name
 from workbench.errors import InputError, IntegrityError, TrackingError, UnwritableError
-from workbench.locks import held
+from workbench.files.locks import held
+from workbench.machine.processes import is_first
 from workbench.mlflow.runs import root_of
-from workbench.processes import is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
     from workbench.mlflow.relocation import Left
     from workbench.mlflow.tracker import Tracker
-    from workbench.stored_adapter import StoredAdapter
 
 LOCK = "claims/mlflow"
 UNREADABLE = (IntegrityError, InputError)  # damaged, or of an earlier version: whoever asks for it is told

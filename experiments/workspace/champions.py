@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.workspace.documents import form_of
-from workbench import sealed
-from workbench.choosing import Crowned
+from workbench.adapters.name_resolution import Crowned
 from workbench.errors import IntegrityError, TrackingError, UnwritableError
-from workbench.locks import held
+from workbench.files import checksummed
+from workbench.files.locks import held
 from workbench.mlflow.address import database_of, own_database, shown, tracking_uri
 from workbench.mlflow.alias import Succession
 from workbench.mlflow.registration import Entry, RegisteredModel, Version
 from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 FILE = "champions.json"
 LOCK = "claims/champions"
@@ -239,11 +239,11 @@ class Champions:
         return tracking_uri(self.root), own_database(self.root)
 
     def _write(self, names: Mapping[str, RegisteredName]) -> None:
-        sealed.write(form_of(ChampionsDocument), ChampionsDocument(dict(sorted(names.items()))), self.path)
+        checksummed.write(form_of(ChampionsDocument), ChampionsDocument(dict(sorted(names.items()))), self.path)
 
     def _stored(self) -> ChampionsDocument | None:
         try:
-            return sealed.read(form_of(ChampionsDocument), self.path)
+            return checksummed.read(form_of(ChampionsDocument), self.path)
         except IntegrityError as error:
             hint = "Delete it, and the champions are taken over from MLflow's registry; or bring a copy back."
             raise IntegrityError(error.what, where=error.where, hint=hint) from None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from experiments.workspace.mending import Mending
-from workbench import sealed
 from workbench.errors import IntegrityError
+from workbench.files import checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class Documents(Generic[T]):
             IntegrityError: it is damaged, and nobody is mending.
         """
         path = self.root / f"{key}.json"
-        return self.mending.known(path, lambda: sealed.read(self._kind, path, key))
+        return self.mending.known(path, lambda: checksummed.read(self._kind, path, key))
 
     def require(self, key: str) -> T:
         """Return what is known to have been saved under ``key``; raises IntegrityError where it is not there."""
@@ -52,5 +52,5 @@ class Documents(Generic[T]):
 
     def save(self, key: str, value: T) -> T:
         """Write ``value`` under ``key``, and return it."""
-        sealed.write(self._kind, value, self.root / f"{key}.json", key)
+        checksummed.write(self._kind, value, self.root / f"{key}.json", key)
         return value

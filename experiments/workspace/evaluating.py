@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.digest import key
-from workbench.evaluation import Evaluation, evaluate, evaluate_split
-from workbench.kinds import KINDS
-from workbench.sampling import test_rows
-from workbench.stored_model import open_for
+from workbench.answering.evaluation import Evaluation, evaluate, evaluate_split
+from workbench.files.digest import key
+from workbench.methods.kinds import KINDS
+from workbench.methods.sampling import test_rows
+from workbench.methods.stored_model import open_for
 
 if TYPE_CHECKING:
     from experiments.workspace import StoredEvaluation, Workspace
-    from workbench.backbone import Backbone
-    from workbench.listener import Listener
-    from workbench.manifest import TaskReference
-    from workbench.model import TaskModel
-    from workbench.settings import Budget
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.manifest import TaskReference
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
     from workbench.training import Lesson
 
 

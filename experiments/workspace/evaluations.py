@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace.mending import Mending
-    from workbench.evaluation import Evaluation
+    from workbench.answering.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench import sealed
 from workbench.errors import IntegrityError, reason
-from workbench.ordinary_files import opened
+from workbench.files import checksummed
+from workbench.files.ordinary import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,8 @@ def require_readable(folder: Path) -> None:
     Raises:
         IntegrityError: a file is damaged or missing, or the folder was stored under another key.
     """
-    sealed.require_sound(folder, under=folder.name)
-    if not (folder / sealed.DIGESTS).is_file():
+    checksummed.require_sound(folder, under=folder.name)
+    if not (folder / checksummed.DIGESTS).is_file():
         example_scores(folder / FILE)
 
 

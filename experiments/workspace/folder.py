@@ -25,7 +25,7 @@
 
 Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
 once is done for every run that needs it. Documents and folders carry digests of what is in them
-(:mod:`workbench.sealed`). Damage is an error for who reads, and a run makes it again (:mod:`.mending`).
+(:mod:`workbench.files.checksummed`). Damage is an error for who reads, and a run makes it again (:mod:`.mending`).
 """
 
 from __future__ import annotations
@@ -46,18 +46,19 @@ from experiments.workspace.measured_scores import FOLDER, MeasuredScore
 from experiments.workspace.mending import Mending, clear_the_way, is_sound
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
-from tasks.text_files import path_of
-from workbench import atomic, processes
+from tasks.reading.text_files import path_of
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.validation_scores import Score, own_score
 from workbench.errors import InputError
-from workbench.locks import held
-from workbench.processes import is_first
-from workbench.store import AdapterStore
-from workbench.validation_scores import Score, own_score
+from workbench.files import atomic
+from workbench.files.locks import held
+from workbench.machine import processes
+from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
-    from workbench.listener import Listener
-    from workbench.manifest import Manifest
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
     from workbench.training import Lesson
 
 T = TypeVar("T")

@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from workbench import atomic
+from workbench.adapters.manifest import read_manifest
+from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.errors import IntegrityError
-from workbench.manifest import read_manifest
-from workbench.stored_adapter import StoredAdapter, check_files
+from workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from workbench.listener import Listener
-    from workbench.store import AdapterStore
+    from workbench.adapters.store import AdapterStore
+    from workbench.machine.listener import Listener
 
 T = TypeVar("T")
 READ_ONLY = "This workspace cannot be written; what follows is what it holds."

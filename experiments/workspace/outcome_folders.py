@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from experiments.workspace.documents import form_of
 from experiments.workspace.example_scores import FILE, require_readable
-from workbench import atomic, sealed
 from workbench.errors import IntegrityError
+from workbench.files import atomic, checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,13 +63,13 @@ class OutcomeFolders(Generic[T]):
         """Store a document with its per-example outcomes, and return it."""
         with atomic.written_whole(self.root / key) as folder:
             outcomes.to_parquet(folder / FILE, index=False)
-            (folder / self._file).write_text(sealed.text_of(self._kind, value, key), encoding="utf-8")
-            sealed.seal(folder, key)
+            (folder / self._file).write_text(checksummed.text_of(self._kind, value, key), encoding="utf-8")
+            checksummed.seal(folder, key)
         return value
 
     def _read(self, folder: Path) -> T:
         """Return the document of a folder, read once for as long as its files stay: later stages ask for it again."""
-        stamp = sealed.stamp(folder)
+        stamp = checksummed.stamp(folder)
         then, value = self._read_before.get(folder.name, (0, None))
         if value is None or stamp is None or hash(stamp) != then:
             value = self._read_anew(folder)
@@ -82,7 +82,7 @@ class OutcomeFolders(Generic[T]):
     def _read_anew(self, folder: Path) -> T:
         if folder.name not in self._sound:
             require_readable(folder)
-        value = sealed.read(self._kind, folder / self._file, folder.name)
+        value = checksummed.read(self._kind, folder / self._file, folder.name)
         if value is None:
             raise IntegrityError(f"damaged: {self._file} is missing", where=str(folder))
         self._sound.add(folder.name)

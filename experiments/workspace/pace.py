@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.ordinary_files import appended
+from workbench.files.ordinary import appended
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from experiments.workspace.mending import Mending, needed_by
-from workbench import sealed
 from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.files import checksummed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ class Records:
         if earlier := self._earlier(name):
             hint = "The same command as then writes it anew; adapters that are there are not trained again."
             raise InputError(f"an earlier version wrote the record of {name!r}", where=str(earlier), hint=hint)
-        return self.mending.known(path, lambda: sealed.read(RECORD, path))
+        return self.mending.known(path, lambda: checksummed.read(RECORD, path))
 
     def require(self, name: str) -> RecordDocument:
         """Return the record of an experiment.
@@ -141,7 +141,7 @@ class Records:
     def save(self, name: str, record: RecordDocument) -> None:
         """Write a record, where it is not what stands there already."""
         if record != self.get(name):
-            sealed.write(RECORD, record, self.root / name / FILE)
+            checksummed.write(RECORD, record, self.root / name / FILE)
 
     def begun(self, name: str, record: RecordDocument, say: Callable[[str], None]) -> RecordDocument:
         """Return the record that a run with the plan of ``record`` goes on with, and write it.
@@ -182,5 +182,5 @@ class Records:
         """Return the record that an earlier version wrote, where that is the only one."""
         path, others = self.root / name / FILE, [self.root / name / file for file in EARLIER]
         if path.is_file():
-            return path if sealed.has_key(path, "steps") else None
+            return path if checksummed.has_key(path, "steps") else None
         return next((other for other in others if other.is_file()), None)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from experiments.workspace.mending import Mending
-from fusion.choosing import choose
-from fusion.rejection import Rejection, floors
-from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part, scores_key
-from fusion.routing import ROUTERS
+from fusion.routing.choice import choose
+from fusion.routing.rejection import Rejection, floors
+from fusion.routing.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part, scores_key
+from fusion.routing.routers import ROUTERS
 from workbench.errors import UnwritableError
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.workspace import Workspace
-    from fusion.routing import Part, RouterSettings
-    from workbench.backbone import Backbone
-    from workbench.listener import Listener
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.routing.routers import Part, RouterSettings
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
 
 
 def part_folders(

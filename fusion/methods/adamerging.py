@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.mixing import Per, halves_apart, mixture
-from fusion.target import model_on, needs_head, required, with_fitted_head
-from workbench.batching import beside
-from workbench.bounds import LearningRate, Size
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.mixing import Per, halves_apart, mixture
+from fusion.target.target import model_on, needs_head, required, with_fitted_head
+from workbench.backbone.batching import beside
 from workbench.errors import InputError
+from workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fusion.composition import Request
-    from workbench.model import TaskModel
+    from fusion.target.composition import Request
+    from workbench.methods.model import TaskModel
 
 
 class Settings(CompositionSettings):

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.target import begin, required, train
-from workbench.batching import beside
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.target import begin, required, train
+from workbench.answering.evaluation import BATCH_SIZE
+from workbench.backbone.batching import beside
 from workbench.errors import InputError
-from workbench.evaluation import BATCH_SIZE
-from workbench.libraries.adapterfusion import FUSION, LIBRARY
-from workbench.methods.adapterfusion import Settings as LayerSettings
-from workbench.methods.adapterfusion import configure, penalty
+from workbench.methods.libraries.adapterfusion import FUSION, LIBRARY
+from workbench.methods.methods.adapterfusion import Settings as LayerSettings
+from workbench.methods.methods.adapterfusion import configure, penalty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fusion.composition import Request
-    from workbench.model import TaskModel
+    from fusion.target.composition import Request
+    from workbench.methods.model import TaskModel
 
 
 class Settings(LayerSettings, CompositionSettings):

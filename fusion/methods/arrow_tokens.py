@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fusion.composition import Composed, Composition, CompositionSettings
-from workbench.bounds import Factor, Size
+from fusion.target.composition import Composed, Composition, CompositionSettings
 from workbench.errors import InputError
-from workbench.libraries.arrow import LIBRARY
-from workbench.methods.arrow_tokens import METHOD, configure
-from workbench.methods.arrow_tokens import Settings as RoutingSettings
+from workbench.methods.libraries.arrow import LIBRARY
+from workbench.methods.methods.arrow_tokens import METHOD, configure
+from workbench.methods.methods.arrow_tokens import Settings as RoutingSettings
+from workbench.settings.bounds import Factor, Size
 
 if TYPE_CHECKING:
-    from fusion.composition import Request
+    from fusion.target.composition import Request
 
 
 class Settings(CompositionSettings):

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion import bottleneck
-from fusion.composition import Composition, MergeSettings, arithmetic, chosen_weights, uniform
-from fusion.lowrank import weighted_sum
+from fusion.target import bottleneck
+from fusion.target.composition import Composition, MergeSettings, arithmetic, chosen_weights, uniform
+from fusion.updates.lowrank import weighted_sum
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.composition import Composed, Request
-    from fusion.lowrank import Merged, Update
+    from fusion.target.composition import Composed, Request
+    from fusion.updates.lowrank import Merged, Update
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:
@@ -33,7 +33,8 @@ def compose(request: Request, settings: MergeSettings) -> Composed:
     """Return the mean of LoRA updates or of bottleneck parameters, whichever the sources are.
 
     Raises:
-        InputError: ``rank`` is given for bottlenecks, or as :func:`fusion.bottleneck.average` and ``arithmetic``.
+        InputError: ``rank`` is given for bottlenecks, or as :func:`fusion.target.bottleneck.average` and
+        ``arithmetic``.
     """
     if request.sources[0].manifest.library == "peft":
         return arithmetic(merge, uniform)(request, settings)

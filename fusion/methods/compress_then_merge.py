@@ -22,11 +22,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, scaled, spectrum, stack
 from fusion.methods.core_space import basis, whole
-from fusion.pruning import drop_, elected, floor
-from workbench.bounds import Density, Scale, Share
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, scaled, spectrum, stack
+from fusion.updates.pruning import drop_, elected, floor
+from workbench.settings.bounds import Density, Scale, Share
 
 PASSES, TOLERANCE = 1000, 1e-6  # of HOOI: it ends where the relative error changes by less
 

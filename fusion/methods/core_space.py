@@ -25,12 +25,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
 from fusion.methods.iso_c import flattened
 from fusion.methods.tsv import orthogonal_sum
-from fusion.pruning import elected, floor, total
-from workbench.bounds import Density, Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
+from fusion.updates.pruning import elected, floor, total
+from workbench.settings.bounds import Density, Scale
 
 
 class Settings(MergeSettings):

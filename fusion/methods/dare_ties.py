@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from fusion.composition import Composition, arithmetic
-from fusion.dense import densely
-from fusion.lowrank import Merged, Update
 from fusion.methods.dare import Settings
-from fusion.pruning import drop_, elect
+from fusion.target.composition import Composition, arithmetic
+from fusion.updates.dense import densely
+from fusion.updates.lowrank import Merged, Update
+from fusion.updates.pruning import drop_, elect
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

@@ -17,11 +17,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.dense import densely
-from fusion.lowrank import Merged, Update
-from fusion.pruning import drop_by_rank_, elect
-from workbench.bounds import Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.dense import densely
+from fusion.updates.lowrank import Merged, Update
+from fusion.updates.pruning import drop_by_rank_, elect
+from workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

@@ -21,17 +21,17 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.mixing import halves_apart, mixture
-from fusion.searching import minimise, target_loss
-from fusion.target import model_on, required
-from workbench.bounds import Size, Whole
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.mixing import halves_apart, mixture
+from fusion.target.searching import minimise, target_loss
+from fusion.target.target import model_on, required
+from workbench.settings.bounds import Size, Whole
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fusion.composition import Request
-    from fusion.searching import Vector
+    from fusion.target.composition import Request
+    from fusion.target.searching import Vector
 
 SPREAD = 1 / 6  # first standard deviation of the search
 

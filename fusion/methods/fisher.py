@@ -24,29 +24,29 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from fusion import lora
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.dense import randomised_svd
-from fusion.lowrank import collect, largest_rank
-from fusion.mixing import Mixture, mixture
-from fusion.target import required
-from workbench.adaptation import HEAD_FILE
-from workbench.batching import beside
-from workbench.bounds import Count, Size
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.mixing import Mixture, mixture
+from fusion.target.target import required
+from fusion.updates import lora
+from fusion.updates.dense import randomised_svd
+from fusion.updates.lowrank import collect, largest_rank
+from workbench.backbone.batching import beside
 from workbench.errors import InputError
-from workbench.kind import GENERATED
-from workbench.kinds import KINDS
-from workbench.model import TaskModel
-from workbench.stored_model import adaptation_of
+from workbench.methods.adaptation import HEAD_FILE
+from workbench.methods.kind import GENERATED
+from workbench.methods.kinds import KINDS
+from workbench.methods.model import TaskModel
+from workbench.methods.stored_model import adaptation_of
+from workbench.settings.bounds import Count, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor
 
-    from fusion.composition import Request
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.target.composition import Request
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
 
 BATCH = 16  # each example's gradient of each module is in memory at once
 FLOOR = 1e-6  # added to every Fᵢ, relative to its module's mean: where no source cares, the plain mean is taken

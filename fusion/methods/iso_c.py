@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum, stack
-from workbench.bounds import Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum, stack
+from workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

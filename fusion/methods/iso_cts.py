@@ -19,11 +19,22 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, norm, scaled, spectrum, stack
 from fusion.methods.iso_c import even
 from fusion.methods.tsv import orthogonal
-from workbench.bounds import Scale, Share
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Spectrum,
+    Truncated,
+    Update,
+    by_module,
+    norm,
+    scaled,
+    spectrum,
+    stack,
+)
+from workbench.settings.bounds import Scale, Share
 
 
 class Settings(MergeSettings):

@@ -20,10 +20,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Truncated, Update, aligned, collect, spectrum, stack, triangle
-from fusion.pruning import elected, floor, floor_across, total
-from workbench.bounds import Density, Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, aligned, collect, spectrum, stack, triangle
+from fusion.updates.pruning import elected, floor, floor_across, total
+from workbench.settings.bounds import Density, Scale
 
 
 class Settings(MergeSettings):

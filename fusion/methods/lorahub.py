@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusion import lora
-from fusion.composition import Composed, Composition
-from fusion.lowrank import Truncated, collect, norm, summed_factors
-from fusion.searching import SearchSettings, search, target_loss
-from fusion.target import model_on, required
+from fusion.target.composition import Composed, Composition
+from fusion.target.searching import SearchSettings, search, target_loss
+from fusion.target.target import model_on, required
+from fusion.updates import lora
+from fusion.updates.lowrank import Truncated, collect, norm, summed_factors
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.composition import Request
-    from fusion.lowrank import Update
-    from fusion.searching import Vector
+    from fusion.target.composition import Request
+    from fusion.target.searching import Vector
+    from fusion.updates.lowrank import Update
 
 
 class Settings(SearchSettings):

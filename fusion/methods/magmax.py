@@ -14,10 +14,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.dense import Rule, densely
-from fusion.lowrank import LowRank, Merged, Update
-from workbench.bounds import Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.dense import Rule, densely
+from fusion.updates.lowrank import LowRank, Merged, Update
+from workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.dense import Rule, densely
-from fusion.lowrank import LowRank, Merged, Update
-from fusion.pruning import floor, trim_, weighted_total
-from workbench.bounds import Density, Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.dense import Rule, densely
+from fusion.updates.lowrank import LowRank, Merged, Update
+from fusion.updates.pruning import floor, trim_, weighted_total
+from workbench.settings.bounds import Density, Scale
 
 
 class Settings(MergeSettings):

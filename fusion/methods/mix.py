@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.mixing import Per, halves_apart, mixture
-from fusion.target import begin, required, train
-from workbench.bounds import LearningRate, Size
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.mixing import Per, halves_apart, mixture
+from fusion.target.target import begin, required, train
+from workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
-    from fusion.composition import Request
+    from fusion.target.composition import Request
 
 
 class Settings(CompositionSettings):

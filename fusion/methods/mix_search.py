@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fusion import lora
-from fusion.composition import Composed, Composition
-from fusion.mixing import mixture
-from fusion.searching import SearchSettings, search, target_loss
-from fusion.target import model_on, required
-from workbench.bounds import Size
+from fusion.target.composition import Composed, Composition
+from fusion.target.mixing import mixture
+from fusion.target.searching import SearchSettings, search, target_loss
+from fusion.target.target import model_on, required
+from fusion.updates import lora
+from workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
-    from fusion.composition import Request
-    from fusion.searching import Vector
+    from fusion.target.composition import Request
+    from fusion.target.searching import Vector
 
 
 class Settings(SearchSettings):

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from fusion.composition import Composition, MergeSettings, arithmetic, uniform
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, inner, norm, spectrum, stack
+from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform
+from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, inner, norm, spectrum, stack
 from workbench.errors import InputError
 
 

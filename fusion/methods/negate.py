@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import Merged, Update, weighted_sum
-from workbench.bounds import Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import Merged, Update, weighted_sum
 from workbench.errors import InputError
+from workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

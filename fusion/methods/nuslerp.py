@@ -20,8 +20,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic, uniform
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
+from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform
+from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
 from workbench.errors import InputError
 
 

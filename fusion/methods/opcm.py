@@ -22,9 +22,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Update, aligned, collect, largest_rank, norm, spectrum
-from workbench.bounds import Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import LowRank, Merged, Update, aligned, collect, largest_rank, norm, spectrum
+from workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

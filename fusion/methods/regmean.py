@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
-from fusion import lora
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.lowrank import LowRank, Truncated, collect, norm, spectrum
-from fusion.mixing import Mixture, mixture
-from fusion.target import model_on, required
-from workbench.batching import in_batches
-from workbench.bounds import Size
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.mixing import Mixture, mixture
+from fusion.target.target import model_on, required
+from fusion.updates import lora
+from fusion.updates.lowrank import LowRank, Truncated, collect, norm, spectrum
+from workbench.backbone.batching import in_batches
+from workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
-    from fusion.composition import Request
+    from fusion.target.composition import Request
 
 
 class Settings(CompositionSettings):

@@ -17,10 +17,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.dense import Rule, blocks, densely
-from fusion.lowrank import LowRank, Merged, Update, scaled
-from workbench.bounds import Density
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.dense import Rule, blocks, densely
+from fusion.updates.lowrank import LowRank, Merged, Update, scaled
+from workbench.settings.bounds import Density
 
 
 class Settings(MergeSettings):

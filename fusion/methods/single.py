@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.composition import Composed, Composition, CompositionSettings
+from fusion.target.composition import Composed, Composition, CompositionSettings
 from workbench.errors import InputError
-from workbench.stored_model import adaptation_of, open_adapter
+from workbench.methods.stored_model import adaptation_of, open_adapter
 
 if TYPE_CHECKING:
-    from fusion.composition import Request
+    from fusion.target.composition import Request
 
 
 def compose(request: Request, settings: CompositionSettings) -> Composed:

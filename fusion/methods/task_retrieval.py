@@ -19,25 +19,25 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.source_tasks import tasks_of
-from workbench.batching import in_batches
-from workbench.bounds import Count, Factor, Size
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.source_tasks import tasks_of
+from workbench.backbone.batching import in_batches
+from workbench.backbone.prompt_embeddings import embedding
 from workbench.errors import InputError
-from workbench.kinds import KINDS
-from workbench.libraries.retrieval import LIBRARY
-from workbench.methods.task_retrieval import METHOD, configure
-from workbench.methods.task_retrieval import Settings as RetrievalSettings
-from workbench.model import TaskModel
-from workbench.prompt_embeddings import embedding
-from workbench.sampling import stratified
+from workbench.methods.kinds import KINDS
+from workbench.methods.libraries.retrieval import LIBRARY
+from workbench.methods.methods.task_retrieval import METHOD, configure
+from workbench.methods.methods.task_retrieval import Settings as RetrievalSettings
+from workbench.methods.model import TaskModel
+from workbench.methods.sampling import stratified
+from workbench.settings.bounds import Count, Factor, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fusion.composition import Request
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.target.composition import Request
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
 
 
 class Settings(CompositionSettings):

@@ -20,10 +20,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum
-from workbench.bounds import Scale
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum
 from workbench.errors import InputError
+from workbench.settings.bounds import Scale
 
 
 class Settings(MergeSettings):

@@ -4,7 +4,7 @@ The composition is cut to the rank of a fresh adapter, so that both have the sam
 scale, the dropout, the warm-up and the optimiser of the first source. The control, which lacks the sources alone, is
 ``start: fresh``: a LoRA drawn from the seed, as the first source began, with all of these. What differs: SPoT, whose
 idea this is, begins soft prompts so, from another prompt or an average of the most similar ones. ``start: reptile``
-takes the sources as they were learned, one after another: see :mod:`fusion.reptile`.
+takes the sources as they were learned, one after another: see :mod:`fusion.updates.reptile`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from fusion import lora
-from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.lowrank import Merged, collect, spectrum
-from fusion.reptile import initialisation, shares
-from fusion.target import Begun, begin, required, train
-from workbench.adaptation import Adaptation
-from workbench.bounds import LearningRate, Size
+from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.target import Begun, begin, required, train
+from fusion.updates import lora
+from fusion.updates.lowrank import Merged, collect, spectrum
+from fusion.updates.reptile import initialisation, shares
 from workbench.errors import InputError
-from workbench.methods import METHODS
-from workbench.methods.lora import Settings as LoraSettings
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.methods.lora import Settings as LoraSettings
+from workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
-    from fusion.composition import Request
-    from workbench.stored_adapter import StoredAdapter
+    from fusion.target.composition import Request
+    from workbench.adapters.stored_adapter import StoredAdapter
 
     Start = tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]
 

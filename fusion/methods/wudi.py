@@ -24,10 +24,21 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.dense import Rule, densely
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, norm, scaled, spectrum, stack
-from workbench.bounds import LearningRate, Whole
+from fusion.target.composition import Composition, MergeSettings, arithmetic
+from fusion.updates.dense import Rule, densely
+from fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Truncated,
+    Update,
+    by_module,
+    largest_rank,
+    norm,
+    scaled,
+    spectrum,
+    stack,
+)
+from workbench.settings.bounds import LearningRate, Whole
 
 
 class Settings(MergeSettings):

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.answering.evaluation import features
 from workbench.errors import InputError
-from workbench.evaluation import features
-from workbench.registry import Modules
-from workbench.stored_model import open_adapter
+from workbench.methods.stored_model import open_adapter
+from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from fusion.heads import Features
-    from workbench.backbone import Backbone
-    from workbench.device import Precision
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.target.heads import Features
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.device import Precision
+    from workbench.methods.task import Task
 
 NOT_FINITE = "its features of the target's texts are not all finite"
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusion.ranking import Ranking, RankingRequest, Score
-from fusion.reading import Reader
+from fusion.target.reading import Reader
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from fusion.heads import Features
+    from fusion.target.heads import Features
 
 NO_TEXTS = "the texts that it was trained on are not at hand"
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fusion.heads import GRID, fit, score
 from fusion.ranking import Ranking, RankingRequest, Score, score_each
+from fusion.target.heads import GRID, fit, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fusion.heads import Features
+    from fusion.target.heads import Features
 
 FOLDS = 5
 
 
 def rank(request: RankingRequest) -> dict[str, Score]:
-    """Return each candidate's mean held-out log-likelihood, at the best C of :data:`fusion.heads.GRID`.
+    """Return each candidate's mean held-out log-likelihood, at the best C of :data:`fusion.target.heads.GRID`.
 
     All candidates are tried on the same folds. Raises as :attr:`RankingRequest.labels`.
     """

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from workbench.availability import Availability
-from workbench.registry import Modules
-from workbench.settings import Settings
+from workbench.machine.availability import Availability
+from workbench.settings.base import Settings
+from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from tasks import formats, label_folders
-from tasks.dialect import DialectSettings
+from tasks.reading import formats, label_folders
+from tasks.reading.dialect import DialectSettings
+from tasks.reading.text_files import exists, path_of, require_readable
 from tasks.sources import Source
 from tasks.sources._splits import given, identity_of, require_data_or_train
-from tasks.text_files import exists, path_of, require_readable
-from workbench.availability import Availability
-from workbench.digest import digest
+from workbench.files.digest import digest
+from workbench.machine.availability import Availability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ class FilesSettings(DialectSettings):
 
 
 def read(settings: FilesSettings, folder: Path) -> dict[str, pd.DataFrame]:
-    """Return one frame for each file; raises as :func:`tasks.formats.read`."""
+    """Return one frame for each file; raises as :func:`tasks.reading.formats.read`."""
     return {split: formats.read(path, settings.format, settings) for split, path in settings.paths(folder).items()}
 
 

@@ -8,16 +8,16 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks import formats
-from tasks.dialect import DialectSettings
+from tasks.reading import formats
+from tasks.reading.dialect import DialectSettings
 from tasks.sources import Source
 from tasks.sources._splits import given, identity_of, require_data_or_train
-from workbench.atomic import write_whole
-from workbench.availability import Availability
-from workbench.cache import cache_folder, writing_cache
-from workbench.digest import digest
 from workbench.errors import AssetError
-from workbench.settings import Settings
+from workbench.files.atomic import write_whole
+from workbench.files.cache import cache_folder, writing_cache
+from workbench.files.digest import digest
+from workbench.machine.availability import Availability
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

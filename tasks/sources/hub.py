@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from tasks.reading.text_files import exists, path_of
 from tasks.sources import Source
-from tasks.text_files import exists, path_of
-from workbench.availability import Availability
-from workbench.digest import digest
 from workbench.errors import AssetError, InputError, opening, reason
-from workbench.hub_files import hub_silence
-from workbench.quiet import quiet
-from workbench.settings import Settings
+from workbench.files.digest import digest
+from workbench.files.hub_files import hub_silence
+from workbench.machine.availability import Availability
+from workbench.machine.quiet import quiet
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tasks.sources import Source
-from workbench.availability import Availability
 from workbench.errors import DataError, InputError, reason, suggest
-from workbench.settings import Settings
+from workbench.machine.availability import Availability
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from tasks.sources import Table

@@ -17,12 +17,12 @@ from pydantic import Field, field_validator
 
 from tasks.sources import Source
 from tasks.sources._generate import UNKNOWN
-from workbench.availability import Availability
-from workbench.digest import key
 from workbench.errors import DataError, InputError, suggest
-from workbench.interpreter import PYTHON, SAFE_PATH
-from workbench.settings import Settings
-from workbench.wheel import wheel_available, wheel_member
+from workbench.files.digest import key
+from workbench.files.wheel import wheel_available, wheel_member
+from workbench.machine.availability import Availability
+from workbench.machine.interpreter import PYTHON, SAFE_PATH
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

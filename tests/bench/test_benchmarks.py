@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from bench import efficiency, few_shot_rates, first_look, growth, ranking
 from bench.chosen_rates import choose
 from fusion.ranking import Score
-from tasks import registry
+from tasks.loading import registry
 from workbench.errors import InputError
 
 TASK_SEEDS = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from experiments.api import Workbench
 from tests.elsewhere.senders import TEXTS, answers, drawn
-from workbench.backbone_names import open_backbone
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.tokenizing import tokenised
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.names import open_backbone
+from workbench.backbone.tokenizing import tokenised
+from workbench.methods.stored_model import open_adapter
 
 LABELS = {0: "x", 1: "y", 2: "z"}
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone_names import open_backbone
-from workbench.network import completed
+from workbench.backbone.names import open_backbone
+from workbench.backbone.network import completed
 
 TEXTS = ["the cat often", "a plum very", "some dog", "this one that quite really"]
 
@@ -64,7 +64,7 @@ def imported(base: Path, folder: Path, workspace: Path, labels: tuple[str, ...] 
 
 def answers_here(stored: Any, base: Path) -> Tensor:
     """Return the logits of a stored adapter of all texts, padded to one batch."""
-    from workbench.stored_model import open_adapter
+    from workbench.methods.stored_model import open_adapter
 
     backbone = open_backbone(str(base))
     batch = backbone.tokenizer(TEXTS, padding=True, return_tensors="pt")

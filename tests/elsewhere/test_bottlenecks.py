@@ -14,21 +14,21 @@ import torch
 from datasets import Dataset
 
 from experiments.api import Workbench
-from fusion.compatibility import reasons
-from fusion.fuse import fuse, keep_fused
+from fusion.composing.compatibility import reasons
+from fusion.composing.fuse import fuse, keep_fused
 from fusion.methods import COMPOSITIONS
 from tests.conftest import NOT_INSTALLED, Call
 from tests.elsewhere.package_adapters import sent_by_adapters
 from tests.elsewhere.senders import TEXTS
 from tests.fusion_sources import BUDGET, request_for
 from tests.streams import write_tasks
-from workbench.backbone_names import open_backbone
-from workbench.extras import installed
-from workbench.serving import Serving, answers
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.serving import Serving, answers
+from workbench.backbone.names import open_backbone
+from workbench.machine.extras import installed
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
 
 if not installed("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)

@@ -11,16 +11,16 @@ import torch
 from peft import LoraConfig
 
 from experiments.api import Workbench
-from fusion import lora
+from fusion.updates import lora
 from tests.elsewhere.senders import TEXTS, answers, answers_here, imported, sent_by_peft, trained_by_peft
-from workbench.adapter_folder import CONFIG
-from workbench.adapter_set import AdapterSet, Question
-from workbench.asking import rows_of
-from workbench.backbone_names import open_backbone
-from workbench.elsewhere.form import CLOSE
-from workbench.elsewhere.head_form import difference
+from workbench.adapters.folder import CONFIG
+from workbench.answering.adapter_set import AdapterSet, Question
+from workbench.answering.elsewhere.form import CLOSE
+from workbench.answering.elsewhere.head_form import difference
+from workbench.answering.predictor import rows_of
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.stored_model import open_adapter
+from workbench.methods.stored_model import open_adapter
 
 SEQ: dict[str, Any] = {"task_type": "SEQ_CLS"}
 BIAS = "base_model.model.embeddings.LayerNorm.bias"

@@ -14,17 +14,17 @@ from peft import LoraConfig, TaskType
 from experiments.api import Workbench
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.compositions.present import present
-from fusion.fuse import fuse
+from fusion.composing.fuse import fuse
 from fusion.methods import COMPOSITIONS
-from tasks import registry
+from tasks.loading import registry
 from tests.conftest import Call
 from tests.elsewhere.senders import sent_by_peft
 from tests.fusion_sources import request_for
 from tests.streams import write_tasks
-from workbench.backbone import Backbone
-from workbench.listener import Silent
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 SEQ = TaskType.SEQ_CLS
 BUDGET = {"epochs": 2, "batch_size": 16, "max_length": 16, "precision": "fp32"}

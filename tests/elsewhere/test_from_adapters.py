@@ -13,12 +13,12 @@ import torch
 
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import classified, config_of, edited, sent_by_adapters, taken
-from workbench.elsewhere.adapters_config import OF_PACKAGE
-from workbench.elsewhere.form import CLOSE
-from workbench.elsewhere.head_form import difference
+from workbench.answering.elsewhere.adapters_config import OF_PACKAGE
+from workbench.answering.elsewhere.form import CLOSE
+from workbench.answering.elsewhere.head_form import difference
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.extras import installed
-from workbench.methods import METHODS
+from workbench.machine.extras import installed
+from workbench.methods.methods import METHODS
 
 if not installed("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)

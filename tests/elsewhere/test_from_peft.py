@@ -33,10 +33,10 @@ from peft import (
 )
 
 from tests.elsewhere.senders import answers_here, imported, sent_by_peft
-from workbench.adapter_folder import PEFT_TYPES
-from workbench.backbone_names import open_backbone
-from workbench.elsewhere.peft_config import BY_TYPE
-from workbench.stored_model import adaptation_of, open_adapter
+from workbench.adapters.folder import PEFT_TYPES
+from workbench.answering.elsewhere.peft_config import BY_TYPE
+from workbench.backbone.names import open_backbone
+from workbench.methods.stored_model import adaptation_of, open_adapter
 
 QV = ["query", "value"]
 ON_QV: dict[str, Any] = {"task_type": "SEQ_CLS", "target_modules": QV}

@@ -14,10 +14,10 @@ import torch
 from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import LABELS, classified, config_of, sent_by_adapters, sent_from_class, taken
 from tests.elsewhere.senders import TEXTS, answers
-from workbench.elsewhere.form import CLOSE
-from workbench.elsewhere.head_form import difference
+from workbench.answering.elsewhere.form import CLOSE
+from workbench.answering.elsewhere.head_form import difference
 from workbench.errors import InputError
-from workbench.extras import installed
+from workbench.machine.extras import installed
 
 if not installed("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)

@@ -13,9 +13,9 @@ from experiments.api import Workbench
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import TEXTS, answers, answers_here, drawn, imported, sent_by_peft, trained_by_peft
 from tests.elsewhere.test_without_head import write_task
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
-from workbench.stored_model import open_adapter
+from workbench.methods.stored_model import open_adapter
 
 SEQ, TAG = TaskType.SEQ_CLS, TaskType.TOKEN_CLS
 LOADERS = {

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import Call
 from tests.fuzzing.promises import CANARY, content, write_canaries
 from tests.fuzzing.senders import WRITERS, sent_folder
-from workbench.extras import installed
+from workbench.machine.extras import installed
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 EXPONENTIAL = r"(\w+\.?)+!"
@@ -43,7 +43,7 @@ def sent(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Ca
 @pytest.fixture
 def refused(call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path], monkeypatch: pytest.MonkeyPatch):
     """Return what `adapters import` says of a folder that was changed, after making sure that it did nothing else."""
-    monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
     write_canaries(Path())
     monkeypatch.syspath_prepend(str(Path().resolve()))
 
@@ -246,7 +246,7 @@ MODEL: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("case", MODEL)
 def test_a_whole_model_is_refused(case: str, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.tokenizing.SECONDS", 0.3)
+    monkeypatch.setattr("workbench.backbone.tokenizing.SECONDS", 0.3)
     change, message = MODEL[case]
     assert message in refused("whole", change, ["--backbone", "itself"])
 
@@ -277,7 +277,7 @@ def test_a_name_is_a_hint_and_opens_nothing(
     call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("workbench.hub_files.hub_folder", lambda name, *_: asked.append(name))
+    monkeypatch.setattr("workbench.files.hub_files.hub_folder", lambda name, *_: asked.append(name))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, *_, **__: asked.append(name))
     folder = sent("lora", Path("sent"))
     for name in (str(bases["bert"]), "owner/name", "google-bert/bert-base-uncased"):

@@ -12,7 +12,7 @@ from peft import LoraConfig, TaskType
 from tests.conftest import Call
 from tests.elsewhere.hub import COMMIT, hub
 from tests.elsewhere.senders import sent_by_peft
-from workbench.store import AdapterStore
+from workbench.adapters.store import AdapterStore
 
 LABELS = ("--labels", "joy,anger,fear")
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from experiments.api import Workbench
-from fusion.heads import fit_head
-from tasks import registry
+from fusion.target.heads import fit_head
+from tasks.loading import registry
 from tests.elsewhere.senders import TEXTS
 from tests.elsewhere.test_whole_models import LABELS, SEQUENCES, THREE, here, sent
 from tests.streams import write_tasks
-from workbench.backbone_names import open_backbone
+from workbench.backbone.folder import ITSELF
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.manifest import ITSELF
 
 MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from experiments.api import Workbench
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.elsewhere.test_whole_models import LABELS, THREE, here
-from workbench.backbone_names import open_backbone
-from workbench.manifest import ITSELF
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import backbone_of, open_adapter
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.folder import ITSELF
+from workbench.backbone.names import open_backbone
+from workbench.methods.stored_model import backbone_of, open_adapter
 
 STEP: dict[str, Any] = {
     "max_steps": 1,

@@ -20,14 +20,14 @@ from tests.checkpoints import BART, LLAMA, T5, saved
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
 from tests.tiny_models import WORDS, write_model
-from workbench.backbone_names import open_backbone
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.folder import ITSELF
+from workbench.backbone.names import open_backbone
+from workbench.backbone.network import completed
+from workbench.backbone.tokenizing import tokenised
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.manifest import ITSELF
-from workbench.methods import METHODS
-from workbench.network import completed
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import backbone_of, open_adapter
-from workbench.tokenizing import tokenised
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import backbone_of, open_adapter
 
 SEQUENCES, TOKENS = "AutoModelForSequenceClassification", "AutoModelForTokenClassification"
 LABELS = {0: "fruit", 1: "animal", 2: "other"}
@@ -167,7 +167,7 @@ def test_heads_of_other_classes_are_repeated(model_class: str, llama: Path, tmp_
 def test_weights_on_a_base_model_may_be_several_files(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.elsewhere.body_weights.SHARD", 20_000)
+    monkeypatch.setattr("workbench.answering.elsewhere.body_weights.SHARD", 20_000)
     wanted = sent(bert, tmp_path / "sent", SEQUENCES, **THREE)
     stored = taken_in(tmp_path / "sent", tmp_path / "ws", bert)
     files = sorted(stored.folder.glob("model-*.safetensors"))
@@ -412,7 +412,7 @@ def test_a_linked_model_is_told(three: Path, tmp_path: Path, call: Any) -> None:
 def test_a_model_is_written_back_as_it_came(
     backbone: str, form: str | None, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.elsewhere.body_weights.SHARD", 20_000 if form else 2**31)
+    monkeypatch.setattr("workbench.answering.elsewhere.body_weights.SHARD", 20_000 if form else 2**31)
     names = {0: "second", 1: "first"}  # the task has them in the other order
     sent(bert, tmp_path / "sent", SEQUENCES, dtype=torch.bfloat16, num_labels=2, id2label=names)
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from experiments.answers import head_fitting
 from experiments.api import Workbench
-from fusion.heads import fit_head
-from tasks import registry
+from fusion.target.heads import fit_head
+from tasks.loading import registry
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
-from workbench.adaptation import HEAD_FILE
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
+from workbench.backbone.tokenizing import tokenised
 from workbench.errors import InputError
-from workbench.settings import Budget
-from workbench.stored_model import open_adapter
-from workbench.tokenizing import tokenised
+from workbench.methods.adaptation import HEAD_FILE
+from workbench.methods.stored_model import open_adapter
+from workbench.settings.base import Budget
 
 
 def sent_without_head(base: Path, folder: Path) -> torch.nn.Module:

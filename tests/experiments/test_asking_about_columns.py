@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.terminal import drafting
-from tasks.guess import Doubt
+from tasks.drafting.guess import Doubt
 
 NAMES = ("[red]team[/]", " message ", ":cat:", "a\x1b[2Jb")
 

@@ -22,8 +22,8 @@ from experiments.engine.workers.slot import Slot
 from experiments.workspace import Workspace
 from tests.ear import Ear
 from tests.toy_pieces import ToyPiece
-from workbench import atomic
 from workbench.errors import IntegrityError, WorkError
+from workbench.files import atomic
 
 OUTSIDE = ("../x", "/etc/passwd", "steps/../../x", "steps/.lock", "steps//x", "", ".", "a\\b/c", "steps/a\nb", "link/x")
 

@@ -21,7 +21,7 @@ from experiments.workspace import Workspace
 from experiments.workspace.mending import Mending
 from tests.ear import Ear
 from tests.streams import write_tasks
-from workbench.settings import read
+from workbench.settings.base import read
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece

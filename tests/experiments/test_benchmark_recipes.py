@@ -13,10 +13,10 @@ import pytest
 
 from experiments.api import Workbench
 from experiments.engine.recipes import RECIPES
-from tasks import registry
+from tasks.loading import registry
 from tests.conftest import Call
 from tests.hub_folders import loader, natural_instructions, prompts_and_answers, with_intents, write
-from workbench.settings import read
+from workbench.settings.base import read
 
 CLINC = [f"clinc150-{number}" for number in range(1, 16)]
 BANKING = [f"banking77-{number}" for number in range(1, 8)]

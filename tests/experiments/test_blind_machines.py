@@ -46,7 +46,7 @@ from experiments.engine.workers.cluster import joined
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
 from tests.toy_pieces import ToyPiece, nothing
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 class Ear(Silent):
     def say(self, message):

@@ -19,7 +19,7 @@ from experiments.workspace.champions import FILE, RegisteredName
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.scored_adapters import BUDGET, ScoredAdapters
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 from workbench.mlflow.registration import RegisteredModel, Version
 from workbench.mlflow.tracker import Tracker
 

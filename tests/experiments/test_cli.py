@@ -20,7 +20,7 @@ import adapter_workbench
 from experiments.cli import COMMANDS
 from experiments.engine import diagnosis
 from experiments.workspace import Workspace, find_workspace
-from tasks.registry import writable_folder
+from tasks.loading.registry import writable_folder
 from tests.conftest import Call
 
 LISTS = ("backbones", "compositions", "methods", "probes", "recipes", "routers", "scenarios", "strategies", "tasks")
@@ -351,7 +351,7 @@ def test_ctrl_c_promises_nothing_where_nothing_is_continued(call: Call, monkeypa
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.registry.user_folders", interrupt)
+    monkeypatch.setattr("tasks.loading.registry.user_folders", interrupt)
     code, out, err = call("tasks", "list")
     assert (code, out, err.strip()) == (130, "", "Stopped.")
 

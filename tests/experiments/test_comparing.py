@@ -35,9 +35,9 @@ from experiments.workspace import Workspace
 from experiments.workspace.fitted_adapter import FittedAdapter
 from tests.runs import assert_as_declared, pieces
 from workbench.errors import InputError, SettingsError, TrainingError
-from workbench.measured_cost import MeasuredCost
-from workbench.statistics import interval
+from workbench.measures.statistics import interval
 from workbench.training import best_epoch
+from workbench.training.measured_cost import MeasuredCost
 
 RECIPE = """name: tiny-methods
 description: made in tests

@@ -33,13 +33,13 @@ from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.runs import assert_as_declared, pieces
-from workbench import package_versions
-from workbench.choosing import readable_adapters
+from workbench.adapters.name_resolution import readable_adapters
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.errors import InputError, SettingsError
-from workbench.methods.lora import Settings as Lora
-from workbench.statistics import interval
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
+from workbench.machine import package_versions
+from workbench.measures.statistics import interval
+from workbench.methods.methods.lora import Settings as Lora
 
 RECIPE = """name: tiny-fusion
 description: made in tests
@@ -383,9 +383,9 @@ class TestOneFuse:
         own = report.row("ties").standings["8"].score
         task = report.record.targets[0]
         from experiments.workspace.evaluating import test
-        from tasks import registry
-        from workbench.backbone_names import open_backbone
-        from workbench.stored_model import open_adapter
+        from tasks.loading import registry
+        from workbench.backbone.names import open_backbone
+        from workbench.methods.stored_model import open_adapter
 
         backbone = open_backbone(report.record.backbone)
         whole = registry.load(registry.find(task, bench.task_folders))

@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.api import Workbench
 from tests.conftest import Call
 from tests.streams import write_tasks
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 2, "batch_size": 16, "max_length": 16, "precision": "fp32"}
 

@@ -25,10 +25,10 @@ from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.read_only import read_only
 from tests.runs import done, pending, stream_run
 from tests.streams import write_recipe, write_tasks
-from workbench.digest import digest, key
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
-from workbench.sealed import DIGEST, DIGESTS, UNDER
-from workbench.settings import Document, read
+from workbench.files.checksummed import DIGEST, DIGESTS, UNDER
+from workbench.files.digest import digest, key
+from workbench.settings.base import Document, read
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32", "train_examples": 16}
 ENTRIES = {**SHARED, "isolated": "{strategy: isolated, method: lora, learning_rate: 0.02}"}

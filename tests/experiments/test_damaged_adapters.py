@@ -10,7 +10,7 @@ import pytest
 from experiments.terminal.completion import adapter as completed
 from tests.conftest import Call
 from tests.workbench.test_store import manifest, writer
-from workbench.store import AdapterStore
+from workbench.adapters.store import AdapterStore
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from experiments.engine import publish
 from experiments.engine.publish import Publisher
 from experiments.reporting import figures
 from tests.streams import write_recipe
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16"]
 

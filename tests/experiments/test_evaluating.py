@@ -13,10 +13,10 @@ from sklearn import metrics
 from experiments.answers.score_intervals import with_intervals
 from experiments.api import Workbench
 from experiments.workspace.evaluating import fitted
-from tasks import registry
+from tasks.loading import registry
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from workbench.errors import InputError
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 3, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TASKS = {  # name → its task file, kind, method

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 
 from experiments.workspace import Workspace
-from workbench import sealed
+from workbench.answering.evaluation import Evaluation
 from workbench.errors import IntegrityError
-from workbench.evaluation import Evaluation
+from workbench.files import checksummed
 
 KEY = "0" * 64
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setattr(sealed, "SETTLED", 0.0)  # else only files that are two seconds old count as settled
+    monkeypatch.setattr(checksummed, "SETTLED", 0.0)  # else only files that are two seconds old count as settled
     workspace = Workspace(tmp_path)
     outcomes = pd.DataFrame({"id": ["a", "b"], "correct": [True, False]})
     workspace.evaluations.save(KEY, Evaluation(outcomes, {"accuracy": 0.5}, "f" * 64, 1.0))
@@ -27,7 +27,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 def test_an_evaluation_is_parsed_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     first = workspace.evaluations.get(KEY)
     assert first is not None and first.scores == {"accuracy": 0.5}
-    monkeypatch.setattr(sealed, "read", None)
+    monkeypatch.setattr(checksummed, "read", None)
     assert workspace.evaluations.get(KEY) == first
 
 

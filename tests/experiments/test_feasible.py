@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from experiments.api import Workbench
-from workbench import hub_files
 from workbench.errors import InputError
+from workbench.files import hub_files
 
 HUB_ID = "owner/model"
 CSV = "text,label\n" + "".join(f"the cat {i},animal\nthe plum {i},fruit\n" for i in range(12))

@@ -16,9 +16,9 @@ from experiments.workspace import RecordDocument
 from tests.conftest import Call
 from tests.scored_adapters import BUDGET, SCORES, ScoredAdapters
 from tests.streams import write_recipe
+from workbench.adapters.manifest import write_manifest
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.manifest import write_manifest
+from workbench.machine.listener import Silent
 from workbench.probes.calibration import calibration_error
 
 

@@ -22,7 +22,7 @@ from tests.ear import Ear
 from tests.runs import assert_as_declared
 from tests.streams import write_recipe
 from workbench.errors import InputError
-from workbench.statistics import Interval, interval
+from workbench.measures.statistics import Interval, interval
 
 SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16"]
 METHODS = """name: methods

@@ -10,13 +10,13 @@ import pytest
 from experiments.api import Workbench
 from experiments.studies.compositions.few_shot import FewShot
 from experiments.studies.compositions.sources import candidates
-from tasks import registry
+from tasks.loading import registry
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.scored_adapters import BUDGET, ScoredAdapters
-from workbench.backbone_names import open_backbone
-from workbench.listener import Silent
-from workbench.settings import Budget
+from workbench.backbone.names import open_backbone
+from workbench.machine.listener import Silent
+from workbench.settings.base import Budget
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,23 @@ from experiments.strategies import STRATEGIES, adapter_ids
 from experiments.studies.stream import bench
 from experiments.workspace import Workspace
 from experiments.workspace.routers import known_state
-from fusion.composition import Request
-from fusion.fuse import from_nothing
-from fusion.route import RoutingState
+from fusion.composing.fuse import from_nothing
+from fusion.routing.route import RoutingState
+from fusion.target.composition import Request
 from tests.runs import stream_of
 from tests.stages import adapted, at, context_for, walk
 from tests.streams import write_recipe
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from workbench.adapters.manifest import Manifest
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.manifest import Manifest
-from workbench.methods import METHODS
-from workbench.sampling import draw
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import draw
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 
 def test_later_adapters_begin_as_the_average_of_the_earlier_ones(

@@ -18,11 +18,11 @@ from tests.experiments.test_strategies_resume import Stop, Stopper
 from tests.runs import stream_run
 from tests.stages import adapted, context_for, walk
 from tests.streams import TASKS, write_recipe
-from workbench.adapter_folder import PEFT_WEIGHTS
-from workbench.backbone import Backbone
-from workbench.digest import digest, size
-from workbench.listener import Silent
-from workbench.settings import Budget, read
+from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.backbone.pretrained import Backbone
+from workbench.files.digest import digest, size
+from workbench.machine.listener import Silent
+from workbench.settings.base import Budget, read
 from workbench.training import Lesson
 
 STRATEGY = STRATEGIES.get("merged")

@@ -18,7 +18,7 @@ from experiments.reporting.wording import baseline, score
 from tests.conftest import Call
 from tests.streams import write_tasks
 from tests.workbench.test_store import manifest
-from workbench.settings import Budget
+from workbench.settings.base import Budget
 
 
 def answers(labels: list[int], predictions: list[int]) -> tuple[pd.DataFrame, float]:

@@ -18,11 +18,11 @@ from experiments.strategies._trials import Trial, cheapest
 from experiments.strategies.merged import MergedSettings
 from experiments.workspace.evaluating import validation_score
 from tests.stages import adapted, context_for, walk
-from workbench.backbone import Backbone
-from workbench.evaluation import evaluate
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("merged")
 ALL = 3  # pairs of three LoRAs

@@ -12,7 +12,7 @@ from experiments.api import Workbench
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.streams import write_tasks
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 SETTINGS = {"learning_rate": 0.02, "budget": {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}}
 

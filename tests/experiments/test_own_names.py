@@ -71,7 +71,7 @@ def test_a_folder_of_task_files_is_in_nobodys_way(tmp_path: Path) -> None:
         "    find_spec = staticmethod(lambda name, path=None, target=None: None if '.' in name else"
         " importlib.machinery.PathFinder.find_spec(name, [own]))\n"
         "sys.meta_path.append(Editable)\n"
-        "from experiments.engine import recipes; from tasks import registry; print(len(registry.names()))"
+        "from experiments.engine import recipes; from tasks.loading import registry; print(len(registry.names()))"
     )
     done = python(tmp_path, program)
     assert done.returncode == 0, done.stderr

@@ -25,12 +25,12 @@ from experiments.api import Trained, Workbench
 from experiments.terminal import asking, next_steps
 from experiments.terminal.output import stderr
 from experiments.workspace import StoredEvaluation, Workspace
-from tasks.row_files import FileRows
-from tasks.table_form import NamedColumns
+from tasks.rows.row_files import FileRows
+from tasks.rows.table_form import NamedColumns
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.workbench.test_foreign_adapters import sealed
-from workbench.adaptation import HEAD_FILE
 from workbench.errors import DataError, InputError
+from workbench.methods.adaptation import HEAD_FILE
 
 BUDGET = {"epochs": 12, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 ROWS = [("the cat often", "a, b", 1), ("a plum very", "", 2), ("", "c", 3), ("the dog this", "d", 4), ("a fig", "e", 5)]

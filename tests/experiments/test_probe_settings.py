@@ -15,9 +15,9 @@ from tests.conftest import Call
 from tests.harness_tasks import choices_config, write_choices, write_task
 from tests.runs import stream_run
 from tests.streams import write_recipe
-from workbench import extras
 from workbench.errors import SettingsError
-from workbench.extras import installed
+from workbench.machine import extras
+from workbench.machine.extras import installed
 from workbench.mlflow.names import metric_name
 
 NEEDED = pytest.mark.skipif(not installed("lm-eval"), reason="the package lm-eval is not installed")

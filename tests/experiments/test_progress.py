@@ -26,7 +26,7 @@ from experiments.workspace.pace import Speed
 from tests.conftest import Call
 from tests.toy_pieces import Toy
 from workbench.errors import TrainingError
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 
 @pytest.fixture

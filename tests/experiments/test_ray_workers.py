@@ -25,8 +25,9 @@ from tests.conftest import Call, environment
 from tests.ear import Ear
 from tests.hostile_folder import hostile_folder
 from tests.toy_pieces import ToyPiece, log, nothing
-from workbench import atomic, extras
 from workbench.errors import InputError, TrainingError
+from workbench.files import atomic
+from workbench.machine import extras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,8 +143,8 @@ from experiments.engine.workers.local_ray import local_ray
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
 from tests.toy_pieces import ToyPiece, nothing
-from workbench import processes
-from workbench.listener import Silent
+from workbench.machine import processes
+from workbench.machine.listener import Silent
 
 class Ear(Silent):
     def say(self, message):

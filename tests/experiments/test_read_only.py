@@ -14,8 +14,8 @@ from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.read_only import read_only
 from tests.streams import write_recipe
+from workbench.adapters.store import AdapterStore
 from workbench.errors import TrackingError
-from workbench.store import AdapterStore
 
 FEW = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1", "budget.train_examples=16"]
 FEW += ["strategies={isolated: {strategy: isolated, method: lora, learning_rate: 0.02}}", "reference=isolated"]

@@ -14,7 +14,7 @@ from experiments.engine.recipes import RECIPES
 from experiments.studies.compositions.sources import named
 from tests.conftest import Call
 from workbench.errors import InputError
-from workbench.settings import read
+from workbench.settings.base import read
 
 PACKAGES = ("workbench", "tasks", "fusion", "experiments")
 KINDS_OF_FILES = {".py", ".yaml", ".html"}
@@ -97,7 +97,7 @@ def test_what_is_no_recipe_is_one_message(name: str, call: Call, tmp_path: Path)
 def test_mistakes_are_told_before_anything_is_done(
     arguments: list[str], message: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.loading.load", lambda spec: None)
+    monkeypatch.setattr("tasks.loading.loading.load", lambda spec: None)
     code, _, err = call(*arguments)
     assert code == 2
     assert message in err.replace("\n  ", " ")

@@ -14,11 +14,11 @@ from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
 from experiments.studies import STUDIES
 from fusion.methods import COMPOSITIONS
-from fusion.routing import ROUTERS
-from tasks import registry
+from fusion.routing.routers import ROUTERS
+from tasks.loading import registry
 from workbench.errors import InputError, SettingsError
-from workbench.methods import METHODS
-from workbench.settings import Budget, Document, read
+from workbench.methods.methods import METHODS
+from workbench.settings.base import Budget, Document, read
 
 REGISTRIES = {"method": METHODS, "composition": COMPOSITIONS, "router": ROUTERS, "strategy": STRATEGIES}
 MODELS = [(noun, name) for noun, entries in REGISTRIES.items() for name in entries.names()]

@@ -15,7 +15,7 @@ from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.report import Recommendation
 from experiments.studies.methods.row import Row
 from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.statistics import Interval, interval, paired_t_test
+from workbench.measures.statistics import Interval, interval, paired_t_test
 
 
 def row(label: str, scores: list[float], parameters: int) -> Row:

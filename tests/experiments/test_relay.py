@@ -13,7 +13,7 @@ from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.relay import Fits, Message, Relay, pause_of
 from workbench import errors
 from workbench.errors import Problem, SettingsError, TrainingError, UnknownNameError, WorkbenchError, WorkError
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 
 class InOrder(Silent):

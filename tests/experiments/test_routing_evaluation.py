@@ -16,20 +16,20 @@ from experiments.studies.routing.outcome import outcome
 from experiments.studies.routing.routed import routed
 from experiments.workspace import Workspace, evaluating
 from experiments.workspace.routers import known_state, part_folders
-from fusion.route import RoutingState
-from fusion.routing import ROUTERS
+from fusion.routing.route import RoutingState
+from fusion.routing.routers import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.streams import write_recipe
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.sampling import draw
-from workbench.settings import Budget
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import draw
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 TASKS = (make_task("animals", SUBJECTS[:4], SUBJECTS[4:]), make_task("fruits", FRUITS[:4], FRUITS[4:]))
@@ -103,7 +103,7 @@ def test_what_a_router_knows_is_compared_with_its_digests_once(
     backbone: Backbone, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapters, compared = [learned(task, backbone, workspace) for task in TASKS], []
-    monkeypatch.setattr("fusion.route.sealed.require_sound", lambda folder, **_: compared.append(folder))
+    monkeypatch.setattr("fusion.routing.route.checksummed.require_sound", lambda folder, **_: compared.append(folder))
     given = ROUTERS.get("arrow").settings(), adapters, backbone, lambda _: TASKS[0], Silent()
     known_state(workspace, "arrow", *given)
     again = Workspace(workspace.root)

@@ -28,7 +28,7 @@ from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError, UnwritableError
-from workbench.settings import read
+from workbench.settings.base import read
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.studies.stream.bench import Bench
 from experiments.studies.stream.schedule import resolved
-from workbench.settings import Budget
+from workbench.settings.base import Budget
 
 SPLITS = {"train": range(500), "validation": range(500), "test": range(500)}
 

@@ -14,14 +14,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from experiments.answers.server_lora import ServerLora, write_server_lora
 from experiments.api import Workbench
-from fusion import lora
-from fusion.lowrank import LowRank
+from fusion.updates import lora
+from fusion.updates.lowrank import LowRank
 from tests.conftest import FILLERS, SUBJECTS, Call
 from tests.streams import write_tasks
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.stored_model import open_adapter
+from workbench.machine.listener import Silent
+from workbench.methods.stored_model import open_adapter
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 SAY = "description: Say the noun.\nkind: causal-lm\nfiles: {data: say.csv}\ncolumns: {text: text, answer: noun}\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Call
-from workbench import atomic
+from workbench.files import atomic
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

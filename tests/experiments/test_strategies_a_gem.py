@@ -16,11 +16,11 @@ from experiments.strategies._stage import Stage
 from experiments.strategies.a_gem import drawn, project
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.batching import beside
-from workbench.model import Batch
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.batching import beside
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.model import Batch
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 SCENARIOS = ["task-incremental", "domain-incremental"]
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from experiments.strategies import STRATEGIES, Context
 from tests.stages import START, adapted, at, context_for, walk
-from workbench.backbone import Backbone
-from workbench.digest import digest
-from workbench.evaluation import evaluate
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.pretrained import Backbone
+from workbench.files.digest import digest
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 STRENGTHS = (0.0, 30.0, 1e6)
 
@@ -90,7 +90,7 @@ def test_nothing_is_added_where_the_network_is_frozen() -> None:
 def test_strengths_of_tasks_of_several_kinds_are_compared_kind_by_kind(
     llama: Path, copying: Task, task: Task, budget: Budget, tmp_path: Path
 ) -> None:
-    from workbench.backbone_names import open_backbone
+    from workbench.backbone.names import open_backbone
 
     strategy, backbone = STRATEGIES.get("ewc"), open_backbone(str(llama))
     budget = budget.model_copy(update={"epochs": 1})

@@ -16,11 +16,11 @@ from experiments.strategies._stage import Stage
 from experiments.strategies.lwf import distilled
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.evaluation import predict
-from workbench.model import Batch
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import predict
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.model import Batch
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # batches of other sizes
 

@@ -17,13 +17,13 @@ from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.runs import stream_run
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe
-from workbench.backbone import Backbone
-from workbench.digest import size
-from workbench.evaluation import evaluate
-from workbench.libraries.hypernetwork import generator_of
-from workbench.model import Batch
-from workbench.settings import Budget, read
-from workbench.task import Task
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.pretrained import Backbone
+from workbench.files.digest import size
+from workbench.methods.libraries.hypernetwork import generator_of
+from workbench.methods.model import Batch
+from workbench.methods.task import Task
+from workbench.settings.base import Budget, read
 
 STRATEGY = STRATEGIES.get("hypernetwork")
 

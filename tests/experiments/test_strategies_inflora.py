@@ -15,12 +15,12 @@ from experiments.strategies import STRATEGIES
 from experiments.strategies._branches import NOW
 from experiments.strategies._input_space import Space, load, save, second_moments
 from experiments.strategies.inflora import fill
-from fusion.lora import layers
+from fusion.updates.lora import layers
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 RANK, SIZE = 2, 12
 Matrix = NDArray[np.float64]

@@ -17,11 +17,11 @@ from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._heads import stored_head
 from experiments.strategies._prompt_pool import Pool, pool_of
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.evaluation import predict
-from workbench.listener import Silent
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import predict
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import fit
 
 STRATEGY = STRATEGIES.get("l2p")

@@ -22,12 +22,12 @@ from experiments.strategies._shared import SharedWeights
 from experiments.strategies.mask import GATES
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.evaluation import predict
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import predict
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("mask")
 HARDNESS = 400.0

@@ -15,9 +15,9 @@ from experiments.strategies import STRATEGIES
 from experiments.strategies._memory import TASK, Policy, _reservoir, by_task, recall, remember, save
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 SIZES = {"two": (30, 2), "three": (31, 3), "four": (9, 4)}  # rows and labels of each task
 

@@ -14,13 +14,13 @@ from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
 from experiments.strategies._pairs import ranked
 from experiments.strategies.merged import MergedSettings
-from fusion import lora
-from fusion.lowrank import LowRank
+from fusion.updates import lora
+from fusion.updates.lowrank import LowRank
 from tests.stages import adapted, context_for, walk
-from workbench.backbone import Backbone
-from workbench.evaluation import evaluate
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("merged")
 

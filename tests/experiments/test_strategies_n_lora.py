@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from experiments.strategies import STRATEGIES
 from experiments.strategies._branches import NOW
-from fusion import lora
-from fusion.lora import layers
+from fusion.updates import lora
+from fusion.updates.lora import layers
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.model import Batch
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.model import Batch
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 RANK, ALPHA = 2, 6  # s = 3
 Matrix = NDArray[np.float64]

@@ -13,15 +13,15 @@ import torch
 from experiments.strategies import STRATEGIES
 from experiments.strategies._branches import NOW, PAST, summed
 from experiments.strategies.o_lora import OLora, overlap
-from fusion import lora
-from fusion.lowrank import Update
+from fusion.updates import lora
+from fusion.updates.lowrank import Update
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.evaluation import predict
-from workbench.model import Batch
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import predict
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.model import Batch
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 RANK = 2
 

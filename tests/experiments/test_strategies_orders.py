@@ -13,7 +13,7 @@ from experiments.workspace import Workspace
 from tests.runs import pending, stream_run
 from tests.streams import write_recipe
 from workbench.errors import SettingsError
-from workbench.settings import read
+from workbench.settings.base import read
 
 NAMES = ("animals", "halves", "fruits")
 

@@ -17,11 +17,11 @@ from experiments.strategies._stage import Stage
 from experiments.strategies._weights import body_weights, distance
 from experiments.strategies.ewc import FILE, fisher
 from tests.stages import START, adapted, at, context_for, opened
-from workbench.backbone import Backbone
-from workbench.kinds import KINDS
-from workbench.model import Batch, TaskModel
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.kinds import KINDS
+from workbench.methods.model import Batch, TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 WIDTH = 5
 

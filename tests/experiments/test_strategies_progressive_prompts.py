@@ -15,10 +15,10 @@ from experiments.strategies import STRATEGIES, State
 from experiments.strategies._heads import stored_head
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.evaluation import predict
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import predict
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 TOKENS, HIDDEN = 3, 32
 STRATEGY = STRATEGIES.get("progressive-prompts")

@@ -14,13 +14,13 @@ from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies.ranpac import SOLUTION, RidgeHead
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.evaluation import features, predict
-from workbench.methods import METHODS
-from workbench.sampling import draw
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import features, predict
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import draw
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 WIDTH, HIDDEN = 30, 32
 STRATEGY = STRATEGIES.get("ranpac")

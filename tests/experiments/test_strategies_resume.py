@@ -14,9 +14,9 @@ from experiments.studies.stream.plan import make_plan
 from tests.experiments.test_strategies import ENTRIES
 from tests.runs import stream_run
 from tests.streams import write_recipe
-from workbench.digest import digest
-from workbench.listener import Silent
-from workbench.settings import read
+from workbench.files.digest import digest
+from workbench.machine.listener import Silent
+from workbench.settings.base import read
 
 
 class Stop(BaseException):

@@ -17,10 +17,10 @@ from experiments.studies.stream.plan import make_plan
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe
-from workbench.backbone import Backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.settings import Budget, read
-from workbench.task import Task
+from workbench.methods.task import Task
+from workbench.settings.base import Budget, read
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from experiments.strategies import STRATEGIES
 from experiments.strategies._branches import NOW, PAST, summed
 from experiments.strategies.sd_lora import Magnitudes
-from fusion import lora
-from fusion.lora import layers
-from fusion.lowrank import LowRank
+from fusion.updates import lora
+from fusion.updates.lora import layers
+from fusion.updates.lowrank import LowRank
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.evaluation import predict
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.answering.evaluation import predict
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 RANK = 2
 Matrix = NDArray[np.float64]

@@ -16,9 +16,9 @@ from experiments.strategies._heads import head_for
 from experiments.strategies._kept_rows import hold, release
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 HIDDEN, LABELS = 32, 2
 TOLD = SCENARIOS.get("task-incremental")

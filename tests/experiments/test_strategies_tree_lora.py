@@ -19,13 +19,13 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._similar_tasks import Bandit, Half, halves, scores
 from experiments.strategies.tree_lora import FILE
-from fusion.lora import layers
+from fusion.updates.lora import layers
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
-from workbench.backbone import Backbone
-from workbench.model import Batch
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.model import Batch
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 STRATEGY = STRATEGIES.get("tree-lora")
 MODULES = 4  # query and value of two layers

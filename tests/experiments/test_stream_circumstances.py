@@ -14,7 +14,7 @@ from experiments.studies.stream.present import present
 from experiments.studies.stream.record import Entry, Record
 from experiments.studies.stream.report import Report
 from experiments.studies.stream.summary import summarise
-from fusion.composition import Request
+from fusion.target.composition import Request
 
 RECIPE = """name: tiny-stream
 backbone: {backbone}

@@ -14,7 +14,7 @@ from experiments.studies import STUDIES, study_for
 from tests.experiments import test_comparing, test_composing, test_routing_study
 from tests.runs import pieces
 from tests.streams import write_recipe
-from workbench.settings import read
+from workbench.settings.base import read
 
 MODULES = {
     "plan": ("make_plan", "about"),

@@ -23,10 +23,10 @@ from tests.ear import Ear
 from tests.mlflow_server import Server, slow_line, stored
 from tests.streams import write_recipe
 from workbench.errors import TrackingError
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
-from workbench.settings import read
+from workbench.settings.base import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from experiments.engine.workers.inline import Inline
 from experiments.workspace import Workspace
 from tests.toy_pieces import chains
 from tests.two_nodes import in_a_network_of_its_own, on_two_nodes
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 pytest.importorskip("ray", reason="the package ray is not installed")
 
@@ -24,7 +24,7 @@ from experiments.engine.workers.cluster import joined
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
 from tests.toy_pieces import chains, nothing
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 
 RayWorkers(lambda root: joined(sys.argv[1], 1, root), nothing).do(
     chains(*PLAN), Workspace(pathlib.Path("ws").absolute()), Silent(), lambda piece: None

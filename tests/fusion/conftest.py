@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fusion.composition import Request
+from fusion.target.composition import Request
 from tests.fusion_sources import request_for, train_sources
-from workbench.backbone import Backbone
-from workbench.stored_adapter import StoredAdapter
-from workbench.task import Task
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.task import Task
 
 
 @pytest.fixture(scope="module")

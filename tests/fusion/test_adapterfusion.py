@@ -14,24 +14,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fusion.composition import Composed, Request
 from fusion.methods.adapterfusion import COMPOSITION, Settings, attention_weights
-from fusion.target import model_on
+from fusion.target.composition import Composed, Request
+from fusion.target.target import model_on
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
-from workbench import card
-from workbench.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.device import Precision
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import evaluate, run
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.evaluation import evaluate, run
-from workbench.fingerprints import fingerprint
-from workbench.libraries.adapterfusion import LIBRARY, FusionConfig, value_matrices
-from workbench.listener import Silent
-from workbench.methods.adapterfusion import penalty
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.task import Task
+from workbench.machine.device import Precision
+from workbench.machine.listener import Silent
+from workbench.methods import card
+from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.methods.libraries.adapterfusion import LIBRARY, FusionConfig, value_matrices
+from workbench.methods.methods.adapterfusion import penalty
+from workbench.methods.task import Task
 from workbench.training import Lesson, learn
 
 

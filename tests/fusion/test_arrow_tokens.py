@@ -12,21 +12,21 @@ from peft import ArrowConfig, create_arrow_model
 from torch import Tensor
 from transformers import AutoModel
 
-from fusion.composition import Request
-from fusion.fuse import fuse, keep_fused
+from fusion.composing.fuse import fuse, keep_fused
 from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Request
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.libraries.arrow import LIBRARY, ROUTER, experts
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries.arrow import LIBRARY, ROUTER, experts
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
 from workbench.training import Lesson, learn
 
 NAME = "arrow-tokens"

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fusion.lowrank import LowRank, Update
 from fusion.methods import COMPOSITIONS
+from fusion.updates.lowrank import LowRank, Update
 from tests.updates import dense
 from workbench.errors import InputError
 

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fusion.compatibility import reasons, require_compatible, unfit
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from fusion.composing.compatibility import reasons, require_compatible, unfit
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.extras import require_installed
-from workbench.libraries import NEEDS
-from workbench.listener import Silent
-from workbench.methods import METHODS, trained_methods
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
+from workbench.machine.extras import require_installed
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries import NEEDS
+from workbench.methods.methods import METHODS, trained_methods
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 
 @pytest.fixture(scope="module")

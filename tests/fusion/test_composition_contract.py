@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from fusion.composition import Composed, CompositionSettings, Request
 from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Composed, CompositionSettings, Request
 from tests.fusion_sources import hidden, request_for, train_sources
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.fingerprints import fingerprint
-from workbench.methods import METHODS
-from workbench.stored_adapter import StoredAdapter
-from workbench.task import Task
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
 
 METHOD_OF = {"peft": "lora", "adapters": "pfeiffer", "plain": "head"}  # whose adapters stand for a library
 CASES = [(name, library) for name in COMPOSITIONS.names() for library in COMPOSITIONS.get(name).libraries]

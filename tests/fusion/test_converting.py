@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from fusion import lora
-from fusion.converting import as_lora
+from fusion.composing.converting import as_lora
+from fusion.updates import lora
 from tests.fusion_sources import BUDGET
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import predict
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.evaluation import predict
-from workbench.listener import Silent
-from workbench.methods import METHODS
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
 from workbench.probes._weights import changes
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
 from workbench.training import Lesson, learn
 
 Train = Callable[[str], StoredAdapter]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from fusion import interference
-from fusion.chance import against_chance
-from fusion.diagnostics import Diagnostics, diagnose
-from fusion.lowrank import LowRank, Update
+from fusion.diagnosis import interference
+from fusion.diagnosis.chance import against_chance
+from fusion.diagnosis.diagnostics import Diagnostics, diagnose
+from fusion.updates.lowrank import LowRank, Update
 from workbench.errors import InputError
 
 SHAPES = {"query": (20, 24), "up": (30, 20)}

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import fusion.methods.evolve as evolve
-from fusion import lora
-from fusion.composition import Composed, Request
-from fusion.searching import target_loss
-from fusion.target import model_on
+from fusion.target.composition import Composed, Request
+from fusion.target.searching import target_loss
+from fusion.target.target import model_on
+from fusion.updates import lora
 from tests.fusion_sources import hidden
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

@@ -13,8 +13,8 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from fusion.class_moments import covariance
-from fusion.routing import ROUTERS, Part, Query, Router, learned, ranpac
+from fusion.routing.class_moments import covariance
+from fusion.routing.routers import ROUTERS, Part, Query, Router, learned, ranpac
 from workbench.errors import InputError
 
 HIDDEN = 6

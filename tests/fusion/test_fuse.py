@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from fusion.composition import Request
-from fusion.fuse import FITTED, OWN, TRAINED, body_key, fuse, fused_id, keep_fused, revised
+from fusion.composing.fuse import FITTED, OWN, TRAINED, body_key, fuse, fused_id, keep_fused, revised
 from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Request
 from tests.fusion_sources import BUDGET, other_source, request_for, train_sources
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.evaluation import evaluate
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
 from workbench.training import Lesson, learn
 
 
@@ -156,7 +156,7 @@ def test_processes_that_share_a_fit_and_other_versions_give_another_adapter(
     ids = {fused_id("warm-start", request, settings)}
     monkeypatch.setenv("WORLD_SIZE", "2")  # each process takes a batch of its own
     ids.add(fused_id("warm-start", request, settings))
-    monkeypatch.setattr("fusion.fuse.versions", lambda: {"torch": "2.0"})
+    monkeypatch.setattr("fusion.composing.fuse.versions", lambda: {"torch": "2.0"})
     ids.add(fused_id("warm-start", request, settings))
     assert len(ids) == 3
 

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-import fusion.target
-from fusion.composition import Request
-from fusion.lowrank import weighted_sum
+import fusion.target.target
 from fusion.methods import COMPOSITIONS, adamerging, fisher, mix, regmean, warm_start
-from fusion.mixing import Mixture, mixture
-from fusion.target import begin, train
+from fusion.target.composition import Request
+from fusion.target.mixing import Mixture, mixture
+from fusion.target.target import begin, train
+from fusion.updates.lowrank import weighted_sum
 from tests.fusion_sources import BUDGET, TASKS, hidden, logits, other_source, request_for, train_sources
-from workbench.adaptation import HEAD_FILE, Adaptation
-from workbench.backbone_names import open_backbone
+from workbench.adapters.fit_record import Epoch
+from workbench.adapters.store import AdapterStore
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, UnknownNameError
-from workbench.fit_record import Epoch
-from workbench.listener import Silent
-from workbench.methods.lora import Settings as LoraSettings
-from workbench.store import AdapterStore
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import HEAD_FILE, Adaptation
+from workbench.methods.methods.lora import Settings as LoraSettings
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
 from workbench.training import Lesson, learn
 
 LEARNED = ("adapterfusion", "lorahub", "mix", "mix-search", "evolve", "regmean", "fisher", "adamerging", "warm-start")
@@ -393,13 +393,13 @@ def test_warm_start_begins_as_the_composition(
     request_: Request, average: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    real = fusion.target.fit
+    real = fusion.target.target.fit
 
     def spy(model: Any, *rest: Any) -> Any:
         seen.append((hidden(model.body), logits(model)))
         return real(model, *rest)
 
-    monkeypatch.setattr(fusion.target, "fit", spy)
+    monkeypatch.setattr(fusion.target.target, "fit", spy)
     composed = warm_start.COMPOSITION.compose(request_, warm_start.Settings(rank=12))
     torch.testing.assert_close(seen[0][0], average, **CLOSE)
     plain = COMPOSITIONS.get("average")

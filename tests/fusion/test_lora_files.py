@@ -11,24 +11,24 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fusion import lora
-from fusion.composition import Composed, Request
-from fusion.lowrank import LowRank
 from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Composed, Request
+from fusion.updates import lora
+from fusion.updates.lowrank import LowRank
 from tests.updates import dense
-from workbench.adaptation import Adaptation
-from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS
+from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.settings.base import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor, nn
 
-    from workbench.backbone import Backbone
+    from workbench.backbone.pretrained import Backbone
 
 ARITHMETIC = """sum cat svd average ties dare dare-ties della breadcrumbs magmax magnitude negate opcm knots core-space
 tsv iso-c slerp nuslerp iso-cts subspace-boosting wudi star compress-then-merge""".split()

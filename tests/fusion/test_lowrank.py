@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fusion.dense import randomised_svd
-from fusion.lowrank import LowRank, Update, aligned, inner, largest_rank, norm, spectrum, stack, weighted_sum
+from fusion.updates.dense import randomised_svd
+from fusion.updates.lowrank import LowRank, Update, aligned, inner, largest_rank, norm, spectrum, stack, weighted_sum
 from tests.updates import Lora, cut, dense, loras, modules, parts, weighted_loras
 from workbench.errors import InputError
 

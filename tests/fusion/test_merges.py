@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from fusion.composition import chosen_weights, uniform
-from fusion.lowrank import LowRank, Merged, Update, largest_rank
 from fusion.methods import COMPOSITIONS
-from fusion.pruning import elect, floor, floor_across
+from fusion.target.composition import chosen_weights, uniform
+from fusion.updates.lowrank import LowRank, Merged, Update, largest_rank
+from fusion.updates.pruning import elect, floor, floor_across
 from tests.updates import SHAPES, Lora, cut, dense, loras, modules, parts, weighted_loras
 from workbench.errors import InputError
 

@@ -10,23 +10,23 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from fusion.heads import GRID
 from fusion.ranking import NOT_FINITE, RANKINGS, RankingRequest, Score, best_first
 from fusion.ranking.logme import log_evidence
 from fusion.ranking.trial import deal, held_out
+from fusion.target.heads import GRID
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
-from workbench.adaptation import Adaptation
+from workbench.adapters.store import AdapterStore
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
-    from workbench.backbone import Backbone
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
 
 
 def evidence_by_search(features: np.ndarray, answers: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fusion.rejection import Rejection, floors, rejection
+from fusion.routing.rejection import Rejection, floors, rejection
 from workbench.errors import InputError
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from fusion.lowrank import LowRank
-from fusion.reptile import STEP, initialisation, shares
+from fusion.updates.lowrank import LowRank
+from fusion.updates.reptile import STEP, initialisation, shares
 from workbench.errors import InputError
 
 

@@ -12,27 +12,36 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from scipy.special import softmax
 
-from fusion import lora
-from fusion.choosing import choose
-from fusion.class_moments import covariance
-from fusion.lowrank import LowRank
-from fusion.reading import by_module
-from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
-from fusion.routing import ROUTERS, ProbabilitySettings, arrow, gates
-from fusion.temperature import temperature
+from fusion.routing.choice import choose
+from fusion.routing.class_moments import covariance
+from fusion.routing.route import (
+    RoutingState,
+    fit_part,
+    load_part,
+    part_key,
+    reader_for,
+    require_routable,
+    route,
+    save_part,
+)
+from fusion.routing.routers import ROUTERS, ProbabilitySettings, arrow, gates
+from fusion.routing.temperature import temperature
+from fusion.target.reading import by_module
+from fusion.updates import lora
+from fusion.updates.lowrank import LowRank
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import predict
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, UnknownNameError
-from workbench.evaluation import predict
-from workbench.fingerprints import fingerprint
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=4, batch_size=8, max_length=16, precision="fp32")
@@ -320,7 +329,7 @@ def test_routers_of_loras_refuse_other_libraries_by_name(
 def test_what_cannot_be_routed_is_refused(
     adapters: tuple[StoredAdapter, ...], bottleneck: StoredAdapter, backbone: Backbone, llama: Path
 ) -> None:
-    from workbench.backbone_names import open_backbone
+    from workbench.backbone.names import open_backbone
 
     with pytest.raises(InputError, match="no adapters"):
         require_routable("prototype", [], backbone)

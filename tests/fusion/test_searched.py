@@ -13,17 +13,17 @@ from datasets import Dataset
 
 import fusion.methods.lorahub as lorahub
 import fusion.methods.mix_search as mix_search
-import fusion.target
-from fusion import heads, searching
-from fusion.composition import Request
-from fusion.lowrank import LowRank, Update, summed_factors
+import fusion.target.target
 from fusion.methods import adamerging
-from fusion.searching import SearchSettings, held_out_loss, search, target_loss
-from fusion.target import model_on
+from fusion.target import heads, searching
+from fusion.target.composition import Request
+from fusion.target.searching import SearchSettings, held_out_loss, search, target_loss
+from fusion.target.target import model_on
+from fusion.updates.lowrank import LowRank, Update, summed_factors
 from tests.fusion_sources import hidden
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
-from workbench.task import Task
+from workbench.methods.task import Task
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 WEIGHTS = [0.5, -1.25, 0.75]
@@ -185,7 +185,7 @@ def test_a_language_model_s_loss_is_that_of_its_answers(llama: Any, request_: Re
     target = Task("words", "causal-lm", (), {"train": rows, "validation": rows, "test": rows}, "x", "made in tests")
     asked = replace(request_, backbone=backbone, target=target)
     model = model_on(asked, backbone.load())
-    assert not fusion.target.needs_head(model)
+    assert not fusion.target.target.needs_head(model)
     batch = model.kind.collate(backbone.tokenizer)(model.kind.encode(rows, backbone.tokenizer, 16))
     with torch.no_grad():
         wanted = AutoModelForCausalLM.from_pretrained(llama).eval()(**batch).loss.item()

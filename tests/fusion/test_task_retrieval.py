@@ -16,25 +16,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModel, GenerationConfig
 
-from fusion.composition import Request
-from fusion.fuse import fuse, keep_fused
+from fusion.composing.fuse import fuse, keep_fused
 from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Request
 from tests.conftest import toy
 from tests.fusion_sources import TASKS, hidden, train_sources
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.store import AdapterStore
+from workbench.backbone.generation import language_model
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.generation import language_model
-from workbench.libraries.retrieval import LIBRARY, RetrievalSettings, Retriever
-from workbench.libraries.retrieval import TASKS as EMBEDDINGS
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.sampling import stratified
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries.retrieval import LIBRARY, RetrievalSettings, Retriever
+from workbench.methods.libraries.retrieval import TASKS as EMBEDDINGS
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import stratified
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 NAME = "task-retrieval"

@@ -108,8 +108,8 @@ def _client(root: Path, site: Site) -> TestClient:
     from experiments.answers.serving.selection import select
     from experiments.answers.serving.service import Service
     from experiments.workspace import Workspace
-    from workbench.batch_queue import Batching
-    from workbench.listener import Silent
+    from workbench.machine.batch_queue import Batching
+    from workbench.machine.listener import Silent
 
     workspace = Workspace(site.served)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.extras import installed
+from workbench.machine.extras import installed
 
 LABELS = ("a", "b", "c")
 SEED = 5

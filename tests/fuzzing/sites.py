@@ -16,8 +16,8 @@ from tests.fuzzing.promises import importable, write_canaries
 from tests.fuzzing.senders import WRITERS, SentFolder, sent_folder
 from tests.streams import write_recipe
 from tests.tiny_models import write_bert, write_llama, write_t5
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 
 UNSET = ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI")
 WRITE = {"bert": write_bert, "llama": write_llama, "t5": write_t5}
@@ -67,12 +67,12 @@ class Site:
     @cached_property
     def adapter(self) -> Path:
         """An undamaged LoRA's folder, as its sender wrote it."""
-        from workbench.adaptation import Adaptation
-        from workbench.fit_record import FitRecord
-        from workbench.methods import METHODS
-        from workbench.settings import Budget
-        from workbench.store import AdapterStore
-        from workbench.stored_model import describe, keep
+        from workbench.adapters.fit_record import FitRecord
+        from workbench.adapters.store import AdapterStore
+        from workbench.methods.adaptation import Adaptation
+        from workbench.methods.methods import METHODS
+        from workbench.methods.stored_model import describe, keep
+        from workbench.settings.base import Budget
 
         task = toy("classification")
         adaptation = Adaptation(self.backbone, "lora", METHODS.get("lora").settings(), "fp32")
@@ -94,8 +94,8 @@ def site(root: Path) -> Iterator[Site]:
     environment = {name: value for name, value in os.environ.items() if name not in UNSET} | own
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
-        stack.enter_context(mock.patch("workbench.prompts.SECONDS", 0.3))
-        stack.enter_context(mock.patch("workbench.module_patterns.SECONDS", 0.3))
-        stack.enter_context(mock.patch("workbench.tokenizing.SECONDS", 1.0))
+        stack.enter_context(mock.patch("workbench.backbone.prompts.SECONDS", 0.3))
+        stack.enter_context(mock.patch("workbench.backbone.module_patterns.SECONDS", 0.3))
+        stack.enter_context(mock.patch("workbench.backbone.tokenizing.SECONDS", 1.0))
         stack.enter_context(importable(made.folder))
         yield made

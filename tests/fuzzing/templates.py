@@ -9,10 +9,10 @@ from typing import Any
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import damaged, text, value
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
+from workbench.backbone.prompts import end_token, prompts
+from workbench.backbone.tokenizing import tokenised
 from workbench.errors import WorkbenchError
-from workbench.prompts import end_token, prompts
-from workbench.tokenizing import tokenised
 
 PUBLISHED = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"

@@ -12,10 +12,10 @@ from datasets import Dataset
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, text, value
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
+from workbench.backbone.tokenizing import texts_of
 from workbench.errors import WorkbenchError
-from workbench.kinds import KINDS
-from workbench.tokenizing import texts_of
+from workbench.methods.kinds import KINDS
 
 PATTERNS = (
     r"(a+)+$",

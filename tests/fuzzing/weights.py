@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from tests.fuzzing.promises import tried
 from tests.fuzzing.sites import Site
 from tests.fuzzing.values import changed, damaged, text
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
 from workbench.errors import WorkbenchError
 
 TYPES = (torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.int64, torch.bool, torch.complex64)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import registry
-from workbench.task import Task
+from tasks.loading import registry
+from workbench.methods.task import Task
 
 
 @pytest.fixture

@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks import formats, registry
-from tasks.column_traits import traits_of
-from tasks.delimited import frame_of
-from tasks.dialect import Dialect, DialectSettings, described
-from tasks.draft import draft, write
-from tasks.found_data import found_at
-from tasks.guess import Given
-from tasks.sniffing import sniffed
+from tasks.drafting.draft import draft, write
+from tasks.drafting.found_data import found_at
+from tasks.drafting.guess import Given
+from tasks.loading import registry
+from tasks.reading import formats
+from tasks.reading.delimited import frame_of
+from tasks.reading.dialect import Dialect, DialectSettings, described
+from tasks.reading.sniffing import sniffed
+from tasks.rows.column_traits import traits_of
 from tests.conftest import Call
 from workbench.errors import DataError, InputError
-from workbench.task import SPLITS, Task
+from workbench.methods.task import SPLITS, Task
 
 TEXTS = [
     "nice, but small; really",
@@ -234,7 +235,7 @@ def test_rows_that_were_swallowed_are_pointed_out(call: Call, folder: Path) -> N
 
 
 def test_texts_of_fifty_times_the_median_length_are_pointed_out(load: Callable[..., Task], call: Call) -> None:
-    from tasks.check import check
+    from tasks.drafting.check import check
 
     rows = ["text,label", *(f"text {n},{'ab'[n % 2]}" for n in range(40)), f"{'long ' * 100},a"]
     task = load("files: {data: rows.csv}\ncolumns: {text: text}", rows)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import formats
-from tasks.dialect import Dialect, DialectSettings
+from tasks.reading import formats
+from tasks.reading.dialect import Dialect, DialectSettings
 from workbench.errors import DataError, InputError
 
 

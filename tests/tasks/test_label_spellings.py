@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.label_spellings import sentence, spellings_of_one
+from tasks.rows.label_spellings import sentence, spellings_of_one
 from tests.conftest import Call
 from workbench.errors import DataError, SettingsError
-from workbench.task import Task
+from workbench.methods.task import Task
 
 Load = Callable[..., Task]
 FILES = "files: {data: rows.csv}"

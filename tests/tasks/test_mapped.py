@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.mapped import let_go, mapped
+from tasks.reading.mapped import let_go, mapped
 
 ROOT = Path(__file__).parents[2]
 ROWS = 100_000
@@ -47,7 +47,7 @@ def test_more_tasks_than_a_shell_lets_a_program_open_files(tmp_path: Path) -> No
     program = (
         "import resource; from pathlib import Path\n"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]; resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
-        "from tasks.mapped import mapped\n"
+        "from tasks.reading.mapped import mapped\n"
         f"print(len([mapped(Path({str(path)!r})) for _ in range(200)]))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)

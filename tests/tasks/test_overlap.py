@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from tasks import overlap
-from tasks.overlap import overlapping
-from tasks.union import pooled
+from tasks.loading import overlap
+from tasks.loading.overlap import overlapping
+from tasks.loading.union import pooled
 from tests.conftest import FRUITS, SUBJECTS, make_task
-from workbench.task import Task
+from workbench.methods.task import Task
 
 TASKS = (
     make_task("animals", SUBJECTS, FRUITS),

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import registry
-from tasks.check import check
-from tasks.draft import draft, write
-from tasks.fingerprint import fingerprint
-from tasks.found_data import found_at
-from tasks.guess import Given, guess_columns
+from tasks.drafting.check import check
+from tasks.drafting.draft import draft, write
+from tasks.drafting.found_data import found_at
+from tasks.drafting.guess import Given, guess_columns
+from tasks.loading import registry
+from tasks.rows.fingerprint import fingerprint
 from tasks.sources import SOURCES
+from workbench.backbone.prompts import prompts
 from workbench.errors import DataError, InputError, SettingsError
-from workbench.prompts import prompts
-from workbench.task import SPLITS, Task
+from workbench.methods.task import SPLITS, Task
 
 FILE = "kind: causal-lm\nfiles: {data: rows.csv}\ncolumns: {text: text, answer: result}\n"
 SUMS = ["text,result", *(f"What is {n} + {n}?,{2 * n}" for n in range(40))]
@@ -112,7 +112,7 @@ def test_files_that_do_not_fit(load: Load, text: str, expected: str) -> None:
 
 
 def test_what_is_counted(load: Load, llama: Path) -> None:
-    from workbench.backbone_names import open_backbone
+    from workbench.backbone.names import open_backbone
 
     rows = ["text,result", *(f"the cat {'very ' * (n % 5)}{n},{'cat dog plum' if n % 4 else 'fig'}" for n in range(40))]
     task, tokenizer = load(f"{FILE}max_new_tokens: 3", rows), open_backbone(str(llama)).tokenizer

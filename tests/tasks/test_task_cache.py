@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import verification
+from tasks.reading import verification
 from tests.conftest import Call
-from workbench.task import SPLITS, Task
+from workbench.methods.task import SPLITS, Task
 
 PLAIN = "files: {data: rows.csv}\ncolumns: {text: text}"
 

@@ -9,10 +9,10 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tasks.check import check, ids_of
-from tasks.sufficiency import too_small
+from tasks.drafting.check import check, ids_of
+from tasks.rows.sufficiency import too_small
 from tests.conftest import Call
-from workbench.task import SPLITS, Task
+from workbench.methods.task import SPLITS, Task
 
 ROWS = {
     "train": [("one", 0), ("One ", 0), ("two", 0), ("three", 1), ("four four", 1)],

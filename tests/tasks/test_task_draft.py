@@ -11,11 +11,11 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from experiments.terminal.drafting import settled
-from tasks import registry
-from tasks.draft import Draft, write
-from tasks.draft import draft as draft_of
-from tasks.found_data import found_at
-from tasks.guess import Given, guess_columns
+from tasks.drafting.draft import Draft, write
+from tasks.drafting.draft import draft as draft_of
+from tasks.drafting.found_data import found_at
+from tasks.drafting.guess import Given, guess_columns
+from tasks.loading import registry
 from tests.conftest import Call
 from workbench.errors import InputError, SettingsError
 
@@ -233,7 +233,7 @@ def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert run(monkeypatch, "check", "mine", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["splits"]["test"]["label_counts"] == {"no": 2, "true": 2, "yes": 2}
-    monkeypatch.setattr("workbench.backbone_names.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths))
+    monkeypatch.setattr("workbench.backbone.names.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths))
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny", "--max-length", "6", "--json") == 0
     assert json.loads(capsys.readouterr().out)["splits"]["test"]["tokens"]["cut"] == 1.0
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny") == 0

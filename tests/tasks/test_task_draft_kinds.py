@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from tasks import registry
-from tasks.draft import draft, write
-from tasks.found_data import found_at
-from tasks.guess import Given, consider, guess_columns
+from tasks.drafting.draft import draft, write
+from tasks.drafting.found_data import found_at
+from tasks.drafting.guess import Given, consider, guess_columns
+from tasks.loading import registry
 from tests.conftest import Call
 from workbench.errors import InputError
-from workbench.kinds import KINDS
-from workbench.task import Task
+from workbench.methods.kinds import KINDS
+from workbench.methods.task import Task
 
 TEXTS = [f"this is the text of row {n}" for n in range(40)]
 MARKED = [

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from tasks import registry
-from tasks.draft import draft, write
-from tasks.found_data import found_at
-from tasks.guess import Given
-from tasks.normalise import frame_of
+from tasks.drafting.draft import draft, write
+from tasks.drafting.found_data import found_at
+from tasks.drafting.guess import Given
+from tasks.loading import registry
+from tasks.rows.normalise import frame_of
 from workbench.errors import DataError, SettingsError
-from workbench.task import Task
+from workbench.methods.task import Task
 
 HEAD = "kind: {}\nfiles: {{data: rows.csv}}\ncolumns: {{text: text, label: {}}}\n"
 Load = Callable[..., Task]

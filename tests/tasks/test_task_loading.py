@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tasks import registry
+from tasks.loading import registry
 from workbench.errors import DataError, UnknownNameError
-from workbench.task import SPLITS, Task
+from workbench.methods.task import SPLITS, Task
 
 Load = Callable[..., Task]
 FILES = "files: {data: rows.csv}"

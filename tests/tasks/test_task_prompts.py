@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import DataError, SettingsError
-from workbench.task import Task
+from workbench.methods.task import Task
 
 FILE = """kind: seq2seq
 files: {data: rows.csv}

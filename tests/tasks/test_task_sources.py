@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from tasks import formats
-from tasks.dialect import DialectSettings
+from tasks.reading import formats
+from tasks.reading.dialect import DialectSettings
 from tasks.sources import SOURCES, python
 from workbench.errors import AssetError, DataError, InputError
 

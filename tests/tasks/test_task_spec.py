@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks import registry
-from tasks.families import members
-from tasks.raw_values import raw
-from workbench import settings
+from tasks.loading import registry
+from tasks.loading.families import members
+from tasks.reading.raw_values import raw
 from workbench.errors import InputError, SettingsError, UnknownNameError
+from workbench.settings import base
 
 GOOD = "description: d\nfiles: {data: rows.csv}\ncolumns: {text: t, label: l}\n"
 
@@ -99,7 +99,7 @@ family:
 def test_a_member_overrides_key_by_key_and_keeps_its_lines(folder: Path) -> None:
     path = folder / "mine.yaml"
     path.write_text(FAMILY, encoding="utf-8")
-    assert [*members(settings.read(path), "mine")] == ["mine-b", "mine-a"]
+    assert [*members(base.read(path), "mine")] == ["mine-b", "mine-a"]
     assert registry.families([folder])["mine"] == ("mine-b", "mine-a")
     spec = registry.find("mine-b", [folder])
     assert (spec.description, spec.file.labels, spec.file.columns.text) == ("base", ["x", "y"], "t")

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from datasets import Dataset
 
-from tasks.union import pooled, starts, union
-from workbench.backbone import Backbone
+from tasks.loading.union import pooled, starts, union
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.kinds import KINDS
-from workbench.task import Task
+from workbench.methods.kinds import KINDS
+from workbench.methods.task import Task
 
 
 @pytest.fixture

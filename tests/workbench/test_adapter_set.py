@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from tests.conftest import FRUITS, SUBJECTS, make_task
-from workbench.adaptation import Adaptation
-from workbench.adapter_set import AdapterSet, Question
-from workbench.asking import Answer, Asked, rows_of
-from workbench.backbone import Backbone
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.adapter_set import AdapterSet, Question
+from workbench.answering.predictor import Answer, Asked, rows_of
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.libraries import LIBRARIES
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.methods import METHODS
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")

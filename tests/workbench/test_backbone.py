@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from workbench import hub_files, wheel
-from workbench.backbone import Backbone
-from workbench.backbone_names import BACKBONES, BackboneCard, backbone_available, config_of, open_backbone
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.folder import check_folder
+from workbench.backbone.names import BACKBONES, BackboneCard, backbone_available, config_of, open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
-from workbench.fingerprints import fingerprint
-from workbench.model_folder import check_folder
-from workbench.settings import read
+from workbench.files import hub_files, wheel
+from workbench.settings.base import read
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from threading import Event, Thread
 
 import pytest
 
-from workbench.batch_queue import Batching, BatchQueue
 from workbench.errors import BusyError, StoppedError
+from workbench.machine.batch_queue import Batching, BatchQueue
 
 Jobs = BatchQueue[str, str]
 

@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tests.workbench.test_store import manifest
-from workbench import card
+from workbench.methods import card
 
 NASTY = "*x* `y` <img src=x onerror=alert(1)> [l](http://a.b) ## | a_b_c \\ &lt;"
 ORDINARY = """\

@@ -19,25 +19,25 @@ import torch
 from datasets import Dataset, concatenate_datasets
 
 from tests.conftest import FILLERS, SUBJECTS
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.batching import BATCH_SIZE, IGNORED
+from workbench.adapters.store import AdapterStore
+from workbench.answering.evaluation import evaluate, features
+from workbench.backbone.batching import BATCH_SIZE, IGNORED
+from workbench.backbone.generation import generate
+from workbench.backbone.names import open_backbone
+from workbench.backbone.output_layer import output_layer
+from workbench.backbone.pretrained import Backbone
+from workbench.backbone.prompts import STOPPED, end_token, prompts
 from workbench.errors import InputError
-from workbench.evaluation import evaluate, features
-from workbench.generation import generate
-from workbench.kinds import KINDS
-from workbench.kinds.causal_lm import Answer
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.model import TaskModel
-from workbench.output_layer import output_layer
-from workbench.prompts import STOPPED, end_token, prompts
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_model import open_adapter
-from workbench.streaming import heard_by
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.measures.streaming import heard_by
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds import KINDS
+from workbench.methods.kinds.causal_lm import Answer
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, fit, learn
 
 KIND = KINDS.get("causal-lm")
@@ -169,7 +169,7 @@ def test_a_template_writes_what_transformers_lets_it_write(template: str, plain:
 def test_a_template_that_fails_is_one_message(
     template: Any, why: str, plain: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.prompts.SECONDS", 0.1)
+    monkeypatch.setattr("workbench.backbone.prompts.SECONDS", 0.1)
     tokenizer = copy.deepcopy(plain.tokenizer)
     tokenizer.chat_template = template
     with pytest.raises(InputError, match=f"the chat template .*{why}") as caught:

@@ -13,16 +13,16 @@ import torch
 from transformers import BertConfig
 
 from tests.sampled import first_of_each
-from workbench.adaptation import Adaptation
-from workbench.atomic import write_whole
-from workbench.backbone import Backbone
+from workbench.adapters.fit_record import FitRecord
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import IntegrityError
-from workbench.fit_record import FitRecord
-from workbench.listener import Silent
-from workbench.methods import METHODS, possible_methods
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.files.atomic import write_whole
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS, possible_methods
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import best_epoch, fit
 
 POSSIBLE = ["lora", *(name for name in possible_methods(BertConfig(), "classification") if name != "lora")]
@@ -130,7 +130,7 @@ def test_a_checkpoint_that_was_not_completed_is_passed_over(
         write_whole(target, content)
 
     with monkeypatch.context() as patch, pytest.raises(Cut):
-        patch.setattr("workbench.atomic.write_whole", cut_at_16)
+        patch.setattr("workbench.files.atomic.write_whole", cut_at_16)
         train("lora", backbone, task, budget, tmp_path, Silent())
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-8", "checkpoint-16"}
     again = Scissors(0)

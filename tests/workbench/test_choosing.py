@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.workbench.test_store import manifest, writer
-from workbench.choosing import Choice, Crowned, choose, chosen, readable
+from workbench.adapters.manifest import Manifest
+from workbench.adapters.name_resolution import Choice, Crowned, choose, chosen, readable
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.validation_scores import Score, Scoring, measure, own_score
 from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.manifest import Manifest
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.validation_scores import Score, Scoring, measure, own_score
+from workbench.settings.base import Budget
 
 STORED = {
     "tweets-lora-aaaa1111": {"validation": 0.70, "created": "2026-01-01"},

@@ -13,17 +13,17 @@ from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, T
 
 from tests.sampled import waiting
 from tests.tiny_models import WORDS, write_model
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.backbone.transformers_api import is_five
 from workbench.errors import InputError
-from workbench.measuring import measure
-from workbench.methods import METHODS, possible_methods
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS, possible_methods
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
+from workbench.training.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
+from workbench.training.measuring import measure
 from workbench.training.trainer import trainer_of
-from workbench.transformers_api import is_five
 
 LLAMA_65B = LlamaConfig(
     vocab_size=32000,

@@ -14,18 +14,18 @@ from peft.tuners.lora.corda import preprocess_corda
 from torch import Tensor
 from transformers import AutoModel
 
-from workbench.adaptation import Adaptation
-from workbench.adapter_folder import CONFIG
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.methods import eva as eva_card
-from workbench.methods._counterweight import OWN, START, lora_layers, matrix
-from workbench.methods._examples import examples, gradients
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.adapters.folder import CONFIG
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.methods import eva as eva_card
+from workbench.methods.methods._counterweight import OWN, START, lora_layers, matrix
+from workbench.methods.methods._examples import examples, gradients
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import fit
 
 TARGETS = ["query", "value"]

@@ -11,10 +11,10 @@ from transformers import BertConfig, LlamaConfig, PretrainedConfig, T5Config
 from experiments.engine.lesson import plan_lesson
 from experiments.studies import STUDIES
 from tests.streams import write_recipe, write_tasks
-from workbench.backbone_names import open_backbone
-from workbench.default_rates import at_default_rate, default_rate
-from workbench.document import Document, read
-from workbench.methods import METHODS
+from workbench.backbone.names import open_backbone
+from workbench.methods.methods import METHODS
+from workbench.settings.document import Document, read
+from workbench.training.default_rates import at_default_rate, default_rate
 
 
 def llama_of(words: int, hidden: int = 16, architecture: str = "LlamaForCausalLM") -> PretrainedConfig:

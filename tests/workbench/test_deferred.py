@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.deferred import PUT_OFF, StandIn, put_off, uncollected
+from workbench.machine.lazy_imports import PUT_OFF, StandIn, put_off, uncollected
 
 NAME = "slow_to_import"
 BODY = """

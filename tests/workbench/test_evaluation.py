@@ -12,12 +12,12 @@ import torch
 from datasets import Dataset
 from torch import nn
 
-from workbench.backbone import Backbone
+from workbench.answering.evaluation import BATCH_SIZE, evaluate, evaluate_split, predict, run
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import TrainingError
-from workbench.evaluation import BATCH_SIZE, evaluate, evaluate_split, predict, run
-from workbench.kinds import KINDS
-from workbench.model import TaskModel
-from workbench.task import Task
+from workbench.methods.kinds import KINDS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
 
 
 @pytest.fixture

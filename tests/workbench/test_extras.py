@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
-from workbench import extras
 from workbench.errors import InputError
-from workbench.extras import absence, installed
-from workbench.libraries import LIBRARIES
-from workbench.methods import METHODS, possible_methods, require_possible
-from workbench.package_versions import versions
+from workbench.machine import extras
+from workbench.machine.extras import absence, installed
+from workbench.machine.package_versions import versions
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.methods import METHODS, possible_methods, require_possible
 
 
 @pytest.fixture
 def without_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     original = installed
-    for module in ("workbench.extras", "workbench.package_versions"):
+    for module in ("workbench.machine.extras", "workbench.machine.package_versions"):
         monkeypatch.setattr(f"{module}.installed", lambda name: None if name == "adapters" else original(name))
 
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from tests.checkpoints import BART, LLAMA, T5, rewritten, saved
-from workbench import fingerprints, stored_tensors
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.backbone import fingerprints, stored_tensors
+from workbench.backbone.fingerprints import fingerprint, of_files
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.fingerprints import fingerprint, of_files
 
 
 @pytest.fixture(autouse=True)

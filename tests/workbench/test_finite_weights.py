@@ -12,17 +12,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.conftest import toy
-from workbench import finite_weights
-from workbench.adaptation import Adaptation
-from workbench.asking import rows_of
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.batching import require_scores
+from workbench.answering.evaluation import evaluate_split
+from workbench.answering.predictor import rows_of
+from workbench.backbone import finite_weights
+from workbench.backbone.batching import require_scores
+from workbench.backbone.finite_weights import not_finite, require_finite
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import AnswerError, InputError
-from workbench.evaluation import evaluate_split
-from workbench.finite_weights import not_finite, require_finite
-from workbench.methods import METHODS
-from workbench.task import Task
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
 
 TYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e5m2, torch.float8_e4m3fn]
 LARGE = 3e38  # a float32 whose products are none

@@ -13,23 +13,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fusion import lora
-from fusion.compatibility import require_compatible
-from fusion.lora import read
+from fusion.composing.compatibility import require_compatible
+from fusion.updates import lora
+from fusion.updates.lora import read
 from tests.conftest import toy
 from tests.damage import pipe, within
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.digest import digest, key
+from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.manifest import MANIFEST, read_manifest
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.serving import Serving
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, IntegrityError, UnsafeConfigError, WorkbenchError
-from workbench.fit_record import FitRecord
-from workbench.manifest import MANIFEST, read_manifest
-from workbench.methods import METHODS
-from workbench.serving import Serving
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import adaptation_of, describe, keep, open_adapter, open_head
+from workbench.files.digest import digest, key
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import adaptation_of, describe, keep, open_adapter, open_head
+from workbench.settings.base import Budget
 
 CONFIG = "adapter_config.json"
 CANARY = "canary"
@@ -362,7 +362,7 @@ SLOW = r"(\w+\.?)+!"  # with the name of any module it takes Python's engine for
 def test_an_expression_that_takes_for_ever_is_one_message(
     sent: Callable[..., Path], backbone: Backbone, keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
     folder = change(sent(), **keys)
     stored = StoredAdapter(read_manifest(folder), folder)
     with pytest.raises(InputError, match=rf"{[*keys][-1]}|cannot be matched with the names of modules"):
@@ -375,7 +375,7 @@ def test_an_expression_that_takes_for_ever_is_one_message(
 def test_an_expression_that_takes_for_ever_is_not_composed(
     sent: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
     folder = change(sent(), alpha_pattern={SLOW: 4})
     with pytest.raises(InputError, match=r"alpha_pattern: .* cannot be matched with the names of modules"):
         read(folder)
@@ -394,7 +394,7 @@ def test_expressions_as_people_write_them_are_matched(sent: Callable[..., Path],
 def test_an_expression_of_a_recipe_that_takes_for_ever_is_one_message(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.module_patterns.SECONDS", 0.1)
+    monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
     settings = METHODS.get("lora").settings(targets=SLOW)
     with pytest.raises(InputError, match=r"targets: target_modules: .* cannot be matched"):
         Adaptation(backbone, "lora", settings, "fp32").require_possible("classification")

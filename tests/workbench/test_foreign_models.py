@@ -14,14 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.workbench.test_backbone import change
-from workbench import fingerprints
-from workbench.backbone_names import open_backbone
-from workbench.checkpoint import require_whole
+from workbench.backbone import fingerprints
+from workbench.backbone.checkpoint import require_whole
+from workbench.backbone.config import built, text_types
+from workbench.backbone.folder import READ
+from workbench.backbone.names import open_backbone
+from workbench.backbone.tokenizing import texts_of, tokenised
+from workbench.backbone.transformers_api import is_five
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.model_config import built, text_types
-from workbench.model_folder import READ
-from workbench.tokenizing import texts_of, tokenised
-from workbench.transformers_api import is_five
 
 CANARY = "canary"
 IGNORED_BY_5 = pytest.mark.skipif(is_five(), reason="transformers 5 opens it as the BERT that its weights are")

@@ -14,19 +14,19 @@ from experiments.engine.forecast import workload
 from tests.checkpoints import LLAMA, T5, saved
 from tests.conftest import toy
 from tests.sampled import first_of_each
-from workbench import fingerprints, quantisation, resident, widening
-from workbench.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone, says_bf16
-from workbench.cost_model import Workload
-from workbench.fingerprints import fingerprint
-from workbench.half_width import widen
-from workbench.library import Merges
-from workbench.listener import Silent
-from workbench.methods import METHODS, trained_methods
+from workbench.backbone import fingerprints, load_widened, quantisation, shared_weights
+from workbench.backbone.bf16_matrices import widen
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.names import open_backbone, says_bf16
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.methods.library import Merges
+from workbench.methods.methods import METHODS, trained_methods
 from workbench.probes._weights import changes
-from workbench.settings import Budget
+from workbench.settings.base import Budget
 from workbench.training import fit
+from workbench.training.cost_model import Workload
 
 ARCHITECTURES = {"BertModel": {}, "LlamaForCausalLM": LLAMA, "T5ForConditionalGeneration": T5}
 KIND = "classification"
@@ -36,7 +36,7 @@ CONFIGS = {"BertModel": BertConfig(), "LlamaForCausalLM": LlamaConfig(), "T5ForC
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the tests' files are all new
-    monkeypatch.setattr(resident, "_resident", {})
+    monkeypatch.setattr(shared_weights, "_resident", {})
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ def test_a_step_is_the_same_to_the_last_bit(
 ) -> None:
     backbone = halved[architecture]
     logits, gradients = step(adapted(backbone, method))
-    monkeypatch.setattr(widening, "kept_narrow", lambda *_: frozenset())
-    monkeypatch.setattr(resident, "_resident", {})
+    monkeypatch.setattr(load_widened, "kept_narrow", lambda *_: frozenset())
+    monkeypatch.setattr(shared_weights, "_resident", {})
     wide_logits, wide_gradients = step(adapted(backbone, method))
     assert torch.equal(logits, wide_logits)
     assert gradients.keys() == wide_gradients.keys()
@@ -190,8 +190,8 @@ def test_probes_see_the_change_that_was_made(
             for parameter in model.trainable().values():
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
         deltas.append({change.name: change.delta for change in changes(model.body, halved["BertModel"])})
-        monkeypatch.setattr(widening, "kept_narrow", lambda *_: frozenset())
-        monkeypatch.setattr(resident, "_resident", {})
+        monkeypatch.setattr(load_widened, "kept_narrow", lambda *_: frozenset())
+        monkeypatch.setattr(shared_weights, "_resident", {})
     assert deltas[0]
     assert deltas[0].keys() == deltas[1].keys()
     assert all(torch.equal(deltas[0][name], deltas[1][name]) for name in deltas[0])

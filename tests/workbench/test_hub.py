@@ -13,21 +13,21 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from tests.conftest import toy
 from tests.workbench.test_store import everything, manifest
-from workbench import card
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.manifest import Manifest
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.hub import front_matter, license_of
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.backbone.transformers_api import is_five
 from workbench.errors import IntegrityError
-from workbench.fit_record import FitRecord
-from workbench.hub import front_matter, license_of
-from workbench.kinds import KINDS
-from workbench.manifest import Manifest
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import describe, keep
-from workbench.transformers_api import is_five
+from workbench.methods import card
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import describe, keep
+from workbench.settings.base import Budget
 
 
 def licensed(backbone: str | None, data: str | None) -> Manifest:

@@ -8,9 +8,9 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from workbench.backbone import Backbone
-from workbench.libraries import LIBRARIES
-from workbench.methods import METHODS
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.methods import METHODS
 
 
 def test_the_stored_lora_is_what_the_network_makes_and_begins_as_no_change(backbone: Backbone, tmp_path: Path) -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
+from workbench.adapters.fit_record import FitRecord
+from workbench.backbone.names import open_backbone
+from workbench.backbone.prompts import prompts
 from workbench.errors import InputError, IntegrityError
-from workbench.fit_record import FitRecord
-from workbench.libraries.prompting import FILE, LIBRARY
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.model import TaskModel
-from workbench.prompts import prompts
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries.prompting import FILE, LIBRARY
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import fit
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=32, precision="fp32")

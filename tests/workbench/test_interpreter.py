@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.hostile_folder import hostile_folder
-from workbench import wheel
 from workbench.errors import AssetError
-from workbench.interpreter import PYTHON, safe_path
+from workbench.files import wheel
+from workbench.machine.interpreter import PYTHON, safe_path
 
 
 @pytest.fixture

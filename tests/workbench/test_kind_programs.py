@@ -16,17 +16,17 @@ from datasets import Dataset
 
 from tests.conftest import toy
 from tests.workbench.test_plain_loading import TEXTS
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.device import Precision
-from workbench.kinds import KINDS
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.device import Precision
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 CASES: list[tuple[str, str, str, Precision]] = [

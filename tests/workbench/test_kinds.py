@@ -13,15 +13,15 @@ from seqeval.metrics import f1_score
 from sklearn import metrics
 
 from tests.conftest import toy
-from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
-from workbench.kinds.classification import KIND as LABELS
-from workbench.kinds.regression import KIND as REGRESSION
-from workbench.kinds.seq2seq import KIND as SEQ2SEQ
-from workbench.kinds.token_classification import KIND as TAGS
-from workbench.kinds.token_classification import Tagged
-from workbench.methods import METHODS
-from workbench.streaming import heard_by
+from workbench.backbone.names import open_backbone
+from workbench.measures.streaming import heard_by
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds.classification import KIND as LABELS
+from workbench.methods.kinds.regression import KIND as REGRESSION
+from workbench.methods.kinds.seq2seq import KIND as SEQ2SEQ
+from workbench.methods.kinds.token_classification import KIND as TAGS
+from workbench.methods.kinds.token_classification import Tagged
+from workbench.methods.methods import METHODS
 
 BIO = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 

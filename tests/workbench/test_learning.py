@@ -15,19 +15,19 @@ import torch
 from transformers import BertConfig
 
 from tests.sampled import first_of_each
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.store import AdapterStore
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, IntegrityError, TrainingError
-from workbench.evaluation import evaluate
-from workbench.fit_record import FitRecord
-from workbench.listener import Silent
-from workbench.methods import METHODS, possible_methods
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_model import adaptation_of, open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS, possible_methods
+from workbench.methods.model import TaskModel
+from workbench.methods.stored_model import adaptation_of, open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, fit, learn
 
 POSSIBLE = ["lora", *(name for name in possible_methods(BertConfig(), "classification") if name != "lora")]
@@ -202,7 +202,7 @@ def test_the_id_begins_with_task_and_method_and_ends_with_the_key(lesson: Lesson
 
 def test_another_package_version_is_another_lesson(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     key = lesson.key
-    monkeypatch.setattr("workbench.package_versions.installed", lambda name: "0")
+    monkeypatch.setattr("workbench.machine.package_versions.installed", lambda name: "0")
     assert lesson.key != key
 
 

@@ -16,18 +16,18 @@ from mlflow.models import Model
 from mlflow.pyfunc import load_model
 
 from tests.conftest import toy
-from workbench.adaptation import Adaptation
-from workbench.asking import Asked
-from workbench.backbone_names import open_backbone
+from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.predictor import Asked
+from workbench.backbone.names import open_backbone
 from workbench.errors import IntegrityError
-from workbench.fit_record import FitRecord
-from workbench.methods import METHODS
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import describe, keep
+from workbench.methods.task import Task
 from workbench.mlflow import logged_model
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import describe, keep
-from workbench.task import Task
+from workbench.settings.base import Budget
 
 TEXTS = ["the cat often", "a plum very"]
 
@@ -63,7 +63,7 @@ def test_it_answers_as_the_workbench_does(
 def test_models_are_opened_by_the_module_that_those_logged_before_name(bert: Path, tmp_path: Path) -> None:
     logged_model.save(stored(toy("classification"), bert, tmp_path), tmp_path / "model", Model())
     about = yaml.safe_load((tmp_path / "model" / "MLmodel").read_text())
-    assert about["flavors"]["python_function"]["loader_module"] == "workbench.logged_model"
+    assert about["flavors"]["python_function"]["loader_module"] == "workbench.mlflow.loader"
 
 
 def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:

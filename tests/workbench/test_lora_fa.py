@@ -11,15 +11,15 @@ import torch
 from peft.optimizers import create_lorafa_optimizer
 
 from tests.workbench.test_lora_plus import batches, trained
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.listener import Silent
-from workbench.method import Course, Steps
-from workbench.methods import METHODS
-from workbench.methods._counterweight import OWN, lora_layers
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.method import Course, Steps
+from workbench.methods.methods import METHODS
+from workbench.methods.methods._counterweight import OWN, lora_layers
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import fit
 from workbench.training.course import Along
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from peft.optimizers import create_loraplus_optimizer
 
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.method import Steps
-from workbench.methods import METHODS
-from workbench.model import TaskModel
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.method import Steps
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
 
 RATE, RATIO, DECAY = 1e-2, 16.0, 0.1
 

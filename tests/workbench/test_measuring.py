@@ -10,14 +10,14 @@ import sys
 import pytest
 import torch
 
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.fingerprints import fingerprint
-from workbench.measuring import REPETITIONS, measure
-from workbench.memory import PeakMemory, release, resident_peak
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.memory import PeakMemory, release, resident_peak
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
+from workbench.training.measuring import REPETITIONS, measure
 
 MB = 1_000_000
 
@@ -94,7 +94,7 @@ def test_a_peak_inside_counts_for_the_outer_one() -> None:
 
 HEAP = """
 import torch
-from workbench.memory import PeakMemory, apart, freed_at_once
+from workbench.machine.memory import PeakMemory, apart, freed_at_once
 
 def blocks():
     return [(torch.ones(2_500_000), torch.ones(25_000)) for _ in range(10)]  # 10 MB, and less than is given back
@@ -128,7 +128,7 @@ def test_what_was_freed_before_is_not_taken_again_and_kept_in_a_thread_apart() -
 REUSE = """
 import resource
 import torch
-from workbench.memory import PeakMemory, freed_for_reuse
+from workbench.machine.memory import PeakMemory, freed_for_reuse
 
 def pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -174,6 +174,6 @@ def test_released_memory_no_longer_counts() -> None:
 @pytest.mark.skipif(resident_peak() is None, reason="the system does not tell")
 def test_a_peak_is_not_that_of_the_process_that_began_this_one() -> None:
     held = bytearray(b"1") * 400 * MB
-    ask = "from workbench.memory import resident_peak; print(resident_peak())"
+    ask = "from workbench.machine.memory import resident_peak; print(resident_peak())"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert 2 * float(done.stdout) < len(held) / MB

@@ -14,20 +14,21 @@ import torch
 
 from tests.checkpoints import saved
 from tests.conftest import environment
-from workbench import fingerprints, page_table, resident
-from workbench.backbone_names import open_backbone
-from workbench.memory_file import MemoryFile
+from workbench.backbone import fingerprints, shared_weights
+from workbench.backbone.names import open_backbone
+from workbench.machine import page_table
+from workbench.machine.memory_file import MemoryFile
 
 pytestmark = pytest.mark.skipif(not page_table.is_told(), reason="this machine does not tell of written pages")
 
 SHAPES, TYPES = [(2, 2)], [torch.float32]
 OTHER = """
 import sys
-from workbench import fingerprints, resident
-from workbench.backbone_names import open_backbone
+from workbench.backbone import fingerprints, shared_weights
+from workbench.backbone.names import open_backbone
 fingerprints.SETTLED = -60.0
 body = open_backbone(sys.argv[1]).load()
-(copy,) = resident._resident.values()
+(copy,) = shared_weights._resident.values()
 print(copy.file.descriptor, flush=True)
 sys.stdin.read()
 """
@@ -46,13 +47,13 @@ def another_process(folder: Path) -> Iterator[Path]:
 
 def test_weights_are_those_of_another_process(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the files are new
-    monkeypatch.setattr(resident, "_resident", {})
+    monkeypatch.setattr(shared_weights, "_resident", {})
     folder = saved("BertModel", bert, tmp_path / "halved", dtype=torch.bfloat16)
     backbone = open_backbone(str(folder))
     fresh = backbone.load(own=True)
     with another_process(folder) as path:
         body = backbone.load()
-        (copy,) = resident._resident.values()
+        (copy,) = shared_weights._resident.values()
         assert os.fstat(copy.file.descriptor).st_ino == path.stat().st_ino
     for name, tensor in fresh.state_dict().items():
         assert torch.equal(body.state_dict()[name], tensor), f"{name}, now that the other process has gone"

@@ -11,20 +11,20 @@ from datasets import Dataset
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, BertConfig
 
 from tests.conftest import toy
-from workbench import card
-from workbench.adaptation import HEAD_FILE, Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import predict
+from workbench.answering.merging import mergeable, merged, save_merged
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.evaluation import predict
-from workbench.fit_record import FitRecord
-from workbench.merging import mergeable, merged, save_merged
-from workbench.methods import METHODS, possible_methods
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import describe, keep, open_adapter
+from workbench.methods import card
+from workbench.methods.adaptation import HEAD_FILE, Adaptation
+from workbench.methods.methods import METHODS, possible_methods
+from workbench.methods.model import TaskModel
+from workbench.methods.stored_model import describe, keep, open_adapter
+from workbench.settings.base import Budget
 
 BUDGET = Budget(max_length=16, batch_size=8, precision="fp32")
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}

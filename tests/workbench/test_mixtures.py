@@ -9,17 +9,17 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import UnknownNameError
-from workbench.extras import require_installed
-from workbench.fingerprints import fingerprint
-from workbench.libraries import LIBRARIES
-from workbench.method import Method
-from workbench.methods import METHODS
-from workbench.methods._mixture import mixture
-from workbench.methods.s4 import group
-from workbench.settings import MethodSettings
+from workbench.machine.extras import require_installed
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.method import Method
+from workbench.methods.methods import METHODS
+from workbench.methods.methods._mixture import mixture
+from workbench.methods.methods.s4 import group
+from workbench.settings.base import MethodSettings
 
 
 class Settings(MethodSettings):

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.device import resolve_precision
-from workbench.kinds import KINDS
-from workbench.model import TaskModel
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.device import resolve_precision
+from workbench.methods.kinds import KINDS
+from workbench.methods.model import TaskModel
 
 SIDES = ("left", "right")
 LENGTHS = (5, 1, 3)

@@ -10,15 +10,15 @@ import torch
 from transformers import PretrainedConfig
 
 from tests.test_contracts import TINY
-from workbench.architecture import blocks, described, parameters, positions
-from workbench.backbone import Backbone
+from workbench.backbone.architecture import blocks, described, parameters, positions
+from workbench.backbone.config import built
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.extras import installed
-from workbench.kinds import KINDS
-from workbench.libraries import LIBRARIES
-from workbench.method import Method
-from workbench.methods import METHODS, trained_methods
-from workbench.model_config import built
+from workbench.machine.extras import installed
+from workbench.methods.kinds import KINDS
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.method import Method
+from workbench.methods.methods import METHODS, trained_methods
 
 SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 SIZES |= {"intermediate_size": 64, "max_position_embeddings": 64}

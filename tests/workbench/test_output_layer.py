@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from tests.checkpoints import BART, LLAMA, SIZES, T5, rewritten, saved
-from workbench import output_layer as module
-from workbench.architecture import is_seq2seq
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.backbone import output_layer as module
+from workbench.backbone.architecture import is_seq2seq
+from workbench.backbone.names import open_backbone
+from workbench.backbone.output_layer import output_layer
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.output_layer import output_layer
 
 TIED = {"tie_word_embeddings": True}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -13,18 +13,19 @@ from safetensors.torch import save_file
 
 from experiments.api import Workbench
 from tests.conftest import toy
-from workbench.adaptation import HEAD_FILE, Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import model_in, open_backbone
+from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.manifest import MANIFEST, Elsewhere, Linked, read_manifest, write_manifest
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.folder import ITSELF
+from workbench.backbone.names import model_in, open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnsafeConfigError
-from workbench.fit_record import FitRecord
-from workbench.manifest import ITSELF, MANIFEST, Elsewhere, Linked, read_manifest, write_manifest
-from workbench.methods import METHODS
-from workbench.sealed import digests
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import backbone_of, describe, keep, open_adapter
+from workbench.files.checksummed import digests
+from workbench.methods.adaptation import HEAD_FILE, Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import backbone_of, describe, keep, open_adapter
+from workbench.settings.base import Budget
 
 TEXT = "the cat often"
 
@@ -111,7 +112,7 @@ def test_linked_files_are_verified(model: Path, tmp_path: Path) -> None:
 def test_a_change_is_noticed_by_a_process_that_has_verified_it(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.sealed.SETTLED", -1.0)  # files count as settled at once
+    monkeypatch.setattr("workbench.files.checksummed.SETTLED", -1.0)  # files count as settled at once
     store = AdapterStore(tmp_path / "ws")
     adapter = stored(model, store, link=True)
     store.verify(adapter.id)

@@ -22,17 +22,17 @@ import pytest
 from datasets import Dataset
 from transformers import BertConfig
 
-from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
-from workbench.device import Precision
-from workbench.evaluation import run
-from workbench.listener import Silent
-from workbench.methods import METHODS, possible_methods
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import run
+from workbench.backbone.names import open_backbone
+from workbench.machine.device import Precision
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS, possible_methods
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 pytestmark = pytest.mark.acceptance

@@ -13,21 +13,21 @@ import pytest
 from experiments.engine.plugin_findings import plugin_findings
 from experiments.strategies import STRATEGIES
 from experiments.terminal.registries import extendable
-from fusion.fuse import composition_code
+from fusion.composing.fuse import composition_code
 from fusion.methods import COMPOSITIONS
 from tests.conftest import environment
 from tests.distributions import begin_anew, forget, install
 from workbench.errors import PluginError
-from workbench.method import Method
-from workbench.methods import METHODS
-from workbench.plugins import PluginWarning, _complaint, code_behind, imported
+from workbench.methods.method import Method
+from workbench.methods.methods import METHODS
 from workbench.probes import PROBES
-from workbench.registry import named_code
+from workbench.settings.plugins import PluginWarning, _complaint, code_behind, imported
+from workbench.settings.registry import named_code
 
 METHOD = '''"""queries: only the matrices that make queries are trained."""
 
-from workbench.method import Method
-from workbench.settings import MethodSettings
+from workbench.methods.method import Method
+from workbench.settings.base import MethodSettings
 from my_queries.rates import RATE
 
 
@@ -91,7 +91,7 @@ def test_a_module_of_a_plugin_is_told_from_all_others(site: Path, monkeypatch: p
     install(site, "my-queries", MODULES, ENTRIES)
     begin_anew(monkeypatch, site)
     assert code_behind("my_queries.rates") == METHODS.code("queries")["queries"]
-    assert [code_behind(name) for name in ("workbench.methods", "tests.distributions", "json")] == ["", "", ""]
+    assert [code_behind(name) for name in ("workbench.methods.methods", "tests.distributions", "json")] == ["", "", ""]
 
 
 BROKEN = {
@@ -108,9 +108,9 @@ BROKEN = {
     "another type": ("METHOD = 5", "it:METHOD", "it:METHOD is of int, not of Method"),
     "a class": ("class METHOD: pass", "it:METHOD", "it:METHOD is a class; the entry has to be an object of it"),
     "settings of another type": (
-        "from workbench.method import Method\nMETHOD = Method('', '', 'plain', dict, None)",
+        "from workbench.methods.method import Method\nMETHOD = Method('', '', 'plain', dict, None)",
         "it:METHOD",
-        "the settings of it:METHOD are no class that extends workbench.settings.Settings",
+        "the settings of it:METHOD are no class that extends workbench.settings.base.Settings",
     ),
 }
 

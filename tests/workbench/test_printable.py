@@ -1,7 +1,7 @@
 import pytest
 
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, WorkError, opening, reason
-from workbench.printable import printable
+from workbench.errors.printable import printable
 
 
 @pytest.mark.parametrize(

@@ -13,19 +13,19 @@ from bitsandbytes import functional
 from torch import nn
 
 from tests.test_contracts import TINY
-from workbench import quantisation
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.store import AdapterStore
+from workbench.backbone import quantisation
+from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.fingerprints import fingerprint
-from workbench.kinds import KINDS
-from workbench.listener import Silent
-from workbench.methods import METHODS, require_possible, trained_methods
-from workbench.settings import Budget, Quantization
-from workbench.store import AdapterStore
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS, require_possible, trained_methods
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget, Quantization
 from workbench.training import Lesson, learn, require_optimizer
 from workbench.training.trainer import OPTIMIZERS, trainer_of
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from workbench import plugins
 from workbench.errors import UnknownNameError, suggest
-from workbench.registry import Documents, Modules
+from workbench.settings import plugins
+from workbench.settings.registry import Documents, Modules
 
 PACKAGE = "registry_under_test"
 

@@ -12,18 +12,19 @@ import torch
 from transformers import PretrainedConfig
 
 from tests.checkpoints import BART, LLAMA, T5, saved
-from workbench import fingerprints, page_table, processes, resident, widening
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.digest import digest
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.resident import Resident
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.adapters.store import AdapterStore
+from workbench.backbone import fingerprints, load_widened, shared_weights
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.backbone.shared_weights import Resident
+from workbench.files.digest import digest
+from workbench.machine import page_table, processes
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 pytestmark = [
@@ -37,7 +38,7 @@ BUDGET = Budget(epochs=1, batch_size=16, max_length=16, precision="fp32")
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the tests' files are all new
-    monkeypatch.setattr(resident, "_resident", {})
+    monkeypatch.setattr(shared_weights, "_resident", {})
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def halved(bert: Path, tmp_path: Path) -> Backbone:
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was loaded from files."""
     names: list[str] = []
-    pretrained, read = Backbone.pretrained, widening.widened
+    pretrained, read = Backbone.pretrained, load_widened.widened
 
     def listen(self: Backbone, *rest: Any, **options: Any) -> Any:
         names.append(self.name)
@@ -62,7 +63,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return made
 
     monkeypatch.setattr(Backbone, "pretrained", listen)
-    monkeypatch.setattr(widening, "widened", listen_too)
+    monkeypatch.setattr(load_widened, "widened", listen_too)
     return names
 
 
@@ -92,12 +93,12 @@ def test_a_copy_is_what_a_load_is(
 ) -> None:
     drawn = architecture == "BertForMaskedLM"
     if not from_files:
-        monkeypatch.setattr(widening, "widened", lambda *_: None)
+        monkeypatch.setattr(load_widened, "widened", lambda *_: None)
     elif not drawn:
-        monkeypatch.setattr(resident, "moved", None)
+        monkeypatch.setattr(shared_weights, "moved", None)
     backbone = open_backbone(str(saved(architecture, bert, tmp_path / "model", dtype=torch.bfloat16, **settings)))
     fresh, copies = backbone.load(own=True), [backbone.load(), backbone.load()]
-    assert len(resident._resident) == 1
+    assert len(shared_weights._resident) == 1
     ids = {"input_ids": torch.tensor([[5, 7, 2]])}
     inputs = {**ids, **({"decoder_input_ids": ids["input_ids"]} if fresh.config.is_encoder_decoder else {})}
     for body in copies:
@@ -132,7 +133,7 @@ def test_it_leaves_the_adapter_that_loading_for_each_fit_leaves(
     folders = []
     for name in ("shared", "shared once more", "alone"):
         if name == "alone":
-            monkeypatch.setattr(resident, "shared", lambda state, precision, load, widen: load())
+            monkeypatch.setattr(shared_weights, "shared", lambda state, precision, load, widen: load())
         folders.append(learn(lesson(halved, task), AdapterStore(tmp_path / name), Silent(), "label").folder)
     assert len(loads) == 2
     files = {path.name for path in folders[0].rglob("*.safetensors")}
@@ -159,7 +160,7 @@ def test_whoever_trains_all_weights_shares_none(halved: Backbone, task: Task, tm
     before = {name: tensor.clone() for name, tensor in first.state_dict().items()}
     learn(lesson(halved, task, "full"), AdapterStore(tmp_path / "store"), Silent(), "label")
     assert len(loads) == 2
-    assert not resident._resident, "no memory is held beside what is trained"
+    assert not shared_weights._resident, "no memory is held beside what is trained"
     assert all(torch.equal(tensor, before[name]) for name, tensor in first.state_dict().items())
 
 
@@ -170,7 +171,7 @@ def test_processes_that_share_a_training_share_no_weights(
     halved.load()
     halved.load()
     assert len(loads) == 2
-    assert not resident._resident
+    assert not shared_weights._resident
 
 
 @torch.no_grad()
@@ -204,7 +205,7 @@ def test_models_share_memory(bert: Path, tmp_path: Path) -> None:
 
 def test_nobody_can_write_to_what_is_shared(halved: Backbone) -> None:
     halved.load()
-    (copy,) = resident._resident.values()
+    (copy,) = shared_weights._resident.values()
     for forbidden in (lambda: os.pwrite(copy.file.descriptor, b"0", 0), lambda: os.ftruncate(copy.file.descriptor, 0)):
         with pytest.raises(PermissionError):
             forbidden()
@@ -215,7 +216,7 @@ def test_the_newest_backbone_alone_is_kept(halved: Backbone, bert: Path, tmp_pat
     before = {name: tensor.clone() for name, tensor in body.state_dict().items()}
     other = open_backbone(str(saved("BertModel", bert, tmp_path / "other", dtype=torch.float16)))
     other.load()
-    assert len(resident._resident) == 1
+    assert len(shared_weights._resident) == 1
     assert all(torch.equal(tensor, before[name]) for name, tensor in body.state_dict().items())
     halved.load()
     assert loads == [halved.name, other.name, halved.name]
@@ -247,9 +248,9 @@ def test_where_there_is_no_room_a_model_is_as_it_was_loaded(
 
     monkeypatch.setattr(os, "pwrite", full)
     if not from_files:
-        monkeypatch.setattr(widening, "widened", lambda *_: None)
+        monkeypatch.setattr(load_widened, "widened", lambda *_: None)
     body = halved.load()
-    assert not resident._resident
+    assert not shared_weights._resident
     assert fingerprints.fingerprint(body.named_parameters()) == halved.fingerprint
 
 

@@ -10,9 +10,9 @@ from datasets import Dataset
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from workbench.sampling import draw, stratified
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.methods.sampling import draw, stratified
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 COUNTS = st.lists(st.integers(1, 30), min_size=1, max_size=5)
 

@@ -11,20 +11,20 @@ import torch
 from datasets import Dataset, concatenate_datasets
 
 from tests.conftest import FRUITS, SUBJECTS, make_task
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import predict
+from workbench.answering.serving import Serving, answers
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.evaluation import predict
-from workbench.libraries import LIBRARIES
-from workbench.library import Hosts
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.serving import Serving, answers
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.library import Hosts
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=16, precision="fp32")
@@ -165,7 +165,7 @@ def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: Adap
 
 
 def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store: AdapterStore) -> None:
-    from workbench.backbone_names import open_backbone
+    from workbench.backbone.names import open_backbone
 
     opened = open_backbone(str(llama))
     other = Task("other", "causal-lm", (), copying.splits, "another fingerprint", "made in tests")
@@ -179,7 +179,7 @@ def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store:
 
 
 def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: AdapterStore, llama: Path) -> None:
-    from workbench.backbone_names import open_backbone
+    from workbench.backbone.names import open_backbone
 
     (lora,), (pfeiffer,) = (trained(method, backbone, store, TASKS[:1]) for method in ("lora", "pfeiffer"))
     with pytest.raises(InputError, match="one method and precision, not adapters pfeiffer fp32; peft lora fp32"):

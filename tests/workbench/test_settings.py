@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from workbench.bounds import require_seed
 from workbench.errors import InputError, SettingsError
-from workbench.settings import Budget, Document, Settings, read
+from workbench.settings.base import Budget, Document, Settings, read
+from workbench.settings.bounds import require_seed
 
 
 class Plan(Settings):

@@ -21,14 +21,14 @@ from safetensors.torch import load_file
 
 from tests import two_processes
 from tests.conftest import Call
-from workbench import processes
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget, MethodSettings
-from workbench.task import Task
+from workbench.machine import processes
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget, MethodSettings
 from workbench.training import Lesson, fit, teach
 
 SHARDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}

@@ -26,14 +26,14 @@ from transformers import (
 from tests.conftest import toy
 from tests.tiny_models import WORDS, write_model
 from tests.workbench.test_merging import stored
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.answering.evaluation import predict
+from workbench.answering.hub import front_matter
+from workbench.answering.merging import save_merged
+from workbench.answering.standard_model import SMALL, require_form, save_standard, standard
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.evaluation import predict
-from workbench.hub import front_matter
-from workbench.merging import save_merged
-from workbench.standard_model import SMALL, require_form, save_standard, standard
-from workbench.stored_model import open_adapter
+from workbench.methods.stored_model import open_adapter
 
 TEXTS = ["the cat often", "a plum very", "some horse this"]
 CLOSE = {"rtol": 0.0, "atol": 1e-5}

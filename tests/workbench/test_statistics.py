@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from workbench import statistics
-from workbench.statistics import Interval, holm, interval, mean_of_known, paired_bootstrap, paired_t_test, seeds_for
+from workbench.measures import statistics
+from workbench.measures.statistics import (
+    Interval,
+    holm,
+    interval,
+    mean_of_known,
+    paired_bootstrap,
+    paired_t_test,
+    seeds_for,
+)
 
 NAN = float("nan")
 

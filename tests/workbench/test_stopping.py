@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from workbench.processes import STOPPED, stoppable
+from workbench.machine.processes import STOPPED, stoppable
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])  # 128 + 15, 128 + 1

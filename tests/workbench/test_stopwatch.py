@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from workbench import stopwatch
-from workbench.stopwatch import Stopwatch, together
+from workbench.machine import stopwatch
+from workbench.machine.stopwatch import Stopwatch, together
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as weights_of
 
-from workbench import atomic, sealed
-from workbench.digest import key, size
+from workbench.adapters.fit_record import Epoch, FitRecord
+from workbench.adapters.manifest import MANIFEST, BackboneReference, Manifest, TaskReference
+from workbench.adapters.store import AdapterStore
+from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.fit_record import Epoch, FitRecord
-from workbench.manifest import MANIFEST, BackboneReference, Manifest, TaskReference
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter, check_files
+from workbench.files import atomic, checksummed
+from workbench.files.digest import key, size
+from workbench.settings.base import Budget
 
 FILES = {"adapter.safetensors": weights_of({"weight": np.zeros(2)}), "deep/config.json": b"{}"}
 
@@ -167,11 +167,13 @@ def test_files_that_stay_are_hashed_once_and_any_change_of_them_is_seen(
     store: AdapterStore, stored: StoredAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    monkeypatch.setattr("workbench.store.check_files", lambda entry: (hashed.append(entry.id), check_files(entry)))
+    monkeypatch.setattr(
+        "workbench.adapters.store.check_files", lambda entry: (hashed.append(entry.id), check_files(entry))
+    )
     for _ in range(2):
         store.verify(stored.id)
     assert len(hashed) == 2, "files that have just been written may change within the grain of the times"
-    monkeypatch.setattr(sealed, "SETTLED", -60.0)
+    monkeypatch.setattr(checksummed, "SETTLED", -60.0)
     for _ in range(3):
         assert store.verify(stored.id) == stored
     assert len(hashed) == 3
@@ -427,7 +429,7 @@ def test_an_adapter_that_is_removed_meanwhile_is_not_damaged(
         shutil.rmtree(adapter.folder)
         check_files(adapter)
 
-    monkeypatch.setattr("workbench.store.check_files", removed)
+    monkeypatch.setattr("workbench.adapters.store.check_files", removed)
     assert store.damage(stored.id) is None
     assert store.damage(stored.id) is None, "it was listed, and was gone before it was looked at"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from workbench.streaming import Words, heard_by, tell
+from workbench.measures.streaming import Words, heard_by, tell
 
 
 class Bytes:

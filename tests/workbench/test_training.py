@@ -16,19 +16,19 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.batching import beside
-from workbench.device import Precision, accelerator
+from workbench.adapters.fit_record import FitRecord
+from workbench.answering.evaluation import Evaluation, evaluate
+from workbench.backbone.batching import beside
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import TrainingError
-from workbench.evaluation import Evaluation, evaluate
-from workbench.fit_record import FitRecord
-from workbench.kinds.classification import Classification
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.model import TaskModel
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.machine.device import Precision, accelerator
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds.classification import Classification
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import best_epoch, fit
 
 Script = Callable[[list[tuple[float, float]]], list[dict[str, Tensor]]]

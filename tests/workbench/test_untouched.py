@@ -13,16 +13,17 @@ import torch
 from torch import nn
 
 from tests.checkpoints import rewritten, saved
-from workbench import fingerprints, page_table, untouched
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.adapters.store import AdapterStore
+from workbench.backbone import fingerprints, intactness
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import IntegrityError
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.store import AdapterStore
-from workbench.task import Task
+from workbench.machine import page_table
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 needs_pages = pytest.mark.skipif(not page_table.is_told(), reason="this machine does not tell of written pages")
@@ -45,7 +46,9 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """How often weights were read to compare them."""
     looks: list[str] = []
     compute = fingerprints.fingerprint
-    monkeypatch.setattr("workbench.backbone.fingerprint", lambda weights: looks.append("read") or compute(weights))
+    monkeypatch.setattr(
+        "workbench.backbone.pretrained.fingerprint", lambda weights: looks.append("read") or compute(weights)
+    )
     yield looks
 
 
@@ -195,11 +198,11 @@ def test_a_method_that_writes_into_the_backbone_leaves_no_adapter(
 @needs_pages
 def test_a_body_that_is_gone_is_forgotten(bert: Path) -> None:
     backbone = open_backbone(str(bert))
-    before = len(untouched._loaded)
+    before = len(intactness._loaded)
     body = backbone.load()
-    assert len(untouched._loaded) == before + 1
+    assert len(intactness._loaded) == before + 1
     del body
     import gc
 
     gc.collect()
-    assert len(untouched._loaded) <= before
+    assert len(intactness._loaded) <= before

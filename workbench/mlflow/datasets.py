@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workbench.task import SPLITS
+from workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient

@@ -1,7 +1,7 @@
 """An adapter as an MLflow model: the stored folder and a reference to its backbone.
 
 The folder holds weights, head, labels and manifest, in safetensors and JSON; nothing is pickled, and the backbone is
-not copied. MLflow's own ``pyfunc`` flavour opens it through :mod:`workbench.logged_model`, so wherever such a model is
+not copied. MLflow's own ``pyfunc`` flavour opens it through :mod:`workbench.mlflow.loader`, so wherever such a model is
 served the workbench has to be installed.
 """
 
@@ -10,21 +10,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.asking import Asked
-from workbench.backbone_names import bits_of
-from workbench.manifest import ITSELF, read_manifest
-from workbench.package_versions import versions
-from workbench.stored_adapter import StoredAdapter, check_files
-from workbench.stored_model import backbone_of
+from workbench.adapters.manifest import read_manifest
+from workbench.adapters.stored_adapter import StoredAdapter, check_files
+from workbench.answering.predictor import Asked
+from workbench.backbone.folder import ITSELF
+from workbench.backbone.names import bits_of
+from workbench.machine.package_versions import versions
+from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import Model
     from mlflow.models.signature import ModelSignature
 
-    from workbench.manifest import Manifest
+    from workbench.adapters.manifest import Manifest
 
-LOADER = "workbench.logged_model"  # its ``_load_pyfunc`` is :func:`opened`
+LOADER = "workbench.mlflow.loader"  # its ``_load_pyfunc`` is :func:`opened`
 EXAMPLE = "What is this text about?"
 
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from workbench.deferred import uncollected
-from workbench.quiet import quiet
+from workbench.machine.lazy_imports import uncollected
+from workbench.machine.quiet import quiet
 
 # MLflow would retry for minutes, and send usage data to its makers; what a person has set themselves stays as it is.
 QUICK = {

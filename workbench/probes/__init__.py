@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from workbench.batching import BATCH_SIZE
-from workbench.registry import Modules
+from workbench.backbone.batching import BATCH_SIZE
+from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.backbone import Backbone
-    from workbench.hidden import Hidden
-    from workbench.model import TaskModel
-    from workbench.settings import Settings
-    from workbench.task import Task
+    from workbench.answering.hidden_states import Hidden
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Settings
 
 NEEDS = {"lm-eval": "lm-eval"}  # probe → the package of an extra that it works with
 
@@ -57,7 +57,7 @@ class ProbeContext:
     @cached_property
     def hidden(self) -> Hidden:
         """The model's hidden states on the probe's examples; one forward pass for all probes together."""
-        from workbench.hidden import hidden_states  # torch comes with it
+        from workbench.answering.hidden_states import hidden_states  # torch comes with it
 
         return hidden_states(self.model, self.task, self.backbone.tokenizer, self.max_length)
 

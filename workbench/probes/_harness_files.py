@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from workbench.bounds import LONGEST_NAME
-from workbench.document import read
 from workbench.errors import InputError, opening
-from workbench.settings import Settings
+from workbench.settings.base import Settings
+from workbench.settings.bounds import LONGEST_NAME
+from workbench.settings.document import read
 
 OWN = (".yaml", ".yml")  # how the name of a task file ends
 FROM_THE_HUB = "hf_evaluate"  # of a metric: it is a program that is fetched

@@ -11,17 +11,17 @@ from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch import Tensor
 
-from workbench.architecture import positions
-from workbench.batching import IGNORED, in_batches, padded
+from workbench.backbone.architecture import positions
+from workbench.backbone.batching import IGNORED, in_batches, padded
+from workbench.backbone.generation import generate, language_model, virtual_tokens
 from workbench.errors import InputError
-from workbench.generation import generate, language_model, virtual_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.model import TaskModel
+    from workbench.methods.model import TaskModel
 
 LONGEST = 2048  # tokens of a text, for models whose config does not say; the harness takes as many
 Row = tuple[Any, list[int], list[int]]  # as the harness calls it; tokens of a context, and of what follows it

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.architecture import is_causal
+from workbench.backbone.architecture import is_causal
+from workbench.backbone.output_layer import OutputLayer, output_layer
 from workbench.errors import InputError
-from workbench.kinds import KINDS
-from workbench.model import TaskModel
-from workbench.output_layer import OutputLayer, output_layer
+from workbench.methods.kinds import KINDS
+from workbench.methods.model import TaskModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workbench.backbone import Backbone
-    from workbench.device import Precision
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.device import Precision
 
 TRIED = [[1, 2, 3]]  # token ids
 KIND = "classification"  # of a model that answers no task: any

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.half_width import widen
+from workbench.backbone.bf16_matrices import widen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from workbench.backbone import Backbone
+    from workbench.backbone.pretrained import Backbone
 
 BLOCK = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 EMBEDDING = re.compile(r"(?:^|\.)(?:\w*embed\w*|wte|wpe|shared)\.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
     from workbench.probes import Probe, ProbeContext
 
 READ = ["id", "prediction", "correct"]

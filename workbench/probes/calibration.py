@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
     from workbench.probes import Probe, ProbeContext
 
 BINS = 15

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
     from workbench.probes import Probe, ProbeContext
 
 ROUNDING = 1e-6  # states whose spread is less than this part of their length are the same for every text

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from workbench.architecture import is_causal
-from workbench.batching import IGNORED, in_batches, padded
+from workbench.backbone.architecture import is_causal
+from workbench.backbone.batching import IGNORED, in_batches, padded
+from workbench.backbone.tokenizing import tokenised
 from workbench.probes._language import bare_model, head_beside, no_language_head
-from workbench.tokenizing import tokenised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from workbench.backbone import Backbone
-    from workbench.device import Precision
-    from workbench.model import TaskModel
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.device import Precision
+    from workbench.methods.model import TaskModel
     from workbench.probes import Probe, ProbeContext
 
 MASKED_SHARE = 0.15

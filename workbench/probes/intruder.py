@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
     from workbench.probes import Probe, ProbeContext
     from workbench.probes._weights import Change
 

@@ -9,8 +9,8 @@ from workbench.probes._fit import fitted_accuracy, labels_of, without_labels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
     from workbench.probes import Probe, ProbeContext
 
 

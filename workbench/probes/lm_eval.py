@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from workbench.architecture import is_causal
-from workbench.bounds import Count
-from workbench.extras import absence, installed
+from workbench.backbone.architecture import is_causal
+from workbench.machine.extras import absence, installed
 from workbench.probes import NEEDS, Asked
 from workbench.probes._harness_files import OWN
 from workbench.probes._language import bare_model, head_beside, no_language_head
-from workbench.settings import Settings, unique
+from workbench.settings.base import Settings, unique
+from workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.backbone import Backbone
-    from workbench.device import Precision
-    from workbench.model import TaskModel
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.device import Precision
+    from workbench.methods.model import TaskModel
     from workbench.probes import Probe, ProbeContext
 
 NAME = "lm-eval"

@@ -17,26 +17,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from workbench import sealed
-from workbench.atomic import flush
-from workbench.batching import beside
-from workbench.default_rates import default_rate
+from workbench.adapters.fit_record import Epoch
+from workbench.answering.evaluation import BROKEN_WEIGHTS, evaluate_split
+from workbench.backbone.batching import beside
 from workbench.errors import AnswerError, IntegrityError, TrainingError
-from workbench.evaluation import BROKEN_WEIGHTS, evaluate_split
-from workbench.fit_record import Epoch
-from workbench.processes import agreed, first_ahead, wait_for_all
-from workbench.sharding import put, whole
+from workbench.files import checksummed
+from workbench.files.atomic import flush
+from workbench.machine.processes import agreed, first_ahead, wait_for_all
+from workbench.machine.sharding import put, whole
+from workbench.training.default_rates import default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from workbench.adaptation import Adaptation
-    from workbench.model import TaskModel
-    from workbench.settings import Budget
-    from workbench.stopwatch import Stopwatch
-    from workbench.task import Task
+    from workbench.machine.stopwatch import Stopwatch
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
 FAR, IN_A_ROW, FIRST_STEPS = 10, 3, 100  # diverged: FAR × the first loss (or 1), IN_A_ROW steps, within FIRST_STEPS
@@ -147,7 +147,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             flush(folder)
             seconds, spent = self.clock.so_far()
             progress = Progress(tuple(self.epochs), self.best, seconds, self.first, spent)
-            sealed.write(PROGRESS, progress, folder / KEPT, _fit_of(folder.parent))
+            checksummed.write(PROGRESS, progress, folder / KEPT, _fit_of(folder.parent))
             for older in Path(args.output_dir).glob("checkpoint-*"):
                 if older != folder:
                     shutil.rmtree(older)
@@ -163,7 +163,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             return None
         self.steps = max(steps)
         folder = checkpoint(scratch, self.steps)
-        progress = sealed.require(PROGRESS, folder / KEPT, _fit_of(scratch))
+        progress = checksummed.require(PROGRESS, folder / KEPT, _fit_of(scratch))
         self.epochs, self.best = list(progress.epochs), progress.best
         self.clock.add(progress.seconds, progress.spent)
         self.first = progress.first

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.method import Course
-    from workbench.model import Batch, TaskModel
+    from workbench.methods.method import Course
+    from workbench.methods.model import Batch, TaskModel
 
 
 class Along(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types

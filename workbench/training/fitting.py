@@ -6,20 +6,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.deferred import uncollected
+from workbench.adapters.fit_record import FitRecord
 from workbench.errors import InputError
-from workbench.fit_record import FitRecord
-from workbench.method import Method, Steps
-from workbench.processes import shards
-from workbench.sharding import apart_for_training, require_second_version
-from workbench.stopwatch import Stopwatch, together
+from workbench.machine.lazy_imports import uncollected
+from workbench.machine.processes import shards
+from workbench.machine.sharding import apart_for_training, require_second_version
+from workbench.machine.stopwatch import Stopwatch, together
+from workbench.methods.method import Method, Steps
 
 if TYPE_CHECKING:
-    from workbench.adaptation import Adaptation
-    from workbench.listener import Listener
-    from workbench.model import TaskModel
-    from workbench.settings import Budget, Optimizer
-    from workbench.task import Task
+    from workbench.machine.listener import Listener
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget, Optimizer
 
 
 def fit(
@@ -47,10 +47,10 @@ def fit(
     with uncollected():
         from transformers import set_seed  # these imports take seconds, and only a fit needs them
 
-        from workbench.gradient_checkpointing import checkpointed, is_checkpointed
-        from workbench.memory import PeakMemory, freed_for_reuse
+        from workbench.machine.memory import PeakMemory, freed_for_reuse
         from workbench.training.best_epoch import BestEpoch
         from workbench.training.course import Along, penalised
+        from workbench.training.gradient_checkpointing import checkpointed, is_checkpointed
         from workbench.training.trainer import trainer_of
 
     if budget.balanced and model.kind.target != "label":
@@ -151,8 +151,8 @@ def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> 
 
 def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:
     """Return the record of a model that has nothing to train: its validation score."""
-    from workbench.evaluation import evaluate_split
-    from workbench.memory import PeakMemory
+    from workbench.answering.evaluation import evaluate_split
+    from workbench.machine.memory import PeakMemory
 
     with PeakMemory() as memory, Stopwatch() as clock:
         evaluation = evaluate_split(model, task, "validation", adaptation.backbone, budget.max_length)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench import processes
-from workbench.digest import key
-from workbench.methods import METHODS
-from workbench.package_versions import versions
-from workbench.sampling import draw
-from workbench.stored_adapter import StoredAdapter
-from workbench.stored_model import describe, keep
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.files.digest import key
+from workbench.machine import processes
+from workbench.machine.package_versions import versions
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import draw
+from workbench.methods.stored_model import describe, keep
 from workbench.training.fitting import fit, require_sharding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.adaptation import Adaptation
-    from workbench.fit_record import FitRecord
-    from workbench.listener import Listener
-    from workbench.model import TaskModel
-    from workbench.settings import Budget
-    from workbench.store import AdapterStore
-    from workbench.task import Task
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.adapters.store import AdapterStore
+    from workbench.machine.listener import Listener
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import WeightedRandomSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from workbench import processes, sharding
-from workbench.device import accelerator
+from workbench.backbone.transformers_api import training_options
+from workbench.machine import processes, sharding
+from workbench.machine.device import accelerator
 from workbench.training.parts import in_parts, store_part, take_up_part
-from workbench.transformers_api import training_options
 
 if TYPE_CHECKING:
-    from workbench.adaptation import Adaptation
-    from workbench.model import TaskModel
-    from workbench.settings import Budget, Optimizer
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.model import TaskModel
+    from workbench.settings.base import Budget, Optimizer
 
 WEIGHTS_FILE = "model.safetensors"
 

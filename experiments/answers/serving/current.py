@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from experiments.answers.adapter_task import on_data_here
 from experiments.answers.routed import reads_tasks, suits, training_task, validation
 from experiments.workspace.routers import known_state, with_floors
-from fusion.choosing import choose
-from fusion.route import RoutingState, require_routable
-from fusion.routing import ROUTERS
-from workbench.adapter_ids import by_id
-from workbench.adapter_set import AdapterSet, Question
-from workbench.asking import Answer, rows_of
+from fusion.routing.choice import choose
+from fusion.routing.route import RoutingState, require_routable
+from fusion.routing.routers import ROUTERS
+from workbench.adapters.ids import by_id
+from workbench.answering.adapter_set import AdapterSet, Question
+from workbench.answering.predictor import Answer, rows_of
 from workbench.errors import InputError, UnknownNameError
-from workbench.streaming import heard_by
+from workbench.measures.streaming import heard_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from experiments.answers.serving.selection import Selection
     from experiments.workspace import Workspace
-    from fusion.rejection import Rejection
-    from fusion.routing import RouterSettings
-    from workbench.listener import Listener
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.streaming import Hear
-    from workbench.task import Task
+    from fusion.routing.rejection import Rejection
+    from fusion.routing.routers import RouterSettings
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
+    from workbench.measures.streaming import Hear
+    from workbench.methods.task import Task
 
 PROBE = "a text"
 
@@ -91,7 +91,7 @@ class Asked:
 
     Attributes:
         current: what was served when they came.
-        rows: the texts (:func:`workbench.asking.rows_of`).
+        rows: the texts (:func:`workbench.answering.predictor.rows_of`).
         adapter: the id of the adapter that answers; None where a router chooses for each text.
         hear: is told of the tokens of the answer as they are generated; there is one text then.
     """

@@ -12,7 +12,7 @@ from experiments.answers.serving import mistakes
 from experiments.answers.serving.refusals import refused
 from experiments.answers.serving.streamed import FAULT
 from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
-from workbench.printable import printable
+from workbench.errors.printable import printable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from experiments.answers.serving.current import Current, Reply, Routed
-    from workbench.manifest import Manifest
+    from workbench.adapters.manifest import Manifest
 
 
 def _of_whole_characters(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import suggest
-from workbench.printable import printable
+from workbench.errors.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from experiments.answers.naming import adapter_id, adapter_of_each_task, require_some
-from workbench.backbone_names import open_backbone
-from workbench.choosing import readable
+from workbench.adapters.name_resolution import readable
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
-from workbench.stored_model import backbone_of
+from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.backbone import Backbone
-    from workbench.listener import Listener
-    from workbench.manifest import Manifest
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
 
 LIST = "`workbench adapters list` shows what there is."
 VERIFY = "`workbench adapters verify` says what is wrong."

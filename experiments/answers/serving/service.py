@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from experiments.answers.serving.current import Asked, Current, Reply, replies
-from workbench.batch_queue import Batching, BatchQueue
 from workbench.errors import BusyError
+from workbench.machine.batch_queue import Batching, BatchQueue
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.serving.messages import answers_of
 from workbench.errors import WorkbenchError
-from workbench.streaming import Words
+from workbench.measures.streaming import Words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

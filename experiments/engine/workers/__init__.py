@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.engine.workers.inline import Inline
-from workbench import processes
 from workbench.errors import InputError
-from workbench.extras import require_extra
+from workbench.machine import processes
+from workbench.machine.extras import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from experiments.engine.study import Piece
     from experiments.engine.workers.machine import Machine
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 
 class Workers(Protocol):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from experiments.engine.workers.machine import Machine
 from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
-from workbench import atomic
 from workbench.errors import InputError, reason
+from workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

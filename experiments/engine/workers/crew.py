@@ -21,7 +21,7 @@ from workbench.errors import WorkError, reason
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 MOST_DEATHS = 3  # of processes that did the same piece
 MOST_STARTS = 2  # in a row in which a process does not start at the same place

@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 
 from workbench.errors import InputError, WorkbenchError, WorkError, reason, says_full
-from workbench.printable import printable
+from workbench.errors.printable import printable
 
 KEPT = "What was finished is kept; the same command goes on."
 

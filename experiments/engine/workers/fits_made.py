@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from experiments.engine.clock import Fit, hearing
 
 if TYPE_CHECKING:
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """A process of Ray's that does one piece after another, and keeps in memory what one leaves for the next.
 
 It computes in its main thread. Only there does glibc keep freed blocks of every size for those that come next (see
-:func:`workbench.memory.freed_for_reuse`): in another thread, each step of full fine-tuning would get its largest blocks
-page by page from the system. So a piece is a greenlet (a call that can stop, and go on later, in the same thread): it
-stops to hand over what was said of it, and goes on when Ray asks for more.
+:func:`workbench.machine.memory.freed_for_reuse`): in another thread, each step of full fine-tuning would get its
+largest blocks page by page from the system. So a piece is a greenlet (a call that can stop, and go on later, in the
+same thread): it stops to hand over what was said of it, and goes on when Ray asks for more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.heard import Heard
 from experiments.engine.workers.inline import work
 from experiments.engine.workers.relay import Relay
-from workbench.memory import set_libraries_aside
+from workbench.machine.memory import set_libraries_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,16 +12,16 @@ from experiments.engine.study import Site
 from experiments.engine.work import Work, work_of
 from experiments.engine.workers.fits_made import FitsMade
 from experiments.engine.workers.room import memory_here, require_room
-from tasks.mapped import let_go
-from workbench import processes
-from workbench.memory import libraries_set_aside
+from tasks.reading.mapped import let_go
+from workbench.machine import processes
+from workbench.machine.memory import libraries_set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.engine.study import Piece
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 
 class Inline:

@@ -18,7 +18,7 @@ from experiments.engine.workers.room import memory_here
 from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
 from workbench.errors import WorkError, reason
-from workbench.interpreter import SAFE_PATH, environment
+from workbench.machine.interpreter import SAFE_PATH, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.memory import MB
+from workbench.machine.memory import MB
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import UnwritableError
-from workbench.locks import held
+from workbench.files.locks import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Several processes do the pieces: Ray starts them, hands over what they say, and tells when one has died.
 
 This process hands out pieces, hears how they go and what is done, and computes nothing. A piece is claimed in the
-workspace by whoever does it, as in any run. Not to be confused with :mod:`workbench.processes`, where several processes
-share each single fit.
+workspace by whoever does it, as in any run. Not to be confused with :mod:`workbench.machine.processes`, where several
+processes share each single fit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 
 class RayWorkers:

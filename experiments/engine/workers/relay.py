@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 Message: TypeAlias = tuple[Any, ...]
 PAUSE = 0.5  # seconds between two parcels: small models make hundreds of steps in one second

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
-from workbench.memory import MB, installed
+from workbench.machine.memory import MB, installed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

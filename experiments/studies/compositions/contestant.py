@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from fusion.methods import COMPOSITIONS
-from workbench.methods import METHODS
-from workbench.settings import Settings
-from workbench.stored_model import adaptation_of
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import adaptation_of
+from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.workspace import Workspace
-    from fusion.composition import HeadStart
-    from workbench.backbone import Backbone
-    from workbench.settings import MethodSettings
-    from workbench.stored_adapter import StoredAdapter
+    from fusion.target.composition import HeadStart
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.settings.base import MethodSettings
     from workbench.training import Lesson
 
 FROZEN, FULL = "frozen features", "full fine-tuning"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from workbench.sampling import draw
+from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
-    from workbench.backbone import Backbone
-    from workbench.device import Precision
-    from workbench.settings import Budget
-    from workbench.task import Task
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.device import Precision
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 640, 3, 20
 

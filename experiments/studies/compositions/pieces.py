@@ -13,15 +13,15 @@ from experiments.engine.timed_steps import step_shape
 from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesLeft, TrialLeft
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.trying import tried
-from fusion.compatibility import require_compatible
-from fusion.composition import HEAD_REVISION
-from fusion.diagnostics import diagnose
-from fusion.fuse import composition_code
-from fusion.lora import read
-from workbench import processes
-from workbench.digest import key
-from workbench.methods import METHODS
-from workbench.package_versions import versions
+from fusion.composing.compatibility import require_compatible
+from fusion.composing.fuse import composition_code
+from fusion.diagnosis.diagnostics import diagnose
+from fusion.target.composition import HEAD_REVISION
+from fusion.updates.lora import read
+from workbench.files.digest import key
+from workbench.machine import processes
+from workbench.machine.package_versions import versions
+from workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
-    from workbench.backbone import Backbone
-    from workbench.task import Task
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
     from workbench.training import Lesson
 
 

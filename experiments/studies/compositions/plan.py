@@ -27,16 +27,16 @@ from experiments.studies.compositions.record import PICKS, Entry, FusionRecord
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.core.data_sources import data_sources
 from experiments.workspace.evaluating import majority
-from fusion.compatibility import unfit
-from fusion.composition import HeadStart
-from fusion.fuse import require_fusible
+from fusion.composing.compatibility import unfit
+from fusion.composing.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
-from tasks import registry
-from workbench.backbone import Backbone
-from workbench.device import resolve_precision
+from fusion.target.composition import HeadStart
+from tasks.loading import registry
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
-from workbench.methods import METHODS, trained_method
-from workbench.settings import Budget
+from workbench.machine.device import resolve_precision
+from workbench.methods.methods import METHODS, trained_method
+from workbench.settings.base import Budget
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.engine.feasible import Wanted
-    from tasks.spec import TaskSpec
-    from workbench.known_keys import Place
-    from workbench.settings import Document
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from tasks.task_file.spec import TaskSpec
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
+    from workbench.settings.base import Document
+    from workbench.settings.known_keys import Place
 
 
 SOURCES = ("sources", "methods")
@@ -165,7 +165,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
         hint = "Leave these settings out, or the quantisation."
         raise InputError(message, where=document.where("fresh", "full"), hint=hint)
-    from workbench.adaptation import Adaptation  # imports torch, so that mistakes are reported before
+    from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
 
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, *entry, precision) for name, entry in methods.items()}

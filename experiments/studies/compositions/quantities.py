@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.studies.compositions.standing import Standing
-    from workbench.fit_record import FitRecord
+    from workbench.adapters.fit_record import FitRecord
 
 PAGE = Medium.PAGE
 

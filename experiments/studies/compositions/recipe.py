@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
-from fusion.composition import HeadStart
-from workbench.bounds import Count
-from workbench.settings import Budget, Key, Settings, unique
+from fusion.target.composition import HeadStart
+from workbench.settings.base import Budget, Key, Settings, unique
+from workbench.settings.bounds import Count
 
 ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
 

@@ -58,7 +58,7 @@ class SourcesLeft:
     Attributes:
         sources: for each its adapter id, task, method, seed and validation score; ``elsewhere`` is the program that
             trained it, where that was another one.
-        diagnostics: see :func:`fusion.diagnostics.diagnose`; None where there is nothing to compare.
+        diagnostics: see :func:`fusion.diagnosis.diagnostics.diagnose`; None where there is nothing to compare.
     """
 
     sources: tuple[Mapping[str, Any], ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from experiments.workspace.outcome_folders import OutcomeFolders
-from workbench.fit_record import FitRecord
+from workbench.adapters.fit_record import FitRecord
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace
@@ -39,7 +39,7 @@ class Result:
         examples: size of the test split.
         fit: what it took, and the validation score.
         head: where the head comes from.
-        weights, facts, details: as in :class:`fusion.composition.Composed`.
+        weights, facts, details: as in :class:`fusion.target.composition.Composed`.
         retained: one entry for each source whose task is at hand; empty where that was not measured.
     """
 

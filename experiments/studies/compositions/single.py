@@ -12,28 +12,28 @@ from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
 from experiments.studies.compositions.trial import Trial
-from fusion.fuse import fused_id, require_composable, require_fusible
+from fusion.composing.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
-from fusion.source_tasks import tasks_of
-from tasks import registry
-from workbench.backbone_names import open_backbone
-from workbench.bounds import require_seed
-from workbench.device import resolve_precision
+from fusion.target.source_tasks import tasks_of
+from tasks.loading import registry
+from workbench.backbone.names import open_backbone
 from workbench.errors import Problem, SettingsError, collected
-from workbench.listener import Silent
-from workbench.settings import Budget, Document, Settings
-from workbench.stored_model import backbone_of
+from workbench.machine.device import resolve_precision
+from workbench.machine.listener import Silent
+from workbench.methods.stored_model import backbone_of
+from workbench.settings.base import Budget, Document, Settings
+from workbench.settings.bounds import require_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.backbone import Backbone
-    from workbench.listener import Listener
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
 
 DEFAULT_BACKBONE = "minilm"
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import same_task
 from experiments.answers.naming import adapter_of_each_task
-from fusion.compatibility import unfit_source
+from fusion.composing.compatibility import unfit_source
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
-from tasks import registry
-from workbench.choosing import readable_adapters
+from tasks.loading import registry
+from workbench.adapters.name_resolution import readable_adapters
 from workbench.errors import InputError
-from workbench.stored_model import backbone_of
+from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.workspace import Workspace
-    from workbench.backbone import Backbone
-    from workbench.manifest import Manifest
-    from workbench.store import AdapterStore
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.store import AdapterStore
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
 
 AUTO = "auto:"
 HINT = "Give ids with commas, or auto:3."
@@ -143,7 +143,7 @@ def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict
     """Return the task that each source was trained on, by the source's id, as far as it is at hand with the same data.
 
     Raises:
-        InputError: as :func:`tasks.registry.names`.
+        InputError: as :func:`tasks.loading.registry.names`.
     """
     find = registry.finder(folders)
     tasks: dict[str, Task] = {}

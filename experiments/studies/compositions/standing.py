@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from workbench.fit_record import FitRecord
+    from workbench.adapters.fit_record import FitRecord
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from experiments.studies.compositions.report import FusionReport, Kept, Row, Spe
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.standing import Standing
 from experiments.studies.compositions.verdict import verdict
-from workbench.statistics import interval, mean_of_known, paired_t_test
+from workbench.measures.statistics import interval, mean_of_known, paired_t_test
 
 if TYPE_CHECKING:
     import pandas as pd

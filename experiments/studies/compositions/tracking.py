@@ -12,7 +12,7 @@ from experiments.studies.compositions.quantities import COST, SCORES, SECONDS
 from experiments.studies.compositions.tables import summary
 from experiments.studies.core.quantity import points
 from experiments.studies.core.track import child, parent, with_bounds
-from workbench.markdown import escape
+from workbench.measures.markdown import escape
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.view import View
 

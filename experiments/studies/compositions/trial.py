@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fusion.composition import HEAD_REVISION, Composed, Request
-from fusion.fuse import body_key, from_nothing, fuse, fuse_key, with_head
-from workbench.digest import key
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.package_versions import versions
+from fusion.composing.fuse import body_key, from_nothing, fuse, fuse_key, with_head
+from fusion.target.composition import HEAD_REVISION, Composed, Request
+from workbench.files.digest import key
+from workbench.machine.listener import Silent
+from workbench.machine.package_versions import versions
+from workbench.methods.methods import METHODS
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.contestant import Contestant
     from experiments.studies.compositions.few_shot import FewShot
-    from fusion.fuse import Fused
-    from workbench.listener import Listener
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.composing.fuse import Fused
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Trial:
         return body_key(contestant.method, self.request(Silent()), contestant.settings)
 
     def fused(self, listener: Listener, scratch: Path | None = None, before: Fused | None = None) -> Fused:
-        """Return the contestant's model; ``before`` is one with the same body. Raises as :func:`fusion.fuse.fuse`."""
+        """Return the contestant's model; ``before`` is one with the same body. Raises as :func:`fuse`."""
         contestant, request = self.contestant, self.request(listener, scratch)
         if contestant.role in ("fresh", "full"):
             return from_nothing(request, contestant.method, contestant.settings)
@@ -88,7 +88,7 @@ class Trial:
     def _model_key(self) -> str:
         contestant, problem = self.contestant, self.problem
         if contestant.role in ("fresh", "full"):
-            from workbench.adaptation import Adaptation
+            from workbench.methods.adaptation import Adaptation
 
             adaptation = Adaptation(problem.backbone, contestant.method, contestant.settings, problem.precision)
             lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)

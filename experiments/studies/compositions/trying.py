@@ -10,8 +10,8 @@ from experiments.studies.compositions.result import Result, Retained, results_in
 from experiments.studies.compositions.trial import Trial
 from experiments.workspace.evaluating import test, tested
 from experiments.workspace.mending import clear_the_way
-from fusion.fuse import fused_id, keep_fused
-from workbench.stored_model import under_head_of
+from fusion.composing.fuse import fused_id, keep_fused
+from workbench.methods.stored_model import under_head_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from experiments.engine.study import Site
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
-    from fusion.fuse import Fused
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from fusion.composing.fuse import Fused
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
 
 BODY = "composed body"  # which the next trial may reuse
 

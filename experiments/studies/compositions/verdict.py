@@ -11,7 +11,7 @@ from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, SOU
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 
 def verdict(report: FusionReport) -> str:

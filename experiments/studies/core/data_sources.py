@@ -14,7 +14,7 @@ from experiments.reporting.wording import DASH, setting
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ COSTS = "costs"  # what a table of costs is called here; each study has its own 
 
 
 class Fit(Protocol):
-    """What a result says of the fit behind it; :class:`workbench.fit_record.FitRecord` says what each of it is."""
+    """What a result says of the fit behind it; each is as in :class:`.FitRecord`."""
 
     @property
     def validation(self) -> float: ...  # noqa: D102 - above
@@ -61,7 +61,7 @@ STORED: Quantity[Kept] = Quantity(
 
 
 class Counted(Protocol):
-    """What was counted during a fit, by quantity; see :data:`workbench.stopwatch.COUNTERS`."""
+    """What was counted during a fit, by quantity; see :data:`workbench.machine.stopwatch.COUNTERS`."""
 
     @property
     def spent(self) -> Mapping[str, float]: ...  # noqa: D102 - above

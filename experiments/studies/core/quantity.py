@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from experiments.reporting.presentation import Cell, Column
 from experiments.reporting.shown import Shown
+from workbench.measures.statistics import Interval, mean_of_known
 from workbench.mlflow.names import metric_name
-from workbench.statistics import Interval, mean_of_known
 
 if TYPE_CHECKING:
     from experiments.studies.core.track import Point

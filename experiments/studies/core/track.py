@@ -10,7 +10,7 @@ from experiments.reporting.mlflow_run import markdown
 from experiments.reporting.presentation import Column
 from experiments.reporting.provenance_tags import provenance_tags
 from experiments.reporting.shown import Shown, table
-from workbench.markdown import escape
+from workbench.measures.markdown import escape
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from experiments.studies.core.record import Record
     from experiments.studies.core.report import StudyReport
+    from workbench.measures.statistics import Interval
     from workbench.mlflow.view import View
-    from workbench.statistics import Interval
 
 MOST_SHOWN = 12  # numbers in a child's description
 Point = tuple[str, float | None, int]

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
 from experiments.workspace.left import Left
-from workbench.digest import key
 from workbench.errors import TrainingError
+from workbench.files.digest import key
 from workbench.training import teach
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from experiments.studies.core.tune import ATTEMPTS, attempt, choose, learning_ra
 from experiments.studies.methods.record import COSTS
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED
-from workbench.digest import key
-from workbench.measuring import measure
+from workbench.files.digest import key
+from workbench.training.measuring import measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from experiments.engine.study import Piece, Site
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.measured_cost import MeasuredCost
-    from workbench.task import Task
+    from workbench.methods.task import Task
     from workbench.training import Lesson
+    from workbench.training.measured_cost import MeasuredCost
 
 
 def pieces(plan: ComparisonPlan) -> Iterator[Piece]:

@@ -16,21 +16,21 @@ from experiments.studies.core.tune import tuning_seed
 from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Entry
 from experiments.workspace.evaluating import majority
-from tasks import registry
-from workbench.bounds import LONGEST_NAME
-from workbench.device import resolve_precision
+from tasks.loading import registry
 from workbench.errors import InputError, Problem, SettingsError, collected
-from workbench.methods import METHODS, trained_method
+from workbench.machine.device import resolve_precision
+from workbench.methods.methods import METHODS, trained_method
+from workbench.settings.bounds import LONGEST_NAME
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from workbench.adaptation import Adaptation
-    from workbench.backbone import Backbone
-    from workbench.settings import Document
-    from workbench.task import Task
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.task import Task
+    from workbench.settings.base import Document
 
 ENTRIES = ("methods",)
 
@@ -99,8 +99,8 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
-    from workbench.adaptation import Adaptation  # imports torch, so that mistakes are reported before
-    from workbench.default_rates import at_default_rate
+    from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
+    from workbench.training.default_rates import at_default_rate
 
     precision = resolve_precision(recipe.budget.precision)
     adaptations = {
@@ -148,7 +148,7 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
 
 
 def _entry(label: str, adaptation: Adaptation) -> Entry:
-    from workbench.default_rates import default_rate
+    from workbench.training.default_rates import default_rate
 
     settings = adaptation.settings.model_dump(mode="json")
     default = default_rate(adaptation.method, adaptation.backbone.config)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.methods.row import Row
     from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.measured_cost import MeasuredCost
+    from workbench.training.measured_cost import MeasuredCost
 
 COST = {"json": "cost", "tracked": "cost"}
 

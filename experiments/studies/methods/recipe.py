@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
-from workbench.settings import unique
+from workbench.settings.base import unique
 
 
 class Recipe(ExperimentRecipe):

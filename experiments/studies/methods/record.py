@@ -13,7 +13,7 @@ from experiments.studies.core.record import Record
 from experiments.studies.core.tune import ATTEMPTS, Attempt, choose
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.left import Left
-from workbench.measured_cost import MeasuredCost
+from workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.methods.record import Search
     from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.measured_cost import MeasuredCost
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
+    from workbench.training.measured_cost import MeasuredCost
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport
 from experiments.studies.methods.row import Row
-from workbench.statistics import interval, paired_t_test
+from workbench.measures.statistics import interval, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

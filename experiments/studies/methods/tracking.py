@@ -10,7 +10,7 @@ from experiments.studies.core.quantity import means, points
 from experiments.studies.core.track import child, parent
 from experiments.studies.methods.quantities import ADAPTER, METHOD
 from experiments.studies.methods.tables import summary
-from workbench.markdown import escape
+from workbench.measures.markdown import escape
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.view import View
 

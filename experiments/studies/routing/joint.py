@@ -9,18 +9,18 @@ import numpy as np
 
 from experiments.studies.routing.outcome import RoutingOutcome, outcome
 from experiments.workspace.evaluating import test
-from tasks.union import starts, union
-from workbench.digest import key
+from tasks.loading.union import starts, union
 from workbench.errors import InputError
-from workbench.sampling import draw
+from workbench.files.digest import key
+from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.backbone import Backbone
-    from workbench.model import TaskModel
-    from workbench.settings import Budget
-    from workbench.task import Task
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 ALL_EXAMPLES: dict[str, Any] = {"train_examples": None, "eval_examples": None, "validation_examples": None}
 

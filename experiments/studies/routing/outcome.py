@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workbench.statistics import Array
+    from workbench.measures.statistics import Array
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from experiments.studies.routing.routed import routed
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED
 from experiments.workspace.routers import known_state, part_folders
-from fusion.routing import ROUTERS
-from workbench import processes
-from workbench.digest import key
-from workbench.package_versions import versions
-from workbench.sampling import draw
+from fusion.routing.routers import ROUTERS
+from workbench.files.digest import key
+from workbench.machine import processes
+from workbench.machine.package_versions import versions
+from workbench.methods.sampling import draw
 from workbench.training import teach
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from experiments.studies.routing.plan import RoutingPlan
     from experiments.workspace import Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
     from workbench.training import Lesson
 
 

@@ -14,27 +14,27 @@ from experiments.studies.core.data_sources import data_sources
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
 from experiments.studies.routing.record import JOINT, ROUTER, Entry, RoutingRecord
-from fusion.compatibility import unfit
-from fusion.reading import KIND
-from fusion.routing import ROUTERS
-from tasks import registry
-from workbench.adaptation import Adaptation
-from workbench.default_rates import at_default_rate
-from workbench.device import resolve_precision
+from fusion.composing.compatibility import unfit
+from fusion.routing.routers import ROUTERS
+from fusion.target.reading import KIND
+from tasks.loading import registry
 from workbench.errors import InputError, Problem, SettingsError, collected
-from workbench.methods import METHODS, trained_method
+from workbench.machine.device import resolve_precision
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS, trained_method
 from workbench.training import Lesson
+from workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from fusion.routing import RouterSettings
-    from tasks.spec import TaskSpec
-    from workbench.backbone import Backbone
-    from workbench.known_keys import Place
-    from workbench.settings import Document, MethodSettings
-    from workbench.task import Task
+    from fusion.routing.routers import RouterSettings
+    from tasks.task_file.spec import TaskSpec
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
+    from workbench.settings.base import Document, MethodSettings
+    from workbench.settings.known_keys import Place
 
 SOURCES = ("sources",)
 LORA_ONLY = ("peft",)  # libraries of routers that read the update of each module

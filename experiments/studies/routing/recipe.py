@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled
-from workbench.bounds import Label
-from workbench.settings import Budget, unique
+from workbench.settings.base import Budget, unique
+from workbench.settings.bounds import Label
 
 
 class Recipe(ExperimentRecipe):

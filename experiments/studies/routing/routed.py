@@ -8,17 +8,17 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from experiments.studies.routing.outcome import RoutingOutcome, outcome
-from fusion.choosing import choose
-from workbench.sampling import test_rows
+from fusion.routing.choice import choose
+from workbench.methods.sampling import test_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from fusion.route import RoutingState
-    from workbench.settings import Budget
-    from workbench.task import Task
+    from fusion.routing.route import RoutingState
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 
 def routed(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.routing.record import EntryResult
     from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 
 @dataclass(frozen=True)

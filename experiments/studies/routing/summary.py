@@ -14,7 +14,7 @@ from experiments.studies.routing.record import RoutingRecord
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.row import AdapterRow, Row
 from experiments.studies.routing.verdict import verdict
-from workbench.statistics import interval, paired_bootstrap, paired_t_test
+from workbench.measures.statistics import interval, paired_bootstrap, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.routing.record import Entry, EntryResult
     from experiments.workspace import RecordDocument, Workspace
-    from workbench.statistics import Array
+    from workbench.measures.statistics import Array
 
 
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> RoutingReport:

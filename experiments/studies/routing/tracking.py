@@ -9,7 +9,7 @@ from experiments.studies.core.quantity import means, points
 from experiments.studies.core.track import child, parent
 from experiments.studies.routing.quantities import ENTRY, SEED
 from experiments.studies.routing.tables import summary
-from workbench.markdown import escape
+from workbench.measures.markdown import escape
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.view import View
 

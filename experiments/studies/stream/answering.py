@@ -11,9 +11,9 @@ from experiments.workspace.evaluating import evaluation_key
 
 if TYPE_CHECKING:
     from experiments.studies.stream.learning import Learning
-    from workbench.evaluation import Evaluation
-    from workbench.model import TaskModel
-    from workbench.task import Task
+    from workbench.answering.evaluation import Evaluation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)

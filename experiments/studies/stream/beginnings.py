@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.strategy_report import StrategyReport
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
     Curve = Sequence[float]
     Curves = Mapping[str, Curve]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from experiments.studies.stream.answering import Answering
 from experiments.studies.stream.probes import Probing
 from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
-from tasks.mapped import let_go
-from workbench.digest import key, size
-from workbench.kinds import KINDS
+from tasks.reading.mapped import let_go
+from workbench.files.digest import key, size
+from workbench.methods.kinds import KINDS
 from workbench.probes import PROBES
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.studies.core.tune import first_rate
-from workbench.kind import GENERATED
+from workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.replications import counted
 from experiments.reporting.wording import plural, replicated
-from workbench.statistics import interval
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.strategy_report import StrategyReport
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 
 def paired_in(ours: StrategyReport) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.replications import independent, over_replications
-from workbench.statistics import paired_bootstrap, paired_t_test
+from workbench.measures.statistics import paired_bootstrap, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

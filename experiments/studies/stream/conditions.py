@@ -18,7 +18,7 @@ from experiments.studies.core.tuning_table import tuning_table
 from experiments.studies.stream.quantities import STRATEGY
 from experiments.studies.stream.tables import LABEL
 from experiments.studies.stream.tuning import TASKS
-from workbench.forgetting import METRICS
+from workbench.measures.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ from experiments.strategies import STRATEGIES
 from experiments.studies.core.tune import learning_rates
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Entry
-from workbench.default_rates import default_rate
 from workbench.errors import InputError, Problem, collected, suggest
-from workbench.methods import METHODS, trained_method
-from workbench.settings import Settings
+from workbench.methods.methods import METHODS, trained_method
+from workbench.settings.base import Settings
+from workbench.training.default_rates import default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from experiments.scenarios import Scenario
-    from workbench.known_keys import Place
-    from workbench.settings import Document
+    from workbench.settings.base import Document
+    from workbench.settings.known_keys import Place
 
 ENTRIES = "strategies"
 TRIED = "tried"

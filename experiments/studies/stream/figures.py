@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from experiments.reporting.wording import Unit
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 MARKS = {"verified": "✓", "carried": "→"}
 

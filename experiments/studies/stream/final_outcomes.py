@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.replication_report import ReplicationReport
-    from workbench.statistics import Array
+    from workbench.measures.statistics import Array
 
 
 class FinalOutcomes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.statistics import interval
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.strategy_report import StrategyReport
     from experiments.studies.stream.tuning import Tuning
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")  # in the order of the JSON document
 

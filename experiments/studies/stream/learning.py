@@ -13,8 +13,8 @@ from experiments.strategies import STRATEGIES, Context, State, adapter_ids
 from experiments.studies.stream.plan import strategy_settings
 from experiments.studies.stream.steps import Steps, save_fit
 from experiments.workspace.mending import is_sound
-from workbench import atomic, sealed
 from workbench.errors import IntegrityError
+from workbench.files import atomic, checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from experiments.studies.stream.plan import Plan
     from experiments.studies.stream.planned_steps import Step
     from experiments.workspace import Workspace
-    from workbench.listener import Listener
-    from workbench.task import Task
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Learning:
             (folder / "state").mkdir()
             fit = self.strategy.learn(self.before, self.context, folder / "state")
             save_fit(self.step.key, fit, folder)
-            sealed.seal(folder, self.step.key)
+            checksummed.seal(folder, self.step.key)
             if self.folder.exists():
                 self._put_back(folder)
 
@@ -141,10 +141,10 @@ class Learning:
         whole = not (self.folder / "state").exists()
         again = ["fit.json", "state"] if whole else self._disposable
         if whole:
-            atomic.remove_whole(self.folder / sealed.DIGESTS)
+            atomic.remove_whole(self.folder / checksummed.DIGESTS)
         for name in again:
             atomic.remove_whole(self.folder / name)  # a part that came back before the process was killed
-        sealed.reseal(self.folder, folder, again, self.step.key)
+        checksummed.reseal(self.folder, folder, again, self.step.key)
         for name in again:
             (folder / name).rename(self.folder / name)
 
@@ -155,7 +155,7 @@ class Learning:
 
     def _sound(self) -> bool:
         """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""
-        sealed.require_sound(self.folder, self._disposable, "state/", self.step.key)
+        checksummed.require_sound(self.folder, self._disposable, "state/", self.step.key)
         self.steps.fit(self.step.key)
         own = adapter_ids(self.folder / "state").get(self.step.task.name)
         if own and not is_sound(self.workspace.adapters, own):

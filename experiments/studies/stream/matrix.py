@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from experiments.studies.stream.stage_outcome import CellStatus
-from workbench.statistics import interval
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from experiments.studies.stream.stage_outcome import StageOutcome
-    from workbench.statistics import Array
+    from workbench.measures.statistics import Array
 
 Grid: TypeAlias = tuple[tuple[float | None, ...], ...]
 Statuses: TypeAlias = tuple[tuple[CellStatus | None, ...], ...]

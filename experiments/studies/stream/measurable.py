@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError, Problem, SettingsError, collected
-from workbench.extras import require_installed
+from workbench.machine.extras import require_installed
+from workbench.methods.sampling import stratified
 from workbench.probes import NEEDS, PROBES, Adjustable
-from workbench.sampling import stratified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.studies.stream.recipe import Recipe
-    from workbench.backbone import Backbone
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
     from workbench.probes import Asked
-    from workbench.settings import Document, Settings
-    from workbench.task import Task
+    from workbench.settings.base import Document, Settings
 
 TEXT_PROBE = "general-loss"  # the one that reads general text
 SETTINGS = "probe_settings"

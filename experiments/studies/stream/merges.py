@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.statistics import interval
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from experiments.studies.stream.recipe import Recipe
-    from workbench.settings import Document
-    from workbench.task import Task
+    from workbench.methods.task import Task
+    from workbench.settings.base import Document
 
 
 def order_count(recipe: Recipe) -> int:

@@ -14,7 +14,7 @@ from experiments.studies.stream.bench import Bench, outcome_file
 from experiments.studies.stream.learning import Learning
 from experiments.studies.stream.steps import Steps
 from experiments.studies.stream.tuning import tuning, tuning_so_far
-from workbench.digest import key
+from workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -38,18 +38,18 @@ from experiments.studies.stream.schedule import resolved
 from experiments.studies.stream.tuning import TASKS as TUNED_ON
 from experiments.studies.stream.tuning import Tried
 from experiments.workspace.evaluating import majority
-from tasks import registry
-from tasks.overlap import overlapping
-from workbench import processes
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.device import resolve_precision
-from workbench.digest import key
+from tasks.loading import registry
+from tasks.loading.overlap import overlapping
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, Problem, SettingsError, collected
-from workbench.methods import METHODS
-from workbench.package_versions import versions
-from workbench.registry import named_code
-from workbench.sampling import test_rows
+from workbench.files.digest import key
+from workbench.machine import processes
+from workbench.machine.device import resolve_precision
+from workbench.machine.package_versions import versions
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import test_rows
+from workbench.settings.registry import named_code
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from experiments.engine.study import Forecast
     from experiments.studies.stream.planned_steps import Step, Stream
     from experiments.studies.stream.record import Entry
-    from tasks.spec import TaskSpec
+    from tasks.task_file.spec import TaskSpec
+    from workbench.methods.task import Task
     from workbench.probes import Asked
-    from workbench.settings import Document, MethodSettings, Settings, SettingsT
-    from workbench.task import Task
+    from workbench.settings.base import Document, MethodSettings, Settings, SettingsT
 
 FORMAT = 2  # raised when the meaning of stored steps changes
 

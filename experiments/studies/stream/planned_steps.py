@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.strategies import STRATEGIES
-from workbench.digest import key
+from workbench.files.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from experiments.studies.stream.record import Entry
-    from workbench.task import Task
+    from workbench.methods.task import Task
 
 Stream = tuple[str, float | None, int, int]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from experiments.studies.stream.report import Report
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 
 def probes_by_layer(report: Report) -> Figure | None:

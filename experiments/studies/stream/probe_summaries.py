@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")
 Read = Callable[[int, "ReplicationReport"], float | None]

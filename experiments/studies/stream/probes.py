@@ -10,13 +10,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from experiments.studies.stream.measurable import DRAW
-from workbench import atomic, sealed
-from workbench.digest import key
+from workbench.answering.hidden_states import Hidden
 from workbench.errors import IntegrityError, reason
-from workbench.hidden import Hidden
+from workbench.files import atomic, checksummed
+from workbench.files.digest import key
+from workbench.machine.stopwatch import Stopwatch
+from workbench.methods.sampling import stratified
 from workbench.probes import PROBES, ProbeContext
-from workbench.sampling import stratified
-from workbench.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.answering import Answering
     from experiments.studies.stream.recipe import Recipe
     from experiments.workspace import Workspace
-    from workbench.backbone import Backbone
+    from workbench.backbone.pretrained import Backbone
     from workbench.probes import Asked
 
 HIDDEN, VALUES = "hidden.safetensors", "values.json"  # in folders that are called as their keys
@@ -78,12 +78,12 @@ class Probing:
         for name in missing:
             assert context is not None
             measured = dict(PROBES.get(name).measure(context.model, context))
-            sealed.write(sealed.CONTENT, measured, files[name], files[name].parent.name)
+            checksummed.write(checksummed.CONTENT, measured, files[name], files[name].parent.name)
             stored[name] = measured
         return {name: values for name, values in stored.items() if values is not None}
 
     def _measured(self, path: Path) -> dict[str, float] | None:
-        return self.workspace.mending.known(path, lambda: sealed.read(sealed.CONTENT, path, path.parent.name))
+        return self.workspace.mending.known(path, lambda: checksummed.read(checksummed.CONTENT, path, path.parent.name))
 
     def _context(self, answering: Answering, evaluation: str) -> ProbeContext:
         task, size, learned = answering.taught, self.recipe.probe_examples, answering.as_learned
@@ -105,7 +105,7 @@ class Probing:
         if unchanged and self._reads_hidden and self._kept(answering) is None:
             with atomic.written_whole(self._hidden(answering)) as folder:
                 save_file({"train": context.hidden.train, "held": context.hidden.held}, folder / HIDDEN)
-                sealed.seal(folder, self._hidden(answering).name)
+                checksummed.seal(folder, self._hidden(answering).name)
         return context
 
     def _outcomes(self, evaluation: str) -> pd.DataFrame:
@@ -135,7 +135,7 @@ class Probing:
 
 
 def _hidden_states(folder: Path) -> Hidden:
-    sealed.require_sound(folder, under=folder.name)
+    checksummed.require_sound(folder, under=folder.name)
     try:
         return Hidden(**load_file(folder / HIDDEN))
     except (OSError, SafetensorError, TypeError) as error:

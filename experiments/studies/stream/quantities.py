@@ -11,14 +11,14 @@ from experiments.reporting.wording import seconds, share
 from experiments.studies.core import fit_quantities as fit
 from experiments.studies.core.quantity import Quantity, Value, total
 from experiments.studies.core.reference import Declared
-from workbench.forgetting import METRICS
+from workbench.measures.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.studies.stream.stage_outcome import Cost, StageOutcome
     from experiments.studies.stream.strategy_report import StrategyReport
-    from workbench.forgetting import Metric
+    from workbench.measures.forgetting import Metric
 
 # what low forgetting may hide stands beside it: how well tasks were learned at all
 MAIN = {

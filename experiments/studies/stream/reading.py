@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.stage_outcome import StageOutcome
     from experiments.workspace import RecordDocument, Workspace
-    from workbench.stored_adapter import StoredAdapter
+    from workbench.adapters.stored_adapter import StoredAdapter
 
     ChosenStep = tuple[Mapping[str, Any], str]
 

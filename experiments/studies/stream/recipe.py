@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
-from workbench.bounds import Count, LearningRate, Share
-from workbench.settings import unique
+from workbench.settings.base import unique
+from workbench.settings.bounds import Count, LearningRate, Share
 
 Orders = Annotated[int, Field(ge=1, le=1000)]
 

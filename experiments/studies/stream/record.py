@@ -15,7 +15,7 @@ from experiments.studies.stream.stage_outcome import StageOutcome
 from experiments.studies.stream.tuning import Tried, Tuning, require_attempts, tuning_so_far
 from experiments.studies.stream.unlearned import DoubtfulTest, constant_scores, doubtful_tests
 from experiments.workspace.documents import form_of
-from workbench.stored_adapter import StoredAdapter
+from workbench.adapters.stored_adapter import StoredAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from experiments.studies.stream.beginnings import beginnings
 from experiments.studies.stream.circumstances import circumstances
 from experiments.studies.stream.merges import merges
 from experiments.studies.stream.quantities import STRATEGY
-from workbench.forgetting import METRICS
+from workbench.measures.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.recipe import Recipe
-    from workbench.settings import Budget
-    from workbench.task import Task
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 AUTO = "auto"
 SHARE = 0.15  # of a stream's passes that may go to tests

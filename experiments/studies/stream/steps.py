@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from experiments.studies.stream.stage_outcome import StageOutcome
-from workbench import sealed
+from workbench.adapters.fit_record import FitRecord
 from workbench.errors import IntegrityError
-from workbench.fit_record import FitRecord
+from workbench.files import checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class Steps:
             IntegrityError: this is damaged or missing, or another step's.
         """
         path = self.folder(key) / "fit.json"
-        fit = sealed.read(FIT, path, key)
+        fit = checksummed.read(FIT, path, key)
         if fit is None:
             raise IntegrityError("missing: how this step was learned", where=str(path))
         return fit
@@ -50,7 +50,7 @@ class Steps:
             IntegrityError: it is damaged or another's, and nobody is mending.
         """
         path = self.folder(key) / name
-        return self.workspace.mending.known(path, lambda: sealed.read(OUTCOME, path, _under(key, name)))
+        return self.workspace.mending.known(path, lambda: checksummed.read(OUTCOME, path, _under(key, name)))
 
     def finished(self, key: str, name: str) -> StageOutcome | None:
         """Return a step's outcome, if all that it was taken from is there too; else None. Raises as :meth:`outcome`."""
@@ -60,12 +60,12 @@ class Steps:
 
     def save_outcome(self, key: str, name: str, outcome: StageOutcome) -> None:
         """Write a step's outcome."""
-        sealed.write(OUTCOME, outcome, self.folder(key) / name, _under(key, name))
+        checksummed.write(OUTCOME, outcome, self.folder(key) / name, _under(key, name))
 
 
 def save_fit(key: str, fit: FitRecord, folder: Path) -> None:
     """Write how the fit of a step went into what will be the step's folder."""
-    (folder / "fit.json").write_text(sealed.text_of(FIT, fit, key), encoding="utf-8")
+    (folder / "fit.json").write_text(checksummed.text_of(FIT, fit, key), encoding="utf-8")
 
 
 def _under(key: str, name: str) -> str:

@@ -11,8 +11,8 @@ from experiments.reporting.replications import over_replications
 from experiments.studies.stream.matrix import mean_grid, shared_statuses
 from experiments.studies.stream.stage_outcome import STATUSES
 from experiments.studies.stream.unlearned import just_learned
-from workbench.forgetting import METRICS
-from workbench.statistics import interval
+from workbench.measures.forgetting import METRICS
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.record import Entry
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.unlearned import Unlearned
-    from workbench.statistics import Interval
+    from workbench.measures.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from experiments.studies.stream.report import Report
 from experiments.studies.stream.strategy_report import StrategyReport
 from experiments.studies.stream.unlearned import constant_scores, unlearned
 from experiments.studies.stream.verdict import verdict
-from workbench.forgetting import Stream, metrics
+from workbench.measures.forgetting import Stream, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.record import Entry
     from experiments.studies.stream.stage_outcome import StageOutcome
     from experiments.workspace import RecordDocument, Workspace
-    from workbench.statistics import Array
+    from workbench.measures.statistics import Array
 
     Outcomes = Mapping[tuple[str, int, int], list[StageOutcome]]
     Matrices = Mapping[tuple[str, int, int], Array]

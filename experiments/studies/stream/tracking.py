@@ -19,7 +19,7 @@ from experiments.studies.core.quantity import means, points
 from experiments.studies.core.track import began, parent, shared_tags
 from experiments.studies.stream.quantities import METRIC, STAGE
 from experiments.studies.stream.tables import scores
-from workbench.markdown import escape
+from workbench.measures.markdown import escape
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 from workbench.mlflow.view import View

@@ -10,11 +10,11 @@ import pytest
 from experiments.repairs import EndOfStream
 from experiments.strategies import STRATEGIES
 from tests.stages import RATES, context_for, walk
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 
 Learned = Callable[..., EndOfStream]
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from experiments.repairs import REPAIRS, EndOfStream, Shared
-from fusion import lora
+from fusion.updates import lora
 from tests.experiments.repairing.conftest import Learned
-from workbench.evaluation import evaluate
+from workbench.answering.evaluation import evaluate
 from workbench.probes._weights import changes
 
 

@@ -14,12 +14,12 @@ from experiments.repairing.streams import learned_streams, stream_record
 from experiments.repairs import REPAIRS, EndOfStream
 from tests.conftest import Call
 from tests.runs import done
+from workbench.answering.evaluation import evaluate
 from workbench.errors import InputError
-from workbench.evaluation import evaluate
-from workbench.listener import Silent
-from workbench.model import TaskModel
-from workbench.stored_model import open_adapter
-from workbench.task import Task
+from workbench.machine.listener import Silent
+from workbench.methods.model import TaskModel
+from workbench.methods.stored_model import open_adapter
+from workbench.methods.task import Task
 from workbench.training import Lesson
 
 RECIPE = """name: undoing

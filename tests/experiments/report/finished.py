@@ -18,8 +18,8 @@ from experiments.studies.stream import record as learned
 from experiments.studies.stream import summary as stream
 from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.fit_record import Epoch, FitRecord
-from workbench.measured_cost import MeasuredCost
+from workbench.adapters.fit_record import Epoch, FitRecord
+from workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable

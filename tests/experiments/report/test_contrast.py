@@ -10,7 +10,7 @@ import pytest
 from experiments.reporting.contrast import as_families, contrast
 from experiments.reporting.scored import MetricScores, ProblemScores, split_key
 from experiments.studies.stream.scored import scores_in
-from workbench.statistics import holm, paired_t_test
+from workbench.measures.statistics import holm, paired_t_test
 
 if TYPE_CHECKING:
     from experiments.reporting.scored import Replication

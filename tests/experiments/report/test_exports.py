@@ -22,7 +22,7 @@ from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Cell, Column, Table
 from experiments.studies.stream.present import present
 from experiments.studies.stream.quantities import TRAINING
-from workbench.statistics import Interval, interval
+from workbench.measures.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from experiments.reporting.wording import PERCENT
 from experiments.studies.stream.figures import cross, learned_over_lost
-from workbench.statistics import Interval
+from workbench.measures.statistics import Interval
 
 
 def spread(mean: float, half: float, *values: float) -> Interval:

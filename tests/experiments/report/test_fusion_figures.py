@@ -16,8 +16,8 @@ from matplotlib.text import Text
 from experiments.reporting.figures import NO_WIDTH, image
 from experiments.studies.compositions.figures import scores_by_shots
 from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
-from fusion.diagnostics import diagnose
-from fusion.lowrank import LowRank
+from fusion.diagnosis.diagnostics import diagnose
+from fusion.updates.lowrank import LowRank
 
 
 def texts(figure: Figure) -> list[str]:

@@ -26,11 +26,11 @@ from experiments.studies.methods.row import Row as MethodRow
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
 from experiments.workspace.fitted_adapter import FittedAdapter
-from workbench.markdown import code, escape
-from workbench.measured_cost import MeasuredCost
+from workbench.measures.markdown import code, escape
+from workbench.measures.statistics import Interval
 from workbench.mlflow.names import metric_name, plain
 from workbench.mlflow.run_record import NOTE_TAG
-from workbench.statistics import Interval
+from workbench.training.measured_cost import MeasuredCost
 
 NASTY = (
     "| # <img src=x onerror=alert(1)> </script><b>*x*</b> `y` ~~z~~ [l](http://a.b) @you www.a.b :+1: &lt; \"' $x^{2"

@@ -12,7 +12,7 @@ from experiments.reporting.replications import independent, over_replications
 from experiments.reporting.terminal import show
 from experiments.studies.stream.present import present
 from workbench.errors import InputError
-from workbench.statistics import interval, paired_t_test
+from workbench.measures.statistics import interval, paired_t_test
 
 if TYPE_CHECKING:
     from experiments.studies.stream.report import Report

@@ -11,7 +11,7 @@ from experiments.reporting.presentation import Column
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import megabytes
 from experiments.studies.core.quantity import Quantity, as_json, highest, last, means, points, shown_in, total
-from workbench.statistics import Interval, interval
+from workbench.measures.statistics import Interval, interval
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from experiments.studies.stream.quantities import COST, measuring
 from experiments.studies.stream.sentences import frontier_sentences
 from experiments.studies.stream.summary import summarise
 from experiments.studies.stream.tuning import Tuning
-from workbench.statistics import holm, interval, seeds_for
+from workbench.measures.statistics import holm, interval, seeds_for
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record

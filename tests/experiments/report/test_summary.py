@@ -15,8 +15,8 @@ from experiments.reporting.differences import SAME, Difference, in_family
 from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
 from experiments.studies.stream.present import present
 from experiments.studies.stream.summary import summarise
-from workbench.forgetting import METRICS
-from workbench.statistics import Interval, interval, paired_t_test
+from workbench.measures.forgetting import METRICS
+from workbench.measures.statistics import Interval, interval, paired_t_test
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,8 +27,8 @@ from experiments.studies.stream.figures import learning_versus_forgetting
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
 from experiments.workspace.fitted_adapter import FittedAdapter
+from workbench.measures.statistics import Interval, interval, paired_t_test
 from workbench.mlflow.run_record import NOTE_TAG
-from workbench.statistics import Interval, interval, paired_t_test
 
 OTHER_SHARES = [  # percent that are none of a score
     r"data:image\S+",

@@ -11,7 +11,7 @@ from experiments.reporting.wording import bounds, count, megabytes, number, seco
 from experiments.studies.stream.evidence import evidence
 from experiments.studies.stream.summary import summarise
 from experiments.studies.stream.verdict import verdict as verdict_on
-from workbench.statistics import Interval
+from workbench.measures.statistics import Interval
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record

@@ -22,16 +22,16 @@ from experiments.answers.serving.metrics import Metrics
 from experiments.answers.serving.selection import select
 from experiments.answers.serving.service import Service
 from experiments.workspace import Workspace
-from fusion.rejection import Rejection
-from fusion.routing import ROUTERS
+from fusion.routing.rejection import Rejection
+from fusion.routing.routers import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, make_task, toy
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.batch_queue import Batching
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.batch_queue import Batching
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")

@@ -18,16 +18,16 @@ from experiments.answers.serving import current
 from experiments.answers.serving.current import replies
 from experiments.api import Workbench
 from experiments.workspace import Workspace
-from fusion.choosing import Choice
-from fusion.rejection import Rejection
-from fusion.route import RoutingState, route
+from fusion.routing.choice import Choice
+from fusion.routing.rejection import Rejection
+from fusion.routing.route import RoutingState, route
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
 from tests.workbench.test_foreign_adapters import sealed
-from workbench.adaptation import HEAD_FILE
-from workbench.asking import rows_of
-from workbench.backbone_names import open_backbone
-from workbench.batch_queue import Batching
-from workbench.task import Task
+from workbench.answering.predictor import rows_of
+from workbench.backbone.names import open_backbone
+from workbench.machine.batch_queue import Batching
+from workbench.methods.adaptation import HEAD_FILE
+from workbench.methods.task import Task
 
 TASKS = ("animals", "halves", "toy-multilabel", "toy-regression", "toy-token-classification", "biases", "bottleneck")
 TOLERANCE = 1e-5  # of probabilities in float32: sums over a padded batch may be taken in another order

@@ -13,10 +13,10 @@ from experiments.workspace import Workspace
 from experiments.workspace.champions import Champions
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
-from workbench.backbone import Backbone
-from workbench.batch_queue import Batching
-from workbench.choosing import Crowned, registered_name
+from workbench.adapters.name_resolution import Crowned, registered_name
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import StoppedError
+from workbench.machine.batch_queue import Batching
 
 
 def test_what_is_served_can_be_asked_for(serve: Serve) -> None:

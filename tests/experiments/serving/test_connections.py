@@ -24,8 +24,8 @@ from experiments.answers.serving.selection import select
 from experiments.answers.serving.server import serve
 from experiments.answers.serving.service import Service
 from experiments.workspace import Workspace
-from workbench.batch_queue import Batching
-from workbench.listener import Silent
+from workbench.machine.batch_queue import Batching
+from workbench.machine.listener import Silent
 
 Open = Callable[..., socket.socket]
 WhileServing = Callable[..., tuple[Any, float]]

@@ -18,7 +18,7 @@ from experiments.api import Workbench
 from experiments.reporting.adapter_run import entry
 from experiments.workspace import Workspace
 from tests.conftest import environment
-from workbench.listener import Silent
+from workbench.machine.listener import Silent
 from workbench.mlflow.address import tracking_uri
 
 pytestmark = [

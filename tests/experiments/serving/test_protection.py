@@ -13,7 +13,7 @@ import pytest
 from experiments.answers.serving import address
 from experiments.answers.serving.limits import Limits
 from tests.experiments.serving.conftest import TEXTS, Serve, wait_for
-from workbench.batch_queue import Batching
+from workbench.machine.batch_queue import Batching
 
 ASKED = {"texts": ["the cat"], "task": "animals"}
 JSON = {"Content-Type": "application/json"}

@@ -31,12 +31,12 @@ from experiments.workspace import Workspace
 from tests.conftest import Call, environment
 from tests.ear import Ear
 from tests.experiments.serving.conftest import TEXTS, train, wait_for
-from workbench.backbone_names import open_backbone
-from workbench.batch_queue import Batching
+from workbench.adapters.store import AdapterStore
+from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
-from workbench.listener import Silent
-from workbench.store import AdapterStore
-from workbench.task import Task
+from workbench.machine.batch_queue import Batching
+from workbench.machine.listener import Silent
+from workbench.methods.task import Task
 
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "fastapi", "uvicorn", "mlflow"}
 

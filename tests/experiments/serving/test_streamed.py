@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 from experiments.answers.serving.limits import Limits
 from experiments.workspace import Workspace
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
-from workbench.backbone_names import open_backbone
-from workbench.batch_queue import Batching
-from workbench.task import Task
+from workbench.backbone.names import open_backbone
+from workbench.machine.batch_queue import Batching
+from workbench.methods.task import Task
 
 ANIMALS = {"texts": ["the cat often"], "task": "animals"}
 

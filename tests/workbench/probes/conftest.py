@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from tests.harness_tasks import write_choices
-from workbench.backbone import Backbone
-from workbench.evaluation import evaluate
-from workbench.model import TaskModel
+from workbench.answering.evaluation import evaluate
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
 from workbench.probes import ProbeContext
 from workbench.probes.lm_eval import HarnessSettings
-from workbench.task import Task
 
 
 @pytest.fixture(scope="session")

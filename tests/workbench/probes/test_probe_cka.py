@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from workbench.hidden import Hidden
+from workbench.answering.hidden_states import Hidden
 from workbench.probes.cka import PROBE, alignment
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.methods import METHODS
-from workbench.model import TaskModel
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
 from workbench.probes import PROBES, ProbeContext
-from workbench.task import Task
 
 ContextOf = Callable[..., ProbeContext]
 

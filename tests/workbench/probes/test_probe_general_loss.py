@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from tests.tiny_models import WORDS, write_model
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.batching import IGNORED
-from workbench.kinds import KINDS
-from workbench.methods import METHODS
-from workbench.model import TaskModel
+from workbench.backbone.batching import IGNORED
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
 from workbench.probes import ProbeContext
 from workbench.probes.general_loss import PROBE, encoded
-from workbench.task import Task
 
 ContextOf = Callable[..., ProbeContext]
 TEXT = ("the cat very often a dog", "apple pear some quite lemon", "one this that really bird fish cow")

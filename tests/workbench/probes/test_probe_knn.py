@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset
 from sklearn.neighbors import NearestCentroid
 
-from workbench.hidden import Hidden
+from workbench.answering.hidden_states import Hidden
 from workbench.probes.knn import PROBE
 
 

@@ -21,19 +21,19 @@ from lm_eval.models.huggingface import HFLM
 from tokenizers import processors
 
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.kinds import KINDS
-from workbench.methods import METHODS
-from workbench.model import TaskModel
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
 from workbench.probes import ProbeContext
 from workbench.probes._harness_model import AdaptedLM
 from workbench.probes._harness_tasks import identity, loaded, scores
 from workbench.probes._language import bare_model
 from workbench.probes.lm_eval import PROBE, Harness, HarnessSettings
-from workbench.task import Task
 
 ContextOf = Callable[..., ProbeContext]
 PAIRS = [("the cat very often", " dog"), ("", "apple pear"), ("a ", "fish"), ("one this that", " cow sheep plum")]

@@ -14,15 +14,15 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, WORDS, write_model
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.model import TaskModel
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
 from workbench.probes import PROBES, ProbeContext
-from workbench.settings import Budget
-from workbench.task import Task
+from workbench.settings.base import Budget
 from workbench.training import fit
 
 ContextOf = Callable[..., ProbeContext]

@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from tests.tiny_models import WORDS
-from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
-from workbench.kinds import KINDS
-from workbench.methods import METHODS
-from workbench.model import TaskModel
+from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.kinds import KINDS
+from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
+from workbench.methods.task import Task
 from workbench.probes import PROBES, ProbeContext
 from workbench.probes._weights import changes, layer_of
 from workbench.probes.intruder import left_vectors
 from workbench.probes.weight_drift import effective_rank
-from workbench.task import Task
 
 ContextOf = Callable[..., ProbeContext]
 

@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 from experiments.engine.workers.away.files import inside
-from workbench import atomic
 from workbench.errors import IntegrityError
+from workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

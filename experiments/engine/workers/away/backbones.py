@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.engine.workers.away.arrival import Arrival
-from workbench import atomic
-from workbench.cache import cache_folder, writing_cache
-from workbench.digest import digest, key
-from workbench.hub_files import MODEL_FILES
-from workbench.locks import held
-from workbench.model_folder import weight_files
+from workbench.backbone.folder import weight_files
+from workbench.files import atomic
+from workbench.files.cache import cache_folder, writing_cache
+from workbench.files.digest import digest, key
+from workbench.files.hub_files import MODEL_FILES
+from workbench.files.locks import held
 
 if TYPE_CHECKING:
     from experiments.engine.workers.away.files import Part
-    from workbench.backbone import Backbone
+    from workbench.backbone.pretrained import Backbone
 
 FOLDER = "brought"  # in the cache
 

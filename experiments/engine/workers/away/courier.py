@@ -9,7 +9,7 @@ from experiments.engine.workers.away.arrival import Arrival
 from experiments.engine.workers.away.changes import OWN, Shared
 from experiments.engine.workers.away.files import inside, parts
 from experiments.workspace.pace import Pace
-from workbench import atomic
+from workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

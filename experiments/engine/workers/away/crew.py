@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Piece
     from experiments.engine.workers.slot import Slot
-    from workbench.listener import Listener
+    from workbench.machine.listener import Listener
 
 AT_ONCE = 32  # questions that the desk answers at the same time
 PATIENCE = 20.0  # seconds for deleting what processes had on their machines

@@ -10,9 +10,9 @@ from experiments.engine.workers.away.arrival import Arrival
 from experiments.engine.workers.away.backbones import model_files
 from experiments.engine.workers.away.files import inside, names, parts
 from experiments.workspace import Workspace
-from workbench import atomic
 from workbench.errors import WorkError
-from workbench.locks import held
+from workbench.files import atomic
+from workbench.files.locks import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

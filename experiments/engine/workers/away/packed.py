@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.backbone import Backbone
+from workbench.backbone.pretrained import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""Adapters composed and stored: which fit together, `fuse`, conversion to a LoRA. Imports methods."""

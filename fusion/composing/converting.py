@@ -1,0 +1,54 @@
+"""An adapter of another method of peft as a LoRA, so that whatever composes, routes or mixes LoRAs takes it.
+
+ΔW of each matrix becomes its best approximation of a rank (peft's ``convert_to_lora``). Of MiSS it is ΔW itself, at
+MiSS's own rank. What multiplies weights or outputs (HRA, RoAd, OFT, BOFT, IA³) peft does not convert, nor SHiRA and
+AdaLoRA.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusion.updates import lora
+from fusion.updates.lowrank import LowRank
+from workbench.errors import InputError
+from workbench.methods.model import TaskModel
+from workbench.methods.stored_model import open_adapter
+
+if TYPE_CHECKING:
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.methods.lora import Settings
+
+LIBRARY = "peft"
+
+
+def as_lora(stored: StoredAdapter, backbone: Backbone, rank: int) -> tuple[TaskModel, Settings]:
+    """Return the model of a stored adapter with a LoRA in its place, and the LoRA's settings; the head stays.
+
+    Args:
+        stored: an adapter of peft that is no LoRA.
+        backbone: the one that it belongs to.
+        rank: of every matrix's update; no more than its smaller side.
+
+    Raises:
+        InputError: another backbone, an adapter that is a LoRA or cannot be one, or a rank that is too high.
+    """
+    method = stored.manifest.method
+    if stored.manifest.library != LIBRARY:
+        raise InputError(f"only adapters of peft become LoRAs, and {method} is of another library", where=stored.id)
+    model = open_adapter(stored, backbone)
+    if model.body.peft_config["default"].peft_type == "LORA":  # type: ignore[union-attr, index]  # a PeftModel
+        raise InputError(f"this adapter is a LoRA already ({method})", where=stored.id)
+    from peft.tuners.lora.conversion import convert_to_lora
+
+    try:
+        _, tensors = convert_to_lora(model.body, rank)
+    except TypeError:
+        raise InputError(f"{method} has no update of weights that peft makes a LoRA of", where=stored.id) from None
+    except ValueError as error:
+        raise InputError(f"rank {rank} cannot be: {error}", where=stored.id, hint="Give a smaller --rank.") from None
+    names = [name.removeprefix(lora.PREFIX).removesuffix(".lora_A.weight") for name in tensors if "lora_A" in name]
+    update = {name: LowRank(*(tensors[f"{lora.PREFIX}{name}.lora_{side}.weight"] for side in "BA")) for name in names}
+    body, settings = lora.attach(backbone, update)
+    return TaskModel(body, model.head, model.kind, model.pooling, model.precision).eval(), settings

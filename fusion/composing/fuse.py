@@ -1,0 +1,253 @@
+"""fuse(): sources and a few examples of a target in, a model for the target out; and its way into the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fusion.composing.compatibility import require_compatible
+from fusion.methods import COMPOSITIONS
+from fusion.target.composition import HEAD_REVISION, Composed
+from workbench.adapters.fit_record import FitRecord
+from workbench.adapters.manifest import CompositionReference
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.evaluation import evaluate_split
+from workbench.errors import InputError
+from workbench.files.digest import key
+from workbench.machine import processes
+from workbench.machine.memory import PeakMemory
+from workbench.machine.package_versions import versions
+from workbench.machine.stopwatch import Stopwatch, together
+from workbench.methods.kind import GENERATED
+from workbench.methods.stored_model import describe, keep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusion.target.composition import CompositionSettings, Request
+    from workbench.adapters.store import AdapterStore
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import MethodSettings
+
+FUSED = ("classification", *GENERATED)  # a logistic regression is the head, or the backbone has its own
+FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbone's own"
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A model made of other adapters.
+
+    Attributes:
+        model: body and head, ready to answer for the target.
+        composed: what the composition method gave.
+        composing: what this took.
+        record: what it took and what it reached on the validation split; a head that was fitted in closed form has no
+            epochs and no steps.
+        head: where the head comes from.
+    """
+
+    model: TaskModel
+    composed: Composed
+    record: FitRecord
+    head: str
+    composing: Stopwatch = field(default_factory=Stopwatch)
+
+
+def fuse(name: str, request: Request, settings: CompositionSettings, before: Fused | None = None) -> Fused:
+    """Compose ``request.sources`` by the method ``name`` into a model for ``request.target``.
+
+    A head is trained along where the method trains; else it is a logistic regression on the frozen fused features.
+    Only the target's training and validation splits are read.
+
+    Args:
+        name: of a composition method.
+        request: what is composed for what.
+        settings: the method's.
+        before: what the same method gave of the same sources for another target, to take the body from; of use only
+            where the method does not look at the target.
+
+    Raises:
+        InputError: no target, sources that do not go together, or another library's than the method composes.
+        TrainingError: a fit failed.
+    """
+    require_composable(name, request.sources, request.backbone)
+    composing, fitting = before.composing if before else Stopwatch(), Stopwatch()
+    with PeakMemory() as memory:
+        if before:
+            composed = before.composed
+        else:
+            with composing:
+                composed = COMPOSITIONS.get(name).compose(request, settings)
+        with fitting:
+            fused = with_head(composed, request)
+    record = replace(
+        fused.record,
+        seconds=composing.seconds + fitting.seconds,
+        peak_memory_mb=memory.peak_mb,
+        validation_examples=len(_target(request).splits["validation"]),
+        spent=together(composing.spent, fitting.spent),
+    )
+    return replace(fused, record=record, composing=composing)
+
+
+def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fused:
+    """Return a model for ``request.target`` that is trained without any source: what a composition has to beat.
+
+    It begins under the same head as a composition that trains, and the model as it began is kept where no epoch
+    validates better, so that a difference from such a composition comes from the sources alone.
+
+    Args:
+        request: whose sources are not looked at.
+        method: a fine-tuning method.
+        settings: the method's.
+
+    Raises:
+        InputError: no target, or a method that cannot work on the backbone.
+        TrainingError: a fit failed.
+    """
+    from fusion.target.target import begin, needs_head, train
+    from workbench.methods.adaptation import Adaptation
+
+    target, adaptation = _target(request), Adaptation(request.backbone, method, settings, request.precision)
+    with PeakMemory() as memory, Stopwatch() as clock:
+        begun = begin(adaptation.fresh(target.kind, len(target.labels), request.seed).body, request)
+        record = train(begun, request, method, settings)
+    record = replace(record, seconds=clock.seconds, peak_memory_mb=memory.peak_mb, spent=clock.spent)
+    composed = Composed(begun.model.body, method, settings, head=begun.model.head, fit=record, facts=begun.facts)
+    return Fused(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
+
+
+def body_key(name: str, request: Request, settings: CompositionSettings) -> str | None:
+    """Return what determines the composed body, where that is the same for every target; None where it is not."""
+    if COMPOSITIONS.get(name).needs_target:
+        return None
+    sources = [source.identity for source in request.sources]
+    meaning = revised(name, request, settings)
+    return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision])
+
+
+def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
+    """Make sure that the method can compose these sources; raises InputError as :func:`fuse`."""
+    card = COMPOSITIONS.get(name)
+    require_compatible(sources, backbone)
+    library = sources[0].manifest.library
+    if library not in card.libraries:
+        fitting = [other for other in COMPOSITIONS.names() if library in COMPOSITIONS.get(other).libraries]
+        message = f"{name} composes adapters of {' or '.join(card.libraries)}, not of {library} ({sources[0].id})"
+        raise InputError(message, hint=f"For these sources: {', '.join(fitting)}.")
+
+
+def with_head(composed: Composed, request: Request) -> Fused:
+    """Return the model of a composed body, with a head fitted where none was trained along."""
+    from fusion.target.target import fitted_head, model_on, needs_head
+
+    target = _target(request)
+    model = model_on(request, composed.body, composed.head)
+    if composed.fit is not None and (composed.head is not None or not needs_head(model)):
+        return Fused(model, composed, composed.fit, TRAINED if composed.head else OWN)
+    if not needs_head(model):
+        evaluation = evaluate_split(model, target, "validation", request.backbone, request.budget.max_length)
+        return _closed(model, composed, evaluation.scores[model.kind.metric], evaluation.log_likelihood, OWN)
+    fitted = fitted_head(model, request)
+    facts = {"inverse_regularisation": fitted.inverse_regularisation}
+    kept = replace(composed, facts={**composed.facts, **facts})
+    return _closed(model.under(fitted.head), kept, fitted.validation, fitted.validation_log_likelihood, FITTED)
+
+
+def fused_id(name: str, request: Request, settings: CompositionSettings) -> str:
+    """Return the id of the adapter that this fuse gives: target, method, and the beginning of a key over all of it."""
+    return f"{_target(request).name}-{name}-{fuse_key(name, request, settings)[:8]}"
+
+
+def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
+    """Return the SHA-256 over everything that determines a fuse: equal keys, equal adapters."""
+    head = {"head": request.head} if request.head != "fitted" else {}  # keys from before there was a choice
+    return key(
+        {
+            **head,
+            "composition": revised(name, request, settings),
+            "head fitting": HEAD_REVISION,
+            "settings": settings.model_dump(mode="json"),
+            "sources": [source.identity for source in request.sources],
+            "target": _target(request).fingerprint,
+            "backbone": request.backbone.fingerprint,
+            "pooling": request.backbone.pooling,
+            "precision": request.precision,
+            "budget": request.budget.model_dump(mode="json"),
+            "seed": request.seed,
+            "processes": processes.sharing(),
+            "versions": versions(),
+        }
+    )
+
+
+def revised(name: str, request: Request, settings: CompositionSettings) -> str:
+    """Return a composition's name, followed by the revision of every method in it that has one above 1.
+
+    Results that were stored before a method got its first revision keep their keys. The code of methods of installed
+    distributions follows.
+    """
+    cards = {part: COMPOSITIONS.get(part) for part in (name, *COMPOSITIONS.get(name).parts(settings))}
+    asked = {part: settings if part == name else card.settings() for part, card in cards.items()}
+    revisions = {part: card.revision_of(request, asked[part]) for part, card in cards.items()}
+    raised = [f"{part}@{revision}" for part, revision in revisions.items() if revision > 1]
+    return " ".join([name, *raised, *composition_code(name, settings).values()])
+
+
+def composition_code(name: str, settings: CompositionSettings) -> dict[str, str]:
+    """Return by name the code of the compositions in this one that installed distributions add, its own included."""
+    parts = (name, *COMPOSITIONS.get(name).parts(settings))
+    return {part: code for part in parts for code in COMPOSITIONS.code(part).values()}
+
+
+def keep_fused(
+    adapter_id: str, fused: Fused, name: str, request: Request, settings: CompositionSettings, store: AdapterStore
+) -> StoredAdapter:
+    """Put a fused model into the store; its manifest names sources, weights, method, rank and truncation error.
+
+    Raises:
+        IntegrityError: the composition changed the backbone.
+    """
+    from workbench.methods.adaptation import Adaptation
+
+    composed = fused.composed
+    adaptation = Adaptation(request.backbone, composed.method, composed.settings, request.precision, composed.described)
+    manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, fused.record)
+    reference = CompositionReference(
+        method=name,
+        revision=COMPOSITIONS.get(name).revision_of(request, settings),
+        settings=settings.model_dump(mode="json"),
+        sources=tuple(source.id for source in request.sources),
+        weights=composed.weights,
+        facts=dict(composed.facts),
+        details=dict(composed.details),
+        head=fused.head,
+    )
+    parents = tuple(source.id for source in request.sources)
+    code = manifest.code | composition_code(name, settings)
+    made = manifest.model_copy(update={"composition": reference, "parents": parents, "code": code})
+    return keep(fused.model, adaptation, made, store)
+
+
+def _target(request: Request) -> Task:
+    if request.target is None:
+        raise InputError("there is no target task to fuse for")
+    require_fusible(request.target.name, request.target.kind)
+    return request.target
+
+
+def require_fusible(target: str, kind: str, where: str | None = None) -> None:
+    """Raise InputError where the kind of a target has a head that cannot be fitted on frozen features here."""
+    if kind not in FUSED:
+        message = f"adapters cannot be fused for {target!r}, a {kind} task"
+        raise InputError(message, where=where, hint=f"Targets may be of kind {', '.join(FUSED)}.")
+
+
+def _closed(model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str) -> Fused:
+    """Return a model that no gradient step was taken for: its record has no epochs."""
+    parameters = sum(parameter.numel() for parameter in model.head.parameters()) if head == FITTED else 0
+    record = FitRecord((), 0, validation, 0, 0.0, None, parameters)
+    facts = {**composed.facts, "validation_log_likelihood": likelihood}
+    return Fused(model, replace(composed, facts=facts), record, head)

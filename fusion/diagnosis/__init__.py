@@ -1,0 +1,1 @@
+"""Whether updates get into each other's way, beside chance. Imports updates."""

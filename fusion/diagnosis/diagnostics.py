@@ -1,0 +1,194 @@
+"""What is known about a merge before it is made: how alike, how opposed and how entangled the updates are.
+
+Every number stands beside what chance gives: the same statistic with the neurons of every update shuffled (rows and
+columns of ΔW, in each module by itself), which keeps the spectra and the distribution of entries and takes away where
+they point. A value inside that range says nothing about how the updates are related; one beyond it says that they
+share neurons, be it for what the tasks have in common or because the backbone has a few loud ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from fusion.diagnosis.chance import Chance, against_chance, finite
+from fusion.diagnosis.interference import module_sums
+from fusion.updates.lowrank import aligned, spectrum, stack
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from fusion.diagnosis.interference import Sums
+    from fusion.updates.lowrank import LowRank, Update
+
+PERMUTATIONS = 200
+ERROR = 0.05  # ε of SAR: what of the sum's norm its subspace may miss
+Rows = tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True)
+class PairStatistic:
+    """One statistic of every pair: five n × n matrices with the parts of :class:`Chance`.
+
+    The diagonal, a source with itself, has a value and no chance.
+    """
+
+    value: Rows
+    mean: Rows
+    low: Rows
+    high: Rows
+    p: Rows
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What is known about one update.
+
+    Attributes:
+        name: what it was called.
+        norm: ‖ΔW‖_F over all modules.
+        modules: how many it adapts.
+        effective_rank: exp of the entropy of the singular values' shares (Roy & Vetterli 2007), mean over modules
+            weighted by ‖ΔW‖²_F.
+        alignment: SAR of arXiv:2502.04959, eq. 5 and 6: ‖Π ΔW‖_F ÷ ‖ΔW‖_F, Π onto the first k left singular vectors of
+            the sources' sum, k the fewest that miss at most 5 % of the sum's norm; norms over all modules. None for an
+            update that is zero.
+    """
+
+    name: str
+    norm: float
+    modules: int
+    effective_rank: float
+    alignment: float | None
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What :func:`diagnose` found; ``pairs`` by statistic.
+
+    ``cosine``
+        ⟨ΔWᵢ, ΔWⱼ⟩ ÷ ‖ΔWᵢ‖ ‖ΔWⱼ‖, all modules as one vector; what only one of them adapts counts as zero in the other.
+    ``sign_conflict``
+        Σ |x y| over entries of opposite sign ÷ Σ |x y| over all entries: a conflict weighs what its entries do. At most
+        512 × 512 entries of a module are read.
+    ``left_overlap``, ``right_overlap``
+        ‖UᵢᵀUⱼ‖²_F ÷ min(rᵢ, rⱼ), of what they write and of what they read; mean over modules, weighted by ‖ΔWᵢ‖ ‖ΔWⱼ‖.
+    ``interference``
+        STI of arXiv:2412.00081, ‖(UᵀU − I) Σ (VᵀV − I)‖₁ entry by entry, ÷ Σ of all singular values; both summed over
+        modules. 0 for orthogonal updates, 1 for an update with itself, beyond 1 for the like of many.
+
+    Attributes:
+        sources: one for each update, in order.
+        pairs: the statistics above.
+        interference: STI of all sources together, by the same formula; (n − 1)² for n equal ones.
+        permutations: N behind each chance.
+        seed: of the permutations.
+    """
+
+    sources: tuple[SourceFacts, ...]
+    pairs: Mapping[str, PairStatistic]
+    interference: Chance
+    permutations: int
+    seed: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as plain dictionaries, lists and numbers."""
+        return {
+            "sources": [asdict(source) for source in self.sources],
+            "pairs": {name: _plain(asdict(statistic)) for name, statistic in self.pairs.items()},
+            "interference": asdict(self.interference),
+            "permutations": self.permutations,
+            "seed": self.seed,
+        }
+
+
+def diagnose(
+    names: Sequence[str], updates: Sequence[Update], permutations: int = PERMUTATIONS, seed: int = 0
+) -> Diagnostics:
+    """Return what can be said about merging ``updates`` without any data.
+
+    Args:
+        names: one for each update.
+        updates: at least one, all of one backbone; ranks and modules may differ.
+        permutations: how many shuffled draws the chance is estimated from.
+        seed: of the draws.
+
+    Raises:
+        InputError: no update, or updates of different models.
+    """
+    if not updates:
+        raise InputError("there is no update to diagnose")
+    generator = np.random.default_rng(seed)
+    modules = [pairs for _, pairs in aligned(updates)]
+    if not modules:
+        raise InputError("none of these updates adapts a module")
+    sums = functools.reduce(operator.add, (module_sums(pairs, permutations, generator) for pairs in modules))
+    pairs = {name: _pairs(values) for name, values in _statistics(sums).items()}
+    together = against_chance((sums.together / sums.nuclear.sum()).numpy())
+    return Diagnostics(_facts(names, updates, modules), pairs, together, permutations, seed)
+
+
+def _statistics(sums: Sums) -> dict[str, Tensor]:
+    """Return every pair statistic in every draw: (D + 1, n, n), NaN where it is not defined."""
+    nuclear = sums.nuclear[:, None] + sums.nuclear
+    return {
+        "cosine": sums.inner / torch.outer(sums.energy, sums.energy).sqrt(),
+        "sign_conflict": (1 - sums.signed / sums.absolute) / 2,
+        "left_overlap": sums.left / sums.weight,
+        "right_overlap": sums.right / sums.weight,
+        "interference": sums.crossed / nuclear,
+    }
+
+
+def _pairs(values: Tensor) -> PairStatistic:
+    """Return the matrices of one statistic, given in every draw (D + 1, n, n)."""
+    n = values.shape[1]
+    own = values[0].diagonal().tolist()
+    cells = {(i, j): against_chance(values[:, i, j].numpy()) for j in range(n) for i in range(j)}
+    cells |= {(j, i): chance for (i, j), chance in cells.items()}
+    cells |= {(i, i): Chance(finite(own[i]), None, None, None, None) for i in range(n)}
+    parts = (field.name for field in fields(Chance))
+    return PairStatistic(
+        **{part: tuple(tuple(getattr(cells[i, j], part) for j in range(n)) for i in range(n)) for part in parts}
+    )
+
+
+def _facts(
+    names: Sequence[str], updates: Sequence[Update], modules: Sequence[tuple[LowRank, ...]]
+) -> tuple[SourceFacts, ...]:
+    energy, inside, ranks = (np.zeros(len(updates)) for _ in range(3))
+    for pairs in modules:
+        whole = spectrum(stack(pairs, [1.0] * len(pairs)))
+        tail = whole.values.square().flip(0).cumsum(0).flip(0)  # ‖Σ ΔW − its first k‖²_F at k
+        kept = whole.u[:, : int((tail > ERROR**2 * tail[:1]).sum())]  # (out, k)
+        for source, pair in enumerate(pairs):
+            own = spectrum(pair)
+            own_energy = float(own.values.square().sum())
+            share = own.values / own.values.sum()
+            energy[source] += own_energy
+            inside[source] += float((kept.T @ (own.u * own.values)).square().sum())
+            ranks[source] += own_energy * float(torch.special.entr(share).sum().exp())
+    return tuple(
+        SourceFacts(
+            name,
+            float(np.sqrt(energy[source])),
+            len(update),
+            float(ranks[source] / energy[source]) if energy[source] else 0.0,
+            float(np.sqrt(inside[source] / energy[source])) if energy[source] else None,
+        )
+        for source, (name, update) in enumerate(zip(names, updates, strict=True))
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(matrix) for name, matrix in value.items()}
+    return [list(row) for row in value]

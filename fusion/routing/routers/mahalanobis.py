@@ -1,0 +1,86 @@
+"""mahalanobis: the nearest class mean under one covariance of all classes, on the features of the frozen backbone.
+
+What differs: the paper tells strange inputs from known ones; it adds the distances of all layers and disturbs the input
+first. Here the nearest adapter is meant, the last features alone are read, and the covariance is shrunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from fusion.routing.class_moments import covariance, moments
+from fusion.routing.routers import Router, RouterSettings
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fusion.routing.routers import Part, Query
+    from fusion.target.reading import Reader
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
+
+
+def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: RouterSettings) -> Part:
+    """Return what a task adds to the pooled covariance, and its class means: :func:`.moments`."""
+    if task is None:
+        raise InputError(f"the covariance of {adapter.id} needs the examples that it was trained on")
+    rows = task.splits["train"]
+    return moments(reader.features(rows), np.asarray(rows["label"][:]))
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """The class means of all adapters, where Σ⁻¹-distances are distances.
+
+    Attributes:
+        factor: L (h, h) with Σ = L Lᵀ.
+        means: for each adapter L⁻¹ μ_c (classes, h).
+    """
+
+    factor: NDArray[np.floating[Any]]
+    means: tuple[NDArray[np.float64], ...]
+
+
+def prepare(parts: Sequence[Part], settings: RouterSettings) -> Whitened:
+    """Return the means whitened by the covariance of all tasks.
+
+    Raises:
+        InputError: no class has two different examples, so that there is no covariance.
+    """
+    factor = np.linalg.cholesky(covariance(parts))
+    return Whitened(factor, tuple(_whiten(factor, part["means"].numpy()) for part in parts))
+
+
+def score(known: Whitened, query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:
+    """Return −min over the classes c of an adapter of (f(x) − μ_c)ᵀ Σ⁻¹ (f(x) − μ_c): (texts, adapters)."""
+    texts = _whiten(known.factor, query.reader.features(query.rows))  # (texts, h)
+    return np.stack([-_nearest(texts, means) for means in known.means], axis=1)
+
+
+def _whiten(factor: NDArray[np.floating[Any]], vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    whitened: NDArray[np.float64] = solve_triangular(factor, vectors.T, lower=True).T
+    return whitened
+
+
+def _nearest(texts: NDArray[np.float64], means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the squared distance of each text to the nearest mean (texts,)."""
+    squares = [((texts - mean) ** 2).sum(axis=1) for mean in means]  # one class at a time: (texts, h) is enough memory
+    return np.min(squares, axis=0)  # type: ignore[no-any-return]
+
+
+ROUTER = Router(
+    title="Mahalanobis distance",
+    paper="Lee et al. 2018, arXiv:1807.03888, eq. 1 and 2; shrunk after Ledoit & Wolf 2004",
+    settings=RouterSettings,
+    fit=fit,
+    score=score,
+    meaning="negative squared Mahalanobis distance to the nearest class mean, 0 at most",
+    prepare=prepare,
+)

@@ -1,0 +1,66 @@
+"""prototype: the nearest class mean, by cosine, on the features of the frozen backbone.
+
+This is SimpleCIL's rule, with one mean a class. What differs from iCaRL: it averages features of length 1, over the
+exemplars that it keeps; and both look for a class, where the adapter of the nearest one is meant here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from fusion.routing.routers import Router, RouterSettings
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fusion.routing.routers import Part, Query
+    from fusion.target.reading import Reader
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.task import Task
+
+
+class Settings(RouterSettings):
+    """``level``: one prototype for each class of a task, of which the nearest counts, or one for the whole task."""
+
+    level: Literal["class", "task"] = Field("class", description="a prototype for each class, or for each task")
+
+
+def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Settings) -> Part:
+    """Return ``prototypes`` (classes or 1, hidden_size): means of the training examples' features."""
+    if task is None:
+        raise InputError(f"a prototype of {adapter.id} needs the examples that it was trained on")
+    rows = task.splits["train"]
+    vectors = reader.features(rows)  # (examples, h)
+    labels = np.asarray(rows["label"][:]) if settings.level == "class" else np.zeros(len(rows))
+    means = np.stack([vectors[labels == label].mean(axis=0) for label in np.unique(labels)])
+    return {"prototypes": torch.from_numpy(means)}
+
+
+def score(parts: Sequence[Part], query: Query, settings: Settings) -> NDArray[np.floating[Any]]:
+    """Return max over the prototypes p of an adapter of cos(f(x), p): (texts, adapters)."""
+    texts = unit(query.reader.features(query.rows))
+    return np.stack([(texts @ unit(part["prototypes"].numpy()).T).max(axis=1) for part in parts], axis=1)
+
+
+def unit(vectors: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return ``vectors`` (n, h), each at length 1."""
+    unit_vectors: NDArray[np.floating[Any]] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+    return unit_vectors
+
+
+ROUTER = Router(
+    title="Nearest class prototype",
+    paper="Rebuffi et al. 2017, iCaRL, arXiv:1611.07725, eq. 2; on a frozen backbone: Zhou et al. 2023, SimpleCIL, "
+    "arXiv:2303.07338",
+    settings=Settings,
+    fit=fit,
+    score=score,
+    meaning="cosine to the nearest class mean, from -1 to 1",
+)

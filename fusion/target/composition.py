@@ -1,0 +1,218 @@
+"""What a composition is: a card in the registry, what it is asked for, and what it gives back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import Field
+
+from workbench.errors import InputError
+from workbench.settings.base import Settings
+from workbench.settings.bounds import Scale, Size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from fusion.updates.lowrank import Merged, Update
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.device import Precision
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget, MethodSettings
+
+
+HeadStart = Literal["fitted", "random"]
+HEAD_REVISION = 2  # of how a head is fitted: results of another revision are made again
+
+
+class CompositionSettings(Settings):
+    """Base of every composition's hyper-parameters."""
+
+
+class WeightSettings(CompositionSettings):
+    """What every arithmetic composition takes; what is null is as the method has it."""
+
+    weights: tuple[Scale, ...] | None = Field(
+        None, description="a weight for each source, in order; the method's default if null"
+    )
+
+
+class MergeSettings(WeightSettings):
+    """``rank``: what is null is as the method has it (all of an exact result, or the largest rank of a source)."""
+
+    rank: Size | None = Field(None, description="largest rank of the result")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a composition is asked for.
+
+    Attributes:
+        sources: the adapters to compose, all of one library, all trained on ``backbone``.
+        target: the task that the result is for, drawn to its few examples already; None where there is none.
+        backbone: the frozen model below.
+        precision: the arithmetic of the body.
+        budget: what a fit inside the composition may spend.
+        seed: of every random choice.
+        listener: hears how fits go.
+        label: what to call the work on a screen.
+        scratch: for checkpoints of a fit that takes long.
+        head: what a head that is trained along begins as: ``fitted`` on the frozen features, or ``random``, drawn from
+            the seed.
+        source_tasks: the tasks that the sources were trained on, whole, by name, as far as they are at hand.
+    """
+
+    sources: tuple[StoredAdapter, ...]
+    target: Task | None
+    backbone: Backbone
+    precision: Precision
+    budget: Budget
+    seed: int
+    listener: Listener
+    label: str
+    scratch: Path | None = None
+    head: HeadStart = "fitted"
+    source_tasks: Mapping[str, Task] = field(default_factory=dict)
+
+    @cached_property
+    def updates(self) -> tuple[Update, ...]:
+        """The weight updates of LoRA sources, in order; raises as :func:`fusion.updates.lora.read`."""
+        from fusion.updates import lora  # imports torch, which is not needed to report mistakes
+
+        return tuple(lora.read(source.folder) for source in self.sources)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a composition gives back: a body that has to be stored, and what is known about it.
+
+    Attributes:
+        body: the backbone with the composed weights on it, as the library of ``method`` attaches them.
+        method: the fine-tuning method that the result is an adapter of (``lora``, ``pfeiffer``, ``adapterfusion``).
+        settings: that method's settings.
+        head: a head that was trained along; None where one is to be fitted on the frozen features.
+        fit: how that training went; None where nothing was trained by gradient.
+        weights: one number for each source, where the method has such.
+        facts: named numbers (``rank``, ``energy_kept``, ``truncation_error``, ``evaluations`` …).
+        details: what needs a picture: (layer or module) → one number for each source.
+        described: the library's configuration, where the settings do not say all of it.
+    """
+
+    body: nn.Module
+    method: str
+    settings: MethodSettings
+    head: nn.Module | None = None
+    fit: FitRecord | None = None
+    weights: tuple[float, ...] | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    described: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composition method: a card that names its paper, its settings and what it composes.
+
+    Attributes:
+        title: the name in the literature.
+        paper: where it was introduced.
+        settings: the typed hyper-parameters.
+        compose: does it.
+        libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
+        needs_target: whether it reads examples of the target (labelled, or their texts alone).
+        reads_sources: whether it reads examples of the sources' own tasks.
+        trains: whether it trains the head along with something of the body, so that it matters how the head begins.
+        revision: raised when the same settings come to mean another result, so that stored results are not mistaken
+            for it.
+        affects: request, settings → whether the last revision changed the result; where not, its key stays.
+        parts: settings → names of the other compositions that it runs, with their default settings.
+        sourceless: settings → whether nothing of the sources is in the result, so that it is a control of the others.
+    """
+
+    title: str
+    paper: str
+    settings: type[CompositionSettings]
+    compose: Callable[[Request, Any], Composed]
+    libraries: tuple[str, ...] = ("peft",)
+    needs_target: bool = False
+    reads_sources: bool = False
+    trains: bool = False
+    revision: int = 1
+    affects: Callable[[Request, Any], bool] = lambda request, settings: True
+    parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
+    sourceless: Callable[[Any], bool] = lambda settings: False
+
+    def revision_of(self, request: Request, settings: Any) -> int:
+        """Return the last revision that changed what these settings give for ``request``."""
+        return self.revision if self.revision == 1 or self.affects(request, settings) else self.revision - 1
+
+
+class Merge(Protocol):
+    """Arithmetic on weight updates alone: no data, no model."""
+
+    def __call__(self, updates: Sequence[Update], weights: Sequence[float], settings: Any, seed: int) -> Merged:
+        """Return the merged update of ``updates``, ``weights`` one for each."""
+
+
+def uniform(sources: int) -> tuple[float, ...]:
+    """Return 1 / n for each of n sources."""
+    return (1.0 / sources,) * sources
+
+
+def ones(sources: int) -> tuple[float, ...]:
+    """Return 1 for each of n sources."""
+    return (1.0,) * sources
+
+
+def chosen_weights(
+    given: tuple[float, ...] | None, sources: int, default: Callable[[int], tuple[float, ...]]
+) -> tuple[float, ...]:
+    """Return the weights that were ``given``, one for each source, or the method's own.
+
+    Raises:
+        InputError: their number is not that of the sources, or one is not finite.
+    """
+    if given is None:
+        return default(sources)
+    if len(given) != sources:
+        raise InputError(
+            f"{len(given)} weights for {sources} sources", where="weights", hint="Give one for each source."
+        )
+    if not all(map(math.isfinite, given)):
+        raise InputError(f"weights have to be finite, got {list(given)}", where="weights")
+    return given
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The ``compose`` of an arithmetic method: a merge of the sources' updates, stored as an ordinary LoRA.
+
+    Attributes:
+        merge: the arithmetic.
+        weights: number of sources → the weights where the settings give none.
+    """
+
+    merge: Merge
+    weights: Callable[[int], tuple[float, ...]]
+
+    def __call__(self, request: Request, settings: WeightSettings) -> Composed:
+        """Compose; raises InputError as :func:`chosen_weights`, :func:`fusion.updates.lora.read` and the merge do."""
+        from fusion.updates import lora
+
+        chosen = chosen_weights(settings.weights, len(request.sources), self.weights)
+        merged = self.merge(request.updates, chosen, settings, request.seed)
+        body, own = lora.attach(request.backbone, merged.update)
+        return Composed(body, "lora", own, weights=chosen, facts=merged.facts)
+
+
+def arithmetic(merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones) -> Arithmetic:
+    """Return the ``compose`` of a method that does nothing but ``merge``."""
+    return Arithmetic(merge, weights)

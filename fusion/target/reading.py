@@ -1,0 +1,121 @@
+"""What the frozen backbone makes of texts: feature vectors, and how well what goes into its modules matches vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.answering.evaluation import features
+from workbench.errors import InputError
+from workbench.methods.kinds import KINDS
+from workbench.methods.model import TaskModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    from workbench.backbone.pretrained import Backbone, Pooling
+    from workbench.machine.device import Precision
+
+KIND = "classification"
+Match = Callable[[Tensor, Tensor], Tensor]  # states (…, in) and vectors (adapters, in) → (…, adapters)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The backbone without any adapter on it, and how it reads.
+
+    Attributes:
+        backbone: the pretrained model.
+        precision: the arithmetic of its body.
+        max_length: tokens; longer texts are cut.
+        body: the model, where it is kept between readings; else it is opened for each.
+    """
+
+    backbone: Backbone
+    precision: Precision
+    max_length: int
+    body: nn.Module | None = None
+
+    def kept(self) -> Reader:
+        """Return the same reader, with its model opened once."""
+        return replace(self, body=self._body())
+
+    def features(self, rows: Dataset) -> NDArray[np.float32]:
+        """Return one feature vector for each text, pooled as the backbone does it: (texts, hidden_size)."""
+        return self._read(self._body(), self.backbone.pooling, rows)
+
+    def matches(self, rows: Dataset, vectors: Mapping[str, Tensor], match: Match) -> NDArray[np.float32]:
+        """Return how well each text matches each adapter: the mean over its tokens, and over modules, of ``match``.
+
+        Args:
+            rows: the texts.
+            vectors: name of a module in the backbone → one vector for each adapter (adapters, in).
+            match: compares what goes into a module (batch, tokens, in) with its vectors: (batch, tokens, adapters).
+
+        Returns:
+            (texts, adapters). Padding does not count.
+        """
+        matching = _Matching(self._body(), vectors, match)
+        try:
+            return self._read(matching, "mean", rows)
+        finally:
+            matching.leave()
+
+    def _body(self) -> nn.Module:
+        return self.backbone.load(precision=self.precision) if self.body is None else self.body
+
+    def _read(self, body: nn.Module, pooling: Pooling, rows: Dataset) -> NDArray[np.float32]:
+        model = TaskModel(body, nn.Identity(), KINDS.get(KIND), pooling, self.precision)
+        return features(model, rows, self.backbone.tokenizer, self.max_length)
+
+
+def by_module(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return module → the adapters' vectors (adapters, in), of one mapping module → vector (in,) for each adapter.
+
+    Raises:
+        InputError: the adapters do not change the same modules, so that they cannot be compared there.
+    """
+    names = [set(part) for part in parts]
+    if odd := sorted(set[str]().union(*names) - names[0].intersection(*names)):
+        raise InputError(
+            f"these adapters do not change the same modules; only some of them change {', '.join(odd[:4])}",
+            hint="Route among LoRAs of equal targets, or use a router that reads features (prototype, mahalanobis).",
+        )
+    return {module: torch.stack([part[module] for part in parts]) for module in sorted(names[0])}
+
+
+class _Matching(nn.Module):
+    """A body whose token states are the matches of its modules' inputs, averaged over modules."""
+
+    def __init__(self, body: nn.Module, vectors: Mapping[str, Tensor], match: Match) -> None:
+        super().__init__()
+        self.body = body
+        self.found: list[Tensor] = []
+        self.hooks = [
+            body.get_submodule(name).register_forward_pre_hook(self._hook(module_vectors, match))
+            for name, module_vectors in vectors.items()
+        ]
+
+    def leave(self) -> None:
+        """Leave the body as it was."""
+        for hook in self.hooks:
+            hook.remove()
+
+    def forward(self, **inputs: Tensor) -> Any:
+        self.found.clear()
+        self.body(**inputs)
+        return SimpleNamespace(last_hidden_state=torch.stack(self.found).mean(dim=0))  # (batch, tokens, adapters)
+
+    def _hook(self, vectors: Tensor, match: Match) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            with torch.autocast(inputs[0].device.type, enabled=False):
+                self.found.append(match(inputs[0].float(), vectors.to(inputs[0].device)))
+
+        return hook

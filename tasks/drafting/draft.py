@@ -1,0 +1,88 @@
+"""A first task file for data that a person has: what it can tell from the data, with comments on how to change it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.drafting.findings import Findings, findings
+from tasks.drafting.found_data import RawData
+from tasks.drafting.guess import Given, Guess, guess_columns
+from tasks.drafting.template import template
+from tasks.loading import registry
+from tasks.reading.shown_rows import shown_rows
+from tasks.reading.text_files import exists
+from tasks.task_file.task_file import LONGEST_NAME, NAME, NAME_RULE
+from workbench.errors import InputError
+from workbench.files.atomic import write_whole
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A task file that is not written yet.
+
+    Attributes:
+        name: the task's name.
+        text: the YAML.
+        columns: what was guessed or given.
+        findings: what the training data hold in these columns.
+        examples: a few training rows, by raw column: those columns that the task reads.
+    """
+
+    name: str
+    text: str
+    columns: Guess
+    findings: Findings
+    examples: tuple[Mapping[str, Any], ...]
+
+
+def draft(name: str, data: RawData, given: Given, description: str | None = None) -> Draft:
+    """Return a task file for ``data``, with what is not ``given`` guessed.
+
+    Raises:
+        InputError: a name that is not allowed, or columns that cannot be told
+        (:func:`tasks.drafting.guess.guess_columns`).
+    """
+    check_name(name)
+    columns = guess_columns(data.sample, data.origin, given)
+    data_findings = findings(columns, data.frame)
+    about = " ".join((description or "").split()) or f"{name} (say in a line what it is)"
+    text = template(data.origin, about, data.source, columns, list(data_findings.counts), set(data.sizes))
+    return Draft(name, text, columns, data_findings, shown_rows(data.frame, columns.used))
+
+
+def require_new(name: str, folder: Path, *, force: bool = False) -> None:
+    """Raise InputError where ``<folder>/<name>.yaml`` cannot be written.
+
+    The name is not allowed, the catalog has it, or the file is there and ``force`` is False.
+    """
+    check_name(name)
+    if name in registry.names():
+        raise InputError(f"the catalog has a task called {name!r}", hint="Give yours another name.")
+    path = folder / f"{name}.yaml"
+    if exists(path) and not force:
+        raise InputError("this file is there already", where=str(path), hint="Overwrite it with --force.")
+
+
+def write(made: Draft, folder: Path, *, force: bool = False) -> Path:
+    """Write ``<folder>/<name>.yaml`` and return its path; raises as :func:`require_new`."""
+    require_new(made.name, folder, force=force)
+    path = folder / f"{made.name}.yaml"
+    try:
+        write_whole(path, made.text)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise InputError(f"cannot be written: {os.strerror(error.errno or 0)}", where=str(path)) from None
+    return path
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless ``name`` may be a task's name."""
+    if len(name) > LONGEST_NAME or not re.fullmatch(NAME, name):
+        raise InputError(f"{name!r} cannot be a task's name", hint=f"Use {NAME_RULE}.")

@@ -1,0 +1,199 @@
+"""Data that a person has, wherever they are: the files, how they are written, and the lines of a task file for them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.drafting.template import quoted
+from tasks.reading import formats, label_folders
+from tasks.reading.dialect import USUAL, Dialect, DialectSettings, described, unusual
+from tasks.reading.sniffing import sniffed
+from tasks.reading.text_files import exists, path_of, require_readable, require_utf_8
+from tasks.rows.normalise import frame_of
+from tasks.sources import hub
+from workbench.errors import InputError, no_such_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.sources import Table
+
+SPLIT_NAMES = {"train": "train", "training": "train", "dev": "validation", "valid": "validation", "val": "validation"}
+SPLIT_NAMES |= {"validation": "validation", "eval": "validation", "test": "test", "testing": "test", "data": "data"}
+SAMPLE = 10_000  # rows that a guess looks at, evenly spaced
+HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # of repositories on the hub
+COMMENTS = {
+    "quotes": "a quote is a character like any other",
+    "header": "columns are called column_1, column_2, …",
+    "decimal": "the decimal sign where numbers are asked for",
+}
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Data as they were found.
+
+    Attributes:
+        origin: what a person called them.
+        source: the lines of a task file that name them.
+        sizes: split of the source → rows.
+        frame: the rows of the training split.
+        read_as: how a text file was read, in words; empty where there is nothing to say.
+        encoding: of text files; UTF-8 also of others.
+    """
+
+    origin: str
+    source: tuple[str, ...]
+    sizes: Mapping[str, int]
+    frame: pd.DataFrame
+    read_as: str = ""
+    encoding: str = "utf-8"
+
+    @property
+    def sample(self) -> pd.DataFrame:
+        """At most 10,000 rows, evenly spaced."""
+        return self.frame.iloc[:: 1 + len(self.frame) // SAMPLE]
+
+
+def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> RawData:
+    """Return the data at ``origin``.
+
+    Args:
+        origin: a csv, tsv, txt, jsonl, parquet or xlsx file (text also as .gz or .bz2), a folder of such files called
+            train, dev, test …, a folder of ``<label>/<name>``, or of such folders, a folder laid out like a repository
+            of the hub, or a hub id (``owner/name``, ``owner/name:config``).
+        folder: where the task file will lie; paths in it are relative to this folder.
+        said: what a person has said of how text files are written; the rest is told from the files.
+
+    Raises:
+        InputError: no such data, or none to train on.
+        AssetError: the hub cannot be reached.
+    """
+    path, said = path_of(origin), said or DialectSettings()
+    repository, _, config = origin.partition(":")
+    read_as, encoding = "", None
+    if exists(path):
+        tables, source, read_as, encoding = _from_path(path, folder, said)
+    elif config and exists(path_of(repository)):
+        tables, source = _from_repository(path_of(repository), folder, config)
+    else:
+        tables, source = _from_hub(origin)
+    if said.said() and not read_as:
+        raise InputError(f"{', '.join(said.said())} can be said of text files only", where=origin)
+    split = next((name for name in ("train", "data") if name in tables), None)
+    if split is None:
+        raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
+    sizes = {name: len(rows) for name, rows in tables.items()}
+    return RawData(origin, tuple(source), sizes, frame_of(tables[split]), read_as, encoding or "utf-8")
+
+
+def _from_path(
+    path: Path, folder: Path, said: DialectSettings
+) -> tuple[Mapping[str, Table], list[str], str, str | None]:
+    require_readable(path, folder=True)
+    files = {"data": path} if path.is_file() or _holds_labels(path) else _split_files(path)
+    if files:
+        format, dialect = _written(files, said)  # noqa: A001
+        tables: dict[str, Table] = {split: formats.read(file, None, dialect) for split, file in files.items()}
+        lines = ["files:", *(f"  {split}: {quoted(_relative(file, folder))}" for split, file in files.items())]
+        return tables, [*lines, *_keys(dialect)], _in_words(format, dialect), dialect.encoding
+    if _is_repository(path):
+        return *_from_repository(path, folder, ""), "", None
+    hint = (
+        f"Expected files called train, dev, test … ({formats.READABLE}), folders <label>/<text>, or a hub repository."
+    )
+    raise InputError("no data in this folder", where=str(path), hint=hint)
+
+
+def _written(files: Mapping[str, Path], said: DialectSettings) -> tuple[str, DialectSettings]:
+    """Return the format of the first file, and what a task file has to say of how all of them are written."""
+    file_formats = [formats.format_of(file) for file in files.values()]
+    first = file_formats[0]
+    if first == "folders":
+        return first, said.model_copy(
+            update={"encoding": said.encoding or label_folders.encoding_of_texts(next(iter(files.values())))}
+        )
+    if first not in USUAL:
+        return first, said
+    dialects = [
+        sniffed(file, file_format, said)
+        for file, file_format in zip(files.values(), file_formats, strict=True)
+        if file_format in USUAL
+    ]
+    encodings = [dialect.encoding for dialect in dialects if dialect.encoding != "utf-8"]
+    quotes = all(dialect.quotes for dialect in dialects)
+    dialect = replace(dialects[0], quotes=quotes, encoding=[*encodings, "utf-8"][0])
+    return first, DialectSettings(**unusual(dialect, first))
+
+
+def _keys(dialect: DialectSettings) -> list[str]:
+    """Return the lines of a task file that say what is not plain."""
+    lines = []
+    for key, value in dialect.said().items():
+        written = str(value).lower() if isinstance(value, bool) else quoted(value)
+        lines.append(f"  {key}: {written}{f' # {COMMENTS[key]}' if key in COMMENTS else ''}")
+    return lines
+
+
+def _in_words(format: str, dialect: DialectSettings) -> str:  # noqa: A002
+    if format in USUAL:
+        return described(dialect.dialect(format))
+    if format == "xlsx":
+        return f"the first sheet, {'no header' if dialect.header is False else 'a header'}"
+    encoding = Dialect(encoding=dialect.encoding or "utf-8").encoding
+    return f"texts in {encoding}" if format in {"folders", "jsonl"} else ""
+
+
+def _from_repository(path: Path, folder: Path, config: str) -> tuple[Mapping[str, Table], list[str]]:
+    relative = _relative(path, folder)
+    identity = relative if relative.startswith((".", "/")) else f"./{relative}"
+    read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), folder)
+    return read, ["hub:", f"  id: {quoted(identity)}", *([f"  config: {quoted(config)}"] if config else [])]
+
+
+def _is_repository(path: Path) -> bool:
+    """Return whether a folder is laid out as data sets are on the hub: tables below it."""
+    return any(file.suffix.lower() in TABLES for file in path.glob("*/*") if file.is_file())
+
+
+def _holds_labels(path: Path) -> bool:
+    """Return whether a folder holds texts in folders called after their labels."""
+    if not path.is_dir() or _split_files(path) or _is_repository(path):
+        return False
+    return label_folders.holds_label_folders(path)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    relative = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    require_utf_8(path, relative, "a task file has to name it")
+    return relative
+
+
+def _split_files(path: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for file in sorted(path.iterdir()):
+        words = re.split(r"[^a-z]+", file.stem.lower())
+        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
+        if split and (formats.is_known(file) if file.is_file() else _holds_labels(file)):
+            if split in files:
+                raise InputError(f"two files for {split}: {files[split].name}, {file.name}", where=str(path))
+            if file.is_symlink() and file.is_dir():
+                raise label_folders.linked(file)
+            files[split] = file
+    order = [split for split in ("train", "data", "validation", "test") if split in files]
+    return {split: files[split] for split in order if split != "data" or "train" not in files}
+
+
+def _from_hub(origin: str) -> tuple[Mapping[str, Table], list[str]]:
+    identity, _, config = origin.partition(":")
+    if not HUB_ID.match(identity) or formats.is_known(Path(identity)):
+        raise no_such_file(Path(origin), "no such file or folder, and not a hub id (owner/name)")
+    read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), Path())
+    lines = ["hub:", f"  id: {identity}", *([f"  config: {quoted(config)}"] if config else [])]
+    return read, [*lines, "  # revision: pin a commit here to keep results comparable"]

@@ -1,0 +1,1 @@
+"""Tasks by name, with their data in hand: registry, cache, unions. Imports rows."""

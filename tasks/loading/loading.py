@@ -1,0 +1,192 @@
+"""A task file into a task: read the source, normalise, split, check, fingerprint; cached where bytes are known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tasks.loading.cache import Content, cached, dataset, is_cached, table_of
+from tasks.reading import formats
+from tasks.rows import cutting, label_sets, labels, normalise, sufficiency, values
+from tasks.rows.answers import judged
+from tasks.rows.fingerprint import LISTS, fingerprint
+from tasks.sources import SOURCES
+from tasks.task_file.spec import TaskSpec
+from workbench.errors import DataError, InputError, suggest
+from workbench.machine.availability import Availability
+from workbench.methods.kinds import KINDS
+from workbench.methods.task import SPLITS, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.sources import Table
+
+VERSION = 4  # of the rows that a task file gives; another version makes old cached rows unused
+CUT = {"test": 0.2, "validation": 0.1}  # what is cut from train, in this order, where a file does not say
+
+
+def load(spec: TaskSpec) -> Task:
+    """Return the task with its data, the same for the same file and bytes.
+
+    Raises:
+        DataError: the data do not fit the file; what, where and what would work.
+        AssetError: the source cannot be fetched.
+    """
+    source = SOURCES.get(spec.source)
+    identity = source.identity(spec.source_settings, spec.folder)
+
+    def make() -> Content:
+        return _made(spec, source.read(spec.source_settings, spec.folder))
+
+    content = make() if identity is None else cached(_key(spec, identity), make)
+    splits = {
+        split: dataset(table, f"{content.fingerprint} {split}", content.labels)
+        for split, table in content.tables.items()
+    }
+    origin = f"{spec.origin} ({'; '.join(content.notes)})" if content.notes else spec.origin
+    file, hub_id = spec.file, source.hub_id(spec.source_settings)
+    about = (origin, file.license, hub_id, file.homepage)
+    return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, *about)
+
+
+def available(spec: TaskSpec) -> Availability:
+    """Say whether the task's rows are on this machine, or where they would come from; nothing is fetched or read."""
+    source = SOURCES.get(spec.source)
+    try:
+        identity = source.identity(spec.source_settings, spec.folder)
+        if identity is not None and is_cached(_key(spec, identity)):
+            return Availability("here", "read before, and its rows are cached")
+        return source.available(spec.source_settings, spec.folder)
+    except InputError as error:
+        return Availability("missing", f"{error.what}: {error.where}" if error.where else error.what)
+
+
+def _key(spec: TaskSpec, identity: str) -> str:
+    file_json = spec.file.model_dump_json(exclude={"name", "description", "license", "homepage"})
+    source, kind = SOURCES.identity(spec.source), KINDS.code(spec.file.kind).values()
+    parts = [str(VERSION), source, spec.source_settings.model_dump_json(), identity, file_json, *kind]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
+    chosen, cuts = _plan(spec, tables)
+    given = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
+    if spec.file.on_duplicate == "drop":
+        given = normalise.unique_texts(given)
+    names, rows = _decoded(spec, chosen, {split: split_rows.frame for split, split_rows in given.items()})
+    if cuts and len(rows["train"]):
+        _require_enough(spec, cuts, len(rows["train"]))
+        options = spec.file.splits
+        rows |= cutting.cut(rows["train"], cuts, seed=options.seed, stratified=options.stratified)
+    rows = {split: rows[split] for split in SPLITS if split in rows}
+    _require_examples(spec, rows, names, cuts)
+    _require_ids(spec, rows)
+    if "value" in rows["train"]:
+        rows = values.scaled(spec, rows)
+    try:
+        content = {split: table_of(frame) for split, frame in rows.items()}
+    except UnicodeEncodeError as error:
+        raise DataError(f"a text holds half of a character: {error}", where=spec.document.where(spec.source)) from None
+    return Content(names, fingerprint(spec.file.kind, names, content), _notes(chosen, tables, given), content)
+
+
+def _notes(
+    chosen: Mapping[str, str], tables: Mapping[str, Table], given: Mapping[str, normalise.Rows]
+) -> tuple[str, ...]:
+    """Return what a person has to know of the rows: those left out, and files with other numbers of lines and rows."""
+    left_out = {
+        "a text": sum(rows.empty for rows in given.values()),
+        "a label": sum(rows.untold for rows in given.values()),
+    }
+    notes = [f"{count:,} rows without {missing} left out" for missing, count in left_out.items() if count]
+    if duplicates := sum(rows.duplicates for rows in given.values()):
+        notes.append(f"{duplicates:,} rows left out whose text another row of the source has")
+    for name in dict.fromkeys(chosen.values()):
+        lines, rows = formats.lines_of(tables[name]), len(tables[name])
+        if lines is not None and lines != rows:
+            notes.append(f"{name} has {lines:,} lines and {rows:,} rows")
+    return tuple(notes)
+
+
+def _decoded(
+    spec: TaskSpec, chosen: Mapping[str, str], frames: Mapping[str, pd.DataFrame]
+) -> tuple[tuple[str, ...], dict[str, pd.DataFrame]]:
+    """Return the label names (none for words and numbers) and the rows, with indices for labels."""
+    target = KINDS.get(spec.file.kind).target
+    if target == "answer":
+        return (), {split: judged(spec, frame) for split, frame in frames.items()}
+    if target == "value":
+        return (), dict(frames)
+    if target in LISTS:
+        names, named = labels.label_names(spec, frames["train"][target].explode().dropna().astype("str"))
+        return names, {split: label_sets.decode(spec, split, frame, names, named) for split, frame in frames.items()}
+    names, named = labels.label_names(spec, frames["train"]["label"])
+    return names, {split: labels.decode(spec, chosen[split], frame, names, named) for split, frame in frames.items()}
+
+
+def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], dict[str, float]]:
+    """Return task split → split of the source, and task split → amount to cut from train."""
+    options = spec.file.splits
+    train = options.train or ("data" if "data" in tables and "train" not in tables else "train")
+    chosen, cuts = {"train": train}, {}
+    for split, share in CUT.items():
+        wanted = getattr(options, split)
+        if wanted is None:
+            wanted = split if split in tables else share
+        if isinstance(wanted, str):
+            chosen[split] = wanted
+        else:
+            cuts[split] = float(wanted)
+    for split, name in chosen.items():
+        if name not in tables:
+            declared = getattr(options, split) is not None
+            where = spec.document.where("splits", split) if declared else spec.document.where(spec.source)
+            raise DataError(f"the source has no split {name!r}", where=where, hint=suggest(name, tables))
+    return chosen, cuts
+
+
+def _require_enough(spec: TaskSpec, cuts: Mapping[str, float], rows: int) -> None:
+    wanted = {split: amount if amount >= 1 else amount * rows for split, amount in cuts.items()}
+    if rows > 1 and sum(wanted.values()) >= rows:
+        amounts = ", ".join(f"{split} {amount:.0f}" for split, amount in wanted.items())
+        raise DataError(f"cannot cut {amounts} from {rows} rows", where=spec.document.where("splits"))
+
+
+def _require_examples(
+    spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: tuple[str, ...], cuts: Mapping[str, float]
+) -> None:
+    for split in SPLITS:
+        if not len(rows.get(split, ())):
+            sizes = ", ".join(f"{name} {len(rows.get(name, ()))}" for name in SPLITS)
+            few = f"{sum(map(len, rows.values())):,} rows are too few: " if split in cuts and len(rows["train"]) else ""
+            checks = "Check `where`, `labels` and `splits`; a split is cut from train where the source has none."
+            hint = f"{sufficiency.ROWS} rows are a beginning; or give {split} a file of its own." if few else checks
+            raise DataError(
+                f"{few}split {split!r} is empty ({sizes})", where=spec.document.where("splits", split), hint=hint
+            )
+    if not names:
+        return
+    given = rows["train"][KINDS.get(spec.file.kind).target].explode().dropna()
+    counts = {int(index): count for index, count in Counter(given).most_common()}
+    if missing := [name for index, name in enumerate(names) if index not in counts]:
+        have = ", ".join(f"{names[index]} {count}" for index, count in counts.items())
+        raise DataError(
+            f"no training example of {', '.join(missing)} (train has {have})",
+            where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
+            hint="Take the label out of `labels`, or give examples of it.",
+        )
+
+
+def _require_ids(spec: TaskSpec, rows: Mapping[str, pd.DataFrame]) -> None:
+    import pandas as pd
+
+    ids = pd.concat([rows[split]["id"] for split in SPLITS])
+    if (twice := ids[ids.duplicated()]).size:
+        raise DataError(
+            f"ids are not unique: {', '.join(twice.unique()[:5])} (over all splits, {twice.size} too many)",
+            where=spec.document.where("columns", "id"),
+            hint="Leave `id` out: rows are then numbered.",
+        )

@@ -1,0 +1,151 @@
+"""The catalog: which tasks there are, by name; nothing is loaded before it is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.loading.families import members
+from tasks.reading.text_files import path_of
+from tasks.task_file.spec import TaskSpec, parse
+from workbench.errors import InputError, UnknownNameError, opening
+from workbench.files.ordinary import contents
+from workbench.settings import base
+
+if TYPE_CHECKING:
+    from workbench.machine.availability import Availability
+    from workbench.methods.task import Task
+    from workbench.settings.base import Document
+
+FoundT = TypeVar("FoundT")
+CATALOG = Path(__file__).parents[1] / "catalog"
+
+
+def user_folders(option: Sequence[Path] | None = None) -> tuple[Path, ...]:
+    """Return the folders of a person's own tasks.
+
+    Args:
+        option: what ``--tasks`` gave; else ``$WORKBENCH_TASKS`` (paths joined as in ``PATH``), else ``./tasks`` where
+            that is a folder holding YAML files.
+
+    Raises:
+        InputError: a folder that was named is not there.
+    """
+    named = tuple(map(path_of, option or ()))
+    if not named and (variable := os.environ.get("WORKBENCH_TASKS")):
+        named = tuple(path_of(part) for part in variable.split(os.pathsep) if part)
+    for folder in named:
+        if not folder.is_dir():
+            raise InputError("no such folder of tasks", where=str(folder))
+    if named:
+        return named
+    here = Path("tasks")
+    return (here,) if any(here.glob("*.y*ml")) else ()
+
+
+def writable_folder(option: Path | None = None) -> Path:
+    """Return where a new task file goes: ``option``, else the first of ``$WORKBENCH_TASKS``, else ``./tasks``."""
+    return path_of(option or (os.environ.get("WORKBENCH_TASKS") or "tasks").split(os.pathsep)[0])
+
+
+def names(folders: Iterable[Path] = ()) -> list[str]:
+    """Return the names of all tasks, the members of families one by one, sorted.
+
+    Raises:
+        InputError: two files declare the same task, or a family's file is not well formed.
+    """
+    return sorted(_index(folders))
+
+
+def families(folders: Iterable[Path] = ()) -> dict[str, tuple[str, ...]]:
+    """Return the families and their members in stream order; raises as :func:`names`."""
+    return _families(_index(folders))
+
+
+def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
+    """Return the task called ``name``, from the catalog or one of ``folders``.
+
+    Raises:
+        UnknownNameError: no such task; the nearest names are suggested.
+        SettingsError: everything that is wrong with its file, each with its line.
+        InputError: as :func:`names`; or the name is a family's.
+    """
+    return finder(folders)(name)
+
+
+def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
+    """Return :func:`find` for several names: the folders are listed once. Raises as :func:`names`."""
+    index = _index(folders)
+
+    def found(name: str) -> TaskSpec:
+        if name in index:
+            path = index[name]
+            return parse(_unchanged(_documents, path)[name], name, path.parent)
+        by_family = _families(index)
+        if family := by_family.get(name):
+            hint = f"Name one of them: {', '.join(family)}."
+            raise InputError(f"{name!r} is a family of {len(family)} tasks", hint=hint)
+        raise UnknownNameError("task", name, [*index, *by_family], command="workbench tasks list")
+
+    return found
+
+
+def load(spec: TaskSpec) -> Task:
+    """Return the task with its data; see :func:`tasks.loading.loading.load`."""
+    from tasks.loading.loading import load as load_rows
+
+    return load_rows(spec)
+
+
+def available(spec: TaskSpec) -> Availability:
+    """Say whether a task's rows are on this machine; see :func:`tasks.loading.loading.available`."""
+    from tasks.loading.loading import available as rows_available
+
+    return rows_available(spec)
+
+
+def _index(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return name → file; a folder of one's own may add tasks but not replace one."""
+    index: dict[str, Path] = {}
+    for folder in dict.fromkeys(root.resolve() for root in (CATALOG, *folders)):
+        for path in sorted(path for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern) if path.is_file()):
+            for name in _unchanged(_names_in, path):
+                if name in index:
+                    message = f"there is a task called {name!r} already, in {index[name]}"
+                    raise InputError(message, where=str(path), hint="Give yours another name.")
+                index[name] = path
+    return index
+
+
+def _families(index: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
+    by_family: dict[str, tuple[str, ...]] = {}
+    for name, path in index.items():
+        if name != path.stem:
+            by_family[path.stem] = (*by_family.get(path.stem, ()), name)
+    return by_family
+
+
+def _unchanged(read: Callable[[Path, int, int], FoundT], path: Path) -> FoundT:
+    """Return what ``read`` makes of a file; a plan asks for each of its tasks, and a file that stays is read once."""
+    with opening("this task file", str(path)):
+        state = path.stat()
+    return read(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _names_in(path: Path, _changed: int, _size: int) -> tuple[str, ...]:
+    """Return the task names of one file; only a file that declares a family is parsed."""
+    with opening("this task file", str(path)):
+        text = contents(path).decode("utf-8", errors="replace")
+    if "\nfamily:" not in f"\n{text}":
+        return (path.stem,)
+    return tuple(_unchanged(_documents, path))
+
+
+@lru_cache(maxsize=1024)
+def _documents(path: Path, _changed: int, _size: int) -> Mapping[str, Document]:
+    """Return the documents of one file's tasks by name."""
+    return members(base.read(path), path.stem)

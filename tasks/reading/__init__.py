@@ -1,0 +1,1 @@
+"""Bytes to tables: encodings, dialects, formats, raw values. Imports nothing of tasks."""

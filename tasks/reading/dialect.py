@@ -1,0 +1,107 @@
+"""How a text file writes a table down: delimiter, quotes, header, encoding, decimal sign."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from tasks.reading.text_files import LONGEST_LINE
+from workbench.settings.base import Settings
+
+Decimal = Literal[".", ","]
+
+USUAL = {"csv": ",", "tsv": "\t", "txt": "\t", "orange-tab": "\t"}  # format → delimiter
+SPELLED = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " "}  # as a command line may say it
+NAMED = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "spaces", ":": "colons"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the rows of one file are written.
+
+    Attributes:
+        delimiter: the character between two fields.
+        quotes: whether a field may stand in double quotes, which are then no part of it; if not, a quote is a
+            character like any other and every line is a row.
+        header: whether the first row holds the names of the columns; if not, they are column_1, column_2, ….
+        encoding: Python's name of it; a byte order mark of UTF-8 is no part of the text.
+        decimal: what parts the whole from the fraction where a number is asked for; labels and texts stay as they are.
+    """
+
+    delimiter: str = ","
+    quotes: bool = True
+    header: bool = True
+    encoding: str = "utf-8"
+    decimal: Decimal = "."
+
+
+class DialectSettings(Settings):
+    """What a task file, or a person, says of a dialect; what is left out is as it is usual for the format."""
+
+    delimiter: str | None = Field(None, description="character between two fields; the format's own if left out")
+    quotes: bool | None = Field(None, description="whether fields may be in double quotes; true if left out")
+    header: bool | None = Field(None, description="whether the first row names the columns; true if left out")
+    encoding: str | None = Field(None, description="UTF-8 if left out")
+    decimal: Decimal | None = Field(None, description="decimal sign where numbers are asked for, `.` if left out")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        value = SPELLED.get(value or "", value)
+        if value is not None and (len(value) != 1 or value in '"\r\n\0'):
+            raise ValueError("expected one character (a tab is written '\\t'), and no quote or line break")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        try:
+            b" ".decode("utf-8" if value is None else value, errors="ignore")
+        except (LookupError, ValueError):
+            raise ValueError("Python knows no such encoding of texts; try utf-8, latin-1, cp1252, utf-16") from None
+        return value
+
+    def said(self) -> dict[str, Any]:
+        """Return what was said, by its key."""
+        return {key: value for key in KEYS if (value := getattr(self, key)) is not None}
+
+    def dialect(self, format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
+        """Return the dialect for a format, with what is not said as it is usual."""
+        return replace(plain(format), **self.said())
+
+
+KEYS = tuple(DialectSettings.model_fields)
+
+
+def plain(format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
+    """Return the dialect that a format has where nobody says otherwise."""
+    return Dialect(delimiter=USUAL.get(format, ","))
+
+
+def unusual(dialect: Dialect, format: str) -> Mapping[str, Any]:  # noqa: A002 - the key's name in a task file
+    """Return what a task file has to say of a dialect: the keys in which it is not the format's plain one."""
+    usual = plain(format)
+    return {key: getattr(dialect, key) for key in KEYS if getattr(dialect, key) != getattr(usual, key)}
+
+
+def described(dialect: Dialect) -> str:
+    """Return the dialect in words: ``tabs between fields, no quotes, no header (column_1, …), UTF-8``."""
+    between = NAMED.get(dialect.delimiter, repr(dialect.delimiter))
+    parts = [
+        f"{between} between fields",
+        "fields may stand in quotes" if dialect.quotes else "no quotes",
+        "a header" if dialect.header else "no header (columns are called column_1, column_2, …)",
+        dialect.encoding.upper() if dialect.encoding == "utf-8" else dialect.encoding,
+        *(["decimal comma"] if dialect.decimal == "," else []),
+    ]
+    return ", ".join(parts)
+
+
+def fields(lines: Iterable[str], delimiter: str, quotes: bool) -> Iterator[list[str]]:
+    """Yield the fields of each row of ``lines``; of a blank line there are none. Raises csv.Error for a huge field."""
+    csv.field_size_limit(LONGEST_LINE)
+    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)

@@ -1,0 +1,111 @@
+"""Which encoding the bytes of a text are in: the likeliest is the one in which they make words of one language."""
+
+from __future__ import annotations
+
+import codecs
+from collections import Counter
+from collections.abc import Iterator
+
+from tasks.reading.language_letters import COMPARED, LETTERS, is_letter, likelihood, script
+
+MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # after utf-32, whose mark begins alike
+SAMPLE = 1 << 17  # bytes of lines that are not ASCII
+USUAL = "cp1252"  # taken unless another one explains clearly more of the characters that are not ASCII:
+CLEARLY = 0.02  # a share of them that is larger by so much,
+CONVINCING = 0.8  # if it explains so many;
+FAR = 0.33  # else, as in a text that was decoded wrongly once before, by so much
+FREQUENT = ("cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1257", "iso8859_2", "koi8_r")
+RARE = 0.1  # by how much any other has to be better
+SIMPLER = 1e-4  # by how much each letter fewer that a language has makes it likelier
+# others that people still write; charset-normalizer also suggests code pages of mainframes and of old printers
+OTHERS = {"cp1256", "cp1258", "cp874", "tis_620", "cp850", "cp866", "mac_roman", "mac_cyrillic", "koi8_u", "iso8859_5"}
+OTHERS |= {
+    "iso8859_7",
+    "iso8859_8",
+    "iso8859_13",
+    "iso8859_16",
+    "gb2312",
+    "gbk",
+    "gb18030",
+    "big5",
+    "big5hkscs",
+    "cp950",
+}
+OTHERS |= {"euc_kr", "cp949", "johab", "shift_jis", "cp932", "euc_jp"}
+LAST = "latin-1"  # decodes whatever there is
+
+
+def encoding_of(content: bytes, whole: bool = True) -> str:
+    """Return the likeliest encoding of a text, or of its beginning, if it is not ``whole``.
+
+    Bytes that are valid UTF-8 are UTF-8. Of other encodings that are in use, charset-normalizer names candidates, and
+    the code pages of Europe are always among them. Each is judged by the characters beyond ASCII that it gives: letters
+    count where they stand in words and one language has them, signs where they stand beside words. Windows' western
+    code page is taken unless another one is clearly better.
+    """
+    if mark := next((mark for mark in MARKS if content.startswith(mark)), None):
+        return MARKS[mark]
+    if is_utf_8(content, whole):
+        return "utf-8"
+    sample = _sample(content)
+    shares: dict[str, float] = {}
+    for encoding in dict.fromkeys((USUAL, *FREQUENT, *_suggested(sample), LAST)):
+        if _decoded(content, encoding, whole) is not None and (text := _decoded(sample, encoding)) is not None:
+            shares[encoding] = explained(text) - RARE * (encoding in OTHERS)
+    best = max(shares, key=lambda encoding: shares[encoding])
+    margin = CLEARLY if shares[best] >= CONVINCING else FAR
+    return USUAL if USUAL in shares and shares[USUAL] >= shares[best] - margin else best
+
+
+def is_utf_8(content: bytes, whole: bool = True) -> bool:
+    """Return whether a text is UTF-8; if it is not ``whole``, its last character may be cut."""
+    return _decoded(content, "utf-8", whole) is not None
+
+
+def explained(text: str) -> float:
+    """Return the share of the characters beyond ASCII that make sense where they stand, in one language; 0 of none."""
+    places = Counter(
+        (character, before, after)
+        for before, character, after in zip(f"\n{text}", text, f"{text[1:]}\n", strict=False)  # the first is longer
+        if not character.isascii()
+    )
+    letters: Counter[str] = Counter()
+    signs = 0.0
+    for (character, before, after), count in places.items():
+        likely = count * likelihood(character, before, after)
+        if is_letter(character):
+            own = script(character)
+            letters[character.lower() if own in COMPARED else own] += likely  # type: ignore[assignment]
+        else:
+            signs += likely
+    other_scripts = ({name} for name in letters if len(name) > 1)
+    total = max(1, places.total())
+    in_language = max(
+        sum(letters[letter] for letter in language) / total - SIMPLER * len(language)
+        for language in (*LETTERS, *other_scripts)
+    )
+    return in_language + signs / total
+
+
+def _sample(content: bytes) -> bytes:
+    """Return lines with something beyond ASCII, evenly spaced; of UTF-16, whose lines end otherwise, the beginning."""
+    if b"\0" in content:
+        return content[:SAMPLE]
+    lines = [line for line in content.splitlines(keepends=True) if not line.isascii()]
+    return b"".join(lines[:: 1 + sum(map(len, lines)) // SAMPLE])[: 2 * SAMPLE]
+
+
+def _suggested(sample: bytes) -> Iterator[str]:
+    import charset_normalizer
+
+    for match in charset_normalizer.from_bytes(sample):
+        yield from (name for name in (match.encoding, *match.could_be_from_charset) if name in OTHERS)
+
+
+def _decoded(content: bytes, encoding: str, whole: bool = False) -> str | None:
+    """Return the text; None where that is not the encoding. If it is not ``whole``, its last character may be cut."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(content, final=whole)
+    except (UnicodeDecodeError, LookupError):
+        return None

@@ -1,0 +1,90 @@
+"""Folders of texts, ``<label>/<text>``: which files there are, and what stands in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.reading.encodings import SAMPLE, encoding_of, is_utf_8
+from tasks.reading.text_files import LONGEST_LINE, opened_bytes, readable, require_utf_8
+from workbench.errors import DataError, InputError
+from workbench.files.digest import below
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def holds_label_folders(path: Path) -> bool:
+    """Return whether a folder holds files in folders, hidden ones left out."""
+    return any(_is_text(file) for file in path.glob("*/*"))
+
+
+def label_files(path: Path) -> list[Path]:
+    """Return the files ``<label>/<name>`` below a folder, whatever their suffix; hidden ones are none.
+
+    Raises:
+        InputError: there is a link, which may lead to any file of this machine; or a label is not UTF-8.
+    """
+    require_no_links(path)
+    files = sorted(file for file in path.glob("*/*") if _is_text(file))
+    for label in dict.fromkeys(file.parent for file in files):
+        require_utf_8(label, label.name, "its name becomes a label")
+    return files
+
+
+def require_no_links(path: Path) -> None:
+    """Raise InputError if a link stands in a folder, at any depth."""
+    if link := next((entry.path for entry in below(path) if entry.is_symlink()), None):
+        raise linked(link)
+
+
+def linked(link: str | Path) -> InputError:
+    """Return the error for a link in a folder that may come from anybody."""
+    hint = "Copy the folder with the files that its links lead to (cp -rL), and name the copy."
+    return InputError("there are links in this folder", where=str(link), hint=hint)
+
+
+def frame_of(path: Path, encoding: str) -> pd.DataFrame:
+    """Read ``<label>/<name>`` into ``file``, ``label`` and ``text``; bytes that are no characters become U+FFFD.
+
+    Raises:
+        InputError: as :func:`label_files`, or there are no texts.
+        DataError: a file is no text.
+    """
+    import pandas as pd
+
+    files = label_files(path)
+    if not files:
+        hint = "Expected <label>/<text>."
+        raise InputError("no texts in folders called after their labels", where=str(path), hint=hint)
+    return pd.DataFrame(
+        {
+            "file": [readable(file.relative_to(path).as_posix()) for file in files],
+            "label": [file.parent.name for file in files],
+            "text": [_content(file, encoding) for file in files],
+        }
+    )
+
+
+def encoding_of_texts(path: Path) -> str | None:
+    """Return the encoding of the texts that are not UTF-8, judged by all of them; None where all are UTF-8."""
+    others: list[bytes] = []
+    for file in label_files(path):
+        with opened_bytes(file) as stream:
+            content = stream.read(LONGEST_LINE)
+        if not is_utf_8(content):
+            others.append(content[:SAMPLE])
+    return encoding_of(b"\n".join(others), whole=False) if others else None
+
+
+def _is_text(file: Path) -> bool:
+    return not file.name.startswith(".") and not file.parent.name.startswith(".") and file.is_file()
+
+
+def _content(file: Path, encoding: str) -> str:
+    with opened_bytes(file) as stream:
+        content = stream.read(LONGEST_LINE + 1)
+    text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if len(content) > LONGEST_LINE or "\0" in text:
+        raise DataError("this is no text", where=str(file), hint="Take it out of the folder, or name its encoding.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,227 @@
+"""Raw columns into ``id, text[, text_pair]``, label or answer; complaints name the line, the column, what exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tasks.reading.raw_values import raw, unrounded
+from tasks.rows import label_sets, values
+from tasks.rows.answers import free_answers
+from tasks.rows.column_traits import is_blank
+from tasks.rows.duplicates import without_duplicates
+from tasks.rows.labels import raw_labels
+from tasks.task_file.spec import TaskSpec
+from tasks.task_file.task_file import PLACE
+from workbench.errors import DataError, suggest
+from workbench.methods.kinds import KINDS
+from workbench.methods.task import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.sources import Table
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split of the source in the form that every task has.
+
+    Attributes:
+        frame: ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only), and what is right, under the name that
+            the kind has for it: ``label`` (str, a raw value), ``labels`` or ``tags`` (lists of such), ``value`` (float)
+            or ``answer`` (str).
+        empty: how many rows were dropped for want of a text.
+        untold: how many were dropped for want of a label or an answer.
+        duplicates: how many were dropped because another row has their text.
+    """
+
+    frame: pd.DataFrame
+    empty: int
+    untold: int = 0
+    duplicates: int = 0
+
+
+def unique_texts(splits: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Return the splits with one row of those that have the same text, as ``on_duplicate: drop`` says."""
+    frames = without_duplicates({split: splits[split].frame for split in SPLITS if split in splits})
+    return {
+        split: replace(rows, frame=frames[split], duplicates=len(rows.frame) - len(frames[split]))
+        for split, rows in splits.items()
+    }
+
+
+def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
+    """Return the rows of one split of the source, labels still raw.
+
+    Raises:
+        DataError: a column that does not exist, holds something else than text, or rows without a label or an answer.
+    """
+    import pandas as pd
+
+    columns = spec.file.columns
+    kind = KINDS.get(spec.file.kind)
+    target = [columns.answer] if columns.answer else columns.labels
+    wanted = [*columns.texts, *target, *spec.file.where]
+    wanted += [name for name in (columns.text_pair, columns.id) if name]
+    _require(spec, split, list(table.columns) if _is_frame(table) else list(table.column_names))
+    frame = frame_of(table, list(dict.fromkeys(wanted)))
+    frame.insert(0, "\0id", [f"{split}-{number}" for number in range(len(frame))])
+    for column, value in spec.file.where.items():
+        frame = frame[_holds(spec, split, frame[column], column, value)]
+    data: dict[str, Any] = {"id": frame[columns.id].map(raw) if columns.id else frame["\0id"]}
+    raws = [_words(frame[name]) if kind.target == "tags" else frame[name] for name in columns.texts]
+    texts = [_text(spec, split, text, str(text.name), "text") for text in raws]
+    data["text"] = _joined(texts)
+    if columns.text_pair:
+        data["text_pair"] = _text(spec, split, frame[columns.text_pair], columns.text_pair, "text_pair")
+    data["target"] = frame[target[0]] if isinstance(columns.label, str) else label_sets.columns_set(spec, split, frame)
+    rows = pd.DataFrame(data)
+    filled = rows["text"].str.strip() != ""
+    if spec.file.prompt is not None:
+        rows["text"] = _prompts(spec.file.prompt, columns.texts, texts)
+    if columns.text_pair:
+        filled &= rows["text_pair"].str.strip() != ""
+    if spec.file.on_missing == "error" and not filled.all():
+        _refuse_empty(spec, split, rows["id"][~filled], len(rows))
+    labelled = _told(spec, kind.target, rows["target"])
+    kept = rows[filled & labelled].reset_index(drop=True)
+    decoded = _READERS[kind.target](spec, split, kept)
+    untold = int((filled & ~labelled).sum())
+    return Rows(kept.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()), untold)
+
+
+def _told(spec: TaskSpec, target: str, values: pd.Series[Any]) -> pd.Series[bool]:
+    """Return which rows are kept, judged by their label or answer; no labels are a set of labels too."""
+    dropped = spec.file.on_missing == "drop" and target != "labels"
+    return values.map(lambda value: not (dropped and is_blank(value))).astype(bool)
+
+
+def _refuse_empty(spec: TaskSpec, split: str, ids: pd.Series[str], rows: int) -> None:
+    raise DataError(
+        f"{len(ids)} of {rows} rows of split {split!r} have no text (rows {', '.join(ids.head(SHOWN))})",
+        where=spec.document.where("on_missing"),
+        hint="Fill them in, or leave them out with `on_missing: drop`.",
+    )
+
+
+_READERS: Mapping[str, Callable[[TaskSpec, str, pd.DataFrame], pd.Series[Any]]] = {
+    "label": raw_labels,
+    "labels": label_sets.raw_sets,
+    "tags": label_sets.raw_tags,
+    "value": values.numbers,
+    "answer": free_answers,
+}
+
+
+def _words(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Return texts of which some are lists of words as texts, words parted by a space; a missing word is empty."""
+    return texts.map(lambda text: " ".join(map(_word, text)) if label_sets.is_list(text) else text)
+
+
+def _word(value: Any) -> str:
+    return "" if label_sets.is_missing(value) else raw(value)
+
+
+def _is_frame(table: Table) -> bool:
+    return hasattr(table, "iloc")
+
+
+def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return the columns (all if None) as a frame; a Dataset's class numbers become the names it declares for them.
+
+    A number that stands for no class, as -1 does, becomes a missing value.
+    """
+    if _is_frame(table):
+        frame: pd.DataFrame = table[columns or list(table.columns)].reset_index(drop=True)
+        plain = {name: dtype for name, column in frame.items() if (dtype := _plain_type(column)) is not None}
+        return frame.astype(plain)
+    columns = columns or table.column_names
+    frame = table.select_columns(columns).to_pandas()
+    for name in columns:
+        feature = table.features[name]
+        if declared := getattr(feature, "names", None):
+            frame[name] = frame[name].map(dict(enumerate(declared)))
+        elif declared := getattr(getattr(feature, "feature", None), "names", None):
+            by_number = dict(enumerate(declared))
+            frame[name] = frame[name].map(partial(_named, by_number))
+        elif str(getattr(feature, "dtype", "")).startswith(("int", "uint")):
+            frame[name] = unrounded(frame[name], partial(table.__getitem__, name))
+    return frame
+
+
+def _named(by_number: Mapping[int, str], numbers: Any) -> list[str | None] | None:
+    return None if label_sets.is_missing(numbers) else [by_number.get(number) for number in numbers]
+
+
+def _plain_type(column: pd.Series[Any]) -> Any:
+    """Return the type without categories or pandas' NA that holds a column; None where it has neither, or text."""
+    import pandas as pd
+
+    if column.dtype == "category":
+        return object
+    nullable = pd.api.types.is_extension_array_dtype(column.dtype) and not isinstance(column.dtype, pd.StringDtype)
+    if not nullable or not column.isna().any():
+        return None
+    return column.dtype.type if column.dtype.kind == "f" else object
+
+
+def _require(spec: TaskSpec, split: str, existing: list[str]) -> None:
+    columns = spec.file.columns
+    wanted = [(("columns", "text"), name) for name in columns.texts]
+    part = "answer" if columns.answer else "label"
+    wanted += [(("columns", part), name) for name in ([columns.answer] if columns.answer else columns.labels)]
+    wanted += [(("columns", key), name) for key in ("text_pair", "id") if (name := getattr(columns, key))]
+    wanted += [(("where", name), name) for name in spec.file.where]
+    for key, name in wanted:
+        if name not in existing:
+            message = f"split {split!r} has no column {name!r}"
+            raise DataError(message, where=spec.document.where(*key), hint=suggest(name, map(str, existing)))
+
+
+def _text(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, key: str) -> pd.Series[str]:
+    texts = values.fillna("")
+    wrong = ~texts.map(lambda value: isinstance(value, str)).astype(bool)
+    if wrong.any():
+        example = values[wrong].iloc[0]
+        raise DataError(
+            f"column {column!r} of split {split!r} holds {raw(example)} ({type(example).__name__}), not text",
+            where=spec.document.where("columns", key),
+        )
+    return texts.astype("str")
+
+
+def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joined.str.cat(part, sep=" ").str.strip()
+    return joined
+
+
+def _prompts(prompt: str, names: list[str], parts: list[pd.Series[str]]) -> list[str]:
+    """Return the prompt of each row, each column's text in its place."""
+    return [_prompt(prompt, dict(zip(names, row, strict=True))) for row in zip(*parts, strict=True)]
+
+
+def _prompt(prompt: str, row: Mapping[str, str]) -> str:
+    return PLACE.sub(lambda match: row[match[1]], prompt)
+
+
+def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:
+    wanted = {raw(entry) for entry in (value if isinstance(value, list) else [value])}
+    given = values.map(raw).astype("str")
+    if wanted <= {"true", "false"}:
+        given = given.str.lower()
+    holds: pd.Series[bool] = given.isin(wanted)
+    if not holds.any():
+        counts = ", ".join(f"{entry!r} ({count})" for entry, count in given.value_counts().head(SHOWN).items())
+        raise DataError(
+            f"no row of split {split!r} has {column!r} = {' or '.join(sorted(wanted))}",
+            where=spec.document.where("where", column),
+            hint=f"Most frequent values: {counts or 'none'}.",
+        )
+    return holds

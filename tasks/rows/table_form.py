@@ -1,0 +1,141 @@
+"""Which columns of a person's table hold the texts, and the right answers, of a task that an adapter answers for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.reading.raw_values import raw
+from tasks.rows.column_traits import is_blank
+from tasks.rows.label_sets import is_list, is_missing
+from tasks.task_file.task_file import PLACE
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from tasks.task_file.task_file import TaskFile
+
+TEXT, PAIR = "text", "text_pair"  # where neither a person nor a task file says more
+
+
+@dataclass(frozen=True)
+class NamedColumns:
+    """What a person calls the columns of a table; None where that was left out.
+
+    Attributes:
+        text: with the texts.
+        pair: with the second texts.
+        label: with what is right.
+    """
+
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How a row of a table becomes a text, or a pair.
+
+    Attributes:
+        texts: the columns that make the text, joined by a space.
+        pair: the column of the second text; None where there is none.
+        prompt: the text with places for those columns; None where they are joined.
+        places: what the columns are called in the prompt.
+    """
+
+    texts: tuple[str, ...] = (TEXT,)
+    pair: str | None = None
+    prompt: str | None = None
+    places: tuple[str, ...] = ()
+
+    def text_of(self, row: Mapping[str, Any]) -> Any:
+        """Return a row's text, or (text, second text); None where one is blank."""
+        parts = [plain_text(row.get(name)) for name in self.texts]
+        text = joined(parts)
+        second = plain_text(row.get(self.pair)) if self.pair else None
+        if not text.strip() or (second is not None and not second.strip()):
+            return None
+        if self.prompt is not None:
+            filled = dict(zip(self.places, parts, strict=True))
+            text = PLACE.sub(lambda match: filled[match[1]], self.prompt)
+        return text if second is None else (text, second)
+
+
+def text_form(file: TaskFile | None, existing: Collection[str], named: NamedColumns, where: str) -> TextForm:
+    """Return how the rows of a table become texts: as a person says, else as the task file does, else ``text``.
+
+    Args:
+        file: the task's; None where it is not to be seen from here.
+        existing: the table's columns.
+        named: what a person calls them.
+        where: the table, for messages.
+
+    Raises:
+        InputError: a column is not there.
+    """
+    usual = tuple(file.columns.texts) if file else (TEXT,)
+    texts = (named.text,) if named.text is not None else _there(usual, existing) or _there((TEXT,), existing) or usual
+    pair = named.pair
+    if pair is None and file and file.columns.text_pair in existing:
+        pair = file.columns.text_pair
+    _require(texts, existing, where, "--column")
+    _require(() if pair is None else (pair,), existing, where, "--pair")
+    prompt = file.prompt if file and len(texts) == len(usual) else None
+    return TextForm(texts, pair, prompt, usual if prompt is not None else ())
+
+
+def label_columns(
+    file: TaskFile | None, target: str, existing: Collection[str], named: NamedColumns, where: str
+) -> tuple[str, ...]:
+    """Return the columns of a table with what is right: as a person says, else as the task file does, else ``target``.
+
+    Args:
+        file: the task's; None where it is not to be seen from here.
+        target: what the kind calls it, see :class:`workbench.methods.kind.Kind`.
+        existing: the table's columns.
+        named: what a person calls them.
+        where: the table, for messages.
+
+    Raises:
+        InputError: a column is not there.
+    """
+    usual: tuple[str, ...] = (target,)
+    if file:
+        usual = (file.columns.answer,) if file.columns.answer else tuple(file.columns.labels)
+    chosen = (named.label,) if named.label is not None else usual
+    _require(chosen, existing, where, "--label-column")
+    return chosen
+
+
+def expected_columns(file: TaskFile | None, named: NamedColumns) -> list[str]:
+    """Return the columns that a table may be asked for: a first row that has one of them is a header."""
+    usual = [*file.columns.texts, *file.columns.labels, file.columns.answer, file.columns.text_pair] if file else []
+    return [name for name in (named.text, named.pair, named.label, *usual, TEXT) if name is not None]
+
+
+def plain_text(value: Any) -> str:
+    """Return a raw value as text: a list of words is joined by spaces, and a missing value is empty."""
+    if is_list(value):
+        return " ".join("" if is_missing(word) else raw(word) for word in value)
+    return "" if is_blank(value) else raw(value)
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return the texts of several columns as one."""
+    text = parts[0]
+    for part in parts[1:]:
+        text = f"{text} {part}".strip()
+    return text
+
+
+def _there(names: tuple[str, ...], existing: Collection[str]) -> tuple[str, ...] | None:
+    return names if all(name in existing for name in names) else None
+
+
+def _require(names: Sequence[str], existing: Collection[str], where: str, option: str) -> None:
+    for name in names:
+        if name not in existing:
+            hint = f"Columns: {', '.join(existing)}. Name one with {option}."
+            raise InputError(f"there is no column {name!r}", where=where, hint=hint)

@@ -1,0 +1,61 @@
+"""Numbers to be told: which rows have one, and the scale that goes with each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tasks.reading.raw_values import COMMA_NUMBER, with_point
+from tasks.task_file.spec import TaskSpec
+from workbench.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 5
+
+
+def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
+    """Return the values of ``rows``.
+
+    Raises:
+        DataError: rows without a finite number.
+    """
+    import numpy as np
+    import pandas as pd
+
+    single = rows["target"].map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
+    if spec.has_comma:
+        single = single.map(_comma_number)
+    parsed = pd.to_numeric(single, errors="coerce").astype("float64")
+    wrong = ~np.isfinite(parsed)
+    if wrong.any():
+        examples = ", ".join(f"{row.id}: {row.target!r}" for row in rows[wrong].head(SHOWN).itertuples())
+        raise DataError(
+            f"{int(wrong.sum())} of {len(rows)} rows of split {split!r} hold no number ({examples})",
+            where=spec.document.where("columns", "label"),
+            hint="Correct them, or name another column; rows without any value are left out with `on_missing: drop`.",
+        )
+    return parsed
+
+
+def _comma_number(value: Any) -> Any:
+    """Return a number, None for a string that is none where numbers have a decimal comma."""
+    return (with_point(value) if COMMA_NUMBER.fullmatch(value.strip()) else None) if isinstance(value, str) else value
+
+
+def scaled(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the splits with the mean (``centre``) and standard deviation (``spread``) of the training values.
+
+    Raises:
+        DataError: the training values are all the same.
+    """
+    train = frames["train"]["value"]
+    centre, spread = float(train.mean()), float(train.std(ddof=0))
+    if not spread or train.min() == train.max():  # the deviation of equal values may be a rounding error
+        raise DataError(
+            f"all {len(train)} training rows have the value {centre:g}",
+            where=spec.document.where("columns", "label"),
+            hint="There is nothing to learn; name another column.",
+        )
+    return {split: frame.assign(centre=centre, spread=spread) for split, frame in frames.items()}

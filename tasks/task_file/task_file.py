@@ -1,0 +1,278 @@
+"""A task file: one YAML that says where rows come from, which columns matter, and how they are split.
+
+::
+
+    description: Which team has to answer a support ticket.   # one line
+    files: {data: tickets.csv}               # exactly one source: hub, github, files, wheel, python, …
+    columns: {text: body, label: team}       # text may be a list of columns, joined with a space; text_pair; id
+    labels: [billing, shipping]              # or {raw value: name}; discovered in sorted order if left out; see below
+    ranges: {low: [0, 2], high: [4, 5]}      # instead of labels, of a column of numbers; other rows are left out
+    other_labels: refuse                     # or drop: rows whose label is not listed are left out; or keep: see below
+    on_missing: drop                         # or error; see below
+    on_duplicate: keep                       # or drop; see below
+    where: {language: en}                    # keep only rows with this value (or one of a list)
+    splits: {validation: 0.1, test: 0.2, seed: 0, stratified: true}
+    license: CC-BY-4.0
+    homepage: https://example.org
+
+A task whose answers are free text names a column with the right answers instead of one with labels::
+
+    description: Sums of two numbers.
+    kind: causal-lm
+    files: {data: sums.csv}
+    columns: {text: question, answer: result}
+    metric: numeric-match                    # or exact-match (the default), rouge-l
+    max_new_tokens: 8                        # how long an answer may be, its end token included; 32 if left out
+    prompt: "Question: {question} Answer:"   # the text, with the columns in their places; else they are joined
+    answers: {"1": "yes", "0": "no"}         # raw value: what the model is to write; else the value itself
+
+The other kinds, each by what differs::
+
+    kind: seq2seq                            # as causal-lm, for an encoder-decoder such as a T5
+    kind: multilabel                         # any number of labels for a text
+    columns: {text: body, label: topics}     # a list, or a string parted at `separator` (a comma if left out)
+    columns: {text: body, label: [war, art]} # or several columns of 1 and 0, each called as its label
+    kind: regression                         # a number for a text or a pair
+    columns: {text: a, text_pair: b, label: similarity}
+    kind: token-classification               # a tag for each word; BIO tags are scored by whole entities
+    columns: {text: tokens, label: ner_tags} # both lists, or strings parted at white space
+
+``other_labels: drop`` leaves an unlisted label out of its set, and a text with an unlisted tag altogether.
+
+``labels: {HAM: ham, " ham ": ham, SPAM: spam}`` makes one label of those that are written in several ways: each raw
+value has the name beside it, and a name stands for itself. Values that are neither are refused; with ``other_labels:
+keep`` each of them is a label too. A mapping onto a single name, such as ``labels: {HAM: ham}``, keeps the others.
+
+``exact-match``: equal but for case and white space. ``numeric-match``: the last number of the text is the answer's.
+``rouge-l``: F-measure of the longest common subsequence of words.
+
+Splits. ``train``, ``validation`` and ``test`` name a split of the source; ``validation`` and ``test`` may instead be
+a share (0.1) or a number (1000) of rows to cut from train. Left out, a split is the source's split of that name, else
+it is cut from train (validation 0.1, test 0.2 of the rows). A source with a single table calls it ``data``, which is
+train before the cut. **Rows whose texts are the same but for case and white space always land on the same side of a
+cut**, so that a split made here never leaks; they are all kept. Splits that come with a source are left as they are;
+``workbench tasks check`` counts what they share.
+
+Rows without a text (or without one of a pair) are dropped, and the task's origin says how many; a row without a
+label or an answer is an error. ``on_missing: drop`` drops both, ``on_missing: error`` refuses both.
+
+``on_duplicate: drop`` keeps one row of those with the same text: the first, or the one in the last of train,
+validation and test where several splits of the source have it. It looks at all rows that ``where`` lets through, also
+those of other labels, so that tasks that take different labels of one source never test on each other's training texts.
+
+Text files may be written in many ways; what is not plain for the format stands with the file (``tasks new`` finds it)::
+
+    files: {data: rows.txt, delimiter: ";", quotes: false, header: false, encoding: latin-1, decimal: ","}
+
+**A task file with the source ``python`` is code**: a function of a module beside it runs whenever the task is loaded.
+
+A file may declare a ``family``: a list of members, each with a ``name`` that begins with the file's name and a dash,
+and with any other key; a member's keys replace those of the file, inside mappings key by key. The members' order is
+the order in which the family is learned as a stream.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tasks.reading.raw_values import raw
+from workbench.errors import suggest
+from workbench.methods.kind import GENERATED
+from workbench.methods.kinds import KINDS
+from workbench.settings.base import Settings
+
+NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+LONGEST_NAME = 100  # characters; it becomes part of file names
+NAME_RULE = f"lowercase letters and digits, joined by single hyphens, at most {LONGEST_NAME} characters"
+
+Scalar = bool | int | float | str
+Metric = Literal["exact-match", "numeric-match", "rouge-l"]
+METRIC, NEW_TOKENS = "exact-match", 32  # where a file with free answers does not say
+PLACE = re.compile(r"\{([^{}]*)\}")  # of a column in a prompt
+
+
+def _is_unsaid(value: object) -> bool:
+    """Return whether a key is left out: then rows are cached under the same name as before there was this key."""
+    return value is None
+
+
+class Columns(Settings):
+    """Which raw column plays which part."""
+
+    text: str | list[str] = Field(description="the text; several columns are joined with a space")
+    text_pair: str | None = Field(None, description="the second text, for pairs")
+    label: str | list[str] = Field(
+        "label", description="the label; of a multilabel task also several columns of 1 and 0"
+    )
+    separator: str | None = Field(None, min_length=1, description="separates several labels in one string (multilabel)")
+    answer: str | None = Field(None, description="the right answer in words, for kinds that generate; then no label")
+    id: str | None = Field(None, description="unique over all splits; made of split and row number if left out")
+
+    @field_validator("text", "label")
+    @classmethod
+    def _at_least_one(cls, value: str | list[str]) -> str | list[str]:
+        if not value:
+            raise ValueError("expected the name of a column, or a list of names")
+        return value
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that make the text."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns that make the label."""
+        return [self.label] if isinstance(self.label, str) else self.label
+
+    @model_validator(mode="after")
+    def _label_or_answer(self) -> Self:
+        if self.answer is not None and {"label", "text_pair"} & self.model_fields_set:
+            raise ValueError("`answer` goes with `text` alone, without `label` or `text_pair`")
+        return self
+
+
+class Splits(Settings):
+    """Which split of the source is which, and what is cut."""
+
+    train: str | None = None
+    validation: str | float | None = None
+    test: str | float | None = None
+    seed: int = Field(0, ge=0)
+    stratified: bool = Field(True, description="cut the same share of each class")
+
+    @field_validator("validation", "test")
+    @classmethod
+    def _a_share_or_a_number(cls, value: str | float | None) -> str | float | None:
+        if isinstance(value, float | int) and not (0 < value < 1 or (value >= 1 and float(value).is_integer())):
+            raise ValueError("expected a share between 0 and 1, a whole number of rows, or the name of a split")
+        return value
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        shares = [value for value in (self.validation, self.test) if isinstance(value, float) and value < 1]
+        if sum(shares) >= 1:
+            raise ValueError("validation and test leave nothing to train on")
+        return self
+
+
+class TaskFile(Settings):
+    """Every key of a task but its source."""
+
+    name: str | None = Field(None, pattern=NAME, max_length=LONGEST_NAME)
+    description: str = Field(min_length=1)
+    kind: str = "classification"
+    columns: Columns
+    labels: list[str] | dict[str, str] | None = None
+    ranges: dict[str, tuple[float, float]] | None = Field(
+        None, description="classes of a column of numbers: name → smallest and largest value, both included"
+    )
+    other_labels: Literal["refuse", "drop", "keep"] = Field(
+        "refuse", description="keep: a label that is not listed is a label too; also where all are mapped onto one name"
+    )
+    on_missing: Literal["error", "drop"] | None = Field(
+        None,
+        description="rows without a text or a label; left out: without a text dropped, without a label an error",
+    )
+    on_duplicate: Literal["keep", "drop"] = Field(
+        "keep", description="drop: one row of those with the same text is kept"
+    )
+    metric: Metric | None = None
+    max_new_tokens: int | None = Field(None, ge=1, description="largest number of tokens of an answer")
+    prompt: str | None = Field(
+        None, description="the text, where {column} stands for what a column of `text` holds", exclude_if=_is_unsaid
+    )
+    answers: dict[str, str] | None = Field(
+        None, description="raw value of the answer column → the answer in words", exclude_if=_is_unsaid
+    )
+    where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    splits: Splits = Splits()
+    license: str | None = None
+    homepage: str | None = None
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_exists(cls, kind: str) -> str:
+        if kind not in KINDS.names():
+            raise ValueError(f"there is no such kind of task. {suggest(kind, KINDS.names())}")
+        return kind
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_are_strings(cls, labels: object) -> object:
+        parts = [*labels, *labels.values()] if isinstance(labels, dict) else labels
+        if parts is not None and not (isinstance(parts, list) and all(isinstance(part, Scalar) for part in parts)):
+            raise ValueError("expected a list of names, or a mapping of raw values to names")
+        if parts and any(isinstance(part, bool) for part in parts):
+            raise ValueError("YAML reads yes, no, on, off, true and false as truth values; put quotes around them")
+        if isinstance(labels, dict):
+            return {raw(value): raw(name) for value, name in labels.items()}
+        return parts and [raw(name) for name in parts]
+
+    @field_validator("labels")
+    @classmethod
+    def _two_names(cls, labels: list[str] | dict[str, str] | None) -> list[str] | dict[str, str] | None:
+        names = list(labels) if isinstance(labels, list) else list(dict.fromkeys((labels or {}).values()))
+        if len(set(names)) < len(names):
+            raise ValueError("a label stands twice")
+        if (isinstance(labels, list) and len(names) < 2) or labels == {}:
+            raise ValueError("a classification task needs at least two labels")
+        return labels
+
+    @property
+    def unlisted(self) -> Literal["refuse", "drop", "keep"]:
+        """What becomes of labels that ``labels`` does not list."""
+        names = set(self.labels.values()) if isinstance(self.labels, dict) else set()
+        return "keep" if len(names) == 1 and "other_labels" not in self.model_fields_set else self.other_labels
+
+    @field_validator("ranges")
+    @classmethod
+    def _ranges_apart(cls, ranges: dict[str, tuple[float, float]] | None) -> dict[str, tuple[float, float]] | None:
+        ordered = sorted((ranges or {}).values())
+        if ranges is not None and len(ordered) < 2:
+            raise ValueError("a classification task needs at least two ranges")
+        if not all(low <= high for low, high in ordered):
+            raise ValueError("a range is its smallest and its largest value, in this order")
+        if any(before[1] >= after[0] for before, after in pairwise(ordered)):
+            raise ValueError("no value may be in two ranges")
+        return ranges
+
+    @model_validator(mode="after")
+    def _keys_fit_the_kind(self) -> Self:
+        free, columns = self.columns.answer is not None, self.columns
+        if self.kind in GENERATED and not free:
+            raise ValueError(f"a {self.kind} task needs `columns.answer`, the column with the right answers")
+        if self.kind not in GENERATED and free:
+            raise ValueError(f"`columns.answer` belongs to `kind: causal-lm`; a {self.kind} task has a label")
+        if self.kind != "multilabel" and (
+            not isinstance(columns.label, str) or "separator" in columns.model_fields_set
+        ):
+            raise ValueError(f"several `label` columns, and `separator`, belong to `kind: multilabel`, not {self.kind}")
+        if self.kind == "token-classification" and (columns.text_pair or len(columns.texts) > 1):
+            raise ValueError("a token-classification task has one text column, whose words are tagged")
+        self._require_no_foreign_keys()
+        return self
+
+    @model_validator(mode="after")
+    def _prompt_has_the_columns(self) -> Self:
+        places, texts = set(PLACE.findall(self.prompt or "")), self.columns.texts
+        if self.prompt is not None and places != set(texts):
+            asked = ", ".join(f"{{{name}}}" for name in texts)
+            raise ValueError(f"`prompt` needs a place for each column of `columns.text`, and no other: {asked}")
+        return self
+
+    def _require_no_foreign_keys(self) -> None:
+        numeric = self.kind == "regression"
+        if self.ranges and self.kind != "classification":
+            raise ValueError(f"`ranges` belongs to `kind: classification`, not {self.kind}")
+        if self.ranges and {"labels", "other_labels"} & self.model_fields_set:
+            raise ValueError("`ranges` takes the place of `labels` and `other_labels`")
+        other: tuple[str, ...] = () if self.kind in GENERATED else ("metric", "max_new_tokens", "prompt", "answers")
+        other += ("labels", "other_labels") if self.kind in GENERATED or numeric else ()
+        if given := [name for name in other if name in self.model_fields_set]:
+            why = "has no labels" if self.kind in GENERATED else "has numbers" if numeric else "has labels"
+            raise ValueError(f"{' and '.join(given)} mean nothing here: the task {why}")

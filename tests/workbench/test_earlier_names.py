@@ -1,0 +1,35 @@
+"""Modules of before there were rooms: programs that import them go on working, and are told."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from workbench.machine.earlier_names import NAMES, ROOMS
+from workbench.settings.base import Settings
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_of_before_has_what_it_had(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.warns(DeprecationWarning, match=f"{name} is {NAMES[name]} now"):
+        before = importlib.import_module(name)
+    now = importlib.import_module(NAMES[name])
+    public = {entry for entry in vars(now) if not entry.startswith("__")}
+    assert public
+    assert all(getattr(before, entry) is getattr(now, entry) for entry in public)
+
+
+def test_a_room_with_the_name_of_a_module_has_what_that_had() -> None:
+    for room, module in ROOMS.items():
+        now = importlib.import_module(module)
+        entry = next(entry for entry in vars(now) if entry[0].isupper())
+        with pytest.warns(DeprecationWarning, match=f"{room}.{entry} is {module}.{entry} now"):
+            assert getattr(importlib.import_module(room), entry) is getattr(now, entry)
+    with pytest.warns(DeprecationWarning):
+        exec("from workbench.settings import Settings as before")
+    with pytest.raises(ImportError):
+        exec("from workbench.settings import nothing_of_the_kind")
+    assert Settings

@@ -1,0 +1,51 @@
+"""How a fit went, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training examples: mean loss, and the validation score after it."""
+
+    epoch: int
+    train_loss: float
+    validation: float
+    validation_log_likelihood: float
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """How a fit went.
+
+    Attributes:
+        epochs: one entry for each epoch that ran; none where there is nothing to train.
+        best_epoch: the epoch (from 1) whose weights were kept; 0 where they stayed as they were.
+        validation: that epoch's score of the task's main metric on the validation split, in [0, 1].
+        steps: optimiser steps.
+        seconds: wall time, validation included; of a remedy also the time of its work beside the fit (Fisher
+            information, a teacher's answers, comparing strengths).
+        peak_memory_mb: highest memory of the process (or the device) in this time, in MB; None where not measurable.
+        trainable_parameters: how many numbers the optimiser changed, head included.
+        chosen: hyper-parameters that were chosen on validation data, by name; what that took is counted above.
+        trials: how many fits were made to choose them, this one included.
+        checkpointed: whether activations were computed again in the backward pass.
+        validation_examples: how many examples ``validation`` is a score of; None where an earlier version wrote it.
+        spent: what else was counted while ``seconds`` passed, by quantity
+        (:data:`workbench.machine.stopwatch.COUNTERS`).
+    """
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    validation: float
+    steps: int
+    seconds: float
+    peak_memory_mb: float | None
+    trainable_parameters: int
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    trials: int = 1
+    checkpointed: bool = False
+    validation_examples: int | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)

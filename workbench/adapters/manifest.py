@@ -1,0 +1,230 @@
+"""What is known about a stored adapter: the document that lies in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, FieldSerializationInfo, TypeAdapter, ValidationError, field_serializer
+
+from workbench.adapters.fit_record import FitRecord
+from workbench.backbone.folder import ITSELF
+from workbench.errors import IntegrityError, reason
+from workbench.files import checksummed
+from workbench.files.digest import key
+from workbench.settings.base import Budget, Quantization, Settings
+
+MANIFEST = "manifest.json"
+AGAIN = "Remove it and train it again, or import a sound copy."
+
+
+class TaskReference(Settings):
+    """The task that an adapter was trained on; ``fingerprint`` is None where its data are unknown."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    fingerprint: str | None
+    origin: str
+    license: str | None = None
+    hub_id: str | None = None
+    pair: bool = False
+    metric: str | None = None
+    max_new_tokens: int | None = None
+    scale: tuple[float, float] | None = None
+
+
+class BackboneReference(Settings):
+    """The backbone that an adapter belongs to; the name of one that lies in the adapter's own folder is ``ITSELF``."""
+
+    name: str
+    hub_id: str
+    fingerprint: str
+    pooling: Literal["mean", "first", "last"]
+    quantization: Quantization | None = None
+    license: str | None = None
+
+
+class HeadReference(Settings):
+    """A head that is more than one linear layer on what the backbone's own pooling gives.
+
+    ``pooling`` is what the head reads of the token states. ``layers`` are named in order: ``linear``, ``norm``, or an
+    activation of :data:`workbench.methods.layered_head.ACTIVATIONS`; ``eps`` is that of the norms. ``virtual``: the
+    virtual tokens of a prompt are pooled like those of the text that they stand before.
+    """
+
+    pooling: Literal["mean", "first", "last"]
+    layers: tuple[str, ...]
+    eps: float = 1e-5
+    virtual: bool = Field(False, exclude_if=lambda virtual: not virtual)
+
+
+class FittedHead(Settings):
+    """A linear head that was fitted here on frozen features, because the folder has none.
+
+    ``task``, ``fingerprint``, ``origin`` and ``examples`` are what it was fitted on: so many training examples of these
+    data.
+    ``inverse_regularisation`` is the C of a logistic regression that validation picked, and ``validation`` the score
+    that it was picked by.
+    """
+
+    task: str
+    fingerprint: str
+    origin: str
+    examples: int
+    inverse_regularisation: float
+    validation: float
+
+
+class Linked(Settings):
+    """The files of a whole model that are not copied: the folder that they lie in, and the SHA-256 of each by name."""
+
+    folder: str
+    files: dict[str, str]
+
+
+class Elsewhere(Settings):
+    """How an adapter came in that another program trained; what it was trained on is unknown.
+
+    ``program`` wrote the folder: ``peft``, ``adapters``, ``transformers`` or ``sentence-transformers``. ``base`` is how
+    its sender calls the base model, None where the folder does not say; ``labels`` are in the order of the sender's
+    logits. ``original`` is what is needed to write the folder again in the form that it came in. ``head`` is None
+    where the head came with the folder too, or is the backbone's own.
+    """
+
+    program: str
+    base: str | None = None
+    labels: tuple[str, ...] = ()
+    original: dict[str, Any] = Field(default_factory=dict)
+    head: FittedHead | None = Field(None, exclude_if=lambda head: head is None)
+
+
+class CompositionReference(Settings):
+    """How an adapter was made of others: what a reader needs to judge it, and to make it again.
+
+    ``facts`` are named numbers (``rank``, ``energy_kept``, ``truncation_error``, …), ``details`` one number for each
+    source by layer or module; ``head`` says where the head comes from; ``revision`` grows when the method of that name
+    comes to mean something else.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
+
+    method: str
+    revision: int = 1
+    settings: dict[str, Any]
+    sources: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    facts: dict[str, float]
+    details: dict[str, tuple[float, ...]]
+    head: Literal["fitted on frozen features", "trained along", "the backbone's own"]
+
+
+class Manifest(Settings):
+    """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder.
+
+    ``code``: by name the entries of installed distributions that it was made with, each with its distribution, version
+    and digest.
+    ``imported`` is when an adapter came from elsewhere, None where it was made in this workspace: the scores of an
+    imported one are its sender's.
+    ``config`` is its library's configuration, of an adapter that another program trained or what was made of it; None
+    where the settings say all of it. ``head`` is None for one linear layer on the backbone's pooling.
+    ``elsewhere`` is None for what the workbench made, here or in another workspace. What another program trained has
+    neither seed nor fit nor date, the task has no fingerprint, and of the budget only ``max_length`` is known:
+    nothing else is written.
+    ``linked`` is None where all files are in the adapter's own folder.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
+
+    id: str
+    task: TaskReference
+    backbone: BackboneReference
+    method: str
+    library: str
+    settings: dict[str, Any]
+    budget: Budget
+    precision: Literal["fp32", "bf16"]
+    seed: int | None
+    fit: FitRecord | None
+    metrics: dict[str, float]
+    versions: dict[str, str]
+    code: dict[str, str] = Field(default_factory=dict, exclude_if=lambda code: not code)
+    created: str | None
+    parents: tuple[str, ...] = ()
+    composition: CompositionReference | None = None
+    imported: str | None = Field(None, exclude_if=lambda when: when is None)
+    config: dict[str, Any] | None = Field(None, exclude_if=lambda config: config is None)
+    head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
+    elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
+    linked: Linked | None = Field(None, exclude_if=lambda linked: linked is None)
+    files: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the backbone is the model itself, so that its folder has all weights there are."""
+        return self.backbone.name == ITSELF
+
+    @property
+    def base_name(self) -> str:
+        """What its backbone is called where those of several adapters are named: that of a whole model by its id."""
+        return self.id if self.is_whole else self.backbone.name
+
+    @property
+    def all_files(self) -> dict[str, str]:
+        """The SHA-256 of each file, of those that are linked too."""
+        return {**self.files, **(self.linked.files if self.linked else {})}
+
+    def unlinked(self) -> Manifest:
+        """Return the manifest of the same adapter with all files in its own folder."""
+        return self.model_copy(update={"linked": None, "files": self.all_files})
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that determines its answers: files, the backbone's weights, arithmetic, code of others."""
+        code = [self.code] if self.code else []  # what our own code makes of the files stays the same
+        head = [self.head.model_dump(mode="json")] if self.head else []
+        return key([self.all_files, self.backbone.fingerprint, self.precision, *code, *head])
+
+    @property
+    def own_fit(self) -> FitRecord:
+        """How its fit went, of an adapter that the workbench made; raises ValueError where another program trained."""
+        if self.fit is None:
+            raise ValueError(f"{self.id} was trained elsewhere: how is not known")
+        return self.fit
+
+    @property
+    def seed_here(self) -> int:
+        """The seed of random choices that are made about it: its own; 0 where that is not known."""
+        return 0 if self.seed is None else self.seed
+
+    @property
+    def since(self) -> str:
+        """When it was made; of one from elsewhere when it came, since its sender may say any time."""
+        return self.imported or self.created or ""
+
+    @field_serializer("budget")
+    def _known_budget(self, budget: Budget, info: FieldSerializationInfo) -> dict[str, Any]:
+        return budget.model_dump(mode=info.mode, exclude_unset=self.elsewhere is not None)
+
+
+DOCUMENT = TypeAdapter(Manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read or has changed."""
+    path = folder / MANIFEST
+    try:
+        return checksummed.require(DOCUMENT, path)
+    except (IntegrityError, PermissionError) as error:
+        why = error.what if isinstance(error, IntegrityError) else reason(error)
+        raise IntegrityError(f"no readable manifest: {why}", where=str(path), hint=AGAIN) from None
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write the manifest into an adapter's folder; raises IntegrityError where it could not be read again."""
+    path = folder / MANIFEST
+    try:
+        DOCUMENT.validate_json(manifest.model_dump_json())  # where NaN, which JSON does not have, is null
+    except ValidationError as error:
+        raise IntegrityError(f"no readable manifest: {reason(error)}", where=str(path)) from None
+    path.write_text(checksummed.text_of(DOCUMENT, manifest), encoding="utf-8")

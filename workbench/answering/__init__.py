@@ -1,0 +1,1 @@
+"""Models that answer: evaluation, predicting, serving, merged models, what came from elsewhere. Imports methods."""

@@ -1,0 +1,101 @@
+"""Adapters of any methods on one backbone: all are opened once, and answer until nobody needs them any more.
+
+Those that one body can host (LoRAs of one precision, bottlenecks of one method) share it and answer the rows of a
+batch together. Each other adapter has a body of its own. On a processor, all bodies share the memory of the weights
+that nothing changes (:mod:`workbench.backbone.shared_weights`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.answering.predictor import Answer, joined
+from workbench.answering.serving import Answering, opened, sharing
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+
+NO_ANSWER = Answer("", None, "")  # of a row without an owner, and until there is one
+
+
+@dataclass(frozen=True)
+class Question:
+    """Rows that came together (:func:`rows_of`); for each, the id of the adapter or None."""
+
+    rows: Dataset
+    owners: Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class AdapterSet:
+    """Adapters that are open.
+
+    Attributes:
+        backbone: of all of them.
+        adapters: id → the stored adapter.
+        groups: those that share a body, open.
+    """
+
+    backbone: Backbone
+    adapters: Mapping[str, StoredAdapter]
+    groups: tuple[Answering, ...]
+
+    @classmethod
+    def opened(
+        cls, adapters: Sequence[StoredAdapter], backbone: Backbone, before: AdapterSet | None = None
+    ) -> AdapterSet:
+        """Open ``adapters``; groups that are in ``before`` as they are here are not opened again.
+
+        Raises:
+            InputError: an adapter of another backbone, or one that cannot be opened.
+        """
+        open_groups = {_identities(group.adapters.values()): group for group in before.groups} if before else {}
+        groups: list[Answering] = []
+        for group in sharing(adapters):
+            same = open_groups.get(_identities(group))
+            groups += [same] if same else _opened(group, backbone)
+        return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(groups))
+
+    def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
+        """Return the answers to each question, row by row.
+
+        Rows of several questions share a forward pass where their adapters share a body. A question that is asked by
+        itself is answered as :class:`workbench.answering.predictor.Asked` answers it, bit for bit, if all its rows
+        have one owner.
+        """
+        answered: list[list[Answer]] = [[NO_ANSWER] * len(question.rows) for question in questions]
+        for columns in dict.fromkeys(tuple(question.rows.column_names) for question in questions):
+            alike = [
+                number for number, question in enumerate(questions) if tuple(question.rows.column_names) == columns
+            ]
+            rows = joined([questions[number].rows for number in alike])
+            places = [(number, row) for number in alike for row in range(len(questions[number].rows))]
+            owners = [questions[number].owners[row] for number, row in places]
+            for group in self.groups:
+                owner_of = {index: owner for index, owner in enumerate(owners) if owner and owner in group.adapters}
+                own = [*owner_of]
+                answers = group.answers(rows.select(own), [*owner_of.values()]) if own else []
+                for index, answer in zip(own, answers, strict=True):
+                    number, row = places[index]
+                    answered[number][row] = answer
+        return answered
+
+
+def _opened(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answering]:
+    """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own."""
+    try:
+        return [opened(group, backbone)]
+    except InputError:
+        if len(group) == 1:
+            raise
+        return [opened([adapter], backbone) for adapter in group]
+
+
+def _identities(adapters: Iterable[StoredAdapter]) -> tuple[str, ...]:
+    return tuple(f"{adapter.id} {adapter.identity}" for adapter in adapters)

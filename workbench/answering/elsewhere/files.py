@@ -1,0 +1,81 @@
+"""The files of a folder from elsewhere: which are read at all, and why pickled weights are not."""
+
+from __future__ import annotations
+
+from glob import escape
+from pathlib import Path
+
+from workbench.answering.elsewhere.misnamed import not_a_folder
+from workbench.answering.elsewhere.tensor_types import require_floats
+from workbench.backbone.folder import PICKLED, numbers_in
+from workbench.errors import InputError, UnsafeConfigError
+from workbench.files.ordinary import foreign_links
+
+CONVERT = """\
+A pickle runs code when it is opened. If you trust its sender, convert it with these two lines of Python:
+  import safetensors.torch, torch; state = torch.load({path!r}, weights_only=True, map_location="cpu")
+  safetensors.torch.save_file({{key: value.clone().contiguous() for key, value in state.items()}}, {target!r})"""
+CONVERT_PARTS = (
+    "A pickle runs code when it is opened. If you trust its sender, convert it with these two lines of Python:\n"
+    "  import glob, safetensors.torch, torch; "
+    'parts = [torch.load(path, weights_only=True, map_location="cpu") for path in glob.glob({paths!r})]\n'
+    "  safetensors.torch.save_file("
+    "{{key: value.clone().contiguous() for part in parts for key, value in part.items()}}, {target!r})"
+)
+
+
+def require_plain(folder: Path, *within: str) -> None:
+    """Make sure that something is a folder, and that no file in it leads out of it.
+
+    Args:
+        folder: that is read.
+        within: names of folders in it that are read too.
+
+    Raises:
+        InputError: it is none, or has a link in it.
+    """
+    if not folder.is_dir():
+        raise not_a_folder(folder)
+    if links := foreign_links(folder, ["*", *(f"{escape(name)}/*" for name in within)]):
+        message = f"{links[0].name} is a link, which may lead to any file"
+        raise InputError(message, where=str(folder), hint="Import a plain copy of the folder.")
+
+
+def weights_in(folder: Path, name: str, pickled_name: str | None = None) -> Path:
+    """Return the safetensors file called ``name``.
+
+    Files beside it are not read, whatever they are: a trainer leaves pickles of its own there. ``pickled_name`` is what
+    the file is called as a pickle; None: anything that the name of weights begins.
+
+    Raises:
+        InputError: it is not there, is cut short, or is none.
+        UnsafeConfigError: a pickled file is there in its place.
+    """
+    path = folder / name
+    if path.is_file():
+        numbers_in(path)
+        require_floats(path)
+        return path
+    names = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in PICKLED and _are_weights(each)]
+    if pickled := [each for each in names if pickled_name in (None, each.name)]:
+        hint = CONVERT.format(path=str(pickled[0]), target=str(path))
+        raise UnsafeConfigError("pickled weights are not read", where=str(pickled[0]), hint=hint)
+    hint = "Save it as safetensors."
+    if pickled_name:  # of the hub it is not fetched
+        hint += (
+            f" If it has {pickled_name} where it comes from, put that here: the next message says how to convert it."
+        )
+    raise InputError(f"there is no {name} here", where=str(folder), hint=hint)
+
+
+def tensor_names(path: Path) -> list[str]:
+    """Return the names of the tensors in a safetensors file."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as tensors:
+        return list(tensors.keys())
+
+
+def _are_weights(path: Path) -> bool:
+    """Return whether a pickled file has the name of weights; those of a trainer's state have others."""
+    return path.name.startswith(("adapter_model", "pytorch_model", "pytorch_adapter", "model"))

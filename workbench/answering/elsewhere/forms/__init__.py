@@ -1,0 +1,32 @@
+"""One module for each program whose folders are taken in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.answering.elsewhere.files import require_plain
+from workbench.answering.elsewhere.form import Form
+from workbench.answering.elsewhere.misnamed import nothing_here
+from workbench.settings.registry import Modules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.answering.elsewhere.form import Sent
+
+FORMS = Modules[Form]("form of folder", __name__, "FORM", Form)
+
+
+def sent(folder: Path) -> Sent:
+    """Return what the files of a folder say that another program wrote.
+
+    Raises:
+        InputError: no such folder, links in it, no program's form, or as :meth:`Form.read`.
+        UnsafeConfigError: as that.
+    """
+    require_plain(folder)
+    for name in FORMS.names():
+        form = FORMS.get(name)
+        if form.fits(folder):
+            return form.read(folder)
+    raise nothing_here(folder)

@@ -1,0 +1,149 @@
+"""adapters: ``adapter_config.json`` and ``adapter.safetensors``, as ``save_adapter`` writes them, with or without head.
+
+Of a prediction head there are ``head_config.json`` and ``model_head.safetensors`` too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, read_config
+from workbench.answering.elsewhere import adapters_config, adapters_head
+from workbench.answering.elsewhere.adapters_config import Saved
+from workbench.answering.elsewhere.adapters_head import HeadConfig
+from workbench.answering.elsewhere.files import tensor_names, weights_in
+from workbench.answering.elsewhere.form import Sender
+from workbench.backbone.config import read_mapping
+from workbench.backbone.finite_weights import require_finite
+from workbench.errors import InputError, opening
+from workbench.methods.kind import GENERATED
+from workbench.methods.libraries import LIBRARIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.answering.elsewhere.form import Sent
+    from workbench.backbone.pretrained import Backbone
+
+SETUP = "adapter_setup.json"
+PICKLED = "pytorch_adapter.bin"
+UNSAVED = "Save it again with use_safetensors=True."
+COMPOSED = (
+    "An AdapterFusion or another setup of several adapters answers only with its parts. Import each part, and compose "
+    "them here: workbench fuse TASK --from ID,ID --method adapterfusion."
+)
+
+
+class AdaptersFolder:
+    """Folders of the package adapters."""
+
+    def fits(self, folder: Path) -> bool:
+        """Return whether an adapter's config of the package lies there, or that of several composed ones."""
+        if (folder / CONFIG).is_file():
+            return "peft_type" not in read_config(folder)
+        return any((folder / name).is_file() for name in (FUSION_CONFIG, SETUP))
+
+    def read(self, folder: Path) -> Sent:
+        """Return what the configs say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        if not (folder / CONFIG).is_file():
+            raise InputError("several adapters that were composed", where=str(folder), hint=COMPOSED)
+        path, document = folder / CONFIG, read_config(folder)
+        config = adapters_config.parts(document, str(path))
+        adapters_config.method_of(config, str(path))  # before the weights are looked at
+        weights = weights_in(folder, ADAPTERS_WEIGHTS, PICKLED)
+        require_finite(weights)
+        config = adapters_config.used(config, document, tensor_names(weights))
+        method = adapters_config.method_of(config, str(path))
+        settings = adapters_config.settings(config, method, str(path))
+        if not isinstance(document.get("name"), str) or not document["name"]:
+            raise InputError("name: the adapter's name in its weights is missing", where=str(path), hint=UNSAVED)
+        return SentByAdapters(Saved(folder, document, config, method, settings, _head(folder)))
+
+
+def _head(folder: Path) -> HeadConfig | None:
+    """Return what is said of the head that lies beside the adapter, if one does."""
+    path = folder / adapters_head.CONFIG
+    if not path.is_file():
+        return None
+    require_finite(weights_in(folder, adapters_head.WEIGHTS, adapters_head.PICKLED))
+    return HeadConfig(read_mapping(path, "head config", UNSAVED), str(path))
+
+
+@dataclass(frozen=True)
+class SentByAdapters:
+    """What lies in a folder of the package."""
+
+    saved: Saved
+    program: str = "adapters"
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.saved.folder
+
+    @property
+    def method(self) -> str:
+        """What its method is called here."""
+        return self.saved.method
+
+    @property
+    def base(self) -> str | None:
+        """What its sender calls the base model."""
+        return self.saved.base
+
+    @property
+    def head(self) -> HeadConfig | None:
+        """What is said of its head; None without one."""
+        return self.saved.head
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of task that its head is for."""
+        return self.head.kinds if self.head else ()
+
+    @property
+    def other_head(self) -> str | None:
+        """What its head is for, where there is no such kind of task here."""
+        return self.head.made_for if self.head and not self.head.kinds else None
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The labels in the order of the logits."""
+        return self.head.labels if self.head else None
+
+    def outputs(self, backbone: Backbone, kind: str) -> int | None:
+        """Return the rows of the head's last layer; None for a language model's."""
+        if kind in GENERATED:
+            return None
+        from workbench.answering.elsewhere.sender_class import output_name
+
+        assert self.head is not None  # there is no kind without one
+        rows = adapters_head.rows(self.head, self.folder, lambda: output_name(backbone, kind))
+        if rows is None:
+            raise InputError("the weights of its head are missing", where=str(self.folder), hint=UNSAVED)
+        return rows
+
+    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+        """Return the sender's model with the adapter on it, as the package opens it."""
+        LIBRARIES.get("adapters")
+        self._require_alike(backbone)
+        from workbench.answering.elsewhere.adapters_program import read_alone
+        from workbench.answering.elsewhere.adapters_sender import sender_of
+
+        where = str(self.folder)
+        with opening("the adapter", where), read_alone(self.folder) as folder:
+            return sender_of(self.saved, folder, backbone, kind, outputs)
+
+    def _require_alike(self, backbone: Backbone) -> None:
+        """Raise InputError where the adapter was trained on another architecture or size."""
+        theirs, config = self.saved.document, backbone.config
+        pairs = {"model_type": config.model_type, "hidden_size": getattr(config, "hidden_size", None)}
+        for name, here in pairs.items():
+            if theirs.get(name) not in (None, here):
+                message = f"{name}: it was trained on {theirs[name]!r}, and {backbone.name} is {here!r}"
+                hint = f"Its sender calls the base model {self.base!r}." if self.base else None
+                raise InputError(message, where=str(self.folder / CONFIG), hint=hint)
+
+
+FORM = AdaptersFolder()

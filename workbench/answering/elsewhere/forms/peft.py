@@ -1,0 +1,178 @@
+"""peft: ``adapter_config.json`` and ``adapter_model.safetensors``, as a ``PeftModel`` saves them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
+from workbench.answering.elsewhere import peft_config
+from workbench.answering.elsewhere.files import weights_in
+from workbench.answering.elsewhere.form import CLOSE, Sender
+from workbench.answering.elsewhere.peft_beginning import KEY, finished, moves_base
+from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
+from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
+from workbench.backbone.finite_weights import require_finite
+from workbench.backbone.module_patterns import require_bounded_patterns
+from workbench.errors import InputError, opening
+from workbench.methods.kind import GENERATED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workbench.answering.elsewhere.form import Sent
+    from workbench.backbone.pretrained import Backbone
+
+ROUNDED = 1e-4  # W − s B₀ A₀ + s B A and W + s (B A − B₀ A₀) are rounded otherwise in every layer
+TEXTS = ("classification", "multilabel", "regression")
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "SEQ_CLS": TEXTS,
+    "TOKEN_CLS": ("token-classification",),
+    "CAUSAL_LM": ("causal-lm",),
+    "SEQ_2_SEQ_LM": ("seq2seq",),
+    "FEATURE_EXTRACTION": (),
+}
+BY_CLASS = {  # end of the name of a class of transformers → task_type
+    "ForSequenceClassification": "SEQ_CLS",
+    "ForTokenClassification": "TOKEN_CLS",
+    "ForCausalLM": "CAUSAL_LM",
+    "LMHeadModel": "CAUSAL_LM",
+    "ForConditionalGeneration": "SEQ_2_SEQ_LM",
+    "Model": "FEATURE_EXTRACTION",
+}
+
+
+class PeftFolder:
+    """Folders of peft."""
+
+    def fits(self, folder: Path) -> bool:
+        """Return whether an adapter's config of peft lies there."""
+        return (folder / CONFIG).is_file() and "peft_type" in read_config(folder)
+
+    def read(self, folder: Path) -> Sent:
+        """Return what config and weights say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        path = folder / CONFIG
+        config = read_config(folder)
+        method = peft_config.method_of(config, str(path))
+        _require_task_type(config, str(path))
+        require_known_beginning(config, str(path))
+        require_staying(finished(config), path)
+        weights = weights_in(folder, PEFT_WEIGHTS)
+        require_finite(weights)
+        return SentByPeft(folder, config, method)
+
+
+@dataclass(frozen=True)
+class SentByPeft:
+    """What lies in a folder of peft."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    method: str
+    program: str = "peft"
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the config's ``task_type``; where it names none, those of the class that was adapted."""
+        task_type = self.config.get("task_type") or _task_type_of_class(self.config)
+        if task_type is None:
+            return (*TEXTS, "token-classification") if self.config.get("modules_to_save") else ()
+        return KINDS[task_type]
+
+    @property
+    def base(self) -> str | None:
+        """What its sender calls the base model."""
+        name = self.config.get("base_model_name_or_path")
+        return name if isinstance(name, str) and name else None
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether it is a prompt, which changes no module."""
+        return self.config["peft_type"] in peft_config.PROMPTS
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The weights under the names that they have inside the sender's class."""
+        from safetensors.torch import load_file
+
+        path = self.folder / PEFT_WEIGHTS
+        with opening("the adapter weights", str(path)):
+            stored = load_file(path)
+        require_distinct(stored, str(path))
+        return as_inside(stored, self.is_prompt)
+
+    def outputs(self, backbone: Backbone, kind: str) -> int | None:
+        """Return the rows of the layer that gives the logits; None where answers are generated.
+
+        An adapter that leaves the head as it is does not save it: the base model has it.
+        """
+        if kind in GENERATED:
+            return None
+        from workbench.answering.elsewhere.sender_class import output_name
+        from workbench.backbone.stored_tensors import stored_in
+
+        name = output_name(backbone, kind)
+        of_base = {} if name in self.tensors else stored_in(backbone.folder) or {}
+        layer = self.tensors.get(name, of_base.get(name))
+        return None if layer is None else layer.shape[0]
+
+    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+        """Return the class of transformers with the adapter on it, as peft opens it."""
+        from workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
+        from workbench.answering.elsewhere.peft_head import head_of, poolers
+        from workbench.answering.elsewhere.peft_places import places_of, require_own_output, trained_poolers
+        from workbench.answering.elsewhere.peft_program import opened
+        from workbench.answering.elsewhere.peft_sizes import require_justified
+        from workbench.answering.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
+
+        where = str(self.folder / CONFIG)
+        own, prefix = own_class(backbone, kind, outputs), base_prefix(backbone, kind)
+        names = [name for name, _ in own.model.named_modules()]
+        pooler = poolers(own.model, prefix) if kind in TEXTS else []
+        require_bounded_patterns(self.config, names, where)
+        require_known(self.tensors, own.drawn, str(self.folder))
+        moving, config = moves_base(self.config), finished(self.config)
+        require_justified(own.model, peft_config.opened(config, where), self.tensors, where)
+        asked = peft_config.opened({**config, KEY: self.config[KEY]} if moving else config, where)
+        program = opened(own.model, self.folder, asked, self.tensors, moving)
+        places, outside = places_of(program.model, prefix), head_modules(backbone, kind)
+        if kind in GENERATED:
+            require_own_output(program.model, outside, where)
+        if self.config["peft_type"] == NORMS:
+            body = norms_of(config, program, places, backbone, where)
+        else:
+            apart = (*outside, *trained_poolers(program.model, prefix))
+            body = body_of(config, program, places, apart, where)
+        inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        return Sender(
+            program=program.model,
+            settings=peft_config.settings(body.config, self.method, places, inside),
+            config=body.document,
+            write=body.write,
+            head=head_of(program.model, (*pooler, *outside)) if kind and kind not in GENERATED else {},
+            virtual=config.get("num_virtual_tokens", 0),
+            rounding=ROUNDED if moving else CLOSE,
+            original={"config": dict(self.config), "prefix": prefix},
+        )
+
+
+def _require_task_type(config: Mapping[str, Any], where: str) -> None:
+    """Raise InputError where an adapter answers what there is no kind of task for."""
+    task_type = config.get("task_type")
+    if task_type is not None and not (isinstance(task_type, str) and task_type in KINDS):
+        hint = f"There are kinds of task for {', '.join(KINDS)}."
+        raise InputError(f"task_type: {task_type!r} cannot be taken in", where=where, hint=hint)
+
+
+def _task_type_of_class(config: Mapping[str, Any]) -> str | None:
+    """Return the task type of the class that peft notes where its sender names none; None where it notes none."""
+    noted = config.get("auto_mapping")
+    name = str(noted.get("base_model_class")) if isinstance(noted, Mapping) else ""
+    return next((task_type for end, task_type in BY_CLASS.items() if name.endswith(end)), None)
+
+
+FORM = PeftFolder()

@@ -1,0 +1,57 @@
+"""sentence-transformers: ``modules.json``, a transformer and a pooling, without a head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.answering.elsewhere.files import require_plain
+from workbench.answering.elsewhere.forms.transformers import checked_config, model_of
+from workbench.answering.elsewhere.whole_model import SentModel
+from workbench.backbone.folder import CONFIG, MODULES, poolings, sentence_modules, transformer_in
+from workbench.backbone.names import POOLINGS
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from workbench.answering.elsewhere.form import Sent
+    from workbench.backbone.pretrained import Pooling
+
+TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
+HINT = f"Taken in are: {', '.join(POOLINGS)}. Or use the transformer with another pooling as a backbone."
+
+
+class SentenceTransformersFolder:
+    """Folders of sentence-transformers."""
+
+    def fits(self, folder: Path) -> bool:
+        """Return whether a list of modules lies there."""
+        return (folder / MODULES).is_file()
+
+    def read(self, folder: Path) -> Sent:
+        """Return what config and modules say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`.
+
+        A vector's length, which ``Normalize`` makes 1, does not count: a head is fitted on what is pooled. A
+        transformer alone, as that of a cross-encoder, is a model of transformers'.
+        """
+        modules = [(kind.rpartition(".")[2], place) for kind, place in sentence_modules(folder)]
+        require_plain(folder, *(place for _, place in modules if place))
+        if [kind for kind, _ in modules] == [TRANSFORMER]:
+            return model_of(folder)
+        if [kind for kind, _ in modules if kind != NORMALIZE] != [TRANSFORMER, POOLING]:
+            named = ", ".join(kind for kind, _ in modules)
+            hint = f"Taken in are: {TRANSFORMER}, {POOLING}, {NORMALIZE}. The transformer alone can be a backbone."
+            raise InputError(f"these modules cannot be repeated: {named}", where=str(folder / MODULES), hint=hint)
+        pooling = _pooling(folder / modules[1][1] / CONFIG)
+        return SentModel(folder, "sentence-transformers", checked_config(transformer_in(folder)), (), pooling)
+
+
+def _pooling(path: Path) -> Pooling:
+    """Return the pooling that a module's config states; raises InputError where there is no such one here."""
+    stated = poolings(path)
+    if len(stated) != 1 or stated[0] not in POOLINGS:
+        named = " and ".join(stated) or "none"
+        raise InputError(f"this pooling cannot be repeated: {named}", where=str(path), hint=HINT)
+    return POOLINGS[stated[0]]
+
+
+FORM = SentenceTransformersFolder()

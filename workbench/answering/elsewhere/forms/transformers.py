@@ -1,0 +1,76 @@
+"""transformers: ``config.json`` and safetensors, as ``save_pretrained`` and ``Trainer`` write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.adapters.folder import CONFIG as ADAPTER_CONFIG
+from workbench.answering.elsewhere.model_class import kinds_of
+from workbench.answering.elsewhere.model_files import require_weights
+from workbench.answering.elsewhere.tensor_types import require_floats
+from workbench.answering.elsewhere.whole_model import SentModel
+from workbench.backbone.config import read_json
+from workbench.backbone.folder import CONFIG, MODULES, check_folder, transformer_in, weight_files
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from workbench.answering.elsewhere.form import Sent
+
+MOST_LABELS = 100_000
+
+
+class TransformersFolder:
+    """Folders of whole models."""
+
+    def fits(self, folder: Path) -> bool:
+        """Return whether a model's config lies there, and no adapter's."""
+        others = (folder / ADAPTER_CONFIG, folder / MODULES)
+        return (folder / CONFIG).is_file() and not any(path.is_file() for path in others)
+
+    def read(self, folder: Path) -> Sent:
+        """Return what config and headers say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
+        return model_of(folder)
+
+
+def model_of(folder: Path) -> SentModel:
+    """Return the model in a folder, or in the folder of its transformer; raises as :func:`checked_config`."""
+    transformer = transformer_in(folder)
+    config = checked_config(transformer)
+    kinds = kinds_of(config, str(transformer / CONFIG))
+    _require_labels(config, transformer)
+    return SentModel(folder, "transformers", config, kinds)
+
+
+def checked_config(folder: Path) -> dict[str, Any]:
+    """Return the config of a transformer's folder, whose files were looked at.
+
+    Raises:
+        InputError: something is missing or cannot be read.
+        UnsafeConfigError: a file would lead a library to code or to another place, or the weights are pickled.
+    """
+    config = read_json(folder / CONFIG)
+    require_weights(folder)
+    check_folder(folder)
+    for path in weight_files(folder):
+        require_floats(path, places=True)
+    return config
+
+
+def _require_labels(config: dict[str, Any], folder: Path) -> None:
+    """Raise InputError where the labels do not stand as transformers writes them: number → name."""
+    where, count, named = str(folder / CONFIG), config.get("num_labels"), config.get("id2label")
+    if count is not None and not (type(count) is int and 1 <= count <= MOST_LABELS):
+        raise InputError(f"num_labels: {count!r} is no number of labels", where=where)
+    if named is not None and not _are_labels(named):
+        hint = 'It has a name for each number from 0, as {"0": "negative", "1": "positive"}.'
+        raise InputError("id2label names no labels", where=where, hint=hint)
+
+
+def _are_labels(named: object) -> bool:
+    if not isinstance(named, dict) or not named or not all(isinstance(name, str) for name in named.values()):
+        return False
+    return {*named} == {str(number) for number in range(len(named))}
+
+
+FORM = TransformersFolder()

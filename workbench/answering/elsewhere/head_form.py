@@ -1,0 +1,150 @@
+"""The head of a class of transformers, in this project's form: found by comparing with the class itself.
+
+Classes differ in which token they read, and in what stands before their last layer. They say so in code alone, so the
+few possibilities are tried on texts: the one whose logits are the sender's program's is the right one. If none is, the
+adapter is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+from torch import nn
+
+from workbench.adapters.manifest import HeadReference
+from workbench.backbone.generation import learns_a_prompt
+from workbench.backbone.pretrained import Pooling
+from workbench.errors import InputError
+from workbench.methods.layered_head import ACTIVATIONS, LINEAR, NORM, layered
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workbench.backbone.network import Network
+
+
+@dataclass(frozen=True)
+class FoundHead:
+    """A head, and how far its logits are from the sender's.
+
+    Attributes:
+        reference: pooling and layers.
+        head: what is pooled → logits.
+        off: the largest difference of a logit, as a share of the largest logit.
+    """
+
+    reference: HeadReference
+    head: nn.Sequential
+    off: float
+
+
+def found(
+    network: Network,
+    layers: Mapping[str, nn.Module],
+    batches: Any,
+    wanted: Sequence[Tensor],
+    rounding: float,
+    pools: bool = True,
+) -> FoundHead:
+    """Return the head that gives the sender's logits.
+
+    Args:
+        network: the adapted body; its own head and pooling do not count.
+        layers: of the sender's head, in the order of the model.
+        batches: of texts, padded.
+        wanted: the sender's logits of each batch (batch, labels), or (batch, tokens, labels).
+        rounding: how far from them a head's may be, as a share of the largest.
+        pools: whether it reads one vector a text, else the state of each token.
+
+    Raises:
+        InputError: none does.
+    """
+    best: FoundHead | None = None
+    for virtual in (False, True) if pools and learns_a_prompt(network.body) else (False,):
+        network.pool_prompt(virtual)
+        states = [network.states(**batch) for batch in batches]
+        for pooling in get_args(Pooling) if pools else [network.pooling]:
+            network.pooling = pooling
+            read = [
+                network.pool(each, batch["attention_mask"]) if pools else each
+                for each, batch in zip(states, batches, strict=True)
+            ]
+            for reference, head in _possible(pooling, layers):
+                if (off := _off(head, read, wanted)) is not None and (best is None or off < best.off):
+                    best = FoundHead(reference.model_copy(update={"virtual": virtual}), head, off)
+    if best is None or not best.off <= rounding:
+        named = ", ".join(layers)
+        message = f"the sender's program computes its logits in a way that cannot be repeated here (layers: {named})"
+        near = "" if best is None else f" The nearest way is off by {best.off:.1e} of the largest logit."
+        raise InputError(message, hint=f"Its own program can still be used.{near}")
+    return best
+
+
+def difference(logits: Tensor, wanted: Tensor) -> float:
+    """Return the largest difference as a share of the largest of ``wanted``; 0 where they are equal to the last bit."""
+    return float((logits - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
+
+
+def _possible(pooling: Pooling, layers: Mapping[str, nn.Module]) -> Iterator[tuple[HeadReference, nn.Sequential]]:
+    """Yield each head that these layers can be: an activation before the last layer, or none.
+
+    Where an activation is among the layers, the sender's program says where they are.
+    """
+    modules = [*layers.values()]
+    if any(_activation(module) for module in modules):
+        yield _declared(pooling, modules)
+        return
+    for activation in (None, *ACTIVATIONS):
+        names: list[str] = []
+        tensors: dict[str, Tensor] = {}
+        eps = 1e-5
+        for module in modules:
+            is_last, is_norm = module is modules[-1], isinstance(module, nn.LayerNorm)
+            if is_last and not is_norm and activation and NORM not in names and names:
+                names.append(activation)
+            tensors |= {f"{len(names)}.{name}": tensor.detach() for name, tensor in module.state_dict().items()}
+            names.append(NORM if is_norm else LINEAR)
+            eps = getattr(module, "eps", eps)
+            if is_norm and activation:  # dense, activation, norm: as ModernBERT has it
+                names.insert(-1, activation)
+                tensors = _moved(tensors, len(names) - 2)
+        reference = HeadReference(pooling=pooling, layers=tuple(names), eps=eps)
+        yield reference, layered(reference, tensors).eval()
+        if len(modules) == 1:
+            return
+
+
+def _declared(pooling: Pooling, modules: Sequence[nn.Module]) -> tuple[HeadReference, nn.Sequential]:
+    """Return the head of these layers, activations included."""
+    names = [_activation(module) or (NORM if isinstance(module, nn.LayerNorm) else LINEAR) for module in modules]
+    eps = next((module.eps for module in modules if isinstance(module, nn.LayerNorm)), 1e-5)
+    tensors = {
+        f"{index}.{name}": tensor.detach()
+        for index, module in enumerate(modules)
+        for name, tensor in module.state_dict().items()
+    }
+    reference = HeadReference(pooling=pooling, layers=tuple(names), eps=eps)
+    return reference, layered(reference, tensors).eval()
+
+
+def _activation(module: nn.Module) -> str | None:
+    """Return what a layer without weights is called; None for one with weights."""
+    return next((name for name, made in ACTIVATIONS.items() if repr(made()) == repr(module)), None)
+
+
+def _moved(tensors: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
+    """Return a head's state after a layer without weights was put before layer ``index``."""
+    moved = {}
+    for name, tensor in tensors.items():
+        number, _, rest = name.partition(".")
+        moved[f"{int(number) + (int(number) >= index)}.{rest}"] = tensor
+    return moved
+
+
+def _off(head: nn.Sequential, pooled: Sequence[Tensor], wanted: Sequence[Tensor]) -> float | None:
+    try:
+        return max(difference(head(each), right) for each, right in zip(pooled, wanted, strict=True))
+    except RuntimeError:  # the layers do not follow each other
+        return None

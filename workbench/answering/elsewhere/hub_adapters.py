@@ -1,0 +1,40 @@
+"""What lies in a repository on the Hugging Face hub: its settings are fetched first, then what these say is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
+from workbench.adapters.manifest import MANIFEST, read_manifest
+from workbench.backbone.folder import CONFIG as MODEL_CONFIG
+from workbench.errors import InputError
+from workbench.files import hub_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOLD_BY = (MANIFEST, CONFIG, MODEL_CONFIG, "modules.json")  # which of them are there tells what a repository holds
+OF_ADAPTERS = (CONFIG, PEFT_WEIGHTS, ADAPTERS_WEIGHTS, "head_config.json", "model_head.safetensors")
+
+
+def adapter_folder(repository: str, revision: str | None = None) -> Path:
+    """Return the local snapshot of a repository with an adapter or a model in it; other files are not fetched.
+
+    Raises:
+        InputError: there is neither in it.
+        IntegrityError: it was exported here, and its manifest cannot be read.
+        AssetError: it does not exist, or the hub cannot be reached and nothing is cached.
+    """
+    folder = hub_files.hub_folder(repository, revision, TOLD_BY)
+    there = [name for name in TOLD_BY if (folder / name).is_file()]
+    if not there:
+        hint = f"None of these is there: {', '.join(TOLD_BY)}. Give its owner and name, and @REVISION for another one."
+        raise InputError("no adapter and no model lies in this repository of the hub", where=repository, hint=hint)
+    return hub_files.hub_folder(repository, revision, _read_of(folder, there))
+
+
+def _read_of(folder: Path, there: list[str]) -> tuple[str, ...]:
+    """Return which files of a repository are read."""
+    if MANIFEST in there:
+        return (MANIFEST, *(name for name in read_manifest(folder).files if not {*"*?["} & {*name}))
+    return OF_ADAPTERS if CONFIG in there else hub_files.MODEL_FILES

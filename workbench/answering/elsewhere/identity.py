@@ -1,0 +1,46 @@
+"""The key of what comes in: the files of its folder and what was said of them. An adapter's id ends with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.backbone.folder import MODULES
+from workbench.files.digest import digest, key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.adapters.store import AdapterStore
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+READ = ("*.json", "*.safetensors")
+IN_MODULES = ("*/*.json", "*/*.safetensors")  # of sentence-transformers, which keeps each module in a folder
+SHORT = 8  # characters of a key at the end of an id
+
+
+def key_of(folder: Path, *said: Any) -> str:
+    """Return the key of a folder: the same files under the same names have the same; the adapter's name is no part.
+
+    Args:
+        folder: of the sender.
+        said: what the folder does not say and its answers depend on, as values that JSON has.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    patterns = READ + IN_MODULES * (folder / MODULES).is_file()
+    files = {
+        path.relative_to(folder).as_posix(): digest(path)
+        for pattern in patterns
+        for path in sorted(folder.glob(pattern))
+        if path.is_file()
+    }
+    return key([files, said])[:SHORT]
+
+
+def stored_as(store: AdapterStore, ending: str) -> StoredAdapter | None:
+    """Return the adapter that came in under a key, whatever it is called; None where none is, or it is damaged."""
+    for name in store.ids():
+        if name.rpartition("-")[2] == ending and store.damage(name) is None and store.get(name).manifest.elsewhere:
+            return store.get(name)
+    return None

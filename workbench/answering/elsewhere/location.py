@@ -1,0 +1,56 @@
+"""Where something lies that is to come in: a folder of this machine, or a repository on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.answering.elsewhere.hub_adapters import adapter_folder
+from workbench.errors import InputError, no_such_file, opening
+
+CHECKPOINT = re.compile(r"checkpoint-\d+|[0-9a-f]{40}")  # of a Trainer, or a snapshot in the hub's cache
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder whose files may be read.
+
+    Attributes:
+        folder: on this machine.
+        called: what it is called by its sender, as far as that can be told: its name, or that of the repository.
+    """
+
+    folder: Path
+    called: str
+
+
+def located(name: str) -> Location:
+    """Return what a person named: a folder, or a hub id (``owner/name[@revision]``) whose files are fetched.
+
+    Raises:
+        InputError: there is no such folder, and the name is no hub id.
+        AssetError: the repository cannot be fetched.
+    """
+    with opening("this path", name):
+        folder = Path(name).expanduser()
+        is_there = folder.exists() or folder.is_symlink()
+    if is_there:
+        return Location(folder, _called(folder))
+    owner = name.partition("/")[0]
+    if not HUB_ID.fullmatch(name) or owner in ("", ".", "..") or Path(owner).exists():
+        error = no_such_file(folder, "there is no such folder")
+        hint = f"{error.hint or ''} Nothing here has such a name.".strip() if GLOB.search(name) else error.hint
+        raise InputError(error.what, where=name, hint=hint or "A hub id is owner/name, or owner/name@revision.")
+    repository, _, revision = name.partition("@")
+    return Location(adapter_folder(repository, revision or None), repository.partition("/")[2])
+
+
+def _called(folder: Path) -> str:
+    """Return a folder's name; that of the run where the folder is one of its checkpoints."""
+    whole = folder.resolve()
+    if whole.parent.name == "snapshots" and (repository := whole.parents[1].name).startswith("models--"):
+        return repository.rpartition("--")[2]
+    return whole.parent.name if CHECKPOINT.fullmatch(whole.name) else whole.name

@@ -1,0 +1,67 @@
+"""What lies in a place that holds no adapter and no model, and what its person may have meant."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from workbench.adapters.folder import CONFIG
+from workbench.adapters.manifest import MANIFEST
+from workbench.backbone.folder import CONFIG as MODEL_CONFIG
+from workbench.errors import InputError, no_such_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILES = {  # ending → what such a file is, and what to do
+    ".zip": ("an archive", "Unpack it, and give the folder."),
+    ".tar": ("an archive", "Unpack it, and give the folder."),
+    ".gz": ("an archive", "Unpack it, and give the folder."),
+    ".tgz": ("an archive", "Unpack it, and give the folder."),
+    ".safetensors": ("a file of weights", "Give the folder that it lies in: its config says what the weights are of."),
+    ".json": ("a file", "Give the folder that it lies in."),
+    ".gguf": ("a file of weights", "Give the folder of the safetensors that it was made from."),
+}
+DATA = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json")
+TABLES = (".arrow", ".parquet", ".csv", ".tsv", ".jsonl", ".txt", ".xlsx")
+TELLING = (MANIFEST, CONFIG, MODEL_CONFIG)
+MOST_NAMED = 4
+HERE = (
+    "A folder has manifest.json (of `workbench adapters export`), adapter_config.json (of peft or adapters), or "
+    "config.json with safetensors (of save_pretrained)."
+)
+
+
+def not_a_folder(path: Path) -> InputError:
+    """Return the error for what is no folder, or is not there."""
+    if not path.exists() and not path.is_symlink():
+        return no_such_file(path, "there is no such folder")
+    what, hint = FILES.get(
+        path.suffix.lower(), ("a file", "An adapter or a model is a folder; DIR/*/ names folders alone.")
+    )
+    noun = what if path.is_file() else "a device, a pipe or a broken link"
+    return InputError(f"this is {noun}, not a folder", where=str(path), hint=hint)
+
+
+def nothing_here(folder: Path) -> InputError:
+    """Return the error for a folder that no program's form fits: what else is in it, as far as that can be told."""
+    entries = sorted(folder.iterdir())
+    where = str(folder)
+    if not entries:
+        return InputError("this folder is empty", where=where, hint=HERE)
+    inside = [entry for entry in entries if any((entry / name).is_file() for name in TELLING)]
+    if inside:
+        names = [entry.name for entry in inside]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        noun = "checkpoints" if all(name.startswith("checkpoint-") for name in names) else "adapters or models"
+        hint = f"Name it: workbench adapters import {shlex.quote(str(_newest(inside)))}"
+        return InputError(f"there are {noun} in it: {', '.join(names[:MOST_NAMED])}{more}", where=where, hint=hint)
+    if any(entry.name in DATA or entry.suffix.lower() in TABLES for entry in entries):
+        hint = f"To make a task of data: workbench tasks new NAME --from {shlex.quote(where)}. {HERE}"
+        return InputError("data lie here, and no adapter or model", where=where, hint=hint)
+    return InputError("no adapter and no model lies here", where=where, hint=HERE)
+
+
+def _newest(folders: list[Path]) -> Path:
+    """Return the last checkpoint, by its number."""
+    return max(folders, key=lambda folder: (int("".join(filter(str.isdecimal, folder.name)) or 0), folder.name))

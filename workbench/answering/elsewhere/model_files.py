@@ -1,0 +1,61 @@
+"""The files of a whole model, among whatever a trainer left beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.answering.elsewhere.files import CONVERT, CONVERT_PARTS
+from workbench.backbone.folder import CONFIG, INDEX, MODULES, WEIGHTS, sentence_modules, transformer_in, weight_files
+from workbench.errors import InputError, UnsafeConfigError
+
+OF_MODEL = (CONFIG, "generation_config.json", INDEX)
+OF_TOKENIZER = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "bpe.codes", "*.model", "*.spm", "*.jinja"),
+)
+OF_SENTENCES = (MODULES, "sentence_bert_config.json", "config_sentence_transformers.json")
+WORDS = OF_TOKENIZER[5:]  # each of them, or tokenizer.json, is a vocabulary
+PICKLED, PARTS = "pytorch_model*.bin", "pytorch_model-*.bin"
+RESERVED = frozenset({"head.safetensors", "README.md", "manifest.json"})  # what an adapter's folder has beside them
+
+
+def model_files(folder: Path) -> tuple[str, ...]:
+    """Return the files that make a model of transformers or sentence-transformers, by their paths in its folder.
+
+    States of optimisers, arguments of a training, logs, code and other checkpoints are none.
+
+    Raises:
+        InputError: there are no weights, or one has the name of a file of ours.
+        UnsafeConfigError: a list of files leads out of the folder.
+    """
+    transformer = transformer_in(folder)
+    found = [path for pattern in (*OF_MODEL, *OF_TOKENIZER) for path in sorted(transformer.glob(pattern))]
+    found += weight_files(transformer)
+    if (folder / MODULES).is_file():
+        places = [folder / place for _, place in sentence_modules(folder)]
+        found += [folder / name for name in OF_SENTENCES] + [place / CONFIG for place in places]
+    names = {path.relative_to(folder).as_posix() for path in found if path.is_file()}
+    if taken := sorted(names & RESERVED):
+        raise InputError(f"a file of this model is called {taken[0]}", where=str(folder), hint="Save the model again.")
+    return tuple(sorted(names))
+
+
+def require_weights(folder: Path) -> None:
+    """Make sure that the folder of a transformer has safetensors weights.
+
+    Raises:
+        InputError: there are none, or they cannot be read.
+        UnsafeConfigError: pickled ones are there in their place; the message says how to convert them.
+    """
+    pickled = sorted(folder.glob(PICKLED))
+    if pickled and not any((folder / name).is_file() for name in (WEIGHTS, INDEX)):
+        target = str(folder / WEIGHTS)
+        several = CONVERT_PARTS.format(paths=str(folder / PARTS), target=target)
+        hint = several if len(pickled) > 1 else CONVERT.format(path=str(pickled[0]), target=target)
+        raise UnsafeConfigError("pickled weights are not read", where=str(pickled[0]), hint=hint)
+    weight_files(folder)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Return whether the folder of a transformer has a vocabulary."""
+    return any(True for pattern in ("tokenizer.json", *WORDS) for _ in folder.glob(pattern))

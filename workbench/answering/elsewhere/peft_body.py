@@ -1,0 +1,106 @@
+"""What an adapter of peft puts on the transformer, in the form in which a library loads it here without a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import save_file
+
+from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.answering.elsewhere import peft_config
+from workbench.answering.elsewhere.peft_beginning import doubled, joined
+from workbench.answering.elsewhere.peft_weights import as_stored, of_one_prompt, projections
+from workbench.backbone.architecture import normalisations
+from workbench.errors import InputError
+from workbench.methods.libraries.plain import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from workbench.answering.elsewhere.peft_program import Program
+    from workbench.backbone.pretrained import Backbone
+
+NORMS = "LN_TUNING"
+TUNED = ".ln_tuning_layers."  # between a normalisation layer and its tuned gain or bias
+
+
+@dataclass(frozen=True)
+class Body:
+    """An adapter without its head.
+
+    Attributes:
+        config: the sender's, of what ``write`` writes: without what says where training began.
+        document: the library's configuration for the transformer alone; None where it has none.
+        write: writes weights and configuration into a folder.
+    """
+
+    config: Mapping[str, Any]
+    document: Mapping[str, Any] | None
+    write: Callable[[Path], None]
+
+
+def body_of(
+    config: Mapping[str, Any], program: Program, places: peft_config.Places, apart: Sequence[str], where: str
+) -> Body:
+    """Return an adapter's body.
+
+    Args:
+        config: the sender's, without what says where training began.
+        program: the sender's.
+        places: what it puts on the transformer.
+        apart: names of the head's layers inside the sender's class.
+        where: the sender's config file.
+
+    Raises:
+        InputError: it puts nothing on the transformer.
+    """
+    tensors = program.tensors
+    if program.starts:
+        config, tensors = doubled(config), joined(tensors, program.starts)
+    if not places.adapted and config["peft_type"] not in peft_config.PROMPTS:
+        raise InputError("it adapts nothing of the transformer, but its head alone", where=where)
+    of_body = peft_config.of_body(config, places, where)
+    inside = as_stored({**projections(program.model), **tensors}, places.prefix, apart)
+
+    def write(folder: Path) -> None:
+        save_file(of_one_prompt(inside, config.get("num_virtual_tokens", 0)), folder / PEFT_WEIGHTS)
+        of_body.save_pretrained(str(folder))
+
+    return Body(config, peft_config.document(of_body), write)
+
+
+def norms_of(
+    config: Mapping[str, Any], program: Program, places: peft_config.Places, backbone: Backbone, where: str
+) -> Body:
+    """Return tuned normalisation layers as the method ``ln`` stores them: all of them, untuned ones as they were.
+
+    Args:
+        config: the sender's.
+        program: the sender's.
+        places: what is tuned.
+        backbone: the base model.
+        where: the sender's config file.
+
+    Raises:
+        InputError: another layer was tuned.
+    """
+    tuned = {
+        name.removeprefix(places.prefix).replace(TUNED, "."): tensor
+        for name, tensor in program.tensors.items()
+        if TUNED in name and name.startswith(places.prefix)
+    }
+    known = normalisations(backbone.config)
+    if other := sorted(tuned.keys() - known):
+        raise InputError(f"{other[0]} was tuned, and is no gain or bias of a normalisation layer", where=where)
+
+    def write(folder: Path) -> None:
+        own = {name: weight.detach() for name, weight in backbone.load().named_parameters() if name in known}
+        stored: dict[str, Tensor] = {name: tensor.contiguous() for name, tensor in (own | tuned).items()}
+        save_file(stored, folder / FILE)
+
+    return Body(config, None, write)

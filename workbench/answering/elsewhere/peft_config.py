@@ -1,0 +1,208 @@
+"""A config of peft's as its sender wrote it, and as it is for the transformer alone: each module by its whole name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from workbench.adapters.folder import PEFT_TYPES, TASK_TYPE
+from workbench.errors import InputError, opening
+from workbench.methods.methods import METHODS
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+BY_TYPE = {  # peft_type → what the method is called here, where that is not the same in small letters
+    "PROMPT_TUNING": "prompt",
+    "P_TUNING": "p-tuning",
+    "WAVEFT": "wave-ft",
+    "LN_TUNING": "ln",
+}
+PROMPTS = ("PROMPT_TUNING", "P_TUNING")
+REFUSED = {
+    "PREFIX_TUNING": "keys and values before those of the text cannot be stored as what a method here trains",
+}
+OF_LORA = (("use_dora", "dora"), ("use_rslora", "rslora"))
+SETTINGS: Mapping[str, tuple[str, ...]] = {  # a setting → peft's names for it, the first that is there counts
+    "rank": ("target_r", "r"),
+    "initial_rank": ("init_r",),
+    "alpha": ("lora_alpha", "randlora_alpha", "alpha"),
+    "dropout": ("lora_dropout", "gralora_dropout"),
+    "tokens": ("num_virtual_tokens",),
+    "width": ("encoder_hidden_size",),
+    "block_size": ("oft_block_size", "boft_block_size", "block_size"),
+    "mask_seed": ("random_seed",),
+}
+BY_NAME: dict[str, Any] = {  # keys that pick modules, and what stands there once each is named
+    "exclude_modules": None,
+    "layers_to_transform": None,
+    "layers_pattern": None,
+}
+PATTERNS = ("rank_pattern", "alpha_pattern")
+SUBSETS = ("feedforward_modules",)  # of the adapted modules
+MADE_HERE = {"base_model_name_or_path": None, "revision": None, "auto_mapping": None, "inference_mode": True}
+ELSEWHERE = {  # what another model comes of than the one that the adapter is put on, or what no body can do alone
+    "layer_replication": "it repeats layers of the base model",
+    "alora_invocation_tokens": "it acts from certain tokens on only (aLoRA)",
+    "arrow_config": "it chooses among other adapters (Arrow)",
+    "kasa_config": "it changes the base model's own weights (KaSA)",
+    "monteclora_config": "it draws its weights at random (MonteCLoRA)",
+}
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a ``PeftModel`` has put on the transformer inside the sender's class, by the transformer's own names.
+
+    Attributes:
+        prefix: the transformer's name inside the class, with a dot.
+        adapted: modules with an update: the name → that inside the class.
+        whole: modules that were trained whole, beside those of the head.
+        tokens: modules of which the embeddings of some tokens were trained → these tokens.
+    """
+
+    prefix: str
+    adapted: Mapping[str, str]
+    whole: tuple[str, ...] = ()
+    tokens: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+def method_of(config: Mapping[str, Any], where: str) -> str:
+    """Return what the method of a config is called here; raises InputError where there is no such one."""
+    kind = config.get("peft_type")
+    if isinstance(kind, str) and kind in REFUSED:
+        raise InputError(f"peft_type: {kind!r} cannot be taken in: {REFUSED[kind]}", where=where)
+    taken = PEFT_TYPES | BY_TYPE.keys()
+    if not isinstance(kind, str) or kind not in taken:
+        hint = f"These are: {', '.join(sorted(taken))}."
+        raise InputError(f"peft_type: {kind!r} cannot be taken in", where=where, hint=hint)
+    if kind == "LORA":
+        return next((name for key, name in OF_LORA if config.get(key)), "lora")
+    return BY_TYPE.get(kind, kind.lower())
+
+
+def settings(
+    config: Mapping[str, Any], method: str, places: Places | None = None, modules: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the method's settings that a config tells; what it was trained with otherwise is not known.
+
+    Args:
+        config: the sender's.
+        method: as it is called here.
+        places: what is adapted; None where the config is of the transformer alone.
+        modules: the names of the transformer's modules. ``targets`` are the sender's where these names pick the same
+            modules in the transformer alone, and else each adapted module by its whole name.
+    """
+    fields = METHODS.get(method).settings.model_fields
+    values = {name: [config.get(key) for key in (*SETTINGS.get(name, ()), name)] for name in fields}
+    told = {name: next((value for value in named if value is not None), None) for name, named in values.items()}
+    if "targets" in fields:
+        told["targets"] = _targets(config.get("target_modules"), places, modules)
+    return _taken({name: value for name, value in told.items() if value is not None}, method)
+
+
+def _targets(named: Any, places: Places | None, modules: Iterable[str]) -> list[str] | None:
+    """Return names that pick the adapted modules in the transformer alone; None where none is."""
+    names = sorted(named) if isinstance(named, list) else []
+    if places is None:
+        return names or None
+    fits = _matching(names)
+    picked = {name for name in modules if fits(name)}
+    return names if picked and picked == {*places.adapted} else sorted(places.adapted) or None
+
+
+def _taken(told: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """Return the settings that a method here takes; peft takes others too, as a block size of 0 where a rank stands."""
+    try:
+        METHODS.get(method).settings.model_validate(told)
+    except ValidationError as error:
+        others = {detail["loc"][0] if detail["loc"] else None for detail in error.errors()}
+        return {} if None in others else {name: value for name, value in told.items() if name not in others}
+    return dict(told)
+
+
+def opened(config: Mapping[str, Any], where: str) -> PeftConfig:
+    """Return peft's configuration as its sender had it.
+
+    Raises:
+        InputError: a key that this version of peft does not know, unless it is empty; or one that asks for another
+            model than the base model.
+    """
+    from peft import PeftConfig
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    known = PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]].__dataclass_fields__
+    strange = sorted(key for key, value in config.items() if key not in known and value)
+    if strange := [key for key in strange if key != "peft_version"]:
+        hint = "It was written by another version of peft, and what the key does would be left out without a word."
+        raise InputError(f"{strange[0]}: a key that peft here does not know", where=where, hint=hint)
+    if key := next((key for key in ELSEWHERE if config.get(key)), None):
+        raise InputError(f"{key}: such an adapter cannot be taken in: {ELSEWHERE[key]}", where=where)
+    if key := next((key for key in SETTINGS["alpha"] if config.get(key) == 0), None):
+        raise InputError(f"{key}: 0 scales all of the update to nothing", where=where)
+    with opening("the adapter's config", where):
+        return PeftConfig.from_peft_type(**{key: value for key, value in config.items() if key in known} | MADE_HERE)
+
+
+def of_body(config: Mapping[str, Any], places: Places, where: str) -> PeftConfig:
+    """Return the configuration for the transformer alone: the same update, each module by its whole name.
+
+    Args:
+        config: the sender's, without what says where training began.
+        places: what it puts on the transformer.
+        where: the folder.
+    """
+    own = opened(config, where)
+    changes = BY_NAME | {
+        "target_modules": sorted(places.adapted),
+        "modules_to_save": [*places.whole] or None,
+        "trainable_token_indices": {name: [*tokens] for name, tokens in places.tokens.items()} or None,
+        "num_transformer_submodules": 1,  # a second prompt, for a decoder, is read by nobody
+        "save_projection": True,
+        "task_type": TASK_TYPE,
+    }
+    for key in SUBSETS:
+        if named := getattr(own, key, None):
+            fits = _matching(named)
+            changes[key] = sorted(name for name, full in places.adapted.items() if fits(full))
+    for key, value in (changes | _patterns(own, places)).items():
+        if hasattr(own, key):
+            setattr(own, key, value)
+    return own
+
+
+def _patterns(own: Any, places: Places) -> dict[str, Any]:
+    """Return ranks and alphas that differ from the usual ones, each under the whole name of its module."""
+    from peft.utils.other import get_pattern_key
+
+    changes: dict[str, Any] = {}
+    for key in PATTERNS:
+        pattern = getattr(own, key, None)
+        if pattern and own.peft_type == "ADALORA":  # which directions are left, by the names of tensors
+            changes[key] = {name.removeprefix(places.prefix): kept for name, kept in pattern.items()}
+        elif pattern:
+            keys = {name: get_pattern_key(pattern.keys(), full) for name, full in places.adapted.items()}
+            changes[key] = {re.escape(name): pattern[found] for name, found in keys.items() if found in pattern}
+    return changes
+
+
+def document(config: PeftConfig) -> dict[str, Any]:
+    """Return a configuration as a manifest keeps it."""
+    content: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=_plain))
+    return content
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set | frozenset) else getattr(value, "value", str(value))
+
+
+def _matching(named: str | Sequence[str]) -> Callable[[str], bool]:
+    """Return whether peft counts a module among ``named``: by an expression, or by the end of its name."""
+    if isinstance(named, str):
+        return lambda name: re.fullmatch(named, name) is not None
+    return lambda name: any(name == each or name.endswith(f".{each}") for each in named)

@@ -1,0 +1,66 @@
+"""Where in a model peft has put something: read off the ``PeftModel``, which has looked its config's patterns up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.answering.elsewhere.peft_config import Places
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+WRAPPERS = ("ModulesToSaveWrapper", "TrainableTokensWrapper")
+POOLER = "pooler"  # a module that the transformer brings and only a head reads
+
+
+def places_of(program: Any, prefix: str) -> Places:
+    """Return what a ``PeftModel`` has put on the transformer whose name inside the class is ``prefix``."""
+    adapted = getattr(program.base_model, "targeted_module_names", ())
+    return Places(
+        prefix=prefix,
+        adapted={name.removeprefix(prefix): name for name in adapted if name.startswith(prefix)},
+        whole=tuple(name for name, _ in _wrapped(program, prefix, "ModulesToSaveWrapper") if not _is_pooler(name)),
+        tokens={
+            name: [int(token) for token in module.token_adapter.token_indices["default"]]
+            for name, module in _wrapped(program, prefix, "TrainableTokensWrapper")
+        },
+    )
+
+
+def trained_poolers(program: Any, prefix: str) -> list[str]:
+    """Return the names inside the class of modules of the pooler that were trained whole: they belong to the head."""
+    names = [name for name, _ in _wrapped(program, prefix, "ModulesToSaveWrapper")]
+    return [f"{prefix}{name}" for name in names if _is_pooler(name)]
+
+
+def require_own_output(program: Any, outside: Iterable[str], where: str) -> None:
+    """Make sure that a language model's output layer is the base model's own.
+
+    Args:
+        program: a ``PeftModel``.
+        outside: names of the layers outside the transformer.
+        where: the sender's config file.
+
+    Raises:
+        InputError: it was adapted, or trained whole; the layer is named.
+    """
+    trained = [*getattr(program.base_model, "targeted_module_names", ())]
+    trained += [name for wrapper in WRAPPERS for name, _ in _wrapped(program, "", wrapper)]
+    if layer := next((name for name in outside if name in trained), None):
+        message = f"{layer} was trained, and answers are generated here with the base model's own output layer"
+        hint = "Merge it into a model of its own (peft: merge_and_unload, save_pretrained), and import that."
+        raise InputError(message, where=where, hint=hint)
+
+
+def _wrapped(program: Any, prefix: str, wrapper: str) -> Iterator[tuple[str, Any]]:
+    """Yield the transformer's modules that peft has wrapped so, by the transformer's own names."""
+    from peft.utils import other
+
+    for name, module in program.get_base_model().named_modules():
+        if isinstance(module, getattr(other, wrapper)) and name.startswith(prefix):
+            yield name.removeprefix(prefix), module
+
+
+def _is_pooler(name: str) -> bool:
+    return name.split(".")[0] == POOLER

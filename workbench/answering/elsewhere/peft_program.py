@@ -1,0 +1,134 @@
+"""The sender's own program: a ``PeftModel`` with the weights of a folder, each of which has a place in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.answering.elsewhere.peft_beginning import started
+from workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
+from workbench.errors import InputError, opening
+from workbench.methods.libraries.peft import asking_for_packed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from peft import PeftConfig
+    from torch import Tensor, nn
+
+EMBEDDINGS = ("embed", "lm_head", "wte.")  # in the names of weights with a row for each token
+OTHER_MODEL = "It was trained on another model. Name that with --backbone."
+RESIZED = "Tokens were added before it was trained. Name the model that has them with --backbone."
+
+
+@dataclass(frozen=True)
+class Program:
+    """An adapter on the sender's class.
+
+    Attributes:
+        model: the ``PeftModel``, in evaluation mode.
+        tensors: of the folder that belong to the adapter, named as inside the class; peft writes embeddings of the base
+            model beside them.
+        starts: module → (A₀, B₀), what peft took off the base model's weights.
+    """
+
+    model: Any
+    tensors: Mapping[str, Tensor]
+    starts: Mapping[str, tuple[Tensor, Tensor]]
+
+
+def opened(model: nn.Module, folder: Path, config: PeftConfig, tensors: Mapping[str, Tensor], moving: bool) -> Program:
+    """Return the sender's program.
+
+    Args:
+        model: the sender's class; peft puts the adapter into it.
+        folder: the sender's.
+        config: of the adapter.
+        tensors: of the folder, named as inside ``model``.
+        moving: whether the adapter changes the base model's weights as it is put on.
+
+    Raises:
+        InputError: a tensor has no place, another size, or is missing.
+    """
+    from peft import get_peft_model, get_peft_model_state_dict
+
+    where = str(folder / PEFT_WEIGHTS)
+    if not config.is_prompt_learning:
+        _require_modules(model, tensors, where)
+    own = {name: weight.detach() for name, weight in model.named_parameters()}
+    with opening("the adapter", str(folder)), asking_for_packed(model):
+        program: Any = get_peft_model(model, config)
+        starts = started(program) if moving else {}
+        made = get_peft_model_state_dict(program, save_embedding_layers=False)
+        expected = as_inside(made, config.is_prompt_learning)
+        _require_expected(expected, own, tensors, where)
+        program.load_adapter(str(folder), "default")
+    return Program(program.eval(), {name: tensors[name] for name in expected}, starts)
+
+
+def _require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Make sure that a model has the modules that weights were trained for.
+
+    Args:
+        model: the sender's class.
+        tensors: named as inside it.
+        where: their file.
+
+    Raises:
+        InputError: it lacks one, or a weight of its own has another size there; the first is named.
+    """
+    own, modules = dict(model.named_parameters()), dict(model.named_modules())
+    for name, tensor in sorted(tensors.items()):
+        bare = _bare(name)
+        if bare in own and own[bare].shape != tensor.shape:
+            _refuse_size(bare, tensor, own[bare], where)
+        parts = bare.split(".")
+        known = max(size for size in range(len(parts)) if ".".join(parts[:size]) in modules)
+        innermost = modules[".".join(parts[:known])]
+        if known + 1 < len(parts) and any(True for _ in innermost.children()) and not name.startswith(OUTSIDE_START):
+            lacking = ".".join(parts[: known + 1])
+            message = f"{name} has no place: there is no {lacking} in the base model ({type(model).__name__})"
+            raise InputError(message, where=where, hint=OTHER_MODEL)
+
+
+def _require_expected(
+    expected: Mapping[str, Tensor], own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str
+) -> None:
+    """Raise InputError where tensors are not those, or not so large, as the adapter's config makes them on the model.
+
+    Weights of the base model may be beside them, if they are what they are there.
+    """
+    for name in sorted(expected.keys() & tensors.keys()):
+        if expected[name].shape != tensors[name].shape:
+            _refuse_size(name, tensors[name], expected[name], where)
+    if missing := sorted(expected.keys() - tensors.keys()):
+        raise InputError(f"the weights of {missing[0]} are missing", where=where)
+    beside = sorted(tensors.keys() - expected.keys())
+    if left := [name for name in beside if _bare(name) not in own]:
+        more = f" and {len(left) - 1} others" if len(left) > 1 else ""
+        raise InputError(f"its config has no place for the weights of {left[0]}{more}", where=where)
+    for name in beside:
+        if not torch.equal(tensors[name].to(own[_bare(name)]), own[_bare(name)]):
+            message = f"{_bare(name)} is a weight of the base model, and other numbers stand there"
+            raise InputError(message, where=where, hint=OTHER_MODEL)
+
+
+def _refuse_size(name: str, sent: Tensor, here: Tensor, where: str) -> None:
+    """Raise InputError: a tensor has another size in the folder than on the base model."""
+    there, wanted = ([*tensor.shape] for tensor in (sent, here))
+    if name == _bare(name) and any(part in name for part in EMBEDDINGS) and there[1:] == wanted[1:]:
+        message = f"the vocabulary has another size: {name} is {there} in this folder and {wanted} in the base model"
+        raise InputError(message, where=where, hint=RESIZED)
+    message = f"{name} is {there} in this folder, and the base model takes {wanted}"
+    raise InputError(message, where=where, hint=OTHER_MODEL)
+
+
+def _bare(name: str) -> str:
+    """Return the name that a weight of the base model has without peft."""
+    for beside in (".base_layer", ".original_module", ".modules_to_save"):
+        name = name.replace(f"{beside}.", ".")
+    return name

@@ -1,0 +1,206 @@
+"""What another program trained becomes an adapter of a store, and answers as that program does, or is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from workbench.adapters.folder import check_adapter
+from workbench.adapters.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
+from workbench.adapters.stored_adapter import README, StoredAdapter
+from workbench.answering.elsewhere.head_form import difference, found
+from workbench.answering.elsewhere.headless import with_fitted_head
+from workbench.answering.elsewhere.identity import key_of, stored_as
+from workbench.answering.elsewhere.trying import POOLED, tried
+from workbench.backbone.architecture import positions
+from workbench.backbone.folder import ITSELF
+from workbench.errors import InputError, blaming
+from workbench.files.atomic import folder_beside, made, remove_whole
+from workbench.methods import card
+from workbench.methods.adaptation import HEAD_FILE
+from workbench.methods.layered_head import LINEAR
+from workbench.methods.methods import METHODS
+from workbench.methods.stored_model import adaptation_of, open_adapter
+from workbench.settings.base import Budget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from workbench.adapters.manifest import TaskReference
+    from workbench.adapters.store import AdapterStore
+    from workbench.answering.elsewhere.form import Sender, Sent
+    from workbench.answering.elsewhere.headless import Fit
+    from workbench.backbone.pretrained import Backbone
+
+LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the folder does not say.
+
+    Attributes:
+        backbone: the base model.
+        task: that the adapter answers; its labels in the order in which they are to be kept.
+        order: the labels in the order of the sender's logits.
+        max_length: tokens; longer texts are cut. None: as many as the model reads.
+        name: of the adapter, the beginning of its id; None: task and method.
+        fit: gives a head where none is stored, and the task's kind has none of its own.
+        examples: the fingerprint of those on which that is fitted.
+    """
+
+    backbone: Backbone
+    task: TaskReference
+    order: tuple[str, ...]
+    max_length: int | None = None
+    name: str | None = None
+    fit: Fit | None = None
+    examples: str = ""
+
+    @property
+    def rows(self) -> list[int]:
+        """For each label of the task the place of its logit; empty where there are no labels."""
+        return [self.order.index(label) for label in self.task.labels]
+
+    @property
+    def meaning(self) -> tuple[Any, ...]:
+        """All that the answers depend on: the same folder with another meaning is another adapter."""
+        task = self.task
+        about = (task.name, task.kind, task.labels, task.pair, task.metric)
+        base = (self.backbone.fingerprint, *([ITSELF] if self.backbone.name == ITSELF else []))
+        return (*base, *about, self.order, self.max_length, self.examples)
+
+
+def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter, bool]:
+    """Return the adapter, stored, and whether it was before; on texts its logits are those of the sender's own program.
+
+    Where no head is stored, its token states are. A folder that came in before, with the same said of it, is not read
+    again: its adapter stays as it is.
+
+    Raises:
+        InputError: the files do not fit the base model, or the sender's answers cannot be repeated.
+    """
+    ending = key_of(sent.folder, *said.meaning)
+    if here := stored_as(store, ending):
+        return here, True
+    is_headless = not sent.kinds
+    kind = None if is_headless else said.task.kind
+    sender = sent.opened(said.backbone, kind, max(len(said.order), 1))
+    with made(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
+        with blaming("the sender's program fails on its first text", str(sent.folder)):
+            batches, wanted = tried(sender, said.backbone, kind)
+        sender.write(folder)
+        sender = replace(sender, program=nn.Identity(), write=lambda folder: None)  # its weights leave memory
+        check_adapter(folder)
+        bare = _manifest(sent, sender, said)
+        if is_headless:
+            manifest = with_fitted_head(bare, folder, said.backbone, sender.pooling, said.fit)
+        else:
+            manifest = bare.model_copy(update={"head": _write_head(bare, folder, said, sender, batches, wanted)})
+        manifest = manifest.model_copy(update={"id": f"{said.name or f'{said.task.name}-{sent.method}'}-{ending}"})
+        _require_same(StoredAdapter(manifest, folder), said, batches, wanted, sender.rounding, is_headless)
+        (folder / README).write_text(card.render(manifest), encoding="utf-8")
+        if manifest.id in store:  # damaged, else it had been taken as it is
+            remove_whole(store.folder(manifest.id))
+        return store.save(manifest, lambda draft: _move(folder, draft)), False
+
+
+def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
+    """Return the manifest of an adapter without an id, under one linear layer on the backbone's pooling."""
+    return Manifest(
+        id=sent.method,
+        task=said.task,
+        backbone=BackboneReference(**{name: getattr(said.backbone, name) for name in BackboneReference.model_fields}),
+        method=sent.method,
+        library=METHODS.get(sent.method).library,
+        settings=dict(sender.settings),
+        budget=Budget(max_length=said.max_length or _longest(said.backbone, sender.virtual)),
+        precision="fp32",
+        seed=None,
+        fit=None,
+        metrics={},
+        versions={},
+        created=None,
+        imported=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=None if sender.config is None else dict(sender.config),
+        elsewhere=Elsewhere(program=sent.program, base=sent.base, labels=said.order, original=dict(sender.original)),
+        linked=sender.linked,
+    )
+
+
+def _longest(backbone: Backbone, virtual: int) -> int:
+    """Return how many tokens the sender's program reads where nothing is cut, after ``virtual`` ones of its own."""
+    room = positions(backbone.config)
+    return int(min(backbone.tokenizer.model_max_length, LONGEST if room is None else room - virtual))
+
+
+def _write_head(
+    bare: Manifest, folder: Path, said: Said, sender: Sender, batches: Sequence[Any], wanted: Sequence[Tensor]
+) -> HeadReference | None:
+    """Write the head into the folder, its last rows in the order of the task's labels, and return what it is.
+
+    None: one linear layer on the backbone's pooling, or a language model's own.
+    """
+    if not sender.head:
+        return None
+    adaptation = adaptation_of(bare, said.backbone)
+    head: nn.Module = nn.Identity()
+    network = adaptation.load(folder, head, said.task.kind)
+    pools = said.task.kind in POOLED
+    head_found = found(network, sender.head, batches, wanted, sender.rounding, pools)
+    tensors: dict[str, Tensor] = head_found.head.state_dict()
+    reference: HeadReference | None = head_found.reference
+    if _is_usual(head_found.reference, said.backbone, pools):
+        tensors, reference = _linear(sender), None
+    rows = said.rows
+    last = f"{len(reference.layers) - 1}." if reference else ""
+    for name in (f"{last}weight", f"{last}bias"):
+        if rows and name in tensors:
+            tensors[name] = tensors[name][rows]
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, folder / HEAD_FILE)
+    return reference
+
+
+def _is_usual(head: HeadReference, backbone: Backbone, pools: bool) -> bool:
+    """Return whether a head is one linear layer on what the backbone's own pooling gives, or on each token's state."""
+    return head.layers == (LINEAR,) and not head.virtual and (not pools or head.pooling == backbone.pooling)
+
+
+def _linear(sender: Sender) -> dict[str, Tensor]:
+    """Return weight and bias of a head that is one linear layer; one without a bias gets zeros."""
+    *_, layer = sender.head.values()
+    state = {name: tensor.detach() for name, tensor in layer.state_dict().items()}
+    return {"bias": torch.zeros(len(state["weight"])), **state}
+
+
+def _require_same(
+    stored: StoredAdapter,
+    said: Said,
+    batches: Sequence[Any],
+    wanted: Sequence[Tensor],
+    rounding: float,
+    is_headless: bool,
+) -> None:
+    """Make sure that the adapter's logits (or token states) are those of the sender's program; raises InputError."""
+    model = open_adapter(stored, said.backbone)
+    rows = [] if is_headless else said.rows
+    for batch, right in zip(batches, wanted, strict=True):
+        answers = model.states(**batch) if is_headless else model(**batch)["logits"]
+        off = difference(answers, right[..., rows] if rows else right)
+        if not off <= rounding:
+            largest = "token state" if is_headless else "logit"
+            message = f"the answers here would differ from the sender's by {off:.1e} of the largest {largest}"
+            raise InputError(message, hint="Its own program can still be used.")
+
+
+def _move(folder: Path, draft: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        path.rename(draft / path.name)

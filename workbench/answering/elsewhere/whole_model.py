@@ -1,0 +1,184 @@
+"""A whole model that another program wrote: on a base model that is known here, or as its own backbone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.adapters.manifest import Linked
+from workbench.answering.elsewhere.form import Sender
+from workbench.answering.elsewhere.model_class import other_head
+from workbench.answering.elsewhere.model_files import has_tokenizer, model_files
+from workbench.backbone.architecture import UNREAD
+from workbench.backbone.folder import ITSELF
+from workbench.backbone.names import base_in, model_in
+from workbench.backbone.stored_tensors import stored_in
+from workbench.errors import InputError
+from workbench.files.digest import digest
+from workbench.methods.card import TRANSFORMER
+from workbench.methods.kind import GENERATED
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workbench.answering.elsewhere.sender_class import OwnClass
+    from workbench.backbone.pretrained import Backbone, Pooling
+
+HINT = "Its own program can still be used."
+
+
+@dataclass(frozen=True)
+class SentModel:
+    """What lies in the folder of a whole model.
+
+    Attributes:
+        folder: where it lies.
+        program: that wrote it.
+        config: of its transformer, as it stands in the file.
+        kinds: of task; none where it has no head.
+        pooling: that the folder states for its features; None where it states none.
+        link: whether its files stay where they are.
+        method: what it is called here.
+    """
+
+    folder: Path
+    program: str
+    config: Mapping[str, Any]
+    kinds: tuple[str, ...]
+    pooling: Pooling | None = None
+    link: bool = False
+    method: str = "full"
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The labels that the config names; without any, as transformers calls them."""
+        named = self.config.get("id2label") or {}
+        names = [named[number] for number in sorted(named, key=int)]
+        return tuple(names) or tuple(f"LABEL_{number}" for number in range(self.config.get("num_labels", 2)))
+
+    @property
+    def other_head(self) -> str | None:
+        """What its head is for, where there is no such kind of task here."""
+        return other_head(self.config)
+
+    @property
+    def base(self) -> str | None:
+        """What its sender calls the base model; None where answers are generated.
+
+        A language model that was trained has its own output layer, and here that is the backbone's.
+        """
+        stated = (self.config.get("_name_or_path"), base_in(self.folder))
+        names = [name for name in stated if isinstance(name, str) and name]
+        return names[0] if names and not self.generates else None
+
+    @property
+    def generates(self) -> bool:
+        """Whether its answers are texts."""
+        return any(kind in GENERATED for kind in self.kinds)
+
+    @cached_property
+    def itself(self) -> Backbone:
+        """The model as a backbone."""
+        return model_in(self.folder, ITSELF, self.pooling)
+
+    def outputs(self, backbone: Backbone, kind: str) -> int | None:
+        """Return the rows of the layer that gives the logits; None where answers are generated."""
+        from workbench.answering.elsewhere.sender_class import output_name
+
+        if kind in GENERATED:
+            return None
+        name = output_name(self.itself, kind)
+        stored = stored_in(self.itself.folder) or {}
+        if name not in stored:
+            raise InputError(f"its head is not there: the weights have no {name}", where=str(self.folder))
+        return stored[name].shape[0]
+
+    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+        """Return the class of transformers that the config names, with the weights of the folder."""
+        from workbench.answering.elsewhere.base_model import require_base
+        from workbench.answering.elsewhere.sender_class import base_prefix, own_class
+
+        alone = backbone.name == ITSELF
+        if alone and not has_tokenizer(self.itself.folder):
+            hint = "Save it there: tokenizer.save_pretrained(FOLDER). Or name the base model: --backbone NAME"
+            raise InputError("there is no tokenizer beside this model", where=str(self.folder), hint=hint)
+        if not alone:
+            require_base(self.itself, backbone, self.folder)
+        own = own_class(self.itself, kind, outputs)
+        self._require_complete(own, kind)
+        prefix = base_prefix(self.itself, kind)
+        head = self._head(own.model, prefix, kind)
+        return self._alone(own.model, head) if alone else self._based(own.model, head, backbone, prefix)
+
+    def _require_complete(self, own: OwnClass, kind: str | None) -> None:
+        """Make sure that the class has all its weights from the file, and the file none that the class does not have.
+
+        Of a model without a head, the pooler may be missing, and what stood above it may be left over.
+        """
+        called = type(own.model).__name__
+        drawn = sorted(name for name in own.drawn if kind or not name.startswith(UNREAD))
+        if drawn:
+            message = f"the weights lack {drawn[0]}, and a {called} would draw it at random"
+            raise InputError(message, where=str(self.folder), hint="Save the model again with save_pretrained.")
+        if kind and own.unread:
+            message = f"a {called} has no place for {min(own.unread)}, which is among the weights"
+            raise InputError(message, where=str(self.folder), hint=HINT)
+
+    def _head(self, model: Any, prefix: str, kind: str | None) -> dict[str, nn.Module]:
+        """Return the layers between the body and the logits by name; none of a language model, which has its own."""
+        from workbench.answering.elsewhere.peft_head import poolers
+        from workbench.answering.elsewhere.sender_class import head_modules
+
+        if kind is None or kind in GENERATED:
+            return {}
+        outside = head_modules(self.itself, kind)
+        return {name: model.get_submodule(name) for name in (*poolers(model, prefix), *outside)}
+
+    def _alone(self, model: Any, head: Mapping[str, nn.Module]) -> Sender:
+        """Return the sender of a model that is its own backbone: its files are copied as they are, or linked."""
+        names = model_files(self.folder)
+        linked = Linked(folder=str(self.folder.resolve()), files=_digests(self.folder, names)) if self.link else None
+
+        def write(folder: Path) -> None:
+            for name in () if linked else names:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.folder / name, folder / name)
+
+        place = self.itself.folder.relative_to(self.folder).as_posix()
+        original = {} if place == "." else {TRANSFORMER: place}
+        return Sender(model, {}, None, write, head, original, self.pooling, linked)
+
+    def _based(self, model: Any, head: Mapping[str, nn.Module], backbone: Backbone, prefix: str) -> Sender:
+        """Return the sender of a model whose body replaces the weights of ``backbone``."""
+        from workbench.answering.elsewhere.body_weights import body_of, write_body
+
+        if self.generates:
+            self._require_output_layer(model, backbone)
+
+        def write(folder: Path) -> None:
+            write_body(body_of(model, prefix, backbone, self.folder), self.itself.folder, folder)
+
+        layers = {name: [*layer.state_dict()] for name, layer in head.items()}
+        original = {"config": dict(self.config), "prefix": prefix, "head": layers}
+        return Sender(model, {}, None, write, head, original, self.pooling)
+
+    def _require_output_layer(self, model: Any, backbone: Backbone) -> None:
+        """Make sure that a language model computes its logits with the backbone's own output layer."""
+        import torch
+
+        from workbench.backbone.output_layer import output_layer
+
+        ours, layer = output_layer(backbone), model.get_output_embeddings()
+        pairs = ((ours.weight, layer.weight), (ours.bias, getattr(layer, "bias", None)))
+        if not all(a is b if a is None or b is None else torch.equal(a, b) for a, b in pairs):
+            message = f"its output layer is not that of {backbone.name}: it was trained, or is tied to the embeddings"
+            hint = "Here the backbone's own is used. Keep the model as its own backbone: leave --backbone out."
+            raise InputError(message, where=str(self.folder), hint=hint)
+
+
+def _digests(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: digest(folder / name) for name in names}

@@ -1,0 +1,188 @@
+"""A merged model under one of transformers' own heads, so that its ``pipeline`` gives the right labels; or a refusal.
+
+The workbench's head is one linear layer on one vector. Many classes of transformers have another layer and an
+activation before theirs. The linear layer goes through them unchanged in one of two ways: ε z through an activation
+that is the identity near 0 (tanh), or f(z) − f(−z) = z, which holds for ReLU, GELU and SiLU. Whether the class then
+computes what the adapter does is tried on texts, never assumed.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.answering.merging import merged, whole_language_model
+from workbench.backbone.tokenizing import tokenised
+from workbench.errors import InputError
+from workbench.methods import card
+from workbench.methods.model import TaskModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+
+KINDS_OF: dict[str, tuple[str, ...]] = {
+    "sequence-classification": ("classification", "multilabel", "regression"),
+    "token-classification": ("token-classification",),
+    "causal-lm": ("causal-lm",),
+}
+PROBLEM = {
+    "classification": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regression": "regression",
+}
+SMALL = 2.0**-20  # tanh(ε z) = ε z (1 − (ε z)²/3): exact in float32 for any logit; a power of two is no rounding
+CLOSE = 1e-4  # relative, and in logits: what merging a LoRA changes in float32
+TRIED = ("A word.", "Another text, which is longer: 7 words and 2 commas, so that the first is padded.")
+POOLED = {"mean": "the mean of all tokens", "first": "the first token", "last": "the last token"}
+HINT = (
+    "Leave --as out: the README that --merge writes has a program with the right pooling. "
+    "Or serve the adapter: workbench serve"
+)
+
+
+def require_form(manifest: Manifest, form: str) -> None:
+    """Make sure that an adapter's kind of task has the form.
+
+    Raises:
+        InputError: no such form, or one for another kind of task.
+    """
+    if form not in KINDS_OF:
+        raise InputError(f"{form!r} is no form of a model", where="--as", hint=f"There are: {', '.join(KINDS_OF)}.")
+    kind = manifest.task.kind
+    if kind not in KINDS_OF[form]:
+        fitting = next((name for name, kinds in KINDS_OF.items() if kind in kinds), None)
+        hint = f"For this kind: --as {fitting}" if fitting else "Leave --as out: --merge alone writes the whole model."
+        message = f"{manifest.id} cannot be written as {form}: its task is of the kind {kind}"
+        raise InputError(message, where="--as", hint=hint)
+
+
+def standard(stored: StoredAdapter, backbone: Backbone, form: str) -> Any:
+    """Return a model of transformers that answers as the adapter does, by itself.
+
+    Raises:
+        InputError: the adapter cannot be merged, or no class of its architecture computes what it does; with why.
+    """
+    require_form(stored.manifest, form)
+    model = merged(stored, backbone).cpu()
+    if form == "causal-lm":
+        return whole_language_model(model, backbone)
+    exact = TaskModel(model.body, _in_units(model.head, stored.manifest), model.kind, model.pooling, "fp32").eval()
+    whole = _blank(stored.manifest, backbone, form)
+    _, unread = whole.base_model.load_state_dict(exact.body.state_dict(), strict=False)
+    if any(not name.startswith("pooler.") for name in unread):
+        raise _refused(stored, whole, "it has other layers")
+    _require_same(stored, exact, whole, backbone)
+    return whole
+
+
+def save_standard(stored: StoredAdapter, backbone: Backbone, form: str, folder: Path, front_matter: str) -> None:
+    """Write such a model, its tokenizer and its card into ``folder``; raises as :func:`standard`."""
+    whole = standard(stored, backbone, form)
+    whole.save_pretrained(folder)
+    tokenizer = copy.deepcopy(backbone.tokenizer)
+    tokenizer.model_max_length = stored.manifest.budget.max_length  # a pipeline that truncates cuts where predict does
+    tokenizer.save_pretrained(folder)
+    text = card.render(stored.manifest, merged=True, standard=form != "causal-lm")
+    (folder / "README.md").write_text(front_matter + text, encoding="utf-8")
+
+
+def _in_units(head: nn.Module, manifest: Manifest) -> nn.Module:
+    """Return a copy of the head; that of a regression gives values in their own unit."""
+    linear: Any = copy.deepcopy(head)
+    if manifest.task.scale:
+        centre, spread = manifest.task.scale
+        linear.weight = nn.Parameter(linear.weight.detach() * spread)
+        linear.bias = nn.Parameter(linear.bias.detach() * spread + centre)
+    module: nn.Module = linear
+    return module
+
+
+def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
+    """Return the architecture's own model of this form, with the task's labels and weights of no meaning."""
+    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
+
+    loader: Any = (
+        AutoModelForSequenceClassification if form == "sequence-classification" else AutoModelForTokenClassification
+    )
+    task, config = manifest.task, copy.deepcopy(backbone.config)
+    labels = task.labels or (task.name,)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.pad_token_id = backbone.tokenizer.pad_token_id
+    if form == "sequence-classification":
+        config.problem_type = PROBLEM[task.kind]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return loader.from_config(config).float().eval()
+    except ValueError:
+        message = f"transformers has no {form} model of the architecture {config.model_type}"
+        raise InputError(message, where=manifest.id, hint=HINT) from None
+
+
+def _require_same(stored: StoredAdapter, exact: TaskModel, whole: Any, backbone: Backbone) -> None:
+    """Write the head into ``whole`` in one of the ways there are, and make sure that the logits are the adapter's."""
+    head: Any = exact.head
+    batch = tokenised(backbone.tokenizer, [*TRIED], padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        wanted = exact(**batch)["logits"]
+    for _ in _written(whole, head.weight.detach(), head.bias.detach()):
+        with torch.inference_mode():
+            if torch.allclose(whole(**batch).logits, wanted, rtol=CLOSE, atol=CLOSE):
+                return
+    raise _refused(stored, whole, f"the adapter reads {POOLED[exact.pooling]} with one linear layer")
+
+
+def _written(whole: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
+    """Write a head, weight (labels, h) and bias (labels,), into a model; yield after each way that its layers allow."""
+    layers = _head_layers(whole)
+    if not layers or layers[-1].weight.shape[0] != len(weight):
+        return
+    *before, last = layers
+    with torch.no_grad():
+        if not before:
+            if last.bias is not None or not bias.any():
+                _fill(last, weight, bias)
+                yield
+        elif len(before) == 1 and before[0].bias is not None and last.bias is not None:
+            zero, eye = torch.zeros_like(bias), torch.eye(len(weight))
+            for through, shift, back in (
+                (SMALL * weight, SMALL * bias, eye / SMALL),
+                (torch.cat([weight, -weight]), torch.cat([bias, -bias]), torch.cat([eye, -eye], dim=1)),
+            ):
+                if len(through) <= len(before[0].weight):
+                    _fill(before[0], through, shift)
+                    _fill(last, back, zero)
+                    yield
+
+
+def _head_layers(whole: Any) -> list[nn.Linear]:
+    """Return the linear layers that stand between the token states and the logits, in the order of the model."""
+    inside = f"{whole.base_model_prefix}."
+    outside = [
+        (name, module)
+        for name, module in whole.named_modules()
+        if isinstance(module, nn.Linear) and (not name.startswith(inside) or name.startswith(f"{inside}pooler."))
+    ]
+    return [module for _, module in outside]
+
+
+def _fill(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    """Write into the first rows and columns of a layer, and 0 everywhere else."""
+    layer.weight.zero_()
+    layer.weight[: weight.shape[0], : weight.shape[1]] = weight
+    if layer.bias is not None:
+        layer.bias.zero_()
+        layer.bias[: len(bias)] = bias
+
+
+def _refused(stored: StoredAdapter, whole: Any, why: str) -> InputError:
+    message = f"{stored.id} cannot be written as {type(whole).__name__}, which computes its logits otherwise: {why}"
+    return InputError(message, where="--as", hint=HINT)

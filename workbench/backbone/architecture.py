@@ -1,0 +1,108 @@
+"""What a transformer is made of, told by its config alone: a model without weights is built and looked at."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from workbench.errors import opening
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
+UNREAD = ("pooler.",)  # made from the last states for a head that is never there
+
+
+def is_causal(config: PretrainedConfig) -> bool:
+    """Return whether a checkpoint says that it is a causal language model."""
+    return any(name.endswith(("ForCausalLM", "GPT2LMHeadModel")) for name in config.architectures or [])
+
+
+def is_seq2seq(config: PretrainedConfig) -> bool:
+    """Return whether a checkpoint says that it is an encoder-decoder that generates text."""
+    generates = any(name.endswith("ForConditionalGeneration") for name in config.architectures or [])
+    return bool(config.is_encoder_decoder) and generates
+
+
+def skeleton(config: PretrainedConfig) -> nn.Module:
+    """Return the transformer of ``config`` with shapes and names but no numbers; it takes no memory."""
+    return _built(json.dumps(config.to_dict(), sort_keys=True, default=str))
+
+
+def parameters(config: PretrainedConfig) -> list[str]:
+    """Return the names of the parameters whose values reach the states, in the model's order."""
+    return [name for name, _ in skeleton(config).named_parameters() if not name.startswith(UNREAD)]
+
+
+def biases(config: PretrainedConfig) -> frozenset[str]:
+    """Return the names of all bias vectors, those of normalisation layers included."""
+    return frozenset(name for name in parameters(config) if name.rpartition(".")[2] == "bias")
+
+
+def normalisations(config: PretrainedConfig) -> frozenset[str]:
+    """Return the names of gains and biases of the normalisation layers (LayerNorm, RMSNorm)."""
+    return frozenset(
+        f"{module_name}.{name}"
+        for module_name, module in skeleton(config).named_modules()
+        if "norm" in type(module).__name__.lower()
+        for name, _ in module.named_parameters(recurse=False)
+    )
+
+
+def blocks(config: PretrainedConfig) -> list[str]:
+    """Return the names of the transformer's blocks in the order of the computation, an encoder's before a decoder's."""
+    from torch.nn import ModuleList
+
+    block_names: list[str] = []
+    for name, module in skeleton(config).named_modules():
+        outermost = not any(name.startswith(f"{block}.") for block in block_names)
+        if isinstance(module, ModuleList) and outermost:
+            block_names += [f"{name}.{index}" for index in range(len(module))]
+    return block_names
+
+
+def state_width(config: PretrainedConfig) -> int:
+    """Return how wide the last states are: in OPT-350m, which projects them, not as wide as those between layers."""
+    return int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size)
+
+
+def positions(config: PretrainedConfig) -> int | None:
+    """Return for how many tokens there are positions; None where any number can be read.
+
+    RoBERTa and its like count positions from behind that of the padding token, so that no token has the first ones.
+    """
+    stated = getattr(config, "max_position_embeddings", None)
+    if not isinstance(stated, int) or stated < 1:  # XLNet's is -1
+        return None
+    tables = [module for name, module in skeleton(config).named_modules() if name.endswith("position_embeddings")]
+    padding = [index for table in tables if (index := getattr(table, "padding_idx", None)) is not None]
+    return stated - max(padding, default=-1) - 1
+
+
+def described(config: PretrainedConfig) -> nn.Module:
+    """Return a new model of ``config`` on the device and in the mode that torch is set to.
+
+    Raises:
+        InputError: there is no model with such sizes and rates.
+    """
+    from transformers import AutoModel
+
+    with opening("the model that the config describes", config.name_or_path or str(config.model_type)):
+        model: nn.Module = AutoModel.from_config(config)
+    return model
+
+
+@lru_cache(maxsize=8)
+def _built(content: str) -> nn.Module:
+    import torch
+    from transformers import AutoConfig
+
+    from workbench.backbone.init_free import Undrawn
+
+    stated = json.loads(content)
+    with opening("the config", stated.get("_name_or_path") or str(stated.get("model_type"))):
+        config = AutoConfig.for_model(**stated)
+    with torch.device("meta"), torch.random.fork_rng(devices=[]), Undrawn():
+        return described(config)

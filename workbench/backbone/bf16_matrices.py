@@ -1,0 +1,58 @@
+"""Matrices of linear layers in bfloat16, where the checkpoint has them so and the arithmetic is bfloat16 anyway.
+
+Inside an autocast region, a linear layer rounds its weights to bfloat16 before it multiplies: of weights that were
+bfloat16 when they were stored, the result is the same to the last bit whether they were widened in between or not.
+Kept as they are, they take half the memory, and nothing is cast in each pass. Whatever else a model has (embeddings,
+norms, biases) is in float32, and so is all that is trained.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import nn
+
+from workbench.backbone.quantisation import KEPT
+
+Body = TypeVar("Body", bound=nn.Module)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workbench.backbone.stored_tensors import Assignment
+
+
+def kept_narrow(model: nn.Module, parts: Assignment) -> frozenset[str]:
+    """Return the names of the parameters of ``model`` that can stay in bfloat16, as ``parts`` says they are stored."""
+    linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
+    matrices = {f"{name}.weight" for name in linear if not {*KEPT} & set(name.split("."))}
+    return frozenset(name for name, tensor in parts.parameters.items() if name in matrices and tensor.type == "BF16")
+
+
+@contextmanager
+def shown_in_float32(body: nn.Module) -> Iterator[None]:
+    """Let narrow matrices look like zeros in float32 for a while; they take no memory.
+
+    Libraries give new weights the type of the matrix beside them; bfloat16 would round the numbers that they draw.
+    """
+    narrow = [(parameter, parameter.data) for parameter in _narrow(body)]
+    for parameter, content in narrow:
+        parameter.data = torch.zeros((), dtype=torch.float32, device=content.device).expand(content.shape)
+    try:
+        yield
+    finally:
+        for parameter, content in narrow:
+            parameter.data = content
+
+
+def widen(body: Body) -> Body:
+    """Put every matrix of ``body`` into float32, in place, and return it: an update is written into them."""
+    for parameter in _narrow(body):
+        parameter.data = parameter.data.float()
+    return body
+
+
+def _narrow(body: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in body.parameters() if parameter.dtype is torch.bfloat16]

@@ -1,0 +1,58 @@
+"""Whether stored weights are those that a config describes: what a checkpoint lacks would be random numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.backbone import architecture
+from workbench.backbone.folder import numbers_in, weight_files
+from workbench.backbone.transformers_api import WITH_FIVE, is_five
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transformers import PretrainedConfig
+
+SLACK = 1 << 23  # numbers that a model may have beyond its checkpoint's, as a pooler
+NOT_BEFORE_5 = f"transformers 4 does not find the weights of a Gemma 3 language model under their names. {WITH_FIVE}"
+BROKEN = "Fetch the model again, or save it again with save_pretrained."
+
+
+def require_described(folder: Path, config: PretrainedConfig) -> None:
+    """Raise InputError where ``config`` describes a far larger model than the weights in ``folder`` are.
+
+    It is called before anything is loaded: else memory for the missing weights is taken and filled with random numbers.
+    """
+    described = sum(parameter.numel() for parameter in architecture.skeleton(config).parameters())
+    stored = sum(map(numbers_in, weight_files(folder)))
+    if described > 2 * stored + SLACK:
+        message = f"the config describes {described:,} numbers, and the weights hold {stored:,}"
+        raise InputError(message, where=str(folder), hint=BROKEN)
+
+
+def require_whole(folder: Path, config: PretrainedConfig, told: dict[str, Any]) -> None:
+    """Raise InputError where a part of the body was drawn anew, or weights of further layers were left out.
+
+    Args:
+        folder: of the model.
+        config: the model's.
+        told: what transformers says of loading it: ``missing_keys`` and ``unexpected_keys``. A pooler may be missing,
+            and heads may be left over.
+    """
+    drawn = [name for name in told["missing_keys"] if not name.startswith(architecture.UNREAD)]
+    if drawn:
+        message = f"the weights lack {len(drawn)} of the model's tensors, {min(drawn)} among them"
+        unread = config.model_type == "gemma3_text" and not is_five()
+        hint = NOT_BEFORE_5 if unread else f"They would be random numbers. {BROKEN}"
+        raise InputError(message, where=str(folder), hint=hint)
+    lists = {block.rpartition(".")[0] for block in architecture.blocks(config)}
+    for name in sorted(told["unexpected_keys"]):
+        if any(_in_list(name, blocks) for blocks in lists):
+            raise InputError(f"the config does not describe the layer of {name}", where=str(folder), hint=BROKEN)
+
+
+def _in_list(name: str, blocks: str) -> bool:
+    """Return whether a tensor belongs to a layer of the list ``blocks``: in its name, a number follows the list's."""
+    before, separator, rest = name.partition(f"{blocks}.")
+    return bool(separator) and (not before or before.endswith(".")) and rest.partition(".")[0].isdecimal()

@@ -1,0 +1,171 @@
+"""Fingerprints of pretrained weights: from the files' tensors, and remembered while the files stay as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, TypeAdapter
+
+from workbench.backbone.architecture import skeleton
+from workbench.backbone.checkpoint import require_whole
+from workbench.backbone.finite_weights import require_finite
+from workbench.backbone.folder import CONFIG, INDEX, weight_files
+from workbench.backbone.stored_tensors import assigned
+from workbench.errors import InputError, IntegrityError, UnwritableError
+from workbench.files import checksummed
+from workbench.files.cache import cache_folder
+from workbench.files.checksummed import SETTLED
+from workbench.files.digest import key
+from workbench.machine.extras import installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+    from transformers import PretrainedConfig
+
+FOLDER = "fingerprints"  # in the cache
+REVISION = 2  # of what is computed and checked here
+LARGEST = 1 << 12  # bytes of an entry
+SHA256 = r"^[0-9a-f]{64}$"
+
+_known: dict[str, str] = {}  # state of files → fingerprint, in this process
+_finite: set[str] = set()  # states of files whose numbers were looked at, in this process
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the cache holds for a folder.
+
+    Attributes:
+        state: key of the files' state that the fingerprint was computed from.
+        fingerprint: of the weights.
+    """
+
+    state: Annotated[str, Field(pattern=SHA256)]
+    fingerprint: Annotated[str, Field(pattern=SHA256)]
+
+
+ENTRY = TypeAdapter(Entry)
+
+
+def fingerprint(parameters: Iterable[tuple[str, Tensor]]) -> str:
+    """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given; bfloat16 is widened."""
+    import torch
+
+    total = hashlib.sha256()
+    for name, given in parameters:
+        tensor = given.float() if given.dtype is torch.bfloat16 else given
+        total.update(_title(name, tuple(tensor.shape), tensor.dtype))
+        total.update(tensor.detach().cpu().contiguous().numpy().data)
+    return total.hexdigest()
+
+
+def of_files(folder: Path, config: PretrainedConfig) -> str | None:
+    """Return the fingerprint that the transformer in ``folder`` has once it is loaded in float32, without loading it.
+
+    It is computed once for each state of the files (path, size, times of change), and the cache remembers it for other
+    processes; an entry that is damaged, or of another state, is computed anew.
+
+    Returns:
+        None where only loading can tell: a part is drawn anew, or tensors are not simply copied.
+
+    Raises:
+        InputError: the weights cannot be read, hold NaN or infinity, or are not those that the config describes.
+    """
+    require_numbers(folder)
+    state = state_of(folder)
+    if state is None:
+        return _streamed(folder, config)
+    sha256 = remembered(folder, state)
+    if sha256 is None and (sha256 := _streamed(folder, config)) is not None:
+        _write(Entry(state, sha256), _entry(folder))
+        _known[state] = sha256
+    return sha256
+
+
+def require_numbers(folder: Path) -> None:
+    """Make sure that no weight in a model's folder is NaN or infinite; for each state of the files this is done once.
+
+    Files whose fingerprint is remembered were looked at before that was computed, by whatever process.
+
+    Raises:
+        InputError: one is, or the weights cannot be read.
+    """
+    state = state_of(folder)
+    if state is not None and (state in _finite or remembered(folder, state)):
+        return
+    for path in weight_files(folder):
+        require_finite(path)
+    if state is not None:
+        _finite.add(state)
+
+
+def state_of(folder: Path) -> str | None:
+    """Return the key of what determines the fingerprint: path, size and times of change of each file.
+
+    None where a file cannot be looked at or has just changed: it may change once more within the grain of the times.
+    """
+    try:
+        files = [folder / CONFIG, *([folder / INDEX] if (folder / INDEX).is_file() else []), *weight_files(folder)]
+        stats = [path.stat() for path in files]
+    except (OSError, InputError):
+        return None
+    if any(max(stat.st_mtime, stat.st_ctime) > time.time() - SETTLED for stat in stats):
+        return None
+    times = [(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats]
+    return key([[str(path.resolve()) for path in files], times, installed("transformers"), REVISION])
+
+
+def remembered(folder: Path, state: str) -> str | None:
+    """Return the fingerprint that was computed from the files of ``folder`` in this state, by whatever process."""
+    if state not in _known and (sha256 := _read(_entry(folder), state)):
+        _known[state] = sha256
+    return _known.get(state)
+
+
+def _streamed(folder: Path, config: PretrainedConfig) -> str | None:
+    """Return the fingerprint from one tensor after another, a part of it in memory at a time."""
+    import torch
+
+    parts = assigned(skeleton(config), folder)
+    if parts is None:
+        return None
+    require_whole(folder, config, {"missing_keys": [], "unexpected_keys": parts.unexpected})
+    total = hashlib.sha256()
+    for name, tensor in parts.parameters.items():
+        total.update(_title(name, tensor.shape, torch.float32))
+        for chunk in tensor.chunks():
+            total.update(chunk.numpy().data)
+    return total.hexdigest()
+
+
+def _title(name: str, shape: Sequence[int], dtype: torch.dtype) -> bytes:
+    return f"{name} {tuple(shape)} {dtype}\n".encode()
+
+
+def _entry(folder: Path) -> Path:
+    return cache_folder() / FOLDER / f"{key(str(folder.resolve()))}.json"
+
+
+def _read(path: Path, state: str) -> str | None:
+    """Return the fingerprint in an entry; None where it cannot be read or is of another state."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return None
+        entry = checksummed.read(ENTRY, path)
+    except (OSError, IntegrityError):
+        return None
+    return entry.fingerprint if entry and entry.state == state else None
+
+
+def _write(entry: Entry, path: Path) -> None:
+    """Keep an entry; where the cache cannot be written, the fingerprint is computed again next time."""
+    with suppress(OSError, UnwritableError):
+        checksummed.write(ENTRY, entry, path)

@@ -1,0 +1,152 @@
+"""A language model around an adapted backbone, and greedy generation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from workbench.measures.streaming import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transformers import PretrainedConfig
+
+    from workbench.backbone.network import Network
+
+
+def empty_language_model(config: PretrainedConfig) -> Any:
+    """Return transformers' own causal language model of a config, whose weights have shapes and no content."""
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config)
+
+
+def language_model(model: Network) -> Any:
+    """Return transformers' own causal language model with ``model``'s body and head in it; nothing is copied."""
+    body: Any = model.body
+    lm = empty_language_model(body.config)
+    setattr(lm, lm.base_model_prefix, body.get_base_model() if learns_a_prompt(body) else body)
+    lm.set_output_embeddings(model.head)
+    return lm.train(model.training)
+
+
+def virtual_tokens(model: Network) -> Tensor | None:
+    """Return the learned embeddings (virtual, h) that stand before each prompt; None where the method has none."""
+    body: Any = model.body
+    with torch.no_grad():
+        return body.get_prompt(1)[0] if learns_a_prompt(body) else None
+
+
+def learns_a_prompt(body: Any) -> bool:
+    """Return whether virtual tokens of peft stand before the texts that a body reads."""
+    return hasattr(body, "prompt_encoder")
+
+
+def generate(
+    lm: Any,
+    ids: Tensor,
+    mask: Tensor,
+    limit: int,
+    end: int,
+    pad: int,
+    virtual: Tensor | None = None,
+    ended: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return what ``lm`` answers, each time its most likely token, and how likely that was.
+
+    Who listens (:mod:`workbench.measures.streaming`) hears all tokens but the last.
+
+    Args:
+        lm: a causal language model of transformers.
+        ids: prompts, padded on the left (batch, tokens).
+        mask: 1 where there is no padding (batch, tokens).
+        limit: at most so many new tokens.
+        end: the token that ends an answer.
+        pad: what stands after it, in answers that end early.
+        virtual: embeddings that stand before every prompt (virtual, h).
+        ended: new tokens so far (batch, new) → which answers end with them (batch,), besides those with the end token.
+
+    Returns:
+        tokens (batch, new) and, for each, its log-probability (batch, new) in float32.
+    """
+    from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+
+    likelihoods: list[Tensor] = []
+    asked = ids.shape[1] if virtual is None else 0  # of embeddings, nothing is returned with the answer
+
+    def listen(tokens: Tensor, logits: Tensor) -> Tensor:  # (batch, tokens); of the next one (batch, vocabulary)
+        tell(tokens[:, asked:])
+        likelihoods.append(logits.float().log_softmax(dim=-1).amax(dim=-1))
+        return logits
+
+    def stop(tokens: Tensor, *_: Any) -> Tensor:
+        assert ended is not None
+        return ended(tokens[:, asked:])
+
+    config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=pad)
+    own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
+    try:
+        generated = lm.generate(
+            **_asked(lm, ids, mask, virtual),
+            generation_config=config,
+            logits_processor=LogitsProcessorList([listen]),
+            stopping_criteria=None if ended is None else StoppingCriteriaList([stop]),
+        )
+    finally:
+        lm.generation_config = own
+    return generated[:, asked:], torch.stack(likelihoods, dim=1)
+
+
+def _asked(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:
+    """Return what is given to ``lm``: the prompts' tokens, or their embeddings after the virtual ones."""
+    if virtual is None:
+        return {"input_ids": ids, "attention_mask": mask}
+    before = virtual.expand(len(ids), -1, -1)  # (batch, virtual, h)
+    return {
+        "inputs_embeds": torch.cat([before, lm.get_input_embeddings()(ids)], dim=1),
+        "attention_mask": torch.cat([mask.new_ones(before.shape[:2]), mask], dim=1),
+    }
+
+
+def decode(model: Network, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int) -> tuple[Tensor, Tensor]:
+    """Return what an encoder-decoder answers, as :func:`generate` does for a causal language model.
+
+    The text is encoded once, and each new token is read with the states of those before it in a cache. The adapted body
+    itself is called at every step, so that whatever a method does to a forward pass it does here.
+
+    Args:
+        model: its body is an encoder-decoder, its head the output layer.
+        ids: texts (batch, tokens).
+        mask: 1 where there is no padding (batch, tokens).
+        limit: at most so many new tokens.
+        end: the token that ends an answer.
+        pad: what stands after it, in answers that end early.
+    """
+    from transformers.modeling_outputs import BaseModelOutput
+
+    body: Any = model.body
+    last = torch.full_like(ids[:, :1], body.config.decoder_start_token_id)  # (batch, 1)
+    tokens, likelihoods, ended = [], [], torch.zeros_like(last, dtype=torch.bool)
+    read: dict[str, Any] = {"input_ids": ids}
+    for _ in range(limit):
+        with model.autocast(ids.device.type):
+            output = body(attention_mask=mask, decoder_input_ids=last, use_cache=True, **read)
+        read = {
+            "encoder_outputs": BaseModelOutput(last_hidden_state=output.encoder_last_hidden_state),
+            "past_key_values": output.past_key_values,
+        }
+        likelihood, last = (
+            model.head(output.last_hidden_state.float()[:, -1]).log_softmax(dim=-1).max(dim=-1, keepdim=True)
+        )
+        last = last.masked_fill(ended, pad)
+        ended = ended | (last == end)
+        tokens.append(last)
+        likelihoods.append(likelihood)
+        tell(*tokens)
+        if bool(ended.all()):
+            break
+    return torch.cat(tokens, dim=1), torch.cat(likelihoods, dim=1)

@@ -1,0 +1,120 @@
+"""A resident copy of a backbone straight from its files: no model is loaded for it, and no second copy is in memory."""
+
+from __future__ import annotations
+
+import copy
+import platform
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from workbench.backbone.architecture import skeleton
+from workbench.backbone.bf16_matrices import kept_narrow
+from workbench.backbone.checkpoint import BROKEN, require_whole
+from workbench.backbone.fingerprints import state_of
+from workbench.backbone.shared_weights import Resident
+from workbench.backbone.stored_tensors import assigned
+from workbench.backbone.transformers_api import without_bars
+from workbench.errors import InputError, UnwritableError, opening
+from workbench.files.cache import cache_folder
+from workbench.files.digest import key
+from workbench.files.locks import held
+from workbench.machine.memory_file import MemoryFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig
+
+    from workbench.backbone.stored_tensors import Assignment, StoredTensor
+    from workbench.machine.device import Precision
+
+REVISION = 1  # of the content of the file: a file of another revision is not used
+
+
+def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Resident | None:
+    """Return a resident copy of the transformer in ``folder``; a part of one tensor is read at a time.
+
+    Its weights are those of another process of this machine that has a copy of the same files, if there is one.
+
+    It is in float32. Under bf16, matrices that are stored in bfloat16 stay so
+    (:mod:`workbench.backbone.bf16_matrices`).
+
+    Returns:
+        None where only loading can make one, or where the files hold most of it in float32 already.
+
+    Raises:
+        InputError: the weights cannot be read, or are not those that the config describes.
+        OSError: there is no room for it.
+    """
+    parts = assigned(skeleton(config), folder)
+    if parts is None or not _are_narrow(parts):
+        return None
+    require_whole(folder, config, {"missing_keys": [], "unexpected_keys": parts.unexpected})
+    stored = parts.parameters
+    narrow = kept_narrow(skeleton(config), parts) if precision == "bf16" else frozenset()
+    file = _one_file(folder, stored, [torch.bfloat16 if name in narrow else torch.float32 for name in stored])
+    views = dict(zip(stored, file.mapped(), strict=True))
+    # transformers would widen a matrix: it gets room for one, which takes no memory as long as nobody writes to it
+    given = {name: torch.empty(view.shape) if name in narrow else view for name, view in views.items()}
+    buffers = {name: tensor.read() for name, tensor in parts.buffers.items()}
+    with suppress(InputError):  # if something fails here, loading reports it
+        model = _built({**given, **buffers}, folder, config)
+        if [tensor.data_ptr() for tensor in model.parameters()] == [tensor.data_ptr() for tensor in given.values()]:
+            for name in narrow:
+                model.get_parameter(name).data = views[name]
+            return Resident(model, file)
+    return None
+
+
+def _one_file(folder: Path, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
+    """Return a sealed file of the tensors in these types: that of another process of this machine, if one holds it."""
+    shapes = [tuple(tensor.shape) for tensor in stored.values()]
+    if (state := state_of(folder)) is None:  # the files may change unnoticed
+        return _written(MemoryFile(shapes, types), stored, types)
+    name = f"weights-{key([state, [*stored], shapes, [str(kind) for kind in types], REVISION])[:32]}"
+    lock = cache_folder() / "widening" / f"{platform.node()}-{name}.lock"
+    with ExitStack() as alone:
+        with suppress(UnwritableError, OSError):  # without it, processes that begin together make a copy each
+            alone.enter_context(held(lock, wait=True))
+        return MemoryFile.held(shapes, types, name) or _written(MemoryFile(shapes, types, name), stored, types)
+
+
+def _written(file: MemoryFile, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
+    for number, (tensor, kind) in enumerate(zip(stored.values(), types, strict=True)):
+        file.write(number, (chunk.to(kind) for chunk in tensor.chunks()))
+    file.seal()
+    return file
+
+
+def narrowed(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Module:
+    """Return a loaded ``body`` with its matrices in bfloat16 where the files in ``folder`` have them so."""
+    for name in stored_narrow(folder, config):
+        parameter = body.get_parameter(name)
+        parameter.data = parameter.data.to(torch.bfloat16)
+    return body
+
+
+def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
+    """Return the names of the matrices that can stay in bfloat16; none where only loading can tell."""
+    parts = assigned(skeleton(config), folder)
+    return kept_narrow(skeleton(config), parts) if parts else frozenset()
+
+
+def _built(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:
+    """Return what transformers makes of these weights; it copies none that has the right type."""
+    empty: Any = skeleton(config)
+    with opening("the model", str(folder), BROKEN), torch.random.fork_rng(devices=[]), without_bars():
+        body = empty.from_pretrained(None, config=copy.deepcopy(config), state_dict=weights, dtype=torch.float32)
+    body.name_or_path = body.config.name_or_path = str(folder)  # transformers sets no name for weights in memory
+    model: nn.Module = body.eval()
+    return model
+
+
+def _are_narrow(parts: Assignment) -> bool:
+    """Return whether most numbers are stored in fewer bits than float32's."""
+    sizes = [(tensor.type != "F32", tensor.numbers) for tensor in parts.parameters.values()]
+    return 2 * sum(numbers for narrow, numbers in sizes if narrow) > sum(numbers for _, numbers in sizes)

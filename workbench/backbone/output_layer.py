@@ -1,0 +1,154 @@
+"""The output layer that a language model was pretrained with: read from the checkpoint, without the model around it."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.backbone.architecture import is_seq2seq
+from workbench.backbone.checkpoint import BROKEN
+from workbench.backbone.stored_tensors import assigned
+from workbench.errors import InputError, opening
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from workbench.backbone.pretrained import Backbone
+    from workbench.backbone.stored_tensors import Assignment
+
+PROBE = [[1, 2, 3]]  # token ids
+LARGEST = 30.0  # logit that is tried: an architecture that caps large logits changes it by 1 % or more
+
+
+class OutputLayer(nn.Module):
+    """A backbone's own map from token states to next-token logits; it has nothing to train and nothing to store.
+
+    It computes in float32 also inside an autocast region: in bfloat16 (8 bits) near tokens become ties.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, scale: float = 1.0) -> None:
+        """Take over weight (vocabulary, hidden_size) and bias (vocabulary,); neither is copied.
+
+        ``scale`` multiplies the states first. A T5 whose output layer is its embeddings was trained with
+        hidden_size^-0.5 (Raffel et al. 2020, arXiv:1910.10683; as mesh-tensorflow does).
+        """
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return logits (…, vocabulary) of states (…, hidden_size)."""
+        with torch.autocast(states.device.type, enabled=False):
+            return nn.functional.linear(states.float() * self.scale, self.weight, self.bias)
+
+
+def output_layer(backbone: Backbone) -> OutputLayer:
+    """Return the output layer that a language model was pretrained with (often its embeddings).
+
+    Raises:
+        InputError: the backbone has no such layer, or computes its logits in another way.
+    """
+    own, is_linear = _read(backbone) or _loaded(backbone)
+    if not is_linear:
+        raise InputError(
+            f"{backbone.name!r} computes its logits otherwise than by a linear layer on its last states",
+            hint="Such an architecture (scaled or capped logits) is not supported where answers are generated.",
+        )
+    return own
+
+
+def _loader(config: PretrainedConfig) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if is_seq2seq(config) else AutoModelForCausalLM
+
+
+def _read(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
+    """Return the layer's own tensors and whether logits are what it makes of the last states.
+
+    Returns:
+        None where the whole model has to be loaded to tell.
+    """
+    where = str(backbone.folder)
+    with opening("the model", where, BROKEN), torch.device("meta"), torch.random.fork_rng(devices=[]):
+        lm = _loader(backbone.config).from_config(copy.deepcopy(backbone.config))
+    parts, layer = assigned(lm.eval(), backbone.folder), lm.get_output_embeddings()
+    if parts is None or not isinstance(layer, nn.Linear):
+        return None
+    names = {id(parameter): name for name, parameter in lm.named_parameters()}
+    with opening("the model", where, BROKEN):
+        weight, bias = (
+            None if tensor is None else parts.parameters[names[id(tensor)]].read()
+            for tensor in (layer.weight, layer.bias)
+        )
+        assert weight is not None  # a linear layer has one
+        own = OutputLayer(weight, bias, _scale(backbone.config))
+        is_linear = _is_linear(lm, layer, own, parts)
+    return None if is_linear is None else (own, is_linear)
+
+
+@torch.inference_mode()
+def _is_linear(lm: Any, layer: nn.Linear, own: OutputLayer, parts: Assignment) -> bool | None:
+    """Return whether ``lm`` makes of its last states what ``own`` does; None where only the loaded model can tell.
+
+    The layers below hand on states that are drawn from a fixed seed, so that they need no numbers.
+    """
+    from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPastAndCrossAttentions
+
+    decoder = lm.get_decoder()
+    decoder = lm.base_model if decoder is lm else decoder
+    if decoder is lm:
+        return None
+    ids = torch.tensor(PROBE)
+    states = torch.randn(*ids.shape, own.weight.shape[1], generator=torch.Generator().manual_seed(0))
+    states *= LARGEST / own(states).abs().max().clamp(min=1e-6)
+    decoder.forward = lambda *_, **__: BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=states)
+    layer.weight = nn.Parameter(own.weight, requires_grad=False)
+    if own.bias is not None:
+        layer.bias = nn.Parameter(own.bias, requires_grad=False)
+    for name, _ in lm.named_buffers(recurse=False):  # as the bias that some add to the logits
+        if name not in parts.buffers:
+            return None
+        setattr(lm, name, parts.buffers[name].read())
+    inputs: dict[str, Any] = {"input_ids": ids}
+    if is_seq2seq(lm.config):
+        inputs = {"decoder_input_ids": ids, "encoder_outputs": BaseModelOutput(last_hidden_state=states)}
+    try:
+        logits = lm(**inputs).logits
+    except Exception:  # whatever an architecture does with parts that have no numbers: it is loaded instead
+        return None
+    return None if logits.is_meta else torch.allclose(own(states), logits, rtol=1e-4, atol=1e-4)
+
+
+def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
+    """Return the layer of the loaded language model, and whether its logits are what it makes of the last states."""
+    lm, loading_info = backbone.pretrained(_loader(backbone.config))
+    layer = lm.get_output_embeddings()
+    if loading_info["missing_keys"] or layer is None:
+        missing = ", ".join(sorted(loading_info["missing_keys"])) or "an output layer"
+        raise InputError(f"the weights of {backbone.name!r} lack {missing}", where=str(backbone.folder))
+    bias = getattr(layer, "bias", None)
+    own = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach(), _scale(backbone.config))
+    ids, two_halves = torch.tensor(PROBE), is_seq2seq(backbone.config)
+    inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if two_halves else {})}
+    with torch.inference_mode():
+        wanted = lm.eval()(**inputs).logits
+        body = backbone.load() if two_halves else lm.base_model  # a T5's layers do not stand in a model of their own
+        logits = own(body(**inputs).last_hidden_state)
+    return own, torch.allclose(logits, wanted, rtol=1e-4, atol=1e-4)
+
+
+def _scale(config: PretrainedConfig) -> float:
+    """Return what the states are multiplied by on their way to the output layer."""
+    if config.model_type not in {"t5", "mt5", "umt5"}:
+        return 1.0
+    # transformers 5 calls every T5 tied, and keeps what the file says of it under a name of its own
+    tied = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
+    return float(config.hidden_size**-0.5) if tied else 1.0

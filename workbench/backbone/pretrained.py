@@ -1,0 +1,241 @@
+"""The pretrained transformer and its tokenizer, out of a folder whose config is checked first."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.backbone import quantisation
+from workbench.backbone.architecture import positions
+from workbench.backbone.checkpoint import BROKEN, require_described, require_whole
+from workbench.backbone.config import built, read_json
+from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
+from workbench.backbone.folder import CONFIG
+from workbench.backbone.intactness import is_untouched, remember
+from workbench.backbone.tokenizing import TRIED, note_tokens, require_bounded
+from workbench.backbone.transformers_api import without_bars
+from workbench.errors import InputError, opening
+from workbench.machine import processes
+from workbench.machine.sharding import read_by_all
+from workbench.settings.base import Quantization
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from workbench.machine.device import Precision
+
+Pooling = Literal["mean", "first", "last"]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained transformer on this machine.
+
+    Attributes:
+        name: as it was asked for: a registered name, a hub id or a path; ``:nf4`` or ``:int8`` after it is the
+            quantisation.
+        folder: ``config.json``, safetensors weights and tokenizer files.
+        pooling: how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token.
+        hub_id: the same model on the hub, for model cards; empty when unknown.
+        quantization: in how many bits its linear layers are kept; None where they are as they were trained.
+        license: of the weights, where known.
+    """
+
+    name: str
+    folder: Path
+    pooling: Pooling
+    hub_id: str = ""
+    quantization: Quantization | None = None
+    license: str | None = None
+
+    def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
+        """Return the same backbone in so many bits; None leaves it as it is.
+
+        Raises:
+            InputError: its name says something else.
+        """
+        if quantization in (None, self.quantization):
+            return self
+        if self.quantization:
+            hint = "Say it once: in the backbone's name, or as budget.quantization."
+            raise InputError(f"{self.name!r} is not {quantization}", where=where, hint=hint)
+        return replace(self, name=f"{self.name}:{quantization}", quantization=quantization)
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        """The model's config, built from the checked file by :func:`workbench.backbone.config.built`."""
+        path = self.folder / CONFIG
+        config = built(read_json(path), str(path))
+        config.name_or_path = str(self.folder)
+        return config
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer; a model without a padding token pads with its end token.
+
+        Raises:
+            InputError: it cannot be opened, pads with nothing, has words that the model has no place for, or a regular
+                expression that takes for ever.
+        """
+        from transformers import AutoTokenizer
+
+        require_bounded(self.folder)
+        with opening("the tokenizer", str(self.folder), BROKEN):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                self.folder, config=self.config, trust_remote_code=False
+            )
+            if tokenizer.pad_token is None:
+                tokenizer.pad_token = tokenizer.eos_token
+            _require_usable(tokenizer, self.config)
+            note_tokens(tokenizer, _places(tokenizer, self.config))
+        return tokenizer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor, as it is kept."""
+        file_fingerprint = None if self.quantization else of_files(self.folder, self.config)
+        return file_fingerprint or fingerprint(quantisation.parameters(self.load()))
+
+    def elsewhere(self, folder: Path) -> Backbone:
+        """Return the same backbone with its files in another folder; its fingerprint is not computed again."""
+        moved = replace(self, folder=folder)
+        vars(moved)["fingerprint"] = self.fingerprint
+        return moved
+
+    @cached_property
+    def stored_in_bf16(self) -> bool:
+        """Whether the checkpoint has the matrices of the linear layers in bfloat16."""
+        from workbench.backbone.load_widened import stored_narrow
+
+        return bool(stored_narrow(self.folder, self.config))
+
+    def is_intact(self, body: nn.Module) -> bool:
+        """Return whether ``body``, from which all that a method put on it was taken off, has the pretrained weights.
+
+        The weights are read only where the system cannot tell that they are still the pages of their file.
+        """
+        untouched = is_untouched(body, self.folder, self.fingerprint)
+        return untouched or fingerprint(quantisation.parameters(body)) == self.fingerprint
+
+    def load(self, own: bool = False, precision: Precision = "fp32") -> nn.Module:
+        """Return a fresh copy of the transformer without any head, in evaluation mode.
+
+        It is in float32; if quantised, only what is not packed. On a processor, models share memory for as long as
+        they do not write to it (:mod:`workbench.backbone.shared_weights`).
+        Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). A pooler that the checkpoint lacks is drawn
+        from a fixed seed, so that every copy is the same; the caller's generator is left alone.
+
+        Args:
+            own: share nothing: all weights will be written to, and what is shared would stay in memory beside them.
+            precision: of the arithmetic. For bf16, frozen matrices stay in bfloat16 where the checkpoint has them so;
+                what comes out is the same to the last bit (:mod:`workbench.backbone.bf16_matrices`).
+
+        Raises:
+            InputError: the weights cannot be opened, hold NaN or infinity, or are not those that the config describes,
+                or the model of this config fails on any text.
+        """
+        import torch
+
+        from workbench.backbone import shared_weights
+        from workbench.backbone.first_pass import require_reading
+        from workbench.backbone.load_widened import narrowed, widened
+
+        precision = "fp32" if own or self.quantization else precision
+        require_numbers(self.folder)
+        state = None if self.quantization else state_of(self.folder)
+        if own:
+            shared_weights.release()
+        # an accelerator has memory of its own, and processes that share a training write all weights when they begin
+        alone = own or torch.accelerator.is_available() or processes.count() > 1
+        if alone:
+            body = self._loaded()
+            body = narrowed(body, self.folder, self.config) if precision == "bf16" else body
+        else:
+            widen = partial(widened, self.folder, self.config, precision)
+            body = shared_weights.shared(state, precision, self._loaded, widen)
+        if processes.count() == 1 and not self.quantization:  # of several, each holds a part of the weights
+            require_reading(body, self.folder, state, precision)
+        remember(body, state)
+        return body
+
+    def _loaded(self) -> nn.Module:
+        import torch
+        from transformers import AutoModel
+
+        options: dict[str, Any] = {}
+        if self.quantization:
+            options = {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            body, loading_info = self.pretrained(AutoModel, **options)
+        require_whole(self.folder, self.config, loading_info)
+        return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
+
+    def pretrained(self, loader: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """Return the weights in float32 as a model of the class that ``loader`` picks, and transformers' report.
+
+        The report names ``missing_keys`` and ``unexpected_keys`` of the checkpoint.
+
+        Args:
+            loader: ``AutoModel`` or a class like it.
+            options: for its ``from_pretrained``.
+
+        Raises:
+            InputError: the weights cannot be opened, hold NaN or infinity, or do not have the sizes that the config
+                describes.
+        """
+        import torch
+
+        require_described(self.folder, self.config)
+        require_numbers(self.folder)
+        with opening("the model", str(self.folder), BROKEN), without_bars(), read_by_all():
+            model, loading_info = loader.from_pretrained(
+                self.folder,
+                config=copy.deepcopy(self.config),
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                trust_remote_code=False,
+                **options,
+            )
+        return model, loading_info
+
+    def require_length(self, tokens: int, where: str | None = None, virtual: int = 0) -> None:
+        """Make sure that texts of ``tokens`` tokens fit the model, with ``virtual`` tokens of a method before each.
+
+        Raises:
+            InputError: its positions end before that.
+        """
+        room = positions(self.config)
+        longest = min(self.tokenizer.model_max_length, tokens if room is None else room - virtual)
+        if tokens > longest:
+            before = f" after {virtual} virtual tokens" if virtual else ""
+            raise InputError(
+                f"max_length {tokens} is more than {self.name!r} can read{before}",
+                where=where,
+                hint=f"It has room for {longest} tokens of a text{before}.",
+            )
+
+
+def _places(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int:
+    """Return how many tokens the model has embeddings of."""
+    places: int = getattr(config, "vocab_size", tokenizer.vocab_size)
+    return places
+
+
+def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
+    """Raise ValueError, or what the tokenizer raises, where texts cannot be read as tokens that the model has."""
+    if tokenizer.pad_token_id is None:
+        raise ValueError("it has neither a padding token nor an end token")
+    words, places = tokenizer.vocab_size, _places(tokenizer, config)
+    last = max([words - 1, *(token for token in tokenizer.all_special_ids if token is not None)])
+    if last >= places:
+        raise ValueError(f"it has tokens up to number {last}, and the model {places} of them")
+    tokenizer([TRIED, ""])  # raises where words that it does not know have no token
+    longest = tokenizer.model_max_length
+    if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest >= 1:
+        raise ValueError(f"model_max_length: {longest!r} is no length")

@@ -1,0 +1,79 @@
+"""A tokenizer at work: its files come from elsewhere, so each call may fail, and its patterns may take for ever."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.backbone.confined import NoAnswerError, ask
+from workbench.errors import InputError, blaming
+
+if TYPE_CHECKING:
+    from transformers import BatchEncoding, PreTrainedTokenizerBase
+
+FILE = "tokenizer.json"
+TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
+SECONDS = 5.0  # of processor time for all patterns of a tokenizer, each on some 50 texts
+WITH_PATTERN = re.compile(rb'"Regex"|\\u00[4-7]')  # the key, or letters that are escaped, as no program writes them
+WITHOUT_EMBEDDING = "tokens_without_embedding"  # an attribute of tokenizers
+HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
+
+
+def tokenised(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -> BatchEncoding:
+    """Return ``tokenizer(*texts, **options)``.
+
+    Raises:
+        InputError: the tokenizer fails, or panics, or finds a token that the model does not know.
+    """
+    with blaming("the tokenizer cannot read a text", _where(tokenizer), HINT):
+        encoding: BatchEncoding = tokenizer(*texts, **options)
+    if without := getattr(tokenizer, WITHOUT_EMBEDDING, None):
+        _require_embedded(tokenizer, encoding["input_ids"], without)
+    return encoding
+
+
+def note_tokens(tokenizer: PreTrainedTokenizerBase, places: int) -> None:
+    """Let :func:`tokenised` refuse texts that hold a token for which a model with ``places`` embeddings has none.
+
+    Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one.
+    """
+    setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.get_vocab().values() if token >= places})
+
+
+def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set[int]) -> None:
+    rows = [ids] if len(ids) and isinstance(ids[0], int) else ids
+    if token := next((int(token) for row in rows for token in row if int(token) in without), None):
+        message = f"a text holds {texts_of(tokenizer, [[token]])[0]!r}, for which the model has no embedding"
+        raise InputError(message, where=_where(tokenizer), hint="It means something to the tokenizer; take it out.")
+
+
+def texts_of(tokenizer: PreTrainedTokenizerBase, ids: Any, **options: Any) -> list[str]:
+    """Return ``tokenizer.batch_decode(ids, **options)``.
+
+    Raises:
+        InputError: the tokenizer fails, or panics.
+    """
+    with blaming("the tokenizer cannot write a text", _where(tokenizer), HINT):
+        texts: list[str] = tokenizer.batch_decode(ids, **options)
+    return texts
+
+
+def require_bounded(folder: Path) -> None:
+    """Try the regular expressions of a tokenizer on long runs of characters, in a process of its own.
+
+    Raises:
+        InputError: one of them is wrong, or takes for ever.
+    """
+    path = folder / FILE
+    if not path.is_file() or not WITH_PATTERN.search(path.read_bytes()):
+        return
+    try:
+        ask("split", SECONDS, path=str(path.resolve()), texts=[TRIED, ""])
+    except NoAnswerError as error:
+        message = f"a regular expression of the tokenizer fails on a long text: {error}"
+        raise InputError(message, where=str(path), hint=HINT) from None
+
+
+def _where(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    return str(tokenizer.name_or_path) or None

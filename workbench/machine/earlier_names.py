@@ -1,0 +1,73 @@
+"""Names that documented modules had before there were rooms: programs that import them go on working."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
+from typing import Any
+
+NAMES = {  # before → now
+    "fusion.composition": "fusion.target.composition",
+    "fusion.diagnostics": "fusion.diagnosis.diagnostics",
+    "fusion.lora": "fusion.updates.lora",
+    "fusion.lowrank": "fusion.updates.lowrank",
+    "workbench.bounds": "workbench.settings.bounds",
+    "workbench.digest": "workbench.files.digest",
+    "workbench.forgetting": "workbench.measures.forgetting",
+    "workbench.logged_model": "workbench.mlflow.loader",  # stands in every model that was logged
+    "workbench.method": "workbench.methods.method",
+    "workbench.model": "workbench.methods.model",
+    "workbench.registry": "workbench.settings.registry",
+    "workbench.statistics": "workbench.measures.statistics",
+    "workbench.task": "workbench.methods.task",
+}
+ROOMS = {  # rooms that have the name of a module of before → that module
+    "workbench.backbone": "workbench.backbone.pretrained",
+    "workbench.methods": "workbench.methods.methods",
+    "workbench.settings": "workbench.settings.base",
+}
+
+
+def keep() -> None:
+    """Let ``import`` find the modules of before."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())
+
+
+def of_room(room: str, name: str) -> Any:
+    """Return what the module of before had under ``name``; for the ``__getattr__`` of the room that has its name.
+
+    Raises:
+        AttributeError: it had nothing of that name.
+    """
+    if not name.startswith("_"):
+        module = importlib.import_module(ROOMS[room])
+        if hasattr(module, name):
+            _warn(f"{room}.{name}", f"{ROOMS[room]}.{name}")
+            return getattr(module, name)
+    raise AttributeError(f"module {room!r} has no attribute {name!r}")
+
+
+class _Finder:
+    """Finds a module of before as one that hands out what the module of now has."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        return spec_from_loader(name, self) if name in NAMES else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        _warn(spec.name, NAMES[spec.name])
+        module, now = ModuleType(spec.name), importlib.import_module(NAMES[spec.name])
+        vars(module).update({name: value for name, value in vars(now).items() if not name.startswith("__")})
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+def _warn(before: str, now: str) -> None:
+    warnings.warn(f"{before} is {now} now", DeprecationWarning, stacklevel=3)

@@ -1,0 +1,264 @@
+"""The README of a stored adapter: what it is, and how to use it without this package."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from workbench.measures.markdown import code, escape
+from workbench.methods.kind import GENERATED
+from workbench.methods.kinds import KINDS
+
+if TYPE_CHECKING:
+    from workbench.adapters.manifest import Manifest
+
+POOLING = {
+    "mean": 'mask = batch["attention_mask"].unsqueeze(-1).float()\n'
+    "    features = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)",
+    "first": 'first = batch["attention_mask"].argmax(dim=1)\n    features = states[torch.arange(len(states)), first]',
+    "last": 'positions = torch.arange(states.shape[1]) * batch["attention_mask"]\n'
+    "    features = states[torch.arange(len(states)), positions.argmax(dim=1)]",
+}
+PEFT = "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)"
+ADAPTERS = (
+    "import adapters\n\nadapters.init(body)\n"
+    'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)\n'
+    "if any('.prefix_tunings.' in name for name, _ in body.named_parameters()):\n"
+    "    body.set_attn_implementation('eager')  # others mask a prefix wrongly where no text is padded"
+)
+PLAIN = (
+    "from pathlib import Path\n\nfor file in Path(folder).glob('model*.safetensors'):\n"
+    "    body.load_state_dict(load_file(file), strict=False)"
+)
+TRANSFORMER = "transformer"  # under which a whole model's folder is told that its transformer lies in
+RETRIEVAL = """\
+import json
+from pathlib import Path
+
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
+
+loras = sorted(Path(folder).glob("task_*"), key=lambda each: int(each.name.rpartition("_")[2]))
+tasks = load_file(f"{folder}/tasks.safetensors")["tasks"]  # (LoRAs, hidden size)
+chosen = json.loads(Path(folder, "retrieval.json").read_text(encoding="utf-8"))
+body = PeftModel.from_pretrained(body, str(loras[0]), loras[0].name)
+for lora in loras[1:]:
+    body.load_adapter(str(lora), lora.name)
+shares = []  # of the LoRAs in each text (LoRAs, texts); empty while the backbone reads the texts
+
+
+def add(layer, given, result):
+    for lora, share in zip(loras, shares):
+        if lora.name in layer.lora_A:
+            update = layer.lora_B[lora.name](layer.lora_A[lora.name](given[0])) * layer.scaling[lora.name]
+            result = result + (update * share.view(-1, *[1] * (update.ndim - 1))).to(result.dtype)
+    return result
+
+
+def choose(body, given, named):
+    cache = named.get("cache", named.get("past_key_values"))
+    if named.get("encoder_outputs") is not None or (cache is not None and cache.get_seq_length()):
+        return  # answers go on with the LoRAs of their prompts
+    shares.clear()
+    bare, names = body.get_base_model(), ("input_ids", "attention_mask", "position_ids", "token_type_ids")
+    reader = bare.get_encoder() if bare.config.is_encoder_decoder else bare
+    read = reader(**{name: named[name] for name in names if named.get(name) is not None})
+    mask = named["attention_mask"].unsqueeze(-1)
+    prompts = (read.last_hidden_state.float() * mask).sum(dim=1) / mask.sum(dim=1)
+    cosines = torch.cosine_similarity(prompts.unsqueeze(1), tasks, dim=-1)  # (texts, LoRAs)
+    best = cosines.topk(min(chosen["top_k"], len(loras)), dim=1)
+    weights = (best.values / chosen["temperature"]).softmax(dim=1)
+    if not chosen["weighted"]:
+        weights = torch.full_like(weights, 1 / weights.shape[1])
+    shares.extend(torch.zeros_like(cosines).scatter(1, best.indices, weights).T)
+
+
+for layer in body.modules():
+    if isinstance(layer, LoraLayer):
+        layer.enable_adapters(False)
+        layer.register_forward_hook(add)
+body.register_forward_pre_hook(choose, with_kwargs=True)"""
+OPENING = {
+    "peft": PEFT,
+    "hypernetwork": PEFT,
+    "prompts": f"{PEFT}\n\n\n"
+    "def text_only(body, given, named, found):  # virtual tokens have states too\n"
+    "    found.last_hidden_state = found.last_hidden_state[:, -named['input_ids'].shape[1] :]\n\n\n"
+    "body.register_forward_hook(text_only, with_kwargs=True)",
+    "adapters": ADAPTERS,
+    "plain": PLAIN,
+    "diff": "delta = load_file(f'{folder}/delta.safetensors')\nwith torch.no_grad():\n"
+    "    for name in {key.rpartition('.')[0] for key in delta}:\n"
+    "        body.get_parameter(name).view(-1)[delta[f'{name}.places']] += delta[f'{name}.values']",
+    "prompting": "import json\nfrom pathlib import Path\n\n"
+    'shown = json.loads(Path(folder, "demonstrations.json").read_text(encoding="utf-8"))  # texts and answers',
+    "arrow": "import json\nfrom pathlib import Path\n\nfrom peft import ArrowConfig, create_arrow_model\n\n"
+    "experts = sorted(map(str, Path(folder).glob('task_*')), key=lambda each: int(each.rpartition('_')[2]))\n"
+    "chosen = ArrowConfig(**json.loads(Path(folder, 'arrow.json').read_text(encoding='utf-8')))\n"
+    "body = create_arrow_model(body, experts, chosen)",
+    "retrieval": RETRIEVAL,
+    "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
+    "for source in sorted(Path(folder).glob('source-*')):\n"
+    "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"
+    "body.load_adapter_fusion(f'{folder}/fusion', set_active=True, use_safetensors=True)\n"
+    "for name, layer in body.named_modules():\n"
+    "    if name.endswith('adapter_fusion_layer.fusion'):  # bf16 is slow on tensors that are not contiguous\n"
+    "        layer.register_forward_pre_hook(lambda layer, given: tuple(each.contiguous() for each in given))",
+    "mixture": "from pathlib import Path\n\nwhole = folder\n"
+    + "".join(
+        f"folder = f'{{whole}}/{name}'\nif Path(folder).is_dir():\n{textwrap.indent(opening, '    ')}\n"
+        for name, opening in (("plain", PLAIN), ("adapters", ADAPTERS), ("peft", PEFT))  # peft renames layers: last
+    )
+    + "folder = whole",
+}
+ACTIVATION = {  # of a head's layers → a function, where torch.nn.functional has none of that name
+    "tanh": "torch.tanh",
+    "gelu_tanh": "torch.nn.GELU('tanh')",
+}
+PACKED = {
+    None: "",
+    "nf4": ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",\n'
+    "    bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=['pooler'])",
+    "int8": ", quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=['pooler'])",
+}
+AS_ASKED = {"multilabel": "top_k=None, ", "regression": 'function_to_apply="none", '}  # of a pipeline
+PIPELINE = """\
+from transformers import pipeline
+
+options = {"truncation": True, "max_length": {{ budget.max_length }}}
+{% if task.kind == "token-classification" -%}
+answer = pipeline("{{ pipeline }}", model=folder, aggregation_strategy="first")
+print(answer(texts))
+{%- else -%}
+answer = pipeline("{{ pipeline }}", model=folder)
+{% if task.pair -%}
+texts = [{"text": first, "text_pair": second} for first, second in texts]
+{% endif -%}
+print(answer(texts, {{ as_asked[task.kind] }}**options))
+{%- endif %}
+"""
+TEMPLATE = """\
+# {{ id }}
+
+{{ title }}{{ ", written into its backbone's weights," if merged and not whole }}
+for the task **{{ task_name }}** ({{ kind }}){% if not whole %} on
+{{ base }}{{ bits }}{% endif %}; {% if elsewhere -%}
+trained elsewhere, and written by {{ elsewhere.program }}.
+{%- else -%}
+validation score {{ "%.4f" | format(fit.validation) }} after epoch
+{{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
+{%- endif %}
+
+- Backbone: {{ "the model itself" if whole else base }}{{ backbone_license }}
+{% if elsewhere -%}
+- Data: unknown, and so is whether texts that it is tested on were among them
+{%- if elsewhere.head %}
+- Head: a logistic regression, fitted where it was imported on the frozen features of
+  {{ "{:,}".format(elsewhere.head.examples) }} training examples of {{ head_task }} ({{ head_origin }})
+{%- endif %}
+{%- else -%}
+- Data: {{ origin }}{{ data_license }}
+- Trained with {{ trained_with }}
+{%- endif %}
+{{ "" if merged else "- Everything else: `manifest.json`\n" }}
+## Use without the workbench
+
+{{ places }}, `texts` a list of strings
+(of pairs of strings, where the task has pairs).
+
+```python
+{{ usage }}```
+"""
+
+
+def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> str:
+    """Return the README of an adapter, with a program that opens it using only its own library.
+
+    ``merged``: it is written into its backbone, which is opened as any model is. ``standard``: a pipeline of
+    transformers answers by itself.
+    """
+    if merged:
+        manifest = manifest.model_copy(update={"library": "plain"})
+    standard = standard or (not merged and _answers_by_itself(manifest))
+    values = {name: getattr(manifest, name) for name in type(manifest).model_fields}
+    extra = {
+        **_words(manifest),
+        "opening": "" if merged or manifest.is_whole else OPENING[manifest.library],
+        "merged": merged,
+        "whole": manifest.is_whole,
+        "as_asked": AS_ASKED,
+        "title": "A whole model" if manifest.is_whole else f"{escape(manifest.method)} adapter",
+        "places": _places(manifest, merged, standard),
+        "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
+        "packed": PACKED[manifest.backbone.quantization],
+        "pooling": POOLING[manifest.head.pooling if manifest.head else manifest.backbone.pooling],
+        "logits": _logits(manifest),
+    }
+    kind = KINDS.get(manifest.task.kind)
+    program = PIPELINE if standard else kind.usage
+    usage = _filled(program, {**values, **extra, "pipeline": kind.pipeline_tag})
+    return _filled(TEMPLATE, {**values, **extra, "usage": usage})
+
+
+def _answers_by_itself(manifest: Manifest) -> bool:
+    """Return whether a whole model's own files hold its head, so that a pipeline of transformers answers with it."""
+    came = manifest.elsewhere
+    own = came is not None and came.program == "transformers" and came.head is None
+    return manifest.is_whole and own and manifest.task.kind not in GENERATED
+
+
+def _places(manifest: Manifest, merged: bool, standard: bool) -> str:
+    """Return what a program's names of folders mean."""
+    if merged or not manifest.is_whole:
+        other = "`backbone` is the folder or hub id of the backbone, `folder` is this folder"
+        return "`backbone` and `folder` are both this folder" if merged else other
+    inner = manifest.elsewhere.original.get(TRANSFORMER, "") if manifest.elsewhere else ""
+    place = code(str(Path(manifest.linked.folder) / inner)) if manifest.linked else code(inner) if inner else ""
+    if standard or not place:
+        return f"`folder` is {place}" if place else "`backbone` and `folder` are both this folder"
+    return f"`backbone` is {place}{'' if manifest.linked else ' in this folder'}, `folder` is this folder"
+
+
+def _logits(manifest: Manifest) -> str:
+    """Return the lines of a program that make logits of features."""
+    function = "torch.nn.functional"
+    if manifest.head is None:
+        return f'logits = {function}.linear(features, head["weight"], head["bias"])'
+    lines = ["logits = features"]
+    for index, layer in enumerate(manifest.head.layers):
+        weights = f'head["{index}.weight"], head.get("{index}.bias")'
+        if layer == "linear":
+            lines.append(f"logits = {function}.linear(logits, {weights})")
+        elif layer == "norm":
+            width = f'head["{index}.weight"].shape'
+            lines.append(f"logits = {function}.layer_norm(logits, {width}, {weights}, {manifest.head.eps})")
+        else:
+            lines.append(f"logits = {ACTIVATION.get(layer, f'{function}.{layer}')}(logits)")
+    return "\n    ".join(lines)
+
+
+def _words(manifest: Manifest) -> dict[str, str]:
+    """Return the texts of the template that others wrote, escaped."""
+    task, backbone = manifest.task, manifest.backbone
+    head = manifest.elsewhere.head if manifest.elsewhere else None
+    labels = ", ".join(task.labels)
+    return {
+        "task_name": escape(task.name),
+        "kind": escape(f"{task.kind}: {labels}" if labels else task.kind),
+        "base": code(backbone.hub_id or backbone.name),
+        "origin": escape(task.origin),
+        "head_task": escape(head.task) if head else "",
+        "head_origin": escape(head.origin) if head else "",
+        "backbone_license": escape(f", licence: {backbone.license}") if backbone.license else "",
+        "data_license": escape(f", licence: {task.license}") if task.license else "",
+        "trained_with": escape(", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+    }
+
+
+def _filled(template: str, values: dict[str, Any]) -> str:
+    page: str = jinja2.Template(template, keep_trailing_newline=True).render(**values)
+    return page

@@ -1,0 +1,106 @@
+"""What differs between kinds of task; each fulfils this protocol (:mod:`workbench.methods.kinds`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from workbench.backbone.network import Network
+    from workbench.backbone.pretrained import Backbone
+    from workbench.measures.label_counts import LabelCounts
+
+GENERATED = ("causal-lm", "seq2seq")  # kinds whose answers are words that the backbone's own output layer generates
+
+
+class Kind(Protocol):
+    """What differs between kinds of task: columns, head, what it reads, loss, how an answer is made and judged.
+
+    Attributes:
+        metric: the name of the main score, an entry of what :meth:`scores` returns.
+        pipeline_tag: what transformers and the Hugging Face hub call such a task (``text-classification``).
+        target: the column of a row that holds what is right (``label``, ``labels``, ``tags``, ``value``, ``answer``).
+        usage: a Jinja template of the program in an adapter's README that answers without this package; see
+            :mod:`workbench.methods.card` for the names that it may use.
+    """
+
+    metric: str
+    pipeline_tag: str
+    target: str
+    usage: str
+
+    def objection(self, config: PretrainedConfig) -> str | None:
+        """Return why a backbone cannot answer, as what would follow its name ("is no …"); None where it can.
+
+        It reads the config alone, so that it can speak before weights are fetched.
+        """
+
+    def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
+        """Return a fresh head: what :meth:`read` gives (…, hidden_size) → logits.
+
+        A head without a state (an empty ``state_dict``) is part of the backbone: not trained and not stored.
+        """
+
+    def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
+        """Return ``rows`` as unpadded model inputs (``input_ids``, …) without their answers, one dictionary a row."""
+
+    def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+        """Return how many tokens each question and each answer takes where nothing is cut (0 for a label)."""
+
+    def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
+        """Return ``rows`` as unpadded training examples (``input_ids``, …, ``labels``), one dictionary a row."""
+
+    def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
+        """Return a function that pads a list of encoded rows, with labels or without, to one batch."""
+
+    def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return what the head sees of a batch (a feature vector a text, or token states), and the labels for it."""
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of what :meth:`read` gave, a scalar."""
+
+    def answers(self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
+        """Return what ``model`` answers to each row, in their order (logits, or generated text).
+
+        Raises:
+            AnswerError: the numbers that it computes are none (:func:`workbench.backbone.batching.require_scores`).
+        """
+
+    def digest(self, answers: Any) -> str:
+        """Return the SHA-256 of all the numbers that determine ``answers``: equal digests, equal to the last bit."""
+
+    def outcomes(self, rows: Dataset, answers: Any) -> pd.DataFrame:
+        """Return one row per example: id, prediction, correct, confidence, log_likelihood, and what the kind adds.
+
+        ``log_likelihood`` is that of the right answer. Where ``correct`` is not the whole score, ``score`` tells it.
+        A main score that is the mean of either is compared by a paired bootstrap over examples.
+        """
+
+    def scores(self, outcomes: pd.DataFrame, task_labels: int) -> dict[str, float]:
+        """Return named scores, higher is better; ``metric`` names the main one.
+
+        They lie in [0, 1], but for those of a regression: correlations and explained variance may be negative, and
+        errors, where lower is better, have the unit of the values.
+        """
+
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts | None:
+        """Return how often each label is right, given and both; None for a kind without labels.
+
+        Args:
+            outcomes: of some examples, as :meth:`outcomes` returns them.
+            labels: the names of the task's labels.
+        """
+
+    def say(self, answers: Any, labels: Sequence[str]) -> list[tuple[str, float | None]]:
+        """Return each answer in words, and the model's confidence in it, in [0, 1]; None where it tells none."""
+
+    def values(self, answers: Any, labels: Sequence[str]) -> list[Any]:
+        """Return each answer as what stands under ``target`` in a person's own data, in plain Python values."""
+
+    def majority(self, train: Dataset, test: Dataset) -> float:
+        """Return the test score of always giving the training split's most frequent answer."""

@@ -1,0 +1,171 @@
+"""What the kinds share that answer in words: what a generated answer is, how it is judged and how it is shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from workbench.backbone.batching import IGNORED, require_scores
+from workbench.backbone.prompts import NEW_TOKENS
+from workbench.backbone.tokenizing import texts_of, tokenised
+from workbench.measures.text_scores import TEXT_SCORES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answers to one prompt.
+
+    Attributes:
+        text: the answer, special tokens and outer white space left out.
+        tokens: the generated tokens (new,), the end token included where it came.
+        likelihoods: log-probability of each of them, given those before (new,).
+        wanted: log-probability of each token of the right answer, end token included, given those before; None where
+            the right answer is not known.
+    """
+
+    text: str
+    tokens: NDArray[np.int64]
+    likelihoods: NDArray[np.float32]
+    wanted: NDArray[np.float32] | None
+
+
+class AnswersInWords:
+    """Rows have ``answer``, ``metric`` (how an answer is judged) and ``max_new_tokens`` (how long one may be)."""
+
+    metric = "score"
+    target = "answer"
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy over the answer tokens of the batch: logits (tokens, vocabulary), labels (tokens,)."""
+        return nn.functional.cross_entropy(logits, labels)
+
+    def digest(self, answers: Sequence[Answer]) -> str:
+        """Return the SHA-256 over the tokens generated, their log-probabilities, and those of the right answers."""
+        checksum = hashlib.sha256()
+        for answer in answers:
+            parts = [answer.tokens.astype("<i8"), answer.likelihoods, answer.wanted]
+            encoded = (b"" if part is None else f"{part.size} ".encode() + part.tobytes() for part in parts)
+            checksum.update(b"".join(encoded))
+        return checksum.hexdigest()
+
+    def outcomes(self, rows: Dataset, answers: Sequence[Answer]) -> pd.DataFrame:
+        """Return one row per example: what was answered, and every score of it.
+
+        Columns: id, answer, prediction, ``score`` (by the row's own metric), ``correct`` (score 1), ``confidence``
+        (geometric mean of the generated tokens' probabilities), ``log_likelihood`` (mean over the tokens of the right
+        answer), exact_match, numeric_match, rouge_l.
+        """
+        import pandas as pd
+
+        wanted, metrics = rows["answer"][:], _metrics(rows)
+        pairs = list(zip((answer.text for answer in answers), wanted, strict=True))
+        all_scores = {name: [score(*pair) for pair in pairs] for name, score in TEXT_SCORES.items()}
+        scores = np.array([all_scores[metric][index] for index, metric in enumerate(metrics)])
+        return pd.DataFrame(
+            {
+                "id": rows["id"][:],
+                "answer": wanted,
+                "prediction": [answer.text for answer in answers],
+                "score": scores,
+                "correct": scores == 1.0,
+                "confidence": [_confidence(answer) for answer in answers],
+                "log_likelihood": [np.nan if answer.wanted is None else _mean(answer.wanted) for answer in answers],
+                **{name.replace("-", "_"): values for name, values in all_scores.items()},
+            }
+        )
+
+    def scores(self, outcomes: pd.DataFrame, task_labels: int) -> dict[str, float]:
+        """Return the mean of each score column: ``score`` is the task's own metric."""
+        names = ["score", *(name.replace("-", "_") for name in TEXT_SCORES)]
+        return {name: float(outcomes[name].mean()) for name in names}
+
+    def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> None:
+        """Return None: words are no labels."""
+
+    def say(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[tuple[str, float]]:
+        """Return each answer's text, and the geometric mean of its tokens' probabilities."""
+        return [(answer.text, _confidence(answer)) for answer in answers]
+
+    def values(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[str]:
+        """Return each answer's text."""
+        return [answer.text for answer in answers]
+
+    def majority(self, train: Dataset, test: Dataset) -> float:
+        """Return the test score of always giving the training split's most frequent answer (the first of equals)."""
+        constant = Counter(train["answer"][:]).most_common(1)[0][0]
+        pairs = zip(_metrics(test), test["answer"][:], strict=True)
+        return _mean(np.array([TEXT_SCORES[metric](constant, wanted) for metric, wanted in pairs]))
+
+
+def tokens_of(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Return the token ids of each text, without special tokens."""
+    ids: list[list[int]] = tokenised(tokenizer, texts, add_special_tokens=False, verbose=False)["input_ids"]
+    return ids
+
+
+def limits(rows: Dataset) -> list[int]:
+    """Return how many tokens each row's answer may take."""
+    return rows["max_new_tokens"][:] if "max_new_tokens" in rows.column_names else [NEW_TOKENS] * len(rows)
+
+
+def _metrics(rows: Dataset) -> list[str]:
+    return rows["metric"][:] if "metric" in rows.column_names else ["exact-match"] * len(rows)
+
+
+def answer_length(tokens: list[int], limit: int, end: int) -> int:
+    """Return how many of ``tokens`` are the answer: up to and with the end token, and no more than ``limit``."""
+    kept = tokens[:limit]
+    return kept.index(end) + 1 if end in kept else len(kept)
+
+
+def finished(
+    given: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
+    wanted: Sequence[NDArray[np.float32]] | None,
+    tokenizer: PreTrainedTokenizerBase,
+) -> list[Answer]:
+    """Return as answers what was generated (tokens, and their log-probabilities) and how likely the right ones were.
+
+    Raises:
+        AnswerError: log-probabilities are no numbers.
+    """
+    require_scores([likelihoods for _, likelihoods in given])
+    texts = texts_of(tokenizer, [tokens for tokens, _ in given], skip_special_tokens=True)
+    likely: Sequence[NDArray[np.float32] | None] = [None] * len(given) if wanted is None else wanted
+    generated = zip(texts, given, likely, strict=True)
+    return [Answer(text.strip(), tokens, likelihoods, right) for text, (tokens, likelihoods), right in generated]
+
+
+def likelihoods_of(head: nn.Module, states: Tensor, labels: Tensor) -> list[NDArray[np.float32]]:
+    """Return for each row the log-probability of each label that is not ignored, from the state at its position.
+
+    Args:
+        head: states (tokens, hidden_size) → logits (tokens, vocabulary).
+        states: (batch, tokens, hidden_size).
+        labels: token ids (batch, tokens).
+    """
+    likelihoods = []
+    for row, wanted in zip(states, labels, strict=True):  # one at a time: a vocabulary is large
+        learned = wanted != IGNORED
+        log_probabilities = head(row[learned]).log_softmax(dim=-1)  # (answer tokens, vocabulary)
+        likelihoods.append(log_probabilities.gather(1, wanted[learned].unsqueeze(1)).squeeze(1).cpu().numpy())
+    return likelihoods
+
+
+def _confidence(answer: Answer) -> float:
+    return float(np.exp(_mean(answer.likelihoods)))
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean(dtype=np.float64))

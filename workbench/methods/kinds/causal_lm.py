@@ -1,0 +1,159 @@
+"""causal-lm: an instruction is answered in words; only the answer is trained, and tests generate it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+
+from workbench.backbone.architecture import is_causal
+from workbench.backbone.batching import IGNORED, in_batches, padded
+from workbench.backbone.generation import generate, language_model, virtual_tokens
+from workbench.backbone.output_layer import output_layer
+from workbench.backbone.prompts import Demonstrations, end_token, prompts
+from workbench.errors import InputError
+from workbench.methods.kinds._free_text import (
+    Answer,
+    AnswersInWords,
+    answer_length,
+    finished,
+    likelihoods_of,
+    limits,
+    tokens_of,
+)
+from workbench.methods.kinds._programs import CAUSAL_LM
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from workbench.backbone.network import Network
+    from workbench.backbone.pretrained import Backbone
+
+
+@dataclass(frozen=True)
+class CausalLM(AnswersInWords):
+    """The backbone's own output layer, frozen; loss on the answer alone; greedy generation, scored as each row says.
+
+    A row has ``text`` and ``answer``, and says how an answer to it is judged (``metric``) and how many tokens it may
+    take (``max_new_tokens``): so rows of several tasks can be mixed. Of ``max_length`` tokens an answer has
+    ``max_new_tokens``, its end token included; what is longer is cut at its end. The rest is the prompt's, and what is
+    longer is cut at its beginning. Validation generates as testing does, so that the epoch is chosen by the score that
+    is reported; what that costs is bounded by ``max_new_tokens`` and the size of the validation split.
+
+    Attributes:
+        demonstrations: solved examples that stand before every question.
+    """
+
+    pipeline_tag: ClassVar[str] = "text-generation"
+    usage: ClassVar[str] = CAUSAL_LM
+    demonstrations: Demonstrations = ()
+
+    def objection(self, config: PretrainedConfig) -> str | None:
+        """Only a causal language model goes on with a prompt."""
+        return None if is_causal(config) else "is not a causal language model, as for example smollm2 is"
+
+    def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
+        """Return the backbone's output layer; raises InputError where it is no causal language model."""
+        return output_layer(backbone)
+
+    def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
+        """Return the prompts.
+
+        Raises:
+            InputError: ``max_length`` leaves a prompt no token.
+        """
+        questions = []
+        for ids, limit in zip(self._prompts(rows, tokenizer), limits(rows), strict=True):
+            if limit >= max_length:
+                raise InputError(
+                    f"max_length {max_length} leaves no token for a prompt before an answer of up to {limit} tokens",
+                    hint=f"Raise it (--set budget.max_length={limit + 96}), or lower the task's max_new_tokens.",
+                )
+            kept = ids[limit - max_length :]
+            questions.append({"input_ids": kept, "attention_mask": [1] * len(kept)})
+        return questions
+
+    def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+        """Count the tokens of each prompt, chat template included, and of each answer with its end token."""
+        questions, answers = self._prompts(rows, tokenizer), tokens_of(rows["answer"][:], tokenizer)
+        return [len(ids) for ids in questions], [len(ids) + 1 for ids in answers]
+
+    def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
+        """Return prompt, answer and end token; the labels of the prompt's tokens are −100."""
+        end = end_token(tokenizer)
+        answers = tokens_of(rows["answer"][:], tokenizer)
+        questions = [row["input_ids"] for row in self.questions(rows, tokenizer, max_length)]
+        encoded = []
+        for question, answer, limit in zip(questions, answers, limits(rows), strict=True):
+            target = [*answer[: limit - 1], end]
+            ids, labels = [*question, *target], [IGNORED] * len(question) + target
+            encoded.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
+        return encoded
+
+    def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
+        """Pad on the right to the longest row of the batch."""
+        return lambda rows: padded(rows, tokenizer.pad_token_id, "right")
+
+    def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the token states (batch, tokens, h); with labels, those before answer tokens (answer tokens, h)."""
+        if labels is None:
+            return model.states(**inputs), None
+        states = model.states(**inputs, question=_asked(inputs, labels))
+        following = labels[:, 1:]  # the state at t predicts token t + 1
+        learned = following != IGNORED
+        return states[:, :-1][learned], following[learned]
+
+    def answers(
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> list[Answer]:
+        """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
+        questions, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
+        lm, virtual, pad = language_model(model), virtual_tokens(model), tokenizer.pad_token_id
+
+        def ask(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
+            ids, mask = batch["input_ids"], batch["attention_mask"]
+            with model.autocast(ids.device.type):
+                limit = max(most[index] for index in indices)
+                tokens, likelihoods = generate(lm, ids, mask, limit, end, pad, virtual)
+            lengths = [
+                answer_length(row, most[index], end) for row, index in zip(tokens.tolist(), indices, strict=True)
+            ]
+            generated = zip(tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True)
+            return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]
+
+        given = in_batches(ask, model, questions, lambda batch: padded(batch, pad, "left"))
+        has_answers = "answer" in rows.column_names
+        return finished(given, self._wanted(model, rows, tokenizer, max_length) if has_answers else None, tokenizer)
+
+    def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        texts = prompts(rows["text"][:], tokenizer, self.demonstrations)
+        tokens = tokens_of(texts, tokenizer)
+        if empty := next((text for text, ids in zip(texts, tokens, strict=True) if not ids), None):
+            message = f"the tokenizer makes no token of the prompt {empty!r}"
+            raise InputError(message, hint="Is the text empty? Leave it out.")
+        return tokens
+
+    def _wanted(
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> list[NDArray[np.float32]]:
+        """Return the log-probability of each token of each right answer, end token included."""
+
+        def tell(_: list[int], batch: dict[str, Tensor]) -> list[NDArray[np.float32]]:
+            labels = batch.pop("labels")
+            states = model.states(**batch, question=_asked(batch, labels))
+            return likelihoods_of(model.head, states[:, :-1], labels[:, 1:])
+
+        return in_batches(tell, model, self.encode(rows, tokenizer, max_length), self.collate(tokenizer))
+
+
+def _asked(inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+    """Return 1 for each token of a prompt, 0 for its answer and for padding: (batch, tokens)."""
+    return inputs["attention_mask"] * (labels == IGNORED)
+
+
+KIND = CausalLM()

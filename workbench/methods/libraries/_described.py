@@ -1,0 +1,102 @@
+"""Whether an adapter's own config says what its manifest says: else it would compute something else than is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from workbench.methods.libraries._peft_targets import adapted, name_usual_targets
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+BESIDE = frozenset(  # what peft notes beside what an adapter computes: where it was made, and the model's sizes
+    {"base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "peft_version"}
+    | {"num_layers", "num_attention_heads", "num_transformer_submodules"}
+)
+BEGINNING = frozenset({"init_lora_weights", "init_weights"})  # of no meaning once weights are stored
+SCHEDULE = frozenset({"rank_pattern", "total_step", "tinit", "tfinal", "deltaT"})  # of AdaLoRA: known in a fit alone
+MODULES = frozenset({"target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"})
+SCALE = frozenset({"r", "lora_alpha"})
+PATTERNS = frozenset({"rank_pattern", "alpha_pattern"})
+
+
+def differing(stored: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return key → (in the adapter's config, by its manifest) of what is not the same in both."""
+    pairs = {key: (_plain(stored.get(key)), _plain(expected.get(key))) for key in stored.keys() | expected.keys()}
+    return {key: pair for key, pair in pairs.items() if not _are_equal(*pair)}
+
+
+def told(differences: Mapping[str, tuple[Any, Any]]) -> str | None:
+    """Return differences in words; None where there are none."""
+    said = [
+        f"{key} is {there!r}, and {wanted!r} by its manifest" for key, (there, wanted) in sorted(differences.items())
+    ]
+    return "; ".join(said[:3]) or None
+
+
+def differing_in_peft(
+    stored: Any, expected: Any, architecture: PretrainedConfig, reshapes: bool
+) -> dict[str, tuple[Any, Any]]:
+    """Return :func:`differing` of two configurations of peft, for all that changes what is computed.
+
+    Which modules are adapted counts, not how they are named. A LoRA may have other ranks than the usual one in some
+    modules, as long as its update is scaled alike in all of them.
+
+    Args:
+        stored: in the adapter's folder.
+        expected: that the manifest's method makes of the manifest's settings.
+        architecture: of the backbone.
+        reshapes: whether a fit of the method may leave another rank than it began with.
+    """
+    kind, wanted = _plain(stored.peft_type), _plain(expected.peft_type)
+    if kind != wanted:
+        return {"peft_type": (kind, wanted)}
+    expected = deepcopy(expected)
+    name_usual_targets(expected, architecture)
+    pairs = differing(stored.to_dict(), expected.to_dict())
+    free = BESIDE | BEGINNING | (SCHEDULE if kind == "ADALORA" else frozenset())
+    pairs = {key: pair for key, pair in pairs.items() if key not in free}
+    if MODULES & pairs.keys() and _same_modules(stored, expected, architecture):
+        pairs = {key: pair for key, pair in pairs.items() if key not in MODULES}
+    if kind == "LORA":
+        if reshapes and math.isclose(stored.lora_alpha * expected.r, expected.lora_alpha * stored.r):
+            pairs = {key: pair for key, pair in pairs.items() if key not in SCALE}
+        if PATTERNS & pairs.keys() and _is_scaled_alike(stored):
+            pairs = {key: pair for key, pair in pairs.items() if key not in PATTERNS}
+    return pairs
+
+
+def _same_modules(stored: Any, expected: Any, architecture: PretrainedConfig) -> bool:
+    wanted = adapted(deepcopy(expected), architecture)
+    return bool(wanted) and adapted(deepcopy(stored), architecture) == wanted
+
+
+def _is_scaled_alike(config: Any) -> bool:
+    """Return whether alpha ÷ rank is that of the config in each module that has a rank or an alpha of its own."""
+    ranks, alphas = config.rank_pattern or {}, config.alpha_pattern or {}
+    return all(
+        math.isclose(alphas.get(name, config.lora_alpha) * config.r, ranks.get(name, config.r) * config.lora_alpha)
+        for name in ranks.keys() | alphas.keys()
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would have it; sets are sorted, and an order of names means nothing."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        entries = [_plain(entry) for entry in value]
+        return sorted(entries) if all(isinstance(entry, str) for entry in entries) else entries
+    return value
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)

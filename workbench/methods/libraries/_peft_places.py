@@ -1,0 +1,102 @@
+"""Every tensor in the file of a peft adapter has its place in the model, and none replaces one of the backbone's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.adapters.folder import PEFT_WEIGHTS, read_config
+from workbench.methods.libraries._places import names_in, require_all
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+NAME = "default"  # peft's, of an adapter that has none
+
+
+def require_places(model: Any, folder: Path, name: str = NAME) -> None:
+    """Make sure that the file of an adapter, which was loaded as ``name``, holds its tensors and no others.
+
+    What is the backbone's own may be there: peft writes an embedding that it adapts.
+
+    Raises:
+        ValueError: a tensor is missing, or peft has dropped it.
+    """
+    from peft import get_peft_model_state_dict
+
+    backbone = {_bare(tensor) for tensor in model.get_base_model().state_dict(keep_vars=True)}
+    stored = names_in(folder / PEFT_WEIGHTS)
+    made = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    require_all(*([tensor for tensor in names if _bare(tensor) not in backbone] for names in (stored, made)))
+
+
+def require_own_unchanged(body: nn.Module, folder: Path) -> None:
+    """Make sure that the file of an adapter would put no other numbers in the place of the backbone's own.
+
+    Raises:
+        ValueError: it would; peft loads whatever has a name in the model.
+    """
+    own_replaced(body, folder, with_biases=False)
+
+
+def own_replaced(body: nn.Module, folder: Path, with_biases: bool) -> dict[str, Tensor]:
+    """Return copies of those of the backbone's own weights that the file of an adapter would replace, by name.
+
+    Modules that were trained whole are not among them: peft puts a copy of each beside the backbone's own.
+
+    Args:
+        body: the bare backbone.
+        folder: of the adapter.
+        with_biases: whether the adapter's config says that it trained biases of the backbone's own.
+
+    Raises:
+        ValueError: others than such biases would be replaced.
+    """
+    import torch
+    from safetensors import safe_open
+
+    whole = tuple(read_config(folder).get("modules_to_save") or ())
+    own = {_bare(name): tensor for name, tensor in body.state_dict(keep_vars=True).items()}
+    replaced: dict[str, Tensor] = {}
+    with safe_open(folder / PEFT_WEIGHTS, framework="pt") as stored:
+        for name in stored.keys():  # noqa: SIM118 - no dict
+            bare = _bare(name)
+            if bare not in own or _is_within(bare, whole):
+                continue
+            if torch.equal(stored.get_tensor(name).to(own[bare]), own[bare]):
+                continue
+            if not with_biases or not bare.endswith(".bias"):
+                raise ValueError(f"{name} is a weight of the backbone, and other numbers stand there")
+            replaced[bare] = own[bare].detach().clone()
+    return replaced
+
+
+def put_back_own(model: Any) -> None:
+    """Put the backbone's own modules and biases back where an adapter has others.
+
+    Args:
+        model: a ``PeftModel``; what it replaced, :func:`own_replaced`, is its ``pretrained``.
+    """
+    import torch
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    base = model.get_base_model()
+    for name, module in list(base.named_modules()):
+        if isinstance(module, AuxiliaryTrainingWrapper):
+            parent, _, child = name.rpartition(".")
+            setattr(base.get_submodule(parent), child, module.original_module)
+    own = {_bare(name): weight for name, weight in base.named_parameters()}
+    with torch.no_grad():
+        for name, value in getattr(model, "pretrained", {}).items():
+            own[name].copy_(value)
+
+
+def _is_within(name: str, modules: tuple[str, ...]) -> bool:
+    """Return whether a tensor is of one of ``modules``, which peft names by the ends of their names."""
+    parts = name.split(".")
+    return any(".".join(parts[:size]).endswith(modules) for size in range(1, len(parts)))
+
+
+def _bare(name: str) -> str:
+    """Return the name that a tensor of the backbone has without peft."""
+    return name.removeprefix("base_model.model.").replace(".base_layer.", ".")

@@ -1,0 +1,40 @@
+"""Which modules of an architecture a configuration of peft adapts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.backbone.architecture import skeleton
+from workbench.backbone.module_patterns import require_bounded_patterns
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+def adapted(wanted: Any, config: PretrainedConfig) -> dict[str, Any]:
+    """Return the modules whose matrix is adapted by their names; they have no numbers.
+
+    If ``wanted`` names no targets, those that peft knows for the architecture are put into it.
+    """
+    from peft.tuners.tuners_utils import check_target_module_exists
+    from torch import nn
+
+    name_usual_targets(wanted, config)
+    if wanted.target_modules is None:
+        return {}
+    modules = list(skeleton(config).named_modules())
+    require_bounded_patterns(vars(wanted), (name for name, _ in modules), "targets")
+    return {
+        name: module
+        for name, module in modules
+        if isinstance(getattr(module, "weight", None), nn.Parameter) and check_target_module_exists(wanted, name)
+    }
+
+
+def name_usual_targets(wanted: Any, config: PretrainedConfig) -> None:
+    """Put the targets that peft knows for the architecture into ``wanted``, if that can have some and names none."""
+    from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+
+    if getattr(wanted, "target_modules", ()) is None:
+        usual = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})
+        wanted.target_modules = usual.get(config.model_type)

@@ -1,0 +1,220 @@
+"""peft: low-rank and other reparametrised updates (https://huggingface.co/docs/peft)."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from workbench.adapters.folder import CONFIG, read_config
+from workbench.backbone.module_patterns import require_bounded_patterns
+from workbench.methods.libraries._described import differing_in_peft, told
+from workbench.methods.libraries._mixed_loras import can_mix, mix, unmix
+from workbench.methods.libraries._peft_places import own_replaced, put_back_own, require_own_unchanged, require_places
+from workbench.methods.libraries._peft_targets import adapted
+from workbench.settings.base import MethodSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
+NO_CONV1D = {"BOFT", "C3A", "DELORA", "HRA", "LOHA", "LOKR", "MISS", "OFT", "ROAD", "SHIRA"}  # tuners of peft 0.21
+QUESTIONS = ("is_bnb_available", "is_bnb_4bit_available")  # peft's, of each matrix
+_ASKING = RLock()  # another thread that opens a body waits until peft's questions are its own again
+
+# peft 0.21 asks the models of transformers 5 by a name that they are about to give up
+warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+
+
+class TargetedSettings(MethodSettings):
+    """``targets``: names of the matrices, or a regular expression; by default what peft knows for the architecture."""
+
+    targets: tuple[str, ...] | str | None = Field(None, max_length=1000)
+
+    @field_validator("targets")
+    @classmethod
+    def _an_expression(cls, targets: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+        try:
+            re.compile(targets if isinstance(targets, str) else "")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return targets
+
+    @property
+    def target_modules(self) -> list[str] | str | None:
+        """The targets as peft takes them."""
+        return list(self.targets) if isinstance(self.targets, tuple) else self.targets
+
+
+def matrices(wanted: Any, config: PretrainedConfig) -> list[Any]:
+    """Return each module of the architecture whose matrix a peft configuration adapts; without numbers."""
+    return list(adapted(wanted, config).values())
+
+
+def needs_targets(
+    configure: Callable[[Any, PretrainedConfig], Any],
+    unfit: Callable[[Any, int, int], str | None] = lambda settings, rows, columns: None,
+) -> Callable[[Any, PretrainedConfig, str], str | None]:
+    """Return the objection of a method that adapts single matrices.
+
+    Args:
+        configure: the method's.
+        unfit: settings and a matrix's numbers of rows and columns → why the method cannot adapt it.
+    """
+
+    def objection(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
+        from transformers.pytorch_utils import Conv1D
+
+        wanted = configure(settings, config)
+        modules = matrices(wanted, config)
+        if not modules:
+            return "no matrix there has a name that peft would adapt (name some: `targets`)"
+        transposed = [isinstance(module, Conv1D) for module in modules]
+        if any(transposed) and wanted.peft_type in NO_CONV1D:
+            return "its matrices are stored transposed (Conv1D), and this method of peft does not adapt such ones"
+        shapes = [
+            module.weight.shape[::-1] if turned else module.weight.shape
+            for module, turned in zip(modules, transposed, strict=True)
+        ]
+        return next((why for rows, columns in shapes if (why := unfit(settings, rows, columns))), None)
+
+    return objection
+
+
+def trains_biases(config: Mapping[str, Any]) -> bool:
+    """Return whether a config of peft's trains biases of the backbone's own, beside what it puts there."""
+    return bool(config.get("bias", "none") != "none")
+
+
+def _require_bounded(folder: Path, body: nn.Module) -> None:
+    names = (name for name, _ in body.named_modules())
+    require_bounded_patterns(read_config(folder), names, str(folder / CONFIG))
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Let loading fail where stored weights lack some of an adapter's: peft draws them anew, and warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Found missing adapter keys")
+        yield
+
+
+@contextmanager
+def asking_for_packed(body: Any) -> Iterator[None]:
+    """Keep peft, while the block runs, from looking for layers in 4 or 8 bits in a ``body`` that has none.
+
+    For each matrix it asks whether bitsandbytes is there, and imports it, which takes longer than all the rest. Only
+    what a tuner calls is replaced; should a later peft call it otherwise, it imports bitsandbytes as before.
+    """
+    from peft import import_utils
+
+    with _ASKING:
+        packed = getattr(body, "is_quantized", False)
+        tuners = () if packed else [module for name, module in sys.modules.items() if name.startswith("peft.tuners.")]
+        replaced = [(tuner, name) for tuner in tuners for name in QUESTIONS if name in vars(tuner)]
+        for tuner, name in replaced:
+            setattr(tuner, name, lambda: False)
+        try:
+            yield
+        finally:
+            for tuner, name in replaced:
+                setattr(tuner, name, getattr(import_utils, name))
+
+
+class Peft:
+    """Wraps the body in a ``PeftModel`` with one adapter called ``default``."""
+
+    def attach(self, body: nn.Module, config: Any) -> nn.Module:
+        """Return the wrapped body."""
+        from peft import get_peft_model
+
+        with asking_for_packed(body):
+            model: nn.Module = get_peft_model(body, config)
+        return model
+
+    def save(self, body: Any, folder: Path) -> None:
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
+        body.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+
+    def load(self, body: nn.Module, folder: Path, config: Any) -> nn.Module:
+        """Return the wrapped body with the stored weights; the stored configuration rules.
+
+        Biases of the backbone's own are replaced where the configuration says that they were trained.
+        """
+        from peft import PeftModel
+
+        _require_bounded(folder, body)
+        replaced = own_replaced(body, folder, trains_biases(read_config(folder)))
+        with whole(), asking_for_packed(body):
+            model: Any = PeftModel.from_pretrained(body, folder, is_trainable=True)
+        require_places(model, folder)
+        model.pretrained = replaced
+        wrapped: nn.Module = model
+        return wrapped
+
+    def configuration(self, described: Mapping[str, Any]) -> Any:
+        """Return the ``PeftConfig`` with these fields."""
+        from peft import PeftConfig
+
+        return PeftConfig.from_peft_type(**described)
+
+    def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
+        """Return in what the stored configuration is another one than ``config``; None where it is not."""
+        from peft import PeftConfig
+
+        stored = PeftConfig.from_pretrained(folder)
+        return told(differing_in_peft(stored, config, architecture, reshapes))
+
+    def host(self, body: Any, folder: Path, name: str) -> nn.Module:
+        """Return the wrapped body with one more adapter; all of them have to be of one method."""
+        from peft import PeftModel
+
+        _require_bounded(folder, body)
+        require_own_unchanged(body.get_base_model() if isinstance(body, PeftModel) else body, folder)
+        if not isinstance(body, PeftModel):
+            with whole(), asking_for_packed(body):
+                model: nn.Module = PeftModel.from_pretrained(body, folder, name)
+            require_places(model, folder, name)
+            return model
+        with asking_for_packed(body):
+            missing = body.load_adapter(str(folder), name).missing_keys
+        if missing:
+            raise ValueError(f"the weights of {missing[0]} are missing")
+        require_places(body, folder, name)
+        hosting: nn.Module = body
+        return hosting
+
+    def switch(self, body: Any, name: str) -> None:
+        """Make one hosted adapter the active one."""
+        unmix(body)
+        body.set_adapter(name, inference_mode=True)
+
+    def mixes(self, body: Any) -> bool:
+        """Return whether all are plain LoRAs (no DoRA)."""
+        return can_mix(body)
+
+    def mix(self, body: nn.Module, names: Sequence[str]) -> Mapping[str, Any]:
+        """Let each run of equal names be answered by its own LoRA; the forward pass needs nothing beside it."""
+        mix(body, names)
+        return {}
+
+    def detach(self, body: Any) -> nn.Module:
+        """Return the bare body; the update is dropped, not merged, and all else is the backbone's own again."""
+        put_back_own(body)  # peft would leave what was trained whole in its place
+        bare: nn.Module = body.unload()
+        return bare
+
+    def merge(self, body: Any) -> nn.Module | None:
+        """Return the bare body with W + ΔW for each W; None for prompts, which are no update of weights."""
+        return body.merge_and_unload() if hasattr(body, "merge_and_unload") else None
+
+
+LIBRARY = Peft()

@@ -1,0 +1,78 @@
+"""What a library of adapters does with a backbone; each fulfils these protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
+
+class Library(Protocol):
+    """How one package puts weights on a backbone, saves them, loads them and takes them off again."""
+
+    def attach(self, body: nn.Module, config: Any) -> nn.Module:
+        """Return ``body`` with fresh weights on it; only they (and nothing else) require gradients."""
+
+    def save(self, body: nn.Module, folder: Path) -> None:
+        """Write what was trained into ``folder``, in the package's own format, as safetensors."""
+
+    def load(self, body: nn.Module, folder: Path, config: Any) -> nn.Module:
+        """Return a bare ``body`` with the weights of ``folder`` on it, trainable as after :meth:`attach`."""
+
+    def detach(self, body: nn.Module) -> nn.Module:
+        """Return the bare backbone again, byte for byte; only one that was trained whole stays as it was trained."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A library whose stored adapters have a config of their own beside the manifest's settings."""
+
+    def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:
+        """Return in what the config in ``folder`` computes something else than the manifest's; None where it does not.
+
+        Args:
+            folder: of a stored adapter.
+            config: that the manifest's method makes of its settings.
+            architecture: of the backbone.
+            reshapes: whether a fit of the method may leave other ranks than it began with.
+        """
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A library that reads its configuration from a document: adapters of other programs can be its own."""
+
+    def configuration(self, described: Mapping[str, Any]) -> Any:
+        """Return the library's configuration object with the fields that a manifest has for an adapter."""
+
+
+@runtime_checkable
+class Merges(Protocol):
+    """A library that can write an update into the backbone's weights, where the method is of that sort."""
+
+    def merge(self, body: nn.Module) -> nn.Module | None:
+        """Return the bare backbone with the update in its weights; None where the method's update is no such thing."""
+
+
+@runtime_checkable
+class Hosts(Protocol):
+    """A library that can keep several stored adapters on one backbone, and switch between them."""
+
+    def host(self, body: nn.Module, folder: Path, name: str) -> nn.Module:
+        """Return the body, bare or hosting already, with the adapter stored in ``folder`` on it, frozen and named."""
+
+    def switch(self, body: nn.Module, name: str) -> None:
+        """Let the adapter hosted as ``name`` answer, and no other."""
+
+    def mixes(self, body: nn.Module) -> bool:
+        """Return whether the rows of one batch can be of different adapters."""
+
+    def mix(self, body: nn.Module, names: Sequence[str]) -> Mapping[str, Any]:
+        """Let each row of the next batch be answered by its own adapter; rows of one adapter follow each other.
+
+        Returns what the forward pass has to be given beside the batch.
+        """

@@ -1,0 +1,106 @@
+"""A fine-tuning method as a card, and its course through a fit (:mod:`workbench.methods.methods`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget, MethodSettings, Quantization
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a method goes along with a fit, where it is more than gradient steps on fixed parameters.
+
+    Attributes:
+        before_step: called before each optimiser step with the number of steps done.
+        before_update: called with the number of steps done when the gradients of a step are accumulated, clipped, and
+            corrected by a strategy; the optimiser takes what it leaves.
+        after_step: called after each with the number of steps done; the gradients are still there.
+        finish: called when the fit has ended and the best epoch's weights are back: leaves the body as it is stored.
+        penalty: what is added to the loss of a training batch.
+        settles: after how many steps the weights are such as may be kept; earlier epochs cannot be the best.
+        resumable: whether a checkpoint of the weights is enough to go on from.
+    """
+
+    before_step: Callable[[int], None] = lambda done: None
+    before_update: Callable[[int], None] = lambda done: None
+    after_step: Callable[[int], None] = lambda done: None
+    finish: Callable[[], None] = lambda: None
+    penalty: Callable[[], Tensor] | None = None
+    settles: int = 0
+    resumable: bool = True
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How long a fit is: optimiser steps in all, and in an epoch."""
+
+    total: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Method:
+    """A fine-tuning method: a card that names its paper, its settings, and the library that does the work.
+
+    Attributes:
+        title: the name in the literature.
+        paper: where it was introduced.
+        library: a name in the registry of libraries (``plain``, ``peft``, ``adapters``).
+        settings: the typed hyper-parameters.
+        configure: settings and the backbone's config → the library's configuration object.
+        objection: settings, the backbone's config and the name of a task's kind → why the method cannot work there, in
+            a few words; None where it can. It reads the config alone, so that it can speak before weights are fetched.
+        prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
+            takes from the training examples before the first step is put into the model; None where that is nothing.
+        course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
+        keeps: the name of a weight that the library adds → whether it stays as it was drawn.
+        trains: whether anything is trained; a method that trains nothing has no learning rate to choose.
+        trains_backbone: whether some of the backbone's own weights are trained in place.
+        reads_weights: whether what it puts beside a matrix depends on the numbers in it.
+        reshapes: whether a fit trains or leaves other tensors than those that were drawn.
+        recomputes: whether a layer can be computed twice in a step, with the same weights and random numbers.
+        fails_on: the quantisations of a backbone with which its library fails, or takes packed numbers for weights.
+        composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
+    """
+
+    title: str
+    paper: str
+    library: str
+    settings: type[MethodSettings]
+    configure: Callable[[Any, PretrainedConfig], Any]
+    objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
+    prepare: Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None] | None = None
+    course: Callable[[Any, Any, Steps], Course] = lambda settings, body, steps: Course()
+    keeps: Callable[[str], bool] = lambda name: False
+    trains: bool = True
+    trains_backbone: bool = False
+    reads_weights: bool = False
+    reshapes: bool = False
+    recomputes: bool = True
+    fails_on: tuple[Quantization, ...] = ()
+    composed: bool = False
+
+    @property
+    def default_rate(self) -> float | None:
+        """The learning rate where none is given; None where nothing is trained."""
+        return self.settings.model_fields["learning_rate"].default if self.trains else None
+
+    @property
+    def trains_body(self) -> bool:
+        """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
+        return self.trains_backbone or self.library != "plain"
+
+    def freeze(self, body: nn.Module) -> None:
+        """Exclude from training the weights of an adapted body that the method keeps as they were drawn."""
+        for name, parameter in body.named_parameters():
+            if parameter.requires_grad and self.keeps(name):
+                parameter.requires_grad_(False)

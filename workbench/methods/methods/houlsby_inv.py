@@ -1,0 +1,15 @@
+"""Invertible Houlsby adapter: the Houlsby adapter and, after the embeddings, an invertible layer (NICE coupling)."""
+
+from __future__ import annotations
+
+from workbench.methods.method import Method
+from workbench.methods.methods._adapters import InvertibleSettings, lacks_architecture, packaged
+
+METHOD = Method(
+    title="Invertible Houlsby adapter (MAD-X)",
+    paper="Pfeiffer et al. 2020, arXiv:2005.00052, sec. 4.2, eq. 3",
+    library="adapters",
+    settings=InvertibleSettings,
+    configure=packaged("double_seq_bn_inv"),
+    objection=lacks_architecture,
+)

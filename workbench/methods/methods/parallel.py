@@ -1,0 +1,23 @@
+"""Parallel adapter: a bottleneck beside the feed-forward block of each layer, its output scaled and added."""
+
+from __future__ import annotations
+
+from workbench.methods.method import Method
+from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, packaged
+from workbench.settings.bounds import Factor
+
+
+class Settings(BottleneckSettings):
+    """``scaling``: s in h + s · adapter(x)."""
+
+    scaling: Factor = 4.0
+
+
+METHOD = Method(
+    title="Parallel adapter",
+    paper="He et al. 2022, arXiv:2110.04366, sec. 3.3",
+    library="adapters",
+    settings=Settings,
+    configure=packaged("par_bn"),
+    objection=lacks_architecture,
+)

@@ -1,0 +1,15 @@
+"""Pfeiffer adapter: one bottleneck after the feed-forward block of each layer."""
+
+from __future__ import annotations
+
+from workbench.methods.method import Method
+from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, packaged
+
+METHOD = Method(
+    title="Pfeiffer adapter",
+    paper="Pfeiffer et al. 2021, arXiv:2005.00247, fig. 3",
+    library="adapters",
+    settings=BottleneckSettings,
+    configure=packaged("seq_bn"),
+    objection=lacks_architecture,
+)

@@ -1,0 +1,96 @@
+"""A task's model: the adapted backbone, what the task's kind reads off it, and the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.backbone.network import Network
+
+if TYPE_CHECKING:
+    from workbench.backbone.pretrained import Pooling
+    from workbench.backbone.prompts import Demonstrations
+    from workbench.machine.device import Precision
+    from workbench.methods.kind import Kind
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a penalty may look at.
+
+    Attributes:
+        model: in training.
+        read: what the head sees, as the kind reads it.
+        remembered: logits that the rows brought with them (batch, logits), NaN where a row has none; None without any.
+        loss: of the rows, before anything is added and without a gradient; a scalar.
+    """
+
+    model: TaskModel
+    read: Tensor
+    remembered: Tensor | None
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+
+Penalty = Callable[[Batch], Tensor]
+Correction = Callable[[int], None]  # steps done → the gradients of the trained weights are changed in place
+
+
+class TaskModel(Network):
+    """Token states → what the kind reads off them (a feature vector a text, or each token's state) → logits.
+
+    Attributes:
+        kind: the task's kind: what is read, the loss, how an answer is made.
+        penalty: added to the loss while the model trains, where there is one: a method's regulariser, or what keeps a
+            stream's earlier tasks.
+        correction: called in a fit at each optimiser step, where there is one: the gradients of all accumulated batches
+            are there and clipped, and the optimiser takes what it leaves.
+    """
+
+    accepts_loss_kwargs = False  # read by Trainer: the loss is a mean, not to be rescaled
+
+    def __init__(self, body: nn.Module, head: nn.Module, kind: Kind, pooling: Pooling, precision: Precision) -> None:
+        """Put the parts together; nothing is copied, but where the accelerator has memory of its own."""
+        super().__init__(body, head, pooling, precision)
+        self.kind = kind
+        self.penalty: Penalty | None = None
+        self.correction: Correction | None = None
+        if shown := getattr(body, "demonstrations", ()):
+            self.demonstrate(shown)
+
+    def under(self, head: nn.Module) -> TaskModel:
+        """Return the same body, in evaluation mode, under another head."""
+        return TaskModel(self.body, head, self.kind, self.pooling, self.precision).eval()
+
+    def demonstrate(self, shown: Demonstrations) -> None:
+        """Put solved examples before every question; for bodies of the library ``prompting``, which stores them."""
+        body: Any = self.body
+        body.demonstrations = shown
+        self.kind = replace(self.kind, demonstrations=shown)  # type: ignore[type-var]  # causal-lm is a dataclass
+
+    def forward(
+        self,
+        labels: Tensor | None = None,
+        group: Tensor | None = None,
+        remembered: Tensor | None = None,
+        **inputs: Tensor,
+    ) -> dict[str, Tensor]:
+        """Return ``logits`` (batch, labels; or as the kind reads) and, where labels are given, the mean ``loss``.
+
+        ``group`` (batch,) says which of several heads answers a row (:class:`workbench.methods.heads.Heads`).
+        """
+        read, labels = self.kind.read(self, inputs, labels)
+        logits = self.head(read) if group is None else self.head(read, group)
+        if labels is None:
+            return {"logits": logits}
+        loss = self.kind.loss(logits, labels)
+        if self.training and self.penalty:
+            loss = loss + self.penalty(Batch(self, read, remembered, loss.detach()))
+        return {"loss": loss, "logits": logits}
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Return the parameters that a fit changes, by name."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}

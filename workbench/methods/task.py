@@ -1,0 +1,91 @@
+"""A task: a named, labelled problem with its data in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from workbench.adapters.manifest import TaskReference
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A named, labelled problem with its data in hand.
+
+    Attributes:
+        name: the registered name.
+        kind: the name of a task kind (``classification``).
+        labels: label names; a label in the data is an index into them. Empty where answers are free text.
+        splits: ``train``, ``validation`` and ``test``. Each has the columns ``id`` (str, unique in the task), ``text``
+            (str), ``text_pair`` (str, pairs only) and, called as the kind's ``target`` says, what is right: ``label``
+            (int), ``labels`` (list of int, sorted), ``tags`` (list of int, one a word of ``text``, a class label
+            feature that knows the names), ``value`` (float), or ``answer`` (str). A row brings along what its answer is
+            read with, so that rows of several tasks can be mixed: an answer its ``metric`` (str: how it is judged) and
+            ``max_new_tokens`` (int: how long one may be), a value the ``centre`` and ``spread`` (float: mean and
+            standard deviation of the training values).
+        fingerprint: SHA-256 over kind, labels and every row.
+        origin: where the data come from, for people.
+        license: the licence of the data, where known.
+        hub_id: the data set on the Hugging Face hub that the rows come from, where it is one.
+        homepage: of the data, where known.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    splits: Mapping[str, Dataset]
+    fingerprint: str
+    origin: str
+    license: str | None = None
+    hub_id: str | None = None
+    homepage: str | None = None
+
+    def is_that_of(self, adapter: TaskReference) -> bool:
+        """Return whether an adapter was made for this task: by its data, or by name and labels where they are unknown.
+
+        The data of an adapter that another program trained are unknown; these may be they, or others of the same kind.
+        """
+        if adapter.fingerprint:
+            return self.fingerprint == adapter.fingerprint
+        own, theirs = (self.name, self.kind, self.pair, {*self.labels}), {*adapter.labels}
+        return own == (adapter.name, adapter.kind, adapter.pair, theirs)
+
+    def pose(self, adapter: TaskReference) -> str:
+        """Return how answers to this task differ from what an adapter with its labels gives; empty: not at all.
+
+        Its labels may be in another order here, its numbers have another mean and spread
+        (:func:`workbench.methods.posed_head.posed`). Two adapters may have equal weights, and other names for their
+        rows.
+        """
+        same = adapter.labels == self.labels
+        order = "" if same else ",".join(str(adapter.labels.index(label)) for label in self.labels)
+        return order if not adapter.scale or adapter.scale == self.scale else f"{order} {adapter.scale} {self.scale}"
+
+    @property
+    def pair(self) -> bool:
+        """Whether each example is a pair of texts."""
+        return "text_pair" in self.splits["train"].column_names
+
+    @property
+    def metric(self) -> str | None:
+        """How free answers are judged (``exact-match``, ``numeric-match`` or ``rouge-l``); None with labels."""
+        rows = self.splits["train"]
+        return str(rows["metric"][0]) if "metric" in rows.column_names else None
+
+    @property
+    def max_new_tokens(self) -> int | None:
+        """How many tokens a free answer may take; None with labels."""
+        rows = self.splits["train"]
+        return int(rows["max_new_tokens"][0]) if "max_new_tokens" in rows.column_names else None
+
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """Mean and standard deviation of the training values; None where answers are no numbers."""
+        rows = self.splits["train"]
+        return (float(rows["centre"][0]), float(rows["spread"][0])) if "centre" in rows.column_names else None

@@ -1,0 +1,9 @@
+"""What people write: documents, bounds, strict values, registries of files and of plugins. Imports files."""
+
+from typing import Any
+
+from workbench.machine.earlier_names import of_room
+
+
+def __getattr__(name: str) -> Any:
+    return of_room(__name__, name)

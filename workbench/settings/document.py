@@ -1,0 +1,235 @@
+"""A YAML file, or settings from a command line, as typed models: all that is wrong in one message, with its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.settings import known_keys
+from workbench.settings.known_keys import Place
+from workbench.settings.yaml_text import Key, parse, read_text, require_characters
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+MOST_HINTS = 20  # of the problems of one model: a message lists fewer
+MOST_READ = 1000  # entries of a list or mapping that is not known to fit: no model takes more
+DEEPEST_SETTING = 10
+TOLD = {  # what pydantic says otherwise in words of Python
+    "dict_type": "expected a mapping of keys to values",
+    "model_type": "expected a mapping of keys to values",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "string_type": "expected text",
+    "invalid_key": "a key here has to be text",
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed YAML file that still knows where each key stands.
+
+    Attributes:
+        data: the parsed content, a mapping.
+        origin: what to call it in messages (a path, or ``command line``).
+        lines: line number (from 1) of each key path.
+        overrides: key paths that came from ``--set``.
+    """
+
+    data: dict[str, Any]
+    origin: str
+    lines: Mapping[Key, int] = field(default_factory=dict)
+    overrides: Mapping[Key, str] = field(default_factory=dict)
+
+    def where(self, *key: str | int) -> str:
+        """Return ``file, line N`` (or ``--set key=value``) for a key path, or for the nearest path above it."""
+        wholes = [key[:depth] for depth in range(len(key), 0, -1)]
+        given = next((self.overrides[whole] for whole in wholes if whole in self.overrides), None)
+        if given is None and key not in self.lines:
+            given = next((text for path, text in self.overrides.items() if key and path[: len(key)] == key), None)
+        if given is not None:  # what was set replaces all that stood below
+            return f"--set {given}"
+        for whole in wholes:
+            for path in (whole, tuple(map(str, whole))):  # YAML reads some keys as numbers
+                if path in self.lines:
+                    return f"{self.origin}, line {self.lines[path]}"
+        return self.origin
+
+    def names(self, *key: str | int) -> list[tuple[int, str]]:
+        """Return the texts in the list at a key path with their places, whatever else is wrong with the document."""
+        value = self._at(key)
+        listed = value[:MOST_READ] if isinstance(value, list | tuple) else ()
+        return [(index, text) for index, text in enumerate(listed) if isinstance(text, str)]
+
+    def text(self, *key: str | int) -> str | None:
+        """Return the text at a key path; None where there is none."""
+        value = self._at(key)
+        return value if isinstance(value, str) else None
+
+    def labels(self, *key: str | int) -> list[str]:
+        """Return the keys of the mapping at a key path, as far as they are text."""
+        value = self._at(key)
+        listed = islice(value, MOST_READ) if isinstance(value, dict) else ()
+        return [name for name in listed if isinstance(name, str)]
+
+    def entries(self, *key: str | int) -> dict[str, dict[str, Any]]:
+        """Return the mappings in the mapping at a key path, whatever else is wrong with the document."""
+        value = self._at(key)
+        return {name: value[name] for name in self.labels(*key) if isinstance(value[name], dict)}
+
+    def set(self, assignments: Iterable[str]) -> Document:
+        """Return a copy with ``a.b=value`` assignments applied; a value is read as YAML.
+
+        Raises:
+            SettingsError: assignments without ``=``, with a value that is not YAML, or that go through something that
+                is not a mapping; all of them in one message.
+        """
+        data, overrides = _copy(self.data), dict(self.overrides)
+        problems: list[Problem] = []
+        for assignment in assignments:
+            with collected(problems):
+                whole = _assign(data, assignment)
+                overrides = {key: text for key, text in overrides.items() if key[: len(whole)] != whole}
+                overrides[whole] = assignment
+        if problems:
+            raise SettingsError(problems)
+        return Document(data, self.origin, self.lines, overrides)
+
+    def parse(self, model: type[SettingsT], beside: Iterable[Place] = ()) -> SettingsT:
+        """Return the document as ``model``; ``beside`` are models of its parts, for hints on keys that stand elsewhere.
+
+        Raises:
+            SettingsError: everything that does not fit, each with its line and, for a key, the nearest known key.
+        """
+        return self.parse_part((), self.data, model, beside)
+
+    def parse_parts(self, *parts: tuple[Key, object, type[BaseModel]]) -> list[Any]:
+        """Return several parts (key, data, model) as their models, in order; raises one error for all of them."""
+        parsed: list[Any] = []
+        problems: list[Problem] = []
+        beside = [(key, model) for key, _, model in parts]
+        for key, data, model in parts:
+            with collected(problems):
+                parsed.append(self.parse_part(key, data, model, beside))
+        if problems:
+            raise SettingsError(problems)
+        return parsed
+
+    def parse_part(self, key: Key, data: object, model: type[SettingsT], beside: Iterable[Place] = ()) -> SettingsT:
+        """Return ``data``, which stands at ``key`` of this document, as ``model``; raises as :meth:`parse`."""
+        if isinstance(data, dict) and len(data) > MOST_READ:  # each would become a problem of its own
+            raise SettingsError([Problem(f"{len(data):,} keys, where no settings have so many", self.where(*key))])
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            raise SettingsError(self._problems(key, data, model, error, tuple(beside))) from None
+
+    def _problems(
+        self, key: Key, data: object, model: type[BaseModel], error: ValidationError, beside: tuple[Place, ...]
+    ) -> Iterable[Problem]:
+        problems: dict[Key, Problem] = {}
+        unknown = 0
+        for detail in error.errors(include_url=False, include_context=False):
+            inner = _inside(data, detail["loc"], is_absent=detail["type"] == "missing")
+            if inner in problems:  # a value that may be of several types is wrong once, as deep as can be told
+                continue
+            hint = None
+            if detail["type"] == "extra_forbidden":
+                unknown += 1
+                hint = known_keys.hint(inner, model, key, beside) if unknown <= MOST_HINTS else None
+            problems[inner] = self._problem((*key, *inner), detail, hint)
+        above = {path[:depth] for path in problems for depth in range(len(path))}
+        return [problem for path, problem in problems.items() if path not in above]
+
+    def _problem(self, path: Key, detail: Any, hint: str | None) -> Problem:
+        name = ".".join(map(str, path)) or "the file"
+        if detail["type"] == "extra_forbidden":
+            return Problem(f"unknown key {name!r}", self.where(*path), hint)
+        if detail["type"] == "missing":
+            return Problem(f"{name!r} is missing", self.where(*path[:-1]))
+        message = TOLD.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
+        if detail["loc"][-1:] == ("[key]",) and not isinstance(detail["input"], str):
+            message, hint = "a name here has to be text", "Put it in quotes."
+        return Problem(f"{name!r}: {message}{_given(detail['input'])}", self.where(*path), hint)
+
+    def _at(self, key: Key) -> Any:
+        value: Any = self.data
+        for part in key:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+
+def read(path: Path) -> Document:
+    """Return the YAML mapping in ``path``.
+
+    Raises:
+        InputError: no such file, not YAML, not a mapping, or a key that stands twice; see
+        :mod:`workbench.settings.yaml_text`.
+    """
+    parsed = parse(read_text(path), str(path))
+    if not isinstance(parsed.data, dict):
+        raise InputError("expected a mapping of keys to values", where=str(path))
+    return Document(parsed.data, str(path), parsed.lines)
+
+
+def _assign(data: dict[str, Any], assignment: str) -> Key:
+    """Write what ``a.b=value`` says into ``data``, and return the key path."""
+    name, equals, text = assignment.partition("=")
+    parts = name.split(".")
+    if not equals or not all(map(str.strip, parts)):
+        raise InputError(f"expected key=value, got {assignment!r}", where="--set")
+    where = f"--set {assignment}"
+    require_characters(name, where)
+    if len(parts) > DEEPEST_SETTING:
+        raise InputError(f"no setting lies {len(parts)} levels deep", where=where)
+    value = parse(text, where).data
+    mapping = data
+    for parent in parts[:-1]:
+        if mapping.get(parent) is None:
+            mapping[parent] = {}
+        mapping = mapping[parent]
+        if not isinstance(mapping, dict):
+            raise InputError(f"{parent!r} holds a value, not settings", where=where)
+    mapping[parts[-1]] = value
+    return tuple(parts)
+
+
+def _inside(data: Any, loc: Iterable[str | int], is_absent: bool) -> Key:
+    """Return where in ``data`` an error stands; pydantic also tells which of several types it tried there.
+
+    ``is_absent``: the last part is a key that is not there, and should be.
+    """
+    path: list[str | int] = []
+    *parents, last = loc or ("",)
+    for part in parents:
+        if _holds(data, part):
+            path.append(part)
+            data = data[part]
+    if _holds(data, last) or (is_absent and isinstance(data, dict)):
+        path.append(last)
+    return tuple(path)
+
+
+def _holds(data: Any, part: str | int) -> bool:
+    if isinstance(data, list | tuple):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
+
+
+def _given(value: object) -> str:
+    """Return what was given, where that is short enough to be told."""
+    if isinstance(value, dict | list | tuple):
+        return ""
+    word = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    return f" (got {word})"
+
+
+def _copy(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _copy(value) for name, value in data.items()}
+    return [_copy(value) for value in data] if isinstance(data, list) else data

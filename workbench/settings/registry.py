@@ -1,0 +1,214 @@
+"""Folder registries: a file's name is the registered name, and a file is read only when it is asked for."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from workbench.errors import PluginError, UnknownNameError
+from workbench.errors.printable import printable
+from workbench.settings.plugins import PREFIX, Plugin, PluginWarning, offered
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Entry = TypeVar("Entry")
+LISTED = {  # what entries are called → the command that lists them
+    "backbone": "workbench backbones list",
+    "command": "workbench --help",
+    "composition method": "workbench compositions list",
+    "method": "workbench methods list",
+    "probe": "workbench probes list",
+    "recipe": "workbench recipes list",
+    "repair": "workbench repairs list",
+    "router": "workbench routers list",
+    "scenario": "workbench scenarios list",
+    "strategy": "workbench strategies list",
+}
+
+
+class Modules(Generic[Entry]):
+    """The modules and packages in one package, each offering one object under the same attribute.
+
+    ``o_lora.py`` is registered as ``o-lora``. Installed distributions add entries through the entry-point
+    group ``adapter_workbench.<package>``, whose value names the object (``package.module:OBJECT``). They replace none,
+    and those that cannot be used are skipped.
+    """
+
+    def __init__(
+        self,
+        noun: str,
+        package: str,
+        attribute: str,
+        fulfils: Any = object,
+        group: str = "",
+        besides: Collection[str] = (),
+    ) -> None:
+        """Register the modules of ``package``; nothing is imported yet.
+
+        Args:
+            noun: what an entry is called in messages.
+            package: the package's name.
+            attribute: what an entry is called in its module.
+            fulfils: the class or protocol of the entries, which those of installed distributions are compared with.
+            group: the last part of the entry-point group, where it is not the package's.
+            besides: modules and packages in ``package`` that hold what its entries share, and are none themselves.
+        """
+        self.noun, self.package, self.attribute, self.fulfils = noun, package, attribute, fulfils
+        self.besides = frozenset(besides)
+        self.group = f"{PREFIX}{group or package.rpartition('.')[2]}"
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        spec = importlib.util.find_spec(self.package)
+        folders = [Path(location) for location in (spec.submodule_search_locations or [])] if spec else []
+        files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
+        rooms = {path.parent.name: path for folder in folders for path in sorted(folder.glob("[!_]*/__init__.py"))}
+        found = {**files, **rooms}
+        return {name.replace("_", "-"): path for name, path in found.items() if name not in self.besides}
+
+    @cached_property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """What installed distributions add, usable or not, by name; nothing is imported."""
+        return offered(self.group, self.noun, self.fulfils, self._files)
+
+    @cached_property
+    def _added(self) -> dict[str, Plugin]:
+        return {plugin.name: plugin for plugin in self.plugins if not plugin.taken}
+
+    @cached_property
+    def _usable(self) -> list[str]:
+        """The names of the plugins that can be used; of each other one a warning tells, once in a process."""
+        usable = []
+        for plugin in self.plugins:
+            try:
+                plugin.load()
+                usable.append(plugin.name)
+            except PluginError as error:
+                warnings.warn(f"Skipped: {printable(error.what)}", PluginWarning, stacklevel=2)
+        return usable
+
+    def names(self) -> list[str]:
+        """Return the names of all entries that can be used, sorted; only what others installed is imported for it."""
+        return sorted({*self._files, *self._usable})
+
+    def require(self, name: object, where: str | None = None) -> str:
+        """Return ``name``, where an entry is called so; only one of an installed distribution is imported.
+
+        Raises:
+            UnknownNameError: no such entry; the message names ``where`` and the nearest entries. What a file holds in
+                a name's place (a number, a list, nothing) is no entry either.
+            PluginError: an installed distribution adds the entry, and it cannot be used.
+        """
+        if isinstance(name, str) and name in self._files:
+            return name
+        if isinstance(name, str) and name in self._added:
+            try:
+                self._added[name].load()
+            except PluginError as error:
+                raise PluginError(error.what, where=where, hint=error.hint) from None
+            return name
+        known, command = {*self._files, *self._added}, LISTED.get(self.noun, "")
+        raise UnknownNameError(self.noun, name, known, where, command=command)
+
+    def get(self, name: str, where: str | None = None) -> Entry:
+        """Import and return the entry called ``name``; raises as :meth:`require`."""
+        if self.require(name, where) in self._files:
+            module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
+            return cast("Entry", getattr(module, self.attribute))
+        return cast("Entry", self._added[name].load())
+
+    def identity(self, name: str) -> str:
+        """Return what stands in keys for the entry called ``name``.
+
+        Of our own entries it is the name: where one comes to mean something else, it says so (``revision``). Entries of
+        installed distributions change without our doing. The distribution, its version and a digest of its modules
+        follow.
+        """
+        return " ".join([name, *self.code(name).values()])
+
+    def code(self, name: str) -> dict[str, str]:
+        """Return the code behind an entry of an installed distribution, by the entry's name; nothing for our own."""
+        plugin = self._added.get(name)
+        return {name: plugin.code} if plugin else {}
+
+    def describe(self, name: str) -> str:
+        """Return the first line of the entry's docstring less its own name; only a plugin is imported, not a file."""
+        if name not in self._files:
+            return _described(self.get(name), name, self._added[name].point.module)
+        tree = ast.parse(self._files[name].read_text(encoding="utf-8"))
+        return (ast.get_docstring(tree) or "").partition("\n")[0].removeprefix(f"{name}: ")
+
+
+def _described(entry: object, name: str, module: str) -> str:
+    """Return what a plugin says of itself in its module's first line, as our own do, or in that of its own class."""
+    line = (sys.modules[module].__doc__ or "").partition("\n")[0]
+    own = entry if isinstance(entry, type) else type(entry)
+    if line.startswith(f"{name}: ") or own.__module__ != module:
+        return line.removeprefix(f"{name}: ")
+    return (own.__doc__ or "").partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class NameIn:
+    """Marks a setting that names an entry of a registry: ``router: Annotated[str | None, NameIn(ROUTERS)]``."""
+
+    registry: Modules[Any]
+
+
+def named_code(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the code of the entries of installed distributions that the ``values`` of ``settings`` name.
+
+    Only those of fields that :class:`NameIn` marks, by the field; nothing where all entries are our own.
+    """
+    found = {}
+    for field, about in settings.model_fields.items():
+        name = values.get(field)
+        for mark in about.metadata:
+            if isinstance(mark, NameIn) and isinstance(name, str) and (code := mark.registry.code(name)):
+                found[field] = code[name]
+    return found
+
+
+class Documents:
+    """The YAML files of one or more folders; a later folder may add names but not replace one."""
+
+    def __init__(self, noun: str, folders: Sequence[Path]) -> None:
+        """Register every ``*.yaml`` below ``folders``; nothing is read yet."""
+        self.noun, self.folders = noun, tuple(folders)
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for folder in self.folders:
+            for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+                files.setdefault(path.stem, path)
+        return files
+
+    def names(self) -> list[str]:
+        """Return the registered names, sorted."""
+        return sorted(self._files)
+
+    def path(self, name: str) -> Path:
+        """Return the file registered as ``name``.
+
+        Raises:
+            UnknownNameError: no such file; the message names the nearest ones.
+        """
+        if not isinstance(name, str) or name not in self._files:
+            raise UnknownNameError(self.noun, name, self.names(), command=LISTED.get(self.noun, ""))
+        return self._files[name]
+
+    def describe(self, name: str) -> str:
+        """Return what the file called ``name`` says of itself under ``description``; raises as :meth:`path`."""
+        from workbench.settings.document import read  # YAML takes a while, which `workbench --help` need not wait for
+
+        return str(read(self.path(name)).data["description"])

@@ -1,0 +1,184 @@
+"""What an adaptation costs, measured: memory of the training step alone, time per token, time per answer.
+
+How it is measured. The step is that of a fit (the same Trainer, optimiser and clipping) on one batch of the task's
+longest training texts, so that the memory is the highest that a fit meets. A first step brings weights and library code
+into memory; then the optimiser's states are dropped. Memory is the peak of the two steps after it (the states come
+into being at the end of the first), less what the process held before them. All three are made in a thread of their
+own, and the C library is told to give freed blocks back at once, so that neither what was there before nor what it
+keeps for later is counted. The steps after these are timed, with the C library as it always is. Each timing is the
+median of several repetitions after a warm-up; the forward passes of the adapted model and of the bare backbone take
+turns, so that what else the machine does falls on both.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from workbench.backbone.batching import IGNORED, beside
+from workbench.backbone.bf16_matrices import widen
+from workbench.machine.memory import PeakMemory, apart, freed_at_once, release
+from workbench.methods.kind import GENERATED
+from workbench.methods.library import Merges
+from workbench.methods.model import TaskModel
+from workbench.training.measured_cost import MeasuredCost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from datasets import Dataset
+    from torch import Tensor, nn
+
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
+
+WARM_UP, REPETITIONS = 1, 5
+READ = ("input_ids", "attention_mask", "token_type_ids")  # of a batch, by the body
+CANDIDATES = 16  # the longest texts are looked for among so many batches
+
+Batch = dict[str, "Tensor"]
+
+
+def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
+    """Measure ``adaptation`` on batches of ``task``, as ``budget`` makes them; nothing is kept of what was trained.
+
+    Raises:
+        InputError: the method cannot work on this backbone for this kind of task.
+    """
+    from workbench.training.gradient_checkpointing import checkpointed, is_checkpointed
+    from workbench.training.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
+
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+        model = adaptation.fresh(task.kind, len(task.labels), seed=0)
+        rows = _longest(model, task, adaptation, budget)
+        trainer: Any = trainer_of(model, adaptation, budget, 0, Path(folder), rows)
+        device = trainer.args.device
+        batch = beside(model, trainer.data_collator(rows))
+        with checkpointed(model.body, is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)):
+            step = _step(model, trainer, batch) if model.trainable() else _NOTHING
+        tokens = int(batch["attention_mask"].sum())
+        texts = beside(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
+        bare = _with_body(model, adaptation.backbone.load(precision=adaptation.precision))
+        own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
+        merged = _merged(model, adaptation, texts)
+        examples = len(texts["input_ids"])
+    return MeasuredCost(
+        device=device.type,
+        repetitions=REPETITIONS,
+        tokens=tokens,
+        before_mb=step["before_mb"],
+        peak_mb=step["peak_mb"],
+        forward_seconds_per_token=_share(step["forward"], tokens),
+        backward_seconds_per_token=_share(step["backward"], tokens),
+        update_seconds=step["update"],
+        inference_ms=1000 * own / examples,
+        bare_inference_ms=1000 * plain / examples,
+        merged_inference_ms=None if merged is None else 1000 * merged / examples,
+        texts=len(rows),
+        length=batch["input_ids"].shape[1],
+        said=int((batch["labels"] != IGNORED).sum()) if task.kind in GENERATED else 0,
+    )
+
+
+_NOTHING: Mapping[str, float | None] = dict.fromkeys(("before_mb", "peak_mb", "forward", "backward", "update"))
+
+
+def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | None]:
+    """Return memory in MB and the median seconds of a step's parts."""
+    optimizer = trainer.create_optimizer()
+    model.train()
+    memory = apart(lambda: _memory(model, optimizer, batch, trainer.args.max_grad_norm))
+    taken = [_timed_step(model, optimizer, batch, trainer.args.max_grad_norm) for _ in range(WARM_UP + REPETITIONS)]
+    model.eval()
+    parts = zip(("forward", "backward", "update"), zip(*taken[WARM_UP:], strict=True), strict=True)
+    seconds = {name: median(values) for name, values in parts}
+    return {"before_mb": memory.before_mb, "peak_mb": memory.peak_mb, **seconds}
+
+
+def _memory(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> PeakMemory:
+    """Return the memory of two steps, the first of which brings the optimiser's states into being."""
+    with freed_at_once():
+        _timed_step(model, optimizer, batch, largest_norm)
+        optimizer.state.clear()
+        release()
+        with PeakMemory() as memory:
+            for _ in range(2):
+                _timed_step(model, optimizer, batch, largest_norm)
+    return memory
+
+
+def _timed_step(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> tuple[float, float, float]:
+    """Make one step and return the seconds of its forward pass, its backward pass, and the optimiser's work."""
+    began = _now()
+    loss = model(**batch)["loss"]
+    forwarded = _now()
+    loss.backward()
+    backwarded = _now()
+    torch.nn.utils.clip_grad_norm_(model.trainable().values(), largest_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return forwarded - began, backwarded - forwarded, _now() - backwarded
+
+
+def _longest(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
+    """Return one batch of encoded training rows: the longest of the first few batches."""
+    rows = task.splits["train"]
+    rows = rows.select(range(min(len(rows), CANDIDATES * budget.batch_size)))
+    encoded = model.kind.encode(rows, adaptation.backbone.tokenizer, budget.max_length)
+    return sorted(encoded, key=lambda row: -len(row["input_ids"]))[: budget.batch_size]
+
+
+def _questions(model: TaskModel, rows: Dataset, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
+    """Return the first rows, as many as a batch has, without their answers."""
+    rows = rows.select(range(min(len(rows), budget.batch_size)))
+    return model.kind.questions(rows, adaptation.backbone.tokenizer, budget.max_length)
+
+
+def _merged(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | None:
+    """Return the seconds of a forward pass after the update was written into the weights, where that can be."""
+    if adaptation.backbone.quantization or not isinstance(adaptation.library, Merges):
+        return None  # merging into few bits would round the update away
+    body = adaptation.library.merge(widen(model.body))
+    if body is None:
+        return None
+    merged = _with_body(model, body)
+    (seconds,) = _in_turns(lambda: _answer(merged, texts))
+    return seconds
+
+
+def _with_body(model: TaskModel, body: nn.Module) -> TaskModel:
+    return TaskModel(body, model.head, model.kind, model.pooling, model.precision)
+
+
+@torch.inference_mode()
+def _answer(model: TaskModel, texts: Batch) -> None:
+    model.eval()
+    model.states(**{name: tensor for name, tensor in texts.items() if name in READ})
+
+
+def _in_turns(*works: Callable[[], None]) -> list[float]:
+    """Return the median seconds of each of ``works``, which take turns."""
+    seconds: list[list[float]] = [[] for _ in works]
+    for _ in range(WARM_UP + REPETITIONS):
+        for work, taken in zip(works, seconds, strict=True):
+            began = _now()
+            work()
+            taken.append(_now() - began)
+    return [median(taken[WARM_UP:]) for taken in seconds]
+
+
+def _now() -> float:
+    """Return the time when all that the device was given is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _share(seconds: float | None, tokens: int) -> float | None:
+    return None if seconds is None else seconds / tokens
