@@ -9,6 +9,7 @@ from workbench.backbone.architecture import UNREAD, skeleton
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from workbench.backbone.pretrained import Backbone
@@ -61,16 +62,27 @@ def _other_tokens(own: Backbone, base: Backbone) -> str | None:
     """Return which word has another number, or which text other tokens; None too where the folder has no tokenizer."""
     if not has_tokenizer(own.folder):
         return None
-    ours, theirs = base.tokenizer.get_vocab(), own.tokenizer.get_vocab()
+    if difference := other_words(own.tokenizer.get_vocab(), base.tokenizer.get_vocab()):
+        return difference
+    for text in TEXTS:
+        if own.tokenizer(text)["input_ids"] != base.tokenizer(text)["input_ids"]:
+            return f"its tokenizer is another one: it splits {text!r} otherwise"
+    return None
+
+
+def other_words(theirs: Mapping[str, int], ours: Mapping[str, int]) -> str | None:
+    """Return which word has another number in a sender's tokenizer than in a backbone's; None where all are the same.
+
+    Args:
+        theirs: the sender's words and their numbers.
+        ours: the backbone's.
+    """
     for word, number in sorted(theirs.items(), key=lambda item: item[1]):
         if ours.get(word) != number:
             at = f"has number {ours[word]} there" if word in ours else "is not known there"
             return f"its tokenizer is another one: {word!r}, number {number} here, {at}"
     if missing := sorted(ours.keys() - theirs.keys()):
         return f"its tokenizer is another one: it does not know {missing[0]!r}"
-    for text in TEXTS:
-        if own.tokenizer(text)["input_ids"] != base.tokenizer(text)["input_ids"]:
-            return f"its tokenizer is another one: it splits {text!r} otherwise"
     return None
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from torch import Tensor, nn
 
-EMBEDDINGS = ("embed", "lm_head", "wte.")  # in the names of weights with a row for each token
 OTHER_MODEL = "It was trained on another model. Name that with --backbone."
 RESIZED = "Tokens were added before it was trained. Name the model that has them with --backbone."
 
@@ -57,20 +56,18 @@ def opened(model: nn.Module, folder: Path, config: PeftConfig, tensors: Mapping[
     from peft import get_peft_model, get_peft_model_state_dict
 
     where = str(folder / PEFT_WEIGHTS)
-    if not config.is_prompt_learning:
-        _require_modules(model, tensors, where)
     own = {name: weight.detach() for name, weight in model.named_parameters()}
     with opening("the adapter", str(folder)), asking_for_packed(model):
         program: Any = get_peft_model(model, config)
         starts = started(program) if moving else {}
         made = get_peft_model_state_dict(program, save_embedding_layers=False)
         expected = as_inside(made, config.is_prompt_learning)
-        _require_expected(expected, own, tensors, where)
+        _Fitting(own, getattr(model.config, "vocab_size", None), where).require(expected, tensors)
         program.load_adapter(str(folder), "default")
     return Program(program.eval(), {name: tensors[name] for name in expected}, starts)
 
 
-def _require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+def require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Make sure that a model has the modules that weights were trained for.
 
     Args:
@@ -79,14 +76,11 @@ def _require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str
         where: their file.
 
     Raises:
-        InputError: it lacks one, or a weight of its own has another size there; the first is named.
+        InputError: it lacks one; the first is named.
     """
-    own, modules = dict(model.named_parameters()), dict(model.named_modules())
-    for name, tensor in sorted(tensors.items()):
-        bare = _bare(name)
-        if bare in own and own[bare].shape != tensor.shape:
-            _refuse_size(bare, tensor, own[bare], where)
-        parts = bare.split(".")
+    modules = dict(model.named_modules())
+    for name in sorted(tensors):
+        parts = _bare(name).split(".")
         known = max(size for size in range(len(parts)) if ".".join(parts[:size]) in modules)
         innermost = modules[".".join(parts[:known])]
         if known + 1 < len(parts) and any(True for _ in innermost.children()) and not name.startswith(OUTSIDE_START):
@@ -95,36 +89,50 @@ def _require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str
             raise InputError(message, where=where, hint=OTHER_MODEL)
 
 
-def _require_expected(
-    expected: Mapping[str, Tensor], own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str
-) -> None:
-    """Raise InputError where tensors are not those, or not so large, as the adapter's config makes them on the model.
+@dataclass(frozen=True)
+class _Fitting:
+    """Whether the tensors of a folder are those that a config makes on a base model.
 
-    Weights of the base model may be beside them, if they are what they are there.
+    Attributes:
+        own: the base model's weights.
+        words: how many tokens it has.
+        where: the file of the tensors.
     """
-    for name in sorted(expected.keys() & tensors.keys()):
-        if expected[name].shape != tensors[name].shape:
-            _refuse_size(name, tensors[name], expected[name], where)
-    if missing := sorted(expected.keys() - tensors.keys()):
-        raise InputError(f"the weights of {missing[0]} are missing", where=where)
-    beside = sorted(tensors.keys() - expected.keys())
-    if left := [name for name in beside if _bare(name) not in own]:
-        more = f" and {len(left) - 1} others" if len(left) > 1 else ""
-        raise InputError(f"its config has no place for the weights of {left[0]}{more}", where=where)
-    for name in beside:
-        if not torch.equal(tensors[name].to(own[_bare(name)]), own[_bare(name)]):
-            message = f"{_bare(name)} is a weight of the base model, and other numbers stand there"
-            raise InputError(message, where=where, hint=OTHER_MODEL)
 
+    own: Mapping[str, Tensor]
+    words: int | None
+    where: str
 
-def _refuse_size(name: str, sent: Tensor, here: Tensor, where: str) -> None:
-    """Raise InputError: a tensor has another size in the folder than on the base model."""
-    there, wanted = ([*tensor.shape] for tensor in (sent, here))
-    if name == _bare(name) and any(part in name for part in EMBEDDINGS) and there[1:] == wanted[1:]:
-        message = f"the vocabulary has another size: {name} is {there} in this folder and {wanted} in the base model"
-        raise InputError(message, where=where, hint=RESIZED)
-    message = f"{name} is {there} in this folder, and the base model takes {wanted}"
-    raise InputError(message, where=where, hint=OTHER_MODEL)
+    def require(self, expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+        """Raise InputError unless they are; unchanged weights of the base model may be beside them.
+
+        Args:
+            expected: what peft has made, named as inside the sender's class.
+            tensors: of the folder, named so too.
+        """
+        beside = sorted(tensors.keys() - expected.keys())
+        here = {**{name: self.own[_bare(name)] for name in beside if _bare(name) in self.own}, **expected}
+        for name in here:  # in the model's order, the base model's own first
+            if name in tensors and here[name].shape != tensors[name].shape:
+                self._refuse_size(name, tensors[name], here[name])
+        if missing := sorted(expected.keys() - tensors.keys()):
+            raise InputError(f"the weights of {missing[0]} are missing", where=self.where)
+        if left := [name for name in beside if name not in here]:
+            more = f" and {len(left) - 1} others" if len(left) > 1 else ""
+            raise InputError(f"its config has no place for the weights of {left[0]}{more}", where=self.where)
+        for name in beside:
+            if not torch.equal(tensors[name].to(here[name]), here[name]):
+                message = f"{_bare(name)} is a weight of the base model, and other numbers stand there"
+                raise InputError(message, where=self.where, hint=OTHER_MODEL)
+
+    def _refuse_size(self, name: str, sent: Tensor, here: Tensor) -> None:
+        there, wanted = ([*tensor.shape] for tensor in (sent, here))
+        differing = [pair for pair in zip(there, wanted, strict=False) if pair[0] != pair[1]]
+        if len(there) == len(wanted) and len(differing) == 1 and differing[0][1] == self.words:
+            message = f"{name} is for {differing[0][0]:,} tokens, and the base model has {self.words:,}"
+            raise InputError(message, where=self.where, hint=RESIZED)
+        message = f"{name} is {there} in this folder, and the base model takes {wanted}"
+        raise InputError(message, where=self.where, hint=OTHER_MODEL)
 
 
 def _bare(name: str) -> str:

@@ -122,18 +122,22 @@ class SentByPeft:
 
     def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
+        from workbench.answering.elsewhere.beside_tokenizer import require_same_words
         from workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
         from workbench.answering.elsewhere.peft_head import head_of, poolers
         from workbench.answering.elsewhere.peft_places import places_of, require_own_output, trained_poolers
-        from workbench.answering.elsewhere.peft_program import opened
+        from workbench.answering.elsewhere.peft_program import opened, require_modules
         from workbench.answering.elsewhere.peft_sizes import require_justified
         from workbench.answering.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
 
         where = str(self.folder / CONFIG)
+        require_same_words(self.folder, backbone)
         own, prefix = own_class(backbone, kind, outputs), base_prefix(backbone, kind)
         names = [name for name, _ in own.model.named_modules()]
         pooler = poolers(own.model, prefix) if kind in TEXTS else []
         require_bounded_patterns(self.config, names, where)
+        if not self.is_prompt:
+            require_modules(own.model, self.tensors, str(self.folder / PEFT_WEIGHTS))
         require_known(self.tensors, own.drawn, str(self.folder))
         moving, config = moves_base(self.config), finished(self.config)
         require_justified(own.model, peft_config.opened(config, where), self.tensors, where)

@@ -1,0 +1,67 @@
+"""The tokenizer that a trainer leaves beside an adapter: the adapter was trained on its tokens, not on others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.answering.elsewhere.base_model import other_words
+from workbench.backbone.config import read_mapping
+from workbench.backbone.tokenizing import FILE
+from workbench.errors import InputError, opening
+from workbench.files.digest import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from workbench.backbone.pretrained import Backbone
+
+VOCABULARY, LINES, ADDED = "vocab.json", "vocab.txt", "added_tokens.json"  # of tokenizers that are written in Python
+PIECES = ("*.model", "*.spm")  # of sentencepiece
+HINT = (
+    "Name the model that has this tokenizer with --backbone, or take the tokenizer's files out if they are none of it."
+)
+
+
+def require_same_words(folder: Path, backbone: Backbone) -> None:
+    """Make sure that the tokenizer in an adapter's folder, if there is one, has a backbone's words and numbers.
+
+    Its files are read as data: no class of transformers opens them.
+
+    Raises:
+        InputError: it has others, the first of which is named, or its files cannot be read.
+    """
+    for pattern in PIECES:
+        for path in folder.glob(pattern):
+            own = backbone.folder / path.name
+            if own.is_file() and digest(own) != digest(path):
+                raise InputError("its tokenizer is another one: it has other pieces", where=str(path), hint=HINT)
+    theirs, ours = _words(folder), backbone.tokenizer.get_vocab()
+    if not (folder / FILE).is_file():  # some words are known to the classes alone
+        ours = {word: number for word, number in ours.items() if word in theirs}
+    if difference := other_words(theirs, ours):
+        raise InputError(difference, where=str(folder), hint=HINT)
+
+
+def _words(folder: Path) -> Mapping[str, int]:
+    """Return the words of the tokenizer in a folder and their numbers; none where there is no tokenizer."""
+    if (folder / FILE).is_file():
+        from tokenizers import Tokenizer
+
+        with opening("the tokenizer beside the adapter", str(folder / FILE), HINT):
+            words: Mapping[str, int] = Tokenizer.from_file(str(folder / FILE)).get_vocab(with_added_tokens=True)
+        return words
+    numbered: dict[str, int] = {}
+    if (folder / LINES).is_file():
+        with opening("the tokenizer beside the adapter", str(folder / LINES), HINT):
+            lines = (folder / LINES).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        numbered = {word: number for number, word in enumerate(lines)}
+    return {**numbered, **_mapped(folder / VOCABULARY), **_mapped(folder / ADDED)}
+
+
+def _mapped(path: Path) -> dict[str, int]:
+    """Return the words of a JSON file; none where there is no such file."""
+    content = read_mapping(path, "vocabulary", HINT) if path.is_file() else {}
+    if word := next((word for word, number in content.items() if not isinstance(number, int)), None):
+        raise InputError(f"no readable vocabulary: {word!r} has no number", where=str(path), hint=HINT)
+    return content
