@@ -82,6 +82,10 @@ def _says(file: str = CONFIG, **keys: Any) -> Change:
     return change
 
 
+def _nested(levels: int) -> Any:
+    return {"a": _nested(levels - 1)} if levels else 1
+
+
 def _instead(file: str, put: Callable[[Path], Any]) -> Change:
     """Return what puts something in a file's place."""
 
@@ -160,6 +164,7 @@ FILES: dict[str, tuple[Change, str]] = {
     "a folder": (_instead(CONFIG, Path.mkdir), "no adapter and no model lies here"),
     "huge": (lambda folder: os.truncate(folder / CONFIG, 1 << 34), "more than 16 MiB"),
     "deep": (lambda folder: (folder / CONFIG).write_text("[" * 10**6), "no readable adapter config"),
+    "deep in a key": (_says(revision=_nested(200)), "more than 50 levels inside each other"),
     "a list": (lambda folder: (folder / CONFIG).write_text("[1]"), "expected a mapping"),
     "no text": (lambda folder: (folder / CONFIG).write_bytes(b"\xff\xfe{}"), "no readable adapter config"),
     "a pipe of weights": (_instead(WEIGHTS, os.mkfifo), f"there is no {WEIGHTS} here"),

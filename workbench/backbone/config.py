@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig
 
+DEEPEST = 50  # levels inside each other
 LARGEST = 1 << 24  # bytes of a JSON file; a config has a few thousand
 ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flex_attention")
 LEADS_AWAY = {  # keys that make a loader import, fetch or read something else
@@ -104,9 +105,28 @@ def _plain_json(path: Path, what: str, hint: str) -> Any:
             raise InputError(f"no readable {what}: there is no file {path.name}", where=str(path.parent), hint=hint)
         if path.stat().st_size > LARGEST:
             raise InputError(f"no readable {what}: more than {LARGEST >> 20} MiB", where=str(path), hint=hint)
-        return json.loads(contents(path).decode("utf-8"))
+        content = json.loads(contents(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"no readable {what}: {error}", where=str(path), hint=hint) from None
+    if _is_deep(content):
+        message = f"no readable {what}: more than {DEEPEST} levels inside each other"
+        raise InputError(message, where=str(path), hint=hint)
+    return content
+
+
+def _is_deep(content: Any) -> bool:
+    """Return whether JSON is nested deeper than libraries copy and write it."""
+    level = [content]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def refuse_ways_out(content: Any, path: Path) -> None:
