@@ -1,8 +1,28 @@
-"""What studies of contestants and seeds share: their record and report, where data came from, and their MLflow runs."""
+"""What studies of entries and seeds share: record and report, quantities and tables, sources of data, MLflow runs."""
 
+from experiments.reporting.shown import Shown, table
 from experiments.studies.core.data_sources import data_sources, data_table, used
+from experiments.studies.core.quantity import Quantity, as_json, means, points, shown_in
 from experiments.studies.core.record import Record
+from experiments.studies.core.reference import Declared
 from experiments.studies.core.report import StudyReport
 from experiments.studies.core.track import child, parent, with_bounds
 
-__all__ = ["Record", "StudyReport", "child", "data_sources", "data_table", "parent", "used", "with_bounds"]
+__all__ = [
+    "Declared",
+    "Quantity",
+    "Record",
+    "Shown",
+    "StudyReport",
+    "as_json",
+    "child",
+    "data_sources",
+    "data_table",
+    "means",
+    "parent",
+    "points",
+    "shown_in",
+    "table",
+    "used",
+    "with_bounds",
+]
