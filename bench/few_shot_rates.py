@@ -25,7 +25,7 @@ from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
 from experiments.engine.workers import workers
 from experiments.studies import STUDIES
-from experiments.studies.compositions.contestant import FULL, Contestant
+from experiments.studies.compositions.entry import FULL, Entry
 from experiments.studies.compositions.plan import FusionPlan, make_plan
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
@@ -56,9 +56,9 @@ class Part(FusionPlan):
 
     labels: frozenset[str] = frozenset()
 
-    def contestants(self, seed: int) -> Iterator[Contestant]:
+    def all_entries(self, seed: int) -> Iterator[Entry]:
         """Yield those that take part."""
-        return (contestant for contestant in super().contestants(seed) if contestant.label in self.labels)
+        return (entry for entry in super().all_entries(seed) if entry.label in self.labels)
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,12 @@ def plan_at(
 
 
 @cache
-def _entries(recipe: str) -> Mapping[str, Contestant]:
+def _entries(recipe: str) -> Mapping[str, Entry]:
     """Return the compositions that the recipe itself compares, by label."""
     return {entry.label: entry for entry in make_plan(find_recipe(recipe), ()).entries}
 
 
-def _with_rate(entry: Contestant, rate: float) -> dict[str, Any]:
+def _with_rate(entry: Entry, rate: float) -> dict[str, Any]:
     settings = entry.settings.model_dump(mode="json", exclude_unset=True)
     return {**settings, "method": entry.method, "learning_rate": rate}
 

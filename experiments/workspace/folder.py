@@ -10,7 +10,7 @@
     pieces/KEY.json                 the result of a piece of a comparison, by the piece's own key
     system/NAME.jsonl               the machine's load while an experiment ran or an adapter was trained
     costs/KEY.json                  what a training step and the answers of one method take
-    trials/KEY/                     one contestant of a comparison of compositions: outcomes.parquet, result.json
+    trials/KEY/                     one entry of a comparison of compositions: outcomes.parquet, result.json
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
     repairs/KEY.json                what one repair of one stream brings back
     probes/KEY/                     what probes found in one model, or its hidden states when its task was learned

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.api import Workbench
-from experiments.studies.compositions.contestant import Source, alternatives
+from experiments.studies.compositions.entry import Source, alternatives
 from tests.checkpoints import BART, LLAMA, T5, saved
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
@@ -389,7 +389,7 @@ def test_what_is_linked_is_a_whole_model_on_its_own(three: Path, bert: Path, tmp
 def test_a_fuse_of_whole_models_has_no_average_beside_it() -> None:
     for method, has in (("lora", True), ("full", False)):
         source = Source("animals", method, METHODS.get(method).settings(), "identity", f"animals-{method}")
-        assert ("average" in [contestant.role for contestant in alternatives([source], {})]) == has
+        assert ("average" in [entry.role for entry in alternatives([source], {})]) == has
 
 
 def test_a_linked_model_is_told(three: Path, tmp_path: Path, call: Any) -> None:

@@ -18,7 +18,7 @@ from experiments.reporting.differences import Difference
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.compositions import tables
-from experiments.studies.compositions.contestant import Source, alternatives
+from experiments.studies.compositions.entry import Source, alternatives
 from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.compositions.figures import scores_by_shots
 from experiments.studies.compositions.pieces import trial_piece
@@ -125,7 +125,7 @@ def test_a_start_without_sources_is_a_control_and_no_composition(bench: Workbenc
     started = "compositions={none: {method: warm-start, start: fresh}, one: {method: warm-start, start: [fresh, sum]}}"
     plan = bench.plan(str(place / "tiny.yaml"), [started])
     none, with_source = (
-        next(contestant for contestant in plan.contestants(0) if contestant.label == label) for label in ("none", "one")
+        next(entry for entry in plan.all_entries(0) if entry.label == label) for label in ("none", "one")
     )
     assert (none.role, with_source.role) == ("control", "composition")
     assert (none.role in PICKS["best control"], none.role in PICKS["best composition"]) == (True, False)
@@ -200,8 +200,8 @@ def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -
     lost = report.record.cells[-1].key
     shutil.rmtree(results_of(bench.workspace).root / lost)
     again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
-    for label, contestant in report.as_json()["contestants"].items():
-        for shots, standing in contestant["standings"].items():
+    for label, entry in report.as_json()["contestants"].items():
+        for shots, standing in entry["standings"].items():
             assert again.as_json()["contestants"][label]["standings"][shots]["score"] == standing["score"], label
 
 
@@ -210,19 +210,18 @@ def test_other_versions_are_another_trial_of_every_contestant(
 ) -> None:
     plan = bench.plan(str(place / "tiny.yaml"))
 
-    trials = [(contestant, problem) for contestant in plan.contestants(0) for problem in plan.problems(0)]
+    trials = [(entry, problem) for entry in plan.all_entries(0) for problem in plan.problems(0)]
     adapters = {
-        contestant.label: tuple(source.stored_in(bench.workspace) for source in contestant.sources)
-        for contestant, _ in trials
+        entry.label: tuple(source.stored_in(bench.workspace) for source in entry.sources) for entry, _ in trials
     }
 
     def keys() -> dict[str, set[str]]:
         return {
-            f"{contestant.label} {problem.shots}": {
-                trial_piece(plan, contestant, problem, ()).key,
-                Trial(contestant, problem, adapters[contestant.label]).key,
+            f"{entry.label} {problem.shots}": {
+                trial_piece(plan, entry, problem, ()).key,
+                Trial(entry, problem, adapters[entry.label]).key,
             }
-            for contestant, problem in trials
+            for entry, problem in trials
         }
 
     before = keys()
@@ -325,16 +324,16 @@ def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, place: 
     path = str(place / "tiny.yaml")
     plain, both_heads = bench.plan(path), bench.plan(path, ["heads=[fitted, random]"])
     trained = {"fresh lora", "fresh pfeiffer", "full fine-tuning", "mixed"}
-    labels = {contestant.label for contestant in plain.contestants(0)}
-    assert {contestant.label for contestant in both_heads.contestants(0)} == labels | {
+    labels = {entry.label for entry in plain.all_entries(0)}
+    assert {entry.label for entry in both_heads.all_entries(0)} == labels | {
         f"{label}, random head" for label in trained
     }
-    assert {contestant.label for contestant in both_heads.contestants(0) if contestant.head == "random"} == {
+    assert {entry.label for entry in both_heads.all_entries(0) if entry.head == "random"} == {
         f"{label}, random head" for label in trained
     }
     assert {piece.key for piece in pieces(plain)} < {piece.key for piece in pieces(both_heads)}
     random = bench.plan(path, ["heads=[random]"])
-    assert {contestant.label for contestant in random.contestants(0)} == labels
+    assert {entry.label for entry in random.all_entries(0)} == labels
     with pytest.raises(SettingsError, match="mixed, random head"):
         clash = "compositions={mixed: {method: adapterfusion}, 'mixed, random head': {method: sum}}"
         bench.plan(path, ["heads=[fitted, random]", clash])
@@ -342,7 +341,7 @@ def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, place: 
 
 def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench: Workbench, place: Path) -> None:
     plan = bench.plan(str(place / "tiny.yaml"), ["sources.budget.quantization=int8"])
-    labels = {contestant.label for contestant in replace(plan, entries=()).contestants({})}
+    labels = {entry.label for entry in replace(plan, entries=()).all_entries({})}
     assert labels == {"frozen features"}, "its own weights are what it would train"
     with pytest.raises(InputError, match="full fine-tuning takes no part on a backbone that int8 keeps packed"):
         changes = ["sources.budget.quantization=int8", "fresh={full: {learning_rate: 0.001}}"]
@@ -353,7 +352,7 @@ def test_sources_of_one_task_are_told_apart_by_their_ids() -> None:
     made = [
         Source(name.split("-")[0], "lora", Lora(), f"identity of {name}", name) for name in ("a-1", "a-2", "halves-1")
     ]
-    labels = [contestant.label for contestant in alternatives(made, {}) if contestant.role == "source"]
+    labels = [entry.label for entry in alternatives(made, {}) if entry.role == "source"]
     assert labels == ["a-1 alone, lora", "a-2 alone, lora", "halves alone, lora"]
 
 
@@ -436,7 +435,7 @@ class TestOneFuse:
             bench.fusion_plan("fruits", "auto:1", "single", 16, assignments=few)
 
     def test_no_two_contestants_are_the_same_row(self, bench: Workbench, sources: str, monkeypatch) -> None:
-        monkeypatch.setattr("experiments.studies.compositions.contestant.alone_label", lambda *_: "alone")
+        monkeypatch.setattr("experiments.studies.compositions.entry.alone_label", lambda *_: "alone")
         with pytest.raises(SettingsError, match="--from: 'alone' and 'alone' would be the same row of the tables"):
             bench.fusion_plan("fruits", sources, "ties", 8, assignments=["budget.max_length=16"])
 

@@ -1,6 +1,6 @@
 """Compositions for few-shot targets, compared with the plain alternatives: one fusion, or a recipe of many.
 
-The pieces are sources, what is known of them, and the trials of all contestants.
+The pieces are sources, what is known of them, and the trials of all entries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Under which circumstances each contestant came to its score, for whoever compares them."""
+"""Under which circumstances each entry came to its score, for whoever compares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few-shot problem that every contestant of a comparison gets: the same examples, budget and seed."""
+"""The few-shot problem that every entry of a comparison gets: the same examples, budget and seed."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
 
 
 def gains(report: FusionReport) -> Figure:
-    """Return a dot with its 95 % interval for each contestant's difference from the reference."""
+    """Return a dot with its 95 % interval for each entry's difference from the reference."""
     shown = [row for row in report.rows if row.label != report.record.reference and row.standings[report.overall].gain]
     shown.sort(key=lambda row: _gain(row, report.overall)[0])
     with rc_context(STYLE):

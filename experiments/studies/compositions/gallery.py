@@ -41,7 +41,7 @@ def figures(report: FusionReport) -> Iterator[Figure]:
 
 
 def _learned(report: FusionReport, row: Row) -> Iterator[Figure]:
-    """Yield the weights and the attention of a contestant that has learned some."""
+    """Yield the weights and the attention of an entry that has learned some."""
     sources = report.record.sources
     names = list(dict.fromkeys(str(source["task"]) for source in sources if source["method"] == row.family))
     details = dict(report.details.get(row.label, {}))

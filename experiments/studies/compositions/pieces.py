@@ -1,4 +1,4 @@
-"""The pieces of a comparison of compositions: sources are trained and described, then each contestant is tried."""
+"""The pieces of a comparison of compositions: sources are trained and described, then each entry is tried."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from experiments.engine.study import Piece, Site
-    from experiments.studies.compositions.contestant import Contestant, Source
+    from experiments.studies.compositions.entry import Entry, Source
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
@@ -77,7 +77,7 @@ class SourcePiece:
 def pieces(plan: FusionPlan) -> Iterator[Piece]:
     """Yield seed by seed: sources, what is known of them, then the trials.
 
-    The problems of one contestant follow each other, since they share a body.
+    The problems of one entry follow each other, since they share a body.
     """
     for seed in plan.seeds:
         lessons = [SourcePiece(lesson) for (own, _), many in plan.lessons.items() if own == seed for lesson in many]
@@ -87,10 +87,10 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
             needs = tuple(piece.key for piece in lessons if piece.lesson.adaptation.method == family)
             described[family] = _sources(plan, seed, sources, needs)
         yield from described.values()
-        for contestant in plan.contestants(seed):
-            needs = (described[contestant.family].key,) if contestant.sources else ()
+        for entry in plan.all_entries(seed):
+            needs = (described[entry.family].key,) if entry.sources else ()
             for problem in plan.problems(seed):
-                yield trial_piece(plan, contestant, problem, needs)
+                yield trial_piece(plan, entry, problem, needs)
 
 
 def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: tuple[str, ...]) -> DocumentPiece:
@@ -133,34 +133,34 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
     return SourcesLeft(described, diagnostics)
 
 
-def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
-    """Return the piece that tries one contestant on one problem."""
-    role, method, retains = contestant.role, contestant.method, plan.retains(contestant, problem)
-    read = plan.source_tasks if contestant.reads_sources else {}
-    place = {"part": "trial", "label": contestant.label, "target": problem.target.name}
-    shape = f"{len(contestant.sources)} K={problem.shots} {step_shape(problem.budget)}"
+def trial_piece(plan: FusionPlan, entry: Entry, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
+    """Return the piece that tries one entry on one problem."""
+    role, method, retains = entry.role, entry.method, plan.retains(entry, problem)
+    read = plan.source_tasks if entry.reads_sources else {}
+    place = {"part": "trial", "label": entry.label, "target": problem.target.name}
+    shape = f"{len(entry.sources)} K={problem.shots} {step_shape(problem.budget)}"
     return DocumentPiece(
-        key=_trial_key(contestant, problem, plan.source_tasks.values() if retains else None),
+        key=_trial_key(entry, problem, plan.source_tasks.values() if retains else None),
         place={**place, "shots": problem.shots, "seed": problem.seed},
-        label=Trial(contestant, problem).label,
+        label=Trial(entry, problem).label,
         effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
         leaves=TRIALS,
-        result=partial(_trial_result, contestant, problem, read, plan.source_tasks if retains else {}),
+        result=partial(_trial_result, entry, problem, read, plan.source_tasks if retains else {}),
         needs=needs,
     )
 
 
-def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task] | None) -> str:
+def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) -> str:
     """Return the key of a trial; ``retained``: the tasks on which to test what the model retains, None for no test."""
-    role, settings = contestant.role, contestant.settings.model_dump(mode="json")
-    was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # earlier keys name no head
+    role, settings = entry.role, entry.settings.model_dump(mode="json")
+    was_so_before = entry.head == "fitted" and role not in ("fresh", "full")  # earlier keys name no head
     role = "composition" if role == "control" else role  # both roles give the same result
     trained = role in ("fresh", "full", "frozen")
-    code = METHODS.code(contestant.method) if trained else composition_code(contestant.method, contestant.settings)
+    code = METHODS.code(entry.method) if trained else composition_code(entry.method, entry.settings)
     return key(
         {
-            "contestant": [role, contestant.method, settings, *([] if was_so_before else [contestant.head])],
-            "sources": [source.identity for source in contestant.sources],
+            "contestant": [role, entry.method, settings, *([] if was_so_before else [entry.head])],
+            "sources": [source.identity for source in entry.sources],
             "target": problem.target.fingerprint,
             "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
             "budget": problem.budget.model_dump(mode="json"),
@@ -175,10 +175,10 @@ def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task
 
 
 def _trial_result(
-    contestant: Contestant, problem: FewShot, read: Mapping[str, Task], retained: Mapping[str, Task], site: Site
+    entry: Entry, problem: FewShot, read: Mapping[str, Task], retained: Mapping[str, Task], site: Site
 ) -> TrialLeft:
     """Make the model, which may need rows of the tasks to ``read``; test it, and return where the result is."""
-    sources = tuple(source.stored_in(site.workspace) for source in contestant.sources)
-    trial = Trial(contestant, problem, sources, read)
+    sources = tuple(source.stored_in(site.workspace) for source in entry.sources)
+    trial = Trial(entry, problem, sources, read)
     tried(trial, site, retained)
     return TrialLeft(trial.key)

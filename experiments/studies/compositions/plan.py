@@ -10,8 +10,8 @@ from experiments.engine.entries import collisions, named_entries, settings_of_en
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
-from experiments.studies.compositions.contestant import (
-    Contestant,
+from experiments.studies.compositions.entry import (
+    Entry,
     Role,
     Source,
     alternatives,
@@ -23,7 +23,7 @@ from experiments.studies.compositions.contestant import (
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
-from experiments.studies.compositions.record import PICKS, Entry, FusionRecord
+from experiments.studies.compositions.record import PICKS, EntryRecord, FusionRecord
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.core.data_sources import data_sources
 from experiments.workspace.evaluating import majority
@@ -66,7 +66,7 @@ class FusionPlan:
         stored: sources that exist already, for every seed alike.
         targets: the tasks that are composed for, whole.
         budgets: K → the few-shot budget.
-        reference: label of the contestant that gains are measured against.
+        reference: label of the entry that gains are measured against.
         full: whether full fine-tuning takes part; it does not where the backbone's weights are quantised.
         fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
         heads: what heads that are trained along begin as; the first is that of the plain labels.
@@ -78,7 +78,7 @@ class FusionPlan:
     name: str
     description: str
     backbone: Backbone
-    entries: tuple[Contestant, ...]
+    entries: tuple[Entry, ...]
     targets: tuple[Task, ...]
     budgets: Mapping[int, Budget]
     seeds: tuple[int, ...]
@@ -96,15 +96,15 @@ class FusionPlan:
             return {self.stored[0].manifest.method: tuple(stored(adapter, self.backbone) for adapter in self.stored)}
         return {method: tuple(map(planned, lessons)) for (own, method), lessons in self.lessons.items() if own == seed}
 
-    def contestants(self, seed: int) -> Iterator[Contestant]:
+    def all_entries(self, seed: int) -> Iterator[Entry]:
         """Yield who takes part with one seed, alternatives first; labels and roles are the same with every seed.
 
-        A contestant that is trained takes part once with each of the recipe's heads.
+        An entry that is trained takes part once with each of the recipe's heads.
         """
-        for contestant in self._contestants(seed):
-            yield from contestant.under(self.heads)
+        for entry in self._all_entries(seed):
+            yield from entry.under(self.heads)
 
-    def _contestants(self, seed: int) -> Iterator[Contestant]:
+    def _all_entries(self, seed: int) -> Iterator[Entry]:
         families = self.families(seed)
         full = self.full and self.backbone.quantization is None
         yield from common(self.fresh.get("full", {}) if full else None)
@@ -121,15 +121,13 @@ class FusionPlan:
 
     def own_trial(self) -> Trial:
         """Return the trial of the fusion itself, in the plan of a single one."""
-        contestant = next(
-            candidate for candidate in self.contestants(self.seeds[0]) if candidate.label == self.reference
-        )
-        return Trial(contestant, next(self.problems(self.seeds[0])), self.stored, self.source_tasks)
+        entry = next(entry for entry in self.all_entries(self.seeds[0]) if entry.label == self.reference)
+        return Trial(entry, next(self.problems(self.seeds[0])), self.stored, self.source_tasks)
 
-    def retains(self, contestant: Contestant, problem: FewShot) -> bool:
+    def retains(self, entry: Entry, problem: FewShot) -> bool:
         """Return whether to test on the sources' tasks: compositions, on the first target with most examples."""
         hardest = problem.target.name == self.targets[0].name and problem.shots == max(self.budgets)
-        return hardest and contestant.role in BESIDE_SOURCES
+        return hardest and entry.role in BESIDE_SOURCES
 
 
 def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
@@ -228,9 +226,9 @@ def _wrong_targets(document: Document, targets: Sequence[TaskSpec], sources: Seq
 
 def _fits(recipe: Recipe, methods: int, entries: int, sources: int, targets: int) -> int:
     """Return how many fits a recipe takes at most: not every composition trains."""
-    contestants = 2 + methods * (2 + sources) + entries
-    contestants += (len(recipe.heads) - 1) * (1 + methods + entries)
-    return len(recipe.seeds) * (methods * sources + contestants * targets * len(recipe.shots))
+    compared = 2 + methods * (2 + sources) + entries
+    compared += (len(recipe.heads) - 1) * (1 + methods + entries)
+    return len(recipe.seeds) * (methods * sources + compared * targets * len(recipe.shots))
 
 
 def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:
@@ -255,7 +253,7 @@ def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, d
             yield name, parsed.model_dump(mode="json", include=set(settings))
 
 
-def _entries(document: Document, problems: list[Problem]) -> Iterator[Contestant]:
+def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
     libraries = {}
     for name in document.labels("sources", "methods"):
         with suppress(InputError):  # reported with the sources already
@@ -266,7 +264,7 @@ def _entries(document: Document, problems: list[Problem]) -> Iterator[Contestant
             where = document.where("compositions", label, "method")
             family = family_of(method, libraries, where) if libraries else ""
             role: Role = "control" if COMPOSITIONS.get(method).sourceless(settings) else "composition"
-            yield Contestant(label, role, family, method, settings)
+            yield Entry(label, role, family, method, settings)
 
 
 def _known_settings(document: Document) -> Iterator[Place]:
@@ -288,15 +286,15 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
         majority={target.name: majority(target, any_budget) for target in plan.targets},
         entries=tuple(
-            Entry(
-                contestant.label,
-                contestant.role,
-                contestant.family,
-                contestant.method,
-                contestant.settings.model_dump(mode="json"),
-                contestant.head if contestant.trains else None,
+            EntryRecord(
+                entry.label,
+                entry.role,
+                entry.family,
+                entry.method,
+                entry.settings.model_dump(mode="json"),
+                entry.head if entry.trains else None,
             )
-            for contestant in plan.contestants(plan.seeds[0])
+            for entry in plan.all_entries(plan.seeds[0])
         ),
         data={target.name: target.fingerprint for target in plan.targets},
         data_sources=data_sources(plan.targets),

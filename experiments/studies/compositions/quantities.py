@@ -1,4 +1,4 @@
-"""The quantities of a comparison of compositions: of a contestant with K examples, mean over targets and seeds."""
+"""The quantities of a comparison of compositions: of an entry with K examples, mean over targets and seeds."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ PICKS: Mapping[str, tuple[str, ...]] = {  # what validation picks among: label â
 
 
 @dataclass(frozen=True)
-class Entry:
-    """Who takes part: a :class:`~experiments.studies.compositions.contestant.Contestant` without its sources.
+class EntryRecord:
+    """Who takes part: a :class:`~experiments.studies.compositions.entry.Entry` without its sources.
 
     Attributes:
         head: what its head begins as, where it is trained along; else None.
@@ -97,7 +97,7 @@ class FusionRecord(Record):
     shots: tuple[int, ...]
     budgets: Mapping[str, Mapping[str, Any]]
     majority: Mapping[str, float]
-    entries: Annotated[tuple[Entry, ...], Field(alias="parties")]  # in record.json
+    entries: Annotated[tuple[EntryRecord, ...], Field(alias="parties")]  # in record.json
     sources: tuple[Mapping[str, Any], ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant, by K (as a string) and ``all``; ``chosen`` says how often a pick took whom."""
+    """One entry, by K (as a string) and ``all``; ``chosen`` says how often a pick took whom."""
 
     label: str
     role: str
@@ -43,7 +43,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Speed:
-    """Steps until a contestant's validation score reaches the reference's final one, as a share of the reference's.
+    """Steps until an entry's validation score reaches the reference's final one, as a share of the reference's.
 
     One share for each target, K and seed; None where it was never reached, 0 where it was there from the start.
     """

@@ -31,7 +31,7 @@ class Retained:
 
 @dataclass(frozen=True)
 class Result:
-    """How one contestant did on one problem.
+    """How one entry did on one problem.
 
     Attributes:
         score: the task's main metric on the test split, in [0, 1].

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
-    """Return the test score of each contestant; each target with each number of examples is a problem."""
+    """Return the test score of each entry; each target with each number of examples is a problem."""
     record = FusionRecord.read(experiment, document, workspace)
     results = results_in(workspace)
     keys: dict[str, dict[tuple[str, int], dict[Replication, str]]] = {entry.label: {} for entry in record.entries}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.naming import source_ids
 from experiments.engine.entries import collisions
-from experiments.studies.compositions.contestant import Contestant, stored
+from experiments.studies.compositions.entry import Entry, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
@@ -149,9 +149,9 @@ def _plan(
 ) -> FusionPlan:
     method = wanted.method
     composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
-    own = Contestant(method, "composition", composed_of[0].method, method, settings)
+    own = Entry(method, "composition", composed_of[0].method, method, settings)
     trial = Trial(replace(own, sources=composed_of), few_shot, sources)
-    adapter = fused_id(method, trial.request(Silent()), trial.contestant.settings)
+    adapter = fused_id(method, trial.request(Silent()), trial.entry.settings)
     plan = FusionPlan(
         name=f"fuse-{adapter}",
         description=f"{few_shot.target.name} from {', '.join(source.id for source in sources)}, by {method}",
@@ -171,7 +171,7 @@ def _plan(
 
 
 def _require_labels(plan: FusionPlan) -> None:
-    """Raise SettingsError where two contestants would be the same row of the tables."""
-    labels = [(contestant.label, "--from") for contestant in plan.contestants(plan.seeds[0])]
+    """Raise SettingsError where two entries would be the same row of the tables."""
+    labels = [(entry.label, "--from") for entry in plan.all_entries(plan.seeds[0])]
     if problems := [replace(problem, hint="Leave one of the two out.") for problem in collisions(labels)]:
         raise SettingsError(problems)

@@ -1,4 +1,4 @@
-"""How a contestant did, with K examples or over all K."""
+"""How an entry did, with K examples or over all K."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a contestant did with K examples, or over all K: means over targets and seeds; None where nothing is known.
+    """How an entry did with K examples, or over all K: means over targets and seeds; None where nothing is known.
 
     Attributes:
         score: test score in [0, 1].

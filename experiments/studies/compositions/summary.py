@@ -40,7 +40,7 @@ def report(experiment: str, document: RecordDocument, workspace: Workspace, brie
 def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool = False) -> FusionReport:
     """Return the report on a comparison as far as it has come; no model is needed.
 
-    ``brief``: without what compares two contestants.
+    ``brief``: without what compares two entries.
     """
     return _Summary(record, results, brief).report()
 
@@ -187,7 +187,7 @@ class _Summary:
                 yield Kept(label, task, alone, fused, len(of_task))
 
     def _speeds(self) -> Iterable[Speed]:
-        """Yield for each contestant that trains how soon it is as good on validation as the reference ends."""
+        """Yield for each entry that trains how soon it is as good on validation as the reference ends."""
         reference = self.taken.get(self.record.reference, {})
         for label, taken in self.taken.items():
             shares = [

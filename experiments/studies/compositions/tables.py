@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.report import FusionReport, Row, Speed
 
-CONTESTANT = Column("contestant")
+ENTRY_COLUMN = Column("contestant")
 
 
 def ranked(report: FusionReport) -> list[Row]:
@@ -39,7 +39,7 @@ def scores(report: FusionReport) -> Table:
         ranked(report),
         [
             Shown(
-                CONTESTANT, lambda row: words(row.label, " · ".join(part for part in (row.role, row.family) if part))
+                ENTRY_COLUMN, lambda row: words(row.label, " · ".join(part for part in (row.role, row.family) if part))
             ),
             *(Shown(Column(f"K = {key}", short=key), partial(_score, key)) for key in keys),
             *(Shown(Column(target, media=page), partial(_on_target, overall, target)) for target in targets),
@@ -84,7 +84,7 @@ def _over_examples(report: FusionReport, row: Row) -> Cell:
 
 def summary(report: FusionReport) -> Table:
     """Return the table that a description has room for."""
-    columns = [Shown(CONTESTANT, _label), *_overall(report, "summary"), _minus(report)]
+    columns = [Shown(ENTRY_COLUMN, _label), *_overall(report, "summary"), _minus(report)]
     return table("summary", "", ranked(report), columns)
 
 
@@ -119,14 +119,14 @@ def retention(report: FusionReport) -> Table:
 
 
 def speeds(report: FusionReport) -> Table:
-    """Return how soon contestants are as good on validation as the reference ends."""
+    """Return how soon entries are as good on validation as the reference ends."""
     reference = report.record.reference
     return table(
         "speed",
         f"How soon they are as good as {reference}",
         report.speeds,
         [
-            Shown(CONTESTANT, lambda speed: words(speed.label)),
+            Shown(ENTRY_COLUMN, lambda speed: words(speed.label)),
             Shown(Column("within a third"), _within_a_third),
             Shown(Column("places"), lambda speed: quantity(len(speed.shares), count)),
         ],

@@ -1,4 +1,4 @@
-"""A comparison of compositions as MLflow runs: one parent, and one child for each contestant; K is the step.
+"""A comparison of compositions as MLflow runs: one parent, and one child for each entry; K is the step.
 
 Numbers are means over targets and seeds: they are logged when all of those are there, and never change.
 """
@@ -74,7 +74,7 @@ def _child(row: Row, whole: bool, record: FusionRecord) -> RunRecord:
 
 
 def _points(row: Row) -> Iterator[Point]:
-    """Yield a contestant's numbers; the step is K."""
+    """Yield an entry's numbers; the step is K."""
     for shots, standing in row.standings.items():
         if shots.isdigit():
             yield from _numbers(standing, int(shots))
@@ -91,7 +91,7 @@ def _numbers(standing: Standing, step: int) -> Iterator[Point]:
 
 
 def _summary(report: FusionReport) -> Iterator[Point]:
-    """Yield each contestant's score and gain under its own name; the step is K."""
+    """Yield each entry's score and gain under its own name; the step is K."""
     for row in report.rows:
         for shots, standing in row.standings.items():
             gain = standing.gain

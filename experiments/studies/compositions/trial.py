@@ -1,4 +1,4 @@
-"""One contestant on one problem: its model, and what becomes of it on the test split."""
+"""One entry on one problem: its model, and what becomes of it on the test split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from experiments.studies.compositions.contestant import Contestant
+    from experiments.studies.compositions.entry import Entry
     from experiments.studies.compositions.few_shot import FewShot
     from fusion.composing.fuse import Fused
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """A contestant, its problem, the contestant's sources as they are stored, and tasks of theirs that it may read."""
+    """An entry, its problem, the entry's sources as they are stored, and tasks of theirs that it may read."""
 
-    contestant: Contestant
+    entry: Entry
     problem: FewShot
     sources: tuple[StoredAdapter, ...] = ()
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
@@ -46,26 +46,26 @@ class Trial:
     def label(self) -> str:
         """What to call the trial on a screen."""
         problem = self.problem
-        return f"{self.contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}"
+        return f"{self.entry.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}"
 
     @property
     def body_key(self) -> str | None:
         """Models with equal keys have equal bodies; None where no other model can have this one."""
-        contestant = self.contestant
-        if contestant.role in ("fresh", "full", "frozen"):
+        entry = self.entry
+        if entry.role in ("fresh", "full", "frozen"):
             return None
-        return body_key(contestant.method, self.request(Silent()), contestant.settings)
+        return body_key(entry.method, self.request(Silent()), entry.settings)
 
     def fused(self, listener: Listener, scratch: Path | None = None, before: Fused | None = None) -> Fused:
-        """Return the contestant's model; ``before`` is one with the same body. Raises as :func:`fuse`."""
-        contestant, request = self.contestant, self.request(listener, scratch)
-        if contestant.role in ("fresh", "full"):
-            return from_nothing(request, contestant.method, contestant.settings)
-        if contestant.role == "frozen":
+        """Return the entry's model; ``before`` is one with the same body. Raises as :func:`fuse`."""
+        entry, request = self.entry, self.request(listener, scratch)
+        if entry.role in ("fresh", "full"):
+            return from_nothing(request, entry.method, entry.settings)
+        if entry.role == "frozen":
             began, bare = time.perf_counter(), METHODS.get("head").settings.model_validate({})
             fused = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
             return replace(fused, record=replace(fused.record, seconds=time.perf_counter() - began))
-        return fuse(contestant.method, request, contestant.settings, before)
+        return fuse(entry.method, request, entry.settings, before)
 
     def request(self, listener: Listener, scratch: Path | None = None) -> Request:
         """Return what a composition is asked for."""
@@ -80,20 +80,20 @@ class Trial:
             listener=listener,
             label=self.label,
             scratch=scratch,
-            head=self.contestant.head,
+            head=self.entry.head,
             source_tasks=self.source_tasks,
         )
 
     @property
     def _model_key(self) -> str:
-        contestant, problem = self.contestant, self.problem
-        if contestant.role in ("fresh", "full"):
+        entry, problem = self.entry, self.problem
+        if entry.role in ("fresh", "full"):
             from workbench.methods.adaptation import Adaptation
 
-            adaptation = Adaptation(problem.backbone, contestant.method, contestant.settings, problem.precision)
+            adaptation = Adaptation(problem.backbone, entry.method, entry.settings, problem.precision)
             lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)
-            return key(["from nothing", lesson.key, contestant.head])
-        if contestant.role == "frozen":
+            return key(["from nothing", lesson.key, entry.head])
+        if entry.role == "frozen":
             features = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
             return key(["frozen features", *features, problem.budget.model_dump(mode="json"), problem.seed, versions()])
-        return fuse_key(contestant.method, self.request(Silent()), contestant.settings)
+        return fuse_key(entry.method, self.request(Silent()), entry.settings)

@@ -44,7 +44,7 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
         IntegrityError: the composition changed the backbone.
     """
     trial = plan.own_trial()
-    method, settings, request = trial.contestant.method, trial.contestant.settings, trial.request(site.listener)
+    method, settings, request = trial.entry.method, trial.entry.settings, trial.request(site.listener)
     adapter, store = fused_id(method, request, settings), site.workspace.adapters
     with site.workspace.claimed(adapter):
         clear_the_way(store, adapter, site.listener)

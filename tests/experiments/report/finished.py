@@ -140,9 +140,9 @@ def _routed(entry: routed.Entry, seed: int) -> routed.EntryResult:
 def of_compositions() -> StudyReport:
     """A composition, the average and a control, with 4 and 16 examples of two targets."""
     entries = (
-        composed.Entry("fresh", "fresh", "", "lora", {}, "random"),
-        composed.Entry("uniform", "average", "lora", "uniform", {}),
-        composed.Entry("ties", "composition", "lora", "ties", {"density": 0.2}),
+        composed.EntryRecord("fresh", "fresh", "", "lora", {}, "random"),
+        composed.EntryRecord("uniform", "average", "lora", "uniform", {}),
+        composed.EntryRecord("ties", "composition", "lora", "ties", {"density": 0.2}),
     )
     places = [(target, shots, seed) for target in TASKS for shots in (4, 16) for seed in SEEDS]
     cells = [

@@ -17,7 +17,7 @@ from experiments.reporting.mlflow_run import exhibits, run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Presentation
 from experiments.studies import present
-from experiments.studies.compositions.record import Entry, FusionRecord
+from experiments.studies.compositions.record import EntryRecord, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Row
 from experiments.studies.compositions.standing import Standing
 from experiments.studies.methods.record import ComparisonRecord
@@ -130,7 +130,7 @@ def compositions() -> Presentation:
         experiment=NASTY, description=NASTY, backbone=NASTY, reference=NASTY, targets=(NASTY,), shots=(8,), seeds=(0,),
         budgets={"8": {NASTY: NASTY}}, majority={NASTY: 0.1}, provenance={"command": NASTY},
         sources=({"adapter": NASTY, "task": NASTY, "method": NASTY, "seed": 0, "validation": 0.5},),
-        entries=tuple(Entry(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
+        entries=tuple(EntryRecord(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
     )  # fmt: skip
     weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
     return present(FusionReport(record, rows, (), (), weights, f"{NASTY} is the best."))

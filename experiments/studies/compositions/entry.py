@@ -63,7 +63,7 @@ def stored(adapter: StoredAdapter, backbone: Backbone) -> Source:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Entry:
     """One way to come to a model for a few-shot target.
 
     Attributes:
@@ -98,7 +98,7 @@ class Contestant:
         """Whether it is composed with examples of the sources' own tasks at hand."""
         return self.role == "composition" and COMPOSITIONS.get(self.method).reads_sources
 
-    def under(self, heads: Sequence[HeadStart]) -> list[Contestant]:
+    def under(self, heads: Sequence[HeadStart]) -> list[Entry]:
         """Return it with each of these heads, the first under its own label; itself where nothing is trained."""
         if not self.trains:
             return [self]
@@ -130,16 +130,16 @@ def reserved(families: Sequence[str], tasks: Sequence[str]) -> list[str]:
     return [FROZEN, FULL, *(label for labels in own for label in labels)]
 
 
-def common(full: dict[str, Any] | None) -> list[Contestant]:
+def common(full: dict[str, Any] | None) -> list[Entry]:
     """Return the alternatives that need no source: a head on frozen features, and full fine-tuning with settings."""
-    contestants = [Contestant(FROZEN, "frozen", "", "head")]
+    all_entries = [Entry(FROZEN, "frozen", "", "head")]
     if full is not None:
         settings = METHODS.get("full").settings.model_validate(full)
-        contestants.append(Contestant(FULL, "full", "", "full", settings))
-    return contestants
+        all_entries.append(Entry(FULL, "full", "", "full", settings))
+    return all_entries
 
 
-def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Contestant]:
+def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Entry]:
     """Return what a composition of ``sources`` is compared with.
 
     A fresh adapter with the method and settings of the first source (but for those in ``fresh``), each source alone
@@ -153,11 +153,11 @@ def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Co
         _composed(alone_label(name, family), "source", "single", (source,))
         for name, source in zip(names, sources, strict=True)
     ]
-    others = [Contestant(fresh_label(family), "fresh", family, family, settings), *singles]
+    others = [Entry(fresh_label(family), "fresh", family, family, settings), *singles]
     if METHODS.get(family).library not in COMPOSITIONS.get(AVERAGE).libraries:  # as full models
         return others
     return [*others, _composed(average_label(family), "average", AVERAGE, sources)]
 
 
-def _composed(label: str, role: Role, method: str, sources: Sequence[Source]) -> Contestant:
-    return Contestant(label, role, sources[0].method, method, COMPOSITIONS.get(method).settings(), tuple(sources))
+def _composed(label: str, role: Role, method: str, sources: Sequence[Source]) -> Entry:
+    return Entry(label, role, sources[0].method, method, COMPOSITIONS.get(method).settings(), tuple(sources))
