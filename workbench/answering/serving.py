@@ -22,7 +22,7 @@ from workbench.errors import InputError, opening
 from workbench.machine.device import Precision
 from workbench.methods.kinds import KINDS
 from workbench.methods.libraries import LIBRARIES
-from workbench.methods.libraries.peft import trains_biases
+from workbench.methods.libraries.peft import trains_biases, trains_whole
 from workbench.methods.library import Hosts
 from workbench.methods.model import TaskModel
 from workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_described
@@ -180,15 +180,11 @@ def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
     """Return groups of adapters that one body can host (of one library, method and precision), others by themselves."""
     groups: dict[object, list[StoredAdapter]] = {}
     for adapter in adapters:
-        company = _company(adapter)
-        hosted = isinstance(LIBRARIES.get(company[0]), Hosts) and not _trains_biases(adapter)
-        groups.setdefault(company if hosted else adapter.id, []).append(adapter)
+        company, described = _company(adapter), adapter.manifest.config or {}
+        hosted = isinstance(LIBRARIES.get(company[0]), Hosts) and not trains_biases(described)
+        group = (company, trains_whole(described)) if hosted else adapter.id  # who does takes turns, and mixes no rows
+        groups.setdefault(group, []).append(adapter)
     return list(groups.values())
-
-
-def _trains_biases(adapter: StoredAdapter) -> bool:
-    """Return whether an adapter has numbers of its own in the place of some of the backbone's, which others read."""
-    return trains_biases(adapter.manifest.config or {})
 
 
 def opened(group: Sequence[StoredAdapter], backbone: Backbone) -> Answering:

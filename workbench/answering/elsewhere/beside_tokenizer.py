@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 VOCABULARY, LINES, ADDED = "vocab.json", "vocab.txt", "added_tokens.json"  # of tokenizers that are written in Python
 PIECES = ("*.model", "*.spm")  # of sentencepiece
-HINT = (
-    "Name the model that has this tokenizer with --backbone, or take the tokenizer's files out if they are none of it."
-)
+HINT = "Name the model that has this tokenizer with --backbone. If it was not trained with it, take its files out."
 
 
 def require_same_words(folder: Path, backbone: Backbone) -> None:

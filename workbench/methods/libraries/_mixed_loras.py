@@ -26,9 +26,10 @@ def can_mix(body: Any) -> bool:
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
+    from workbench.methods.libraries.peft import trains_whole
+
     plain = all(
-        config.peft_type == PeftType.LORA and not config.modules_to_save and not config.trainable_token_indices
-        for config in body.peft_config.values()
+        config.peft_type == PeftType.LORA and not trains_whole(vars(config)) for config in body.peft_config.values()
     )
     return plain and all(
         isinstance(layer.get_base_layer(), nn.Linear | Conv1D) and not layer.lora_variant for layer in lora_layers(body)

@@ -93,6 +93,11 @@ def trains_biases(config: Mapping[str, Any]) -> bool:
     return bool(config.get("bias", "none") != "none")
 
 
+def trains_whole(config: Mapping[str, Any]) -> bool:
+    """Return whether a config of peft's trains copies of whole modules, or of the embeddings of some tokens."""
+    return bool(config.get("modules_to_save") or config.get("trainable_token_indices"))
+
+
 def _require_bounded(folder: Path, body: nn.Module) -> None:
     names = (name for name, _ in body.named_modules())
     require_bounded_patterns(read_config(folder), names, str(folder / CONFIG))
