@@ -30,7 +30,7 @@ UNREPEATED = ("use_gating", "use_dora", "vera_d", "vera_b")  # of a LoRA: peft h
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedAdapter:
     """What ``save_adapter`` left in a folder.
 
     Attributes:
@@ -56,7 +56,7 @@ class Saved:
         return name if isinstance(name, str) and name else None
 
 
-def parts(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def fields(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """Return the config that stands in a folder's ``adapter_config.json`` as a mapping of its fields.
 
     Old folders have a name in its place (``pfeiffer``).
@@ -78,7 +78,7 @@ def parts(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     raise InputError(f"config: {config!r} is no adapter's config", where=where, hint="Save the adapter again.")
 
 
-def used(config: Mapping[str, Any], document: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
+def without_unused(config: Mapping[str, Any], document: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
     """Return a config without the invertible part that old versions wrote down for adapters that have none.
 
     Args:

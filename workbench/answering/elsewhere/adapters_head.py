@@ -126,7 +126,9 @@ def rows(head: HeadConfig, folder: Path, static: Callable[[], str]) -> int | Non
         return int(tensors.get_slice(last).get_shape()[0]) if last in names else None
 
 
-def renamed(head: HeadConfig, tensors: Mapping[str, Tensor], name: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+def head_named(
+    head: HeadConfig, tensors: Mapping[str, Tensor], name: str
+) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     """Return config and weights of a head under another name; heads that were saved with it are left out.
 
     Args:

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.answering.elsewhere.adapters_config import Saved
+    from workbench.answering.elsewhere.adapters_config import SavedAdapter
     from workbench.backbone.pretrained import Backbone
 
 WITH_PREFIXES = ("prefix", "mam", "unipelt")
 POOLER = "pooler."
 
 
-def sender_of(saved: Saved, folder: Path, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+def sender_of(saved: SavedAdapter, folder: Path, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
     """Return the sender's program; raises what the package raises where files do not fit the backbone.
 
     Args:
@@ -72,7 +72,7 @@ def sender_of(saved: Saved, folder: Path, backbone: Backbone, kind: str | None, 
     )
 
 
-def _body(body: Any, saved: Saved, backbone: Backbone) -> dict[str, Any]:
+def _body(body: Any, saved: SavedAdapter, backbone: Backbone) -> dict[str, Any]:
     """Return what is stored of an adapted body: settings, the library's config, and what writes the weights."""
     if saved.method in OF_PEFT:
         described = adapters_lora.document(adapters_lora.config_of_peft(body, saved.method))
@@ -88,7 +88,7 @@ def _body(body: Any, saved: Saved, backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def _writing(body: Any, saved: Saved, base: str | None) -> Callable[[Path], None]:
+def _writing(body: Any, saved: SavedAdapter, base: str | None) -> Callable[[Path], None]:
     """Return what writes an adapter as the package does, with the base model's name in place of a path of here.
 
     The sender's head is written beside it, so that the package opens what is exported with its head.
@@ -101,7 +101,7 @@ def _writing(body: Any, saved: Saved, base: str | None) -> Callable[[Path], None
         config = {**json.loads(path.read_text(encoding="utf-8")), "model_name": base}
         path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
         if saved.head and saved.head.kinds:
-            document, tensors = adapters_head.renamed(saved.head, head, NAME)
+            document, tensors = adapters_head.head_named(saved.head, head, NAME)
             text = json.dumps({**document, "model_name": base}, indent=2, sort_keys=True)
             (folder / adapters_head.CONFIG).write_text(text, encoding="utf-8")
             save_file(tensors, folder / adapters_head.WEIGHTS)

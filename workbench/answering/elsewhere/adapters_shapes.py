@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from workbench.answering.elsewhere.adapters_config import Saved
+    from workbench.answering.elsewhere.adapters_config import SavedAdapter
     from workbench.answering.elsewhere.adapters_head import HeadConfig
     from workbench.backbone.pretrained import Backbone
 
 
-def require_shapes(saved: Saved, folder: Path, backbone: Backbone) -> None:
+def require_shapes(saved: SavedAdapter, folder: Path, backbone: Backbone) -> None:
     """Make sure that an adapter has all its tensors, and each its size.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, read_config
 from workbench.answering.elsewhere import adapters_config, adapters_head
-from workbench.answering.elsewhere.adapters_config import Saved
+from workbench.answering.elsewhere.adapters_config import SavedAdapter
 from workbench.answering.elsewhere.adapters_head import HeadConfig
 from workbench.answering.elsewhere.files import tensor_names, weights_in
 from workbench.answering.elsewhere.form import Sender
@@ -49,16 +49,16 @@ class AdaptersFolder:
         if not (folder / CONFIG).is_file():
             raise InputError("several adapters that were composed", where=str(folder), hint=COMPOSED)
         path, document = folder / CONFIG, read_config(folder)
-        config = adapters_config.parts(document, str(path))
+        config = adapters_config.fields(document, str(path))
         adapters_config.method_of(config, str(path))  # before the weights are looked at
         weights = weights_in(folder, ADAPTERS_WEIGHTS, PICKLED)
         require_finite(weights)
-        config = adapters_config.used(config, document, tensor_names(weights))
+        config = adapters_config.without_unused(config, document, tensor_names(weights))
         method = adapters_config.method_of(config, str(path))
         settings = adapters_config.settings(config, method, str(path))
         if not isinstance(document.get("name"), str) or not document["name"]:
             raise InputError("name: the adapter's name in its weights is missing", where=str(path), hint=UNSAVED)
-        return SentByAdapters(Saved(folder, document, config, method, settings, _head(folder)))
+        return SentByAdapters(SavedAdapter(folder, document, config, method, settings, _head(folder)))
 
 
 def _head(folder: Path) -> HeadConfig | None:
@@ -74,7 +74,7 @@ def _head(folder: Path) -> HeadConfig | None:
 class SentByAdapters:
     """What lies in a folder of the package."""
 
-    saved: Saved
+    saved: SavedAdapter
     program: str = "adapters"
 
     @property
