@@ -256,6 +256,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
         "its head is not there: the weights have no classifier.weight",
         BOTH,
     ),
+    "a number for a head": (
+        lambda folder: tensors(folder, lambda held: held.update({"classifier.weight": torch.ones(())})),
+        "its head is not there: the weights have no classifier.weight",
+        BOTH,
+    ),
     "no bias": (
         lambda folder: tensors(folder, lambda held: held.pop("classifier.bias")),
         "the weights lack classifier.bias, and a BertForSequenceClassification would draw it at random",

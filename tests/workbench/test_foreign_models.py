@@ -356,6 +356,15 @@ def test_sharded_weights_are_opened(copy: Path) -> None:
     assert open_backbone(str(copy)).fingerprint == wanted
 
 
+def test_a_tensor_that_an_index_names_and_no_file_has_is_one_message(copy: Path) -> None:
+    index(copy, "model-00001-of-00001.safetensors")
+    tensors = load_file(copy / "model.safetensors")
+    del tensors["encoder.layer.1.output.dense.weight"]
+    save_file(tensors, copy / "model-00001-of-00001.safetensors", {"format": "pt"})
+    (copy / "model.safetensors").unlink()
+    assert "encoder.layer.1.output.dense.weight, which the index of the files names" in refused(copy)
+
+
 def test_a_pickle_beside_safetensors_is_not_read(copy: Path) -> None:
     (copy / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch canary'\ntR.")
     opened_whole(copy)

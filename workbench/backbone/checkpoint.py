@@ -12,6 +12,7 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
     from transformers import PretrainedConfig
 
 SLACK = 1 << 23  # numbers that a model may have beyond its checkpoint's, as a pooler
@@ -50,6 +51,12 @@ def require_whole(folder: Path, config: PretrainedConfig, told: dict[str, Any]) 
     for name in sorted(told["unexpected_keys"]):
         if any(_in_list(name, blocks) for blocks in lists):
             raise InputError(f"the config does not describe the layer of {name}", where=str(folder), hint=BROKEN)
+
+
+def require_read(folder: Path, model: nn.Module) -> None:
+    """Raise InputError where a loaded model has a tensor without numbers: an index names it, and its file lacks it."""
+    if name := next((name for name, weight in model.named_parameters() if weight.is_meta), None):
+        raise InputError(f"the weights lack {name}, which the index of the files names", where=str(folder), hint=BROKEN)
 
 
 def _in_list(name: str, blocks: str) -> bool:

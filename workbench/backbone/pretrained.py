@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.backbone import quantisation
 from workbench.backbone.architecture import positions
-from workbench.backbone.checkpoint import BROKEN, require_described, require_whole
+from workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
 from workbench.backbone.config import built, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
 from workbench.backbone.folder import CONFIG
@@ -202,6 +202,7 @@ class Backbone:
                 trust_remote_code=False,
                 **options,
             )
+        require_read(self.folder, model)
         return model, loading_info
 
     def require_length(self, tokens: int, where: str | None = None, virtual: int = 0) -> None:

@@ -123,7 +123,8 @@ def rows(head: HeadConfig, folder: Path, static: Callable[[], str]) -> int | Non
             last = numbered[max(numbered)] if numbered else ""
         else:
             last = static()
-        return int(tensors.get_slice(last).get_shape()[0]) if last in names else None
+        shape = tensors.get_slice(last).get_shape() if last in names else ()
+        return int(shape[0]) if shape else None
 
 
 def head_named(

@@ -93,9 +93,9 @@ class SentModel:
             return None
         name = output_name(self.itself, kind)
         stored = stored_in(self.itself.folder) or {}
-        if name not in stored:
+        if name not in stored or not (shape := stored[name].shape):
             raise InputError(f"its head is not there: the weights have no {name}", where=str(self.folder))
-        return stored[name].shape[0]
+        return shape[0]
 
     def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers that the config names, with the weights of the folder."""
