@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from peft import (
     WaveFTConfig,
 )
 
-from tests.elsewhere.senders import answers_here, imported, sent_by_peft
+from tests.elsewhere.senders import TEXTS, answers, answers_here, imported, sent_by_peft, trained_by_peft
 from workbench.adapters.folder import PEFT_TYPES
 from workbench.answering.elsewhere.peft_config import BY_TYPE
 from workbench.backbone.names import open_backbone
@@ -136,3 +138,34 @@ def test_answers_are_those_of_plain_peft(case: str, bert: Path, tmp_path: Path) 
 def test_every_type_that_is_stored_here_comes_in() -> None:
     kinds = {str(config.peft_type.value) for config, _ in CASES.values()}
     assert kinds == PEFT_TYPES | BY_TYPE.keys()
+
+
+def test_directions_that_adalora_dropped_stay_dropped(bert: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification
+
+    config = AdaLoraConfig(**ON_QV, init_r=6, target_r=2, total_step=8, tinit=1, tfinal=2, deltaT=1)
+    model = trained_by_peft(bert, config, num_labels=3)
+    optimiser = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+    batch = open_backbone(str(bert)).tokenizer(TEXTS, padding=True, return_tensors="pt")
+    for step in range(1, 9):
+        model(**batch, labels=torch.tensor([0, 1, 2, 0])).loss.backward()
+        optimiser.step()
+        model.base_model.update_and_allocate(step)
+        optimiser.zero_grad()
+    model.save_pretrained(tmp_path / "sent")
+    kept = model.peft_config["default"].rank_pattern
+    assert len({sum(flags) for flags in kept.values()}) > 1
+    torch.manual_seed(0)
+    base = AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3)
+    wanted = answers(PeftModel.from_pretrained(base, tmp_path / "sent"), bert)
+    assert torch.equal(answers_here(imported(bert, tmp_path / "sent", tmp_path / "ws"), bert), wanted)
+
+
+def test_what_peft_advises_its_users_is_not_said(bert: Path, tmp_path: Path) -> None:
+    for case in ("lora-bias", "vera-from-seed", "ln"):
+        sent_by_peft(bert, tmp_path / case, copy.deepcopy(CASES[case][0]), num_labels=3)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            answers_here(imported(bert, tmp_path / case, tmp_path / "ws"), bert)
+        assert not [warning for warning in told if "peft" in warning.filename]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -156,13 +157,39 @@ def test_head_that_the_base_model_has_is_taken_from_there(base: Base, tmp_path: 
     assert torch.equal(answers_here(stored, tmp_path / "base"), wanted)
 
 
-@pytest.mark.parametrize("how", ["adapted", "trained whole"])
-def test_output_layer_that_was_trained_is_refused(how: str, base: Base, tmp_path: Path) -> None:
-    more = {"target_modules": ["q_proj", "lm_head"]} if how == "adapted" else {"modules_to_save": ["lm_head"]}
+OUTPUT = "lm_head was trained, and answers are generated here with the base model's own output layer"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"target_modules": ["q_proj", "lm_head"]}, OUTPUT),
+        ({"modules_to_save": ["embed_tokens", "lm_head"]}, OUTPUT),
+        (
+            {"modules_to_save": ["model.norm"]},
+            "norm was trained whole, and on the transformer alone peft would take lay",
+        ),
+    ],
+    ids=["adapted", "trained whole", "another's end"],
+)
+def test_what_a_body_cannot_have_is_refused(more: dict[str, Any], told: str, base: Base, tmp_path: Path) -> None:
     config = LoraConfig(task_type=TaskType.CAUSAL_LM, r=4, **more)
     sent_by_peft(base("llama"), tmp_path / "sent", config, LOADERS[TaskType.CAUSAL_LM])
-    with pytest.raises(InputError, match="lm_head was trained, and answers are generated here with the base model's"):
+    with pytest.raises(InputError, match=told):
         imported(base("llama"), tmp_path / "sent", tmp_path / "ws", labels=())
+
+
+def test_embeddings_that_were_trained_leave_the_output_layer(base: Base, tmp_path: Path) -> None:
+    """Also where it is tied to them: peft trains a copy."""
+    for name, more in {
+        "whole": {"modules_to_save": ["embed_tokens", "norm"]},
+        "low rank": {"target_modules": ["q_proj", "embed_tokens"]},
+        "tokens": {"trainable_token_indices": [4, 5]},
+    }.items():
+        config = LoraConfig(task_type=TaskType.CAUSAL_LM, r=4, **more)
+        wanted = sent_by_peft(base("llama"), tmp_path / name, config, LOADERS[TaskType.CAUSAL_LM])()
+        stored = imported(base("llama"), tmp_path / name, tmp_path / "ws", labels=(), name=name[:3])
+        assert torch.equal(answers_here(stored, base("llama")), wanted)
 
 
 @pytest.mark.parametrize(("kind", "task"), [("llama", TaskType.CAUSAL_LM), ("t5", TaskType.SEQ_2_SEQ_LM)])

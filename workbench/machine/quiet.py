@@ -1,8 +1,9 @@
-"""What libraries log, kept off the screen."""
+"""What libraries log and warn of, kept off the screen."""
 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,3 +20,11 @@ def quiet(*loggers: str) -> Iterator[None]:
     finally:
         for logger, level in zip(muted, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def without_advice(package: str) -> Iterator[None]:
+    """Keep what a package warns of off the screen while the block runs: it advises those who train with it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=rf"{package}\.")
+        yield

@@ -25,7 +25,7 @@ BY_TYPE = {  # peft_type → what the method is called here, where that is not t
 }
 PROMPTS = ("PROMPT_TUNING", "P_TUNING")
 REFUSED = {
-    "PREFIX_TUNING": "keys and values before those of the text cannot be stored as what a method here trains",
+    "PREFIX_TUNING": "its keys and values move the positions of the text behind them, and those of no method here do",
 }
 OF_LORA = (("use_dora", "dora"), ("use_rslora", "rslora"))
 SETTINGS: Mapping[str, tuple[str, ...]] = {  # a setting → peft's names for it, the first that is there counts

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 WRAPPERS = ("ModulesToSaveWrapper", "TrainableTokensWrapper")
+MERGED = "Merge it into a model of its own (peft: merge_and_unload, save_pretrained), and import that."
 POOLER = "pooler"  # a module that the transformer brings and only a head reads
 
 
@@ -49,8 +50,25 @@ def require_own_output(program: Any, outside: Iterable[str], where: str) -> None
     trained += [name for wrapper in WRAPPERS for name, _ in _wrapped(program, "", wrapper)]
     if layer := next((name for name in outside if name in trained), None):
         message = f"{layer} was trained, and answers are generated here with the base model's own output layer"
-        hint = "Merge it into a model of its own (peft: merge_and_unload, save_pretrained), and import that."
-        raise InputError(message, where=where, hint=hint)
+        raise InputError(message, where=where, hint=MERGED)
+
+
+def require_named(places: Places, modules: Iterable[str], where: str) -> None:
+    """Make sure that peft picks the same modules on the transformer alone, which it knows by the ends of their names.
+
+    Args:
+        places: what was trained whole, or of some tokens.
+        modules: the names of the transformer's modules.
+        where: the sender's config file.
+
+    Raises:
+        InputError: it would take another module for one of them too: ``input_layernorm`` for ``norm``.
+    """
+    ends = (*places.whole, *places.tokens)
+    if ends and (other := next((name for name in modules if name.endswith(ends) and name not in ends), None)):
+        end = next(end for end in ends if other.endswith(end))
+        message = f"{end} was trained whole, and on the transformer alone peft would take {other} for it too"
+        raise InputError(message, where=where, hint=MERGED)
 
 
 def _wrapped(program: Any, prefix: str, wrapper: str) -> Iterator[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from workbench.backbone.architecture import positions
 from workbench.backbone.folder import ITSELF
 from workbench.errors import InputError, blaming
 from workbench.files.atomic import folder_beside, made, remove_whole
+from workbench.machine.quiet import without_advice
 from workbench.methods import card
 from workbench.methods.adaptation import HEAD_FILE
 from workbench.methods.layered_head import LINEAR
@@ -91,6 +92,12 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
     ending = key_of(sent.folder, *said.meaning)
     if here := stored_as(store, ending):
         return here, True
+    with without_advice("peft"):
+        return _stored(sent, said, store, ending), False
+
+
+def _stored(sent: Sent, said: Said, store: AdapterStore, ending: str) -> StoredAdapter:
+    """Return the adapter, stored under an id with this ``ending``; raises as :func:`take_in`."""
     is_headless = not sent.kinds
     kind = None if is_headless else said.task.kind
     sender = sent.opened(said.backbone, kind, max(len(said.order), 1))
@@ -110,7 +117,7 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
         (folder / README).write_text(card.render(manifest), encoding="utf-8")
         if manifest.id in store:  # damaged, else it had been taken as it is
             remove_whole(store.folder(manifest.id))
-        return store.save(manifest, lambda draft: _move(folder, draft)), False
+        return store.save(manifest, lambda draft: _move(folder, draft))
 
 
 def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:

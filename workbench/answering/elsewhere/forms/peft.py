@@ -125,7 +125,12 @@ class SentByPeft:
         from workbench.answering.elsewhere.beside_tokenizer import require_same_words
         from workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
         from workbench.answering.elsewhere.peft_head import head_of, poolers
-        from workbench.answering.elsewhere.peft_places import places_of, require_own_output, trained_poolers
+        from workbench.answering.elsewhere.peft_places import (
+            places_of,
+            require_named,
+            require_own_output,
+            trained_poolers,
+        )
         from workbench.answering.elsewhere.peft_program import opened, require_modules
         from workbench.answering.elsewhere.peft_sizes import require_justified
         from workbench.answering.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
@@ -144,6 +149,8 @@ class SentByPeft:
         asked = peft_config.opened({**config, KEY: self.config[KEY]} if moving else config, where)
         program = opened(own.model, self.folder, asked, self.tensors, moving)
         places, outside = places_of(program.model, prefix), head_modules(backbone, kind)
+        inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        require_named(places, inside, where)
         if kind in GENERATED:
             require_own_output(program.model, outside, where)
         if self.config["peft_type"] == NORMS:
@@ -151,7 +158,6 @@ class SentByPeft:
         else:
             apart = (*outside, *trained_poolers(program.model, prefix))
             body = body_of(config, program, places, apart, where)
-        inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
         return Sender(
             program=program.model,
             settings=peft_config.settings(body.config, self.method, places, inside),
