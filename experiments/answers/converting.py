@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.methods.task import Task
 
 METHOD = "lora"
+SHAPE = ("rank", "alpha", "targets")  # settings that are known where another program trained
 NEED, INSTEAD = "a conversion is scored on the validation examples", "adapters export"
 
 
@@ -104,7 +105,7 @@ def _still_elsewhere(manifest: Manifest, made: str, adaptation: Adaptation) -> M
             "id": made,
             "method": adaptation.method,
             "library": adaptation.card.library,
-            "settings": adaptation.settings.model_dump(mode="json"),
+            "settings": adaptation.settings.model_dump(mode="json", include={*SHAPE}),
             "precision": adaptation.precision,
             "versions": versions(),
             "parents": (manifest.id,),

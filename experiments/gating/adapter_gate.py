@@ -59,7 +59,8 @@ def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, l
     unknown = "" if score else f"it came from elsewhere: `workbench adapters test {manifest.id}` measures it here"
     if bounds.min_score is not None:
         what = next(iter(manifest.metrics), f"validation_{KINDS.get(manifest.task.kind).metric}").replace("_", " ")
-        yield Check(what, "at least", bounds.min_score, found, note=unknown)
+        seen = "trained elsewhere, perhaps on these examples" if manifest.elsewhere else ""
+        yield Check(what, "at least", bounds.min_score, found, note=unknown or seen)
     if bounds.below_champion is not None:
         from experiments.gating.registry import champion
 

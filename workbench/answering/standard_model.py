@@ -2,8 +2,9 @@
 
 The workbench's head is one linear layer on one vector. Many classes of transformers have another layer and an
 activation before theirs. The linear layer goes through them unchanged in one of two ways: ε z through an activation
-that is the identity near 0 (tanh), or f(z) − f(−z) = z, which holds for ReLU, GELU and SiLU. Whether the class then
-computes what the adapter does is tried on texts, never assumed.
+that is the identity near 0 (tanh), or f(z) − f(−z) = z, which holds for ReLU, GELU and SiLU. A head that came from
+elsewhere may have the layers of such a class: they are taken over as they are. Whether the class then computes what the
+adapter does is tried on texts, never assumed.
 """
 
 from __future__ import annotations
@@ -96,13 +97,22 @@ def save_standard(stored: StoredAdapter, backbone: Backbone, form: str, folder: 
 
 def _in_units(head: nn.Module, manifest: Manifest) -> nn.Module:
     """Return a copy of the head; that of a regression gives values in their own unit."""
-    linear: Any = copy.deepcopy(head)
-    if manifest.task.scale:
+    own = copy.deepcopy(head)
+    if manifest.task.scale and manifest.task.scale != (0.0, 1.0):
         centre, spread = manifest.task.scale
-        linear.weight = nn.Parameter(linear.weight.detach() * spread)
-        linear.bias = nn.Parameter(linear.bias.detach() * spread + centre)
-    module: nn.Module = linear
-    return module
+        last = _layers(own)[-1]
+        last.weight = nn.Parameter(last.weight.detach() * spread)
+        last.bias = nn.Parameter(_bias(last) * spread + centre)
+    return own
+
+
+def _layers(head: nn.Module) -> list[Any]:
+    """Return the layers of a head that have weights; the last one is linear."""
+    return [layer for layer in head.modules() if any(True for _ in layer.parameters(recurse=False))]
+
+
+def _bias(linear: nn.Linear) -> Tensor:
+    return torch.zeros(len(linear.weight)) if linear.bias is None else linear.bias.detach()
 
 
 def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
@@ -129,15 +139,35 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
 
 def _require_same(stored: StoredAdapter, exact: TaskModel, whole: Any, backbone: Backbone) -> None:
     """Write the head into ``whole`` in one of the ways there are, and make sure that the logits are the adapter's."""
-    head: Any = exact.head
     batch = tokenised(backbone.tokenizer, [*TRIED], padding=True, return_tensors="pt")
     with torch.inference_mode():
         wanted = exact(**batch)["logits"]
-    for _ in _written(whole, head.weight.detach(), head.bias.detach()):
+    layers = _layers(exact.head)
+    alone = len(layers) == 1
+    ways = _written(whole, layers[0].weight.detach(), _bias(layers[0])) if alone else _taken_over(whole, layers)
+    for _ in ways:
         with torch.inference_mode():
             if torch.allclose(whole(**batch).logits, wanted, rtol=CLOSE, atol=CLOSE):
                 return
-    raise _refused(stored, whole, f"the adapter reads {POOLED[exact.pooling]} with one linear layer")
+    reference = stored.manifest.head
+    named = "one linear layer" if reference is None or alone else f"the layers {', '.join(reference.layers)}"
+    raise _refused(stored, whole, f"the adapter reads {POOLED[exact.pooling]} with {named}")
+
+
+def _taken_over(whole: Any, layers: list[Any]) -> Iterator[None]:
+    """Write layers into those that a model has between token states and logits; yield if they are the same ones."""
+    theirs = _head_layers(whole, (nn.Linear, nn.LayerNorm))
+    shapes = [[tuple(layer.weight.shape) for layer in each] for each in (layers, theirs)]
+    if shapes[0] != shapes[1] or any(
+        own.bias is not None and layer.bias is None for own, layer in zip(layers, theirs, strict=True)
+    ):
+        return
+    with torch.no_grad():
+        for own, layer in zip(layers, theirs, strict=True):
+            layer.weight.copy_(own.weight)
+            if layer.bias is not None:
+                layer.bias.copy_(torch.zeros_like(layer.bias) if own.bias is None else own.bias)
+    yield
 
 
 def _written(whole: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
@@ -163,13 +193,13 @@ def _written(whole: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
                     yield
 
 
-def _head_layers(whole: Any) -> list[nn.Linear]:
+def _head_layers(whole: Any, kinds: tuple[type[nn.Module], ...] = (nn.Linear,)) -> list[Any]:
     """Return the linear layers that stand between the token states and the logits, in the order of the model."""
     inside = f"{whole.base_model_prefix}."
     outside = [
         (name, module)
         for name, module in whole.named_modules()
-        if isinstance(module, nn.Linear) and (not name.startswith(inside) or name.startswith(f"{inside}pooler."))
+        if isinstance(module, kinds) and (not name.startswith(inside) or name.startswith(f"{inside}pooler."))
     ]
     return [module for _, module in outside]
 
