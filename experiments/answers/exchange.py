@@ -32,7 +32,13 @@ class Exchange:
     listener: Listener
 
     def export(
-        self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None, form: str | None = None
+        self,
+        adapter: str,
+        folder: Path,
+        merge: bool = False,
+        backbone: str | None = None,
+        form: str | None = None,
+        original: bool = False,
     ) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
 
@@ -43,13 +49,14 @@ class Exchange:
             backbone: for ``merge``: where the adapter's backbone is, if not where it was.
             form: for ``merge``: ``sequence-classification``, ``token-classification`` or ``causal-lm``, a model of
                 transformers' own that its ``pipeline`` answers with.
+            original: write it as it came, for the program that trained it, in place of the workbench's own form.
 
         Raises:
             UnknownNameError: no such adapter.
             InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
-                merged, or its architecture has no such form that computes what it does.
+                merged, or its architecture has no such form that computes what it does, or it came in no other form.
         """
-        return exported(self.workspace, self._id(adapter), folder, merge, backbone, form)
+        return exported(self.workspace, self._id(adapter), folder, merge, backbone, form, original)
 
     def export_for_servers(self, adapter: str, folder: Path, backbone: str | None = None) -> ServerLora:
         """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.

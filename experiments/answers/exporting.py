@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 
 def exported(
-    workspace: Workspace, adapter: str, folder: Path, merge: bool, backbone: str | None, form: str | None = None
+    workspace: Workspace,
+    adapter: str,
+    folder: Path,
+    merge: bool,
+    backbone: str | None,
+    form: str | None = None,
+    original: bool = False,
 ) -> Path:
     """Write the adapter with the id ``adapter``; see :meth:`experiments.answers.exchange.Exchange.export`."""
+    from workbench.answering.elsewhere.forms import form_of
     from workbench.answering.elsewhere.written_back import comes_back, write_back
     from workbench.answering.hub import front_matter
     from workbench.answering.merging import require_mergeable, save_merged
@@ -28,6 +35,10 @@ def exported(
     evaluation, back = known(workspace, stored), comes_back(stored.manifest)
     standard = form is not None or (back and (merge or stored.manifest.is_whole))
     about = front_matter(stored.manifest, evaluation.scores if evaluation else {}, merged=merge, standard=standard)
+    if original:
+        with new_folder(folder) as new:
+            form_of(stored.manifest).write_back(stored, lambda: backbone_of(stored, backbone), new, about)
+        return folder
     if not merge:
         return workspace.adapters.export(stored.id, folder, about)
     require_mergeable(stored.manifest)

@@ -151,6 +151,9 @@ def export(
     vllm: Annotated[
         bool, typer.Option("--vllm", help="Write a language model's LoRA as vLLM, SGLang and LoRAX load it.")
     ] = False,
+    original: Annotated[
+        bool, typer.Option("--original", help="Write what came in as it came, for the program that trained it.")
+    ] = False,
     backbone: Annotated[
         str | None, typer.Option(help="With --merge and --vllm: where the backbone is now, if it was given by path.")
     ] = None,
@@ -161,10 +164,15 @@ def export(
     Its README is a model card, and shows how to open the adapter without the workbench. Without --merge the folder has
     none of the backbone's weights, and `workbench adapters import` takes it back. With --merge --as FORM it is a model
     that transformers' `pipeline` answers with by itself; an architecture that cannot express the adapter's head is
-    refused. With --vllm the folder holds a causal language model's LoRA alone, for servers of language models.
+    refused. With --vllm the folder holds a causal language model's LoRA alone, for servers of language models. With
+    --original an adapter that another program trained is written as it came: that program opens it, and its numbers are
+    the same. Without, `workbench adapters import` takes task, labels and head back with it.
     """
     from experiments.api import Workbench
 
+    if original and (merge or form or vllm):
+        hint = "What came in is written as it came, or in another form."
+        raise InputError("--original goes with none of --merge, --as and --vllm", hint=hint)
     if vllm and (merge or form):
         raise InputError("--vllm and --merge are two things", hint="A server puts the LoRA onto the backbone itself.")
     if vllm:
@@ -176,11 +184,11 @@ def export(
             f"--lora-modules NAME={shlex.quote(str(folder))}"
         )
         return
-    if backbone and not merge:
+    if backbone and not (merge or original):
         raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
     if form and not merge:
         raise InputError("--as is for --merge", hint="An adapter alone has no form: it goes onto its backbone.")
-    target = Workbench(workspace, listener=Messages()).exchange.export(adapter, folder, merge, backbone, form)
+    target = Workbench(workspace, listener=Messages()).exchange.export(adapter, folder, merge, backbone, form, original)
     stdout.print(f"Exported to {target}")
     stdout.print(f"Next: hf upload OWNER/NAME {shlex.quote(str(target))}")
 

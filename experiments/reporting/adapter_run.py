@@ -52,8 +52,8 @@ def run_record(
     params |= {metric_name("budget", name): str(value) for name, value in _budget(manifest).items()}
     step = fit.best_epoch if fit else 0
     about = {"task": task.name, "method": manifest.method, "backbone": backbone.name}
-    made = f", trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else ""
-    summary = f"{composed or manifest.method} for {task.name} on {backbone.name}{made}"
+    whence = f", trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else ""
+    summary = f"{composed or manifest.method} for {task.name} on {backbone.name}{whence}"
     note = "\n".join(
         [escape(summary), "", *_listed(manifest, test), "", "Scores are fractions of 1.", "", VIEW.links()]
     )

@@ -88,8 +88,8 @@ class Elsewhere(Settings):
 
     ``program`` wrote the folder: ``peft``, ``adapters``, ``transformers`` or ``sentence-transformers``. ``base`` is how
     its sender calls the base model, None where the folder does not say; ``labels`` are in the order of the sender's
-    logits. ``original`` is what is needed to write the folder again in the form that it came in. ``head`` is None
-    where the head came with the folder too, or is the backbone's own.
+    logits. ``original`` is what is needed to write a whole model again in the form that it came in; of an adapter its
+    files are kept. ``head`` is None where the head came with the folder too, or is the backbone's own.
     """
 
     program: str

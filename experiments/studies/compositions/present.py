@@ -57,9 +57,7 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
             yield Paragraph(f"{row.label} took {taken}.", "quiet", Medium.PAGE)
     if report.retained:
         yield tables.retention(report)
-    if elsewhere := [str(source["adapter"]) for source in record.sources if "elsewhere" in source]:
-        told = f"Trained elsewhere: {', '.join(dict.fromkeys(elsewhere))}."
-        yield Paragraph(f"{told} Test rows may have been among what they were trained on.", "warning")
+    yield from tables.trained_elsewhere(record.sources)
     if report.speeds:
         yield tables.speeds(report)
     yield not_equal(report.unequal, record.reference)

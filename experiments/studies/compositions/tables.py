@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, words
 from experiments.reporting.differences import basis
-from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.presentation import Cell, Column, Medium, Paragraph, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, count, number
 from experiments.studies.compositions.quantities import SCORE, STANDING
 from experiments.studies.core.quantity import shown_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.studies.compositions.report import FusionReport, Row, Speed
 
@@ -138,6 +138,13 @@ def speeds(report: FusionReport) -> Table:
 
 def _within_a_third(speed: Speed) -> Cell:
     return Cell(f"{number(speed.within_a_third)} %", speed.within_a_third)
+
+
+def trained_elsewhere(sources: Sequence[Mapping[str, Any]]) -> Iterator[Paragraph]:
+    """Yield which sources another program trained, if any: on which rows is not known."""
+    if names := dict.fromkeys(str(source["adapter"]) for source in sources if "elsewhere" in source):
+        told = f"Trained elsewhere: {', '.join(names)}. Test rows may have been among what they were trained on."
+        yield Paragraph(told, "warning")
 
 
 def sources(report: FusionReport) -> Table:

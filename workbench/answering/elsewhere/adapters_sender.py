@@ -67,7 +67,6 @@ def sender_of(saved: SavedAdapter, folder: Path, backbone: Backbone, kind: str |
     return Sender(
         program=program,
         head=head,
-        original={"config": dict(saved.document), "head": dict(saved.head.document) if saved.head else None},
         **_body(body, saved, backbone),
     )
 

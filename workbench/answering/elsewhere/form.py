@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from workbench.adapters.manifest import Linked
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone, Pooling
 
 
@@ -29,6 +30,21 @@ class Form(Protocol):
         Raises:
             InputError: something is missing, cannot be read, or is of a type that there is not here.
             UnsafeConfigError: a file would lead a library to code or to another place.
+        """
+
+    def write_back(
+        self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
+    ) -> None:
+        """Write an adapter that came in this form as it came, for its own program, with a card.
+
+        Args:
+            stored: the adapter; its manifest names this program.
+            backbone: opens the one that it belongs to.
+            folder: where to.
+            front_matter: of the card.
+
+        Raises:
+            InputError: it is no longer what came in, or this program has no folder for what became of it.
         """
 
 
@@ -58,6 +74,10 @@ class Sent(Protocol):
     @property
     def base(self) -> str | None:
         """What its sender calls the base model; a name for people, which is never opened."""
+
+    @property
+    def kept(self) -> Sequence[str]:
+        """Names of the files that are kept beside the adapter (:mod:`workbench.answering.elsewhere.original`)."""
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
         """Return how many logits the stored head has; None where no head is stored.
@@ -102,7 +122,7 @@ class Sender:
         write: writes the body's weights into a folder, in the form that the library loads here.
         head: the layers between the body and the logits, by name, in the order of the computation as far as it is
             known; a pooler of the body's own is among them.
-        original: what is needed to write the folder again as it came.
+        original: what is needed to write a whole model again as it came; of an adapter its files are kept.
         pooling: how the sender makes one vector of the token states, where no head is stored and the folder says it;
             None: as the backbone does.
         linked: the files of a whole model that stay where they are; None where all are written.

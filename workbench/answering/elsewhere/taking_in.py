@@ -17,6 +17,7 @@ from workbench.adapters.stored_adapter import README, StoredAdapter
 from workbench.answering.elsewhere.head_form import difference, found
 from workbench.answering.elsewhere.headless import with_fitted_head
 from workbench.answering.elsewhere.identity import key_of, stored_as
+from workbench.answering.elsewhere.original import keep
 from workbench.answering.elsewhere.trying import POOLED, tried
 from workbench.backbone.architecture import positions
 from workbench.backbone.folder import ITSELF
@@ -113,6 +114,8 @@ def _stored(sent: Sent, said: Said, store: AdapterStore, ending: str) -> StoredA
         else:
             manifest = bare.model_copy(update={"head": _write_head(bare, folder, said, sender, batches, wanted)})
         manifest = manifest.model_copy(update={"id": f"{said.name or f'{said.task.name}-{sent.method}'}-{ending}"})
+        if sent.kept:
+            keep(sent.folder, sent.kept, folder)
         _require_same(StoredAdapter(manifest, folder), said, batches, wanted, sender.rounding, is_headless)
         (folder / README).write_text(card.render(manifest), encoding="utf-8")
         if manifest.id in store:  # damaged, else it had been taken as it is

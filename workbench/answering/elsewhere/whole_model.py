@@ -43,6 +43,7 @@ class SentModel:
         pooling: that the folder states for its features; None where it states none.
         link: whether its files stay where they are.
         method: what it is called here.
+        kept: nothing: its files are copied, or can be made of the body's weights and the head.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class SentModel:
     pooling: Pooling | None = None
     link: bool = False
     method: str = "full"
+    kept: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...] | None:

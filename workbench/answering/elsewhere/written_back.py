@@ -10,13 +10,16 @@ from safetensors.torch import load_file, save_file
 
 from workbench.adapters.stored_adapter import README
 from workbench.answering.elsewhere.body_weights import narrow_type, narrowed
+from workbench.answering.elsewhere.original_card import write_card
 from workbench.backbone.folder import CONFIG, INDEX, weight_files
+from workbench.errors import InputError
 from workbench.methods import card
 from workbench.methods.adaptation import HEAD_FILE
 from workbench.methods.kind import GENERATED
 from workbench.methods.layered_head import LINEAR, NORM
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor
@@ -49,14 +52,44 @@ def write_back(stored: StoredAdapter, backbone: Backbone, folder: Path, front_ma
     """
     manifest = stored.manifest
     if manifest.is_whole:
-        for name in manifest.all_files.keys() - {README, HEAD_FILE}:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(stored.path(name), folder / name)
+        _copy(stored, folder)
     else:
         _write_class(stored, folder)
         backbone.tokenizer.save_pretrained(folder)
     text = card.render(manifest, merged=True, standard=manifest.task.kind not in GENERATED)
     (folder / README).write_text(front_matter + text, encoding="utf-8")
+
+
+def write_model(
+    stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str, usage: str
+) -> None:
+    """Write any whole model as it came, see :meth:`workbench.answering.elsewhere.form.Form.write_back`.
+
+    Args:
+        stored: the model.
+        backbone: opens the one that it belongs to.
+        folder: where to.
+        front_matter: of the card.
+        usage: a program that opens a model without a head of its own.
+
+    Raises:
+        InputError: what came has no head of a class, and only its body's weights are here.
+    """
+    if comes_back(stored.manifest):
+        write_back(stored, backbone(), folder, front_matter)
+    elif stored.manifest.is_whole:
+        _copy(stored, folder)
+        write_card(stored.manifest, usage, folder, front_matter)
+    else:
+        message = f"of {stored.id} there are only the weights that take the place of its base model's"
+        raise InputError(message, where="--original", hint="--merge writes the whole model.")
+
+
+def _copy(stored: StoredAdapter, folder: Path) -> None:
+    """Copy the files of a model that is its own backbone."""
+    for name in stored.manifest.all_files.keys() - {README, HEAD_FILE}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(stored.path(name), folder / name)
 
 
 def _write_class(stored: StoredAdapter, folder: Path) -> None:

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING
 from workbench.answering.elsewhere.files import require_plain
 from workbench.answering.elsewhere.form import Form
 from workbench.answering.elsewhere.misnamed import nothing_here
+from workbench.errors import InputError
 from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from workbench.adapters.manifest import Manifest
     from workbench.answering.elsewhere.form import Sent
 
 FORMS = Modules[Form]("form of folder", __name__, "FORM", Form)
+
+
+def form_of(manifest: Manifest) -> Form:
+    """Return the form in which an adapter came; raises InputError where the workbench made it."""
+    if manifest.elsewhere is None:
+        hint = "Without --original it is written in the workbench's own form."
+        message = f"{manifest.id} was made by the workbench: it came in no other form"
+        raise InputError(message, where="--original", hint=hint)
+    return FORMS.get(manifest.elsewhere.program)
 
 
 def sent(folder: Path) -> Sent:

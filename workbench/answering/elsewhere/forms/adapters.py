@@ -21,13 +21,34 @@ from workbench.methods.kind import GENERATED
 from workbench.methods.libraries import LIBRARIES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.elsewhere.form import Sent
     from workbench.backbone.pretrained import Backbone
 
 SETUP = "adapter_setup.json"
 PICKLED = "pytorch_adapter.bin"
+FILES = (CONFIG, ADAPTERS_WEIGHTS, adapters_head.CONFIG, adapters_head.WEIGHTS)
+USAGE = """\
+from adapters import AutoAdapterModel
+from transformers import AutoTokenizer
+
+model = AutoAdapterModel.from_pretrained(backbone)
+"""
+CLASS_USAGE = """\
+import adapters
+from transformers import {loader}, AutoTokenizer
+
+model = {loader}.from_pretrained(backbone{options})
+adapters.init(model)
+"""
+ASKING = """\
+model.load_adapter(folder, set_active=True, use_safetensors=True)
+tokenizer = AutoTokenizer.from_pretrained(backbone)
+output = model.eval()(**tokenizer(texts, padding=True, return_tensors="pt"))
+"""
 UNSAVED = "Save it again with use_safetensors=True."
 COMPOSED = (
     "An AdapterFusion or another setup of several adapters answers only with its parts. Import each part, and compose "
@@ -60,6 +81,22 @@ class AdaptersFolder:
             raise InputError("name: the adapter's name in its weights is missing", where=str(path), hint=UNSAVED)
         return SentByAdapters(SavedAdapter(folder, document, config, method, settings, _head(folder)))
 
+    def write_back(
+        self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
+    ) -> None:
+        """Write adapter and head as they came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
+        from workbench.answering.elsewhere.original import give_back, require_kept
+        from workbench.answering.elsewhere.original_card import class_options, write_card
+
+        require_kept(stored)
+        give_back(stored.folder, FILES, folder)
+        head = _head(folder)
+        if head and not head.flexible:
+            usage = CLASS_USAGE.format(loader=head.made_for, options=class_options(stored.manifest))
+        else:
+            usage = USAGE
+        write_card(stored.manifest, f"{usage}{ASKING}", folder, front_matter)
+
 
 def _head(folder: Path) -> HeadConfig | None:
     """Return what is said of the head that lies beside the adapter, if one does."""
@@ -76,6 +113,7 @@ class SentByAdapters:
 
     saved: SavedAdapter
     program: str = "adapters"
+    kept: tuple[str, ...] = FILES
 
     @property
     def folder(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,9 +23,20 @@ from workbench.methods.kind import GENERATED
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.elsewhere.form import Sent
     from workbench.backbone.pretrained import Backbone
 
+FILES = (CONFIG, PEFT_WEIGHTS)
+USAGE = """\
+from peft import PeftModel
+from transformers import {loader}, AutoTokenizer
+
+model = {loader}.from_pretrained(backbone{options})
+model = PeftModel.from_pretrained(model, folder).eval()
+tokenizer = AutoTokenizer.from_pretrained(backbone)
+output = model(**tokenizer(texts, padding=True, return_tensors="pt"))
+"""
 ROUNDED = 1e-4  # W − s B₀ A₀ + s B A and W + s (B A − B₀ A₀) are rounded otherwise in every layer
 TEXTS = ("classification", "multilabel", "regression")
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -64,6 +75,22 @@ class PeftFolder:
         require_finite(weights)
         return SentByPeft(folder, config, method)
 
+    def write_back(
+        self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
+    ) -> None:
+        """Write the files as they came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
+        from workbench.answering.elsewhere.original import give_back, require_kept
+        from workbench.answering.elsewhere.original_card import class_options, write_card
+        from workbench.answering.elsewhere.sender_class import CLASSES
+
+        require_kept(stored)
+        give_back(stored.folder, FILES, folder)
+        manifest = stored.manifest
+        came = manifest.elsewhere
+        kind = None if came is None or came.head else manifest.task.kind  # a head that was fitted here did not come
+        usage = USAGE.format(loader=CLASSES[kind], options=class_options(manifest) if kind else "")
+        write_card(manifest, usage, folder, front_matter)
+
 
 @dataclass(frozen=True)
 class SentByPeft:
@@ -74,6 +101,7 @@ class SentByPeft:
     method: str
     program: str = "peft"
     labels: tuple[str, ...] | None = None
+    kept: tuple[str, ...] = FILES
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -166,7 +194,6 @@ class SentByPeft:
             head=head_of(program.model, (*pooler, *outside)) if kind and kind not in GENERATED else {},
             virtual=config.get("num_virtual_tokens", 0),
             rounding=ROUNDED if moving else CLOSE,
-            original={"config": dict(self.config), "prefix": prefix},
         )
 
 

@@ -13,11 +13,19 @@ from workbench.backbone.names import POOLINGS
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.elsewhere.form import Sent
-    from workbench.backbone.pretrained import Pooling
+    from workbench.backbone.pretrained import Backbone, Pooling
 
 TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
 HINT = f"Taken in are: {', '.join(POOLINGS)}. Or use the transformer with another pooling as a backbone."
+USAGE = """\
+from sentence_transformers import SentenceTransformer
+
+vectors = SentenceTransformer(folder).encode(texts)
+"""
 
 
 class SentenceTransformersFolder:
@@ -43,6 +51,14 @@ class SentenceTransformersFolder:
             raise InputError(f"these modules cannot be repeated: {named}", where=str(folder / MODULES), hint=hint)
         pooling = _pooling(folder / modules[1][1] / CONFIG)
         return SentModel(folder, "sentence-transformers", checked_config(transformer_in(folder)), (), pooling)
+
+    def write_back(
+        self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
+    ) -> None:
+        """Write the model as it came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
+        from workbench.answering.elsewhere.written_back import write_model
+
+        write_model(stored, backbone, folder, front_matter, USAGE)
 
 
 def _pooling(path: Path) -> Pooling:

@@ -15,9 +15,19 @@ from workbench.backbone.folder import CONFIG, MODULES, check_folder, transformer
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.elsewhere.form import Sent
+    from workbench.backbone.pretrained import Backbone
 
 MOST_LABELS = 100_000
+USAGE = """\
+from transformers import AutoModel, AutoTokenizer
+
+model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+output = model(**tokenizer(texts, padding=True, return_tensors="pt"))
+"""
 
 
 class TransformersFolder:
@@ -31,6 +41,14 @@ class TransformersFolder:
     def read(self, folder: Path) -> Sent:
         """Return what config and headers say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
         return model_of(folder)
+
+    def write_back(
+        self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
+    ) -> None:
+        """Write the model as it came; raises as :meth:`workbench.answering.elsewhere.form.Form.write_back`."""
+        from workbench.answering.elsewhere.written_back import write_model
+
+        write_model(stored, backbone, folder, front_matter, USAGE)
 
 
 def model_of(folder: Path) -> SentModel:

@@ -1,0 +1,97 @@
+"""What other programs trained is fused, served and routed beside what was trained here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from experiments.api import Workbench
+from experiments.engine.study import Site
+from experiments.studies.compositions.tables import trained_elsewhere
+from fusion.composing.fuse import fuse
+from fusion.methods import COMPOSITIONS
+from tasks.loading import registry
+from tests.elsewhere.senders import TEXTS
+from tests.elsewhere.shop import Shop
+from tests.fusion_sources import request_for
+from workbench.answering import serving
+from workbench.answering.predictor import rows_of
+from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
+from workbench.methods.stored_model import under_head_of
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
+
+FEW = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
+
+
+@pytest.mark.parametrize("method", ["ties", "regmean", "fisher", "warm-start", "task-retrieval"])
+def test_they_are_fused_with_each_other(original: Shop, backbone: Backbone, task: Task, method: str) -> None:
+    """One is on query and value, the other on all linear layers, and on a pooler that only its own head reads."""
+    sources = tuple(map(original.bench.workspace.adapters.verify, (original.few, original.wide)))
+    known = {name: registry.load(registry.find(name, original.bench.task_folders)) for name in ("animals", "halves")}
+    request = replace(request_for(sources, task, backbone, Budget(epochs=1, max_length=16)), source_tasks=known)
+    fused = fuse(method, request, COMPOSITIONS.get(method).settings())
+    assert fused.model.pooling == backbone.pooling, "a new head reads as all heads here do"
+    assert fused.record.validation_examples == len(task.splits["validation"])
+
+
+def test_a_fused_body_is_tested_under_a_source_s_head_as_that_reads(
+    original: Shop, backbone: Backbone, task: Task
+) -> None:
+    """One source alone: under its own head, whose pooling is not the backbone's, its answers are its sender's."""
+    source = original.bench.workspace.adapters.verify(original.few)
+    request = request_for((source,), task, backbone, Budget(epochs=1, max_length=16))
+    single = fuse("single", request, COMPOSITIONS.get("single").settings())
+    own = registry.load(registry.find("animals", original.bench.task_folders))
+    under = under_head_of(source, single.model, backbone, own)
+    batch = backbone.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        assert torch.equal(under(**batch)["logits"], original.logits[original.few].flip(-1))
+
+
+def test_a_fuse_says_who_trained_its_sources(measured: Shop) -> None:
+    plan = measured.bench.fusion_plan("fruits", "auto:1", "single", 8, full=False, assignments=FEW)
+    (piece,) = (piece for piece in measured.bench.pieces(plan) if piece.place["part"] == "sources")
+    left = piece.result(Site(measured.bench.workspace, Silent()))  # type: ignore[attr-defined]
+    (source,) = left.sources
+    assert (source["elsewhere"], source["seed"]) == ("peft", None)
+    (paragraph,) = trained_elsewhere(left.sources)
+    assert "Test rows may have been among what they were trained on" in paragraph.text
+
+
+def test_rows_of_one_batch_are_answered_as_alone(original: Shop, backbone: Backbone) -> None:
+    """Three LoRAs under different poolings and heads, in one batch."""
+    stored = [original.bench.workspace.adapters.verify(name) for name in (original.few, original.wide, original.own)]
+    rows = rows_of([*TEXTS] * 3)
+    owners = [adapter.id for adapter in stored for _ in TEXTS]
+    opened = serving.Serving(stored, backbone)
+    assert opened.mixes
+    mixed = opened.answers(rows, owners)
+    for place, adapter in enumerate(stored):
+        alone = serving.Alone(adapter, backbone).answers(rows_of(TEXTS), [adapter.id] * len(TEXTS))
+        beside = mixed[place * len(TEXTS) :][: len(TEXTS)]
+        assert [answer.words for answer in beside] == [answer.words for answer in alone]
+        assert [answer.confidence for answer in beside] == pytest.approx([answer.confidence for answer in alone])
+    wanted = original.logits[original.few].softmax(-1).max(-1).values
+    assert [answer.confidence for answer in mixed[: len(TEXTS)]] == pytest.approx(wanted.tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("router", ["prototype", "mahalanobis", "learned"])
+def test_routers_read_the_task_here_that_has_its_name(shop: Shop, router: str) -> None:
+    def asked(bench: Workbench) -> str:
+        among = (shop.few, shop.wide, shop.own)
+        return str(bench.route(router, ["the cat"], among)[0].adapter)
+
+    assert asked(shop.bench) in (shop.few, shop.wide, shop.own)
+    known = {path.name for path in (shop.folder / ".workbench" / "routers").iterdir()}
+    assert asked(shop.bench) in (shop.few, shop.wide, shop.own)
+    assert {path.name for path in (shop.folder / ".workbench" / "routers").iterdir()} == known, "nothing is read again"
+    if router == "prototype":
+        rows = shop.folder / "tasks" / "animals-train.csv"
+        rows.write_text(rows.read_text(encoding="utf-8") + "the cat cat,first\n", encoding="utf-8")
+        asked(shop.bench)
+        more = {path.name for path in (shop.folder / ".workbench" / "routers").iterdir()}
+        assert len(more) == len(known) + 1, "other data, learned anew"

@@ -1,0 +1,128 @@
+"""What came in is kept so that it can be written again: its documents, and the tensors that the adapter lacks.
+
+Most tensors of a sender's folder are in the adapter's own files under other names, byte for byte. They are kept once:
+:data:`ORIGINAL` holds the others, and in its metadata the documents and where each tensor is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from workbench.errors import InputError, IntegrityError, opening
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+ORIGINAL = "original.safetensors"
+WEIGHTS = ".safetensors"
+AGAIN = "Import what its sender wrote once more."
+
+
+def require_kept(stored: StoredAdapter) -> None:
+    """Raise InputError where an adapter is no longer what came in."""
+    if ORIGINAL not in stored.manifest.files:
+        hint = "Without --original it is written in the workbench's own form."
+        raise InputError(f"{stored.id} is no longer what came in: it was converted", where="--original", hint=hint)
+
+
+def keep(sender: Path, files: Sequence[str], folder: Path) -> None:
+    """Keep files of a sender beside the adapter that was made of them.
+
+    Args:
+        sender: the folder that came.
+        files: their names in it; those that are not there are left out.
+        folder: the adapter's, with all its weights.
+    """
+    documents: dict[str, str] = {}
+    places: dict[str, dict[str, tuple[str, str]]] = {}
+    lacking: dict[str, Tensor] = {}
+    here = _digests(folder)
+    for file in (name for name in files if (sender / name).is_file()):
+        if not file.endswith(WEIGHTS):
+            documents[file] = (sender / file).read_text(encoding="utf-8")
+            continue
+        places[file] = {}
+        for name, tensor in _tensors(sender / file):
+            if (place := here.get(_digest(tensor))) is None:
+                place = ORIGINAL, f"{len(lacking)}"
+                lacking[place[1]] = tensor
+            places[file][name] = place
+    told = {"documents": json.dumps(documents), "places": json.dumps(places)}
+    save_file(lacking, folder / ORIGINAL, told)
+
+
+def give_back(folder: Path, files: Sequence[str], target: Path) -> None:
+    """Write what :func:`keep` kept of ``files`` into ``target``: every tensor is as it came.
+
+    Args:
+        folder: the adapter's.
+        files: their names at the sender.
+        target: where to.
+
+    Raises:
+        IntegrityError: what was kept cannot be read, or a tensor is not where it was.
+    """
+    with opening("what came in", str(folder / ORIGINAL)), safe_open(folder / ORIGINAL, framework="pt") as kept:
+        told = kept.metadata()
+        documents, places = json.loads(told["documents"]), json.loads(told["places"])
+    for file in files:
+        if file in documents:
+            (target / file).write_text(str(documents[file]), encoding="utf-8")
+        elif file in places:
+            save_file(_gathered(folder, places[file]), target / file, {"format": "pt"})
+
+
+def _gathered(folder: Path, places: dict[str, Any]) -> dict[str, Tensor]:
+    """Return tensors by their names at the sender."""
+    with ExitStack() as stack:
+        opened: dict[str, Any] = {}
+        tensors: dict[str, Tensor] = {}
+        for name, (file, own) in places.items():
+            if file not in opened:
+                path = _inside(folder, file)
+                opened[file] = stack.enter_context(safe_open(path, framework="pt"))
+            tensors[name] = opened[file].get_tensor(own).clone()
+        return tensors
+
+
+def _inside(folder: Path, file: str) -> Path:
+    """Return a file of the adapter's folder; a place outside it is refused."""
+    path = folder / file
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        raise IntegrityError(f"{file!r} is no file of this adapter", where=str(folder / ORIGINAL), hint=AGAIN)
+    return path
+
+
+def _digests(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return where each tensor of a folder is, by its digest."""
+    return {
+        _digest(tensor): (path.relative_to(folder).as_posix(), name)
+        for path in sorted(folder.rglob(f"*{WEIGHTS}"))
+        for name, tensor in _tensors(path)
+    }
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    with safe_open(path, framework="pt") as tensors:
+        for name in tensors.keys():  # noqa: SIM118  # it is no mapping
+            yield name, tensors.get_tensor(name)
+
+
+def _digest(tensor: Tensor) -> str:
+    """Return what tells a tensor from others: type, shape and every byte."""
+    content = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+    found = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    found.update(content.tobytes())
+    return found.hexdigest()
