@@ -21,6 +21,7 @@ from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
 from tests.tiny_models import WORDS, write_model
 from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.elsewhere.identity import key_of
 from workbench.backbone.folder import ITSELF
 from workbench.backbone.names import open_backbone
 from workbench.backbone.network import completed
@@ -389,6 +390,15 @@ def test_what_is_linked_is_a_whole_model_on_its_own(three: Path, bert: Path, tmp
     with pytest.raises(InputError, match="what peft wrote here is an adapter, and is copied"):
         taken_in(tmp_path / "lora", tmp_path / "ws", bert, link=True, labels=("a", "b", "c"))
     assert not (tmp_path / "ws" / "adapters").exists()
+
+
+def test_a_folder_with_other_words_is_another_one(tmp_path: Path) -> None:
+    keys = set()
+    for words in ("cat dog", "dog cat"):
+        (tmp_path / "config.json").write_text("{}")
+        (tmp_path / "vocab.txt").write_text(words)
+        keys.add(key_of(tmp_path))
+    assert len(keys) == 2
 
 
 def test_a_fuse_of_whole_models_has_no_average_beside_it() -> None:

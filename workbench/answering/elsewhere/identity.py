@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workbench.answering.elsewhere.model_files import WORDS
 from workbench.backbone.folder import MODULES
 from workbench.files.digest import digest, key
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from workbench.adapters.store import AdapterStore
     from workbench.adapters.stored_adapter import StoredAdapter
 
-READ = ("*.json", "*.safetensors")
-IN_MODULES = ("*/*.json", "*/*.safetensors")  # of sentence-transformers, which keeps each module in a folder
+READ = ("*.json", "*.safetensors", *WORDS)
+IN_MODULES = tuple(f"*/{pattern}" for pattern in READ)  # of sentence-transformers, which keeps each module in a folder
 SHORT = 8  # characters of a key at the end of an id
 
 

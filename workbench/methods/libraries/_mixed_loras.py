@@ -20,17 +20,13 @@ Runs = list[tuple[str, slice]]
 def can_mix(body: Any) -> bool:
     """Return whether all that ``body`` hosts are LoRAs of linear layers, and none is more than B A.
 
-    DoRA is, and a LoRA beside modules that were trained whole, or embeddings of some tokens.
+    DoRA is.
     """
     from peft import PeftType
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    from workbench.methods.libraries.peft import trains_whole
-
-    plain = all(
-        config.peft_type == PeftType.LORA and not trains_whole(vars(config)) for config in body.peft_config.values()
-    )
+    plain = all(config.peft_type == PeftType.LORA for config in body.peft_config.values())
     return plain and all(
         isinstance(layer.get_base_layer(), nn.Linear | Conv1D) and not layer.lora_variant for layer in lora_layers(body)
     )

@@ -203,8 +203,8 @@ class Peft:
         body.set_adapter(name, inference_mode=True)
 
     def mixes(self, body: Any) -> bool:
-        """Return whether all are plain LoRAs (no DoRA)."""
-        return can_mix(body)
+        """Return whether all are plain LoRAs: no DoRA, and no modules or embeddings beside them that were trained."""
+        return can_mix(body) and not any(trains_whole(vars(config)) for config in body.peft_config.values())
 
     def mix(self, body: nn.Module, names: Sequence[str]) -> Mapping[str, Any]:
         """Let each run of equal names be answered by its own LoRA; the forward pass needs nothing beside it."""
