@@ -55,6 +55,13 @@ def test_the_month_can_be_lived_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.acceptance
+def test_what_others_trained_comes_in_again(tmp_path: Path) -> None:
+    with transcripts.Session(tmp_path, variables()).serving() as session:
+        for part in transcripts.read((DOCUMENTS / "adapters-from-elsewhere.md").read_text(encoding="utf-8")):
+            session.play(part)
+
+
+@pytest.mark.acceptance
 def test_the_first_steps_can_be_taken_again(tmp_path: Path) -> None:
     """The table is written by a program of another page; the labelled file is the one that the page shows."""
     week = transcripts.read((DOCUMENTS / "week.md").read_text(encoding="utf-8"))
