@@ -154,6 +154,15 @@ def _modules(place: str) -> Change:
     return change
 
 
+def _indexed(folder: Path) -> None:
+    """Write an index that names one tensor more than there is."""
+    (folder / "model.safetensors").rename(folder / "model.safetensors.part.safetensors")
+    part = "model.safetensors.part.safetensors"
+    names = dict.fromkeys([*load_file(folder / part), "bert.encoder.layer.0.output.dense.gain"], part)
+    index = {"metadata": {}, "weight_map": names}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
 FILES: dict[str, tuple[Change, str]] = {
     "a pipe": (_instead(CONFIG, os.mkfifo), "no adapter and no model lies here"),
     "a device": (_instead(CONFIG, lambda path: path.symlink_to("/dev/zero")), f"{CONFIG} is a link"),
@@ -187,6 +196,7 @@ TENSORS: dict[str, tuple[Change, str]] = {
     "a name that leaves": (_more("../../outside"), "../../outside"),
     "a name twice": (_more("classifier.weight"), "classifier.weight"),
     "another size": (_tensor("lora_A", lambda tensor: tensor[:, :-1]), "lora_A"),
+    "a head that is a number": (_tensor("classifier.weight", lambda tensor: tensor.sum()), "classifier.weight"),
     "one is missing": (_renamed("lora_A", "lora_Z"), "lora_"),
     "a weight of the base model": (_more("base_model.model.bert.pooler.dense.weight"), "pooler.dense.weight"),
 }
@@ -237,6 +247,11 @@ MODEL: dict[str, tuple[Change, str]] = {
         _tensor("query.weight", lambda tensor: tensor.to(torch.complex64), "model.safetensors"),
         "of the type C64",
     ),
+    "a head that is a number": (
+        _tensor("classifier.weight", lambda tensor: tensor.sum(), "model.safetensors"),
+        "the weights have no classifier.weight",
+    ),
+    "an index of others": (_indexed, "encoder.layer.0.output.dense.gain"),
     "a pickle": (
         lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
         "pickled weights are not read",
@@ -257,6 +272,14 @@ def test_a_whole_model_is_refused(case: str, refused: Callable[..., str], monkey
 
 
 ADAPTER: dict[str, tuple[Change, str]] = {
+    "a head that is a number": (
+        _tensor("weight", lambda tensor: tensor.sum(), "model_head.safetensors"),
+        "sent",
+    ),
+    "a layer without end": (
+        _renamed("weight", f"heads.sent.{'9' * 5000}.weight", "model_head.safetensors"),
+        "head",
+    ),
     "a config to look up": (_says(config="owner/name"), "is no adapter's config"),
     "a file to look up": (_says(config="/etc/hostname"), "is no adapter's config"),
     "a part to look up": (_says(config={"architecture": "union", "configs": ["owner/name"]}), "union"),

@@ -125,6 +125,8 @@ def _config(random: Random, folder: Path) -> None:
             if isinstance(given, str) and chosen in ("rank_pattern", "alpha_pattern", "trainable_token_indices"):
                 given = {given: random.choice(SIZES)}
             holder = document[0] if isinstance(document, list) else document
+            if not isinstance(holder, dict):  # the first change made it something else
+                break
             holder = holder["config"] if isinstance(holder.get("config"), dict) and chosen in ADAPTERS else holder
             holder[chosen] = [given] if chosen == "modules_to_save" and isinstance(given, str) else given
         else:

@@ -118,7 +118,7 @@ def rows(head: HeadConfig, folder: Path, static: Callable[[], str]) -> int | Non
     with safe_open(folder / WEIGHTS, framework="pt") as tensors:
         names = list(tensors.keys())
         if head.flexible:
-            layers = [re.fullmatch(rf"heads\.{re.escape(head.name)}\.(\d+)\.weight", name) for name in names]
+            layers = [re.fullmatch(rf"heads\.{re.escape(head.name)}\.(\d{{1,9}})\.weight", name) for name in names]
             numbered = {int(found[1]): found[0] for found in layers if found}
             last = numbered[max(numbered)] if numbered else ""
         else:

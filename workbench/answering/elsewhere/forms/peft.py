@@ -146,7 +146,7 @@ class SentByPeft:
         name = output_name(backbone, kind)
         of_base = {} if name in self.tensors else stored_in(backbone.folder) or {}
         layer = self.tensors.get(name, of_base.get(name))
-        return None if layer is None else layer.shape[0]
+        return None if layer is None or not layer.shape else layer.shape[0]
 
     def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
