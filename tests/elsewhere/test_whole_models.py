@@ -392,6 +392,23 @@ def test_what_is_linked_is_a_whole_model_on_its_own(three: Path, bert: Path, tmp
     assert not (tmp_path / "ws" / "adapters").exists()
 
 
+def test_the_base_that_a_card_names_is_taken_where_it_is_known(
+    three: Path, llama: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"owner/bert": str(bert), "owner/llama": str(llama)}
+    monkeypatch.setattr("experiments.answers.known_here.KnownHere.named_on_hub", lambda self, name: known.get(name))
+    folder = shutil.copytree(three, tmp_path / "sent")
+    (folder / "README.md").write_text("---\nbase_model: owner/bert\n---\n")
+    assert taken_in(folder, tmp_path / "ws").manifest.backbone.name == str(bert)
+    (folder / "README.md").write_text("---\nbase_model: owner/llama\n---\n")
+    with pytest.raises(InputError, match=r"its architecture is bert.*\n.*--backbone itself"):
+        taken_in(folder, tmp_path / "ws")
+    assert taken_in(folder, tmp_path / "ws", ITSELF).manifest.is_whole
+    sent(llama, tmp_path / "lm", "AutoModelForCausalLM")
+    (tmp_path / "lm" / "README.md").write_text("---\nbase_model: [owner/llama]\n---\n")
+    assert taken_in(tmp_path / "lm", tmp_path / "ws").manifest.is_whole  # it has its own output layer
+
+
 def test_a_folder_with_other_words_is_another_one(tmp_path: Path) -> None:
     keys = set()
     for words in ("cat dog", "dog cat"):

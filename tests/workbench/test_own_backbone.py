@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
+from mlflow.models import Model
+from mlflow.pyfunc import load_model
 from safetensors.torch import save_file
 
 from experiments.api import Workbench
@@ -25,6 +28,7 @@ from workbench.files.checksummed import digests
 from workbench.methods.adaptation import HEAD_FILE, Adaptation
 from workbench.methods.methods import METHODS
 from workbench.methods.stored_model import backbone_of, describe, keep, open_adapter
+from workbench.mlflow import logged_model
 from workbench.settings.base import Budget
 
 TEXT = "the cat often"
@@ -66,6 +70,17 @@ def test_a_workspace_is_moved_with_the_models_in_it(model: Path, tmp_path: Path)
     (tmp_path / "here").rename(tmp_path / "there")
     moved = AdapterStore(tmp_path / "there").verify("animals-full")
     assert torch.equal(logits(moved, backbone_of(moved)), wanted)
+
+
+def test_a_logged_one_answers_from_its_own_files(model: Path, tmp_path: Path) -> None:
+    adapter = stored(model, AdapterStore(tmp_path / "here"))
+    wanted = logits(adapter, backbone_of(adapter))
+    logged_model.save(adapter, tmp_path / "logged", Model())
+    shutil.rmtree(model)
+    shutil.rmtree(tmp_path / "here")
+    frame = load_model(str(tmp_path / "logged")).predict(pd.DataFrame({"text": [TEXT]}))
+    assert frame["label"].tolist() == [adapter.manifest.task.labels[int(wanted.argmax())]]
+    assert frame["confidence"].tolist() == pytest.approx([float(wanted.softmax(-1).max())])
 
 
 def test_what_is_made_on_a_whole_model_belongs_to_it(model: Path, tmp_path: Path) -> None:
