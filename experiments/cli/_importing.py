@@ -95,7 +95,7 @@ def import_(
     if len(arrivals) == 1 and arrivals[0].error:
         raise arrivals[0].error
     if not as_json:
-        _print(arrivals, bench, next_steps.options(workspace))
+        _print(arrivals, bench, workspace, tasks)
     if codes := [arrival.error.exit_code for arrival in arrivals if arrival.error]:
         raise typer.Exit(max(codes))
 
@@ -125,12 +125,18 @@ def _taken_in(bench: Workbench, sources: Sequence[Source]) -> list[Arrival]:
     return came
 
 
-def _print(arrivals: Sequence[Arrival], bench: Workbench, told: str) -> None:
+def _print(
+    arrivals: Sequence[Arrival], bench: Workbench, workspace: Path | None, folders: Sequence[Path] | None
+) -> None:
+    from experiments.terminal import after_import
     from tasks.loading import registry
+    from workbench.adapters.name_resolution import readable
 
     if len(arrivals) > 1:
         shown.show_many(arrivals)
     elif stored := arrivals[0].stored:
         shown.show_alone(stored, arrivals[0].was_here)
-    if commands := shown.next_of(arrivals, registry.names(bench.task_folders), told):
-        next_steps.print_next(commands)
+    came = [arrival.stored for arrival in arrivals if arrival.stored and arrival.stored.manifest.imported]
+    if came:
+        here, known = readable(bench.workspace.adapters), registry.names(bench.task_folders)
+        next_steps.print_next(after_import.commands(came, here, known, workspace, folders))

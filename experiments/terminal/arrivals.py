@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from experiments.terminal.output import stdout, table
@@ -67,20 +66,6 @@ def show_many(arrivals: Sequence[Arrival]) -> None:
         stdout.print()
     counts = ((len(came) - before, "came in"), (before, "came in before"), (len(refused), "refused"))
     stdout.print(f"{', '.join(f'{count} {what}' for count, what in counts if count)}.")
-
-
-def next_of(arrivals: Sequence[Arrival], known: Sequence[str], told: str) -> list[str]:
-    """Return the commands that come next: a task file where there is none of the task, then a test.
-
-    Args:
-        arrivals: what came in.
-        known: names of tasks that are seen from here.
-        told: options that each command repeats.
-    """
-    stored = [arrival.stored for arrival in arrivals if arrival.stored and arrival.stored.manifest.imported]
-    unknown = sorted({each.manifest.task.name for each in stored} - {*known})
-    commands = [f"workbench tasks new {shlex.quote(name)} --from FILE   (labelled texts)" for name in unknown[:3]]
-    return [*commands, *(f"workbench adapters test {each.id}{told}" for each in stored[:3])]
 
 
 def _row(name: str, stored: StoredAdapter, was_here: bool) -> list[object]:

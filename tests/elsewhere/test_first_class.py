@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 from tests.conftest import Call
@@ -87,3 +89,18 @@ def test_it_is_gated_registered_and_rolled_back(counted: Shop, call: Call) -> No
     done(call, "adapters", "rollback", "animals")
     assert champion in done(call, "predict", "animals", "the cat", "--json")
     assert "Removed" in done(call, "adapters", "remove", again.id)
+
+
+def test_what_comes_next_is_said(shop: Shop, bert: Path, call: Call) -> None:
+    given = ("--backbone", str(bert), "--task", "animals", "--labels", "first,second", "--name", "more")
+    out = done(call, "adapters", "import", "few", *given, "--tasks", "tasks")
+    commands = [line.removeprefix("Next:").strip() for line in out.partition("Next:")[2].splitlines()]
+    adapter = out.split()[1]
+    assert commands == [
+        f"workbench adapters test {adapter} --tasks tasks",
+        f'workbench predict {adapter} "some text"',
+        f"workbench evaluate {adapter} --file FILE --tasks tasks",
+        f"workbench fuse TASK --from {adapter},{shop.few},{shop.own} --method ties --tasks tasks",
+    ]
+    for command in commands[:2]:
+        done(call, *shlex.split(command)[1:])

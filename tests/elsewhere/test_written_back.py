@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from peft import IA3Config, LoHaConfig, LoraConfig, PromptTuningConfig
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from experiments.api import Workbench
 from tests.conftest import Call
@@ -19,8 +19,10 @@ from tests.elsewhere.senders import TEXTS, answers, sent_by_peft
 from tests.elsewhere.shop import SEQ, Shop, done
 from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
 from workbench.answering import serving
+from workbench.answering.elsewhere.original import ORIGINAL, give_back
 from workbench.answering.predictor import rows_of
 from workbench.backbone.names import open_backbone
+from workbench.errors import InputError, IntegrityError
 
 
 def require_same_tensors(came: Path, back: Path) -> None:
@@ -163,3 +165,26 @@ def test_a_whole_model_is_written_as_it_came(bert: Path, tmp_path: Path) -> None
     stored = bench.exchange.import_adapter(tmp_path / "sent", str(bert), labels=("b", "a"))
     back = bench.exchange.export(stored.id, tmp_path / "back", original=True)
     assert torch.equal(answers(AutoModelForSequenceClassification.from_pretrained(back), bert), answers(model, bert))
+
+
+@pytest.mark.parametrize(
+    ("places", "why"),
+    [
+        ({"x": ["../secret.safetensors", "x"]}, "is no file of this adapter"),
+        ({"x": ["adapter_model.safetensors", "no such tensor"]}, "what came in cannot be opened"),
+        ({"x": 3}, "what came in cannot be opened"),
+    ],
+)
+def test_what_is_kept_leads_nowhere_else(places: object, why: str, tmp_path: Path) -> None:
+    """A stranger's export may say anything there."""
+    folder, target = tmp_path / "adapter", tmp_path / "out"
+    folder.mkdir()
+    target.mkdir()
+    save_file({"x": torch.zeros(1)}, tmp_path / "secret.safetensors")
+    save_file({"y": torch.zeros(1)}, folder / PEFT_WEIGHTS)
+    told = {"documents": json.dumps({"../../evil": "text"}), "places": json.dumps({PEFT_WEIGHTS: places})}
+    save_file({}, folder / ORIGINAL, told)
+    with pytest.raises((InputError, IntegrityError), match=why):
+        give_back(folder, (CONFIG, PEFT_WEIGHTS), target)
+    assert not list(target.iterdir())
+    assert not (tmp_path.parent / "evil").exists()

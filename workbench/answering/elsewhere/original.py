@@ -72,7 +72,8 @@ def give_back(folder: Path, files: Sequence[str], target: Path) -> None:
         target: where to.
 
     Raises:
-        IntegrityError: what was kept cannot be read, or a tensor is not where it was.
+        InputError: what was kept cannot be read, or a tensor is not where it was.
+        IntegrityError: it is said to be in a file outside the folder.
     """
     with opening("what came in", str(folder / ORIGINAL)), safe_open(folder / ORIGINAL, framework="pt") as kept:
         told = kept.metadata()
@@ -81,7 +82,9 @@ def give_back(folder: Path, files: Sequence[str], target: Path) -> None:
         if file in documents:
             (target / file).write_text(str(documents[file]), encoding="utf-8")
         elif file in places:
-            save_file(_gathered(folder, places[file]), target / file, {"format": "pt"})
+            with opening("what came in", str(folder / ORIGINAL)):
+                tensors = _gathered(folder, places[file])
+            save_file(tensors, target / file, {"format": "pt"})
 
 
 def _gathered(folder: Path, places: dict[str, Any]) -> dict[str, Tensor]:

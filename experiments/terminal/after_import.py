@@ -1,0 +1,60 @@
+"""The commands that come next for what was imported: test it, ask it, judge it on a file, fuse it with its like."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from experiments.terminal import next_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+MOST = 3  # adapters or tasks that are named
+TOGETHER = {"lora": "ties", "rslora": "ties", "pfeiffer": "adapterfusion", "houlsby": "adapterfusion"}
+FUSED = ("classification", "causal-lm", "seq2seq")  # kinds of targets
+
+
+def commands(
+    came: Sequence[StoredAdapter],
+    here: Sequence[Manifest],
+    known: Sequence[str],
+    workspace: Path | None,
+    tasks: Sequence[Path] | None,
+) -> list[str]:
+    """Return the commands, the likeliest first.
+
+    Args:
+        came: what was imported.
+        here: the manifests of all adapters of the workspace.
+        known: names of tasks that are seen from here.
+        workspace: as it was given.
+        tasks: folders, as they were given.
+    """
+    told, seen = next_steps.options(workspace), next_steps.options(workspace, tasks)
+    unknown = sorted({each.manifest.task.name for each in came} - {*known})
+    drafts = [f"workbench tasks new {shlex.quote(name)} --from FILE   (labelled texts)" for name in unknown[:MOST]]
+    tests = [f"workbench adapters test {each.id}{seen}" for each in came[:MOST]]
+    if len(came) != 1:
+        return [*drafts, *tests]
+    (stored,) = came
+    asked = next_steps.predicting(stored.id, stored.manifest.task.pair, told)
+    judged = f"workbench evaluate {stored.id} --file FILE{seen}"
+    return [*drafts, *tests, asked, judged, *_fused(stored.manifest, here, seen)]
+
+
+def _fused(manifest: Manifest, here: Sequence[Manifest], told: str) -> Iterator[str]:
+    """Yield how it is fused with adapters of the same method, kind of task and backbone, where there are any."""
+    like = [other.id for other in here if other.id != manifest.id and _is_like(other, manifest)]
+    if like and manifest.method in TOGETHER and manifest.task.kind in FUSED:
+        names = ",".join([manifest.id, *like[: MOST - 1]])
+        yield f"workbench fuse TASK --from {names} --method {TOGETHER[manifest.method]}{told}"
+
+
+def _is_like(one: Manifest, other: Manifest) -> bool:
+    same = one.method == other.method and one.task.kind == other.task.kind
+    return same and one.composition is None and one.backbone.fingerprint == other.backbone.fingerprint
