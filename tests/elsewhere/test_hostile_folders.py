@@ -301,6 +301,14 @@ def test_a_bottleneck_is_refused(case: str, refused: Callable[..., str]) -> None
     assert message in refused("bottleneck", change)
 
 
+def test_keys_that_say_nothing_are_no_matter(
+    call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path]
+) -> None:
+    _says(num_virtual_tokens=None, evil=None, layer_replication=[])(sent("lora", Path("sent")))
+    code, _, err = call("adapters", "import", "sent", "--labels", "a,b,c", "--backbone", str(bases["bert"]))
+    assert code == 0, err
+
+
 def test_a_name_is_a_hint_and_opens_nothing(
     call: Call, sent: Callable[[str, Path], Path], bases: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

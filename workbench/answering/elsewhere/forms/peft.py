@@ -192,7 +192,7 @@ class SentByPeft:
             config=body.document,
             write=body.write,
             head=head_of(program.model, (*pooler, *outside)) if kind and kind not in GENERATED else {},
-            virtual=config.get("num_virtual_tokens", 0),
+            virtual=config.get("num_virtual_tokens") or 0,
             rounding=ROUNDED if moving else CLOSE,
         )
 
