@@ -140,6 +140,17 @@ def stored_in(folder: Path) -> dict[str, StoredTensor] | None:
     return stored
 
 
+def only_indexed(folder: Path) -> str:
+    """Return the first tensor that the index of a checkpoint names and its files lack; empty where there is none."""
+    from safetensors import safe_open
+
+    stored = set[str]()
+    for file in weight_files(folder):
+        with opening("the weights", str(file), "Fetch the model again."), safe_open(file, framework="pt") as tensors:
+            stored |= {*tensors.keys()}
+    return min({*_index(folder)} - stored, default="")
+
+
 def _index(folder: Path) -> Mapping[str, str]:
     index = folder / INDEX
     named: Mapping[str, str] = read_json(index)["weight_map"] if index.is_file() else {}

@@ -16,7 +16,7 @@ from workbench.answering.elsewhere.model_files import has_tokenizer, model_files
 from workbench.backbone.architecture import UNREAD
 from workbench.backbone.folder import ITSELF
 from workbench.backbone.names import base_in, model_in
-from workbench.backbone.stored_tensors import stored_in
+from workbench.backbone.stored_tensors import only_indexed, stored_in
 from workbench.errors import InputError
 from workbench.files.digest import digest
 from workbench.methods.card import TRANSFORMER
@@ -94,7 +94,10 @@ class SentModel:
         if kind in GENERATED:
             return None
         name = output_name(self.itself, kind)
-        stored = stored_in(self.itself.folder) or {}
+        stored = stored_in(self.itself.folder)
+        if stored is None:
+            lacking = only_indexed(self.itself.folder) or "some tensors otherwise"
+            raise InputError(f"the index names {lacking}, which the weights have not", where=str(self.folder))
         if name not in stored or not (shape := stored[name].shape):
             raise InputError(f"its head is not there: the weights have no {name}", where=str(self.folder))
         return shape[0]
