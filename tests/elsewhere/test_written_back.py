@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from peft import IA3Config, LoHaConfig, LoraConfig, PromptTuningConfig
+from peft import IA3Config, LNTuningConfig, LoHaConfig, LoraConfig, PromptTuningConfig
 from safetensors.torch import load_file, save_file
 
 from experiments.api import Workbench
 from tests.conftest import Call
-from tests.elsewhere.senders import TEXTS, answers, sent_by_peft
+from tests.elsewhere.senders import TEXTS, answers, imported, sent_by_peft
 from tests.elsewhere.shop import SEQ, Shop, done
 from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
 from workbench.answering import serving
@@ -122,6 +122,18 @@ OTHERS: dict[str, Any] = {
     "prompt": PromptTuningConfig(task_type=SEQ, num_virtual_tokens=3),
     "ia3": IA3Config(task_type=SEQ),
 }
+
+
+@pytest.mark.parametrize("case", ["prompt", "biases", "whole modules", "norms"])
+def test_the_program_in_the_card_of_what_is_more_than_an_update(case: str, bert: Path, tmp_path: Path) -> None:
+    others: dict[str, Any] = {
+        "biases": LoraConfig(task_type=SEQ, bias="all"),
+        "whole modules": LoraConfig(task_type=SEQ, modules_to_save=["LayerNorm", "word_embeddings"]),
+        "norms": LNTuningConfig(task_type=SEQ, target_modules=["LayerNorm"]),
+    }
+    logits = sent_by_peft(bert, tmp_path / "sent", {**OTHERS, **others}[case], num_labels=3)()
+    stored = imported(bert, tmp_path / "sent", tmp_path / "ws")
+    assert torch.equal(opened_as_the_card_says(stored.folder, bert)["logits"], logits)
 
 
 @pytest.mark.parametrize("case", OTHERS)

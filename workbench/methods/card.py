@@ -22,6 +22,10 @@ POOLING = {
     "last": 'positions = torch.arange(states.shape[1]) * batch["attention_mask"]\n'
     "    features = states[torch.arange(len(states)), positions.argmax(dim=1)]",
 }
+WITH_PROMPT = (  # before it is pooled
+    'virtual = torch.ones(len(states), states.shape[1] - batch["attention_mask"].shape[1], dtype=torch.long)\n'
+    '    batch["attention_mask"] = torch.cat([virtual, batch["attention_mask"]], dim=1)  # the prompt counts\n    '
+)
 PEFT = "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)"
 ADAPTERS = (
     "import adapters\n\nadapters.init(body)\n"
@@ -187,7 +191,7 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
     values = {name: getattr(manifest, name) for name in type(manifest).model_fields}
     extra = {
         **_words(manifest),
-        "opening": "" if merged or manifest.is_whole else OPENING[manifest.library],
+        "opening": "" if merged or manifest.is_whole else _opening(manifest),
         "merged": merged,
         "whole": manifest.is_whole,
         "as_asked": AS_ASKED,
@@ -195,13 +199,25 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
         "places": _places(manifest, merged, standard),
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
         "packed": PACKED[manifest.backbone.quantization],
-        "pooling": POOLING[manifest.head.pooling if manifest.head else manifest.backbone.pooling],
+        "pooling": _pooling(manifest),
         "logits": _logits(manifest),
     }
     kind = KINDS.get(manifest.task.kind)
     program = PIPELINE if standard else kind.usage
     usage = _filled(program, {**values, **extra, "pipeline": kind.pipeline_tag})
     return _filled(TEMPLATE, {**values, **extra, "usage": usage})
+
+
+def _opening(manifest: Manifest) -> str:
+    """Return the lines of a program that put an adapter on its backbone."""
+    return PEFT if manifest.head and manifest.head.virtual else OPENING[manifest.library]
+
+
+def _pooling(manifest: Manifest) -> str:
+    """Return the lines of a program that make features of token states."""
+    if manifest.head is None:
+        return POOLING[manifest.backbone.pooling]
+    return f"{WITH_PROMPT if manifest.head.virtual else ''}{POOLING[manifest.head.pooling]}"
 
 
 def _answers_by_itself(manifest: Manifest) -> bool:
