@@ -47,5 +47,9 @@ def test(
     table(["", "score", "on"], [[name.replace("_", " "), *rest] for name, *rest in rows], tested.adapter)
     if tested.may_have_seen:
         stdout.print(f"\n{may_have_seen('these examples')}")
+    if tested.may_have_seen and not tested.counts:
+        stdout.print(
+            f"\nNot kept: it came in for another task. Import it with --task {tested.task}, and it counts there."
+        )
     if tested.counts:
         stdout.print("\nThe validation score counts from now on: it was measured here.")

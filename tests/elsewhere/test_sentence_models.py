@@ -161,3 +161,20 @@ def test_other_modules_are_refused_by_name(bert: Path, tmp_path: Path) -> None:
     (folder / "modules.json").write_text(modules)
     with pytest.raises(UnsafeConfigError, match="is no folder in this one"):
         bench.exchange.import_adapter(folder)
+
+
+def test_it_is_written_as_it_came(bert: Path, tmp_path: Path) -> None:
+    """Without the head that was fitted here, which is no part of it."""
+    bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
+    sent = write_sentences(bert, tmp_path / "sent", apart=True)
+    stored = bench.exchange.import_adapter(sent, ITSELF, task="animals")
+    back = bench.exchange.export(stored.id, tmp_path / "back", original=True)
+    files = [
+        {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (sent, back)
+    ]
+    assert b"SentenceTransformer(folder)" in files[1].pop("README.md")
+    assert files[0] == files[1]
+    based = bench.exchange.import_adapter(sent, str(bert), task="animals")
+    with pytest.raises(InputError, match="only the weights that take the place of its base model's"):
+        bench.exchange.export(based.id, tmp_path / "based", original=True)
