@@ -95,6 +95,14 @@ def numbers_in(path: Path) -> int:
             return sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
 
 
+def tensor_names(path: Path) -> list[str]:
+    """Return the names of the tensors in a safetensors file; raises what safetensors does where it is none."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as tensors:
+        return list(tensors.keys())
+
+
 def transformer_in(folder: Path) -> Path:
     """Return where the transformer lies: in a folder of sentence-transformers that may be a folder in it.
 

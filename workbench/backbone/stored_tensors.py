@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.config import read_json
-from workbench.backbone.folder import INDEX, weight_files
+from workbench.backbone.folder import INDEX, tensor_names, weight_files
 from workbench.errors import opening
 
 if TYPE_CHECKING:
@@ -142,12 +142,7 @@ def stored_in(folder: Path) -> dict[str, StoredTensor] | None:
 
 def only_indexed(folder: Path) -> str:
     """Return the first tensor that the index of a checkpoint names and its files lack; empty where there is none."""
-    from safetensors import safe_open
-
-    stored = set[str]()
-    for file in weight_files(folder):
-        with opening("the weights", str(file), "Fetch the model again."), safe_open(file, framework="pt") as tensors:
-            stored |= {*tensors.keys()}
+    stored = {name for file in weight_files(folder) for name in tensor_names(file)}
     return min({*_index(folder)} - stored, default="")
 
 

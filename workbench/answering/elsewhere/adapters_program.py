@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG
 from workbench.answering.elsewhere import adapters_head
-from workbench.answering.elsewhere.files import tensor_names
 from workbench.answering.elsewhere.sender_class import labelled, own_class
+from workbench.backbone.folder import tensor_names
 from workbench.errors import InputError
 from workbench.machine.quiet import quiet
 from workbench.methods.libraries import adapters as library

@@ -68,14 +68,6 @@ def weights_in(folder: Path, name: str, pickled_name: str | None = None) -> Path
     raise InputError(f"there is no {name} here", where=str(folder), hint=hint)
 
 
-def tensor_names(path: Path) -> list[str]:
-    """Return the names of the tensors in a safetensors file."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="np") as tensors:
-        return list(tensors.keys())
-
-
 def _are_weights(path: Path) -> bool:
     """Return whether a pickled file has the name of weights; those of a trainer's state have others."""
     return path.name.startswith(("adapter_model", "pytorch_model", "pytorch_adapter", "model"))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.folder import PEFT_WEIGHTS, read_config
+from workbench.backbone.folder import tensor_names
 from workbench.machine.quiet import without_advice
-from workbench.methods.libraries._places import names_in, require_all
+from workbench.methods.libraries._places import require_all
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +27,7 @@ def require_places(model: Any, folder: Path, name: str = NAME) -> None:
     from peft import get_peft_model_state_dict
 
     backbone = {_bare(tensor) for tensor in model.get_base_model().state_dict(keep_vars=True)}
-    stored = names_in(folder / PEFT_WEIGHTS)
+    stored = tensor_names(folder / PEFT_WEIGHTS)
     with without_advice("peft"):
         made = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     require_all(*([tensor for tensor in names if _bare(tensor) not in backbone] for names in (stored, made)))

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def names_in(path: Path) -> list[str]:
-    """Return the names of the tensors in a safetensors file."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as tensors:
-        return list(tensors.keys())
 
 
 def require_all(stored: Collection[str], expected: Collection[str]) -> None:

@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from workbench.adapters.folder import ADAPTERS_WEIGHTS, read_config
+from workbench.backbone.folder import tensor_names
 from workbench.methods.libraries._described import differing, told
-from workbench.methods.libraries._places import names_in, require_apart, require_none_left
+from workbench.methods.libraries._places import require_apart, require_none_left
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,7 +143,7 @@ def load_whole(body: Any, folder: Path, name: str) -> None:
             would drop, or put in the place of the backbone's.
     """
     start, report = f"{body.base_model_prefix}.", dict[str, list[str]]()
-    stored = [tensor.removeprefix(start) for tensor in names_in(folder / ADAPTERS_WEIGHTS)]
+    stored = [tensor.removeprefix(start) for tensor in tensor_names(folder / ADAPTERS_WEIGHTS)]
     require_apart(stored, body.state_dict(keep_vars=True))
     body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True, loading_info=report)
     require_loaded(body, report["missing_keys"])

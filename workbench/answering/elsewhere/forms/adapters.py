@@ -12,10 +12,11 @@ from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, r
 from workbench.answering.elsewhere import adapters_config, adapters_head
 from workbench.answering.elsewhere.adapters_config import SavedAdapter
 from workbench.answering.elsewhere.adapters_head import HeadConfig
-from workbench.answering.elsewhere.files import tensor_names, weights_in
+from workbench.answering.elsewhere.files import weights_in
 from workbench.answering.elsewhere.form import Sender
 from workbench.backbone.config import read_mapping
 from workbench.backbone.finite_weights import require_finite
+from workbench.backbone.folder import tensor_names
 from workbench.errors import InputError, opening
 from workbench.methods.kind import GENERATED
 from workbench.methods.libraries import LIBRARIES
