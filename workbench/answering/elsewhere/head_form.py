@@ -93,27 +93,15 @@ def _possible(pooling: Pooling, layers: Mapping[str, nn.Module]) -> Iterator[tup
     Where an activation is among the layers, the sender's program says where they are.
     """
     modules = [*layers.values()]
-    if any(_activation(module) for module in modules):
-        yield _declared(pooling, modules)
+    yield _declared(pooling, modules)
+    if len(modules) == 1 or any(_activation(module) for module in modules):
         return
-    for activation in (None, *ACTIVATIONS):
-        names: list[str] = []
-        tensors: dict[str, Tensor] = {}
-        eps = 1e-5
-        for module in modules:
-            is_last, is_norm = module is modules[-1], isinstance(module, nn.LayerNorm)
-            if is_last and not is_norm and activation and NORM not in names and names:
-                names.append(activation)
-            tensors |= {f"{len(names)}.{name}": tensor.detach() for name, tensor in module.state_dict().items()}
-            names.append(NORM if is_norm else LINEAR)
-            eps = getattr(module, "eps", eps)
-            if is_norm and activation:  # dense, activation, norm: as ModernBERT has it
-                names.insert(-1, activation)
-                tensors = _moved(tensors, len(names) - 2)
-        reference = HeadReference(pooling=pooling, layers=tuple(names), eps=eps)
-        yield reference, layered(reference, tensors).eval()
-        if len(modules) == 1:
-            return
+    norms = [module for module in modules if isinstance(module, nn.LayerNorm)]  # dense, activation, norm: ModernBERT
+    behind = norms or modules[-1:]
+    for activation in ACTIVATIONS.values():
+        yield _declared(
+            pooling, [each for module in modules for each in ([activation(), module] if module in behind else [module])]
+        )
 
 
 def _declared(pooling: Pooling, modules: Sequence[nn.Module]) -> tuple[HeadReference, nn.Sequential]:
@@ -132,15 +120,6 @@ def _declared(pooling: Pooling, modules: Sequence[nn.Module]) -> tuple[HeadRefer
 def _activation(module: nn.Module) -> str | None:
     """Return what a layer without weights is called; None for one with weights."""
     return next((name for name, made in ACTIVATIONS.items() if repr(made()) == repr(module)), None)
-
-
-def _moved(tensors: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
-    """Return a head's state after a layer without weights was put before layer ``index``."""
-    moved = {}
-    for name, tensor in tensors.items():
-        number, _, rest = name.partition(".")
-        moved[f"{int(number) + (int(number) >= index)}.{rest}"] = tensor
-    return moved
 
 
 def _off(head: nn.Sequential, pooled: Sequence[Tensor], wanted: Sequence[Tensor]) -> float | None:

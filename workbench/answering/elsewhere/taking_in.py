@@ -161,9 +161,7 @@ def _write_head(
     """
     if not sender.head:
         return None
-    adaptation = adaptation_of(bare, said.backbone)
-    head: nn.Module = nn.Identity()
-    network = adaptation.load(folder, head, said.task.kind)
+    network = adaptation_of(bare, said.backbone).load(folder, nn.Identity(), said.task.kind)
     pools = said.task.kind in POOLED
     head_found = found(network, sender.head, batches, wanted, sender.rounding, pools)
     tensors: dict[str, Tensor] = head_found.head.state_dict()
