@@ -67,7 +67,12 @@ def answers_here(stored: Any, base: Path) -> Tensor:
     from workbench.methods.stored_model import open_adapter
 
     backbone = open_backbone(str(base))
+    return logits_of(open_adapter(stored, backbone), backbone)
+
+
+def logits_of(model: Any, backbone: Any) -> Tensor:
+    """Return the logits of an opened adapter of all texts, padded to one batch."""
     batch = backbone.tokenizer(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
-        logits: Tensor = open_adapter(stored, backbone)(**batch)["logits"]
+        logits: Tensor = model(**batch)["logits"]
     return logits
