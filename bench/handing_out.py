@@ -56,7 +56,7 @@ class Nothing:
         return (Nothing(self.number - 1).key,) if self.number % CHAIN else ()
 
     @property
-    def place(self) -> dict[str, Any]:
+    def coordinates(self) -> dict[str, Any]:
         """Where it stands in its chain."""
         return {"part": "nothing", "chain": self.number // CHAIN, "stage": self.number % CHAIN}
 

@@ -344,7 +344,7 @@ class Workbench:
         study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
 
         def hear(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
-            publisher.update(lambda: present_change(plan.name, record, piece.place, workspace))
+            publisher.update(lambda: present_change(plan.name, record, piece.coordinates, workspace))
 
         with sampled(self.workspace.system(plan.name)):
             record = run(study, plan, self.workspace, self.listener, command, who, hear)

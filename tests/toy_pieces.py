@@ -42,7 +42,7 @@ class Toy:
         return f"key-of-{self.label}"
 
     @property
-    def place(self) -> Mapping[str, Any]:
+    def coordinates(self) -> Mapping[str, Any]:
         return {"part": "toy", "label": self.label}
 
     @property

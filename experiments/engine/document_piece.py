@@ -29,7 +29,7 @@ class DocumentPiece:
     """
 
     key: str
-    place: Mapping[str, Any]
+    coordinates: Mapping[str, Any]
     label: str
     effort: Effort
     leaves: Left[Any]

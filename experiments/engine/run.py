@@ -67,8 +67,8 @@ def run(
 def blank(study: Study, plan: Plan, pieces: Sequence[Piece], command: str) -> RecordDocument:
     """Return the record of a plan that is about to be run."""
     about = json.loads(json.dumps(study.about(plan)))
-    places = tuple(PieceReference(piece.key, json.loads(json.dumps(piece.place))) for piece in pieces)
-    return RecordDocument(study.key, about, places, provenance(command), identity(study.key, about, places))
+    references = tuple(PieceReference(piece.key, json.loads(json.dumps(piece.coordinates))) for piece in pieces)
+    return RecordDocument(study.key, about, references, provenance(command), identity(study.key, about, references))
 
 
 def _run(

@@ -73,7 +73,7 @@ class Piece(Protocol):
     Attributes:
         key: SHA-256 of everything that determines what it leaves; once done under it, done in every experiment.
         needs: keys of the pieces that have to be done before.
-        place: where it stands in its experiment (label, seed, …), for the record: values that JSON has.
+        coordinates: which piece of its experiment it is (label, seed, …), for the record: values that JSON has.
         label: what to call it on a screen.
         effort: what it will take.
         alone: whether it measures time, so that nothing else may run beside it.
@@ -84,7 +84,7 @@ class Piece(Protocol):
     @property
     def needs(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
-    def place(self) -> Mapping[str, Any]: ...  # noqa: D102
+    def coordinates(self) -> Mapping[str, Any]: ...  # noqa: D102
     @property
     def label(self) -> str: ...  # noqa: D102
     @property
@@ -148,7 +148,7 @@ class Report(Protocol):
         """Return the page for a notebook, without its pictures."""
 
 
-def nothing_changed(record: RecordDocument, place: Mapping[str, Any]) -> None:
+def nothing_changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> None:
     """Return nothing: what is logged are means, once all that they are taken over is there."""
 
 
@@ -162,8 +162,9 @@ class Study:
         package: the package of those modules; the card stands in its ``__init__.py``.
         key: the key that only recipes of this study have.
         describe: returns one line about an experiment, for a list of them; no piece is read.
-        changed: returns the part of a record that the piece at a place changed, with the record's identity; None where
-            nothing is logged before the end. Its report has to give what MLflow holds of that part in the end.
+        changed: returns the part of a record that the piece with these coordinates changed, with the record's identity;
+            None where nothing is logged before the end. Its report has to give what MLflow holds of that part in the
+            end.
     """
 
     package: str

@@ -112,9 +112,9 @@ def _nothing_shared(entry: Entry) -> str:
 
 def _of(entry: Entry, record: Record) -> Iterator[LearnedStream]:
     steps: dict[tuple[int, int], dict[int, str]] = {}
-    for place, step in record.steps:
-        if place["label"] == entry.label:
-            steps.setdefault((place["seed"], place["order"]), {})[place["stage"]] = step
+    for coordinates, step in record.steps:
+        if coordinates["label"] == entry.label:
+            steps.setdefault((coordinates["seed"], coordinates["order"]), {})[coordinates["stage"]] = step
     for (seed, order), keys in steps.items():
         mine = [
             outcome

@@ -63,14 +63,15 @@ def report_on(experiment: str, record: RecordDocument, workspace: Workspace, bri
 
 
 def present_change(
-    experiment: str, record: RecordDocument, place: Mapping[str, Any], workspace: Workspace
+    experiment: str, record: RecordDocument, coordinates: Mapping[str, Any], workspace: Workspace
 ) -> Presentation | None:
-    """Return what people see of the part of an experiment that the piece at ``place`` changed, for a view that grows.
+    """Return what people see of the part of an experiment that the piece with these coordinates changed.
 
-    Only that part is read, and nothing is compared; None where the study shows nothing before the end.
+    For a view that grows: only that part is read, and nothing is compared. None where the study shows nothing before
+    the end.
     """
     study = study_of(record, str(workspace.experiment(experiment)))
-    part = study.changed(record, place)
+    part = study.changed(record, coordinates)
     if part is None:
         return None
     return study.present(study.report(experiment, part, workspace, brief=True))

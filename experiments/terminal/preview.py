@@ -44,7 +44,7 @@ class Ahead:
         effort = self.piece.effort
         forecast = effort.forecast()
         return {
-            **self.piece.place,
+            **self.piece.coordinates,
             "optimiser_steps": effort.updates,
             "predicted_memory_mb": forecast.memory_mb,
             "trainable_parameters": forecast.trainable_parameters,
@@ -90,7 +90,7 @@ def _table(ahead: Sequence[Ahead]) -> None:
     grouped: dict[tuple[Any, ...], list[Ahead]] = {}
     several = ("seed", "stage", "task", "order", "target", "shots") if len(ahead) > SINGLE else ()
     for entry in ahead:
-        shown = {name: value for name, value in _shown(entry.piece.place).items() if name not in several}
+        shown = {name: value for name, value in _shown(entry.piece.coordinates).items() if name not in several}
         grouped.setdefault(tuple(shown.items()), []).append(entry)
     names = list(dict.fromkeys(name for group in grouped for name, _ in group))
     alike = all(len(group) == len(names) for group in grouped)  # else most of a row would be empty
@@ -122,13 +122,13 @@ def _forecast(entry: Ahead) -> tuple[float, int]:
     return forecast.memory_mb or 0, forecast.trainable_parameters or 0
 
 
-def _shown(place: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a place tells people something: no keys, no file names."""
-    return {name: value for name, value in place.items() if name not in ("step", "steps", "outcome")}
+def _shown(coordinates: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those coordinates that tell people something: no keys, no file names."""
+    return {name: value for name, value in coordinates.items() if name not in ("step", "steps", "outcome")}
 
 
 def _text(value: Any) -> str:
-    """Return a value of a place as a table shows it: of a tuned learning rate, three digits."""
+    """Return a coordinate as a table shows it: of a tuned learning rate, three digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

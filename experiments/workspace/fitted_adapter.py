@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class FittedAdapter:
     """One adapter, and how it does.
 
-    A field with a default is not in every document: the experiment says the place, and earlier versions wrote less.
+    A field with a default is not in every document: the piece says the coordinates, and earlier versions wrote less.
 
     Attributes:
         adapter: its id in the store.
@@ -54,13 +54,15 @@ FITTED = Left("pieces", FittedAdapter, FittedAdapter.is_there)
 
 
 def fitted_adapters(record: RecordDocument, workspace: Workspace, part: str) -> tuple[FittedAdapter, ...]:
-    """Return the adapters of an experiment that are there, each with its place.
+    """Return the adapters of an experiment that are there, each with its coordinates.
 
     Raises:
         IntegrityError: a document or the answers to a test split are damaged or missing.
     """
     adapters = []
-    for place, fitted in FITTED.of(record, workspace, part):
+    for coordinates, fitted in FITTED.of(record, workspace, part):
         workspace.evaluations.known_outcomes(fitted.evaluation)
-        adapters.append(replace(fitted, label=place.get("label", ""), task=place["task"], seed=place["seed"]))
+        adapters.append(
+            replace(fitted, label=coordinates.get("label", ""), task=coordinates["task"], seed=coordinates["seed"])
+        )
     return tuple(adapters)

@@ -37,7 +37,7 @@ class Left(Generic[T]):
         return workspace.documents(self.folder, self.kind)
 
     def of(self, record: RecordDocument, workspace: Workspace, part: str) -> Iterator[tuple[Mapping[str, Any], T]]:
-        """Yield the place and the document of each piece that is done, of those whose place says this ``part``.
+        """Yield the coordinates and the document of each piece of this ``part`` that is done.
 
         Raises:
             IntegrityError: a document is damaged; or one is missing, although the record is finished and nobody is
@@ -45,9 +45,9 @@ class Left(Generic[T]):
         """
         documents = self.documents(workspace)
         for piece in record.pieces:
-            if piece.place["part"] == part:
+            if piece.coordinates["part"] == part:
                 value = documents.get(piece.key)
                 if value is not None:
-                    yield piece.place, value
+                    yield piece.coordinates, value
                 elif record.finished and not workspace.mending.listener:
                     documents.require(piece.key)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from experiments.workspace.mending import Mending, needed_by
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -29,10 +29,10 @@ ASIDE = re.compile(r"(?P<name>.+)-before-(?P<when>\d{8}-\d{6})(?:-(?P<number>\d+
 
 @dataclass(frozen=True)
 class PieceReference:
-    """A piece of an experiment: its key, and where it stands there (label, seed, …)."""
+    """A piece of an experiment: its key, and which piece it is (label, seed, …)."""
 
     key: str
-    place: Mapping[str, Any]
+    coordinates: Annotated[Mapping[str, Any], Field(alias="place")]  # in record.json
 
 
 @dataclass(frozen=True)

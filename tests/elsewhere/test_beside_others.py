@@ -62,7 +62,7 @@ def test_a_fused_body_is_tested_under_a_source_s_head_as_that_reads(
 
 def test_a_fuse_says_who_trained_its_sources(measured: Shop) -> None:
     plan = measured.bench.fusion_plan("fruits", "auto:1", "single", 8, full=False, assignments=FEW)
-    (piece,) = (piece for piece in measured.bench.pieces(plan) if piece.place["part"] == "sources")
+    (piece,) = (piece for piece in measured.bench.pieces(plan) if piece.coordinates["part"] == "sources")
     left = piece.result(Site(measured.bench.workspace, Silent()))  # type: ignore[attr-defined]
     (source,) = left.sources
     assert (source["elsewhere"], source["seed"]) == ("peft", None)

@@ -217,7 +217,9 @@ def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, 
     bodies = {path.parent.parent.name for path in (tmp_path / "ws" / "steps").glob("*/state/body")}
     assert bodies == {step.key for step in plan.steps if step.stage == 3 and step.entry.label == "sequential"}
     again = [
-        (piece.place["label"], piece.place["stage"]) for piece in pending(branch, workspace) if not piece.place["seed"]
+        (piece.coordinates["label"], piece.coordinates["stage"])
+        for piece in pending(branch, workspace)
+        if not piece.coordinates["seed"]
     ]
     assert again == [("isolated", 2), ("sequential", 2)]
     assert scores(do(branch, tmp_path / "ws")) == undisturbed
@@ -242,7 +244,7 @@ family:
 
 def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: Path) -> None:
     do(planned(tmp_path, bert, [*FEW, "tasks=[animals, halves]", "name=short"]), tmp_path / "ws")
-    waiting = {piece.place["stage"] for piece in pending(plan, Workspace(tmp_path / "ws"))}
+    waiting = {piece.coordinates["stage"] for piece in pending(plan, Workspace(tmp_path / "ws"))}
     assert waiting == {2, 3}, "stage 2 was the last one, where kept answers are verified"
 
 

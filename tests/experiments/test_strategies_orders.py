@@ -134,7 +134,7 @@ def test_what_no_probe_reads_is_refused(change: str, bert: Path, tmp_path: Path)
 def test_steps_that_orders_share_are_planned_once(bert: Path, tmp_path: Path) -> None:
     entry = "tried: {strategy: sequential, method: full}"
     plan = planned(bert, tmp_path, "orders=6", f"strategies={{{entry}}}", "reference=tried")
-    waiting = [piece.place["step"] for piece in pending(plan, Workspace(tmp_path / "space"))]
+    waiting = [piece.coordinates["step"] for piece in pending(plan, Workspace(tmp_path / "space"))]
     assert len(plan.steps) == 6 * 3
     assert sorted(waiting) == sorted({step.key for step in plan.steps})
     assert len(waiting) == 3 + 6 + 6, "three first tasks, six pairs, six orders"

@@ -52,6 +52,6 @@ def test_pieces_are_the_same_behind_a_pipe(module, bert: Path, tmp_path: Path) -
         recipe.write_text(module.RECIPE.format(backbone=bert), encoding="utf-8")
     plan = Workbench(tmp_path / "space", [tmp_path / "tasks"]).plan(str(recipe))
     here, there = pieces(plan), pickle.loads(pickle.dumps(pieces(plan)))
-    for attribute in ("key", "needs", "place", "label", "alone"):
+    for attribute in ("key", "needs", "coordinates", "label", "alone"):
         assert [getattr(piece, attribute) for piece in there] == [getattr(piece, attribute) for piece in here]
     assert [piece.effort.updates for piece in there] == [piece.effort.updates for piece in here]

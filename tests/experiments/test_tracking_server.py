@@ -121,7 +121,7 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
 
     def after(record: RecordDocument, piece: Piece, there: Workspace) -> None:
         for publisher in (disturbed, undisturbed):
-            publisher.update(lambda: present_change("stream", record, piece.place, there))
+            publisher.update(lambda: present_change("stream", record, piece.coordinates, there))
 
     record = engine.run(STUDIES.get(plan.study), plan, workspace, ear, "test", hear=after)
     end = present(report_on("stream", record, workspace))

@@ -46,10 +46,10 @@ class TestPlan:
 
     def test_what_entries_share_is_tried_once_and_before_all_else(self, plan: Any) -> None:
         work = pieces(plan)
-        attempts = [piece for piece in work if piece.place.get("part") == "attempt"]
+        attempts = [piece for piece in work if piece.coordinates.get("part") == "attempt"]
         assert len(attempts) == 2 * 3 * 2, "methods, rates, tasks"
         assert work[: len(attempts)] == attempts
-        assert {piece.place["seed"] for piece in attempts} == {100}, "a seed that is not compared"
+        assert {piece.coordinates["seed"] for piece in attempts} == {100}, "a seed that is not compared"
         assert len({piece.label for piece in work}) == len(work)
         positions = {piece.key: position for position, piece in enumerate(work)}
         for position, piece in enumerate(work[len(attempts) :], start=len(attempts)):
@@ -71,7 +71,7 @@ class TestPlan:
 
     def test_a_recipe_without_tuning_has_the_keys_that_it_had(self, bench: Workbench, place: Path) -> None:
         plain = bench.plan(str(place / "tiny.yaml"), ["tune=0", "frontier={}"])
-        assert [piece.place["step"] for piece in pieces(plain)] == [step.key for step in plain.steps]
+        assert [piece.coordinates["step"] for piece in pieces(plain)] == [step.key for step in plain.steps]
 
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -94,7 +94,9 @@ class TestPlan:
 
 class TestRun:
     def test_best_on_validation_is_taken_for_the_whole_stream(self, report: Any, bench: Workbench, plan: Any) -> None:
-        attempts = {piece.key: piece.place for piece in pieces(plan) if piece.place.get("part") == "attempt"}
+        attempts = {
+            piece.key: piece.coordinates for piece in pieces(plan) if piece.coordinates.get("part") == "attempt"
+        }
         documents = {key: ATTEMPTS.documents(bench.workspace).require(key) for key in attempts}
         for entry in report.strategies:
             attempted = _tried(plan, entry.label)
@@ -111,7 +113,7 @@ class TestRun:
         }
         changes = ["name=plain", "tune=0", "frontier={}", f"strategies.sequential.learning_rate={chosen!r}"]
         plain = bench.plan(str(place / "tiny.yaml"), changes)
-        waiting = {piece.place["label"] for piece in bench.pending(plain)}
+        waiting = {piece.coordinates["label"] for piece in bench.pending(plain)}
         assert "sequential" not in waiting, "they are done already"
         own, same = (entry for entry in report.strategies if entry.label == "sequential"), bench.run(plain, "test")
         assert next(own).matrix == next(entry for entry in same.strategies if entry.label == "sequential").matrix

@@ -46,7 +46,7 @@ def write(kind: TypeAdapter[T], value: T, path: Path, under: str | None = None) 
 
 def text_of(kind: TypeAdapter[T], value: T, under: str | None = None) -> str:
     """Return what stands in a document: for a file in a folder that is itself written whole; as :func:`write`."""
-    content = kind.dump_python(value, mode="json") | ({} if under is None else {UNDER: under})
+    content = kind.dump_python(value, mode="json", by_alias=True) | ({} if under is None else {UNDER: under})
     return json.dumps({**content, DIGEST: key(content)}, indent=1)
 
 

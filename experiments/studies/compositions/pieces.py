@@ -50,7 +50,7 @@ class SourcePiece:
         return key(["source", self.lesson.key])
 
     @property
-    def place(self) -> Mapping[str, Any]:
+    def coordinates(self) -> Mapping[str, Any]:
         """Which source it is."""
         lesson = self.lesson
         return {"part": "source", "task": lesson.task.name, "method": lesson.adaptation.method, "seed": lesson.seed}
@@ -98,7 +98,7 @@ def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: 
     family = sources[0].method
     return DocumentPiece(
         key=key(["sources", [source.identity for source in sources], seed]),
-        place={"part": "sources", "seed": seed, "family": family},
+        coordinates={"part": "sources", "seed": seed, "family": family},
         label=f"sources by {family} · seed {seed}",
         effort=Effort(f"sources {plan.backbone.name} {family} {len(sources)}"),
         leaves=SOURCES,
@@ -137,11 +137,11 @@ def trial_piece(plan: FusionPlan, entry: Entry, problem: FewShot, needs: tuple[s
     """Return the piece that tries one entry on one problem."""
     role, method, retains = entry.role, entry.method, plan.retains(entry, problem)
     read = plan.source_tasks if entry.reads_sources else {}
-    place = {"part": "trial", "label": entry.label, "target": problem.target.name}
+    coordinates = {"part": "trial", "label": entry.label, "target": problem.target.name}
     shape = f"{len(entry.sources)} K={problem.shots} {step_shape(problem.budget)}"
     return DocumentPiece(
         key=_trial_key(entry, problem, plan.source_tasks.values() if retains else None),
-        place={**place, "shots": problem.shots, "seed": problem.seed},
+        coordinates={**coordinates, "shots": problem.shots, "seed": problem.seed},
         label=Trial(entry, problem).label,
         effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
         leaves=TRIALS,

@@ -124,12 +124,18 @@ class FusionRecord(Record):
         return {
             "sources": tuple(source for _, group in described for source in group.sources),
             "diagnostics": {
-                f"{place['seed']}/{place['family']}": group.diagnostics
-                for place, group in described
+                f"{coordinates['seed']}/{coordinates['family']}": group.diagnostics
+                for coordinates, group in described
                 if group.diagnostics
             },
             "cells": tuple(
-                Cell(place["label"], place["target"], place["shots"], place["seed"], outcome.trial)
-                for place, outcome in TRIALS.of(document, workspace, "trial")
+                Cell(
+                    coordinates["label"],
+                    coordinates["target"],
+                    coordinates["shots"],
+                    coordinates["seed"],
+                    outcome.trial,
+                )
+                for coordinates, outcome in TRIALS.of(document, workspace, "trial")
             ),
         }

@@ -114,7 +114,13 @@ def attempt(name: str, lesson: Lesson) -> DocumentPiece:
     label = f"{task} · {name} · learning rate {rate(lesson):.2g}"
     return DocumentPiece(
         key=identity,
-        place={"part": "attempt", "label": name, "task": task, "seed": lesson.seed, "learning_rate": rate(lesson)},
+        coordinates={
+            "part": "attempt",
+            "label": name,
+            "task": task,
+            "seed": lesson.seed,
+            "learning_rate": rate(lesson),
+        },
         label=label,
         effort=lesson_effort(lesson),
         leaves=ATTEMPTS,

@@ -21,11 +21,13 @@ def describe(record: RecordDocument) -> str:
     return f"methods on {', '.join(record.about['tasks'])}, on {record.about['backbone']}"
 
 
-def changed(record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
+def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument | None:
     """Return the adapters of the same method; rates that were tried, and costs, are logged at the end."""
-    if place["part"] != "fit":
+    if coordinates["part"] != "fit":
         return None
-    return replace(record, pieces=tuple(piece for piece in record.pieces if piece.place["label"] == place["label"]))
+    return replace(
+        record, pieces=tuple(piece for piece in record.pieces if piece.coordinates["label"] == coordinates["label"])
+    )
 
 
 STUDY = Study(__name__, "methods", describe, changed)

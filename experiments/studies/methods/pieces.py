@@ -50,7 +50,7 @@ def _fit(plan: ComparisonPlan, name: str, task: Task, seed: int, attempts: tuple
     lesson, label = plan.lesson(name, task, seed), f"{task.name} · {name} · seed {seed}"
     return DocumentPiece(
         key=key(["fit", lesson.key, attempts]),
-        place={"part": "fit", "label": name, "task": task.name, "seed": seed},
+        coordinates={"part": "fit", "label": name, "task": task.name, "seed": seed},
         label=label,
         effort=lesson_effort(lesson),
         leaves=FITTED,
@@ -74,7 +74,7 @@ def _cost(name: str, lesson: Lesson, fits: tuple[str, ...]) -> DocumentPiece:
     effort = lesson_effort(lesson)
     return DocumentPiece(
         key=key(["cost", lesson.key]),
-        place={"part": "cost", "label": name},
+        coordinates={"part": "cost", "label": name},
         label=f"{name} · cost of a step and of answers",
         effort=replace(effort, pace=f"cost {effort.pace}", updates=0),
         leaves=COSTS,

@@ -89,19 +89,19 @@ class ComparisonRecord(Record):
         return {
             "searches": _searches(document, workspace),
             "cells": fitted_adapters(document, workspace, "fit"),
-            "costs": {place["label"]: cost for place, cost in COSTS.of(document, workspace, "cost")},
+            "costs": {coordinates["label"]: cost for coordinates, cost in COSTS.of(document, workspace, "cost")},
         }
 
 
 def _searches(document: RecordDocument, workspace: Workspace) -> tuple[Search, ...]:
     """Return the searches that have come to their end and found a learning rate that works."""
     tried: dict[tuple[str, str, int], list[Attempt]] = {}
-    for place, attempt in ATTEMPTS.of(document, workspace, "attempt"):
-        tried.setdefault((place["label"], place["task"], place["seed"]), []).append(attempt)
+    for coordinates, attempt in ATTEMPTS.of(document, workspace, "attempt"):
+        tried.setdefault((coordinates["label"], coordinates["task"], coordinates["seed"]), []).append(attempt)
     planned = Counter(
-        (piece.place["label"], piece.place["task"], piece.place["seed"])
+        (piece.coordinates["label"], piece.coordinates["task"], piece.coordinates["seed"])
         for piece in document.pieces
-        if piece.place["part"] == "attempt"
+        if piece.coordinates["part"] == "attempt"
     )
     return tuple(
         Search(*at, tuple(attempts), choose(attempts))

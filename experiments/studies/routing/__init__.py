@@ -21,12 +21,12 @@ def describe(record: RecordDocument) -> str:
     return f"routers on {', '.join(record.about['tasks'])}, on {record.about['backbone']}"
 
 
-def changed(record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
+def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument | None:
     """Return the other seeds of the same entry; adapters are logged at the end."""
-    label = place.get("label")
+    label = coordinates.get("label")
     if label is None:
         return None
-    return replace(record, pieces=tuple(piece for piece in record.pieces if piece.place.get("label") == label))
+    return replace(record, pieces=tuple(piece for piece in record.pieces if piece.coordinates.get("label") == label))
 
 
 STUDY = Study(__name__, "routers", describe, changed)

@@ -56,7 +56,7 @@ def _adapter(lesson: Lesson) -> DocumentPiece:
     task, label = lesson.task.name, f"{lesson.task.name} · {lesson.adaptation.method} · seed {lesson.seed}"
     return DocumentPiece(
         key=key(["routed adapter", lesson.key]),
-        place={"part": "adapter", "task": task, "seed": lesson.seed},
+        coordinates={"part": "adapter", "task": task, "seed": lesson.seed},
         label=label,
         effort=lesson_effort(lesson),
         leaves=FITTED,
@@ -73,7 +73,7 @@ def _joint(name: str, lesson: Lesson, tasks: tuple[Task, ...]) -> DocumentPiece:
     identity, label = key(["joint", lesson.key]), f"{name} · seed {lesson.seed}"
     return DocumentPiece(
         key=identity,
-        place={"part": JOINT, "label": name, "seed": lesson.seed},
+        coordinates={"part": JOINT, "label": name, "seed": lesson.seed},
         label=label,
         effort=lesson_effort(lesson),
         leaves=LEFT,
@@ -97,7 +97,7 @@ def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) 
     shape = f"{len(adapters)} {step_shape(plan.recipe.budget)}"
     return DocumentPiece(
         key=key(["router", *identity, adapters, processes.sharing(), versions()]),
-        place={"part": ROUTER, "label": name, "seed": seed},
+        coordinates={"part": ROUTER, "label": name, "seed": seed},
         label=f"{name} · seed {seed}",
         effort=Effort(f"router {plan.backbone.name} {router} {shape}"),
         leaves=LEFT,

@@ -90,8 +90,8 @@ class RoutingRecord(Record):
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return the adapters, and what every router and joint model came to."""
         cells = (
-            replace(cell, label=place["label"], seed=place["seed"])
+            replace(cell, label=coordinates["label"], seed=coordinates["seed"])
             for role in (ROUTER, JOINT)
-            for place, cell in LEFT.of(document, workspace, role)
+            for coordinates, cell in LEFT.of(document, workspace, role)
         )
         return {"adapters": fitted_adapters(document, workspace, "adapter"), "cells": tuple(cells)}

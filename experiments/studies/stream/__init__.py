@@ -21,13 +21,15 @@ def describe(record: RecordDocument) -> str:
     return f"{len(record.about['tasks'])} tasks on {record.about['backbone']}"
 
 
-def changed(record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
+def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument | None:
     """Return what has the same seed and order: metrics of one strategy may need the scores of another."""
-    if "stage" not in place:  # an attempt, of which nothing is logged
+    if "stage" not in coordinates:  # an attempt, of which nothing is logged
         return None
-    beside = (place["seed"], place["order"])
-    pieces = tuple(piece for piece in record.pieces if (piece.place["seed"], piece.place.get("order")) == beside)
-    return replace(record, about={**record.about, "seeds": [place["seed"]]}, pieces=pieces)
+    beside = (coordinates["seed"], coordinates["order"])
+    pieces = tuple(
+        piece for piece in record.pieces if (piece.coordinates["seed"], piece.coordinates.get("order")) == beside
+    )
+    return replace(record, about={**record.about, "seeds": [coordinates["seed"]]}, pieces=pieces)
 
 
 STUDY = Study(__name__, "strategies", describe, changed)

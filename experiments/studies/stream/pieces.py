@@ -58,7 +58,7 @@ class StepPiece:
         return self.steps[0]
 
     @property
-    def place(self) -> Mapping[str, Any]:
+    def coordinates(self) -> Mapping[str, Any]:
         """Which step of which entry and replication it is, and where its outcome stands."""
         step = self.step
         tried = {"steps": [variant.key for variant in self.steps]} if self.entry.tried else {"step": step.key}

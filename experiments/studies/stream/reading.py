@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 def chosen_steps(document: RecordDocument, rungs: Mapping[str, int]) -> list[ChosenStep]:
-    """Return the place and the step's key of each piece that is a step.
+    """Return the coordinates and the step's key of each piece that is a step.
 
     Args:
         document: the record.
         rungs: label → which of its learning rates was chosen; a label that has none is left out, where it tries some.
     """
     steps = []
-    for place in (piece.place for piece in document.pieces):
-        if "step" in place:
-            steps.append((place, place["step"]))
-        elif "steps" in place and place["label"] in rungs:
-            steps.append((place, place["steps"][rungs[place["label"]]]))
+    for coordinates in (piece.coordinates for piece in document.pieces):
+        if "step" in coordinates:
+            steps.append((coordinates, coordinates["step"]))
+        elif "steps" in coordinates and coordinates["label"] in rungs:
+            steps.append((coordinates, coordinates["steps"][rungs[coordinates["label"]]]))
     return steps
 
 
@@ -42,11 +42,11 @@ def outcomes_of(steps: Iterable[ChosenStep], document: RecordDocument, workspace
     """Return the outcomes of a stream's steps; all that are damaged or missing are named in one IntegrityError."""
     outcomes: list[StageOutcome] = []
     damaged: list[IntegrityError] = []
-    for place, step in steps:
+    for coordinates, step in steps:
         try:
-            outcome = _relabelled(place, step, workspace)
+            outcome = _relabelled(coordinates, step, workspace)
             if outcome is None and document.finished and not workspace.mending.listener:
-                path = Steps(workspace).folder(step) / place["outcome"]
+                path = Steps(workspace).folder(step) / coordinates["outcome"]
                 raise IntegrityError("missing: what this step came to", where=str(path))
         except IntegrityError as error:
             damaged.append(error)
@@ -61,15 +61,15 @@ def outcomes_of(steps: Iterable[ChosenStep], document: RecordDocument, workspace
     return outcomes
 
 
-def _relabelled(place: Mapping[str, Any], step: str, workspace: Workspace) -> StageOutcome | None:
+def _relabelled(coordinates: Mapping[str, Any], step: str, workspace: Workspace) -> StageOutcome | None:
     """Return a step's outcome under the label and the order that this experiment gives it."""
-    outcome = Steps(workspace).outcome(step, place["outcome"])
+    outcome = Steps(workspace).outcome(step, coordinates["outcome"])
     if outcome is None:
         return None
     for cell in outcome.cells if not workspace.mending.listener else ():
         if cell.evaluation:
             workspace.evaluations.known_outcomes(cell.evaluation)
-    return replace(outcome, strategy=place["label"], order=place["order"])
+    return replace(outcome, strategy=coordinates["label"], order=coordinates["order"])
 
 
 def own_adapters(step: str, workspace: Workspace) -> dict[str, StoredAdapter]:

@@ -74,7 +74,7 @@ class Record(core.Record):
             is known, and another entry at this same rate is left out.
         budget: the resolved budget, the same for all entries.
         kinds: task → its kind.
-        steps: place and key of each step, as far as its learning rate is chosen.
+        steps: coordinates and key of each step, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
             label, prediction, correct, confidence, log_likelihood).
@@ -147,13 +147,13 @@ class Record(core.Record):
                 workspace,
             ),
             "adapters": {
-                (place["label"], place["seed"], place["order"]): own_adapters(step, workspace)
-                for place, step in steps
-                if place["stage"] == last
+                (coordinates["label"], coordinates["seed"], coordinates["order"]): own_adapters(step, workspace)
+                for coordinates, step in steps
+                if coordinates["stage"] == last
             },
             "groups": {
-                (place["label"], place["seed"], place["order"], place["stage"]): shared
-                for place, step in steps
+                (coordinates["label"], coordinates["seed"], coordinates["order"], coordinates["stage"]): shared
+                for coordinates, step in steps
                 if (shared := shared_adapters(step, workspace))
             },
             "entries": tuple(_as_chosen(planned, tunings)),
