@@ -41,7 +41,6 @@ REFUSED = {
     "use_bdlora": "block-diagonal factors (BD-LoRA)",
     "monteclora_config": "sampled factors (MonteCLoRA)",
     "kasa_config": "singular values of its own (KaSA)",
-    "fan_in_fan_out": "transposed weights (fan_in_fan_out)",
     "arrow_config": "experts chosen token by token (Arrow)",
     "megatron_config": "factors split over devices (megatron_config)",
 }

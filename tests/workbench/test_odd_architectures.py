@@ -9,12 +9,17 @@ import pytest
 import torch
 from transformers import PretrainedConfig
 
+from tests.elsewhere.architectures import write_base
+from tests.elsewhere.senders import drawn
+from tests.sampled import waiting
 from tests.test_contracts import TINY
 from workbench.backbone.architecture import blocks, described, parameters, positions
 from workbench.backbone.config import built
+from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.machine.extras import installed
+from workbench.methods.adaptation import Adaptation
 from workbench.methods.kinds import KINDS
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.method import Method
@@ -59,6 +64,26 @@ def test_methods_of_peft_learn_on_transposed_matrices_or_say_so() -> None:
         else:
             adapted(method, config)(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state.sum().backward()
     assert refused == {"boft", "c3a", "delora", "hra", "loha", "lokr", "miss", "oft", "road", "shira"}
+
+
+@pytest.mark.parametrize("method", ["lora", *(waiting(name) for name in trained_methods() if name != "lora")])
+def test_an_adapter_on_transposed_matrices_comes_back(method: str, tmp_path: Path) -> None:
+    """peft notes in the stored config that matrices are transposed (``fan_in_fan_out``); no manifest says that."""
+    backbone = open_backbone(str(write_base(tmp_path / "gpt2", "gpt2")))
+    adaptation, reader = (
+        Adaptation(backbone, method, settings_of(METHODS.get(method), method), "fp32") for _ in range(2)
+    )
+    if why := adaptation.card.objection(adaptation.settings, backbone.config, "causal-lm"):
+        pytest.skip(why)
+    body = adaptation.fresh("causal-lm", 2, seed=0).body.eval()
+    drawn(body, spread=0.05)
+    (folder := tmp_path / "adapter").mkdir()
+    adaptation.library.save(body, folder)
+    reader.require_described(folder)
+    again = reader.load(folder, torch.nn.Identity(), "causal-lm").body.eval()
+    tokens = torch.arange(5, 14)[None]
+    with torch.inference_mode():
+        assert torch.equal(again(input_ids=tokens).last_hidden_state, body(input_ids=tokens).last_hidden_state)
 
 
 def test_a_transposed_matrix_has_as_many_columns_as_inputs() -> None:

@@ -13,9 +13,10 @@ from workbench.methods.libraries._peft_targets import adapted, name_usual_target
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-BESIDE = frozenset(  # what peft notes beside what an adapter computes: where it was made, and the model's sizes
+BESIDE = frozenset(  # what peft notes beside what an adapter computes: where it was made, and what the model is like
     {"base_model_name_or_path", "revision", "inference_mode", "auto_mapping", "peft_version"}
     | {"num_layers", "num_attention_heads", "num_transformer_submodules"}
+    | {"fan_in_fan_out"}  # peft corrects it when it meets a Linear or a Conv1D, and stores what it was corrected to
 )
 BEGINNING = frozenset({"init_lora_weights", "init_weights"})  # of no meaning once weights are stored
 SCHEDULE = frozenset({"rank_pattern", "total_step", "tinit", "tfinal", "deltaT"})  # of AdaLoRA: known in a fit alone
