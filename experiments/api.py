@@ -165,7 +165,7 @@ class Workbench:
         file = self.task_file(predictor.task.name)
         if isinstance(table, Path):
             rows, where = FileRows(table, expected_columns(file, named)), str(table)
-            require_columns(file, rows.columns, named, where)
+            require_columns(predictor.task, file, rows.columns, named, where)
             frame = table_of(rows)
         else:
             where, frame = "table", table

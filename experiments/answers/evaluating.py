@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tasks.rows.row_files import FileRows
     from tasks.rows.table_form import NamedColumns
     from tasks.task_file.task_file import TaskFile
+    from workbench.adapters.manifest import TaskReference
     from workbench.measures.label_counts import LabelCounts
 
 
@@ -82,9 +83,11 @@ def table_of(rows: FileRows) -> pd.DataFrame:
     return frame
 
 
-def require_columns(file: TaskFile | None, columns: Sequence[str], named: NamedColumns, where: str) -> None:
+def require_columns(
+    task: TaskReference, file: TaskFile | None, columns: Sequence[str], named: NamedColumns, where: str
+) -> None:
     """Raise InputError where a column is not there; it is said before anything heavy is imported."""
-    text_form(file, columns, named, where)
+    text_form(file, columns, named, where, task.name)
     if file or named.label is not None:
         label_columns(file, "", columns, named, where)
 

@@ -53,6 +53,9 @@ def _require_agreeing(manifest: Manifest, source: Source) -> None:
             shown = ", ".join(value) if isinstance(value, tuple) else value
             message = f"{manifest.id} was exported from a workspace, and its manifest says: {shown}"
             raise InputError(message, where=source.at(option), hint="Leave it out.")
+    if source.wanted.link:
+        message = f"{manifest.id} was exported from a workspace, and is copied"
+        raise InputError(message, where=source.at("link"), hint="Leave it out.")
     if source.wanted.name is not None:
         message = f"an adapter that was exported from a workspace keeps its id, {manifest.id}"
         raise InputError(message, where=source.at("name"), hint="Leave it out.")

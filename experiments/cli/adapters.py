@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from experiments.answers.foreign_sources import foreign_sources
 from experiments.answers.naming import adapter_id
 from experiments.cli import _champions, _importing, _testing
 from experiments.reporting.wording import megabytes, score
@@ -70,14 +71,18 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
     manifest = stored.manifest.model_dump(mode="json")
     tested, failure = _tested(chosen_workspace, stored)
     counted = chosen_workspace.score(stored.manifest)
+    foreign = foreign_sources(stored.manifest, chosen_workspace.adapters)
     if as_json:
         known = {"test": tested, "learned_nothing": failure, "validation": counted and asdict(counted)}
+        known |= {"sources_elsewhere": foreign} if foreign else {}
         emit({**manifest, **known, "path": str(stored.folder)})
         return
     from experiments.reporting.learned_nothing import advice
 
     rows = [(name, _plain(value)) for name, value in manifest.items() if name not in TOLD_APART]
     rows += _whence(stored.manifest)
+    sources = ", ".join(f"{source} ({program})" for source, program in foreign.items())
+    rows.append(("made of", f"{sources}: trained elsewhere, their data are not known" if foreign else ""))
     whose = "" if stored.manifest.imported is None else "sender's "
     scores = [(f"{whose}{name.replace('_', ' ')}", score(name, value)) for name, value in manifest["metrics"].items()]
     if whose:

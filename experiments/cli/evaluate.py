@@ -79,7 +79,7 @@ def evaluate(
     predictor = bench.predictor(adapter, backbone)
     named, task = NamedColumns(column, pair, label_column), bench.task_file(predictor.task.name)
     rows = labelled_table(path, expected_columns(task, named))
-    require_columns(task, rows.columns, named, str(path))
+    require_columns(predictor.task, task, rows.columns, named, str(path))
     writers = [*_writers(out, prefix, rows, path, predictor), *_drawers(figure, predictor.task.kind)]
     for target in (out, figure):
         if target is not None:

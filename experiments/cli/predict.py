@@ -173,10 +173,10 @@ def _answered(
         return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.told
     require_readable(file)
     predictor = bench.predictor(adapter, backbone)
-    task = bench.task_file(predictor.task.name)
-    rows, text_of = texts_of(file, texts, named, task)
-    column = label_column(predictor.task, task, rows.columns)
-    return rows, KnownLabels(text_of, predictor, predictor.task, task, column), predictor.told
+    task_file = bench.task_file(predictor.task.name)
+    rows, text_of = texts_of(file, texts, named, task_file, predictor.task.name)
+    column = label_column(predictor.task, task_file, rows.columns)
+    return rows, KnownLabels(text_of, predictor, predictor.task, task_file, column), predictor.told
 
 
 def _require_out(out: Path | None, options: Mapping[str, object]) -> None:

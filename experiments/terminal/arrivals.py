@@ -26,7 +26,7 @@ def show_alone(stored: StoredAdapter, was_here: bool) -> None:
     """Print what came in, or that it was there."""
     manifest = stored.manifest
     if was_here:
-        stdout.print(f"{stored.id} came in before, and stays as it is")
+        stdout.print(f"{stored.id} came in before, and stays as it is{_linked(stored)}")
     else:
         stdout.print(f"Imported {stored.id}{_backbone(stored)}")
     if manifest.elsewhere:
@@ -48,8 +48,13 @@ def _backbone(stored: StoredAdapter) -> str:
     manifest = stored.manifest
     if not manifest.is_whole:
         return f" on {manifest.backbone.name}"
-    files = f"; its files stay in {manifest.linked.folder}" if manifest.linked else ""
-    return f", a whole model that is its own backbone{files}"
+    return f", a whole model that is its own backbone{_linked(stored)}"
+
+
+def _linked(stored: StoredAdapter) -> str:
+    """Return where the files of a linked model are; nothing for one that was copied."""
+    linked = stored.manifest.linked
+    return f"; its files stay in {linked.folder}" if linked else ""
 
 
 def show_many(arrivals: Sequence[Arrival]) -> None:

@@ -37,7 +37,11 @@ TextOf = Callable[[Row], Any]
 
 
 def texts_of(
-    path: Path | None, texts: Sequence[str] | None, named: NamedColumns, task: TaskFile | None = None
+    path: Path | None,
+    texts: Sequence[str] | None,
+    named: NamedColumns,
+    file: TaskFile | None = None,
+    task: str | None = None,
 ) -> tuple[Rows, TextOf]:
     """Return the rows to answer for, and what finds the text (or the pair; None for a blank one) of each.
 
@@ -45,7 +49,8 @@ def texts_of(
         path: a table, or a file with one text a line; a .txt is a table where it has a column that is asked for.
         texts: texts of the command line; read from stdin where neither is given.
         named: the table's columns of texts; without a table, ``pair`` is the second text itself.
-        task: the file of the task that answers, which says what the columns are called where ``named`` does not.
+        file: of the task that answers, which says what the columns are called where ``named`` does not.
+        task: the name of that task; None where several may answer.
 
     Raises:
         InputError: nothing to read, both of them, no such column, a column of what is no table, a text that is the name
@@ -53,10 +58,10 @@ def texts_of(
     """
     if path is not None and texts:
         raise InputError("texts and --file are two things", hint="Leave one out.")
-    expected = expected_columns(task, named)
+    expected = expected_columns(file, named)
     if path is not None and _is_table(path, expected):
         rows = _opened(path, expected)
-        return rows, text_form(task, rows.columns, named, str(path)).text_of
+        return rows, text_form(file, rows.columns, named, str(path), task).text_of
     _require_lines(path, named.text)
     pair = named.pair
     _require_no_files(texts or ())

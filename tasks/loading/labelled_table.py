@@ -104,15 +104,16 @@ def labelled_rows(
         InputError: a column is not there, or no row can be judged.
         DataError: a column holds something else than its kind of task needs.
     """
+    unseen = task.name if file is None else None
     file = file if file is not None and file.kind == task.kind else None
     columns = [str(name) for name in frame.columns]
-    form = text_form(file, columns, named, where)
+    form = text_form(file, columns, named, where, unseen)
     if task.pair and form.pair is None:
         raise InputError(f"{task.name} answers for pairs of texts", where=where, hint="--pair names the second column.")
     if form.pair is not None and not task.pair:
         raise InputError(f"{task.name} answers for single texts", where="--pair", hint="Leave it out.")
     target = KINDS.get(task.kind).target
-    labels = label_columns(file, target, columns, named, where)
+    labels = label_columns(file, target, columns, named, where, unseen)
     table, text, pair = _with_texts(frame, form)
     texts = {"text": text, **({"text_pair": pair} if task.pair else {})}
     spec = _spec(task, file, texts, labels, frame.attrs.get("decimal"), where)

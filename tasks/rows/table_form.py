@@ -63,7 +63,9 @@ class TextForm:
         return text if second is None else (text, second)
 
 
-def text_form(file: TaskFile | None, existing: Collection[str], named: NamedColumns, where: str) -> TextForm:
+def text_form(
+    file: TaskFile | None, existing: Collection[str], named: NamedColumns, where: str, task: str | None = None
+) -> TextForm:
     """Return how the rows of a table become texts: as a person says, else as the task file does, else ``text``.
 
     Args:
@@ -71,6 +73,7 @@ def text_form(file: TaskFile | None, existing: Collection[str], named: NamedColu
         existing: the table's columns.
         named: what a person calls them.
         where: the table, for messages.
+        task: its name, for messages; None where several answer.
 
     Raises:
         InputError: a column is not there.
@@ -80,14 +83,19 @@ def text_form(file: TaskFile | None, existing: Collection[str], named: NamedColu
     pair = named.pair
     if pair is None and file and file.columns.text_pair in existing:
         pair = file.columns.text_pair
-    _require(texts, existing, where, "--column")
+    _require(texts, existing, where, "--column", task if file is None and named.text is None else None)
     _require(() if pair is None else (pair,), existing, where, "--pair")
     prompt = file.prompt if file and len(texts) == len(usual) else None
     return TextForm(texts, pair, prompt, usual if prompt is not None else ())
 
 
 def label_columns(
-    file: TaskFile | None, target: str, existing: Collection[str], named: NamedColumns, where: str
+    file: TaskFile | None,
+    target: str,
+    existing: Collection[str],
+    named: NamedColumns,
+    where: str,
+    task: str | None = None,
 ) -> tuple[str, ...]:
     """Return the columns of a table with what is right: as a person says, else as the task file does, else ``target``.
 
@@ -97,6 +105,7 @@ def label_columns(
         existing: the table's columns.
         named: what a person calls them.
         where: the table, for messages.
+        task: its name, for messages.
 
     Raises:
         InputError: a column is not there.
@@ -105,7 +114,7 @@ def label_columns(
     if file:
         usual = (file.columns.answer,) if file.columns.answer else tuple(file.columns.labels)
     chosen = (named.label,) if named.label is not None else usual
-    _require(chosen, existing, where, "--label-column")
+    _require(chosen, existing, where, "--label-column", task if file is None and named.label is None else None)
     return chosen
 
 
@@ -134,8 +143,14 @@ def _there(names: tuple[str, ...], existing: Collection[str]) -> tuple[str, ...]
     return names if all(name in existing for name in names) else None
 
 
-def _require(names: Sequence[str], existing: Collection[str], where: str, option: str) -> None:
+def _require(
+    names: Sequence[str], existing: Collection[str], where: str, option: str, unseen: str | None = None
+) -> None:
+    """Raise InputError where a column is not there; ``unseen`` is a task whose file would name it, and is not here."""
     for name in names:
         if name not in existing:
-            hint = f"Columns: {', '.join(existing)}. Name one with {option}."
-            raise InputError(f"there is no column {name!r}", where=where, hint=hint)
+            message, hint = f"there is no column {name!r}", f"Columns: {', '.join(existing)}. Name one with {option}."
+            if unseen is not None:
+                message = f"{message}, and the file of task {unseen!r}, which names its columns, is not here"
+                hint = f"{hint} Or give the folder of the task's file with --tasks."
+            raise InputError(message, where=where, hint=hint)

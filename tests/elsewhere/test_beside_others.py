@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,11 +11,12 @@ import torch
 from experiments.api import Workbench
 from experiments.engine.study import Site
 from experiments.studies.compositions.tables import trained_elsewhere
-from fusion.composing.fuse import fuse
+from fusion.composing.fuse import fuse, keep_fused
 from fusion.methods import COMPOSITIONS
 from tasks.loading import registry
+from tests.conftest import Call
 from tests.elsewhere.senders import TEXTS
-from tests.elsewhere.shop import Shop
+from tests.elsewhere.shop import Shop, done, said
 from tests.fusion_sources import request_for
 from workbench.answering import serving
 from workbench.answering.elsewhere.form import CLOSE
@@ -68,6 +70,22 @@ def test_a_fuse_says_who_trained_its_sources(measured: Shop) -> None:
     assert (source["elsewhere"], source["seed"]) == ("peft", None)
     (paragraph,) = trained_elsewhere(left.sources)
     assert "Test rows may have been among what they were trained on" in paragraph.text
+
+
+def test_show_says_which_sources_of_a_composed_adapter_were_trained_elsewhere(
+    shop: Shop, backbone: Backbone, task: Task, call: Call
+) -> None:
+    adapters, settings = shop.bench.workspace.adapters, COMPOSITIONS.get("average").settings()
+    made: list[str] = []
+    for names in ((shop.few, shop.own), ("first", shop.own), (shop.own,)):
+        sources = tuple(adapters.verify(made[0] if name == "first" else name) for name in names)
+        request = request_for(sources, task, backbone, Budget(epochs=1, max_length=16))
+        fused = fuse("average", request, settings)
+        made.append(keep_fused(f"made-{len(made)}", fused, "average", request, settings, adapters).id)
+    for name, foreign in zip(made, ({shop.few: "peft"}, {shop.few: "peft"}, None), strict=True):
+        assert json.loads(done(call, "adapters", "show", name, "--json")).get("sources_elsewhere") == foreign
+        shown = said(done(call, "adapters", "show", name))
+        assert (f"{shop.few} (peft): trained elsewhere" in shown) == bool(foreign)
 
 
 def test_rows_of_one_batch_are_answered_as_alone(original: Shop, backbone: Backbone) -> None:

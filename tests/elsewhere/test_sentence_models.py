@@ -137,6 +137,16 @@ def test_another_pooling_is_refused_by_name(mode: Any, named: str, bert: Path, t
         bench.exchange.import_adapter(folder, task="animals")
 
 
+@pytest.mark.parametrize(("mode", "named"), [("max_tokens", "max"), (["mean", "cls"], "mean and cls")])
+def test_a_backbone_with_another_pooling_is_refused_by_name(mode: Any, named: str, bert: Path, tmp_path: Path) -> None:
+    """Its mean was taken without a word."""
+    folder = write_sentences(bert, tmp_path / "sent", mode)
+    with pytest.raises(InputError, match=f"1_Pooling.*: this pooling cannot be repeated: {named}\n.*Known: mean, cls"):
+        open_backbone(str(folder))
+    shutil.rmtree(folder / "1_Pooling")
+    assert open_backbone(str(folder)).pooling == "mean", "as the hint says"
+
+
 def test_poolings_are_named_as_versions_name_them(bert: Path, tmp_path: Path) -> None:
     for mode, wanted in (("cls_token", "first"), ("cls", "first"), ("lasttoken", "last"), (["mean"], "mean")):
         folder = write_sentences(bert, tmp_path / f"{mode}-of-{wanted}", mode)

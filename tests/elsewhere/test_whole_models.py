@@ -439,6 +439,23 @@ def test_a_linked_model_is_told(three: Path, tmp_path: Path, call: Any) -> None:
     assert call("adapters", "verify")[0] == 1
 
 
+def test_a_model_that_was_copied_is_not_linked_in_silence(three: Path, tmp_path: Path, call: Any) -> None:
+    shutil.copytree(three, tmp_path / "sent")
+    name = json.loads(call("adapters", "import", "sent", "--json")[1])["adapter"]
+    code, out, err = call("adapters", "import", "sent", "--link")
+    assert (code, out) == (2, "")
+    assert "--link" in err and "was copied" in err and f"adapters remove {name}" in err
+    assert call("adapters", "remove", name)[0] == 0
+    assert call("adapters", "import", "sent", "--link")[0] == 0
+    for options in ((), ("--link",)):
+        code, out, err = call("adapters", "import", "sent", *options)
+        assert code == 0, err
+        assert f"came in before, and stays as it is; its files stay in {tmp_path / 'sent'}" in " ".join(out.split())
+    _, out, _ = call("adapters", "export", name, "exported")
+    code, _, err = call("adapters", "import", "exported", "--link")
+    assert (code, "--link" in err and "is copied" in err) == (2, True)
+
+
 @pytest.mark.parametrize("backbone", ["named", "its own", "linked"])
 @pytest.mark.parametrize("form", [None, "sequence-classification"])
 def test_a_model_is_written_back_as_it_came(

@@ -240,6 +240,22 @@ def test_mistakes_are_one_message(mistake: str, evaluate: Call, tmp_path: Path) 
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_task_file_that_is_gone_is_named_where_a_column_is_not_there(
+    command: str, call: Call, bench: Workbench, tmp_path: Path
+) -> None:
+    """The columns are then the usual ones; the message said only that there is no column 'text'."""
+    table().to_csv("labelled.csv", index=False)
+    places = ("--workspace", str(bench.workspace.root), "--tasks", str(tmp_path))
+    code, _, err = call(command, "nouns", "--file", "labelled.csv", *places)
+    assert code == 2
+    assert "no column 'text'" in err and "the file of task 'nouns'" in err and "--tasks" in err
+    code, _, err = call(command, "nouns", "--file", "labelled.csv", "--column", "body", *places)
+    assert (code, "no column 'body'" in err, "task 'nouns'" in err) == (2, True, False)
+    with pytest.raises(InputError, match="no column 'label', and the file of task 'nouns'"):
+        Workbench(bench.workspace.root, [tmp_path]).evaluate("nouns", table().rename(columns={"words": "text"}))
+
+
 def test_predict_uses_the_columns_of_the_task_and_says_the_accuracy(evaluate: Call, bench: Workbench) -> None:
     judged = bench.evaluate("nouns", Path("labelled.csv")).scores["accuracy"].mean
     code, out, err = evaluate("predict", "nouns", "--file", "labelled.csv")

@@ -48,6 +48,8 @@ def store(tmp_path: Path) -> AdapterStore:
         ("tweets.lora", "tweets-lora-aaaa2222", "best of 3"),
         ("tweets-lora", "tweets-lora-aaaa2222", "best of 3"),
         ("tweets-class", "tweets-class-lora-cccc4444", "the only adapter for tweets-class"),
+        ("tweets-class.lora", "tweets-class-lora-cccc4444", "the only adapter of tweets-class.lora"),
+        ("tweets-class-lora", "tweets-class-lora-cccc4444", "the only adapter whose id is tweets-class-lora-…"),
         ("tweets-c", "tweets-class-lora-cccc4444", "begins so"),
         ("tweets-lora-b", "tweets-lora-bbbb3333", "begins so"),
         ("bbbb3333", "tweets-lora-bbbb3333", "ends so"),

@@ -106,7 +106,7 @@ def choose(
     of which no score counts here is taken only where there is no other.
 
     Args:
-        task: the name that was given.
+        task: its name, or what else means these adapters: ``TASK.METHOD``, or what their ids begin with.
         manifests: of the task's adapters, at least one.
         champions: by registered name.
         scoring: gives the validation score that counts.
@@ -132,10 +132,11 @@ def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring)
     note = foreign if left_out else ""
     newest = max(pool, key=_age)
     if newest.id not in scores:
-        which = f"the only adapter for {task}" if len(pool) == 1 else f"the newest of {len(pool)} {noun}"
+        which = f"the only adapter {_meant_by(task, pool)}" if len(pool) == 1 else f"the newest of {len(pool)} {noun}"
         return Choice(newest.id, f"{which}; it came from elsewhere, and was not measured here")
     if len(pool) == 1:
-        return Choice(newest.id, f"the only adapter for {task}{' that counts' if left_out else ''}{note}")
+        counted = " that counts" if left_out else ""
+        return Choice(newest.id, f"the only adapter {_meant_by(task, pool)}{counted}{note}")
     alike = [manifest for manifest in pool if scores[manifest.id].measure == scores[newest.id].measure]
     if len(alike) == 1:
         others = "no other is known to be scored on the same validation examples"
@@ -150,6 +151,15 @@ def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring)
     highest = f"{scores[best.id].validation:.4f}"
     why = f"the best of {len(alike)} {noun} on the same validation examples ({highest}){others}{note}"
     return Choice(best.id, why)
+
+
+def _meant_by(name: str, manifests: Sequence[Manifest]) -> str:
+    """Return how a name means these adapters: as their task, as what they are registered as, or by their ids."""
+    if any(manifest.task.name == name for manifest in manifests):
+        return f"for {name}"
+    if any(registered_name(manifest) == name for manifest in manifests):
+        return f"of {name}"
+    return f"whose id is {name}-…"
 
 
 def _age(manifest: Manifest) -> tuple[str, str]:

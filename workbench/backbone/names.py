@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from workbench.backbone.config import built, named_architectures, read_json
 from workbench.backbone.folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
 from workbench.backbone.pretrained import Backbone, Pooling
-from workbench.errors import UnknownNameError
+from workbench.errors import InputError, UnknownNameError
 from workbench.files import atomic, hub_files, wheel
 from workbench.machine.availability import Availability
 from workbench.settings.base import Quantization, Settings, read
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
 POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "lasttoken": "last"}  # as sentence-transformers says
+ANOTHER_POOLING = f"To pool as usual for its architecture, name a copy of the folder without {Path(POOLING).parent}."
 
 
 class WheelSource(Settings):
@@ -48,7 +49,7 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
 
     Raises:
         UnknownNameError: none of the three.
-        InputError: a folder that holds no model.
+        InputError: a folder that holds no model, or states a pooling that is not known here.
         UnsafeConfigError: the model's config asks for foreign code.
         AssetError: the bytes cannot be fetched.
     """
@@ -82,7 +83,7 @@ def model_in(
         licence: of the weights; None: what the card in the folder states.
 
     Raises:
-        InputError: it holds no model.
+        InputError: it holds no model, or states a pooling that is not known here.
         UnsafeConfigError: the model's config asks for foreign code.
     """
     transformer = transformer_in(folder)
@@ -170,11 +171,24 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
     return hub_id, revision or None
 
 
+def stated_pooling(path: Path, hint: str) -> Pooling:
+    """Return the pooling that a module's config of sentence-transformers states.
+
+    Raises:
+        InputError: it cannot be read, or states none, several, or one that is not known here; ends with ``hint``.
+    """
+    stated = poolings(path)
+    if len(stated) != 1 or stated[0] not in POOLINGS:
+        named = " and ".join(stated) or "none"
+        message = f"this pooling cannot be repeated: {named}"
+        raise InputError(message, where=str(path), hint=f"Known: {', '.join(POOLINGS)}. {hint}")
+    return POOLINGS[stated[0]]
+
+
 def _pooling(folder: Path, transformer: Path) -> Pooling:
     """Return the pooling that a sentence-transformers folder states, else what suits the architecture."""
-    stated = poolings(folder / POOLING) if (folder / POOLING).is_file() else ()
-    if named := [pooling for mode, pooling in POOLINGS.items() if mode in stated]:
-        return named[0]
+    if (folder / POOLING).is_file():
+        return stated_pooling(folder / POOLING, ANOTHER_POOLING)
     config = read_json(transformer / CONFIG)
     causal = any(name.endswith("ForCausalLM") for name in named_architectures(config))
     return "last" if causal or config.get("is_encoder_decoder") else "mean"

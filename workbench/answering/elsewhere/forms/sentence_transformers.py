@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from workbench.answering.elsewhere.files import require_plain
 from workbench.answering.elsewhere.forms.transformers import checked_config, model_of
 from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.folder import CONFIG, MODULES, poolings, sentence_modules, transformer_in
-from workbench.backbone.names import POOLINGS
+from workbench.backbone.folder import CONFIG, MODULES, sentence_modules, transformer_in
+from workbench.backbone.names import ANOTHER_POOLING, stated_pooling
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.elsewhere.form import Sent
-    from workbench.backbone.pretrained import Backbone, Pooling
+    from workbench.backbone.pretrained import Backbone
 
 TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
-HINT = f"Taken in are: {', '.join(POOLINGS)}. Or use the transformer with another pooling as a backbone."
+HINT = f"Or train on its transformer. {ANOTHER_POOLING}"
 USAGE = """\
 from sentence_transformers import SentenceTransformer
 
@@ -49,7 +49,7 @@ class SentenceTransformersFolder:
             named = ", ".join(kind for kind, _ in modules)
             hint = f"Taken in are: {TRANSFORMER}, {POOLING}, {NORMALIZE}. The transformer alone can be a backbone."
             raise InputError(f"these modules cannot be repeated: {named}", where=str(folder / MODULES), hint=hint)
-        pooling = _pooling(folder / modules[1][1] / CONFIG)
+        pooling = stated_pooling(folder / modules[1][1] / CONFIG, HINT)
         return SentModel(folder, "sentence-transformers", checked_config(transformer_in(folder)), (), pooling)
 
     def write_back(
@@ -59,15 +59,6 @@ class SentenceTransformersFolder:
         from workbench.answering.elsewhere.written_back import write_model
 
         write_model(stored, backbone, folder, front_matter, USAGE)
-
-
-def _pooling(path: Path) -> Pooling:
-    """Return the pooling that a module's config states; raises InputError where there is no such one here."""
-    stated = poolings(path)
-    if len(stated) != 1 or stated[0] not in POOLINGS:
-        named = " and ".join(stated) or "none"
-        raise InputError(f"this pooling cannot be repeated: {named}", where=str(path), hint=HINT)
-    return POOLINGS[stated[0]]
 
 
 FORM = SentenceTransformersFolder()
