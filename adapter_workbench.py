@@ -33,8 +33,8 @@ class Beside:
             return None
         if ON_WINDOWS:
             raise ImportError(POSIX)
-        place = HERE / name
-        return spec_from_file_location(name, place / "__init__.py", submodule_search_locations=[str(place)])
+        folder = HERE / name
+        return spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from experiments.terminal.bounds import (
     below_champion,
     print_gate,
 )
-from experiments.terminal.options import Adapter, Folders, Workspace
+from experiments.terminal.options import Adapter, Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.progress import Messages
 from workbench.mlflow.address import VARIABLE, tracking_uri
@@ -38,7 +38,7 @@ def register(
     min_worst_label: MinWorstLabel = None,
     not_below_champion: NotBelowChampion = False,
     margin: Margin = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
@@ -91,7 +91,7 @@ def promote(
     to: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Number of the version, or the id of its adapter; needed.")
     ] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
     """Make a registered version the champion, whatever it scores; `predict` then answers with that.
@@ -109,7 +109,7 @@ def rollback(
     to: Annotated[
         str | None, typer.Option(metavar="VERSION", help="Make this version the champion: its number or adapter.")
     ] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
     """Make the version the champion again that was champion before; `predict` then answers with that.

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
 
 
-def presentation_of(place: Workspace, experiment: str, run: int | None, against: str | None) -> Presentation:
+def presentation_of(chosen_workspace: Workspace, experiment: str, run: int | None, against: str | None) -> Presentation:
     """Return what people see of an experiment, of one of its runs, or of what differs between that and another one.
 
     Args:
-        place: the workspace.
+        chosen_workspace: that is read.
         experiment: its name.
         run: the number of one of its runs; the newest if None.
         against: another experiment, or the number of another run.
@@ -31,21 +31,21 @@ def presentation_of(place: Workspace, experiment: str, run: int | None, against:
     from experiments.history.runs import name_of_run, other_run
     from experiments.studies import present_of
 
-    name = experiment if run is None else name_of_run(place, experiment, run)
+    name = experiment if run is None else name_of_run(chosen_workspace, experiment, run)
     if against is None:
-        return present_of(place, name)
+        return present_of(chosen_workspace, name)
     from experiments.history.against import against as difference
     from experiments.history.present_against import present
 
-    place.records.require(name)
-    return present(difference(place, name, other_run(place, experiment, against)))
+    chosen_workspace.records.require(name)
+    return present(difference(chosen_workspace, name, other_run(chosen_workspace, experiment, against)))
 
 
-def print_runs(place: Workspace, experiment: str, workspace: Path | None, as_json: bool) -> None:
+def print_runs(chosen_workspace: Workspace, experiment: str, workspace: Path | None, as_json: bool) -> None:
     """Print the runs of an experiment, the oldest first; ``workspace`` is the option as it was given."""
     from experiments.history.runs import runs_of
 
-    runs = runs_of(place, experiment)
+    runs = runs_of(chosen_workspace, experiment)
     if as_json:
         emit([run.as_json() for run in runs])
         return

@@ -10,7 +10,7 @@ import typer
 
 from experiments.terminal import arrivals as shown
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Folders, Workspace
+from experiments.terminal.options import Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit
 from experiments.terminal.progress import Messages, going_through
 
@@ -59,7 +59,7 @@ def import_(
     link: Annotated[
         bool, typer.Option("--link", help="Leave the files of a whole model where they are, and refer to them.")
     ] = False,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

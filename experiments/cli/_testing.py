@@ -8,7 +8,7 @@ import typer
 
 from experiments.reporting.wording import may_have_seen
 from experiments.terminal import completion
-from experiments.terminal.options import Adapter, Folders, Workspace
+from experiments.terminal.options import Adapter, Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.progress import Messages
 
@@ -23,7 +23,7 @@ def test(
         ),
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

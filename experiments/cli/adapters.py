@@ -15,7 +15,7 @@ from experiments.answers.naming import adapter_id
 from experiments.cli import _champions, _importing, _testing
 from experiments.reporting.wording import megabytes, score
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import ADAPTER, Adapter, Folders, Workspace
+from experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
@@ -27,7 +27,7 @@ from workbench.errors import InputError, IntegrityError, Problem, WorkbenchError
 from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
-    from experiments.workspace import Workspace as Place
+    from experiments.workspace import Workspace
     from workbench.adapters.manifest import Manifest
 
 TOLD_APART = {"fit", "files", "metrics", "config", "elsewhere", "linked"}  # of a manifest's parts, by `adapters show`
@@ -36,25 +36,31 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.command("list")
-def list_(workspace: Workspace = None, as_json: Json = False) -> None:
+def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     """List the adapters of the workspace, the newest of each task last; ★ marks the champions."""
-    place = find_workspace(workspace)
-    champions = {champion.adapter for champion in place.champions.crowned().values()}
-    adapters = [StoredAdapter(manifest, place.adapters.root / manifest.id) for manifest in readable(place.adapters)]
+    chosen_workspace = find_workspace(workspace)
+    champions = {champion.adapter for champion in chosen_workspace.champions.crowned().values()}
+    adapters = [
+        StoredAdapter(manifest, chosen_workspace.adapters.root / manifest.id)
+        for manifest in readable(chosen_workspace.adapters)
+    ]
     adapters.sort(key=lambda adapter: (adapter.manifest.task.name, adapter.manifest.since, adapter.id))
-    if damaged := sorted({*place.adapters.ids()} - {adapter.id for adapter in adapters}):
+    if damaged := sorted({*chosen_workspace.adapters.ids()} - {adapter.id for adapter in adapters}):
         stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify` says what is wrong.")
     if as_json:
-        emit([_entry(place, adapter, adapter.id in champions) for adapter in adapters])
+        emit([_entry(chosen_workspace, adapter, adapter.id in champions) for adapter in adapters])
         return
     if not adapters:
         stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
         return
     ids = [adapter.id for adapter in adapters]
     columns = ["id", "task", "method", "seed", "validation", "size", "made"]
-    table(columns, [_line(place, adapter, short_id(adapter.id, ids), adapter.id in champions) for adapter in adapters])
+    table(
+        columns,
+        [_line(chosen_workspace, adapter, short_id(adapter.id, ids), adapter.id in champions) for adapter in adapters],
+    )
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
-    uncounted = [adapter.manifest for adapter in adapters if place.score(adapter.manifest) is None]
+    uncounted = [adapter.manifest for adapter in adapters if chosen_workspace.score(adapter.manifest) is None]
     if any(manifest.fit for manifest in uncounted):
         stdout.print("“sender: …” is not measured here, and counts nowhere: workbench adapters test ID measures it.")
     if any(manifest.fit is None for manifest in uncounted):
@@ -64,7 +70,7 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -> None:
+def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     """Show an adapter's manifest: where it comes from, and its scores."""
     chosen_workspace = find_workspace(workspace)
     stored = chosen_workspace.adapters.get(adapter_id(chosen_workspace, adapter, Messages()))
@@ -99,16 +105,18 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
         stdout.print(f"\n{advice(stored.manifest, failure)}")
 
 
-def _tested(place: Place, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
+def _tested(chosen_workspace: Workspace, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
     """Return an adapter's test scores, None where it was not tested yet; and why it has learned nothing, if so."""
     from experiments.reporting.learned_nothing import learned_nothing_in
     from experiments.workspace.evaluating import known, known_key
 
-    evaluation = known(place, stored)
+    evaluation = known(chosen_workspace, stored)
     if evaluation is None:
         return None, None
-    key, main = known_key(place, stored), evaluation.scores.get(KINDS.get(stored.manifest.task.kind).metric)
-    failure = None if main is None or key is None else learned_nothing_in(place.evaluations.outcomes(key), main)
+    key, main = known_key(chosen_workspace, stored), evaluation.scores.get(KINDS.get(stored.manifest.task.kind).metric)
+    failure = (
+        None if main is None or key is None else learned_nothing_in(chosen_workspace.evaluations.outcomes(key), main)
+    )
     return dict(evaluation.scores), failure
 
 
@@ -118,7 +126,7 @@ def verify(
         str | None,
         typer.Argument(metavar="ID", help=f"{ADAPTER} All adapters if left out.", autocompletion=completion.adapter),
     ] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
     """Compare every file with the SHA-256 in the manifest, and name every damaged adapter."""
@@ -162,7 +170,7 @@ def export(
     backbone: Annotated[
         str | None, typer.Option(help="With --merge and --vllm: where the backbone is now, if it was given by path.")
     ] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
 
@@ -203,7 +211,7 @@ def convert(
     adapter: Adapter,
     rank: Annotated[int, typer.Option(min=1, max=4096, help="Of the LoRA; a higher one is closer.")] = 8,
     backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
@@ -246,25 +254,25 @@ def remove(
             autocompletion=completion.adapter_id,
         ),
     ],
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Delete an adapter from the workspace; this needs an id, the name of a task is not enough.
 
     It cannot be undone, but the command that trained it makes the same adapter again. What MLflow has of it stays
     there.
     """
-    place = find_workspace(workspace)
-    removed = place.adapters.remove(adapter)
+    chosen_workspace = find_workspace(workspace)
+    removed = chosen_workspace.adapters.remove(adapter)
     stdout.print(f"Removed {removed}")
     with suppress(WorkbenchError):  # it is removed, whether or not its registered name can be said
-        for name, champion in place.champions.crowned().items():
+        for name, champion in chosen_workspace.champions.crowned().items():
             if champion.adapter == removed:
                 stdout.print(f"It was the champion of {name}: another adapter answers from now on, if there is one.")
 
 
-def _validation(place: Place, manifest: Manifest) -> float | None:
+def _validation(chosen_workspace: Workspace, manifest: Manifest) -> float | None:
     """Return the validation score that counts, else the sender's; None where nobody has one."""
-    counted = place.score(manifest)
+    counted = chosen_workspace.score(manifest)
     if counted is not None:
         return counted.validation
     return None if manifest.fit is None else manifest.fit.validation
@@ -290,8 +298,8 @@ def _whence(manifest: Manifest) -> list[tuple[str, str]]:
     return [*rows, ("sender's base model", sender.base or ""), ("sender's label order", order)]
 
 
-def _entry(place: Place, stored: StoredAdapter, champion: bool) -> dict[str, object]:
-    manifest, counted = stored.manifest, place.score(stored.manifest)
+def _entry(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool) -> dict[str, object]:
+    manifest, counted = stored.manifest, chosen_workspace.score(stored.manifest)
     fit = manifest.fit
     made = f"trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else f"seed {manifest.seed}"
     description = f"{manifest.method} for {manifest.task.name} on {manifest.backbone.name}, {made}"
@@ -313,8 +321,8 @@ def _entry(place: Place, stored: StoredAdapter, champion: bool) -> dict[str, obj
     }
 
 
-def _line(place: Place, stored: StoredAdapter, name: str, champion: bool) -> list[object]:
-    manifest, counted = stored.manifest, place.score(stored.manifest)
+def _line(chosen_workspace: Workspace, stored: StoredAdapter, name: str, champion: bool) -> list[object]:
+    manifest, counted = stored.manifest, chosen_workspace.score(stored.manifest)
     senders = f"sender: {manifest.fit.validation:.4f}" if manifest.fit else "not measured"
     validation = f"{counted.validation:.4f}" if counted else senders
     facts = [manifest.task.name, _method(stored), manifest.seed, f"{validation}{' ★' if champion else ''}"]

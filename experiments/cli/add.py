@@ -9,7 +9,7 @@ import typer
 from experiments.reporting.wording import baseline
 from experiments.terminal import completion, next_steps
 from experiments.terminal.bounds import MinMacroF1, MinScore, MinWorstLabel, print_gate
-from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
+from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
 from experiments.terminal.output import Json, emit, stderr, stdout
 from workbench.settings.bounds import LARGEST_SEED
 
@@ -43,7 +43,7 @@ def add(
         ),
     ] = 1.0,
     assignments: Assignments = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

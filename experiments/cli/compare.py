@@ -17,7 +17,7 @@ from experiments.terminal.options import (
     Jobs,
     Measure,
     TaskName,
-    Workspace,
+    WorkspaceOption,
     listed,
     require_dry_run,
 )
@@ -54,7 +54,7 @@ def compare(
     dry_run: DryRun = False,
     measure: Measure = False,
     assignments: Assignments = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal.options import Workspace
+from experiments.terminal.options import WorkspaceOption
 from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.registries import extendable
 
 if TYPE_CHECKING:
     from experiments.engine.diagnosis import Finding
-    from experiments.workspace import Workspace as Place
+    from experiments.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
 
@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Use no network, except for the tracking server.")] = False,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
     """Check everything that the workbench needs, and say how to install what is missing.
@@ -51,7 +51,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _champions(workspace: Place) -> Finding:
+def _champions(workspace: Workspace) -> Finding:
     """Let MLflow's aliases follow the workspace's champions."""
     from experiments.engine.diagnosis import Finding
     from experiments.gating.registry import reconcile

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.terminal import next_steps
-from experiments.terminal.options import Adapter, Folders, Workspace, path_option
+from experiments.terminal.options import Adapter, Folders, WorkspaceOption, path_option
 from experiments.terminal.output import Json, emit, stdout
 from workbench.errors import InputError
 
@@ -57,7 +57,7 @@ def evaluate(
     backbone: Annotated[
         str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
     ] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.options import Assignments, Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit, from_here, stdout
 from workbench.settings.bounds import LARGEST_SEED
 
@@ -51,7 +51,7 @@ def fuse(
         typer.Option(help="Where the sources' backbone is now, if it has moved; for auto:K also which, if several."),
     ] = None,
     assignments: Assignments = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

@@ -16,7 +16,7 @@ from experiments.terminal.bounds import (
     below_champion,
     print_gate,
 )
-from experiments.terminal.options import Folders, Workspace
+from experiments.terminal.options import Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit
 from workbench.errors import InputError, UnknownNameError
 
@@ -94,7 +94,7 @@ def gate(
             "which breaks the bound.",
         ),
     ] = False,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

@@ -16,7 +16,7 @@ from experiments.terminal.options import (
     Folders,
     MaxFalseRejections,
     MinRoutingScore,
-    Workspace,
+    WorkspaceOption,
     listed,
     path_option,
 )
@@ -85,7 +85,7 @@ def predict(
     min_routing_score: MinRoutingScore = None,
     max_false_rejections: MaxFalseRejections = None,
     assignments: Assignments = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from experiments.reporting.wording import bounds, number, share
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, Workspace, listed
+from experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
 from experiments.terminal.output import Json, emit, stdout, table
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def repair(
         ),
     ] = None,
     assignments: Assignments = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

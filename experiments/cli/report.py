@@ -9,7 +9,7 @@ import typer
 
 from experiments.cli._history import presentation_of, print_runs
 from experiments.terminal import completion
-from experiments.terminal.options import Workspace, listed, path_option
+from experiments.terminal.options import WorkspaceOption, listed, path_option
 from experiments.terminal.output import Json, emit, listing, page_of, stderr, stdout
 from workbench.errors import InputError, IntegrityError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.reporting.presentation import Presentation
-    from experiments.workspace import Workspace as Place
+    from experiments.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
 
@@ -79,7 +79,7 @@ def report(
         ),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
     """Report on EXPERIMENT, finished or not, from what the workspace holds."""
@@ -177,7 +177,7 @@ def _exports(
         yield from ((figures / f"{name}.{form}", drawn) for name, drawn in files.figures(presentation, form).items())
 
 
-def _logged(presentation: Presentation, workspace: Place) -> str:
+def _logged(presentation: Presentation, workspace: Workspace) -> str:
     """Log an experiment to MLflow, and return MLflow's address."""
     from experiments.engine.publish import log_whole
     from experiments.tracking.anew import tracker_here
@@ -188,7 +188,7 @@ def _logged(presentation: Presentation, workspace: Place) -> str:
     return shown(tracker.uri)
 
 
-def _description(workspace: Place, name: str) -> str:
+def _description(workspace: Workspace, name: str) -> str:
     """Return one line about an experiment from its record alone; where that cannot be read, why."""
     from experiments.studies import study_of
 

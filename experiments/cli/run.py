@@ -14,7 +14,7 @@ from experiments.terminal.options import (
     Folders,
     Jobs,
     Measure,
-    Workspace,
+    WorkspaceOption,
     require_dry_run,
 )
 from experiments.terminal.output import Json, emit, stderr
@@ -34,7 +34,7 @@ def run(
         ),
     ] = None,
     assignments: Assignments = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     jobs: Jobs = 1,
     cluster: Cluster = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, MaxFalseRejections, MinRoutingScore, Workspace
+from experiments.terminal.options import Assignments, Folders, MaxFalseRejections, MinRoutingScore, WorkspaceOption
 from experiments.terminal.output import stderr, stdout
 from workbench.errors import InputError
 from workbench.settings.base import Document
@@ -57,7 +57,7 @@ def serve(
     max_characters: Annotated[int, typer.Option(min=1, help="Characters of one text.")] = 20_000,
     max_connections: Annotated[int, typer.Option(min=1, help="Connections that may be open.")] = 512,
     timeout: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
 ) -> None:
     """Answer over HTTP what `workbench predict` answers, with one backbone in memory, until Ctrl-C.

@@ -11,7 +11,7 @@ import typer
 from experiments.reporting.label_table import in_words
 from experiments.reporting.wording import baseline, megabytes, score, seconds
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
+from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, WorkspaceOption
 from experiments.terminal.output import Json, emit, from_here, stdout, table
 from workbench.errors import InputError
 from workbench.machine.processes import is_first
@@ -33,7 +33,7 @@ def train(
         bool, typer.Option("--register", help="Enter the adapter into MLflow's model registry, as TASK.METHOD.")
     ] = False,
     assignments: Assignments = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:

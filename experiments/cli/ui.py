@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal.options import Workspace
+from experiments.terminal.options import WorkspaceOption
 from experiments.terminal.output import stderr, stdout
 from workbench.errors.printable import printable
 from workbench.files.digest import key
@@ -24,7 +24,7 @@ from workbench.machine.interpreter import PYTHON, SAFE_PATH
 from workbench.mlflow.relocation import ARTIFACTS
 
 if TYPE_CHECKING:
-    from experiments.workspace import Workspace as Folder
+    from experiments.workspace import Workspace
     from workbench.mlflow.tracker import Tracker
 
 app = typer.Typer(add_completion=False)
@@ -51,7 +51,7 @@ def ui(
             min=0, max=65535, help="Port of the UI; 0 takes a free port.", show_default="the workspace's own, if free"
         ),
     ] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Serve the MLflow UI to this machine until Ctrl-C, and print the address of each experiment's newest report.
 
@@ -86,7 +86,7 @@ def ui(
         _serve(_command((chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch), tracker.uri)
 
 
-def _tell_champions(workspace: Folder) -> None:
+def _tell_champions(workspace: Workspace) -> None:
     """Let MLflow's aliases follow the workspace's champions; where that cannot be done, the UI is shown too."""
     from experiments.gating.registry import reconcile
     from workbench.errors import WorkbenchError
@@ -95,7 +95,7 @@ def _tell_champions(workspace: Folder) -> None:
         reconcile(workspace, stderr.print)
 
 
-def _writable(tracker: Tracker, database: Path, workspace: Folder, scratch: Path) -> Tracker:
+def _writable(tracker: Tracker, database: Path, workspace: Workspace, scratch: Path) -> Tracker:
     """Return the tracker itself, or one of a copy of its database, in ``scratch``, where nothing can be written.
 
     What a workspace that was moved has elsewhere is logged anew there.

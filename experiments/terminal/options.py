@@ -23,7 +23,7 @@ def path_option(metavar: str, text: str) -> Any:
     return typer.Option(metavar=metavar, parser=path_of, help=text)
 
 
-Workspace = Annotated[
+WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
         "--workspace",

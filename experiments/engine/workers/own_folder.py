@@ -20,9 +20,9 @@ NEW = 60.0  # seconds in which a folder may not be locked yet
 
 
 @contextmanager
-def own_folder(place: Path, prefix: str) -> Iterator[Path]:
-    """Yield a new folder in ``place`` whose name begins with ``prefix``; it is deleted after the block."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Yield a new folder in ``parent`` whose name begins with ``prefix``; it is deleted after the block."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
         with held(folder / LOCK, wait=True):
             yield folder
@@ -30,18 +30,18 @@ def own_folder(place: Path, prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(place: Path, prefix: str, new: float = NEW) -> int:
+def sweep(parent: Path, prefix: str, new: float = NEW) -> int:
     """Delete the folders of processes that have ended; return how many there still are.
 
     Args:
-        place: where they are.
+        parent: where they are.
         prefix: which their names begin with.
         new: seconds for which a folder is let alone.
     """
-    for folder in place.glob(f"{prefix}*"):
+    for folder in parent.glob(f"{prefix}*"):
         with suppress(OSError, UnwritableError):
             if time.time() - folder.stat().st_mtime > new:
                 with held(folder / LOCK, wait=False) as mine:
                     if mine:
                         shutil.rmtree(folder, ignore_errors=True)
-    return len(list(place.glob(f"{prefix}*")))
+    return len(list(parent.glob(f"{prefix}*")))
