@@ -19,6 +19,7 @@ from tests.elsewhere.senders import answers_here, imported, sent_by_peft
 from tests.tiny_models import WORDS, write_model
 from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
 from workbench.adapters.store import AdapterStore
+from workbench.answering.elsewhere.beside_tokenizer import SPECIMENS
 from workbench.errors import InputError
 
 SEQ: dict[str, Any] = {"task_type": "SEQ_CLS"}
@@ -132,6 +133,16 @@ def test_tokenizer_beside_the_adapter(files: str, sent: Path, bert: Path, tmp_pa
     write("<tool>")
     told = f"its tokenizer is another one: '<tool>', number {len(words)} here, is not known there"
     assert told in refused(bert, sent, tmp_path)
+
+
+def test_tokenizer_that_cuts_its_words_elsewhere(sent: Path, bert: Path, tmp_path: Path) -> None:
+    AutoTokenizer.from_pretrained(bert).save_pretrained(sent)
+    path = sent / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "pre_tokenizer": {"type": "WhitespaceSplit"}}), encoding="utf-8")
+    message = refused(bert, sent, tmp_path)
+    assert str(path) in message
+    assert repr(SPECIMENS[0]) in message, "the text of which it makes other tokens"
 
 
 def test_tokenizer_that_has_other_pieces_or_cannot_be_read(sent: Path, bert: Path, tmp_path: Path) -> None:

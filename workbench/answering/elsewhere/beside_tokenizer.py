@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from workbench.answering.elsewhere.base_model import other_words
 from workbench.backbone.config import read_mapping
-from workbench.backbone.tokenizing import FILE
-from workbench.errors import InputError, opening
+from workbench.backbone.tokenizing import FILE, require_bounded
+from workbench.errors import InputError, blaming, opening
 from workbench.files.digest import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tokenizers import Tokenizer
+
     from workbench.backbone.pretrained import Backbone
 
 VOCABULARY, LINES, ADDED = "vocab.json", "vocab.txt", "added_tokens.json"  # of tokenizers that are written in Python
 PIECES = ("*.model", "*.spm")  # of sentencepiece
+SPECIMENS = (
+    "Don't READ e-mails at 10.30!",
+    "naïve Ångström, Straße",
+    "  two  spaces\tand\nlines ",
+    "日本語 👍🏽 №5 ﬁne",
+)
 HINT = "Name the model that has this tokenizer with --backbone. If it was not trained with it, take its files out."
 
 
 def require_same_words(folder: Path, backbone: Backbone) -> None:
     """Make sure that the tokenizer in an adapter's folder, if there is one, has a backbone's words and numbers.
 
-    Its files are read as data: no class of transformers opens them.
+    One that is whole (``tokenizer.json``) also has to make the same tokens of a few texts: the words may be the same
+    where capitals or accents are not. Its files are read as data: no class of transformers opens them.
 
     Raises:
         InputError: it has others, the first of which is named, or its files cannot be read.
@@ -39,15 +49,39 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
         ours = {word: number for word, number in ours.items() if word in theirs}
     if difference := other_words(theirs, ours):
         raise InputError(difference, where=str(folder), hint=HINT)
+    if (folder / FILE).is_file():
+        require_bounded(folder)
+        _require_same_tokens(_whole(folder), backbone, str(folder / FILE))
+
+
+def _require_same_tokens(theirs: Tokenizer, backbone: Backbone, where: str) -> None:
+    """Make sure that a tokenizer makes the backbone's tokens of the specimens, without what begins and ends a text."""
+    for text in SPECIMENS:
+        with blaming("the tokenizer beside the adapter cannot read a text", where, HINT):
+            tokens = theirs.encode(text, add_special_tokens=False).tokens
+        ours = backbone.tokenizer.tokenize(text)
+        if tokens != ours:
+            differ = next(at for at, pair in enumerate(zip_longest(tokens, ours)) if pair[0] != pair[1])
+            message = (
+                f"its tokenizer makes {tokens[differ:][:3]} of {text!r} where the backbone's makes {ours[differ:][:3]}"
+            )
+            raise InputError(message, where=where, hint=HINT)
+
+
+def _whole(folder: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    with opening("the tokenizer beside the adapter", str(folder / FILE), HINT):
+        tokenizer = Tokenizer.from_file(str(folder / FILE))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    return tokenizer
 
 
 def _words(folder: Path) -> Mapping[str, int]:
     """Return the words of the tokenizer in a folder and their numbers; none where there is no tokenizer."""
     if (folder / FILE).is_file():
-        from tokenizers import Tokenizer
-
-        with opening("the tokenizer beside the adapter", str(folder / FILE), HINT):
-            words: Mapping[str, int] = Tokenizer.from_file(str(folder / FILE)).get_vocab(with_added_tokens=True)
+        words: Mapping[str, int] = _whole(folder).get_vocab(with_added_tokens=True)
         return words
     numbered: dict[str, int] = {}
     if (folder / LINES).is_file():
