@@ -22,7 +22,7 @@ torch.set_num_threads(1)  # a forked child cannot use its parent's thread pool
 
 from experiments.engine.run import run
 from experiments.studies import STUDIES
-from experiments.studies.stream.plan import Plan, make_plan
+from experiments.studies.stream.plan.plan import Plan, make_plan
 from experiments.workspace import Workspace
 from workbench.machine.listener import Silent
 from workbench.settings.base import read

@@ -10,8 +10,8 @@ from experiments.api import Workbench
 from experiments.engine import run as engine
 from experiments.reporting.contrast import contrast
 from experiments.studies import STUDIES
-from experiments.studies.stream.record import Record
-from experiments.studies.stream.report import Report
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.report import Report
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
 from workbench.machine.listener import Listener, Silent

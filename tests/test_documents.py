@@ -11,8 +11,8 @@ import yaml
 
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
-from experiments.studies.stream.entries import Title
-from experiments.studies.stream.recipe import Recipe
+from experiments.studies.stream.plan.entries import Title
+from experiments.studies.stream.plan.recipe import Recipe
 from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
 from workbench.methods.methods import METHODS
 from workbench.settings.base import Document

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 STATED = [
-    "With more than 15 tasks, or more than 150 rows in all matrices together",  # studies/stream/long_streams.py
-    "the middle 80 % of the tasks",  # experiments/studies/stream/long_figures.py
+    "With more than 15 tasks, or more than 150 rows in all matrices together",  # studies/stream/page/long_streams.py
+    "the middle 80 % of the tasks",  # experiments/studies/stream/page/long_figures.py
     "mean ± t(0.975, n − 1) · s / √n",
     "adjusted p ≥ 0.05",
     "with a power of 0.8",

@@ -165,12 +165,14 @@ class Study:
         changed: returns the part of a record that the piece with these coordinates changed, with the record's identity;
             None where nothing is logged before the end. Its report has to give what MLflow holds of that part in the
             end.
+        rooms: module → package inside ``package``, for modules that do not lie in ``package`` itself.
     """
 
     package: str
     key: str
     describe: Callable[[RecordDocument], str]
     changed: Callable[[RecordDocument, Mapping[str, Any]], RecordDocument | None] = nothing_changed
+    rooms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def recipe(self) -> type[ExperimentRecipe]:
@@ -218,5 +220,10 @@ class Study:
         presentation: Presentation = self._module("present").present(report)
         return presentation
 
+    def module(self, name: str) -> str:
+        """Return the full name of one of the study's modules, by its name alone."""
+        room = self.rooms.get(name)
+        return f"{self.package}.{room}.{name}" if room else f"{self.package}.{name}"
+
     def _module(self, name: str) -> ModuleType:
-        return import_module(f"{self.package}.{name}")
+        return import_module(self.module(name))

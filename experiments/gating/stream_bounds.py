@@ -17,9 +17,9 @@ from workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from experiments.gating.gate import Limit
-    from experiments.studies.stream.replication_report import ReplicationReport
-    from experiments.studies.stream.report import Report
-    from experiments.studies.stream.strategy_report import StrategyReport
+    from experiments.studies.stream.results.replication_report import ReplicationReport
+    from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.results.strategy_report import StrategyReport
     from experiments.workspace import Workspace
     from workbench.measures.statistics import Interval
 

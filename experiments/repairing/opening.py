@@ -10,8 +10,8 @@ from experiments.repairs import EndOfStream
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import Context, State
 from experiments.strategies._groups import ADAPTERS_FOLDER
-from experiments.studies.stream.plan import method_settings, strategy_settings
-from experiments.studies.stream.steps import Steps
+from experiments.studies.stream.plan.plan import method_settings, strategy_settings
+from experiments.studies.stream.work.steps import Steps
 from tasks.loading import registry
 from tasks.loading.overlap import overlapping
 from workbench.backbone.names import open_backbone
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.repairing.streams import LearnedStream
-    from experiments.studies.stream.record import Entry, Record
+    from experiments.studies.stream.plan.entry import Entry
+    from experiments.studies.stream.results.record import Record
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener
     from workbench.methods.task import Task

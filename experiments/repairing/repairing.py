@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.repairing.opening import Opening
     from experiments.repairing.streams import LearnedStream
-    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.results.record import Record
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener
     from workbench.settings.base import Document, Settings

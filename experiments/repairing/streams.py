@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.studies import STUDIES, study_of
-from experiments.studies.stream.record import Record
+from experiments.studies.stream.results.record import Record
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.strategies import Strategy
-    from experiments.studies.stream.record import Entry
+    from experiments.studies.stream.plan.entry import Entry
     from experiments.workspace import Workspace
 
 

@@ -15,7 +15,7 @@ import pytest
 from experiments.engine.diagnosis import _swept
 from experiments.engine.system_metrics import points
 from experiments.studies import STUDIES, report_of, report_on
-from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.plan.plan import make_plan
 from experiments.workspace import Workspace
 from experiments.workspace.mending import READ_ONLY
 from tests.conftest import Call

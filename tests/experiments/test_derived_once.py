@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import experiments.api
-import experiments.studies.stream.comparison
+import experiments.studies.stream.results.comparison
 from experiments.api import Workbench
 from experiments.engine import publish
 from experiments.engine.publish import Publisher
@@ -24,7 +24,7 @@ SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16
 def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     compared: list[int] = []
-    bootstrap, image = experiments.studies.stream.comparison.paired_bootstrap, figures.image
+    bootstrap, image = experiments.studies.stream.results.comparison.paired_bootstrap, figures.image
 
     def counted_bootstrap(*given: object) -> object:
         compared.append(1)
@@ -34,7 +34,7 @@ def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: 
         drawn.append("figure")
         return image(*given, **more)
 
-    monkeypatch.setattr(experiments.studies.stream.comparison, "paired_bootstrap", counted_bootstrap)
+    monkeypatch.setattr(experiments.studies.stream.results.comparison, "paired_bootstrap", counted_bootstrap)
     monkeypatch.setattr(figures, "image", counted_image)
     write_recipe(tmp_path, bert)
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())

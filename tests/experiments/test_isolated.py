@@ -10,7 +10,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, adapter_ids
-from experiments.studies.stream import bench
+from experiments.studies.stream.work import bench
 from experiments.workspace import Workspace
 from experiments.workspace.routers import known_state
 from fusion.composing.fuse import from_nothing

@@ -12,7 +12,7 @@ import workbench.training.best_epoch
 from experiments.strategies import STRATEGIES
 from experiments.strategies._groups import ADAPTERS_FOLDER, Group, Groups, Merge, groups_in
 from experiments.strategies.merged import MergedSettings
-from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.plan.plan import make_plan
 from tests.conftest import make_task
 from tests.experiments.test_strategies_resume import Stop, Stopper
 from tests.runs import stream_run

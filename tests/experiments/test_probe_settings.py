@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from experiments.engine.recipes import find_recipe
-from experiments.studies.stream.plan import Plan, make_plan
-from experiments.studies.stream.report import Report
-from experiments.studies.stream.summary import summarise
-from experiments.studies.stream.tracking import tracking
+from experiments.studies.stream.page.tracking import tracking
+from experiments.studies.stream.plan.plan import Plan, make_plan
+from experiments.studies.stream.results.report import Report
+from experiments.studies.stream.results.summary import summarise
 from tests.conftest import Call
 from tests.harness_tasks import choices_config, write_choices, write_task
 from tests.runs import stream_run

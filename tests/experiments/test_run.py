@@ -19,8 +19,8 @@ import pytest
 import experiments.strategies._shared
 import experiments.workspace.outcome_folders
 import workbench.training.lesson
-from experiments.studies.stream.plan import Plan, make_plan
-from experiments.studies.stream.record import Record
+from experiments.studies.stream.plan.plan import Plan, make_plan
+from experiments.studies.stream.results.record import Record
 from experiments.workspace import Workspace
 from experiments.workspace.evaluations import Evaluations
 from tests.ear import Ear
@@ -115,7 +115,7 @@ def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None
 
 
 def test_sequential_training_really_forgets_here(bert: Path, tmp_path: Path) -> None:
-    from experiments.studies.stream.summary import summarise
+    from experiments.studies.stream.results.summary import summarise
 
     plan = planned(tmp_path, bert, ["tasks=[animals, halves]", "seeds=[0]"])
     report = summarise(do(plan, tmp_path / "ws"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from experiments.studies.stream.bench import Bench
-from experiments.studies.stream.schedule import resolved
+from experiments.studies.stream.plan.schedule import resolved
+from experiments.studies.stream.work.bench import Bench
 from workbench.settings.base import Budget
 
 SPLITS = {"train": range(500), "validation": range(500), "test": range(500)}

@@ -10,10 +10,10 @@ import pytest
 
 from experiments.engine.recipes import find_recipe
 from experiments.scenarios import SCENARIOS
-from experiments.studies.stream.plan import make_plan
-from experiments.studies.stream.record import Record
-from experiments.studies.stream.steps import Steps
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.plan.plan import make_plan
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.summary import summarise
+from experiments.studies.stream.work.steps import Steps
 from experiments.workspace import Workspace
 from tests.runs import stream_run
 from tests.sampled import waiting

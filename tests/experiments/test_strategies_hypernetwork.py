@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
-from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.plan.plan import make_plan
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.runs import stream_run
 from tests.stages import START, adapted, at, context_for, opened, walk

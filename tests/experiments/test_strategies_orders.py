@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments.strategies import STRATEGIES
-from experiments.studies.stream.plan import Plan, make_plan
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.plan.plan import Plan, make_plan
+from experiments.studies.stream.results.summary import summarise
 from experiments.workspace import Workspace
 from tests.runs import pending, stream_run
 from tests.streams import write_recipe

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import workbench.training.best_epoch
-from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.plan.plan import make_plan
 from tests.experiments.test_strategies import ENTRIES
 from tests.runs import stream_run
 from tests.streams import write_recipe

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.strategies._heads import head_for
-from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.plan.plan import make_plan
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe

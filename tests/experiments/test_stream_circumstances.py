@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from experiments.reporting.page import page as drawn_page
-from experiments.studies.stream.circumstances import circumstances
-from experiments.studies.stream.present import present
-from experiments.studies.stream.record import Entry, Record
-from experiments.studies.stream.report import Report
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.results.circumstances import circumstances
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.report import Report
+from experiments.studies.stream.results.summary import summarise
 from fusion.target.composition import Request
 
 RECIPE = """name: tiny-stream

@@ -16,7 +16,7 @@ from experiments.engine import run as engine
 from experiments.engine.publish import Publisher
 from experiments.engine.study import Piece
 from experiments.studies import STUDIES, present, present_change, report_on
-from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.plan.plan import make_plan
 from experiments.workspace import RecordDocument, Workspace
 from tests.conftest import Call
 from tests.ear import Ear

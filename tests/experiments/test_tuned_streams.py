@@ -14,7 +14,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.core.tune import ATTEMPTS, Attempt, choose, over_tasks
-from experiments.studies.stream.present import present
+from experiments.studies.stream.page.present import present
 from tests.runs import pieces
 from workbench.errors import IntegrityError, SettingsError, TrainingError
 

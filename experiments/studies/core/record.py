@@ -87,3 +87,9 @@ class Record(ABC):
         others = {"experiment", "identity", "provenance", *self.left}
         about: dict[str, Any] = form_of(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
         return about
+
+
+def as_json(**facts: Any) -> dict[str, Any]:
+    """Return facts of a plan as JSON has them: dataclasses as objects of their fields."""
+    written: dict[str, Any] = form_of(dict[str, Any]).dump_python(facts, mode="json")
+    return written

@@ -1,6 +1,6 @@
 """The study of streams: how strategies learn task after task, and what they forget.
 
-The pieces are the steps of each entry in each replication.
+The pieces are the steps of each entry in each replication. Its modules lie in four rooms: plan, work, results, page.
 """
 
 from __future__ import annotations
@@ -32,4 +32,14 @@ def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDoc
     return replace(record, about={**record.about, "seeds": [coordinates["seed"]]}, pieces=pieces)
 
 
-STUDY = Study(__name__, "strategies", describe, changed)
+ROOMS = {
+    "recipe": "plan",
+    "plan": "plan",
+    "pieces": "work",
+    "summary": "results",
+    "scored": "results",
+    "quantities": "results",
+    "present": "page",
+}
+
+STUDY = Study(__name__, "strategies", describe, changed, ROOMS)

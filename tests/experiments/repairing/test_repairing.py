@@ -13,7 +13,7 @@ from experiments.api import Workbench
 from experiments.repairing import selection
 from experiments.repairing.report import NOTHING, EntryReport
 from experiments.repairing.streams import LearnedStream
-from experiments.studies.stream.record import Entry
+from experiments.studies.stream.plan.entry import Entry
 from experiments.workspace.repaired import Repaired
 from tests.conftest import Call
 from tests.runs import done

@@ -14,9 +14,9 @@ from experiments.studies.methods import summary as methods
 from experiments.studies.routing import record as routed
 from experiments.studies.routing import summary as routing
 from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.studies.stream import record as learned
-from experiments.studies.stream import summary as stream
-from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
+from experiments.studies.stream.results import record as learned
+from experiments.studies.stream.results import summary as stream
+from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.adapters.fit_record import Epoch, FitRecord
 from workbench.training.measured_cost import MeasuredCost

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments.reporting.presentation import Table
-from experiments.studies.stream.present import present
-from experiments.studies.stream.report import Report
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.report import Report
 from tests.runs import stream_of
 
 ENTRIES = {

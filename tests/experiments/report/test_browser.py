@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 
 from experiments.reporting.files import files
 from experiments.reporting.mlflow_run import run_record
-from experiments.studies.stream.present import present
+from experiments.studies.stream.page.present import present
 from tests.chromium import CHROMIUM, opened
 from tests.mlflow_server import Server
 from workbench.mlflow.tracker import Tracker
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.report import Report
 
 SCREENSHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS") or Path(__file__).parents[3] / "build" / "screenshots")
 PATIENCE = 60_000  # milliseconds: the first page of a fresh server takes a while

@@ -13,12 +13,12 @@ from experiments.reporting.csv_tables import csv_tables
 from experiments.reporting.latex import latex
 from experiments.reporting.presentation import Medium
 from experiments.reporting.terminal import show
-from experiments.studies.stream.present import present
+from experiments.studies.stream.page.present import present
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from experiments.reporting.presentation import Presentation
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.report import Report
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import pytest
 
 from experiments.reporting.contrast import as_families, contrast
 from experiments.reporting.scored import MetricScores, ProblemScores, split_key
-from experiments.studies.stream.scored import scores_in
+from experiments.studies.stream.results.scored import scores_in
 from workbench.measures.statistics import holm, paired_t_test
 
 if TYPE_CHECKING:
     from experiments.reporting.scored import Replication
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.report import Report
 
 
 def scores(tests: dict[str, str] | None = None, **problems: dict[int, float]) -> MetricScores:

@@ -20,15 +20,15 @@ from experiments.reporting.files import FORMATS, figures
 from experiments.reporting.latex import escape, latex
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Cell, Column, Table
-from experiments.studies.stream.present import present
-from experiments.studies.stream.quantities import TRAINING
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.quantities import TRAINING
 from workbench.measures.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.reporting.presentation import Presentation
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.report import Report
 
 NASTY = r'a_b & 50 % #1 $x^2$ {~} \input{x} <b> "q"'
 
@@ -102,8 +102,8 @@ PROGRAM = """
 import hashlib, sys
 from pathlib import Path
 from experiments.reporting.files import FORMATS, figures
-from experiments.studies.stream.present import present
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.summary import summarise
 from tests.experiments.report.conftest import invent
 shown = present(summarise(invent(Path(sys.argv[1]))))
 for form in FORMATS:
@@ -146,8 +146,8 @@ def test_figures_bear_no_date(images: dict[str, dict[str, bytes]]) -> None:
 LAZY = """
 import sys
 from experiments.reporting import csv_tables, latex, page, terminal
-from experiments.studies.stream.present import present
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.summary import summarise
 from pathlib import Path
 from rich.console import Console
 from tests.experiments.report.conftest import invent

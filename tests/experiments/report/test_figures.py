@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments.reporting.wording import PERCENT
-from experiments.studies.stream.figures import cross, learned_over_lost
+from experiments.studies.stream.page.figures import cross, learned_over_lost
 from workbench.measures.statistics import Interval
 
 

@@ -23,8 +23,8 @@ from experiments.studies.compositions.standing import Standing
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Recommendation
 from experiments.studies.methods.row import Row as MethodRow
-from experiments.studies.stream.record import Record
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.summary import summarise
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.measures.markdown import code, escape
 from workbench.measures.statistics import Interval

@@ -16,13 +16,14 @@ from experiments.reporting.figures import NO_WIDTH
 from experiments.reporting.files import files
 from experiments.reporting.presentation import Presentation, Table
 from experiments.reporting.terminal import show
-from experiments.studies.stream.long_figures import lost_through_the_stream
-from experiments.studies.stream.long_streams import LONG, losses
-from experiments.studies.stream.present import present
-from experiments.studies.stream.record import Entry, Record
-from experiments.studies.stream.report import Report
-from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.page.long_figures import lost_through_the_stream
+from experiments.studies.stream.page.long_streams import LONG, losses
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.report import Report
+from experiments.studies.stream.results.summary import summarise
+from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
 from tests.experiments.report.conftest import ENTRIES
 
 SHOWN = ENTRIES[:3]

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.reporting.presentation import Sentences, Table
-from experiments.studies.stream.merge_table import merge_sentences, merge_table
-from experiments.studies.stream.merges import Merge
-from experiments.studies.stream.present import present
-from experiments.studies.stream.report import Report
+from experiments.studies.stream.page.merge_table import merge_sentences, merge_table
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.merges import Merge
+from experiments.studies.stream.results.report import Report
 from tests.runs import stream_of
 
 ENTRIES = {

@@ -10,12 +10,12 @@ from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.power import enough_seeds, power, seeds_needed
 from experiments.reporting.replications import independent, over_replications
 from experiments.reporting.terminal import show
-from experiments.studies.stream.present import present
+from experiments.studies.stream.page.present import present
 from workbench.errors import InputError
 from workbench.measures.statistics import interval, paired_t_test
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.report import Report
 
 
 def difference(*values: float | None) -> Difference:

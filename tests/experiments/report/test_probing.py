@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.reporting.page import page as drawn_page
-from experiments.studies.stream.gallery import draw, figures
-from experiments.studies.stream.present import present
-from experiments.studies.stream.probe_summaries import PANELS, profiles, spurious, summaries
-from experiments.studies.stream.summary import summarise
-from experiments.studies.stream.verdict import headline
+from experiments.studies.stream.page.gallery import draw, figures
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.probe_summaries import PANELS, profiles, spurious, summaries
+from experiments.studies.stream.results.summary import summarise
+from experiments.studies.stream.results.verdict import headline
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import Report
-    from experiments.studies.stream.stage_outcome import StageOutcome
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.work.stage_outcome import StageOutcome
 
 
 def means(report: Report, index: int) -> dict[str, dict[int, float]]:

@@ -20,16 +20,16 @@ from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import independent, over_replications
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.tune import Attempt
-from experiments.studies.stream.present import present
-from experiments.studies.stream.quantities import COST, measuring
-from experiments.studies.stream.sentences import frontier_sentences
-from experiments.studies.stream.summary import summarise
-from experiments.studies.stream.tuning import Tuning
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.page.sentences import frontier_sentences
+from experiments.studies.stream.results.quantities import COST, measuring
+from experiments.studies.stream.results.summary import summarise
+from experiments.studies.stream.work.tuning import Tuning
 from workbench.measures.statistics import holm, interval, seeds_for
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.report import Report
 
 
 def values(report: Report, label: str, metric: str) -> list[float]:

@@ -11,8 +11,8 @@ from scipy import stats
 
 from experiments.gating.gate import Gate
 from experiments.gating.stream_bounds import StreamBounds, gate_report
-from experiments.studies.stream.record import Record
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.summary import summarise
 from workbench.errors import GateError, InputError, UnknownNameError
 
 

@@ -12,18 +12,18 @@ import pytest
 from scipy import stats
 
 from experiments.reporting.differences import SAME, Difference, in_family
-from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
-from experiments.studies.stream.present import present
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
+from experiments.studies.stream.results.summary import summarise
 from workbench.measures.forgetting import METRICS
 from workbench.measures.statistics import Interval, interval, paired_t_test
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import Report
-    from experiments.studies.stream.stage_outcome import StageOutcome
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.work.stage_outcome import StageOutcome
 
 
 def cell(record: Record, label: str, seed: int, stage: int, task: str) -> float:

@@ -22,10 +22,10 @@ from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord, Search
 from experiments.studies.methods.report import ComparisonReport
 from experiments.studies.methods.row import Row
-from experiments.studies.stream import gallery
-from experiments.studies.stream.figures import learning_versus_forgetting
-from experiments.studies.stream.record import Record
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.page import gallery
+from experiments.studies.stream.page.figures import learning_versus_forgetting
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.summary import summarise
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.measures.statistics import Interval, interval, paired_t_test
 from workbench.mlflow.run_record import NOTE_TAG

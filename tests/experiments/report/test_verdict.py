@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.reporting.wording import bounds, count, megabytes, number, seconds
-from experiments.studies.stream.evidence import evidence
-from experiments.studies.stream.summary import summarise
-from experiments.studies.stream.verdict import verdict as verdict_on
+from experiments.studies.stream.results.evidence import evidence
+from experiments.studies.stream.results.summary import summarise
+from experiments.studies.stream.results.verdict import verdict as verdict_on
 from workbench.measures.statistics import Interval
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.report import Report
 
 
 def test_a_win_is_two_sentences_and_the_numbers_stand_below(report: Report) -> None:

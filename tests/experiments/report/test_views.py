@@ -22,17 +22,17 @@ from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.terminal import show
 from experiments.studies.core.data_sources import DataSource
-from experiments.studies.stream.gallery import draw
-from experiments.studies.stream.present import present
-from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.page.gallery import draw
+from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.summary import summarise
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.report import Report
 
 NASTY = '<script>alert("1")</script> $x^{2 & _*|'
 

@@ -1,0 +1,75 @@
+"""The tables of differences in a report on a stream: from the reference, and between every two strategies."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from experiments.reporting.cells import gap, over_examples, words
+from experiments.reporting.differences import SAME, basis
+from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import plural
+from experiments.studies.stream.page.tables import LABEL
+from experiments.studies.stream.results.comparison import COMPARED
+from experiments.studies.stream.results.quantities import BETTER, MAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.reporting.differences import Difference
+    from experiments.studies.stream.results.report import Report
+
+
+class Compared(Protocol):
+    """A strategy beside another: their differences by metric."""
+
+    @property
+    def differences(self) -> Mapping[str, Difference]: ...  # noqa: D102 - above
+
+
+def _in_metric(name: str, row: Compared) -> Cell:
+    return gap(row.differences[name], BETTER[name])
+
+
+def _over_examples(row: Compared) -> Cell:
+    return over_examples(row.differences["average_accuracy"])
+
+
+DIFFERENCES: tuple[Shown[Compared], ...] = (
+    *(Shown(Column(name.replace("_", " "), short=MAIN[name]), partial(_in_metric, name)) for name in COMPARED),
+    Shown(Column("average accuracy, over examples", media=Medium.PAGE), _over_examples),
+)
+
+
+def differences(report: Report) -> Table:
+    """Return each strategy's differences from the reference."""
+    reference = report.record.reference
+    return table(
+        "differences",
+        f"Against {reference}",
+        [strategy for strategy in report.strategies if strategy.differences],
+        [LABEL, *DIFFERENCES],
+        note="Strategy − reference in points, paired by seed and order, with the 95 % interval of this difference "
+        f"alone, and p. Higher or lower where {basis(report.declared.values())}, else {SAME}: the verdict goes by "
+        "nothing else. The last column: the same over test examples, a paired bootstrap of average accuracy.",
+        short=f"Difference from {reference}",
+    )
+
+
+def pairs(report: Report) -> Table:
+    """Return every two strategies that the recipe does not compare, beside each other."""
+    return table(
+        "pairs",
+        "Exploratory: every other pair",
+        report.pairs,
+        [
+            Shown(Column("first"), lambda pair: words(pair.first)),
+            Shown(Column("second", left=True), lambda pair: words(pair.second)),
+            *DIFFERENCES,
+        ],
+        note="First − second in points, as in the table against the reference, but no recipe asks for these pairs: "
+        f"they are a family of their own, with p adjusted after Holm for {plural(len(report.pairs), 'pair')}, and what "
+        "stands out here has to be tested anew.",
+        media=Medium.PAGE,
+    )

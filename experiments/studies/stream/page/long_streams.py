@@ -1,0 +1,126 @@
+"""What stands in the place of whole accuracy matrices where a stream has more tasks than anybody reads cell by cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import quantity, words
+from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import number, plural, unit
+from experiments.studies.core.report import LONG
+from experiments.studies.stream.page.tables import LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.studies.stream.results.matrix import Grid
+    from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.results.strategy_report import StrategyReport
+
+WORST, NAMED = 5, 45  # tasks that are named: of a strategy, and of all together, one of each at least
+LINES = 150  # of all accuracy matrices together: more are not read line by line
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a strategy lost of a task by the end, in the recipe's own order, mean over the seeds that have both scores.
+
+    Attributes:
+        label: of the strategy.
+        task: its name.
+        stage: at which it was learned.
+        best: its highest score after any stage before the last, of each seed its own.
+        end: its score after the last stage.
+    """
+
+    label: str
+    task: str
+    stage: int
+    best: float
+    end: float
+
+    @property
+    def lost(self) -> float:
+        """The drop; negative where the score rose."""
+        return self.best - self.end
+
+
+def is_long(report: Report) -> bool:
+    """Return whether a stream has too many tasks, or strategies, for tables and figures that show every cell."""
+    tasks = len(report.record.tasks)
+    return tasks > LONG or tasks * len(report.strategies) > LINES
+
+
+def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
+    """Yield what was lost of each task that was learned before the last stage, as far as a seed has both scores."""
+    for column, task in enumerate(tasks[:-1]):
+        pairs = [pair for seed in strategy.own_order if (pair := _best_and_end(seed.matrix, column))]
+        if pairs:
+            best, end = map(fmean, zip(*pairs, strict=True))
+            yield Loss(strategy.label, task, column + 1, best, end)
+
+
+def _best_and_end(matrix: Grid, column: int) -> tuple[float, float] | None:
+    """Return a task's highest score before the last stage and its last one; None where either was not measured."""
+    *before, end = (row[column] for row in matrix)
+    best = max((score for score in before if score is not None), default=None)
+    return None if best is None or end is None else (best, end)
+
+
+def lost_most(report: Report) -> Table | None:
+    """Return the tasks that each strategy lost most of; None where none lost anything, or nothing is known yet."""
+    worst = max(1, min(WORST, NAMED // len(report.strategies)))
+    shown = [
+        loss
+        for strategy in report.strategies
+        for loss in sorted(losses(strategy, report.record.tasks), key=lambda loss: -loss.lost)[:worst]
+        if loss.lost > 0
+    ]
+    if not shown:
+        return None
+    return table(
+        "lost-most",
+        "Tasks that lost most",
+        shown,
+        [
+            Shown(Column("strategy"), lambda loss: words(loss.label)),
+            Shown(Column("task", left=True), lambda loss: words(loss.task)),
+            Shown(Column("learned at stage", short="stage"), lambda loss: words(loss.stage)),
+            Shown(Column("best before the end", short="best"), lambda loss: quantity(loss.best)),
+            Shown(Column("at the end", short="end"), lambda loss: quantity(loss.end)),
+            Shown(Column("lost"), lambda loss: quantity(loss.lost)),
+        ],
+        note=f"Up to {plural(worst, 'task')} of each strategy that lost something, {_scale(report)}: of "
+        "each seed the highest score after any stage before the last, and the score after the last.",
+        short=f"Tasks that lost most, {_scale(report)}",
+    )
+
+
+def by_task(report: Report) -> Table:
+    """Return every task's score after the last stage, and what was lost of it; rows are the more numerous of both."""
+    tasks, shown = report.record.tasks, report.strategies
+    lost = {strategy.label: {loss.task: loss.lost for loss in losses(strategy, tasks)} for strategy in shown}
+
+    def cell(strategy: StrategyReport, column: int) -> Cell:
+        end, drop = strategy.matrix[-1][column], lost[strategy.label].get(tasks[column])
+        return Cell(number(end), end, notes=() if drop is None else (f"lost {number(drop)}",))
+
+    def on_task(column: int, strategy: StrategyReport) -> Cell:
+        return cell(strategy, column)
+
+    note = f"{_scale(report).capitalize()}. Whole matrices are in the JSON document and in the CSV tables."
+    filled = partial(table, "by-task", "Every task", note=note, media=Medium.PAGE, folded=True)
+    if len(shown) > len(tasks):
+        ends = [Shown(Column(task, "at the end"), partial(on_task, column)) for column, task in enumerate(tasks)]
+        return filled(shown, [LABEL, *ends])
+    ends_of_each = [Shown(Column(strategy.label, "at the end"), partial(cell, strategy)) for strategy in shown]
+    return filled(range(len(tasks)), [Shown(Column("task"), lambda column: words(tasks[column])), *ends_of_each])
+
+
+def _scale(report: Report) -> str:
+    own = ", the recipe's order" if len(report.record.orders) > 1 else ""
+    return f"{unit(report.record.kinds).words}, mean over seeds{own}"

@@ -1,0 +1,104 @@
+"""What people see of a stream: verdict, comparison, accuracy matrices, figures, probes, cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from experiments.reporting.below_differences import below_differences
+from experiments.reporting.learned_nothing import warnings
+from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
+from experiments.reporting.wording import plural, replicated
+from experiments.studies.stream.page import difference_tables, long_streams, merge_table, tables
+from experiments.studies.stream.page.beginning_table import beginning_table
+from experiments.studies.stream.page.conditions import conditions
+from experiments.studies.stream.page.gallery import figures
+from experiments.studies.stream.page.sentences import spurious_sentences
+from experiments.studies.stream.page.tracking import about, tracking
+from experiments.studies.stream.page.unlearned_sentences import is_all, sentences
+from experiments.studies.stream.results.evidence import other_evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Block
+    from experiments.studies.stream.results.report import Report
+
+REMEDIES = "more epochs, another learning rate (`tune` in the recipe tries some), more examples"
+IN_WORDS = 12  # differences from the reference: more sentences are not read, and the table has them all
+
+
+def present(report: Report) -> Presentation:
+    """Return what people see of a report on a stream."""
+    record, shown = report.record, len(report.strategies)
+    started = record.provenance.get("started", "")
+    return Presentation(
+        experiment=record.experiment,
+        tracked=record.experiment,
+        title="forgetting report",
+        facts=(
+            plural(len(record.tasks), "task"),
+            replicated(len(record.seeds), len(record.orders)),
+            f"backbone {record.backbone}",
+        ),
+        further=("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario, started),
+        says=record.description,
+        verdict=report.verdict,
+        evidence=report.evidence,
+        complete=report.complete,
+        written=partial(_blocks, report),
+        document=report.as_json,
+        about=about(record),
+        tracking=partial(tracking, report),
+    )
+
+
+def _blocks(report: Report) -> Iterator[Block]:
+    unlearned = [*warnings(sentences(report.strategies), REMEDIES)]
+    yield from unlearned if is_all(report.strategies) else ()
+    yield tables.scores(report)
+    if any(strategy.differences for strategy in report.strategies):
+        yield difference_tables.differences(report)
+        yield from below_differences(report.declared, "average accuracy")
+        others = other_evidence(report.record, report.strategies)
+        if others and len(others) <= IN_WORDS:
+            yield Sentences(others)
+    yield from _task_by_task(report)
+    yield from unlearned if not is_all(report.strategies) else ()
+    yield from _learning(report)
+    yield from figures(report)
+    if probes := tables.probes(report):
+        yield probes
+    if spurious := spurious_sentences(report):
+        yield Sentences(spurious)
+    if report.pairs:
+        yield difference_tables.pairs(report)
+    yield tables.further(report)
+    yield tables.cells(report)
+    yield tables.cost(report)
+    yield from conditions(report)
+    if not report.complete:
+        progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in report.everything)
+        yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)
+
+
+def _task_by_task(report: Report) -> Iterator[Block]:
+    """Yield the accuracy matrices, or what stands in their place in a long stream."""
+    matrices = tables.matrices(report)
+    if not long_streams.is_long(report):
+        yield matrices
+        return
+    yield replace(matrices, media=Medium.EXPORT)
+    if lost := long_streams.lost_most(report):
+        yield lost
+    yield long_streams.by_task(report)
+
+
+def _learning(report: Report) -> Iterator[Block]:
+    """Yield what merges cost, and how fast new tasks are learned."""
+    if table := merge_table.merge_table(report):
+        yield Sentences(merge_table.merge_sentences(report), Medium.ANY)
+        yield table
+    if began := beginning_table(report):
+        yield began

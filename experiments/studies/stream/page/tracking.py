@@ -1,0 +1,164 @@
+"""The report as MLflow runs: one parent for the experiment, one child for each strategy and replication.
+
+The step of a metric is the stage throughout. No point ever changes: what is logged while a run goes on is what will
+stand there in the end, so that a server that missed some of it can be brought up to date at any time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.adapter_run import tracked_data, tracked_model
+from experiments.reporting.cells import quantity as shown
+from experiments.reporting.cells import words
+from experiments.reporting.mlflow_run import FRACTIONS, markdown
+from experiments.reporting.presentation import Column, Medium, Tracking
+from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import baselines, number, unit
+from experiments.studies.core.quantity import means, points
+from experiments.studies.core.track import began, parent, shared_tags
+from experiments.studies.stream.page.tables import scores
+from experiments.studies.stream.results.quantities import METRIC, STAGE
+from workbench.measures.markdown import escape
+from workbench.mlflow.names import metric_name
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.studies.core.track import Point
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.replication_report import ReplicationReport
+    from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from workbench.mlflow.models import TrackedModel
+
+WHOLE = "full"  # the method whose adapter is a whole model
+SHOWN = ("average_accuracy", "learning_accuracy", "forgetting")
+VIEW = View(("label", "strategy", "method", "seed"), SHOWN, ("forgetting", "average_accuracy"))
+
+
+def tracking(report: Report) -> Tracking:
+    """Return what MLflow should hold of ``report``.
+
+    The run's key is everything that determines the experiment's numbers, so that a run that is continued stays one run,
+    and one with another budget is another.
+    """
+    record = report.record
+    children = tuple(
+        _child(report, strategy, replication)
+        for strategy in report.everything
+        for replication in strategy.replications
+        if replication.outcomes
+    )
+    run = parent(
+        report,
+        tags={"scenario": record.scenario},
+        params={**record.budget, "tasks": ", ".join(record.tasks)},
+        metrics=_summary(report),
+        children=children,
+        view=VIEW,
+    )
+    constant, scale = baselines(record.kinds.values()).capitalize(), unit(record.kinds).title
+    majority = ", ".join(number(score) for score in record.majority)
+    below = (
+        f"{scale} and points, ± half the 95 % interval over replications.",
+        f"{constant}, in the order of the stream: {majority}.",
+    )
+    strategies = scores(report).shown(Medium.TERMINAL)
+    return Tracking(run, strategies, below, ("forgetting-curves", "accuracy-matrices"))
+
+
+def about(record: Record) -> str:
+    """Return the experiment's description in Markdown, the same for all its runs."""
+    return (
+        f"A stream of {len(record.tasks)} tasks on {escape(record.backbone)}, {escape(record.scenario)}. Each run is"
+        " one recipe with its budget: its description holds the verdict, its artifacts the report. Below it is a run"
+        " for each strategy and seed, whose metrics have the stage as their step."
+    )
+
+
+def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> RunRecord:
+    record, entry, seed, order = report.record, strategy.entry, replication.seed, replication.order
+    own = {"strategy": entry.strategy, "method": entry.method, "seed": str(seed)}
+    of = {"frontier": entry.frontier} if entry.frontier else {}
+    ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(record.orders) > 1 else {}
+    return RunRecord(
+        key=f"{record.identity}/{entry.label}/{seed}" + (f"/{order}" if order else ""),
+        name=f"{entry.label}, seed {seed}" + (f", order {order}" if ordered else ""),
+        tags={
+            NOTE_TAG: _note(report, strategy, replication),
+            **shared_tags(record),
+            "scenario": record.scenario,
+            "label": entry.label,
+            **own,
+            **of,
+        },
+        params={
+            **own,
+            **ordered,
+            **{metric_name(name): str(value) for name, value in entry.settings.items()},
+        },
+        metrics=tuple(_stages(replication)),
+        data=tracked_data(record.data, replication.tasks),
+        models=tuple(_models(report, strategy, replication)),
+        finished=replication.complete,
+        began=began(record.provenance),
+        seconds=sum(outcome.cost.train_seconds for outcome in replication.outcomes),
+    )
+
+
+def _note(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> str:
+    """Return the description of a child: what it is, and how each task stood when it was learned and stands now."""
+    entry, tasks = strategy.entry, replication.tasks
+    stage = max(outcome.stage for outcome in replication.outcomes)
+    title = f"{entry.label}: {entry.strategy} with {entry.method}, seed {replication.seed}"
+    matrix = replication.matrix
+    stages = table(
+        "stages",
+        "",
+        enumerate(tasks),
+        [
+            Shown(Column("task"), lambda place: words(place[1])),
+            Shown(Column("when it was learned"), lambda place: shown(matrix[place[0] + 1][place[0]])),
+            Shown(Column(f"after stage {stage} of {len(tasks)}"), lambda place: shown(matrix[stage][place[0]])),
+        ],
+    )
+    scale = f"{unit(report.record.kinds).title}. {FRACTIONS}"
+    lines = (escape(title), "", *markdown(stages), "", escape(scale))
+    return "\n".join(lines)
+
+
+def _models(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> Iterator[TrackedModel]:
+    """Yield the adapters of a stream at its end, but whole models: a backbone is not copied."""
+    own = report.record.adapters.get((strategy.entry.label, replication.seed, replication.order), {})
+    scores = dict(zip(replication.tasks, replication.matrix[-1], strict=True))
+    for task, adapter in own.items():
+        if adapter.manifest.method != WHOLE:
+            score, (name,) = scores[task], adapter.manifest.metrics
+            measured = {} if score is None else {name.removeprefix("validation_"): score}
+            yield tracked_model(adapter, measured)
+
+
+def _stages(replication: ReplicationReport) -> Iterator[Point]:
+    """Yield what is known at each stage: scores, the metrics had the stream ended there, probes, and the cost."""
+    for stage, values in enumerate(replication.course, start=1):
+        yield from points(METRIC.values(), values, stage)
+    for stage, row in enumerate(replication.matrix):
+        for task, score in zip(replication.tasks, row, strict=True):
+            yield metric_name("accuracy", task), score, stage
+    for outcome in replication.outcomes:
+        for probe, quantities in outcome.probes.items():
+            for quantity, value in quantities.items():
+                yield metric_name("probe", probe, quantity), value, outcome.stage
+        yield from points(STAGE, outcome, outcome.stage)
+
+
+def _summary(report: Report) -> Iterator[Point]:
+    """Yield mean, low and high of every metric after each stage, once all replications are there."""
+    for strategy in report.strategies:
+        for stage in range(1, len(report.record.tasks) + 1):
+            values = strategy.after(stage)
+            known = (METRIC[name] for name, value in values.items() if report.complete or None not in value.values)
+            yield from means(known, values, strategy.label, stage)

@@ -1,0 +1,156 @@
+"""The entries of a stream's recipe: names looked up, settings typed, labels told apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from experiments.engine.entries import Form, Named, collisions
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES
+from experiments.studies.core.tune import learning_rates
+from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.plan.recipe import Recipe
+from workbench.errors import InputError, Problem, collected, suggest
+from workbench.methods.methods import METHODS, trained_method
+from workbench.settings.base import Settings
+from workbench.training.default_rates import default_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from transformers import PretrainedConfig
+
+    from experiments.scenarios import Scenario
+    from workbench.settings.base import Document
+    from workbench.settings.known_keys import Place
+
+ENTRIES = "strategies"
+TRIED = "tried"
+DEFAULT_SCENARIO = Recipe.model_fields["scenario"].default
+
+
+class Title(Settings):
+    """What an entry may say of itself beside its settings; no result depends on it."""
+
+    title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
+
+
+FORM = Form((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, Title)
+
+
+def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Problem]) -> Iterator[Entry]:
+    """Yield each entry of ``strategies`` that fits; what is wrong with the others is added to ``problems``.
+
+    Args:
+        document: of the recipe.
+        kinds: of the stream's tasks.
+        problems: so far.
+    """
+    scenario = None
+    with collected(problems):
+        name = document.text("scenario") if "scenario" in document.data else DEFAULT_SCENARIO
+        scenario = SCENARIOS.get(name, document.where("scenario")) if name is not None else None
+    for label, named in FORM.read(document, problems):
+        with collected(problems):
+            yield _entry(document, label, named, kinds, scenario)
+
+
+def at_default_rates(document: Document, config: PretrainedConfig, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the entries, those that name no learning rate with the default for a backbone of this config."""
+    rated = []
+    for entry in entries:
+        default = default_rate(entry.method, config)
+        entry = replace(entry, default_rate=default)
+        given = "learning_rate" in document.entries(ENTRIES)[entry.label]
+        rated.append(entry if given or default is None else entry.at(default))
+    return tuple(rated)
+
+
+def at_other_rates(recipe: Recipe, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Yield the entries of ``frontier`` again, each at each of its further learning rates.
+
+    An entry that tries some has no rate of its own yet, so that all that it tries are further ones.
+    """
+    by_label = {entry.label: entry for entry in entries}
+    if not isinstance(recipe.frontier, dict):
+        forgetful = [entry.label for entry in entries if entry.can_forget and _trains(entry, recipe.scenario)]
+        for label in forgetful if recipe.frontier == TRIED else recipe.frontier:
+            entry = by_label[label]
+            yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe, entry))
+        return
+    for label, rates in recipe.frontier.items():
+        entry = by_label[label]
+        others = [rate for rate in dict.fromkeys(rates) if rate != entry.settings["learning_rate"]]
+        yield from (_point(entry, rate, f"{rate:g}") for rate in others)
+
+
+def tried_rates(recipe: Recipe, entry: Entry) -> tuple[float, ...]:
+    """Return the learning rates that an entry tries before the stream begins, its own first; none without training."""
+    if not recipe.tune or not METHODS.get(entry.method).trains:
+        return ()
+    return learning_rates(entry.settings["learning_rate"], recipe.tune)
+
+
+def untried(document: Document, recipe: Recipe) -> Iterator[Problem]:
+    """Yield a problem where ``frontier`` and ``tune`` do not go together."""
+    where = document.where("frontier")
+    of_tried = not isinstance(recipe.frontier, dict)
+    if of_tried and recipe.tune < 2:
+        given = TRIED if recipe.frontier == TRIED else "a list of entries"
+        message = f"'frontier: {given}' has no learning rates to show"
+        yield Problem(message, where, "Set 'tune' to 2 or more.")
+    if recipe.frontier and not of_tried and recipe.tune:
+        hint = "Write 'frontier: tried', or a list of entries, or leave 'tune' out."
+        yield Problem("with 'tune', the learning rates of 'frontier' are those that were tried", where, hint)
+
+
+def misnamed(document: Document) -> Iterator[Problem]:
+    """Yield a problem for each label in ``reference`` and ``frontier`` that names no entry."""
+    labels = document.labels(ENTRIES)
+    reference = document.text("reference")
+    named: list[tuple[str, list[str | int]]]
+    named = [(label, ["frontier", label]) for label in document.labels("frontier")]
+    named += [(label, ["frontier", index]) for index, label in document.names("frontier")]
+    named += [(reference, ["reference"])] if reference is not None else []
+    for label, path in named:
+        if label not in labels:
+            message = f"{path[0]!r} names no entry of {ENTRIES!r}: {label!r}"
+            yield Problem(message, document.where(*path), suggest(label, labels))
+
+
+def indistinct(document: Document, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """Yield a problem for each label that another entry has, or seems to have."""
+    paths = [
+        (entry.label, (ENTRIES, entry.label) if entry.frontier is None else ("frontier", entry.frontier))
+        for entry in entries
+    ]
+    return collisions((label, document.where(*path)) for label, path in paths)
+
+
+def _point(entry: Entry, rate: float, text: str) -> Entry:
+    return replace(entry.at(rate), label=f"{entry.label} @ {text}", frontier=entry.label)
+
+
+def _trains(entry: Entry, scenario: str) -> bool:
+    """Return whether an entry trains what tasks share: the body, or a head of all tasks."""
+    card = METHODS.get(entry.method)
+    return card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
+
+
+def known_settings(document: Document) -> Iterator[Place]:
+    """Yield where in a recipe which settings stand, as far as the names of its strategies and methods are known."""
+    yield from replace(FORM, cards={"strategy": STRATEGIES.get, "method": METHODS.get}).places(document)
+
+
+def _entry(document: Document, label: str, named: Named, kinds: Sequence[str], scenario: Scenario | None) -> Entry:
+    strategy, method = named.names["strategy"], named.names["method"]
+    own = named.settings["strategy"]
+    objection = STRATEGIES.get(strategy).objection(own, method, kinds, scenario) if scenario else None
+    if objection:
+        raise InputError(f"{strategy}: {objection}", where=document.where(ENTRIES, label))
+    settings = {name: value for part in named.settings.values() for name, value in part.model_dump(mode="json").items()}
+    default = METHODS.get(method).default_rate
+    return Entry(label, strategy, method, settings, default_rate=default, title=named.about.title)

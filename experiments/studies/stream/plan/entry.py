@@ -1,0 +1,50 @@
+"""An entry of a stream's recipe: one way to learn the stream, and the learning rates that are tried for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+TUNED_ON = 3  # how many tasks, the first of the stream, learning rates are tried on; `work.tuning` says why
+FORGET_NOTHING = ("isolated", "mask", "progressive-prompts", "joint")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A learning rate that is tried; ``attempts`` are the keys of its pieces, one for each task."""
+
+    learning_rate: float
+    attempts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings.
+
+    Attributes:
+        frontier: the label of the entry that this is another learning rate of, for the frontier of stability and
+            plasticity; None for an entry of its own.
+        tried: the learning rates that are tried for it, its own first; empty where it has no other.
+        default_rate: the learning rate that its method has where a recipe names none; None where nothing is trained,
+            and in records of earlier versions.
+        title: what sentences call it; the label where it is empty.
+    """
+
+    label: str
+    strategy: str
+    method: str
+    settings: Mapping[str, Any]
+    frontier: str | None = None
+    tried: tuple[Tried, ...] = ()
+    default_rate: float | None = None
+    title: str = ""
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether what it learned of a task may change while it learns another one."""
+        return self.strategy not in FORGET_NOTHING
+
+    def at(self, learning_rate: float) -> Entry:
+        """Return the same entry at another learning rate, which is not tuned."""
+        return replace(self, settings={**self.settings, "learning_rate": learning_rate}, tried=())

@@ -1,0 +1,286 @@
+"""A recipe, resolved: every name looked up, all settings typed, all data read, every step with its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, ClassVar
+
+from experiments.engine.feasible import opened
+from experiments.engine.forecast import forecast_of
+from experiments.engine.recipes import require_affordable
+from experiments.engine.task_names import named_tasks
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES
+from experiments.studies.core.data_sources import data_sources
+from experiments.studies.core.record import as_json
+from experiments.studies.core.tune import attempt_key, tuning_seed
+from experiments.studies.stream.plan.entries import (
+    at_default_rates,
+    at_other_rates,
+    indistinct,
+    known_settings,
+    misnamed,
+    named_in_stream,
+    tried_rates,
+    untried,
+)
+from experiments.studies.stream.plan.entry import TUNED_ON, Tried
+from experiments.studies.stream.plan.measurable import (
+    asked_of_probes,
+    general_text,
+    named_probes,
+    require_measurable,
+)
+from experiments.studies.stream.plan.orders import misordered, order_count, ordered
+from experiments.studies.stream.plan.planned_steps import all_steps, stream_of
+from experiments.studies.stream.plan.recipe import Recipe
+from experiments.studies.stream.plan.schedule import resolved
+from experiments.workspace.evaluating import majority
+from tasks.loading import registry
+from tasks.loading.overlap import overlapping
+from workbench.backbone.pretrained import Backbone
+from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.files.digest import key
+from workbench.machine import processes
+from workbench.machine.device import resolve_precision
+from workbench.machine.package_versions import versions
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.sampling import test_rows
+from workbench.settings.registry import named_code
+from workbench.training import Lesson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from experiments.engine.study import Forecast
+    from experiments.studies.stream.plan.entry import Entry
+    from experiments.studies.stream.plan.planned_steps import Step, Stream
+    from tasks.task_file.spec import TaskSpec
+    from workbench.methods.task import Task
+    from workbench.probes import Asked
+    from workbench.settings.base import Document, MethodSettings, Settings, SettingsT
+
+FORMAT = 2  # raised when the meaning of stored steps changes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``workbench run`` will do.
+
+    Attributes:
+        tasks: in the recipe's order.
+        orders: the orders that they are learned in, the recipe's own first.
+        text: general text for probes, none of it of the stream's tasks.
+        asked: what the recipe asks of probes that have settings, by their names.
+    """
+
+    study: ClassVar[str] = "stream"
+    recipe: Recipe
+    backbone: Backbone
+    tasks: tuple[Task, ...]
+    entries: tuple[Entry, ...]
+    orders: tuple[tuple[Task, ...], ...] = ()
+    steps: tuple[Step, ...] = ()
+    text: tuple[str, ...] = ()
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.recipe.name
+
+    def previous(self, step: Step) -> Step:
+        """Return the step that ``step`` starts from."""
+        return self._streams[stream_of(step)][step.stage - 2]
+
+    def learned(self, step: Step, task: Task) -> Step:
+        """Return the step of the same stream after which ``task`` could first be answered."""
+        return self._learned[stream_of(step), task.name]
+
+    def forecast(self, step: Step) -> Forecast:
+        """Return what a plain training step takes.
+
+        A strategy's own needs (a second model, a memory of old examples) are not counted.
+        """
+        return forecast_of(self.adaptation(step.entry), self.recipe.budget, step.task)
+
+    def updates(self, step: Step) -> int:
+        """Return how many optimiser steps a step's training takes at most, all of its fits together."""
+        budget, entry = self.recipe.budget, step.entry
+        if not METHODS.get(entry.method).trains:
+            return 0
+        examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
+        return sum(map(budget.updates, STRATEGIES.get(entry.strategy).fits(strategy_settings(entry), examples)))
+
+    def attempts(self, entry: Entry) -> list[tuple[float, list[Lesson]]]:
+        """Return the learning rates that an entry tries, each with what it learns then."""
+        budget, seed = self.recipe.budget, tuning_seed(self.recipe.seeds)
+        return [
+            (rate, [Lesson(task, self.adaptation(entry.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]])
+            for rate in ([] if entry.frontier else tried_rates(self.recipe, entry))
+        ]
+
+    def adaptation(self, entry: Entry) -> Adaptation:
+        """Return the entry's method on the recipe's backbone."""
+        precision = resolve_precision(self.recipe.budget.precision)
+        return Adaptation(self.backbone, entry.method, method_settings(entry), precision)
+
+    @cached_property
+    def _streams(self) -> dict[Stream, list[Step]]:
+        """The steps of each stream, so that a question about one cell of a matrix does not search all steps."""
+        streams: dict[Stream, list[Step]] = {}
+        for step in self.steps:
+            streams.setdefault(stream_of(step), []).append(step)
+        return streams
+
+    @cached_property
+    def _learned(self) -> dict[tuple[Stream, str], Step]:
+        """The step of each stream after which a task could first be answered."""
+        first: dict[tuple[Stream, str], Step] = {}
+        for step in self.steps:
+            for task in step.tasks if step.before is None else (step.task,):
+                first.setdefault((stream_of(step), task.name), step)
+        return first
+
+
+def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
+    """Resolve a recipe: read its data, fetch what is missing; train nothing.
+
+    Raises:
+        SettingsError: all that is wrong with the recipe, in one message.
+        DataError: a task's data do not fit its file.
+    """
+    problems: list[Problem] = []
+    with collected(problems):
+        recipe = document.parse(Recipe, known_settings(document))
+    specs = named_tasks(document, ("tasks",), task_folders, problems)
+    kinds = tuple(dict.fromkeys(spec.file.kind for spec in specs))
+    own = tuple(named_in_stream(document, kinds, problems))
+    problems += misnamed(document)
+    text = _text(document, [spec.name for spec in specs], task_folders, problems)
+    probing = named_probes(document, problems)
+    if problems:
+        raise SettingsError(problems)
+    entries = (*own, *at_other_rates(recipe, own))
+    problems += [*untried(document, recipe), *indistinct(document, entries)]
+    with collected(problems):
+        recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
+    problems += misordered(document, recipe, [spec.name for spec in specs])
+    with collected(problems):
+        fits = len(recipe.seeds) * order_count(recipe) * (len(entries) + recipe.tune * len(own)) * len(specs)
+        require_affordable(fits, document.origin)
+    if problems:
+        raise SettingsError(problems)
+    wanted = [(entry.method, method_settings(entry), ("strategies", entry.label, "method")) for entry in own]
+    backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    own = at_default_rates(document, backbone.config, own)
+    entries = (*own, *at_other_rates(recipe, own))
+    recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
+    require_measurable(document, recipe, backbone, kinds)
+    tasks = tuple(registry.load(spec) for spec in specs)
+    if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
+        raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
+    if recipe.overlap is not None:
+        tasks = overlapping(tasks, recipe.overlap)
+    recipe = recipe.model_copy(update={"evaluate_every": resolved(recipe, tasks)})
+    words = general_text(registry.load(text), recipe.probe_examples) if text else ()
+    asked = asked_of_probes(document, probing)
+    plan = Plan(recipe, backbone, tasks, entries, ordered(tasks, recipe), text=words, asked=asked)
+    plan = replace(plan, entries=tuple(_tuned(plan)))
+    starts = partial(_start_key, plan)
+    return replace(plan, steps=tuple(all_steps(recipe.seeds, plan.orders, plan.entries, starts)))
+
+
+def _overlap(document: Document, recipe: Recipe) -> float | None:
+    """Return the share of each task's training examples that other stages bring; None where they bring none."""
+    usual = SCENARIOS.get(recipe.scenario).overlap
+    if recipe.overlap is None or usual is not None:
+        return usual if recipe.overlap is None else recipe.overlap
+    blurs = " or ".join(name for name in SCENARIOS.names() if SCENARIOS.get(name).overlap is not None)
+    message = f"tasks do not overlap in the scenario {recipe.scenario}"
+    raise InputError(message, where=document.where("overlap"), hint=f"Leave 'overlap' out, or take scenario: {blurs}.")
+
+
+def _tuned(plan: Plan) -> Iterator[Entry]:
+    """Yield the entries with the keys of what each of them tries."""
+    for entry in plan.entries:
+        tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(entry))
+        yield replace(entry, tried=tuple(tried))
+
+
+def strategy_settings(entry: Entry) -> Settings:
+    """Return the settings of an entry's strategy, without those of its method."""
+    return _read_as(STRATEGIES.get(entry.strategy).settings, entry)
+
+
+def method_settings(entry: Entry) -> MethodSettings:
+    """Return the settings of an entry's method, without those of its strategy."""
+    return _read_as(METHODS.get(entry.method).settings, entry)
+
+
+def _read_as(model: type[SettingsT], entry: Entry) -> SettingsT:
+    settings = {name: value for name, value in entry.settings.items() if name in model.model_fields}
+    return model.model_validate(settings)
+
+
+def _text(
+    document: Document, names: Sequence[str], folders: Sequence[Path], problems: list[Problem]
+) -> TaskSpec | None:
+    name = document.text("probe_text")
+    if name is None:
+        return None
+    with collected(problems, document.where("probe_text")):
+        if name in names:
+            raise InputError(f"'probe_text' is a task of the stream: {name!r}")
+        return registry.find(name, folders)
+    return None
+
+
+def _start_key(plan: Plan, entry: Entry, seed: int) -> str:
+    scenario = plan.recipe.scenario
+    posed = {} if scenario == "task-incremental" else {"scenario": SCENARIOS.identity(scenario)}
+    code = named_code(STRATEGIES.get(entry.strategy).settings, entry.settings)
+    return key(
+        {
+            "format": FORMAT,
+            "strategy": STRATEGIES.identity(entry.strategy),
+            "method": METHODS.identity(entry.method),
+            "settings": entry.settings,
+            "backbone": plan.backbone.fingerprint,
+            "pooling": plan.backbone.pooling,
+            "precision": resolve_precision(plan.recipe.budget.precision),
+            "budget": plan.recipe.budget.model_dump(mode="json"),
+            "seed": seed,
+            "processes": processes.sharing(),
+            "versions": versions(),
+            **posed,
+            **({"code": code} if code else {}),
+        }
+    )
+
+
+def about(plan: Plan) -> dict[str, Any]:
+    """Return what is the same for all pieces of a plan."""
+    recipe, tasks = plan.recipe, plan.tasks
+    return as_json(
+        description=recipe.description,
+        backbone=recipe.backbone,
+        tasks=recipe.tasks,
+        test_sizes=tuple(len(test_rows(task, recipe.budget)) for task in tasks),
+        majority=tuple(majority(task, recipe.budget) for task in tasks),
+        seeds=recipe.seeds,
+        orders=tuple(tuple(task.name for task in order) for order in plan.orders),
+        scenario=recipe.scenario,
+        overlap=recipe.overlap,
+        contenders=plan.entries,
+        reference=recipe.reference,
+        budget=recipe.budget.model_dump(mode="json"),
+        data={task.name: task.fingerprint for task in tasks},
+        kinds={task.name: task.kind for task in tasks},
+        data_sources=data_sources(tasks),
+        precision=resolve_precision(recipe.budget.precision),
+    )

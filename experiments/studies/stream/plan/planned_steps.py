@@ -1,0 +1,88 @@
+"""The steps of a stream: every entry learns every stage, in every order and with every seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.strategies import STRATEGIES
+from workbench.files.digest import key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from experiments.studies.stream.plan.entry import Entry
+    from workbench.methods.task import Task
+
+Stream = tuple[str, float | None, int, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Learn the task of one stage, with one strategy, seed and order.
+
+    Attributes:
+        order: which order of the stream, 0 the recipe's own.
+        tasks: those of all stages up to this one, in that order.
+        key: SHA-256 over everything that determines the state after this step: strategy, method, settings, backbone,
+            precision, scenario, budget, seed, versions, and ``tasks``.
+        before: the key of the state that this step starts from; None where it starts from the pretrained weights.
+    """
+
+    entry: Entry
+    seed: int
+    order: int
+    tasks: tuple[Task, ...]
+    key: str
+    before: str | None
+
+    @property
+    def stage(self) -> int:
+        """How many tasks have been learned after it."""
+        return len(self.tasks)
+
+    @property
+    def task(self) -> Task:
+        """The task of its stage."""
+        return self.tasks[-1]
+
+    @property
+    def label(self) -> str:
+        """What to call the step on a screen."""
+        order = f" · order {self.order}" if self.order else ""
+        return f"{self.entry.label} · seed {self.seed}{order} · stage {self.stage} · {self.task.name}"
+
+
+def stream_of(step: Step) -> Stream:
+    """Return what tells a step's stream from all others; an entry that tries learning rates has one at each."""
+    return step.entry.label, step.entry.settings.get("learning_rate"), step.seed, step.order
+
+
+def all_steps(
+    seeds: Sequence[int],
+    orders: Sequence[tuple[Task, ...]],
+    entries: Sequence[Entry],
+    start_key: Callable[[Entry, int], str],
+) -> Iterator[Step]:
+    """Yield all steps, replication by replication, so that the first complete comparison is there early.
+
+    Args:
+        seeds: of the recipe.
+        orders: the stream's tasks, in each order that they are learned in.
+        entries: those that try several learning rates take all steps at each of them.
+        start_key: what determines the state of an entry before its first task, with a seed.
+    """
+    for seed in seeds:
+        for order, tasks in enumerate(orders):
+            for entry in (variant for own in entries for variant in _at_each_rate(own)):
+                before, start = start_key(entry, seed), True
+                for stage, task in enumerate(tasks, start=1):
+                    after = key([before, task.name, task.fingerprint])
+                    if stage == len(tasks) or STRATEGIES.get(entry.strategy).stages == "each":
+                        yield Step(entry, seed, order, tasks[:stage], after, None if start else before)
+                        start = False
+                    before = after
+
+
+def _at_each_rate(entry: Entry) -> tuple[Entry, ...]:
+    return tuple(entry.at(tried.learning_rate) for tried in entry.tried) or (entry,)

@@ -1,0 +1,36 @@
+"""Which entry of the same recipe gives S[j] (one model a task) and which gives J[j] (joint training)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.results.record import Record
+
+
+def single_task_baseline(record: Record, entry: Entry) -> str | None:
+    """Return the label of an isolated entry with the same method; the one whose settings differ least."""
+    candidates = [
+        baseline for baseline in _entries(record) if baseline.strategy == "isolated" and baseline.method == entry.method
+    ]
+    return min(candidates, key=lambda baseline: _differences(baseline, entry)).label if candidates else None
+
+
+def joint_baseline(record: Record, entry: Entry) -> str | None:
+    """Return the label of a joint entry: with the same method where there is one, its settings differing least."""
+    candidates = [baseline for baseline in _entries(record) if baseline.strategy == "joint"]
+    if not candidates:
+        return None
+    return min(candidates, key=lambda baseline: (baseline.method != entry.method, _differences(baseline, entry))).label
+
+
+def _entries(record: Record) -> list[Entry]:
+    """Return the recipe's own entries: another learning rate of one is a point of the frontier, no baseline."""
+    return [baseline for baseline in record.entries if baseline.frontier is None]
+
+
+def _differences(baseline: Entry, entry: Entry) -> int:
+    """Return how many settings of the baseline the entry has otherwise; its own extra settings do not count."""
+    mine, theirs = entry.settings, baseline.settings
+    return sum(name not in mine or mine[name] != value for name, value in theirs.items())

@@ -1,0 +1,41 @@
+"""Over which replications a strategy is compared with the reference, and the scores of both over just these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.replications import counted
+from experiments.reporting.wording import plural, replicated
+from workbench.measures.statistics import interval
+
+if TYPE_CHECKING:
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from workbench.measures.statistics import Interval
+
+
+def paired_in(ours: StrategyReport) -> int:
+    """Return how many replications both sides have finished."""
+    return sum(value is not None for value in ours.differences["average_accuracy"].seeds.values)
+
+
+def positions(ours: StrategyReport, metric: str) -> tuple[int, ...]:
+    """Return which replications the difference in a metric is taken over, by their place in the report."""
+    seeds = [replication.seed for replication in ours.replications]
+    return counted(ours.differences[metric].seeds.values, seeds)
+
+
+def compared(side: StrategyReport, ours: StrategyReport, metric: str) -> Interval:
+    """Return a metric of one side over the replications that the difference of ``ours`` is taken over."""
+    return interval(side.metrics[metric].values[position] for position in positions(ours, metric))
+
+
+def planned_in_words(record: Record, paired: int) -> str:
+    """Return ``3 seeds``, ``2 of 3 seeds so far`` or ``one seed``: what a comparison rests on."""
+    planned = len(record.seeds) * len(record.orders)
+    if paired == planned and planned > 1:
+        return replicated(len(record.seeds), len(record.orders))
+    noun = "seed" if len(record.orders) == 1 else "replication"
+    if paired == 1:
+        return f"one {noun}" if planned == 1 else f"one of {planned} {noun}s so far"
+    return f"{paired} of {plural(planned, noun)} so far"

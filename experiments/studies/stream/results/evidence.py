@@ -1,0 +1,82 @@
+"""The numbers below a verdict: both scores in each metric, their difference, its interval and p."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.differences import SAME, bare_gap
+from experiments.reporting.wording import number, plural, probability, unit
+from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words
+from experiments.studies.stream.results.verdict import headline, reference_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from experiments.reporting.differences import Difference
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.strategy_report import StrategyReport
+
+WORDS = {  # metric → what it is called here, and the words for a negative and a positive difference
+    "forgetting": ("Forgotten", "less", "more"),
+    "average_accuracy": ("After the last task", "lower", "higher"),
+    "learning_accuracy": ("Right after each task", "lower", "higher"),
+}
+
+
+def evidence(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
+    """Return a line for each metric in which the headline strategy is compared, and one that says by which test."""
+    ours, reference = headline(strategies), reference_of(record, strategies)
+    if ours is None or reference is None or not paired_in(ours):
+        return []
+    lines = [f"{WORDS[name][0]}: {text}." for name, text in _metrics(record, ours, reference)]
+    return [*lines, _basis(record, ours)] if lines else []
+
+
+def other_evidence(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
+    """Return a line for every strategy but the reference and the one that the verdict is about."""
+    first, reference = headline(strategies), reference_of(record, strategies)
+    lines = []
+    for ours in strategies:
+        if reference is None or ours is first or not ours.differences or not paired_in(ours):
+            continue
+        parts = [f"{WORDS[name][0].lower()} {text}" for name, text in _metrics(record, ours, reference)]
+        lines += [f"{ours.label}: {'; '.join(parts)}."] if parts else []
+    return lines
+
+
+def _metrics(record: Record, ours: StrategyReport, reference: StrategyReport) -> Iterator[tuple[str, str]]:
+    """Yield each metric that both sides have, with both scores and how they differ."""
+    for name, (_, below, above) in WORDS.items():
+        difference = ours.differences[name]
+        if difference.seeds.mean is None:
+            continue
+        sign = " points" if name == "forgetting" else unit(record.kinds).sign
+        theirs, mine = (number(compared(side, ours, name).mean) for side in (reference, ours))
+        yield name, f"{reference.label} {theirs}{sign}, {ours.label} {mine}{sign}{_told(difference, below, above)}"
+
+
+def _told(difference: Difference, below: str, above: str) -> str:
+    """Return the difference with interval and p; only p where it is undecided; nothing where no test was made."""
+    if not difference.by_test:
+        return ""
+    chance = difference.chance
+    if difference.reading != SAME:
+        return f"; {bare_gap(difference, below, above)}" + (f", {probability(chance)}" if chance is not None else "")
+    reasons = [probability(chance)] if chance is not None else []
+    if difference.by_test.get("examples") == SAME:
+        reasons.append("the interval over test examples includes 0")
+    return f"; undecided ({', '.join(reasons)})"
+
+
+def _basis(record: Record, ours: StrategyReport) -> str:
+    """Return what the lines above rest on: tasks, replications, test, family."""
+    over = planned_in_words(record, paired_in(ours))
+    text = f"Over {plural(len(record.tasks), 'task')} and {over}"
+    differences = ours.differences.values()
+    if not any(difference.p is not None for difference in differences):
+        return f"{text}, so no test over seeds."
+    family = max(difference.family for difference in differences)
+    holm = f", p after Holm for {family} comparisons" if family > 1 else ""
+    examples = any(difference.examples for difference in differences)
+    both = "; the average also by an interval over test examples" if examples else ""
+    return f"{text}; in brackets 95 % intervals; paired t-test over seeds{holm}{both}."

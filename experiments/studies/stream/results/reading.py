@@ -1,0 +1,89 @@
+"""What the pieces of a stream have left, for its record; no model is needed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from experiments.strategies import adapter_ids
+from experiments.strategies._groups import groups_in
+from experiments.studies.stream.work.steps import Steps
+from workbench.errors import IntegrityError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from experiments.studies.stream.work.stage_outcome import StageOutcome
+    from experiments.workspace import RecordDocument, Workspace
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+    ChosenStep = tuple[Mapping[str, Any], str]
+
+
+def chosen_steps(document: RecordDocument, rungs: Mapping[str, int]) -> list[ChosenStep]:
+    """Return the coordinates and the step's key of each piece that is a step.
+
+    Args:
+        document: the record.
+        rungs: label → which of its learning rates was chosen; a label that has none is left out, where it tries some.
+    """
+    steps = []
+    for coordinates in (piece.coordinates for piece in document.pieces):
+        if "step" in coordinates:
+            steps.append((coordinates, coordinates["step"]))
+        elif "steps" in coordinates and coordinates["label"] in rungs:
+            steps.append((coordinates, coordinates["steps"][rungs[coordinates["label"]]]))
+    return steps
+
+
+def outcomes_of(steps: Iterable[ChosenStep], document: RecordDocument, workspace: Workspace) -> list[StageOutcome]:
+    """Return the outcomes of a stream's steps; all that are damaged or missing are named in one IntegrityError."""
+    outcomes: list[StageOutcome] = []
+    damaged: list[IntegrityError] = []
+    for coordinates, step in steps:
+        try:
+            outcome = _relabelled(coordinates, step, workspace)
+            if outcome is None and document.finished and not workspace.mending.listener:
+                path = Steps(workspace).folder(step) / coordinates["outcome"]
+                raise IntegrityError("missing: what this step came to", where=str(path))
+        except IntegrityError as error:
+            damaged.append(error)
+            continue
+        if outcome:
+            outcomes.append(outcome)
+    if damaged:
+        first, *others = damaged
+        also = "".join(f"; also {error.where}: {error.what}" for error in others[:3])
+        more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
+        raise IntegrityError(f"{first.what}{also}{more}", where=first.where)
+    return outcomes
+
+
+def _relabelled(coordinates: Mapping[str, Any], step: str, workspace: Workspace) -> StageOutcome | None:
+    """Return a step's outcome under the label and the order that this experiment gives it."""
+    outcome = Steps(workspace).outcome(step, coordinates["outcome"])
+    if outcome is None:
+        return None
+    for cell in outcome.cells if not workspace.mending.listener else ():
+        if cell.evaluation:
+            workspace.evaluations.known_outcomes(cell.evaluation)
+    return replace(outcome, strategy=coordinates["label"], order=coordinates["order"])
+
+
+def own_adapters(step: str, workspace: Workspace) -> dict[str, StoredAdapter]:
+    """Return the adapters that a step left, by task, as far as they are still there; none where tasks share one."""
+    adapters = {}
+    with suppress(IntegrityError):  # a report needs none of them
+        for task, name in adapter_ids(Steps(workspace).folder(step) / "state").items():
+            with suppress(UnknownNameError, IntegrityError):
+                adapters[task] = workspace.adapters.get(name)
+    return adapters
+
+
+def shared_adapters(step: str, workspace: Workspace) -> tuple[tuple[str, ...], ...]:
+    """Return the tasks of each adapter after a step, where tasks share some; none where that is not told."""
+    with suppress(IntegrityError):
+        return tuple(group.tasks for group in groups_in(Steps(workspace).folder(step) / "state").groups)
+    return ()

@@ -1,0 +1,137 @@
+"""What a stream has measured so far: everything that its report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from experiments.studies.core import record as core
+from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.results.reading import chosen_steps, outcomes_of, own_adapters, shared_adapters
+from experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
+from experiments.studies.stream.work.stage_outcome import StageOutcome
+from experiments.studies.stream.work.tuning import Tuning, require_attempts, tuning_so_far
+from experiments.workspace.documents import form_of
+from workbench.adapters.stored_adapter import StoredAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from experiments.workspace import RecordDocument, Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(core.Record):
+    """A stream as far as it has come.
+
+    Attributes:
+        tasks: the stream, in order.
+        test_sizes: examples in each task's test split, in the order of ``tasks``.
+        majority: M[j], the score of always giving the same answer to each task, in the order of ``tasks``.
+        orders: the orders that the stream is learned in; the first one is ``tasks``. Each seed with each order is one
+            replication.
+        scenario: what is known when a task is answered, and of where it begins.
+        overlap: share of each task's training examples that other stages brought; None where they brought none.
+        entries: in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that
+            is known, and another entry at this same rate is left out.
+        budget: the resolved budget, the same for all entries.
+        kinds: task → its kind.
+        steps: coordinates and key of each step, as far as its learning rate is chosen.
+        outcomes: every finished stage; stages may be missing while a run goes on.
+        examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
+            label, prediction, correct, confidence, log_likelihood).
+        doubtful: the tests that have to be looked at to say whether a task was learned at all.
+        adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
+        groups: (label, seed, order, stage) → the tasks of each adapter after the stage, where tasks share adapters.
+        tunings: label → what came of the learning rates that were tried.
+    """
+
+    kind = "a stream"
+    left = ("steps", "outcomes", "examples", "doubtful", "adapters", "groups", "tunings")
+
+    description: str = ""
+    tasks: tuple[str, ...]
+    test_sizes: tuple[int, ...]
+    majority: tuple[float, ...]
+    orders: tuple[tuple[str, ...], ...]
+    scenario: str
+    overlap: float | None = None
+    entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
+    budget: Mapping[str, Any]
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[tuple[Mapping[str, Any], str], ...] = ()
+    outcomes: tuple[StageOutcome, ...] = ()
+    examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
+    doubtful: tuple[DoubtfulTest, ...] = ()
+    adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
+    groups: Mapping[tuple[str, int, int, int], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    tunings: Mapping[str, Tuning] = field(default_factory=dict)
+
+    @property
+    def replications(self) -> tuple[tuple[int, int], ...]:
+        """Every (seed, order) of the recipe: all orders of the first seed first."""
+        return tuple((seed, order) for seed in self.seeds for order in range(len(self.orders)))
+
+    @property
+    def planned(self) -> int:
+        """How many streams there will be: one for each entry and replication."""
+        return len(self.entries) * len(self.replications)
+
+    @property
+    def done(self) -> int:
+        """How many of them have come to their end."""
+        labels = {entry.label for entry in self.entries}
+        return sum(outcome.stage == len(self.tasks) and outcome.strategy in labels for outcome in self.outcomes)
+
+    @classmethod
+    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return outcomes, those of single examples, adapters, and entries at the learning rates chosen for them."""
+        planned = [form_of(Entry).validate_python(given) for given in document.about["contenders"]]
+        if document.finished and not workspace.mending.listener:
+            require_attempts((tried for entry in planned for tried in entry.tried), workspace)
+        so_far = {entry.label: tuning_so_far(entry.tried, workspace) for entry in planned if entry.tried}
+        tunings = {label: tuning for label, tuning in so_far.items() if tuning}
+        steps = chosen_steps(document, {label: tuning.rung for label, tuning in tunings.items()})
+        outcomes, last = outcomes_of(steps, document, workspace), len(document.about["tasks"])
+        return {
+            "steps": tuple(steps),
+            "outcomes": tuple(outcomes),
+            "examples": {
+                (stage.strategy, stage.seed, stage.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
+                for stage in outcomes
+                if stage.stage == last
+                for cell in stage.cells
+            },
+            "doubtful": doubtful_tests(
+                outcomes,
+                {entry.label: entry.strategy for entry in planned},
+                constant_scores(document.about["tasks"], document.about["majority"]),
+                workspace,
+            ),
+            "adapters": {
+                (coordinates["label"], coordinates["seed"], coordinates["order"]): own_adapters(step, workspace)
+                for coordinates, step in steps
+                if coordinates["stage"] == last
+            },
+            "groups": {
+                (coordinates["label"], coordinates["seed"], coordinates["order"], coordinates["stage"]): shared
+                for coordinates, step in steps
+                if (shared := shared_adapters(step, workspace))
+            },
+            "entries": tuple(_as_chosen(planned, tunings)),
+            "tunings": tunings,
+        }
+
+
+def _as_chosen(planned: Sequence[Entry], tunings: Mapping[str, Tuning]) -> Iterator[Entry]:
+    """Yield the entries at their chosen rates; a point of the frontier at a chosen rate is left out."""
+    for entry in planned:
+        tuning = tunings.get(entry.frontier or entry.label)
+        if tuning is None or (entry.settings["learning_rate"] != tuning.chosen and entry.frontier):
+            yield entry
+        elif entry.frontier is None:
+            yield replace(entry.at(tuning.chosen), tried=entry.tried)

@@ -1,0 +1,83 @@
+"""What is reported of one strategy with one seed in one order of the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.studies.stream.results.matrix import Grid, Statuses
+    from experiments.studies.stream.work.stage_outcome import StageOutcome
+
+
+@dataclass(frozen=True)
+class ReplicationReport:
+    """One strategy with one seed in one order of the stream.
+
+    Attributes:
+        seed: the seed.
+        order: which of the record's orders; 0 is the recipe's own.
+        tasks: the stream as it was learned here, which is the order of the columns of R.
+        matrix: R (T + 1, T).
+        course: the metrics by name after each stage, had the stream ended there, None where not defined; entry i is of
+            stage i + 1.
+        outcomes: what was recorded, in the order of the stages.
+    """
+
+    seed: int
+    order: int
+    tasks: tuple[str, ...]
+    matrix: Grid
+    course: tuple[Mapping[str, float | None], ...]
+    outcomes: tuple[StageOutcome, ...]
+
+    @property
+    def metrics(self) -> Mapping[str, float | None]:
+        """The metrics of the whole stream, by name."""
+        return self.course[-1]
+
+    @property
+    def statuses(self) -> Statuses:
+        """How each cell of R came about, rows stage 0..T, None where it was not measured."""
+        by_cell = {(cell.stage, cell.task): cell.status for outcome in self.outcomes for cell in outcome.cells}
+        return tuple(tuple(by_cell.get((stage, task)) for task in self.tasks) for stage in range(len(self.tasks) + 1))
+
+    @property
+    def finished(self) -> int:
+        """How many stages have finished."""
+        return sum(outcome.stage > 0 for outcome in self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last stage has finished; a strategy that learns all tasks at once has no other."""
+        return len(self.tasks) in self._by_stage
+
+    @property
+    def planned(self) -> int:
+        """How many stages there will be, as far as can be told before the last."""
+        return self.finished if self.complete else len(self.tasks)
+
+    def probed(self, probe: str, quantity: str, stage: int) -> float | None:
+        """Return what a probe found after a stage, None where it was not measured."""
+        outcome = self._by_stage.get(stage)
+        return outcome.probes.get(probe, {}).get(quantity) if outcome else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of ``seeds`` in ``report --json --full``."""
+        return {
+            "seed": self.seed,
+            "order": self.order,
+            "tasks": list(self.tasks),
+            "matrix": self.matrix,
+            "statuses": self.statuses,
+            "metrics": dict(self.metrics),
+            "finished": self.finished,
+            "chosen": [dict(outcome.chosen) for outcome in self.outcomes],
+        }
+
+    @cached_property
+    def _by_stage(self) -> dict[int, StageOutcome]:
+        return {outcome.stage: outcome for outcome in self.outcomes}

@@ -1,0 +1,122 @@
+"""The report as frozen, typed data: what terminal, JSON, HTML and MLflow are drawn from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from experiments.studies.core.quantity import as_json
+from experiments.studies.core.report import StudyReport
+from experiments.studies.stream.results.beginnings import beginnings
+from experiments.studies.stream.results.circumstances import circumstances
+from experiments.studies.stream.results.merges import merges
+from experiments.studies.stream.results.quantities import STRATEGY
+from workbench.measures.forgetting import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.reporting.differences import Difference
+    from experiments.studies.stream.results.beginnings import Beginning
+    from experiments.studies.stream.results.frontier import Frontier
+    from experiments.studies.stream.results.merges import Merge
+    from experiments.studies.stream.results.pairs import Pair
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.strategy_report import StrategyReport
+
+
+@dataclass(frozen=True)
+class Report(StudyReport):
+    """Everything that is said about a stream.
+
+    Attributes:
+        strategies: the recipe's own entries.
+        others: the same entries at other learning rates, which are points of the frontier and nothing else.
+        pairs: every two of ``strategies``.
+        frontier: by label of ``strategies``, where it was learned at other rates too.
+        verdict: two sentences that need no statistics to be read.
+        evidence: the numbers behind it, a line for each metric, and by which test.
+    """
+
+    study: ClassVar[str] = "stream"
+    record: Record
+    strategies: tuple[StrategyReport, ...]
+    others: tuple[StrategyReport, ...]
+    pairs: tuple[Pair, ...]
+    frontier: Mapping[str, Frontier]
+    verdict: str
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def declared(self) -> dict[str, Difference]:
+        """Each strategy's difference from the reference in average accuracy."""
+        return {
+            strategy.label: strategy.differences["average_accuracy"]
+            for strategy in self.strategies
+            if strategy.differences
+        }
+
+    @property
+    def circumstances(self) -> dict[str, dict[str, Any]]:
+        """By label: tuning, examples, models, …."""
+        return circumstances(self.record)
+
+    @property
+    def everything(self) -> tuple[StrategyReport, ...]:
+        """The recipe's own entries, then those at other learning rates."""
+        return (*self.strategies, *self.others)
+
+    @cached_property
+    def beginnings(self) -> dict[str, Beginning]:
+        """How fast each of ``strategies`` learned its tasks, by label, where that is known of it and the reference."""
+        return beginnings(self.strategies, self.record.reference)
+
+    def merges(self, strategy: StrategyReport) -> tuple[Merge, ...]:
+        """Return the merges of one of ``strategies``, and what each cost."""
+        return merges(self.record, self.strategies, strategy)
+
+    def as_json(self, full: bool = False) -> dict[str, Any]:
+        """Return the document of ``report --json``; ``full`` adds each replication's own matrix and metrics.
+
+        Numbers are finite or null, scores are in [0, 1]; ``json.dumps(…, allow_nan=False)`` takes it as it is.
+        """
+        record = self.record
+        return {
+            **self.head("tasks", "test_sizes", "orders", "scenario", "budget"),
+            "majority": [score if math.isfinite(score) else None for score in record.majority],
+            **({} if record.overlap is None else {"overlap": record.overlap}),
+            "verdict": self.verdict,
+            "evidence": list(self.evidence),
+            "not_equal": [inequality.as_json() for inequality in self.unequal],
+            "strategies": {strategy.label: self._entry(strategy, full) for strategy in self.strategies},
+            "pairs": [pair.as_json() for pair in self.pairs],
+            "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
+            "definitions": {metric.name: metric.formula for metric in METRICS},
+        }
+
+    def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:
+        """Return the entry of ``strategies``; ``full`` adds what each replication gave."""
+        entry, gaps = strategy.entry, {name: gap.as_json() for name, gap in strategy.differences.items()}
+        tuning = self.record.tunings.get(strategy.label)
+        return {
+            "strategy": entry.strategy,
+            "method": entry.method,
+            "settings": dict(entry.settings),
+            **as_json(STRATEGY, strategy),
+            "matrix": strategy.matrix,
+            "probes": {
+                probe: {quantity: series.as_json() for quantity, series in quantities.items()}
+                for probe, quantities in strategy.probes.items()
+            },
+            "cells": strategy.cells,
+            "stages": {"finished": strategy.finished, "planned": strategy.planned},
+            "baselines": {"single": strategy.single, "joint": strategy.joint},
+            "comparison": {"against": self.record.reference, **gaps} if gaps else None,
+            "learned_nothing": [asdict(test) for test in strategy.unlearned],
+            **({"seeds": [replication.as_json() for replication in strategy.replications]} if full else {}),
+            **({"tuning": tuning.as_json()} if tuning else {}),
+            **({"learning_curve": began.as_json()} if (began := self.beginnings.get(strategy.label)) else {}),
+            **({"merges": [merge.as_json() for merge in merged]} if (merged := self.merges(strategy)) else {}),
+        }

@@ -1,0 +1,55 @@
+"""What a stream has measured as scores that can be held against another stream's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
+from experiments.studies.stream.results.comparison import COMPARED
+from experiments.studies.stream.results.final_outcomes import FinalOutcomes
+from experiments.studies.stream.results.quantities import BETTER
+from experiments.studies.stream.results.summary import report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.reporting.scored import Replication, Scores
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from experiments.workspace import RecordDocument, Workspace
+
+OVER_EXAMPLES = "average_accuracy"  # the one metric that is a mean over test examples
+
+
+def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
+    """Return the metrics that a stream's report compares, of each entry of its recipe."""
+    return scores_in(report(experiment, document, workspace, brief=True))
+
+
+def scores_in(found: Report) -> Scores:
+    """Return the same of a report."""
+    outcomes = FinalOutcomes(found.record)
+    return {
+        strategy.label: {name: _metric(name, strategy, outcomes) for name in COMPARED} for strategy in found.strategies
+    }
+
+
+def _metric(name: str, strategy: StrategyReport, outcomes: FinalOutcomes) -> MetricScores:
+    """Return one metric: it is of all tasks together, in the order in which they were learned."""
+    replications = {(replication.seed, replication.tasks): replication for replication in strategy.replications}
+    values = {
+        key: value for key, replication in replications.items() if (value := replication.metrics[name]) is not None
+    }
+
+    def examples(key: Replication, task: str) -> pd.Series | None:
+        return outcomes.of_task(strategy.label, replications[key], task)
+
+    read = examples if name == OVER_EXAMPLES else of_no_examples
+    problems = {"": ProblemScores(values, _tests(outcomes.record), read)} if values else {}
+    return MetricScores(BETTER[name], problems)
+
+
+def _tests(record: Record) -> dict[str, str]:
+    sizes = zip(record.tasks, record.test_sizes, strict=True)
+    return {task: split_key(record.data.get(task), size) for task, size in sizes}

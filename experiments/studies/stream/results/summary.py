@@ -1,0 +1,120 @@
+"""From what was measured to what is reported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
+from experiments.studies.stream.results.comparison import adjusted, compare
+from experiments.studies.stream.results.evidence import evidence
+from experiments.studies.stream.results.final_outcomes import FinalOutcomes
+from experiments.studies.stream.results.frontier import frontiers
+from experiments.studies.stream.results.matrix import accuracy_matrix, grid
+from experiments.studies.stream.results.pairs import all_pairs
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.replication_report import ReplicationReport
+from experiments.studies.stream.results.report import Report
+from experiments.studies.stream.results.strategy_report import StrategyReport
+from experiments.studies.stream.results.unlearned import constant_scores, unlearned
+from experiments.studies.stream.results.verdict import verdict
+from workbench.measures.forgetting import Stream, metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.studies.stream.plan.entry import Entry
+    from experiments.studies.stream.work.stage_outcome import StageOutcome
+    from experiments.workspace import RecordDocument, Workspace
+    from workbench.measures.statistics import Array
+
+    Outcomes = Mapping[tuple[str, int, int], list[StageOutcome]]
+    Matrices = Mapping[tuple[str, int, int], Array]
+
+
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
+    """Return the report on what the pieces of a stream have left; see :meth:`experiments.engine.study.Study`."""
+    return summarise(Record.read(experiment, document, workspace), brief)
+
+
+def summarise(record: Record, brief: bool = False) -> Report:
+    """Return the report on whatever of ``record`` is there; an unfinished stream stays unscored.
+
+    ``brief``: without what compares two strategies.
+    """
+    learned = _outcomes(record)
+    matrices = {
+        (label, seed, order): accuracy_matrix(record.orders[order], outcomes)
+        for (label, seed, order), outcomes in learned.items()
+    }
+    reports = {
+        entry.label: tuple(
+            ReplicationReport(
+                seed,
+                order,
+                record.orders[order],
+                grid(matrices[entry.label, seed, order]),
+                _course(record, entry, seed, order, matrices),
+                tuple(learned[entry.label, seed, order]),
+            )
+            for seed, order in record.replications
+        )
+        for entry in record.entries
+    }
+    finals = FinalOutcomes(record)
+
+    declared = _compared(record) if record.reference in reports and not brief else []
+    family = adjusted({label: compare(finals, label, record.reference, reports) for label in declared})
+    constants = constant_scores(record.tasks, record.majority)
+    everything = [
+        StrategyReport(
+            entry,
+            reports[entry.label],
+            *_baselines(record, entry),
+            family.get(entry.label, {}),
+            unlearned([test for test in record.doubtful if test.label == entry.label], constants),
+        )
+        for entry in record.entries
+    ]
+    strategies = tuple(strategy for strategy in everything if strategy.entry.frontier is None)
+    others = tuple(strategy for strategy in everything if strategy.entry.frontier is not None)
+    pairs = () if brief else all_pairs(finals, _compared(record), reports)
+    drawn = frontiers(strategies, others, record.tunings)
+    words = verdict(record, strategies), tuple(evidence(record, strategies))
+    return Report(record, strategies, others, pairs, drawn, *words)
+
+
+def _compared(record: Record) -> list[str]:
+    """Return the labels that a recipe compares with its reference: its own entries, not those at further rates."""
+    return [entry.label for entry in record.entries if entry.frontier is None and entry.label != record.reference]
+
+
+def _outcomes(record: Record) -> Outcomes:
+    """Return what was recorded, by label, seed and order, in the order of the stages."""
+    by_replication: dict[tuple[str, int, int], list[StageOutcome]] = {
+        (entry.label, seed, order): [] for entry in record.entries for seed, order in record.replications
+    }
+    for outcome in sorted(record.outcomes, key=lambda outcome: outcome.stage):
+        by_replication.get((outcome.strategy, outcome.seed, outcome.order), []).append(outcome)
+    return by_replication
+
+
+def _course(
+    record: Record, entry: Entry, seed: int, order: int, matrices: Matrices
+) -> tuple[Mapping[str, float | None], ...]:
+    """Return the metrics after each stage of a replication."""
+    single, joint = _baselines(record, entry)
+    columns = [record.tasks.index(task) for task in record.orders[order]]  # what the record has in the recipe's order
+    stream = Stream(
+        matrices[entry.label, seed, order],
+        np.array(record.test_sizes, dtype=float)[columns],
+        np.array(record.majority, dtype=float)[columns],
+        single=np.diagonal(matrices[single, seed, order], offset=-1) if single else None,
+        joint=matrices[joint, seed, order][-1] if joint else None,
+    )
+    return tuple(metrics(stream.until(stage)) for stage in range(1, len(columns) + 1))
+
+
+def _baselines(record: Record, entry: Entry) -> tuple[str | None, str | None]:
+    return single_task_baseline(record, entry), joint_baseline(record, entry)

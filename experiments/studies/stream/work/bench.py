@@ -1,0 +1,134 @@
+"""One step on the bench: learn, test, probe, write down."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from experiments.studies.stream.work.answering import Answering
+from experiments.studies.stream.work.probes import Probing
+from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from tasks.reading.mapped import let_go
+from workbench.files.digest import key, size
+from workbench.methods.kinds import KINDS
+from workbench.probes import PROBES
+
+if TYPE_CHECKING:
+    from experiments.studies.stream.plan.plan import Plan
+    from experiments.studies.stream.plan.planned_steps import Step
+    from experiments.studies.stream.work.learning import Learning
+    from experiments.studies.stream.work.stage_outcome import CellStatus
+
+
+def outcome_file(plan: Plan, step: Step) -> str:
+    """Return the name of a step's outcome, which tells what was measured.
+
+    At the end of a stream kept answers are verified; probes and the schedule of tests are the recipe's own.
+    """
+    recipe = plan.recipe
+    final = "-final" if step.stage == len(plan.tasks) else ""
+    named = [PROBES.identity(name) for name in recipe.probes]
+    probes = [named, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
+    probes += [[name, asked.identity] for name, asked in sorted(plan.asked.items())]
+    own = key([*probes, recipe.evaluate_every])[:8] if probes or recipe.evaluate_every != 1 else ""
+    return f"outcome{final}{'-' if own else ''}{own}.json"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One step on the bench, and what is learned there."""
+
+    learning: Learning
+
+    def work(self) -> None:
+        """Learn the step's task, test the tasks learned so far, probe, and write the outcome down."""
+        learning = self.learning
+        plan, step, workspace = learning.plan, learning.step, learning.workspace
+        learning.mend()
+        learning.learn()
+        probing = Probing(plan.recipe, plan.backbone, workspace, plan.text, plan.asked)
+        cells = []
+        for task in step.tasks:  # one model at a time
+            answering = Answering(learning, task)
+            if self._is_due(answering):
+                cells.append(self._cell(answering))
+                if plan.recipe.probes:
+                    probing.look(answering, cells[-1].evaluation, newest=task is step.task)
+                if plan.recipe.probes or cells[-1].status != "carried":
+                    let_go()  # of its rows: after the last stage all tasks are tested
+        fit = learning.steps.fit(step.key)
+        cost = Cost(
+            train_seconds=fit.seconds,
+            peak_memory_mb=fit.peak_memory_mb,
+            trainable_parameters=fit.trainable_parameters,
+            stored_bytes=sum(map(size, learning.strategy.kept(learning.after, learning.context))),
+            spent=fit.spent,
+        )
+        outcome = StageOutcome(
+            strategy=step.entry.label,
+            seed=step.seed,
+            order=step.order,
+            stage=step.stage,
+            task=step.task.name,
+            cells=tuple(cells),
+            cost=cost,
+            validation=fit.validation,
+            probes=probing.found,
+            probe_seconds=probing.clock.seconds,
+            chosen=fit.chosen,
+            trials=fit.trials,
+            curve=tuple(epoch.validation for epoch in fit.epochs),
+        )
+        learning.steps.save_outcome(step.key, outcome_file(plan, step), outcome)
+        if plan.recipe.keep_states == "last" and learning.earlier:
+            learning.earlier.drop()
+
+    def _cell(self, answering: Answering) -> Cell:
+        """Return R[stage, task].
+
+        A model that is the same as after the stage before is not run again: its score is carried over, and at the end
+        of the stream all its logits are recomputed from what is stored and compared bit for bit.
+        """
+        began = time.perf_counter()
+        step, evaluations = self.learning.step, self.learning.workspace.evaluations
+        task, kept, evaluation = answering.task, answering.kept, answering.evaluation
+        stored = evaluations.get(evaluation)
+        status: CellStatus = "carried" if kept else "measured"
+        if stored is None:
+            stored, status = evaluations.save(evaluation, answering.tested()), "measured"
+        elif kept and self._is_last:
+            recomputed = answering.tested()
+            status = "verified"
+            if recomputed.logits_sha256 != stored.logits_sha256:
+                message = f"{step.label}: the kept model of {task.name!r} no longer gives the same logits"
+                self.learning.listener.say(message)
+                evaluation, status = key([evaluation, step.key]), "measured"
+                stored = evaluations.save(evaluation, recomputed)
+        score = stored.scores[KINDS.get(task.kind).metric]
+        seconds = time.perf_counter() - began
+        return Cell(task.name, step.stage, score, stored.examples, status, seconds, evaluation)
+
+    @property
+    def _is_last(self) -> bool:
+        return self.learning.step.stage == len(self.learning.plan.tasks)
+
+    @cached_property
+    def _tested_before(self) -> frozenset[str]:
+        """Names of the tasks that were tested after the stage before."""
+        earlier = self.learning.earlier
+        if earlier is None:
+            return frozenset()
+        outcome = earlier.steps.outcome(earlier.step.key, outcome_file(earlier.plan, earlier.step))
+        return frozenset(cell.task for cell in outcome.cells) if outcome else frozenset()
+
+    def _is_due(self, answering: Answering) -> bool:
+        """Return whether a task is tested: the newest one always, and a model that is the same as when last tested.
+
+        The latter costs nothing. A model that changed at a stage that is not tested waits for the next one that is.
+        """
+        step, every = self.learning.step, int(self.learning.plan.recipe.evaluate_every)
+        if step.stage % every == 0 or self._is_last or answering.task is step.task:
+            return True
+        return answering.task.name in self._tested_before and answering.kept
