@@ -68,7 +68,7 @@ class Clock(Silent):
         self.first = self.first or time.monotonic()
         yield lambda step, epoch, loss: None
 
-    def told(self) -> dict[str, float]:
+    def moments(self) -> dict[str, float]:
         """Return when the run began, its first fit began, and now: seconds that all processes of a machine share."""
         assert self.first is not None
         return {"began": self.began, "first": self.first, "end": time.monotonic()}
@@ -102,7 +102,7 @@ class Way:
         self._awake.append((began, time.monotonic()))
         send(self._tree(), signal.SIGSTOP)  # what was started meanwhile
 
-    def told(self) -> list[dict[str, float]]:
+    def times(self) -> list[dict[str, float]]:
         """Return how long each of its processes took, those times left out in which it was stopped."""
         stamps = []
         for process, output in zip(self._processes, self._outputs, strict=True):
@@ -173,7 +173,7 @@ def compare(
             for name, way in [*going.items()]:
                 way.take_turn(turn, alone=len(going) == 1)
                 if way.ended:
-                    runs[name] = going.pop(name).told()
+                    runs[name] = going.pop(name).times()
     finally:
         for way in going.values():
             way.end()
@@ -212,7 +212,7 @@ def _run(recipe: str, settings: str, address: str | None) -> dict[str, float]:
         plan = bench.plan(recipe, shlex.split(settings))
         bench.listener = clock = Clock()
         bench.run(plan, cluster=address)
-        return clock.told()
+        return clock.moments()
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def compare(
                         budget,
                         "--checkpointing" if again else "--no-checkpointing",
                     ]
-                    child = [*program.ITSELF, "bench.large", "one", side, str(model), *options]
+                    child = [*program.ITSELF, "bench.large", "run-side", side, str(model), *options]
                     output = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout
                     results[name] = json.loads(output.splitlines()[-1])
                 program.write(context, out, parameters=parameters, sides=results)
@@ -107,7 +107,7 @@ def compare(
 
 
 @app.command()
-def one(side: str, model: Path, tasks: Tasks, budget: Budget, checkpointing: Checkpointing) -> None:
+def run_side(side: str, model: Path, tasks: Tasks, budget: Budget, checkpointing: Checkpointing) -> None:
     """Run one side, and print what was found."""
     work = _workbench if side == SIDES[0] else _peer
     heard, began = Heard(), time.perf_counter()

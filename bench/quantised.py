@@ -57,14 +57,14 @@ def compare(
     results = program.known(out, "ways", empty={})
     for way in ways.split(";"):
         if way not in results:
-            child = [*program.ITSELF, "bench.quantised", "one", way, *options]
+            child = [*program.ITSELF, "bench.quantised", "run-way", way, *options]
             results[way] = json.loads(subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout)
         program.write(context, out, ways=results)
     program.show(results)
 
 
 @app.command()
-def one(
+def run_way(
     way: str,
     task: Annotated[str, typer.Option()],
     backbone: Annotated[str, typer.Option()],

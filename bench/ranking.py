@@ -73,18 +73,18 @@ def main(
     program.show(summary)
 
 
-def judge(record: FusionRecord, place: Workspace, family: str) -> Iterator[Judged]:
+def judge(record: FusionRecord, workspace: Workspace, family: str) -> Iterator[Judged]:
     """Yield every ranking on every problem whose single sources have all been tested."""
     backbone = open_backbone(record.backbone)
     find = registry.finder(registry.user_folders(None))
     tasks = {name: registry.load(find(name)) for name in record.targets}
     for seed in record.seeds:
-        own = [source for source in record.sources if source["seed"] == seed and source["method"] == family]
-        sources = tuple(place.adapters.get(str(source["adapter"])) for source in own)
+        of_seed = [source for source in record.sources if source["seed"] == seed and source["method"] == family]
+        sources = tuple(workspace.adapters.get(str(source["adapter"])) for source in of_seed)
         rows = {name: task.splits["train"] for name, task in own_tasks(sources, ()).items()}
         for target in record.targets:
             for shots in record.shots:
-                truth = _alone(record, place, sources, (target, shots, seed))
+                truth = _alone(record, workspace, sources, (target, shots, seed))
                 if truth is None:
                     continue
                 budget = Budget.model_validate(record.budgets[str(shots)])
@@ -114,11 +114,11 @@ def compare(scores: Mapping[str, Score], truth: Mapping[str, float]) -> tuple[fl
     return correlation, max(truth.values()) - truth[first]
 
 
-def summarise(found: list[Judged]) -> dict[str, Any]:
+def summarise(problems: list[Judged]) -> dict[str, Any]:
     """Return mean correlation and mean regret of each ranking, over problems, with t intervals over seeds."""
     summary: dict[str, Any] = {}
-    for name in dict.fromkeys(judged.ranking for judged in found):
-        here = [judged for judged in found if judged.ranking == name]
+    for name in dict.fromkeys(judged.ranking for judged in problems):
+        here = [judged for judged in problems if judged.ranking == name]
         seeds = sorted({judged.seed for judged in here})
         by_seed = [[judged for judged in here if judged.seed == seed] for seed in seeds]
         correlations = [[judged.correlation for judged in group if judged.correlation is not None] for group in by_seed]

@@ -99,8 +99,8 @@ def _taken_in(here: KnownHere, location: Location, source: Source) -> tuple[Stor
     )
 
     examples = task.fingerprint if task and fit else ""
-    said = Said(backbone, reference, order, wanted.max_length, wanted.name, fit, examples)
-    stored, was_here = take_in(sent, said, here.adapters)
+    details = Said(backbone, reference, order, wanted.max_length, wanted.name, fit, examples)
+    stored, was_here = take_in(sent, details, here.adapters)
     if wanted.link and not stored.manifest.linked:
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
         raise InputError(f"this model came in before, and was copied: {stored.id}", where=source.at("link"), hint=hint)

@@ -54,9 +54,9 @@ class JudgedRow:
     def as_json(self) -> dict[str, Any]:
         """Return what there is, by name."""
         pair = {} if self.text_pair is None else {"text_pair": self.text_pair}
-        said = {"row": self.row, "text": self.text, **pair, "right": self.right, "answer": self.value}
+        entry = {"row": self.row, "text": self.text, **pair, "right": self.right, "answer": self.value}
         more = {"confidence": self.confidence, "score": self.score, "error": self.error}
-        return said | {name: value for name, value in more.items() if value is not None}
+        return entry | {name: value for name, value in more.items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def evaluated(
     scores = outcomes["score"].tolist() if kind.target == "answer" else [None] * len(answers)
     rows = tuple(
         JudgedRow(
-            row=place + 1,
+            row=index + 1,
             text=text,
             text_pair=pair,
             right=wanted,
@@ -59,7 +59,7 @@ def evaluated(
             error=answer.value - wanted if number else None,
             adapter=predictor.adapter.id,
         )
-        for (place, text, pair, wanted, answer), hit, score in zip(columns, correct, scores, strict=True)
+        for (index, text, pair, wanted, answer), hit, score in zip(columns, correct, scores, strict=True)
     )
     return Evaluated(
         adapter=predictor.adapter.id,

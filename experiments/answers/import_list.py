@@ -64,9 +64,11 @@ def _of_yaml(text: str, origin: str, given: Wanted) -> list[Source]:
     data: list[Any] = [{"folder": entry} if isinstance(entry, str) else entry for entry in parsed.data]
     document = Document({}, origin, parsed.lines)
     entries: list[Entry] = document.parse_parts(*(((index,), entry, Entry) for index, entry in enumerate(data)))
-    return [Source(entry.folder, _said(entry, given), document.where(index)) for index, entry in enumerate(entries)]
+    return [
+        Source(entry.folder, _options_of(entry, given), document.where(index)) for index, entry in enumerate(entries)
+    ]
 
 
-def _said(entry: Entry, given: Wanted) -> Wanted:
-    own = {name: value for name, value in entry.model_dump(exclude={"folder"}).items() if value is not None}
-    return Wanted(**{**vars(given), **own})
+def _options_of(entry: Entry, given: Wanted) -> Wanted:
+    stated = {name: value for name, value in entry.model_dump(exclude={"folder"}).items() if value is not None}
+    return Wanted(**{**vars(given), **stated})

@@ -48,8 +48,8 @@ def _require_agreeing(manifest: Manifest, source: Source) -> None:
     """Raise InputError where something else is said of an exported adapter than its manifest says."""
     own = {"task": manifest.task.name, "labels": manifest.task.labels, "max_length": manifest.budget.max_length}
     for option, value in own.items():
-        said = getattr(source.wanted, option)
-        if said is not None and said != value:
+        stated = getattr(source.wanted, option)
+        if stated is not None and stated != value:
             shown = ", ".join(value) if isinstance(value, tuple) else value
             message = f"{manifest.id} was exported from a workspace, and its manifest says: {shown}"
             raise InputError(message, where=source.at(option), hint="Leave it out.")

@@ -85,7 +85,7 @@ class Predictor:
         return self.kind.target
 
     @property
-    def told(self) -> dict[str, str]:
+    def answer_columns(self) -> dict[str, str]:
         """The columns of an answer in a table → the attribute of :class:`Prediction` that stands there."""
         sure = {} if self.target == "value" else {"confidence": "confidence"}
         return {self.target: "value", **sure, "adapter": "adapter"}
@@ -117,7 +117,7 @@ class Predictor:
 
 
 def answered(
-    rows: Sequence[dict[str, Any]], texts: Sequence[Any], ask: Ask, told: Mapping[str, str]
+    rows: Sequence[dict[str, Any]], texts: Sequence[Any], ask: Ask, columns: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return ``rows`` with the answers to their texts beside what is there; a row whose text is None has none.
 
@@ -125,13 +125,13 @@ def answered(
         rows: of a table.
         texts: one for each row, or a pair, or None.
         ask: texts → what is said about each.
-        told: new column → attribute of what is said.
+        columns: new column → attribute of what is said.
     """
     filled = [text for text in texts if text is not None]
     answers = iter(ask(filled) if filled else [])
     row_answers = [None if text is None else next(answers) for text in texts]
     return [
-        {**row, **{name: answer and _finite(getattr(answer, attribute)) for name, attribute in told.items()}}
+        {**row, **{name: answer and _finite(getattr(answer, attribute)) for name, attribute in columns.items()}}
         for row, answer in zip(rows, row_answers, strict=True)
     ]
 

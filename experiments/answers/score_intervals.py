@@ -92,7 +92,7 @@ def _macro(sums: Array) -> Array:
 
 def _ratio(part: Callable[[Array], Array], whole: Callable[[Array, Array], Array]) -> Callable[[Array], Array]:
     def share(sums: Array) -> Array:
-        hits, given, wanted = (part(each) for each in np.split(sums, 3, axis=1))
+        hits, given, wanted = (part(counts) for counts in np.split(sums, 3, axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(hits / whole(given, wanted))
 

@@ -88,12 +88,13 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
     """
     names = Counter(source.wanted.name for source in sources)
     problems: list[Problem] = []
-    for said in {source.wanted: source for source in reversed(sources)}.values():
+    distinct = {source.wanted: source for source in reversed(sources)}
+    for source in distinct.values():
         with collected(problems):
-            _require_possible(said, find)
-        if said.wanted.name and names[said.wanted.name] > 1:
+            _require_possible(source, find)
+        if source.wanted.name and names[source.wanted.name] > 1:
             hint = "Leave it out: an id begins with the names of task and method. --from-file takes a list with names."
-            problems.append(Problem("one name cannot be that of several adapters", said.at("name"), hint))
+            problems.append(Problem("one name cannot be that of several adapters", source.at("name"), hint))
     if problems:
         raise SettingsError(problems)
 

@@ -228,13 +228,13 @@ def convert(
     if as_json:
         emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
         return
-    told = f"{stored.id}, a LoRA of rank {rank}"
+    description = f"{stored.id}, a LoRA of rank {rank}"
     if before is None or after is None:
-        stdout.print(f"{told}. It has no score that counts until it is measured here.")
+        stdout.print(f"{description}. It has no score that counts until it is measured here.")
         next_steps.print_next([f"workbench adapters test {stored.id}{next_steps.options(workspace, tasks)}"])
         return
     whose = "" if bench.workspace.score(source.manifest) else ", as its sender says"
-    stdout.print(f"{told}: validation {before:.4f} before{whose}, {after:.4f} after")
+    stdout.print(f"{description}: validation {before:.4f} before{whose}, {after:.4f} after")
 
 
 app.command("import")(_importing.import_)

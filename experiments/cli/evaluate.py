@@ -92,8 +92,8 @@ def evaluate(
         return
     given = [("--column", column), ("--label-column", label_column), ("--pair", pair), ("--backbone", backbone)]
     _print(result, wrong, out, figure)
-    told = f"{next_steps.named(given)} --out answers.csv{next_steps.options(workspace, tasks)}"
-    steps = [] if out else [next_steps.evaluating(adapter, path, told)]
+    further = f"{next_steps.named(given)} --out answers.csv{next_steps.options(workspace, tasks)}"
+    steps = [] if out else [next_steps.evaluating(adapter, path, further)]
     next_steps.print_next([*steps, f"workbench serve {adapter}{next_steps.options(workspace)}"])
 
 
@@ -117,8 +117,8 @@ def _writers(out: Path | None, prefix: str, rows: FileRows, source: Path, predic
 
     if out is not None:
         rest = ("error", "adapter") if predictor.target == "value" else ("confidence", "correct", "adapter")
-        told = {predictor.target: "value", **{name: name for name in rest}}
-        yield partial(_write, AnswerFile(out, rows, told, prefix, source))
+        columns = {predictor.target: "value", **{name: name for name in rest}}
+        yield partial(_write, AnswerFile(out, rows, columns, prefix, source))
     elif prefix != PREFIX:
         raise InputError("--prefix is for files", hint="Give --out answers.csv too.")
 

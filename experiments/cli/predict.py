@@ -140,8 +140,8 @@ def predict(
         given = next_steps.options(workspace, tasks, assignments)
         steps = [next_steps.predicting_file(adapter, pair is not None, given, among, backbone)]
         if file is not None and known.accuracy:
-            told = next_steps.named([("--column", column), ("--pair", pair), ("--backbone", backbone)])
-            steps.insert(0, next_steps.evaluating(adapter, file, f"{told}{next_steps.options(workspace, tasks)}"))
+            further = next_steps.named([("--column", column), ("--pair", pair), ("--backbone", backbone)])
+            steps.insert(0, next_steps.evaluating(adapter, file, f"{further}{next_steps.options(workspace, tasks)}"))
         next_steps.print_next(steps)
 
 
@@ -170,13 +170,13 @@ def _answered(
     if file is None:
         rows, text_of = texts_of(None, texts, named)  # mistakes in them are said before those in the adapter's name
         predictor = bench.predictor(adapter, backbone)
-        return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.told
+        return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.answer_columns
     require_readable(file)
     predictor = bench.predictor(adapter, backbone)
     task_file = bench.task_file(predictor.task.name)
     rows, text_of = texts_of(file, texts, named, task_file, predictor.task.name)
     column = label_column(predictor.task, task_file, rows.columns)
-    return rows, KnownLabels(text_of, predictor, predictor.task, task_file, column), predictor.told
+    return rows, KnownLabels(text_of, predictor, predictor.task, task_file, column), predictor.answer_columns
 
 
 def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
@@ -241,12 +241,12 @@ def _write(answers: AnswerFile, known: KnownLabels, router: str | None, as_json:
         share, labelled = known.accuracy or (None, 0)
         document = {"path": str(answers.path), "rows": answers.rows.count, "empty": empty}
         emit(
-            {**document, "columns": list(answers.told), "accuracy": share, "labelled": labelled}
+            {**document, "columns": list(answers.new_columns), "accuracy": share, "labelled": labelled}
             | ({"rejected": rejected} if router else {})
         )
         return
     stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{_untold(empty)}.")
-    stdout.print(f"New columns: {', '.join(answers.told)}")
+    stdout.print(f"New columns: {', '.join(answers.new_columns)}")
     if rejected:
         stdout.print(_rejected(rejected, answers.rows.count - empty, router))
     if known.accuracy:

@@ -55,12 +55,12 @@ def gate_adapter(
 
 def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, listener: Listener) -> Iterator[Check]:
     score = workspace.score(manifest)
-    found = None if score is None else 100 * score.validation
+    percent = None if score is None else 100 * score.validation
     unknown = "" if score else f"it came from elsewhere: `workbench adapters test {manifest.id}` measures it here"
     if bounds.min_score is not None:
         what = next(iter(manifest.metrics), f"validation_{KINDS.get(manifest.task.kind).metric}").replace("_", " ")
         seen = "trained elsewhere, perhaps on these examples" if manifest.elsewhere else ""
-        yield Check(what, "at least", bounds.min_score, found, note=unknown or seen)
+        yield Check(what, "at least", bounds.min_score, percent, note=unknown or seen)
     if bounds.below_champion is not None:
         from experiments.gating.registry import champion
 

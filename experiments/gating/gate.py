@@ -15,14 +15,15 @@ ROUNDING = 1e-9  # points by which a share times 100 may be off
 
 @dataclass(frozen=True)
 class Check:
-    """One bound, and what was found.
+    """One bound, and what was measured.
 
     Attributes:
         what: is bounded, in words.
         limit: which side the bound is on.
-        bound: in percent or points; None where there is nothing that could bound it, so that whatever is found holds.
-        found: in the same unit; None where it is not known or cannot be compared, so that the bound is broken.
-        interval: the 95 % interval of ``found`` over seeds; None where there is none.
+        bound: in percent or points; None where there is nothing that could bound it, so that any value holds.
+        value: what was measured, in the same unit; None where it is not known or cannot be compared: the bound is then
+            broken.
+        interval: the 95 % interval of ``value`` over seeds; None where there is none.
         whole: whether the whole interval has to hold; without an interval the bound is broken then.
         note: what else is to be said.
     """
@@ -30,7 +31,7 @@ class Check:
     what: str
     limit: Limit
     bound: float | None
-    found: float | None
+    value: float | None
     interval: tuple[float, float] | None = None
     whole: bool = False
     note: str = ""
@@ -66,11 +67,11 @@ class Check:
         """Return what stands in a table: what, bound, found, ok."""
         sign = "≥" if self.limit == "at least" else "≤"
         bound = None if self.bound is None else f"{sign}{points(self.bound)}"
-        value = None if self.found is None else points(self.found)
-        if value and self.interval:
+        shown = None if self.value is None else points(self.value)
+        if shown and self.interval:
             low, high = self.interval
-            value += f" [{points(low)}, {points(high)}]"
-        return [self.what, bound, value, self.verdict]
+            shown += f" [{points(low)}, {points(high)}]"
+        return [self.what, bound, shown, self.verdict]
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; None for what is not known."""
@@ -79,7 +80,7 @@ class Check:
             "what": self.what,
             "limit": self.limit,
             "bound": self.bound,
-            "found": self.found,
+            "found": self.value,
             "low": low,
             "high": high,
             "holds": self.holds,
@@ -90,7 +91,7 @@ class Check:
     @property
     def _judged(self) -> float | None:
         if not self.whole:
-            return self.found
+            return self.value
         return None if self.interval is None else self.interval[self.limit == "at most"]
 
 

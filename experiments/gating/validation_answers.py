@@ -74,15 +74,15 @@ def check_answers(
         yield Check("validation calibration error", "at most", bounds.max_ece, error, note=note)
 
 
-def _same_questions(one: TaskReference, other: TaskReference) -> bool:
+def _same_questions(task: TaskReference, other: TaskReference) -> bool:
     """Return whether two adapters answer the same examples with the same labels.
 
     Where the data of one are unknown, both answer those of the task as it is here.
     """
-    same = (one.kind, one.pair, {*one.labels}) == (other.kind, other.pair, {*other.labels})
-    if one.fingerprint and other.fingerprint:
-        return same and one.fingerprint == other.fingerprint
-    return same and one.name == other.name
+    same = (task.kind, task.pair, {*task.labels}) == (other.kind, other.pair, {*other.labels})
+    if task.fingerprint and other.fingerprint:
+        return same and task.fingerprint == other.fingerprint
+    return same and task.name == other.name
 
 
 def _by_label(task: Task, answers: pd.DataFrame, bounds: AdapterBounds) -> Iterator[Check]:
@@ -95,8 +95,8 @@ def _by_label(task: Task, answers: pd.DataFrame, bounds: AdapterBounds) -> Itera
         yield Check("validation macro F1", "at least", bounds.min_macro_f1, _percent(macro_f1(scores)))
     if bounds.min_worst_label is not None:
         worst = worst_label(scores)
-        note, found = (in_words(worst), _percent(worst.f1)) if worst else ("no label is there", None)
-        yield Check("validation F1 of the worst label", "at least", bounds.min_worst_label, found, note=note)
+        note, lowest = (in_words(worst), _percent(worst.f1)) if worst else ("no label is there", None)
+        yield Check("validation F1 of the worst label", "at least", bounds.min_worst_label, lowest, note=note)
 
 
 def _percent(share: float | None) -> float | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.history.runs import said
+from experiments.history.runs import value_in_words
 from experiments.reporting.cells import gap, over_examples, score, words
 from experiments.reporting.differences import SAME, basis, legend, shown_gap_in_words
 from experiments.reporting.presentation import Column, Medium, Paragraph, Presentation, Sentences, Table
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 EXPLORATORY = "No recipe asks for these differences: they are exploratory, and what stands out has to be tested anew."
 
 
-def present(found: Against) -> Presentation:
+def present(against: Against) -> Presentation:
     """Return what people see of two experiments, in every medium but MLflow."""
-    first, second = found.first, found.second
+    first, second = against.first, against.second
     return Presentation(
         experiment=f"{first.name} against {second.name}",
         tracked="",
@@ -34,10 +34,10 @@ def present(found: Against) -> Presentation:
         facts=tuple(_described(side) for side in (first, second)),
         further=(),
         says="",
-        verdict=_verdict(found),
+        verdict=_verdict(against),
         complete=first.record.finished and second.record.finished,
-        written=partial(_blocks, found),
-        document=lambda full: found.as_json(),
+        written=partial(_blocks, against),
+        document=lambda full: against.as_json(),
         about="",
         tracking=_untracked,
         judged="What differs",
@@ -99,7 +99,11 @@ def _blocks(against: Against) -> Iterator[Block]:
 def _settings(name: str, title: str, differing: tuple[Differing, ...], against: Against) -> Table:
     columns = (Column("setting"), *(Column(side.called, left=True) for side in (against.first, against.second)))
     rows = [
-        (words(pair.setting), words(said(pair.setting, pair.first)), words(said(pair.setting, pair.second)))
+        (
+            words(pair.setting),
+            words(value_in_words(pair.setting, pair.first)),
+            words(value_in_words(pair.setting, pair.second)),
+        )
         for pair in differing
     ]
     return Table(name, title, columns, rows)

@@ -42,7 +42,7 @@ class Run:
     @property
     def otherwise(self) -> str:
         """In what it differs from the newest run, in a line."""
-        parts = [f"{pair.setting} {said(pair.setting, pair.first)}" for pair in self.differs]
+        parts = [f"{pair.setting} {value_in_words(pair.setting, pair.first)}" for pair in self.differs]
         parts += [f"with {label}" for label in self.only_here] + [f"without {label}" for label in self.only_now]
         more = f", and {len(parts) - MOST_TOLD} more" if len(parts) > MOST_TOLD else ""
         return f"{', '.join(parts[:MOST_TOLD])}{more}"
@@ -101,16 +101,16 @@ def other_run(workspace: Workspace, experiment: str, given: str) -> str:
     return given
 
 
-def said(setting: str, value: Any) -> str:
+def value_in_words(setting: str, value: Any) -> str:
     """Return a setting's value as people read it; of a digest, its beginning."""
     if value is None:
         return "–"
     if setting.startswith("data."):
         return f"{str(value)[:12]}…"
     if isinstance(value, list):
-        return ", ".join(said("", item) for item in value) or "none"
+        return ", ".join(value_in_words("", item) for item in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {said('', item)}" for name, item in value.items())
+        return ", ".join(f"{name} {value_in_words('', item)}" for name, item in value.items())
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

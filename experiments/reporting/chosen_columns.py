@@ -60,7 +60,7 @@ def _chosen(table: Table, wanted: Sequence[str]) -> Table | None:
     ]
     if not indices:
         return None
-    kept = table.only([0, *dict.fromkeys(indices)])
+    kept = table.with_columns([0, *dict.fromkeys(indices)])
     columns = [replace(column, short="", media=Medium.ANY) for column in kept.columns]
     return replace(kept, columns=columns, media=Medium.ANY, folded=False)
 

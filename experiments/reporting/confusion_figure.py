@@ -44,9 +44,9 @@ def confusion_figure(labels: Sequence[str], counts: Sequence[Sequence[int]], tit
         else:
             _image(axes, shares)
         axes.set_title(title)
-        place = "" if len(labels) <= NUMBERED else " (its place among the labels)"
-        axes.set_xlabel(f"answer{place}")
-        axes.set_ylabel(f"right label{place}; colours: % of its texts")
+        numbering = "" if len(labels) <= NUMBERED else " (its place among the labels)"
+        axes.set_xlabel(f"answer{numbering}")
+        axes.set_ylabel(f"right label{numbering}; colours: % of its texts")
         scale = ScalarMappable(Normalize(0, 1), "cividis")
         colour_scale(figure, np.array([axes]), scale, 1).ax.set_title("%", size=8, loc="center")
     return figure

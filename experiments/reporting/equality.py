@@ -57,12 +57,12 @@ def inequalities(circumstances: Mapping[str, Mapping[str, Any]], reference: str)
     return tuple(unequal)
 
 
-def not_equal(found: tuple[Inequality, ...], reference: str) -> Table | Paragraph:
+def not_equal(unequal: tuple[Inequality, ...], reference: str) -> Table | Paragraph:
     """Return the table of :func:`inequalities`, a row for each value that is not the reference's; without any, a line.
 
     The line promises no more than was compared: an advantage that no setting tells is not found.
     """
-    if not found:
+    if not unequal:
         return Paragraph("What was not equal: nothing that the settings tell.", "quiet", Medium.PAGE)
     return Table(
         "not-equal",
@@ -70,7 +70,7 @@ def not_equal(found: tuple[Inequality, ...], reference: str) -> Table | Paragrap
         (Column("what"), Column(reference, left=True), Column("others", left=True), Column("who", left=True)),
         [
             (words(inequality.what), words(inequality.reference), words(value), words(some(who, MOST_NAMED)))
-            for inequality in found
+            for inequality in unequal
             for value, who in inequality.others
         ],
         note=f"Found by comparing the settings of all with those of {reference}. A difference between two that are "

@@ -54,6 +54,6 @@ def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]
         ids.append(our_scores.index.to_numpy(dtype=object))
         ours.append(our_scores.to_numpy(dtype=float))
         theirs.append(their_scores.to_numpy(dtype=float))
-    _, places, counts = np.unique(np.concatenate(ids), return_inverse=True, return_counts=True)  # pandas takes longer
-    first, second = (np.bincount(places, np.concatenate(scores)) / counts for scores in (ours, theirs))
+    _, inverse, counts = np.unique(np.concatenate(ids), return_inverse=True, return_counts=True)  # pandas takes longer
+    first, second = (np.bincount(inverse, np.concatenate(scores)) / counts for scores in (ours, theirs))
     return first, second

@@ -66,15 +66,15 @@ SAVING: Any = {
 UNDATED = {"png": ("Software",), "svg": ("Creator", "Date"), "pdf": ("CreationDate", "Creator", "Producer")}
 
 
-def look(place: int) -> tuple[str, str]:
-    """Return colour and marker of the line at ``place``; beyond eight, colours come again with other markers."""
-    turn = place // len(COLOURS)
-    return COLOURS[place % len(COLOURS)], MARKERS[(place + 3 * turn) % len(MARKERS)]
+def look(index: int) -> tuple[str, str]:
+    """Return colour and marker of line number ``index``; beyond eight, colours come again with other markers."""
+    turn = index // len(COLOURS)
+    return COLOURS[index % len(COLOURS)], MARKERS[(index + 3 * turn) % len(MARKERS)]
 
 
-def line(place: int) -> dict[str, Any]:
-    """Return how the line at ``place`` is drawn."""
-    colour, marker = look(place)
+def line(index: int) -> dict[str, Any]:
+    """Return how line number ``index`` is drawn."""
+    colour, marker = look(index)
     return {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
 
 

@@ -60,7 +60,7 @@ def _parts(table: Table) -> Iterator[Table]:
     parts = math.ceil(sum(widths) / max(WIDEST - first, WIDEST // 2))
     size = max(math.ceil(len(widths) / max(parts, 1)), 1)
     for start in range(1, max(len(table.columns), 2), size):
-        part = table.only([0, *range(start, min(start + size, len(table.columns)))])
+        part = table.with_columns([0, *range(start, min(start + size, len(table.columns)))])
         yield part if start == 1 else replace(part, title="", note="")
 
 

@@ -90,12 +90,12 @@ class Table:
 
     def shown(self, medium: Medium) -> Table:
         """Return the table with the columns of one medium."""
-        return self.only([index for index, column in enumerate(self.columns) if medium in column.media])
+        return self.with_columns([index for index, column in enumerate(self.columns) if medium in column.media])
 
-    def only(self, places: Sequence[int]) -> Table:
-        """Return the table with the columns at ``places``."""
-        rows = [[row[index] for index in places] for row in self.rows]
-        return replace(self, columns=[self.columns[index] for index in places], rows=rows)
+    def with_columns(self, indices: Sequence[int]) -> Table:
+        """Return the table with these columns alone, in this order."""
+        rows = [[row[index] for index in indices] for row in self.rows]
+        return replace(self, columns=[self.columns[index] for index in indices], rows=rows)
 
 
 @dataclass(frozen=True)

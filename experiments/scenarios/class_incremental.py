@@ -50,8 +50,8 @@ class ClassIncremental:
 
 
 def _moved(rows: Dataset, start: int) -> Dataset:
-    places = np.asarray(rows["label"][:], dtype=np.int64) + start
-    return rows.remove_columns("label").add_column("label", places)
+    labels = np.asarray(rows["label"][:], dtype=np.int64) + start
+    return rows.remove_columns("label").add_column("label", labels)
 
 
 SCENARIO = ClassIncremental()

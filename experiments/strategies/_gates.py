@@ -112,18 +112,18 @@ def layers(body: nn.Module) -> dict[str, Layer]:
     return by_name
 
 
-def gate(found: Mapping[str, Layer], e: Tensor, claimed: Tensor, slope: float) -> list[Gate]:
+def gate(layers_by_name: Mapping[str, Layer], e: Tensor, claimed: Tensor, slope: float) -> list[Gate]:
     """Put a gate on each layer, and hold the weights that claimed units have among themselves.
 
     Args:
-        found: the layers.
+        layers_by_name: see :func:`layers`.
         e: (units of all layers,).
         claimed: (units of all layers,).
         slope: of the gates at first.
     """
-    claims = split(found, claimed)
-    gates = {name: Gate(start, claims[name], slope) for name, start in split(found, e).items()}
-    for name, layer in found.items():
+    claims = split(layers_by_name, claimed)
+    gates = {name: Gate(start, claims[name], slope) for name, start in split(layers_by_name, e).items()}
+    for name, layer in layers_by_name.items():
         layer.gated.register_forward_hook(partial(_attended, gates[name]))
         if bool(claimed.any()):
             _hold(layer, claims[name], claims[layer.before] if layer.before else None)
@@ -131,23 +131,23 @@ def gate(found: Mapping[str, Layer], e: Tensor, claimed: Tensor, slope: float) -
 
 
 @torch.no_grad()
-def answer_with(found: Mapping[str, Layer], mask: Tensor) -> None:
+def answer_with(layers_by_name: Mapping[str, Layer], mask: Tensor) -> None:
     """Set the weights to and from all units to 0 that are not in ``mask`` (units of all layers,).
 
     An activation of 0 is 0, so that nothing else answers; and whoever reads the weights finds those that do.
     """
-    answering = split(found, mask)
-    for name, layer in found.items():
+    answering = split(layers_by_name, mask)
+    for name, layer in layers_by_name.items():
         own, weight, bias = answering[name], layer.linear.weight, layer.linear.bias
         weight.masked_fill_(~_joined(weight, own, answering[layer.before] if layer.before else None), 0)
         if bias is not None:
             bias.masked_fill_(~own.to(bias.device), 0)
 
 
-def split(found: Mapping[str, Layer], of_all: Tensor) -> dict[str, Tensor]:
+def split(layers_by_name: Mapping[str, Layer], of_all: Tensor) -> dict[str, Tensor]:
     """Return what stands for each layer's units in a vector of the units of all layers."""
-    parts = torch.split(of_all, [layer.linear.out_features for layer in found.values()])
-    return {name: part.clone() for name, part in zip(found, parts, strict=True)}
+    parts = torch.split(of_all, [layer.linear.out_features for layer in layers_by_name.values()])
+    return {name: part.clone() for name, part in zip(layers_by_name, parts, strict=True)}
 
 
 def used(gates: Sequence[Gate]) -> Tensor:

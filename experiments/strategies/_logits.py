@@ -29,16 +29,16 @@ def with_logits(rows: Dataset, logits: NDArray[np.float32]) -> Dataset:
 
 def nothing(rows: int, stage: Stage) -> NDArray[np.float32]:
     """Return NaN for each label of all tasks learned so far: (rows, all labels)."""
-    return np.full((rows, columns(stage)), np.nan, dtype=np.float32)
+    return np.full((rows, column_count(stage)), np.nan, dtype=np.float32)
 
 
-def columns(stage: Stage) -> int:
+def column_count(stage: Stage) -> int:
     """Return how many logits a row has: those of all tasks learned so far, the stage's own last."""
     posed = stage.context.posed
     return len(posed[-1].labels) if stage.context.scenario.shares_head else sum(len(task.labels) for task in posed)
 
 
-def places(stage: Stage, task: int) -> slice:
+def columns_of(stage: Stage, task: int) -> slice:
     """Return where the logits of an earlier task's head stand; of a shared head, all labels known before this stage."""
     context = stage.context
     if context.scenario.shares_head:

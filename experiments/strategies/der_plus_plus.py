@@ -61,7 +61,7 @@ class DerPlusPlus(Replay):
 
     def _placed(self, rows: Dataset, stage: Stage, task: int) -> Dataset:
         logits, shared = _logits.nothing(len(rows), stage), stage.context.scenario.shares_head
-        start = 0 if shared else _logits.places(stage, task).start
+        start = 0 if shared else _logits.columns_of(stage, task).start
         for row, remembered in zip(logits, rows[_logits.COLUMN][:], strict=True):
             row[start : start + len(remembered)] = np.array(remembered, dtype=np.float32)
         return _logits.with_logits(rows, logits)

@@ -59,7 +59,7 @@ class Lwf(SharedWeights):
 def _groups(stage: Stage) -> list[slice]:
     """Return where each earlier head's logits stand; of a shared head, one group."""
     heads = 1 if stage.context.scenario.shares_head else len(stage.earlier)
-    return [_logits.places(stage, index) for index in range(heads)]
+    return [_logits.columns_of(stage, index) for index in range(heads)]
 
 
 def distilled(logits: Tensor, teacher: Tensor) -> Tensor:

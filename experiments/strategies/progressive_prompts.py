@@ -78,7 +78,7 @@ class ProgressivePrompts(SharedWeights):
         """Put the prompts that there were after the task before its texts."""
         own = _own(state, task, context)
         head = stored_head(state, task, context)
-        model = _prompted(context, task, head, _place(task, context), context.seed)
+        model = _prompted(context, task, head, _position(task, context), context.seed)
         with torch.no_grad():
             _layer(model.body).weight.copy_(own)
         return model
@@ -98,14 +98,14 @@ def _prompted(context: Context, task: Task, head: nn.Module, prompts: int, seed:
     return model.under(head)
 
 
-def _place(task: Task, context: Context) -> int:
+def _position(task: Task, context: Context) -> int:
     return 1 + [learned.name for learned in context.tasks].index(task.name)
 
 
 def _own(state: State, task: Task, context: Context) -> Tensor:
     """Return the prompts from the task's own to the first (tokens of all, hidden_size)."""
     settings: Any = context.adaptation.settings
-    return _stored(state)[-_place(task, context) * settings.tokens :]
+    return _stored(state)[-_position(task, context) * settings.tokens :]
 
 
 def _stored(state: State) -> Tensor:

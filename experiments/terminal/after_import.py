@@ -35,26 +35,26 @@ def commands(
         workspace: as it was given.
         tasks: folders, as they were given.
     """
-    told, seen = next_steps.options(workspace), next_steps.options(workspace, tasks)
-    unknown = sorted({each.manifest.task.name for each in came} - {*known})
+    options, all_options = next_steps.options(workspace), next_steps.options(workspace, tasks)
+    unknown = sorted({adapter.manifest.task.name for adapter in came} - {*known})
     drafts = [f"workbench tasks new {shlex.quote(name)} --from FILE   (labelled texts)" for name in unknown[:MOST]]
-    tests = [f"workbench adapters test {each.id}{seen}" for each in came[:MOST]]
+    tests = [f"workbench adapters test {adapter.id}{all_options}" for adapter in came[:MOST]]
     if len(came) != 1:
         return [*drafts, *tests]
     (stored,) = came
-    asked = next_steps.predicting(stored.id, stored.manifest.task.pair, told)
-    judged = f"workbench evaluate {stored.id} --file FILE{seen}"
-    return [*drafts, *tests, asked, judged, *_fused(stored.manifest, here, seen)]
+    asked = next_steps.predicting(stored.id, stored.manifest.task.pair, options)
+    judged = f"workbench evaluate {stored.id} --file FILE{all_options}"
+    return [*drafts, *tests, asked, judged, *_fused(stored.manifest, here, all_options)]
 
 
-def _fused(manifest: Manifest, here: Sequence[Manifest], told: str) -> Iterator[str]:
+def _fused(manifest: Manifest, here: Sequence[Manifest], options: str) -> Iterator[str]:
     """Yield how it is fused with adapters of the same method, kind of task and backbone, where there are any."""
     like = [other.id for other in here if other.id != manifest.id and _is_like(other, manifest)]
     if like and manifest.method in TOGETHER and manifest.task.kind in FUSED:
         names = ",".join([manifest.id, *like[: MOST - 1]])
-        yield f"workbench fuse TASK --from {names} --method {TOGETHER[manifest.method]}{told}"
+        yield f"workbench fuse TASK --from {names} --method {TOGETHER[manifest.method]}{options}"
 
 
-def _is_like(one: Manifest, other: Manifest) -> bool:
-    same = one.method == other.method and one.task.kind == other.task.kind
-    return same and one.composition is None and one.backbone.fingerprint == other.backbone.fingerprint
+def _is_like(candidate: Manifest, manifest: Manifest) -> bool:
+    same = candidate.method == manifest.method and candidate.task.kind == manifest.task.kind
+    return same and candidate.composition is None and candidate.backbone.fingerprint == manifest.backbone.fingerprint

@@ -81,8 +81,8 @@ def _row(name: str, stored: StoredAdapter, was_here: bool) -> list[object]:
 
 def _why(name: str, error: WorkbenchError) -> str:
     """Return why something was refused; of a place in it only what its name does not tell."""
-    place = (error.where or "").removeprefix(name).lstrip("/")
-    where = f"{place}: " if place else ""
+    inside = (error.where or "").removeprefix(name).lstrip("/")
+    where = f"{inside}: " if inside else ""
     return "\n".join(part for part in (f"{where}{error.what}", error.hint) if part)
 
 

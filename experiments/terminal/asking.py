@@ -161,7 +161,7 @@ class AnswerFile:
         self,
         path: Path,
         rows: Rows,
-        told: Mapping[str, str],
+        new_columns: Mapping[str, str],
         prefix: str,
         source: Path | None,
         for_spreadsheets: bool = False,
@@ -171,7 +171,7 @@ class AnswerFile:
         Args:
             path: csv, tsv, jsonl or parquet, by its suffix.
             rows: what is asked about.
-            told: the columns of an answer, and the attribute of an answer that stands there.
+            new_columns: those of an answer → the attribute of an answer that stands there.
             prefix: stands before their names.
             source: the file that the rows come from.
             for_spreadsheets: whether no text may begin as a formula does.
@@ -188,9 +188,9 @@ class AnswerFile:
         self.for_spreadsheets = for_spreadsheets
         if source is not None and path.exists() and path.samefile(source):
             raise InputError("this is the file that is read", where=str(path), hint="Give --out another name.")
-        self.path, self.rows, self.plain = path, rows, tuple(told)
-        self.told = {f"{prefix}{name}": attribute for name, attribute in told.items()}
-        if taken := [name for name in self.told if name in rows.columns]:
+        self.path, self.rows, self.plain = path, rows, tuple(new_columns)
+        self.new_columns = {f"{prefix}{name}": attribute for name, attribute in new_columns.items()}
+        if taken := [name for name in self.new_columns if name in rows.columns]:
             hint = "Put something before the new names: --prefix predicted_"
             raise InputError(f"there is a column {', '.join(map(repr, taken))} already", where=str(source), hint=hint)
 
@@ -199,17 +199,17 @@ class AnswerFile:
         from experiments.answers.predicting import answered
 
         suffix, empty = self.path.suffix.lower(), 0
-        tags = next(iter(self.told)) if self.plain[0] == "tags" and suffix in row_files.DELIMITERS else None
+        tags = next(iter(self.new_columns)) if self.plain[0] == "tags" and suffix in row_files.DELIMITERS else None
         with (
             file_written_whole(self.path) as path,
             row_files.rows_to(
-                path, suffix, self._schema, [*self.rows.columns, *self.told], self.for_spreadsheets
+                path, suffix, self._schema, [*self.rows.columns, *self.new_columns], self.for_spreadsheets
             ) as write,
             counting(self.path.name, self.rows.count) as advance,
         ):
             for batch in self.rows.batches(BATCH):
                 texts = [text_of(row) for row in batch]
-                answered_rows = answered(batch, texts, ask, self.told)
+                answered_rows = answered(batch, texts, ask, self.new_columns)
                 if tags:  # in one field they stand as words do, and as `tasks new` reads them
                     answered_rows = [{**row, tags: row[tags] and " ".join(row[tags])} for row in answered_rows]
                 write(answered_rows)
@@ -224,6 +224,6 @@ class AnswerFile:
         types = {"labels": lists, "tags": lists, "correct": pa.bool_()}
         types |= dict.fromkeys(("value", "confidence", "routing_score", "error"), numbers)
         own = pa.schema(
-            [(name, types.get(plain, pa.string())) for name, plain in zip(self.told, self.plain, strict=True)]
+            [(name, types.get(plain, pa.string())) for name, plain in zip(self.new_columns, self.plain, strict=True)]
         )
         return pa.unify_schemas([self.rows.schema(), own])

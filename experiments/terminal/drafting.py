@@ -120,18 +120,18 @@ def show_dialect(data: RawData) -> None:
         stdout.print(f"Characters beyond ASCII: {listed}{more}   (--encoding NAME, if these are wrong)", markup=False)
 
 
-def doubtful(found: Findings, data: RawData) -> list[str]:
+def doubtful(findings: Findings, data: RawData) -> list[str]:
     """Return what looks as if rows were lost: lines and rows that differ in number, line breaks, very long texts."""
     warnings, hint = [], "   (--no-quotes, if quotes are part of the texts)" if "quotes" in data.read_as else ""
-    if found.lines is not None and found.lines != found.rows:
-        warnings.append(f"Look at this: the file has {found.lines:,} lines and {found.rows:,} rows{hint}")
-    if found.odd.broken:
+    if findings.lines is not None and findings.lines != findings.rows:
+        warnings.append(f"Look at this: the file has {findings.lines:,} lines and {findings.rows:,} rows{hint}")
+    if findings.odd.broken:
         warnings.append(
-            f"Look at this: {len(found.odd.broken):,} texts have a line break in them: {_rows(found.odd.broken)}"
+            f"Look at this: {len(findings.odd.broken):,} texts have a line break in them: {_rows(findings.odd.broken)}"
         )
-    if found.odd.long:
-        times = f"{FAR_LONGER} times as long as most ({found.odd.median} characters) or longer"
-        warnings.append(f"Look at this: {len(found.odd.long):,} texts are {times}: {_rows(found.odd.long)}")
+    if findings.odd.long:
+        times = f"{FAR_LONGER} times as long as most ({findings.odd.median} characters) or longer"
+        warnings.append(f"Look at this: {len(findings.odd.long):,} texts are {times}: {_rows(findings.odd.long)}")
     return warnings
 
 

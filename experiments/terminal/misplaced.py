@@ -40,19 +40,19 @@ def placed(given: Sequence[str]) -> Iterator[None]:
 
 def _without_option(error: Any) -> str:
     """Return the file that is one argument too many for a command that has ``--file``; nothing if there is none."""
-    found = re.fullmatch(r"Got unexpected extra argument(?:\(s\))? \((.+)\)", error.message)
-    takes = error.ctx is not None and any("--file" in parameter.opts for parameter in error.ctx.command.params)
-    return found[1] if found and takes and Path(found[1]).is_file() else ""
+    match = re.fullmatch(r"Got unexpected extra argument(?:\(s\))? \((.+)\)", error.message)
+    takes_file = error.ctx is not None and any("--file" in parameter.opts for parameter in error.ctx.command.params)
+    return match[1] if match and takes_file and Path(match[1]).is_file() else ""
 
 
 def _in_order(given: Sequence[str], option: str, context: Any) -> list[str]:
     """Return what was given with an option, and what it is set to, at the end; nothing if no command takes it."""
-    own = [place for place, word in enumerate(given) if word.partition("=")[0] == option]
-    if not own or not hasattr(context.command, "list_commands"):
+    indices = [index for index, word in enumerate(given) if word.partition("=")[0] == option]
+    if not indices or not hasattr(context.command, "list_commands"):
         return []
-    before, behind, command = own[0], len(given), context.command
-    for place, word in enumerate(given[before + 1 :], start=before + 1):
+    start, end, command = indices[0], len(given), context.command
+    for index, word in enumerate(given[start + 1 :], start=start + 1):
         if hasattr(command, "list_commands") and word in command.list_commands(context):
-            command, behind = command.get_command(context, word), min(place, behind)
-    taken = [name for parameter in command.params for name in parameter.opts]
-    return [*given[:before], *given[behind:], *given[before:behind]] if option in taken else []
+            command, end = command.get_command(context, word), min(index, end)
+    known = [name for parameter in command.params for name in parameter.opts]
+    return [*given[:start], *given[end:], *given[start:end]] if option in known else []

@@ -32,32 +32,34 @@ def print_next(commands: Sequence[str]) -> None:
     stdout.print(f"\nNext: {lines}")
 
 
-def training(task: str, kind: str, told: str) -> str:
-    """Return the command that trains ``task``; ``told`` are further options."""
+def training(task: str, kind: str, further: str) -> str:
+    """Return the command that trains ``task``; ``further`` are other options, each with a space before it."""
     backbone = f" --backbone {BACKBONES[kind]}" if kind in BACKBONES else ""
-    return f"workbench train {task} --method lora{backbone}{told}"
+    return f"workbench train {task} --method lora{backbone}{further}"
 
 
-def adding(task: str, method: str, backbone: str, seed: int, told: str) -> str:
+def adding(task: str, method: str, backbone: str, seed: int, further: str) -> str:
     """Return the command that lets what was trained answer under the task's name, if nothing speaks against it."""
     given = [] if backbone == DEFAULT else [f"--backbone {shlex.quote(backbone)}"]
     given += [f"--seed {seed}"] if seed else []
-    return " ".join(["workbench add", task, "--method", method, *given]) + told
+    return " ".join(["workbench add", task, "--method", method, *given]) + further
 
 
-def predicting(adapter: str, pair: bool, told: str) -> str:
+def predicting(adapter: str, pair: bool, further: str) -> str:
     """Return the command that asks an adapter."""
     second = ' --pair "another"' if pair else ""
-    return f'workbench predict {adapter} "some text"{second}{told}'
+    return f'workbench predict {adapter} "some text"{second}{further}'
 
 
-def evaluating(adapter: str, file: Path, told: str) -> str:
+def evaluating(adapter: str, file: Path, further: str) -> str:
     """Return the command that compares the answers to a labelled file with what is right there."""
-    return f"workbench evaluate {adapter} --file {shlex.quote(str(file))}{told}"
+    return f"workbench evaluate {adapter} --file {shlex.quote(str(file))}{further}"
 
 
-def predicting_file(adapter: str, pair: bool, told: str, among: str | None = None, backbone: str | None = None) -> str:
+def predicting_file(
+    adapter: str, pair: bool, further: str, among: str | None = None, backbone: str | None = None
+) -> str:
     """Return the command that asks an adapter, or a router, about all rows of a file."""
     routed = named([("--among", among), ("--backbone", backbone)])
     second = " --pair COLUMN" if pair else ""
-    return f"workbench predict {adapter} --file FILE --column COLUMN{second} --out answers.csv{routed}{told}"
+    return f"workbench predict {adapter} --file FILE --column COLUMN{second} --out answers.csv{routed}{further}"

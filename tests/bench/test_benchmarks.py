@@ -125,7 +125,7 @@ print(json.dumps({"began": began, "first": began, "end": time.monotonic()}))
     assert not way.ended, "it is stopped"
     way.take_turn(0.2, alone=True)
     assert way.ended
-    (told,) = way.told()
+    (told,) = way.times()
     assert 0.2 <= told["seconds"] <= time.monotonic() - began - 1.9
 
 

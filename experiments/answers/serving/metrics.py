@@ -45,13 +45,13 @@ class Metrics:
         self._requests.labels(path, str(code)).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def batch(self, found: Sequence[Reply], seconds: float) -> None:
+    def batch(self, replies: Sequence[Reply], seconds: float) -> None:
         """Count what was answered together."""
-        tally = Tally(adapter or REJECTED for reply in found for adapter in reply.adapters)
+        tally = Tally(adapter or REJECTED for reply in replies for adapter in reply.adapters)
         for adapter, texts in tally.items():
             self._texts.labels(adapter).inc(texts)
         self._batch_texts.observe(tally.total())
-        self._batch_requests.observe(len(found))
+        self._batch_requests.observe(len(replies))
         self._batch_seconds.observe(seconds)
 
     def page(self) -> bytes:

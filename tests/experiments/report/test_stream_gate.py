@@ -21,7 +21,7 @@ def gate(record: Record, **bounds: Any) -> Gate:
 
 
 def found_values(gate: Gate) -> dict[str, float | None]:
-    return {check.what: check.found and round(check.found, 6) for check in gate.checks}
+    return {check.what: check.value and round(check.value, 6) for check in gate.checks}
 
 
 def test_forgetting_is_that_of_the_report_in_points(replicated: Record) -> None:
@@ -50,7 +50,7 @@ def test_a_task_has_a_bound_of_its_own_where_it_is_not_the_last(replicated: Reco
     bounds = {"a": 20.0, "b": 9.0, "c": 41.0}
     asked = gate(replicated, max_forgetting_of=bounds, strategies=("sequential",))
     # of b nothing can be forgotten in the second order, of c in the first
-    assert [round(check.found or 0, 6) for check in asked.checks] == [20.0, 10.0, 40.0]
+    assert [round(check.value or 0, 6) for check in asked.checks] == [20.0, 10.0, 40.0]
     assert [check.holds for check in asked.checks] == [True, False, True]
     with pytest.raises(InputError, match="'c' is learned last"):
         gate(replace(replicated, orders=replicated.orders[:1]), max_forgetting_of={"c": 1.0})
@@ -88,7 +88,7 @@ def test_joint_training_is_asked_for_forgetting_only_by_name(one_seed: Record) -
     assert "average score of full-joint" in found_values(everyone)
     assert "forgetting of full-joint" not in found_values(everyone)
     (named,) = gate(one_seed, max_forgetting=99, strategies=("full-joint",)).checks
-    assert (named.found, named.holds, named.note) == (None, False, "not measured")
+    assert (named.value, named.holds, named.note) == (None, False, "not measured")
 
 
 def test_what_one_replication_lacks_is_not_known(replicated: Record) -> None:
