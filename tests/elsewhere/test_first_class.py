@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.conftest import Call
 from tests.elsewhere.shop import Shop, done, said
+from tests.messages import lacks
 
 SEEN = "may have been among what it was trained on"
 
@@ -30,8 +31,8 @@ def test_what_is_not_known_is_said_to_be_so(shop: Shop, call: Call) -> None:
     assert (document["fit"], document["seed"], document["created"], document["task"]["fingerprint"]) == (None,) * 4
     assert document["budget"] == {"max_length": 64}, "what the model reads; the rest was never said"
     text = said(done(call, "adapters", "show", shop.few))
-    assert "trained elsewhere, by peft: data, seed and scores are not known" in text
-    assert ("sender's label order second, first" in text, "best epoch" in text, "nan" in text) == (True, False, False)
+    assert lacks(text, "trained elsewhere, by peft", "not known") == []
+    assert ("label order second, first" in text, "best epoch" in text, "nan" in text) == (True, False, False)
     assert "2 steps" not in text
     manifest = (shop.folder / ".workbench" / "adapters" / shop.few / "manifest.json").read_text(encoding="utf-8")
     assert '"epochs"' not in manifest, "no placeholder is written"
@@ -60,12 +61,12 @@ def test_labels_may_stand_in_another_order_in_the_task_that_is_asked(shop: Shop,
         straight, turned = (shop.bench.exchange.test(adapter, name) for name in ("animals", "swapped"))
         assert (straight.validation, straight.test) == (turned.validation, turned.test)
     text = said(done(call, "adapters", "test", shop.few, "--task", "swapped"))
-    assert ("Import it with --task swapped, and it counts there" in text, "counts from now on" in text) == (True, False)
+    assert ("--task swapped" in text, "counts from now on" in text) == (True, False)
     other = swapped.replace("[second, first]", "{second: last, first: first}")
     (folder / "others.yaml").write_text(other, encoding="utf-8")
     code, out, err = call("adapters", "test", shop.few, "--task", "others")
     assert (code, out) == (2, "")
-    assert "unknown to the task: second; missing in the adapter: last" in said(err)
+    assert lacks(said(err), "unknown to the task: second", "missing in the adapter: last") == []
 
 
 def test_it_is_gated_registered_and_rolled_back(counted: Shop, call: Call) -> None:

@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import answers_here, imported, sent_by_peft
+from tests.messages import lacks
 from tests.tiny_models import WORDS, write_model
 from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
 from workbench.adapters.store import AdapterStore
@@ -92,11 +93,11 @@ def changed(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None
         (lambda tensors: tensors.pop("base_model.model.classifier.weight"), "classifier.weight are neither in this"),
         (
             lambda tensors: tensors.update({f"base_model.model.{QUERY}.lora_C.weight": torch.ones(3)}),
-            f"no place for the weights of {QUERY}.lora_C.weight",
+            f"weights of {QUERY}.lora_C.weight",
         ),
         (
             lambda tensors: tensors.update({f"base_model.model.{QUERY}.bias": torch.ones(32)}),
-            f"{QUERY}.bias is a weight of the base model, and other numbers stand there",
+            f"{QUERY}.bias is a weight of the base",
         ),
     ],
     ids=["nan", "missing", "headless", "too many", "the base model's"],
@@ -110,7 +111,7 @@ def test_weights_that_do_not_fit(
 
 def test_head_of_another_width_than_there_are_labels(sent: Path, bert: Path, tmp_path: Path) -> None:
     changed(sent, lambda tensors: tensors.update({"base_model.model.classifier.bias": torch.ones(4)}))
-    assert "classifier.bias is [4] in this folder, and the base model takes [3]" in refused(bert, sent, tmp_path)
+    assert lacks(refused(bert, sent, tmp_path), "classifier.bias is [4]", "takes [3]") == []
 
 
 @pytest.mark.parametrize("files", ["tokenizer.json", "vocab.txt", "vocab.json and added_tokens.json"])
@@ -152,10 +153,10 @@ def test_tokenizer_that_has_other_pieces_or_cannot_be_read(sent: Path, bert: Pat
         (base / path.name).write_bytes(path.read_bytes())
     (base / "tokenizer.model").write_bytes(b"pieces")
     (sent / "tokenizer.model").write_bytes(b"others")
-    assert "tokenizer.model: its tokenizer is another one: it has other pieces" in refused(base, sent, tmp_path)
+    assert "tokenizer.model: its tokenizer is another" in refused(base, sent, tmp_path)
     (sent / "tokenizer.model").unlink()
     (sent / "tokenizer.json").write_text("{}", encoding="utf-8")
-    assert "tokenizer.json: the tokenizer beside the adapter cannot be opened" in refused(base, sent, tmp_path)
+    assert lacks(refused(base, sent, tmp_path), "tokenizer.json: ", "cannot be opened") == []
     (sent / "tokenizer.json").unlink()
     (sent / "vocab.json").write_text('{"the": "one"}', encoding="utf-8")
     assert "vocab.json: no readable vocabulary: 'the' has no number" in refused(base, sent, tmp_path)

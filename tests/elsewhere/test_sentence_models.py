@@ -103,7 +103,7 @@ def test_without_a_task_both_ways_are_told(bert: Path, tmp_path: Path, call: Any
 
 def test_a_transformer_alone_has_no_head_either(bert: Path, tmp_path: Path) -> None:
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
-    with pytest.raises(InputError, match="there is no head in this folder"):
+    with pytest.raises(InputError, match="no head"):
         bench.exchange.import_adapter(bert)
     named, alone = (bench.exchange.import_adapter(bert, name, task="animals") for name in (str(bert), None))
     assert (named.manifest.is_whole, alone.manifest.is_whole) == (False, True)
@@ -133,7 +133,7 @@ def test_a_head_on_a_backbone_that_pools_otherwise(bert: Path, tmp_path: Path) -
 def test_another_pooling_is_refused_by_name(mode: Any, named: str, bert: Path, tmp_path: Path) -> None:
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
     folder = write_sentences(bert, tmp_path / "sent", mode)
-    with pytest.raises(InputError, match=f"this pooling cannot be repeated: {named}\n"):
+    with pytest.raises(InputError, match=f"pooling cannot be repeated: {named}\n"):
         bench.exchange.import_adapter(folder, task="animals")
 
 
@@ -165,11 +165,11 @@ def test_a_cross_encoder_is_the_class_of_its_transformer(bert: Path, tmp_path: P
 def test_other_modules_are_refused_by_name(bert: Path, tmp_path: Path) -> None:
     bench = Workbench(tmp_path / "ws", [write_tasks(tmp_path)])
     folder = write_sentences(bert, tmp_path / "sent", modules=("Dense",))
-    with pytest.raises(InputError, match="these modules cannot be repeated: Transformer, Pooling, Normalize, Dense"):
+    with pytest.raises(InputError, match="cannot be repeated: Transformer, Pooling, Normalize, Dense"):
         bench.exchange.import_adapter(folder, task="animals")
     modules = (folder / "modules.json").read_text().replace("1_Pooling", "../../sent/1_Pooling")
     (folder / "modules.json").write_text(modules)
-    with pytest.raises(UnsafeConfigError, match="is no folder in this one"):
+    with pytest.raises(UnsafeConfigError, match="folder in this one"):
         bench.exchange.import_adapter(folder)
 
 
@@ -186,5 +186,5 @@ def test_it_is_written_as_it_came(bert: Path, tmp_path: Path) -> None:
     assert b"SentenceTransformer(folder)" in files[1].pop("README.md")
     assert files[0] == files[1]
     based = bench.exchange.import_adapter(sent, str(bert), task="animals")
-    with pytest.raises(InputError, match="only the weights that take the place of its base model's"):
+    with pytest.raises(InputError, match=r"weights .* of its base model's"):
         bench.exchange.export(based.id, tmp_path / "based", original=True)

@@ -18,6 +18,7 @@ from experiments.api import Workbench
 from experiments.studies.compositions.entry import Source, alternatives
 from tests.checkpoints import BART, LLAMA, T5, saved
 from tests.elsewhere.senders import TEXTS, drawn
+from tests.messages import naming
 from tests.streams import write_tasks
 from tests.tiny_models import WORDS, write_model
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -121,14 +122,14 @@ def test_language_models_answer_as_the_class_does(
 
 def test_a_language_model_has_its_own_output_layer(llama: Path, tmp_path: Path) -> None:
     sent(llama, tmp_path / "sent", "AutoModelForCausalLM")
-    with pytest.raises(InputError, match=r"its output layer is not that of .*\n.*leave --backbone out"):
+    with pytest.raises(InputError, match=r"its output layer .*\n.*leave --backbone out"):
         taken_in(tmp_path / "sent", tmp_path / "ws", llama)
     tensors = load_file(tmp_path / "sent" / "model.safetensors")
     tensors["lm_head.weight"] = load_file(llama / "model.safetensors")["lm_head.weight"]
     save_file(tensors, tmp_path / "sent" / "model.safetensors", {"format": "pt"})
     alone, based = (taken_in(tmp_path / "sent", tmp_path / "ws", name) for name in (ITSELF, llama))
     assert torch.equal(here(alone), here(based))
-    with pytest.raises(InputError, match="is a whole model, and no LoRA"):
+    with pytest.raises(InputError, match=naming("whole model", "LoRA")):
         Workbench(tmp_path / "ws", []).exchange.export_for_servers(alone.id, tmp_path / "vllm")
 
 
@@ -197,7 +198,7 @@ def test_labels_are_matched_by_name(bert: Path, tmp_path: Path) -> None:
     wanted = sent(bert, tmp_path / "sent", SEQUENCES, num_labels=2, id2label={0: "plant", 1: "beast"})
     tasks = write_tasks(tmp_path)
     bench = Workbench(tmp_path / "ws", [tasks])
-    with pytest.raises(InputError, match="the labels are not those of animals"):
+    with pytest.raises(InputError, match=naming("labels", "animals")):
         bench.exchange.import_adapter(tmp_path / "sent", task="animals")
     first, second = bench.exchange.import_adapter(
         tmp_path / "sent", task="animals", labels=("second", "first")
@@ -329,8 +330,8 @@ def test_what_is_wrong_is_one_message(mistake: str, on: str, three: Path, bert: 
         ({"hidden_size": 16}, 5, r"embeddings\.word_embeddings\.weight is 31 × 16, that of the backbone 31 × 32"),
         ({"num_hidden_layers": 1}, 5, r"it has no encoder\.layer\.1\.attention"),
         ({"num_hidden_layers": 3}, 5, r"the backbone has no encoder\.layer\.2\.attention"),
-        ({}, 9, "its vocabulary was resized to 35 tokens, that of the backbone has 31"),
-        ({"hidden_act": "relu"}, 5, "the answers here would differ from the sender's|cannot be repeated here"),
+        ({}, 9, "its vocabulary .*35 tokens, .* 31"),
+        ({"hidden_act": "relu"}, 5, "differ from the sender's|cannot be repeated here"),
     ],
 )
 def test_a_model_of_another_base_is_refused(
@@ -348,7 +349,7 @@ def test_a_model_of_another_base_is_refused(
 
 
 def test_a_model_of_another_architecture_is_refused(three: Path, llama: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="its architecture is bert, that of the backbone llama"):
+    with pytest.raises(InputError, match=naming("architecture is bert", "backbone llama")):
         taken_in(three, tmp_path / "ws", llama)
 
 
@@ -380,14 +381,14 @@ def test_the_two_lines_convert_a_pickle(bert: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_linked_is_a_whole_model_on_its_own(three: Path, bert: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a linked model is its own backbone"):
+    with pytest.raises(InputError, match=naming("linked model", "its own backbone")):
         taken_in(three, tmp_path / "ws", bert, link=True)
     from peft import LoraConfig, TaskType
 
     from tests.elsewhere.senders import sent_by_peft
 
     sent_by_peft(bert, tmp_path / "lora", LoraConfig(task_type=TaskType.SEQ_CLS), num_labels=3)
-    with pytest.raises(InputError, match="what peft wrote here is an adapter, and is copied"):
+    with pytest.raises(InputError, match=naming("peft", "adapter", "copied")):
         taken_in(tmp_path / "lora", tmp_path / "ws", bert, link=True, labels=("a", "b", "c"))
     assert not (tmp_path / "ws" / "adapters").exists()
 
@@ -435,7 +436,7 @@ def test_a_linked_model_is_told(three: Path, tmp_path: Path, call: Any) -> None:
     assert "verified" in call("adapters", "verify")[1]
     (tmp_path / "sent" / "config.json").unlink()
     code, _, err = call("predict", name, "the cat")
-    assert (code, "its model is linked, and config.json is missing" in err) == (1, True)
+    assert (code, "config.json is missing" in err) == (1, True)
     assert call("adapters", "verify")[0] == 1
 
 

@@ -59,7 +59,7 @@ def test_it_is_written_as_it_came_and_its_own_program_opens_that(original: Shop,
 
 def test_what_did_not_come_so_is_not_written_so(shop: Shop, bert: Path, call: Call) -> None:
     code, _, err = call("adapters", "export", shop.own, "out", "--original")
-    assert (code, "was made by the workbench" in err, Path("out").exists()) == (2, True, False)
+    assert (code, "made by the workbench" in err, Path("out").exists()) == (2, True, False)
     code, _, err = call("adapters", "export", shop.few, "out", "--original", "--merge")
     assert (code, "--original goes with none of" in err) == (2, True)
     sent_by_peft(bert, shop.folder / "loha", LoHaConfig(task_type=SEQ, r=2, target_modules=["query"]), num_labels=2)
@@ -182,9 +182,9 @@ def test_a_whole_model_is_written_as_it_came(bert: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("places", "why"),
     [
-        ({"x": ["../secret.safetensors", "x"]}, "is no file of this adapter"),
-        ({"x": ["adapter_model.safetensors", "no such tensor"]}, "what came in cannot be opened"),
-        ({"x": 3}, "what came in cannot be opened"),
+        ({"x": ["../secret.safetensors", "x"]}, "file of this adapter"),
+        ({"x": ["adapter_model.safetensors", "no such tensor"]}, "came in cannot be opened"),
+        ({"x": 3}, "came in cannot be opened"),
     ],
 )
 def test_what_is_kept_leads_nowhere_else(places: object, why: str, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS)
     assert code == 0, err
     assert "Registered as animals.lora version 1" in out
-    assert "rows of test that stand in train" in out
+    assert "rows of test" in out
     assert "other adapters" not in out, "there are none"
     assert "workbench adapters rollback" not in out, "there is no champion before"
     first = bench.chosen("animals")
@@ -37,19 +37,19 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     assert code == 3
     assert "Registered" not in out
     assert "validation accuracy" in err
-    assert "stays, to be looked at: `workbench adapters remove animals-lora-" in err
+    assert "`workbench adapters remove animals-lora-" in err
     assert "Until then" not in err, "another one answers"
     assert len(bench.workspace.adapters.ids()) == 2, "the adapter is kept, and can be looked at"
     assert bench.chosen("animals") == first, "the task is answered as before"
     code, out, err = call("add", "fruits", "--backbone", str(bert), *SETTINGS, "--min-score", "100")
     assert code == 3
-    assert "Until then 'fruits' means this adapter, since the task has no other one." in err
+    assert "'fruits' means this adapter" in err
 
     before = {*bench.workspace.adapters.ids()}
     hardly = ("--set", "learning_rate=1e-7", "--margin", "100")
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, *hardly)
     (second,) = {*bench.workspace.adapters.ids()} - before
-    assert (code, f"This version does not answer: 'animals' means {first}." in " ".join(out.split())) == (0, True), out
+    assert (code, f"does not answer: 'animals' means {first}." in " ".join(out.split())) == (0, True), out
     commands = [line.removeprefix("Next:").strip() for line in out[out.index("Next:") :].splitlines()]
     assert commands == [f'workbench predict {second} "some text"', "workbench adapters promote animals.lora --to 2"]
 

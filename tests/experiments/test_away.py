@@ -254,7 +254,7 @@ def test_what_a_worker_that_has_gone_was_sending_is_deleted(two: Two) -> None:
         two.line.take(f"{worker}/first", [Part("steps/a", 0, b"the first part of a file")])
     two.line.forget("one")
     assert [*two.line._arrivals] == ["one0/first"], "another worker goes on"
-    with pytest.raises(WorkError, match="has ended for its run"):
+    with pytest.raises(WorkError, match="has ended"):
         two.line.take("one/second", [Part("steps/b", 0, b"")])
     two.line.forget("one0")
     assert not [*two.there.iterdir()]
@@ -290,5 +290,5 @@ def test_a_process_that_has_ended_leaves_nothing_on_its_machine_and_a_desk_that_
     away.forget(Slot(1, {}), "hand")
     assert [folder.exists() for folder in folders] == [False, True]
     monkeypatch.setattr(crew.RemoteDesk, "forget", died)
-    with pytest.raises(WorkError, match=r"died: The actor died .*\n  What was finished is kept; the same command"):
+    with pytest.raises(WorkError, match=r"died: The actor died .*\n  .*the same command"):
         away.forget(Slot(1, {}), "other")

@@ -28,4 +28,4 @@ def test_a_backbone_is_shown(call: Call, bert: Path) -> None:
 def test_what_is_no_backbone_is_one_message(call: Call) -> None:
     code, out, err = call("backbones", "show", "nothing")
     assert (code, out) == (2, "")
-    assert "there is no backbone called 'nothing'" in err
+    assert "backbone called 'nothing'" in err

@@ -18,6 +18,7 @@ import pytest
 
 from experiments.workspace import Workspace
 from tests.conftest import Call
+from tests.messages import lacks
 from tests.toy_pieces import log
 from tests.two_nodes import ALONE, on_two_nodes
 
@@ -143,7 +144,7 @@ def test_what_finds_no_room_on_one_machine_is_done_on_another(tmp_path: Path, hi
 def test_where_no_process_can_start_no_piece_fails(tmp_path: Path, hidden: str) -> None:
     done = on_two_nodes(BLIND + LISTEN + UNFIT, tmp_path, hidden)
     assert done.returncode == 0, done.stderr
-    assert "a process could not start on 127.0.0.1: OSError: [Errno 28] No space left on device" in done.stdout
+    assert lacks(done.stdout, "could not start on 127.0.0.1: ", "[Errno 28]") == []
     assert {path.name for path in (tmp_path / "ws" / "toys").iterdir()} == {f"toy {number}" for number in range(3)}
 
 

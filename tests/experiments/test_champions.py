@@ -18,6 +18,7 @@ from experiments.workspace import Workspace
 from experiments.workspace.champions import FILE, RegisteredName
 from tests.conftest import Call
 from tests.ear import Ear
+from tests.messages import lacks
 from tests.scored_adapters import BUDGET, ScoredAdapters
 from workbench.machine.listener import Silent
 from workbench.mlflow.registration import RegisteredModel, Version
@@ -144,7 +145,7 @@ def test_champions_that_a_server_alone_may_know_are_told_until_it_was_asked(
     with monkeypatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", NOBODY)
         code, _, err = call("predict", "animals", "the cat")
-        assert (code, f"Champions at {NOBODY} are not known in this workspace: `workbench doctor`" in err) == (0, True)
+        assert (code, lacks(err, f"Champions at {NOBODY} ", "`workbench doctor`") == []) == (0, True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/elsewhere.db")  # stands for the server
     assert call("doctor", "--offline", "--json")[0] == 0
     monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
@@ -195,7 +196,7 @@ def test_a_kill_between_the_two_writes_is_made_up_for_by_the_next_command(
     code, out, err = call("adapters", "register", copy.ids[2])
     assert (code, "version 3 is the champion already" in out) == (0, True)
     assert err.count("MLflow's alias") == 1, "the difference is told in one line"
-    assert f"was on version 2 ({copy.ids[1]}, 0.7500 on validation); it follows the workspace: version 3" in err
+    assert lacks(err, f"version 2 ({copy.ids[1]}, 0.7500 on validation)", "workspace: version 3") == []
     assert alias(copy) == "3"
     assert "MLflow's alias" not in call("adapters", "register", copy.ids[2])[2]
 
@@ -265,16 +266,16 @@ def test_versions_of_other_examples_are_not_compared(copy: ScoredAdapters, bert:
     code, out, err = call("adapters", "register", other)
     assert code == 0, err
     said = " ".join(out.split())
-    assert "version 2 stays champion: not compared: version 4 has " in said
+    assert "version 2 stays champion: not compared: version 4 " in said
     assert "on 8 validation examples of animals" in said
     assert "`workbench adapters promote animals.lora --to 4`" in said
 
 
 def test_who_removes_a_champion_is_told(copy: ScoredAdapters, call: Call) -> None:
     code, out, _ = call("adapters", "remove", copy.ids[1])
-    assert (code, f"It was the champion of {NAME}" in out) == (0, True)
+    assert (code, f"champion of {NAME}" in out) == (0, True)
     code, out, err = call("predict", "animals", "the cat")
-    assert (code, f"{copy.ids[1]}, the champion of {NAME}, is not in this workspace" in err) == (0, True)
+    assert (code, lacks(err, copy.ids[1], f"champion of {NAME}, ", "not in this workspace") == []) == (0, True)
 
 
 def test_two_commands_change_champions_one_after_the_other(tmp_path: Path) -> None:

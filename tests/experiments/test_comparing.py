@@ -33,6 +33,7 @@ from experiments.studies.methods.row import Row
 from experiments.studies.methods.tables import tuned
 from experiments.workspace import Workspace
 from experiments.workspace.fitted_adapter import FittedAdapter
+from tests.messages import naming
 from tests.runs import assert_as_declared, pieces
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measures.statistics import interval
@@ -300,9 +301,9 @@ class TestViews:
     [
         ("methods={loraa: {}}", "Did you mean lora"),
         ("methods.lora.rnk=4", "unknown key 'methods.lora.rnk'"),
-        ("methods={fusing: {method: adapterfusion}}", "is made of other adapters"),
-        ("reference=head", "there is no method in this recipe called 'head'"),
-        ("tasks=[animals, halfs]", "there is no task called 'halfs'"),
+        ("methods={fusing: {method: adapterfusion}}", "made of other adapters"),
+        ("reference=head", "in this recipe called 'head'"),
+        ("tasks=[animals, halfs]", "no task called 'halfs'"),
         ("tune=-1", "'tune'"),
     ],
 )
@@ -345,7 +346,7 @@ def test_a_method_that_trains_nothing_is_not_tuned(bench: Workbench, echo: str, 
 
 
 def test_a_method_that_cannot_work_on_the_backbone_says_so_first(bench: Workbench, echo: str, llama: Path) -> None:
-    with pytest.raises(SettingsError, match="head cannot adapt a llama for causal-lm"):
+    with pytest.raises(SettingsError, match=naming("head", "llama for causal-lm")):
         bench.comparison_plan(echo, ["lora", "head"], ["budget.max_length=16"], backbone=str(llama))
 
 

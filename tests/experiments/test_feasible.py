@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from experiments.api import Workbench
+from tests.messages import naming
 from workbench.errors import InputError
 from workbench.files import hub_files
 
@@ -72,9 +73,7 @@ WAYS: dict[str, Callable[[Workbench], object]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_method_that_cannot_work_is_refused_by_the_config_alone(way: str, bench: Workbench) -> None:
-    with pytest.raises(
-        InputError, match=r"(?s)bitfit cannot adapt a llama for classification.*These can: .*lora"
-    ) as refused:
+    with pytest.raises(InputError, match=r"(?s)bitfit .*llama for classification.*can: .*lora") as refused:
         WAYS[way](bench)
     assert "full" in str(refused.value)
 
@@ -101,7 +100,7 @@ def test_virtual_tokens_take_positions_of_a_text(way: str, bench: Workbench, ber
 
 
 def test_a_quantised_backbone_cannot_be_trained_in_place(bench: Workbench) -> None:
-    with pytest.raises(InputError, match="full trains the backbone's own weights, which nf4 keeps packed"):
+    with pytest.raises(InputError, match=naming("full trains the backbone's own weights", "nf4")):
         bench.lesson("words", "full", f"{HUB_ID}:nf4")
-    with pytest.raises(InputError, match="full trains the backbone's own weights, which int8 keeps packed"):
+    with pytest.raises(InputError, match=naming("full trains the backbone's own weights", "int8")):
         bench.lesson("words", "full", HUB_ID, budget={"quantization": "int8"})

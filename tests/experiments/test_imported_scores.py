@@ -13,6 +13,7 @@ from experiments.studies.compositions.sources import candidates
 from tasks.loading import registry
 from tests.conftest import Call
 from tests.ear import Ear
+from tests.messages import lacks
 from tests.scored_adapters import BUDGET, ScoredAdapters
 from workbench.backbone.names import open_backbone
 from workbench.machine.listener import Silent
@@ -46,7 +47,7 @@ def own(trained: ScoredAdapters, tmp_path: Path, call: Call) -> ScoredAdapters:
 def stranger(own: ScoredAdapters, sent: Path, call: Call) -> str:
     """The id of what was sent, imported into the workspace."""
     code, out, err = call("adapters", "import", str(sent))
-    assert (code, "Its scores are its sender's, and count nowhere" in out) == (0, True), err
+    assert (code, "are its sender's" in out) == (0, True), err
     return out.split()[1]
 
 
@@ -69,12 +70,12 @@ def test_a_stranger_s_claim_takes_over_nothing(own: ScoredAdapters, stranger: st
     assert (code, "adapters test" in err) == (3, True), err
     code, out, err = call("adapters", "register", stranger)
     said = " ".join(out.split())
-    assert (code, "there is no champion: version 1 came from elsewhere" in said) == (0, True), err
+    assert (code, lacks(said, "no champion", "version 1 ", "elsewhere") == []) == (0, True), err
     assert meant(call)[0] == own.ids[2], "registered, and no champion"
     assert (listed(call, stranger)["validation"], listed(call, stranger)["sender_validation"]) == (None, 1.0)
     assert "sender: 1.0000" in call("adapters", "list")[1]
     code, out, err = call("adapters", "show", stranger)
-    assert ("sender's validation accuracy" in out, "not yet: workbench adapters test ID" in out) == (True, True)
+    assert ("sender's validation accuracy" in out, "workbench adapters test ID" in out) == (True, True)
 
 
 def test_what_was_measured_here_counts(own: ScoredAdapters, stranger: str, call: Call) -> None:
@@ -108,7 +109,7 @@ def test_a_test_on_another_task_is_shown_and_not_kept(own: ScoredAdapters, stran
         table.write_text(table.read_text(encoding="utf-8").replace(",second", ",last"), encoding="utf-8")
     code, out, err = call("adapters", "test", stranger, "--task", "fruits")
     assert (code, out) == (2, "")
-    assert "unknown to the task: second; missing in the adapter: last" in err
+    assert lacks(err, "unknown to the task: second", "missing in the adapter: last") == []
     (folder / "animals.yaml").unlink()
     code, out, err = call("adapters", "test", stranger)
     assert (code, out, "--task names the one here" in err) == (2, "", True), err

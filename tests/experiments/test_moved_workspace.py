@@ -9,6 +9,7 @@ import pytest
 
 from experiments.cli import ui
 from tests.conftest import Call
+from tests.messages import lacks
 from workbench.mlflow import database
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
@@ -65,7 +66,7 @@ def test_a_workspace_is_copied_and_moved_and_every_command_finds_what_it_needs(
     code, out, err = call("report", "stream", "--log", "--workspace", "copy")
     assert code == 0, err
     assert "Logged to" in out
-    assert err == "MLflow's database was made in another folder: 1 experiment and 1 adapter are logged anew.\n"
+    assert lacks(err, "MLflow's database", "1 experiment and 1 adapter") == []
     require_whole(tmp_path / "copy", monkeypatch)
     code, out, err = call("adapters", "register", "animals-lora", "--workspace", "copy")
     assert (code, "champion already" in out, "MLflow" in err) == (0, True, False)

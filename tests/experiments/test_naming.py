@@ -11,6 +11,7 @@ from experiments.answers.naming import source_ids
 from experiments.api import Workbench
 from tests.conftest import Call
 from tests.ear import Ear
+from tests.messages import lacks
 from tests.streams import write_tasks
 from workbench.machine.listener import Silent
 
@@ -40,7 +41,7 @@ def test_every_command_takes_the_name_of_a_task(
     assert code == 0, err
     taken = json.loads(out)[0]["adapter"]
     assert err == f"animals: {taken}, {err.partition(', ')[2]}", "which one, and why, is said on stderr"
-    assert "best of 3 adapters on the same validation examples" in err
+    assert "best of 3 adapters" in err
     code, out, err = call("adapters", "show", "animals", "--json")
     assert json.loads(out)["id"] == taken
     code, out, err = call("adapters", "export", "animals.pfeiffer", "out")
@@ -94,5 +95,5 @@ def test_a_task_without_an_adapter_is_told_how_to_get_one(
 def test_an_empty_workspace_is_named(call: Call, tmp_path: Path) -> None:
     code, _, err = call("predict", "animals", "the cat")
     assert code == 2
-    assert f"{tmp_path}/.workbench: there are no adapters here yet" in err
+    assert lacks(err, f"{tmp_path}/.workbench: ", "no adapters") == []
     assert "--workspace" in err

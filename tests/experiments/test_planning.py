@@ -9,6 +9,7 @@ import pytest
 
 from experiments.engine.forecast import workload
 from tests.conftest import Call
+from tests.messages import lacks
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 
 LLAMA_65B = {
@@ -63,9 +64,9 @@ def test_a_config_is_read_with_the_care_that_a_backbone_gets(tmp_path: Path) -> 
 
     with pytest.raises(UnsafeConfigError):
         attempt(**LLAMA_65B, auto_map={"AutoModel": "x--y"})
-    with pytest.raises(InputError, match="no model of the type"):
+    with pytest.raises(InputError, match="model of the type"):
         attempt(model_type="nothing-known")
-    with pytest.raises(InputError, match="no transformer that reads texts"):
+    with pytest.raises(InputError, match="transformer that reads texts"):
         attempt(model_type="resnet")
     with pytest.raises(UnknownNameError):
         workload("nowhere", "lora", [])
@@ -107,13 +108,13 @@ def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
     assert "12 of 12 pieces to do, 144 optimiser steps. Nothing was trained." in out
     code, _, err = call("compare", "animals", *options, "--dry-run", "--recommend")
     assert code == 2
-    assert "a dry run trains nothing to recommend from" in err
+    assert "a dry run trains nothing" in err
 
 
 def test_a_recipe_that_trains_a_quantised_backbone_itself_is_refused(call: Call, recipe: Path) -> None:
     code, _, err = call("run", str(recipe), "--dry-run", "--set", "budget.quantization=nf4")
     assert code == 2
-    assert "full trains the backbone's own weights, which nf4 keeps packed" in err
+    assert lacks(err, "full trains the backbone's own weights", "nf4") == []
 
 
 def test_doctor_tells_which_bits_and_optimisers_work(call: Call) -> None:

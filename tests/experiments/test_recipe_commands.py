@@ -73,9 +73,9 @@ def test_what_is_no_recipe_is_one_message(name: str, call: Call, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare", "bbc-news", "--methods", "lora, lora"], "--methods: named more than once: lora"),
+        (["compare", "bbc-news", "--methods", "lora, lora"], "--methods: named more than once"),
         (["compare", "bbc-news", "--methods", ","], "--methods: no method is named"),
-        (["compare", "bbc news", "--methods", "lora, nope"], "there is no method called 'nope'"),
+        (["compare", "bbc news", "--methods", "lora, nope"], "no method called 'nope'"),
         (["compare", "bbc-news", "--methods", "lora", "--seeds", "1000000000"], "--seeds"),
         (["compare", "bbc-news", "--methods", "lora", "--set", "rank=4"], "Did you mean methods.lora.rank?"),
         (["train", "bbc-news", "--method", "lora", "--seed", "-1"], "--seed"),
@@ -85,12 +85,12 @@ def test_what_is_no_recipe_is_one_message(name: str, call: Call, tmp_path: Path)
             "Did you mean budget.train_examples?",
         ),
         (["train", "bbc-news", "--method", "lora", "--set", "targets='('"], "not a regular expression"),
-        (["train", "bbc-new", "--method", "lora", "--set", "rank=true"], "there is no task called 'bbc-new'"),
-        (["train", "bbc-new", "--method", "lora", "--set", "rank=true"], "a number, not a truth value"),
+        (["train", "bbc-new", "--method", "lora", "--set", "rank=true"], "no task called 'bbc-new'"),
+        (["train", "bbc-new", "--method", "lora", "--set", "rank=true"], "not a truth value"),
         (["fuse", "bbc-news", "--from", "a", "--seed", "-1"], "--seed"),
         (["fuse", "bbc-news", "--from", " , "], "--from: ' , ' names no sources"),
-        (["fuse", "bbc-nws", "--from", "a", "--method", "tie", "--ranking", "x"], "there is no ranking called 'x'"),
-        (["fuse", "bbc-nws", "--from", "a", "--set", "budget=3"], "'budget': expected a mapping of keys to values"),
+        (["fuse", "bbc-nws", "--from", "a", "--method", "tie", "--ranking", "x"], "no ranking called 'x'"),
+        (["fuse", "bbc-nws", "--from", "a", "--set", "budget=3"], "'budget': expected a mapping"),
         (["plan", "--model-config", "minilm", "--method", "lora", "--set", "rank=1000000000000"], "4096"),
     ],
 )
@@ -110,6 +110,6 @@ def test_a_source_that_is_named_twice_is_told() -> None:
         def verify(self, name: str) -> object:
             return type("Stored", (), {"id": name.rstrip("…")})()
 
-    with pytest.raises(InputError, match="--from: named more than once: a"):
+    with pytest.raises(InputError, match=r"--from: .*: a"):
         named(Store(), ["a", "b", "a…"], "a, b,a…")  # type: ignore[arg-type]
     assert [adapter.id for adapter in named(Store(), ["a", "b"], " a, b,")] == ["a", "b"]  # type: ignore[arg-type]

@@ -134,9 +134,9 @@ def test_it_is_a_table_with_a_sentence_below(call: Call) -> None:
     ("arguments", "message"),
     [
         (["quikstart"], "Did you mean quickstart?"),
-        (["quickstart", "--set", "tasks=[bbc-new, 20news]"], "there is no task called 'bbc-new'"),
-        (["quickstart", "--set", "backbone=minilmm"], "there is no backbone called 'minilmm'"),
-        (["quickstart", "--set", "backbone=./nowhere"], "there is no backbone called './nowhere'"),
+        (["quickstart", "--set", "tasks=[bbc-new, 20news]"], "no task called 'bbc-new'"),
+        (["quickstart", "--set", "backbone=minilmm"], "no backbone called 'minilmm'"),
+        (["quickstart", "--set", "backbone=./nowhere"], "no backbone called './nowhere'"),
         (["quickstart", "--set", "sedes=[1]"], "unknown key 'sedes'"),
     ],
 )

@@ -15,6 +15,7 @@ from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.experiments.conftest import FirstRun
+from tests.messages import lacks, naming
 from tests.runs import done, pieces
 from tests.streams import write_recipe
 from workbench.errors import InputError
@@ -77,7 +78,7 @@ def test_a_recipe_that_asks_for_more_goes_on_with_its_record(first_run: FirstRun
 def test_two_kinds_of_experiments_do_not_share_a_name(first_run: FirstRun, recipe: str, tmp_path: Path) -> None:
     bench = first_run(*SMALL)
     methods = bench.plan(str(tmp_path / "methods.yaml"), ["name=stream"])
-    with pytest.raises(InputError, match="'stream' is the name of another kind of experiment"):
+    with pytest.raises(InputError, match=naming("'stream'", "another kind of experiment")):
         bench.run(methods)
     assert bench.report("stream").complete
 
@@ -125,12 +126,12 @@ def test_the_record_of_an_earlier_version_is_refused_by_a_report_and_set_aside_b
     folder.mkdir(parents=True)
     (folder / file).write_text(json.dumps({"experiment": "stream", "steps": [], "cells": []}), encoding="utf-8")
     code, _, err = call("report", "stream")
-    assert (code, "an earlier version wrote the record of 'stream'" in err) == (2, True)
+    assert (code, lacks(err, "earlier version", "'stream'") == []) == (2, True)
     assert call("report")[0] == 0, "the list goes on"
     small = [part for change in SMALL for part in ("--set", change)]
     code, _, err = call("run", recipe, *small, "--tasks", str(tmp_path / "tasks"))
     assert code == 0, err
-    assert "An earlier version ran 'stream'. What was there before is kept as 'stream-before-" in err
+    assert "kept as 'stream-before-" in err
     assert call("report", "stream")[0] == 0
     assert len([*tmp_path.glob(f".workbench/experiments/stream-before-*/{file}")]) == 1
 

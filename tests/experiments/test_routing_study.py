@@ -255,5 +255,5 @@ def test_tasks_that_routers_cannot_tell_apart_are_refused(bench: Workbench, plac
         f"description: d\nfiles: {{{files}}}\nlicense: CC0-1.0\n"
         "columns: {text: text, text_pair: other, label: label}\n"
     )
-    with pytest.raises(InputError, match="only pairs answers for pairs of texts"):
+    with pytest.raises(InputError, match="only pairs"):
         bench.plan(str(place / "tiny.yaml"), ["tasks=[animals, pairs]"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Call
+from tests.messages import lacks
 from workbench.files import atomic
 
 
@@ -23,6 +24,6 @@ def test_a_run_that_is_told_to_end_says_one_line(
     monkeypatch.setattr(atomic, "_fsync", end)
     exit_code, _, err = call("run", str(recipe))
     assert exit_code == code
-    assert err.splitlines()[-1] == "Stopped. What was finished is kept; the same command goes on from there."
+    assert lacks(err.splitlines()[-1], "Stopped. ", "the same command") == []
     assert "Traceback" not in err
     assert not [path for path in tmp_path.rglob(".*.*") if path.name.count(".") > 1], "nothing is left half-written"

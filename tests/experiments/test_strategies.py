@@ -15,6 +15,7 @@ from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.summary import summarise
 from experiments.studies.stream.work.steps import Steps
 from experiments.workspace import Workspace
+from tests.messages import naming
 from tests.runs import stream_run
 from tests.sampled import waiting
 from tests.streams import write_recipe
@@ -112,7 +113,7 @@ def test_only_a_head_that_stays_over_frozen_features_is_not_measured_again(
 def test_what_holds_weights_of_the_body_needs_a_method_that_trains_some(
     strategy: str, bert: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="holds weights of the body, of which method head trains none"):
+    with pytest.raises(InputError, match=naming("weights of the body", "method head trains none")):
         _run({"only": f"{{strategy: {strategy}, method: head}}"}, "only", "task-incremental", 1, bert, tmp_path)
 
 

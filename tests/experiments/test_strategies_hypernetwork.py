@@ -138,7 +138,7 @@ def test_what_is_stored_is_the_network_an_embedding_a_task_and_heads(context: Co
 @pytest.mark.parametrize(
     ("settings", "method", "scenario", "message"),
     [
-        ({}, "lora", "task-incremental", "needs method hypernetwork, not lora"),
+        ({}, "lora", "task-incremental", "hypernetwork, not lora"),
         ({}, "hypernetwork", "domain-incremental", "nobody names the task"),
         ({"trains": "embedding", "strength": 1.0}, "hypernetwork", "task-incremental", "leave 'strength' out"),
     ],

@@ -47,9 +47,9 @@ def test_orders_can_be_named(bert: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("[[animals, halves]]", "order 1 is none of all tasks: fruits"),
-        ("[[animals, halves, fruit]]", "order 1 is none of all tasks: fruit, fruits"),
-        ("[[animals, halves, fruits, fruits]]", "order 1 is none of all tasks: a task stands twice"),
+        ("[[animals, halves]]", "order 1 .*: fruits"),
+        ("[[animals, halves, fruit]]", "order 1 .*: fruit, fruits"),
+        ("[[animals, halves, fruits, fruits]]", "order 1 .*twice"),
         ("[[fruits, halves, animals], [fruits, halves, animals]]", "order 2 was there before"),
         ("[[animals, halves, fruits]]", "order 1 was there before"),
         ("[]", "'orders'"),
@@ -127,7 +127,7 @@ def test_earlier_tasks_are_tested_as_often_as_the_recipe_says(
 @pytest.mark.parametrize("change", ["probe_examples=16", "probe_text=imdb"])
 def test_what_no_probe_reads_is_refused(change: str, bert: Path, tmp_path: Path) -> None:
     name = change.split("=")[0]
-    with pytest.raises(SettingsError, match=f"^--set {change}: no probe of this recipe reads '{name}'"):
+    with pytest.raises(SettingsError, match=f"^--set {change}: .*probe .*'{name}'"):
         planned(bert, tmp_path, change)
 
 

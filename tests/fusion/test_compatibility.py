@@ -104,17 +104,17 @@ def test_a_lora_that_is_more_than_low_rank_is_named(
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True, "bias": "all"}))
     dora = StoredAdapter(plain.manifest.model_copy(update={"id": "dora"}), folder)
-    with pytest.raises(InputError, match=r"dora: this LoRA cannot be composed: it has DoRA.*trained biases"):
+    with pytest.raises(InputError, match=r"dora: .*DoRA.*trained biases"):
         require_compatible([plain, dora], backbone)
 
 
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("prefix", "is of prefix: no bottleneck adapter but 'prefix_tuning'"),
-        ("loreft", "is of loreft: no bottleneck adapter but 'reft'"),
-        ("mam", "is of mam: no bottleneck adapter but 'union'"),
-        ("pfeiffer-inv", "is of pfeiffer-inv: a bottleneck adapter with an invertible part"),
+        ("prefix", "of prefix: .* 'prefix_tuning'"),
+        ("loreft", "of loreft: .* 'reft'"),
+        ("mam", "of mam: .* 'union'"),
+        ("pfeiffer-inv", "of pfeiffer-inv: .*invertible part"),
     ],
 )
 def test_what_is_no_plain_bottleneck_is_refused_by_name(
@@ -154,5 +154,5 @@ def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbon
 
 
 def test_no_source_is_refused(backbone: Backbone) -> None:
-    with pytest.raises(InputError, match="there are none; give at least one adapter"):
+    with pytest.raises(InputError, match="at least one adapter"):
         require_compatible([], backbone)

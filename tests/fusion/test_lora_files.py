@@ -15,6 +15,7 @@ from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Composed, Request
 from fusion.updates import lora
 from fusion.updates.lowrank import LowRank
+from tests.messages import naming
 from tests.updates import dense
 from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
 from workbench.errors import InputError
@@ -160,7 +161,7 @@ def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no lora_A and lora_B that fit together"):
         lora.read(folder)
     (folder / PEFT_WEIGHTS).write_bytes(b"no tensors")
-    with pytest.raises(InputError, match="the weights cannot be opened"):
+    with pytest.raises(InputError, match="cannot be opened"):
         lora.read(folder)
     (folder / CONFIG).write_text('{"peft_type": "IA3"}')
     with pytest.raises(InputError, match="not a LoRA but 'IA3'"):
@@ -291,7 +292,7 @@ def test_bottlenecks_of_different_size_are_not_averaged(backbone: Backbone, tmp_
         bottleneck(backbone, tmp_path / "wide", 1, reduction_factor=4),
         bottleneck(backbone, tmp_path / "slim", 1, reduction_factor=8),
     ]
-    with pytest.raises(InputError, match="wide and slim differ in reduction_factor"):
+    with pytest.raises(InputError, match=naming("wide and slim", "reduction_factor")):
         compose("average", request(backbone, folders, "pfeiffer"))
     with pytest.raises(InputError, match="no rank to cut"):
         compose("average", request(backbone, folders[:1] * 2, "pfeiffer"), rank=2)

@@ -313,7 +313,7 @@ def test_matches_are_a_mean_over_tokens_and_modules(adapters: tuple[StoredAdapte
 
 
 def test_adapters_of_different_modules_are_not_compared() -> None:
-    with pytest.raises(InputError, match="only some of them change b, c"):
+    with pytest.raises(InputError, match="some of them change b, c"):
         by_module([{"a": torch.ones(2), "b": torch.ones(2)}, {"a": torch.ones(2), "c": torch.ones(2)}])
 
 
@@ -321,7 +321,7 @@ def test_adapters_of_different_modules_are_not_compared() -> None:
 def test_routers_of_loras_refuse_other_libraries_by_name(
     name: str, adapters: tuple[StoredAdapter, ...], bottleneck: StoredAdapter, backbone: Backbone
 ) -> None:
-    with pytest.raises(InputError, match=rf"{bottleneck.id} is an adapter of adapters \(pfeiffer\)"):
+    with pytest.raises(InputError, match=rf"{bottleneck.id} .*adapters \(pfeiffer\)"):
         require_routable(name, [adapters[0], bottleneck], backbone)
     require_routable("prototype", [adapters[0], bottleneck], backbone)
 

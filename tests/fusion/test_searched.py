@@ -92,7 +92,7 @@ def test_lorahub_refuses_factors_that_cannot_be_added() -> None:
     with pytest.raises(InputError, match="n has rank 2 in a and 3 in b") as raised:
         lorahub.require_alike([update, other], ["a", "b"])
     assert "mix-search" in str(raised.value.hint)
-    with pytest.raises(InputError, match="only one of a and b adapts n"):
+    with pytest.raises(InputError, match="a and b adapts n"):
         lorahub.require_alike([update, {"m": update["m"]}], ["a", "b"])
 
 
@@ -190,5 +190,5 @@ def test_a_language_model_s_loss_is_that_of_its_answers(llama: Any, request_: Re
     with torch.no_grad():
         wanted = AutoModelForCausalLM.from_pretrained(llama).eval()(**batch).loss.item()
     assert target_loss(model, asked) == pytest.approx(wanted, rel=1e-5)
-    with pytest.raises(InputError, match="a causal-lm task has none"):
+    with pytest.raises(InputError, match="causal-lm"):
         adamerging.COMPOSITION.compose(asked, adamerging.Settings())

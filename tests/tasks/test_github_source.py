@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_had(load: Load, asked: list[str], monkeypatch: py
 
 @pytest.mark.parametrize("path", ["../rows.json", "/etc/passwd", "a/../../b"])
 def test_a_path_stays_inside_the_repository(load: Load, path: str) -> None:
-    with pytest.raises(SettingsError, match="expected a path inside the repository"):
+    with pytest.raises(SettingsError, match="path inside the repository"):
         load(document(path=path))
 
 

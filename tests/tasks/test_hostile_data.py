@@ -24,6 +24,7 @@ from tasks.loading import registry
 from tasks.reading import formats
 from tasks.reading.table_size import filled_enough
 from tests.conftest import Call
+from tests.messages import lacks, naming
 from workbench.errors import DataError, InputError
 from workbench.methods.task import SPLITS, Task
 
@@ -190,7 +191,7 @@ def test_names_that_are_no_file_names(name: str, call: Call, folder: Path) -> No
     (folder / "rows.csv").write_text(LINES)
     code, out, err = call("tasks", "new", name, "--from", str(folder / "rows.csv"), "--tasks", str(folder))
     assert (code, out) == (2, "")
-    assert "cannot be a task's name" in err
+    assert "a task's name" in err
     assert len(err.splitlines()) == 2
     assert [entry.name for entry in folder.iterdir()] == ["rows.csv"]
 
@@ -294,7 +295,7 @@ def test_on_missing_of_other_kinds(kind: str, columns: str, filled: str, load: L
     text = f"kind: {kind}\nfiles: {{data: rows.csv}}\ncolumns: {{{columns}}}\n"
     with pytest.raises(DataError, match="2 of 42 rows"):
         load(text, lines)
-    assert "2 rows without a label left out" in load(f"{text}on_missing: drop", lines).origin
+    assert "2 rows without a label" in load(f"{text}on_missing: drop", lines).origin
 
 
 def workbook(path: Path) -> None:
@@ -329,7 +330,7 @@ def test_cells_of_a_sheet_that_are_nearly_all_empty() -> None:
             looked_at.append(number)
             yield (*(None,) * 16_383, "x")
 
-    with pytest.raises(DataError, match=r"row 3\d\d of the first sheet: of its first 5,0.* only 3\d\d are"):
+    with pytest.raises(DataError, match=r"row 3\d\d of the first sheet: .*5,0.* only 3\d\d"):
         list(filled_enough(rows(), "rows.xlsx"))
     assert len(looked_at) < 400
     full = (("text", None, None, "a"),) * 100
@@ -372,7 +373,7 @@ def test_a_text_whose_name_is_not_utf_8(folder: Path) -> None:
 
 def test_a_table_without_rows(folder: Path, load: Load) -> None:
     pq.write_table(pa.table({"text": pa.nulls(0), "label": pa.nulls(0)}), folder / "rows.parquet")
-    with pytest.raises(InputError, match=r"rows\.parquet: cannot be read: there are no rows in it"):
+    with pytest.raises(InputError, match=naming("rows.parquet: ", "no rows")):
         load("files: {data: rows.parquet}\ncolumns: {text: text}")
 
 
@@ -399,7 +400,7 @@ def test_what_runs_code_says_so(call: Call, folder: Path) -> None:
         code, out, err = call("tasks", command, "mine", "--tasks", str(folder), "--json")
         assert code == 0, err
         assert json.loads(out)
-        assert "mine is code: made:rows runs whenever the task is loaded." in err
+        assert lacks(err, "mine is code", "made:rows") == []
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_sets_and_tags_are_read_as_the_task_reads_them() -> None:
     tags = task("token-classification", ("O", "B-PER"))
     rows = read(tags, None, {"text": ["Ada works", "no one"], "tags": ["B-PER O", "O O-O"]})
     assert (rows.rows["tags"][:], rows.left_out.unknown_label) == ([[1, 0]], 1)
-    with pytest.raises(DataError, match="have not one tag for each word"):
+    with pytest.raises(DataError, match="one tag for each word"):
         read(tags, None, {"text": ["Ada works"], "tags": ["O"]})
 
 

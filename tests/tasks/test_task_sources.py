@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from tasks.reading import formats
 from tasks.reading.dialect import DialectSettings
 from tasks.sources import SOURCES, python
+from tests.messages import naming
 from workbench.errors import AssetError, DataError, InputError
 
 ROWS = {"text": ["NA", 'said "no"', "naïve\ttext"], "label": ["null", "01", "a"]}
@@ -69,7 +70,7 @@ def test_folders_are_labels_and_bad_bytes_do_not_stop_the_reading(tmp_path: Path
         ("x.csv", b"a,b\n\xff,2\n", "UTF-8"),
         ("x.parquet", b"nothing", "cannot be opened"),
         ("x.csv", b"", "the file is empty"),
-        ("x.csv", b"a,b\n", "there are no rows in it"),
+        ("x.csv", b"a,b\n", "no rows"),
         ("x.csv", b"a,b,a\n1,2,3\n", "several columns are called 'a'"),
     ],
 )
@@ -81,7 +82,7 @@ def test_broken_files(tmp_path: Path, name: str, content: bytes, expected: str) 
 
 def test_a_missing_file_and_an_unknown_suffix(tmp_path: Path) -> None:
     (tmp_path / "tickets.csv").write_text("a\n1\n")
-    with pytest.raises(InputError, match=r"tikets.csv: no such file\n  Did you mean .*/tickets.csv\?"):
+    with pytest.raises(InputError, match=r"tikets.csv: no such file\n.*/tickets.csv\?"):
         formats.read(tmp_path / "tikets.csv")
     (tmp_path / "x.doc").write_bytes(b"")
     with pytest.raises(InputError, match="cannot tell the format"):
@@ -126,10 +127,10 @@ def test_the_hub_out_of_reach(folder: Path, load: Any, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     monkeypatch.setattr("tasks.sources.hub.hub_silence", lambda: "")
-    with pytest.raises(AssetError, match="cannot load a/b/c@main from the hub: Couldn't reach"):
+    with pytest.raises(AssetError, match=naming("a/b/c@main", "Couldn't reach")):
         load("hub: {id: a/b, config: c, revision: main}\ncolumns: {text: t}")
     monkeypatch.setattr("tasks.sources.hub.hub_silence", lambda: "it does not answer")
-    with pytest.raises(AssetError, match="cannot load a/b from the hub: it does not answer, and the cache does not"):
+    with pytest.raises(AssetError, match=naming("a/b", "hub", "cache")):
         load("hub: {id: a/b}\ncolumns: {text: t}")
     with pytest.raises(InputError, match="no such folder"):
         load("hub: {id: ./nowhere}\ncolumns: {text: t}")

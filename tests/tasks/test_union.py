@@ -8,6 +8,7 @@ import pytest
 from datasets import Dataset
 
 from tasks.loading.union import pooled, starts, union
+from tests.messages import naming
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.methods.kinds import KINDS
@@ -66,5 +67,5 @@ def test_pairs_and_single_texts_are_tokenised_as_by_themselves(task: Task, pair:
 
 
 def test_kinds_do_not_mix(task: Task, copying: Task) -> None:
-    with pytest.raises(InputError, match="several kinds cannot be learned together: causal-lm, classification"):
+    with pytest.raises(InputError, match=naming("together: causal-lm, classification")):
         union([task, copying], "both")

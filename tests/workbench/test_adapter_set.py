@@ -108,7 +108,7 @@ def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone) -> N
     whole = weights.read_bytes()
     weights.write_bytes(whole[:100])
     try:
-        with pytest.raises(InputError, match=f"{other.id}/adapter_model.safetensors: the weights cannot be opened"):
+        with pytest.raises(InputError, match=f"{other.id}/adapter_model.safetensors: .*cannot be opened"):
             AdapterSet.opened([lora, other], backbone)
     finally:
         weights.write_bytes(whole)

@@ -36,7 +36,7 @@ class TestWithoutAdapters:
     def test_a_method_says_what_to_install(self, name: str, bert: Path) -> None:
         card, config = METHODS.get(name), AutoConfig.from_pretrained(bert)
         config.num_hidden_layers = 4
-        with pytest.raises(InputError, match="the package adapters is not installed") as caught:
+        with pytest.raises(InputError, match="adapters is not installed") as caught:
             require_possible(name, card.settings(), config, "classification")
         assert "pip install 'adapter-workbench[adapters]'" in str(caught.value)
         assert "lora" in str(caught.value), "and which methods work"
@@ -50,7 +50,7 @@ class TestWithoutAdapters:
 
     @pytest.mark.parametrize("library", ["adapters", "adapterfusion"])
     def test_a_stored_adapter_says_so_too(self, library: str) -> None:
-        with pytest.raises(InputError, match="the package adapters is not installed"):
+        with pytest.raises(InputError, match="adapters is not installed"):
             LIBRARIES.get(library)
 
     def test_versions_are_those_that_are_there(self) -> None:

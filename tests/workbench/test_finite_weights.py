@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.conftest import toy
+from tests.messages import naming
 from workbench.answering.evaluation import evaluate_split
 from workbench.answering.predictor import rows_of
 from workbench.backbone import finite_weights
@@ -65,16 +66,16 @@ def test_a_mask_of_one_number_without_dimensions_is_no_weight(tmp_path: Path) ->
 )
 def test_what_is_no_such_file_is_one_message(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match=r"x\.safetensors: the weights cannot be opened"):
+    with pytest.raises(InputError, match=r"x\.safetensors: .*cannot be opened"):
         require_finite(tmp_path / "x.safetensors")
 
 
 def test_scores_are_numbers_unless_a_label_cannot_be_the_answer() -> None:
     require_scores(np.array([[0.0, -np.inf], [1.0, 2.0]]))
     require_scores([np.zeros(0), np.zeros((2, 3))])
-    with pytest.raises(AnswerError, match=r"^2 of 3 answers are not a number \(that to text 1 first\)"):
+    with pytest.raises(AnswerError, match=r"^2 of 3 answers .*\(that to text 1 first\)"):
         require_scores(np.array([[0.0, np.nan], [1.0, 2.0], [-np.inf, -np.inf]]))
-    with pytest.raises(AnswerError, match=r"^the answer is not a number"):
+    with pytest.raises(AnswerError, match="answer is not a number"):
         require_scores(np.array([[np.inf, 0.0]]))
 
 
@@ -94,5 +95,5 @@ def test_answers_that_are_no_numbers_are_an_error_of_every_kind(
     columns = {"centre": [0.0], "spread": [1.0]} if kind == "regression" else {}
     rows = rows_of(["the cat often"])
     rows.columns.update(columns)  # type: ignore[attr-defined]  # it stands in place of a Dataset
-    with pytest.raises(AnswerError, match=r"^the answer is not a number: the model computes NaN or infinity\n"):
+    with pytest.raises(AnswerError, match=naming("answer is not a number", "NaN or infinity\n")):
         model.kind.answers(model, rows, adaptation.backbone.tokenizer, 48)

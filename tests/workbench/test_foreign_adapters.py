@@ -18,6 +18,7 @@ from fusion.updates import lora
 from fusion.updates.lora import read
 from tests.conftest import toy
 from tests.damage import pipe, within
+from tests.messages import lacks, naming
 from workbench.adapters.fit_record import FitRecord
 from workbench.adapters.manifest import MANIFEST, read_manifest
 from workbench.adapters.store import AdapterStore
@@ -207,12 +208,12 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(
     ("method", "keys", "told"),
     [
         ("lora", {"target_modules": ["query"]}, r"target_modules is \['query'\], and \[.*'value'.*\] by its manifest"),
-        ("lora", {"layers_to_transform": [0]}, r"layers_to_transform is \[0\], and None by its manifest"),
+        ("lora", {"layers_to_transform": [0]}, r"layers_to_transform is \[0\], and None by"),
         ("lora", {"lora_alpha": 0}, "lora_alpha is 0, and 16.0 by its manifest"),
         ("lora", {"r": 4}, "r is 4, and 8 by its manifest"),
         ("lora", {"alpha_pattern": {"query": 1}}, "alpha_pattern is {'query': 1}, and {} by its manifest"),
-        ("lora", {"use_rslora": True}, "use_rslora is True, and False by its manifest"),
-        ("lora", {"modules_to_save": ["pooler"]}, r"modules_to_save is \['pooler'\], and None by its manifest"),
+        ("lora", {"use_rslora": True}, "use_rslora is True, and False"),
+        ("lora", {"modules_to_save": ["pooler"]}, r"modules_to_save is \['pooler'\], and None by"),
         ("lora", {"lora_alpha": None}, "lora_alpha is None, and 16.0 by its manifest"),
         ("lora", {"peft_type": "LOHA"}, "peft_type is 'LOHA', and 'LORA' by its manifest"),
         ("prompt", {"num_virtual_tokens": 3}, "num_virtual_tokens is 3, and 20 by its manifest"),
@@ -232,7 +233,7 @@ def test_a_config_that_contradicts_the_manifest_is_refused_with_both_values(
     content.get("config", content).update(keys)  # in those of the package adapters, a part of it
     path.write_text(json.dumps(content), encoding="utf-8")
     stored = StoredAdapter(read_manifest(sealed(folder)), folder)
-    with pytest.raises(InputError, match=f"{folder.name}: the adapter is not what its manifest says: .*{told}"):
+    with pytest.raises(InputError, match=f"{folder.name}: .*{told}"):
         open_adapter(stored, backbone)
     if method not in ("prompt", "lora+bitfit"):  # their libraries keep one adapter at a time
         with pytest.raises(InputError, match=told):
@@ -246,13 +247,13 @@ def test_a_config_that_contradicts_the_manifest_is_refused_with_both_values(
     ("method", "weights", "name", "told"),
     [
         ("lora", "adapter_model.safetensors", "base_model.model.pooler.dense.lora_A.weight", "no place"),
-        ("lora", "adapter_model.safetensors", "encoder.layer.0.output.dense.bias", "is a weight of the backbone"),
-        ("lora", "adapter_model.safetensors", "base_model.model.embeddings.LayerNorm.bias", "a weight of the backbone"),
+        ("lora", "adapter_model.safetensors", "encoder.layer.0.output.dense.bias", "weight of the backbone"),
+        ("lora", "adapter_model.safetensors", "base_model.model.embeddings.LayerNorm.bias", "weight of the backbone"),
         ("prompt", "adapter_model.safetensors", "more", "no place"),
         ("pfeiffer", "adapter.safetensors", "encoder.layer.9.output.adapters.workbench.x.weight", "no place"),
-        ("pfeiffer", "adapter.safetensors", "encoder.layer.0.output.dense.bias", "is a weight of the backbone"),
+        ("pfeiffer", "adapter.safetensors", "encoder.layer.0.output.dense.bias", "weight of the backbone"),
         ("bitfit", "model.safetensors", "encoder.layer.9.output.dense.bias", "no place"),
-        ("bitfit", "model.safetensors", "encoder.layer.0.output.dense.weight", "is a weight of the backbone"),
+        ("bitfit", "model.safetensors", "encoder.layer.0.output.dense.weight", "weight of the backbone"),
         ("diff-pruning", "delta.safetensors", "encoder.layer.9.output.dense.bias.places", "no place"),
         ("lora", "head.safetensors", "more", "more"),
     ],
@@ -301,8 +302,8 @@ def test_settings_of_a_manifest_that_do_not_fit_are_named(sent: Callable[..., Pa
     folder = sealed(sent(), settings={"rank": "many", "unknown": 1})
     with pytest.raises(InputError) as caught:
         open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
-    assert "the manifest of a-lora: 'settings.rank': Input should be a valid integer" in str(caught.value)
-    assert "the manifest of a-lora: unknown key 'settings.unknown'" in str(caught.value)
+    assert lacks(str(caught.value), "a-lora: 'settings.rank': ", "valid integer") == []
+    assert "a-lora: unknown key 'settings.unknown'" in str(caught.value)
 
 
 @pytest.mark.parametrize("given", ["SEQ_CLS", "CAUSAL_LM", "NOPE", 3, [], {}])
@@ -310,7 +311,7 @@ def test_a_config_for_a_model_with_a_head_is_one_message(
     sent: Callable[..., Path], backbone: Backbone, given: object
 ) -> None:
     folder = change(sent(), task_type=given)
-    with pytest.raises(InputError, match=r"task_type: .* is for a model with a head of its own; here it is 'FEATURE_"):
+    with pytest.raises(InputError, match=naming("task_type: ", "here it is 'FEATURE_")):
         open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
 
 
@@ -320,9 +321,7 @@ def test_a_head_of_other_labels_is_one_message(
 ) -> None:
     folder = sent()
     task = json.loads((folder / MANIFEST).read_text())["task"] | {"labels": labels}
-    with pytest.raises(
-        InputError, match=rf"the head cannot be opened: its bias has 2 rows, and the task {len(labels)} "
-    ):
+    with pytest.raises(InputError, match=rf"head .*its bias has 2 rows, and the task {len(labels)} "):
         open_adapter(StoredAdapter(read_manifest(sealed(folder, task=task)), folder), backbone)
 
 
@@ -365,10 +364,10 @@ def test_an_expression_that_takes_for_ever_is_one_message(
     monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
     folder = change(sent(), **keys)
     stored = StoredAdapter(read_manifest(folder), folder)
-    with pytest.raises(InputError, match=rf"{[*keys][-1]}|cannot be matched with the names of modules"):
+    with pytest.raises(InputError, match=rf"{[*keys][-1]}|the names of modules"):
         open_adapter(stored, backbone)
     adaptation, head = adaptation_of(stored.manifest, backbone), open_head(stored, backbone)
-    with pytest.raises(InputError, match=f"{[*keys][-1]}: .* cannot be matched with the names of modules: it takes"):
+    with pytest.raises(InputError, match=f"{[*keys][-1]}: .* modules: it takes"):
         adaptation.load(folder, head, "classification")  # as strategies do, whose states have no manifest
 
 
@@ -377,7 +376,7 @@ def test_an_expression_that_takes_for_ever_is_not_composed(
 ) -> None:
     monkeypatch.setattr("workbench.backbone.module_patterns.SECONDS", 0.1)
     folder = change(sent(), alpha_pattern={SLOW: 4})
-    with pytest.raises(InputError, match=r"alpha_pattern: .* cannot be matched with the names of modules"):
+    with pytest.raises(InputError, match=naming("alpha_pattern: ", "the names of modules")):
         read(folder)
 
 

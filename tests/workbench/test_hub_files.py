@@ -36,7 +36,7 @@ def test_a_hub_that_does_not_answer_is_one_message_soon(
         monkeypatch.setattr(hub_files, "HUB_PATIENCE", 0.2)
         began = time.monotonic()
         for fetch in (hub_files.hub_folder, lambda name: hub_files.hub_file(name, "config.json")):
-            with pytest.raises(AssetError, match=f"{address} does not answer, and the cache does not have it"):
+            with pytest.raises(AssetError, match=f"{address} does not answer, .*cache"):
                 fetch("owner/name")
         assert time.monotonic() - began < 10, "its client alone would take 40"
     assert capfd.readouterr().err == ""

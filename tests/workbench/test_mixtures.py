@@ -115,30 +115,31 @@ def test_a_part_s_settings_reach_its_package(backbone: Backbone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "objection"),
+    ("name", "reason"),
     [
-        ("lora+lora", "a method stands twice in it"),
-        ("full+lora", "full trains every weight there is"),
-        ("lora+head", "head trains nothing of the backbone"),
-        ("lora+adapterfusion", "adapterfusion cannot be mixed"),
-        ("pfeiffer+houlsby", "two of its parts stand at the same places"),
-        ("mam+loreft", "one of its parts is a mixture itself"),
-        ("unipelt+lora", "both would change the same matrices"),
-        ("lora-plus+bitfit", "lora-plus does more than gradient steps on fixed weights"),
-        ("bitfit+eva", "eva does more than gradient steps on fixed weights"),
+        ("lora+lora", "twice"),
+        ("full+lora", "full trains every weight"),
+        ("lora+head", "head trains nothing"),
+        ("lora+adapterfusion", "adapterfusion"),
+        ("pfeiffer+houlsby", "the same places"),
+        ("mam+loreft", "a mixture itself"),
+        ("unipelt+lora", "the same matrices"),
+        ("lora-plus+bitfit", "lora-plus does more"),
+        ("bitfit+eva", "eva does more"),
         ("prefix+pfeiffer", None),
         ("loreft+parallel+lora", None),
     ],
 )
-def test_what_cannot_live_together_is_told(name: str, objection: str | None, backbone: Backbone) -> None:
+def test_what_cannot_live_together_is_told(name: str, reason: str | None, backbone: Backbone) -> None:
     card = METHODS.get(name)
-    assert card.objection(card.settings(), backbone.config, "classification") == objection
+    objection = card.objection(card.settings(), backbone.config, "classification")
+    assert objection is None if reason is None else objection is not None and reason in objection
 
 
 def test_a_part_s_objection_is_the_mixture_s(llama: Path) -> None:
     card = METHODS.get("lora+unipelt")
     objection = card.objection(card.settings(), open_backbone(str(llama)).config, "causal-lm")
-    assert objection == "unipelt: its gates look at the whole text, also at what is still to be said"
+    assert objection is not None and objection.startswith("unipelt: ")
 
 
 def test_an_unknown_part_is_named() -> None:

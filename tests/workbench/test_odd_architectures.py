@@ -11,6 +11,7 @@ from transformers import PretrainedConfig
 
 from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import drawn
+from tests.messages import naming
 from tests.sampled import waiting
 from tests.test_contracts import TINY
 from workbench.backbone.architecture import blocks, described, parameters, positions
@@ -126,7 +127,7 @@ def test_the_longest_text_that_is_allowed_can_be_read(bert: Path) -> None:
     roberta = Backbone("roberta", bert, "mean")
     vars(roberta)["config"] = config = config_of("roberta", pad_token_id=1)
     roberta.require_length(62)
-    with pytest.raises(InputError, match="It has room for 42 tokens of a text after 20 virtual tokens"):
+    with pytest.raises(InputError, match=naming("42 tokens of a text", "20 virtual tokens")):
         roberta.require_length(43, virtual=20)
     body = described(config)
     body(input_ids=torch.full((1, 62), 5))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.messages import lacks
 from workbench.errors import TrackingError
 from workbench.mlflow.alias import Succession
 from workbench.mlflow.datasets import TrackedData
@@ -133,11 +134,8 @@ def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
     assert tracker.follow("follow.lora", Succession(two, one, frozenset()), one) is None, "as was expected"
     assert champion() == "2"
     line = tracker.follow("follow.lora", Succession(three, two, frozenset()), one)
-    assert line == (
-        "MLflow's alias `champion` of follow.lora was on version 2 (b, 0.5000 on validation); it follows the "
-        "workspace: version 3 (c, 0.5000 on validation). `workbench adapters promote follow.lora --to b` chooses the "
-        "other one."
-    )
+    parts = "version 2 (b, 0.5000", "version 3 (c, 0.5000", "`workbench adapters promote follow.lora --to b`"
+    assert lacks(str(line), *parts) == []
     assert champion() == "3"
     assert tracker.follow("follow.lora", Succession(three, two, frozenset()), three) is None, "nothing to do"
     tracker._client.delete_registered_model_alias("follow.lora", "champion")
@@ -157,7 +155,7 @@ def test_a_version_that_mlflow_has_not_is_told(tracker: Tracker, tmp_path: Path)
     absent = Succession(replace(one, number="2", adapter="b"), one, frozenset())
     for name, asked in (("gone.lora", tracker), ("never.lora", tracker)):
         line = asked.follow(name, absent, None)
-        assert line == f"MLflow has no version of b, the champion of {name}. `workbench adapters register b` enters it."
+        assert lacks(str(line), "version of b", f"champion of {name}. ", "`workbench adapters register b`") == []
     none = Tracker(f"sqlite:///{tmp_path}/none.db")
     assert "no version of b" in str(none.follow("gone.lora", absent, None))
     assert (none.registered("gone.lora"), none.aliases()) == (None, {})

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.messages import naming
 from workbench.errors import UnknownNameError, suggest
 from workbench.settings import plugins
 from workbench.settings.registry import Documents, Modules
@@ -97,9 +98,9 @@ def test_of_many_names_those_that_begin_alike_are_compared_first() -> None:
 )
 def test_what_is_no_text_is_no_name(modules: Modules[Any], tmp_path: Path, name: Any, expected: str) -> None:
     for look_up in (modules.get, modules.require):
-        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: a thing is named by a text, {expected}"):
+        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: a thing .*{expected}"):
             look_up(name, "f.yaml, line 1")
-    with pytest.raises(UnknownNameError, match=f"a thing is named by a text, {expected}"):
+    with pytest.raises(UnknownNameError, match=f"a thing .*{expected}"):
         Documents("thing", [tmp_path]).path(name)
 
 
@@ -133,7 +134,7 @@ def test_installed_distributions_add_entries_but_replace_none(
         return [EntryPoint("outside", value, group), EntryPoint("alpha", value, group)]
 
     monkeypatch.setattr(plugins, "entry_points", points)
-    with pytest.warns(plugins.PluginWarning, match="thing 'alpha' of an installed package cannot be used"):
+    with pytest.warns(plugins.PluginWarning, match=naming("thing 'alpha' ", "cannot be used")):
         modules.names()
     assert modules.names() == ["alpha", "broken", "o-lora", "outside", "silent"]
     assert groups == [f"adapter_workbench.{PACKAGE}"]
@@ -155,5 +156,5 @@ def test_documents_of_several_folders_the_first_wins(tmp_path: Path) -> None:
     assert documents.path("reviews") == ours / "reviews.yml"
     with pytest.raises(UnknownNameError) as caught:
         documents.path("revews")
-    assert "there is no task called 'revews'" in str(caught.value)
-    assert "Did you mean reviews or news?" in str(caught.value)
+    assert "task called 'revews'" in str(caught.value)
+    assert "reviews or news?" in str(caught.value)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
+from tests.messages import naming
 from workbench.errors import InputError, SettingsError
 from workbench.settings.base import Budget, Document, Settings, read
 from workbench.settings.bounds import require_seed
@@ -157,7 +158,7 @@ def test_an_assignment_without_a_key_or_value_is_refused(document: Document, ass
 
 
 def test_an_assignment_through_a_value_is_refused(document: Document) -> None:
-    with pytest.raises(InputError, match=r"--set name\.first=x: 'name' holds a value, not settings"):
+    with pytest.raises(InputError, match=naming("--set name.first=x: 'name' holds a value")):
         document.set(["name.first=x"])
     with pytest.raises(InputError, match="'tasks' holds a value"):
         document.set(["tasks.0=x"])
@@ -213,7 +214,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"no such file|cannot read this file: it is a folder"):
+    with pytest.raises(InputError, match=r"no such file|is a folder"):
         read(tmp_path / name)
 
 
@@ -261,7 +262,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("given", [{"epochs": True}, {"train_examples": False}])
     def test_a_truth_value_is_no_number(self, given: dict[str, object]) -> None:
-        with pytest.raises(SettingsError, match="a number, not a truth value"):
+        with pytest.raises(SettingsError, match="not a truth value"):
             Document({"name": "x", "budget": given}, "f").parse(Plan)
 
     def test_truth_values_are_found_at_any_depth(self) -> None:
@@ -284,7 +285,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("seed", [-1, 2**32, True, 1.5, "1"])
     def test_seeds_are_what_every_library_takes(self, seed: int) -> None:
-        with pytest.raises(InputError, match="a seed is a whole number from 0 to 4294967295"):
+        with pytest.raises(InputError, match=naming("seed", "from 0 to 4294967295")):
             require_seed(seed)
         assert require_seed(2**32 - 1) == 2**32 - 1
 

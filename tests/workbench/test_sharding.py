@@ -160,7 +160,7 @@ def test_a_penalty_on_the_weights_is_refused(backbone: Backbone, task: Task) -> 
     lesson = lesson_of(backbone, task, "full")
     model = lesson.adaptation.fresh("classification", 2, 0)
     model.penalty = lambda batch: batch.read.sum()
-    with pytest.raises(InputError, match="this strategy compares the weights with others"):
+    with pytest.raises(InputError, match="strategy compares the weights"):
         fit(model, task, lesson.adaptation, lesson.budget, 0, Silent(), "test")
 
 

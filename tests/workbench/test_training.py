@@ -265,7 +265,7 @@ def test_gradients_without_a_finite_norm_end_the_fit_where_they_taught_nothing(
     adaptation = adaptation_for(backbone)
     model = adaptation.fresh("classification", 2, 0)
     model.head.weight.register_hook(lambda gradient: gradient.new_full(gradient.shape, 1e30))
-    with pytest.raises(TrainingError, match=r"the norm of the gradients is inf after step .*; the first loss was 0."):
+    with pytest.raises(TrainingError, match=r"gradients is inf after step .*first loss was 0\."):
         fit(model, task, adaptation, budget, 0, Silent(), "label")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.messages import naming
 from workbench.errors import AssetError, InputError
 from workbench.files.cache import cache_folder
 from workbench.files.wheel import wheel_member
@@ -172,7 +173,7 @@ def test_a_cache_that_cannot_be_used_is_one_message(
     published(MEMBERS)
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("a file")
-    with pytest.raises(InputError, match="the cache cannot be used: Not a directory") as caught:
+    with pytest.raises(InputError, match=naming("cache cannot be used: Not a directory")) as caught:
         wheel_member("pkg==1.0", "pkg/model.bin")
     assert "WORKBENCH_CACHE" in str(caught.value)
     assert (tmp_path / path).read_text() == "a file"
@@ -188,7 +189,7 @@ def test_a_cache_that_is_full_or_may_not_be_written(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("workbench.files.atomic._fsync", fails)
-    with pytest.raises(InputError, match="the cache cannot be used: Read-only file system"):
+    with pytest.raises(InputError, match=naming("cache cannot be used: Read-only file")):
         wheel_member("pkg==1.0", "pkg/model.bin")
     number = errno.ENOSPC
     with pytest.raises(OSError, match="No space left"):  # the command line has a message for that

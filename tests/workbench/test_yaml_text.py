@@ -49,8 +49,8 @@ three: {y: 3, <<: *one}
         ("\n".join(f"{' ' * index}a:" for index in range(3000)), "line 50: more than 50 levels"),
         ("[" * 100_000, "f.yaml"),
         (f"a: &a {'[' * 30}{']' * 30}\nb: {'[' * 30}*a{']' * 30}", "line 2: more than 50 levels"),
-        ("name: &a [*a]", "line 1: a part of this file holds itself"),
-        ("name: &a {b: [*a]}", "line 1: a part of this file holds itself"),
+        ("name: &a [*a]", "line 1: .*holds itself"),
+        ("name: &a {b: [*a]}", "line 1: .*holds itself"),
         ("a: *b", "line 1: not YAML: found undefined alias"),
         ("a: 1" + ":1" * 100_000, "a number of 200,001 characters"),
         ("a: " + "9" * 10_000, "a number of 10,000 characters"),
@@ -58,13 +58,13 @@ three: {y: 3, <<: *one}
         ("a: !!python/name:os.system", "line 1: not YAML: the tag"),
         ("a: !!bool 5", "not YAML: KeyError: '5'"),
         ("a: !!int 1.5", "not YAML: invalid literal"),
-        ('a: "b\\0"', "line 1: a character that no text has: U\\+0000"),
-        ("a: \0", "f.yaml: a character that no text has: U\\+0000"),
-        ("a: \udcff", "f.yaml: a character that no text has: U\\+DCFF"),
+        ('a: "b\\0"', "line 1: a character .*: U\\+0000"),
+        ("a: \0", "f.yaml: a character .*: U\\+0000"),
+        ("a: \udcff", "f.yaml: a character .*: U\\+DCFF"),
         ('a: "\\ud800"', "line 1"),
         ("? [a]\n: b", "line 1: not YAML: found unhashable key"),
-        ("a: {b: 1,\n  b: 2}", "line 2: 'a.b' stands twice, first on line 1"),
-        ("a: &a {x: 1}\nb: {<<: *a,\n  <<: *a}", "line 3: 'b.<<' stands twice, first on line 2"),
+        ("a: {b: 1,\n  b: 2}", "line 2: 'a.b' .* line 1"),
+        ("a: &a {x: 1}\nb: {<<: *a,\n  <<: *a}", "line 3: 'b.<<' .* line 2"),
         ("a: &a {x: 1, x: 2}\nb: {<<: *a}", "line 1: 'a.x' stands twice"),
         ("a: {<<: 5}", "line 1: not YAML: expected a mapping"),
         ("a: {<<: {? [b] : 1}}", "line 1: not YAML: found unhashable key"),
@@ -82,7 +82,7 @@ def test_a_device_a_pipe_and_a_folder_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     (tmp_path / "folder.yaml").mkdir()
     for name, kind in (("pipe", "a pipe"), ("zero", "no ordinary file"), ("folder", "a folder")):
-        with pytest.raises(InputError, match=f"cannot read this file: it is {kind}"):
+        with pytest.raises(InputError, match=f"cannot read .*{kind}"):
             read_text(tmp_path / f"{name}.yaml")
 
 

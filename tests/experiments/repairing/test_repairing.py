@@ -16,6 +16,7 @@ from experiments.repairing.streams import LearnedStream
 from experiments.studies.stream.plan.entry import Entry
 from experiments.workspace.repaired import Repaired
 from tests.conftest import Call
+from tests.messages import naming
 from tests.runs import done
 from workbench.errors import InputError, UnknownNameError
 
@@ -104,16 +105,16 @@ def test_other_weights_or_data_are_refused(learned: Workbench, monkeypatch: pyte
     other = replace(record, about={**record.about, "data": {**record.about["data"], "halves": "other"}})
     with monkeypatch.context() as patch:
         patch.setattr(workspace.records, "require", lambda _: other)
-        with pytest.raises(InputError, match="the data of halves have changed since"):
+        with pytest.raises(InputError, match=naming("halves", "changed since")):
             learned.repair("tiny")
         unfinished = replace(record, finished=False)
         patch.setattr(workspace.records, "require", lambda _: unfinished)
-        with pytest.raises(InputError, match="this stream is not finished"):
+        with pytest.raises(InputError, match="stream is not finished"):
             learned.repair("tiny")
 
 
 def test_what_cannot_be_repaired_is_refused(learned: Workbench) -> None:
-    with pytest.raises(InputError, match="isolated: it has no shared weights that a later task changes"):
+    with pytest.raises(InputError, match=naming("isolated: ", "no shared weights")):
         learned.repair("tiny", strategies=["isolated"])
     for given, match in [
         ({"strategies": ["shard"]}, "Did you mean shared"),

@@ -75,7 +75,7 @@ def test_a_name_of_a_terminal_s_head_is_taken_too(shown: Presentation) -> None:
 
 
 def test_a_wrong_name_is_told_with_those_that_there_are(shown: Presentation) -> None:
-    with pytest.raises(UnknownNameError, match="there is no column called 'forgeting'") as caught:
+    with pytest.raises(UnknownNameError, match="column called 'forgeting'") as caught:
         with_columns(shown, ["average-accuracy", "forgeting"])
     assert "Did you mean forgetting" in str(caught.value.hint)
     assert caught.value.exit_code == 2

@@ -11,6 +11,7 @@ from experiments.reporting.power import enough_seeds, power, seeds_needed
 from experiments.reporting.replications import independent, over_replications
 from experiments.reporting.terminal import show
 from experiments.studies.stream.page.present import present
+from tests.messages import naming
 from workbench.errors import InputError
 from workbench.measures.statistics import interval, paired_t_test
 
@@ -52,9 +53,9 @@ def test_so_many_seeds_are_planned_as_the_first_difference_needs() -> None:
     assert needed is not None
     assert enough_seeds((0, 7), family, 0.02) == (0, 7, *range(8, 8 + needed - 2))
     assert enough_seeds((0, 7), family, 1.0)[:2] == (0, 7), "what was run stays"
-    with pytest.raises(InputError, match="no difference was measured with two seeds or more"):
+    with pytest.raises(InputError, match=naming("no difference", "two seeds or more")):
         enough_seeds((0,), {"single": difference(0.1)}, 0.02)
-    with pytest.raises(InputError, match=r"0\.1 points between wild and the reference need more than 1,000 seeds"):
+    with pytest.raises(InputError, match=naming("0.1 points", "wild and the reference", "more than 1,000 seeds")):
         enough_seeds((0, 1), {"wild": family["wild"]}, 0.001)
 
 

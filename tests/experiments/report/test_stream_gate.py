@@ -13,6 +13,7 @@ from experiments.gating.gate import Gate
 from experiments.gating.stream_bounds import StreamBounds, gate_report
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.summary import summarise
+from tests.messages import naming
 from workbench.errors import GateError, InputError, UnknownNameError
 
 
@@ -39,7 +40,7 @@ def test_forgetting_is_that_of_the_report_in_points(replicated: Record) -> None:
     passed.require()
     broken = gate(replicated, max_forgetting=4.0, strategies=("isolated", "replay"))
     assert [check.holds for check in broken.checks] == [True, False]
-    with pytest.raises(GateError, match=r"1 of 2 bounds is broken\n  forgetting of replay: NO: 0\.50 too high"):
+    with pytest.raises(GateError, match=naming("1 of 2 bounds", "\n  forgetting of replay: NO: 0.50 too high")):
         broken.require()
     document = json.loads(json.dumps(broken.as_json(), allow_nan=False))
     assert (document["experiment"], document["passed"]) == (replicated.experiment, False)
@@ -59,7 +60,7 @@ def test_a_task_has_a_bound_of_its_own_where_it_is_not_the_last(replicated: Reco
 def test_forgetting_of_joint_training_alone_is_no_bound(replicated: Record) -> None:
     entries = tuple(replace(entry, strategy="joint") for entry in replicated.entries)
     joint = replace(replicated, entries=entries)
-    with pytest.raises(InputError, match=r"only joint training is in it, which cannot forget\n.*--strategy isolated"):
+    with pytest.raises(InputError, match=r"only joint training .*\n.*--strategy isolated"):
         gate(joint, max_forgetting=2.0)
     assert {check.bound for check in gate(joint, max_forgetting=2.0, min_average=3.0).checks} == {3.0}
 

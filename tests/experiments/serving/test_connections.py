@@ -163,7 +163,7 @@ def test_where_every_connection_is_answered_a_further_one_is_refused(
         return refused, [code(each) for each in asking]
 
     (refused, codes), _ = while_serving(client, Limits(connections=3))
-    assert (refused, codes) == ((503, "no connection is left; try again"), [200] * 3)
+    assert (refused[0], "connection" in refused[1], codes) == (503, True, [200] * 3)
 
 
 def test_unfinished_bodies_are_bounded_together_and_do_not_keep_small_ones_out(while_serving: WhileServing) -> None:
@@ -181,7 +181,8 @@ def test_unfinished_bodies_are_bounded_together_and_do_not_keep_small_ones_out(w
 
     (waited_for, refused, small), _ = while_serving(client, limits)
     assert waited_for == 3
-    assert refused == {(503, "too many large requests are here at once; send it again, or in parts")}
+    assert [code for code, _ in refused] == [503]
+    assert all("large requests" in message for _, message in refused)
     assert small == 200
 
 
@@ -236,7 +237,7 @@ def test_a_server_ends_in_spite_of_slow_clients(while_serving: WhileServing, cap
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "this is not HTTP/1.1"),
         (b"GET /health\r\n\r\n", "this is not HTTP/1.1"),
-        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nA: " + b"a" * 100_000, "or its header is too long"),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nA: " + b"a" * 100_000, "header is too long"),
         (
             PREDICT.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n") % 5 + b"0\r\n\r\n",
             "Content-Length or is chunked",

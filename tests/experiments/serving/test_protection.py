@@ -13,6 +13,7 @@ import pytest
 from experiments.answers.serving import address
 from experiments.answers.serving.limits import Limits
 from tests.experiments.serving.conftest import TEXTS, Serve, wait_for
+from tests.messages import lacks
 from workbench.machine.batch_queue import Batching
 
 ASKED = {"texts": ["the cat"], "task": "animals"}
@@ -32,7 +33,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(serve: Serve, held: tu
         go.set()
         assert (first.result().status_code, second.result().status_code) == (200, 200)
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
-    assert refused.json() == {"detail": "2 texts are waiting, and no more than 2 may"}
+    assert refused.json()["detail"].startswith("2 texts are waiting")
     assert client.post("/predict", json=ASKED).status_code == 200
 
 
@@ -171,7 +172,7 @@ def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr("experiments.answers.serving.service.replies", broken)
         response = client.post("/predict", json=ASKED)
-    assert (response.status_code, response.json()) == (500, {"detail": "the work failed; the server's log says why"})
+    assert (response.status_code, response.json()["detail"].partition(";")[0]) == (500, "the work failed")
     assert client.post("/predict", json=ASKED).status_code == 200
     assert 'workbench_requests_total{code="500",path="/predict"} 1.0' in service.metrics.page().decode()
 
@@ -225,7 +226,7 @@ def test_a_length_that_is_no_number_is_refused(serve: Serve, length: str) -> Non
     headers = {**JSON, "Content-Length": length.encode()}
     refused = client.request("GET", "/health", headers=headers)
     assert refused.status_code == 400
-    assert refused.json()["detail"] == "the Content-Length is not a number of bytes"
+    assert lacks(refused.json()["detail"], "Content-Length", "number of bytes") == []
 
 
 def test_the_first_page_says_what_this_is_and_where_to_look(serve: Serve) -> None:

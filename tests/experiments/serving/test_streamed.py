@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from experiments.answers.serving.limits import Limits
 from experiments.workspace import Workspace
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
+from tests.messages import lacks
 from workbench.backbone.names import open_backbone
 from workbench.machine.batch_queue import Batching
 from workbench.methods.task import Task
@@ -56,10 +57,8 @@ def test_what_is_not_generated_comes_at_once(serve: Serve) -> None:
 def test_a_stream_answers_one_text(serve: Serve) -> None:
     client, _ = serve("animals")
     response = client.post("/predict", json={**ANIMALS, "texts": TEXTS, "stream": True})
-    assert (response.status_code, response.json()["detail"]) == (
-        422,
-        f"a stream answers one text, not {len(TEXTS)}",
-    )
+    assert response.status_code == 422
+    assert lacks(response.json()["detail"], "one text", str(len(TEXTS))) == []
 
 
 def test_a_full_queue_refuses_before_a_stream_begins(serve: Serve, held: tuple[Event, Event]) -> None:

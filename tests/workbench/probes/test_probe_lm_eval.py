@@ -21,6 +21,7 @@ from lm_eval.models.huggingface import HFLM
 from tokenizers import processors
 
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
+from tests.messages import naming
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
@@ -212,7 +213,7 @@ def test_templates_reach_nothing_of_python(tmp_path: Path) -> None:
         ({"metric_list": [{"metric": "accuracy"}]}, "lm-eval has no metric 'accuracy'"),
         ({"generation_kwargs": {"do_sample": True, "until": ["\n"]}}, "its answers are drawn"),
         ({"generation_kwargs": {"temperature": 0.7, "until": ["\n"]}}, "its answers are drawn"),
-        ({"test_split": "nothing"}, "the task of lm-eval cannot be opened: KeyError"),
+        ({"test_split": "nothing"}, "cannot be opened: KeyError"),
     ],
 )
 def test_a_task_that_is_not_run_here_is_refused(changes: dict[str, Any], complaint: str, tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_the_harness_is_left_as_it_was(choices: Path, ours: AdaptedLM) -> None:
 
 @pytest.mark.acceptance  # the harness reads thousands of files
 def test_names_are_those_of_the_harness() -> None:
-    with pytest.raises(InputError, match="there is no task of lm-eval called 'arc_eazy'") as caught:
+    with pytest.raises(InputError, match=naming("lm-eval", "'arc_eazy'")) as caught:
         loaded(["arc_eazy"], None)
     assert "arc_easy" in str(caught.value)
 
