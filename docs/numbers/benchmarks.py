@@ -36,8 +36,8 @@ STATED = [
     "| GainLoRA on InfLoRA | 46.21, 2.40 |",
     # arXiv:2310.06762, Tables 1, 3 and 26, appendices 1 and 4.7, in a copy
     "a second one from appendix 4.7 of the paper",
-    "in full at a rate of 0.00001 for 1, 1, 5, 5, 1, 5, 5 and 5 epochs",
-    "a LoRA (rank 8, alpha 32, dropout 0.1) at 0.0001 for 5, 3, 7, 5, 3, 5, 5 and 7",
+    "| in full | rate 0.00001; 1, 1, 5, 5, 1, 5, 5 and 5 epochs |",
+    "| a LoRA | rank 8, alpha 32, dropout 0.1, rate 0.0001; 5, 3, 7, 5, 3, 5, 5 and 7 epochs |",
     "| six examples in the prompt, nothing trained | 38.9, – |",
     "| sequential full fine-tuning | 48.7, −8.3 |",
     "| one sequential LoRA | 12.7, −45.7 |",

@@ -29,8 +29,7 @@ STATED = [
     "80 % are common, as in the authors' program",
     "that make up 40 % of its nuclear norm",
     # the same table: how far two rules lie apart, measured on LoRAs and kept in no file
-    "(0.66 of the norm apart, four of rank 8 at 384 × 384)",
-    "of the one here (0.08 and 0.29, same LoRAs)",
+    "k ÷ min(out, in) (0.08 for our LoRAs), and the norm by its square root (0.29)",
     "√(1 − 1 ÷ n) of the norm apart, 0.91 for six",
     # settings
     "Weights are given with `--set weights=[0.7,0.3]`",
