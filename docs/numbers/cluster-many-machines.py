@@ -14,7 +14,7 @@ WAYS = {
 }
 STATED = [
     "The aim was 0.9",
-    "31,000 page faults a second in each process, inline 11,000, and now 12,000",  # in no file, as all of these
+    "31,000 page faults a second in each process, 11,000 inline, and 12,000 now",  # in no file, as all of these
     "the same measurement gave 0.877; with the second alone, 0.869",
     "take 5.4 % of a core",  # processor time of all processes over 211 s, from /proc
     "slow each other down by 2 to 5 %",

@@ -81,7 +81,7 @@ def composed(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[
     )
     weights = document["details"]["lorahub"]["weights"]
     text = ", ".join(f"{decimals(weight, 2)} {name}" for name, weight in zip(SOURCES, weights, strict=True))
-    yield f"finds {text} in the mean over seeds;"
+    yield f"finds {text} in the mean over seeds."
     unrelated = [
         contestant["score"]
         for name, contestant in contestants.items()

@@ -12,14 +12,15 @@ STATED = [
     "linear layers of a quantised backbone 4.127 bits (nf4, double quantisation)",
     "with `optimizer: adamw-8bit` 2.03 a number",
     "§ 4.1",
-    "(within 8 % for full fine-tuning and LoRA, BERT and LLaMA, fp32 and bf16; 20 % for T5)",
-    "the peak with the measurement (within 20 %:",
+    "Predicted activations are within 8 % of what autograd keeps, for full fine-tuning and LoRA, BERT and LLaMA, fp32 "
+    "and bf16 (within 20 % for T5)",
+    "The predicted peak is within 20 % of the measured one",
     "(11 % of activations on 6 layers)",
     "of 512 tokens, checkpointing: 43.8 GB predicted.",
     "(43.3 GB weights and step for rank 64 on query and value)",
     # measured on 2026-11-27, kept in no file
-    "0.4 to 2.7 % of the tokens of three reasoning tasks for SmolLM2 (300 examples, batches of 8; 2 to 16 % if batches "
-    "were drawn at random)",
+    "It is 0.4 to 2.7 % of the tokens of three reasoning tasks for SmolLM2 (300 examples, batches of 8); in batches "
+    "drawn at random it would be 2 to 16 %.",
     # measured on 2026-11-25, kept in no file
     "the extra was 21 to 32 % of the step. `plan` prints 25 %.",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from measured import decimals, mean_validation, number, read, require, row
 
-STATED = ["a standard error of up to 8 points"]
+STATED = ["the standard error is up to 8 points"]
 PRECISIONS = ("precision", "precision-amd", "precision-without-amx", "precision-smollm2")
 ORDER = ("full", "lora", "pfeiffer", "houlsby", "head")
 MOST = 5  # rates tried for a method

@@ -8,7 +8,7 @@ from typing import Any
 from measured import DASH, gap, mean, number, probability, read, require, row, whole, with_limits
 
 STATED = [  # a formula's ends, and a setting
-    "100 % means that all that was learned is still there, 0 % that the answers are worth",
+    "With 100 %, all that was learned is still there. With 0 %, the answers are as good as",
     "learned at 0.005",
 ]
 ENTRY = "sequential-lora"

@@ -12,7 +12,7 @@ STATED = [
     "--min-routing-score 0.3",
     "shrinks it like Ledoit & Wolf (2004)",
     "The aims were 10 ms a switch and 0.8 for mixed batches.",
-    "fewer than 19 validation texts go to rejects nothing at 0.05",  # 1 ÷ (19 + 1) is not below 0.05
+    "fewer than 19 validation texts go rejects nothing at 0.05",  # 1 ÷ (19 + 1) is not below 0.05
     "peft's own mixed layer reached 0.76 (on another processor)",
 ]
 ORDER = ("oracle", "joint-full", "joint-lora", "mahalanobis", "prototype", "arrow", "gates")
