@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Effort, Site
     from experiments.workspace import Workspace
-    from experiments.workspace.left import Left
+    from experiments.workspace.piece_results import PieceResults
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DocumentPiece:
     coordinates: Mapping[str, Any]
     label: str
     effort: Effort
-    leaves: Left[Any]
+    leaves: PieceResults[Any]
     result: Callable[[Site], Any]
     needs: tuple[str, ...] = ()
     alone: bool = False
@@ -46,9 +46,9 @@ class DocumentPiece:
             object.__setattr__(self, "key", key([self.key, code]))
 
     def is_done(self, workspace: Workspace) -> bool:
-        """Return whether the document is there, and all that it speaks of."""
+        """Return whether the document is there, and everything that it names."""
         document = self.leaves.documents(workspace).get(self.key)
-        return document is not None and self.leaves.is_whole(document, workspace)
+        return document is not None and self.leaves.is_complete(document, workspace)
 
     def work(self, site: Site) -> None:
         """Do the work, and leave the document."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.engine.provenance import provenance
 from experiments.engine.workers.inline import Inline
 from experiments.workspace import PieceReference, RecordDocument
-from experiments.workspace.mending import READ_ONLY
+from experiments.workspace.damage import READ_ONLY
 from experiments.workspace.records import identity
 from workbench.errors import IntegrityError, UnwritableError
 from workbench.machine.processes import is_first

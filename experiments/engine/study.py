@@ -93,7 +93,7 @@ class Piece(Protocol):
     def alone(self) -> bool: ...  # noqa: D102
 
     def is_done(self, workspace: Workspace) -> bool:
-        """Return whether all that it leaves is there; raises IntegrityError where that is damaged, unless mending."""
+        """Return whether its results are there; raises IntegrityError for a damaged one that is not mended."""
 
     def work(self, site: Site) -> None:
         """Do it, and leave in the workspace whatever a report needs of it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.history.recipe_settings import differing, made_differently
 from experiments.reporting.contrast import as_families, contrast
 from experiments.studies import study_of
-from experiments.workspace.mending import needed_by
+from experiments.workspace.damage import needed_by
 from workbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from experiments.strategies import ADAPTERS, ADAPTERS_FILE
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
+from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import test
-from experiments.workspace.mending import clear_the_way
 from fusion.composing.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import FRESH, REPTILE
 from fusion.methods.warm_start import Settings as WarmStart
@@ -156,7 +156,7 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
     name = fused_id(WARM_START, request, settings)
     store = context.workspace.adapters
     with context.workspace.claimed(name):
-        clear_the_way(store, name, context.listener)
+        set_unusable_aside(store, name, context.listener)
         if name in store:
             return store.verify(name)
         return keep_fused(name, fuse(WARM_START, request, settings), WARM_START, request, settings, store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.study import Study
-from experiments.workspace.mending import needed_by
+from experiments.workspace.damage import needed_by
 from workbench.errors import IntegrityError
 from workbench.settings.registry import Modules
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from experiments.workspace.mending import Mending
+from experiments.workspace.access import Access
 from workbench.errors import IntegrityError
 from workbench.files import checksummed
 
@@ -30,18 +30,18 @@ def form_of(kind: type[T]) -> TypeAdapter[T]:
 class Documents(Generic[T]):
     """The files ``KEY.json`` below one folder, each whole or not at all."""
 
-    def __init__(self, root: Path, kind: type[T], mending: Mending | None = None) -> None:
+    def __init__(self, root: Path, kind: type[T], access: Access | None = None) -> None:
         """Keep values of a dataclass below ``root``; it is made when the first one is saved."""
-        self.root, self.mending, self._kind = root, mending or Mending(), form_of(kind)
+        self.root, self.access, self._kind = root, access or Access(), form_of(kind)
 
     def get(self, key: str) -> T | None:
         """Return what was saved under ``key``, or None.
 
         Raises:
-            IntegrityError: it is damaged, and nobody is mending.
+            IntegrityError: it is damaged, and the workspace does not mend damage.
         """
         path = self.root / f"{key}.json"
-        return self.mending.known(path, lambda: checksummed.read(self._kind, path, key))
+        return self.access.read(path, lambda: checksummed.read(self._kind, path, key))
 
     def require(self, key: str) -> T:
         """Return what is known to have been saved under ``key``; raises IntegrityError where it is not there."""

@@ -10,7 +10,7 @@ from experiments.workspace.outcome_folders import OutcomeFolders
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.workspace.mending import Mending
+    from experiments.workspace.access import Access
     from workbench.answering.evaluation import Evaluation
 
 
@@ -27,9 +27,9 @@ class StoredEvaluation:
 class Evaluations(OutcomeFolders[StoredEvaluation]):
     """The folders ``KEY/`` with ``evaluation.json`` and ``outcomes.parquet``."""
 
-    def __init__(self, root: Path, mending: Mending, sound: set[str]) -> None:
+    def __init__(self, root: Path, access: Access, sound: set[str]) -> None:
         """Keep evaluations below ``root``; ``sound`` are the keys of those that were compared with their digests."""
-        super().__init__(root, "evaluation.json", StoredEvaluation, "the answers to a test split", mending, sound)
+        super().__init__(root, "evaluation.json", StoredEvaluation, "the answers to a test split", access, sound)
 
     def save(self, key: str, evaluation: Evaluation) -> StoredEvaluation:
         """Store an evaluation with its per-example outcomes."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from experiments.workspace.left import Left
+from experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
@@ -50,7 +50,7 @@ class FittedAdapter:
         return workspace.has_adapter(self.adapter) and workspace.evaluations.get(self.evaluation) is not None
 
 
-FITTED = Left("pieces", FittedAdapter, FittedAdapter.is_there)
+FITTED_ADAPTERS = PieceResults("pieces", FittedAdapter, FittedAdapter.is_there)
 
 
 def fitted_adapters(record: RecordDocument, workspace: Workspace, part: str) -> tuple[FittedAdapter, ...]:
@@ -60,7 +60,7 @@ def fitted_adapters(record: RecordDocument, workspace: Workspace, part: str) -> 
         IntegrityError: a document or the answers to a test split are damaged or missing.
     """
     adapters = []
-    for coordinates, fitted in FITTED.of(record, workspace, part):
+    for coordinates, fitted in FITTED_ADAPTERS.of(record, workspace, part):
         workspace.evaluations.known_outcomes(fitted.evaluation)
         adapters.append(
             replace(fitted, label=coordinates.get("label", ""), task=coordinates["task"], seed=coordinates["seed"])

@@ -25,7 +25,7 @@
 
 Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
 once is done for every run that needs it. Documents and folders carry digests of what is in them
-(:mod:`workbench.files.checksummed`). Damage is an error for who reads, and a run makes it again (:mod:`.mending`).
+(:mod:`workbench.files.checksummed`). Damage is an error for who reads, and a run makes it again (:mod:`.damage`).
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from experiments.workspace.access import Access
 from experiments.workspace.champions import Champions
+from experiments.workspace.damage import DamagePolicy, is_sound, set_unusable_aside
 from experiments.workspace.documents import Documents
 from experiments.workspace.evaluations import Evaluations
 from experiments.workspace.measured_scores import FOLDER, MeasuredScore
-from experiments.workspace.mending import Mending, clear_the_way, is_sound
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
 from tasks.reading.text_files import path_of
@@ -87,20 +88,20 @@ OWN = {pattern.partition("/")[0] for pattern in SWEPT if pattern} | {"damaged", 
 class Workspace:
     """Everything below one folder."""
 
-    def __init__(self, root: Path, mending: Mending | None = None, sound: set[str] | None = None) -> None:
+    def __init__(self, root: Path, access: Access | None = None, sound: set[str] | None = None) -> None:
         """Use ``root``; it is made when something is first written.
 
         Args:
             root: the folder.
-            mending: what becomes of damaged things; by default they are errors.
+            access: how things are read; by default nothing is fetched, and damage is an error.
             sound: keys of what was compared with its digests already; once is enough for one command.
         """
-        self.root, self.mending = root, mending or Mending()
+        self.root, self.access = root, access or Access()
         self.sound: set[str] = set() if sound is None else sound
 
     def mended_by(self, listener: Listener) -> Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
-        return Workspace(self.root, replace(self.mending, listener=listener), self.sound)
+        return Workspace(self.root, replace(self.access, damage=DamagePolicy(listener)), self.sound)
 
     def require_elsewhere(self, target: Path) -> None:
         """Raise InputError where ``target`` lies in a folder whose content the workspace takes for its own."""
@@ -117,17 +118,17 @@ class Workspace:
     @cached_property
     def adapters(self) -> AdapterStore:
         """The adapter store."""
-        return AdapterStore(self.root / "adapters", self.mending.bring)
+        return AdapterStore(self.root / "adapters", self.access.fetch)
 
     @cached_property
     def records(self) -> Records:
         """The records of experiments."""
-        return Records(self.root / "experiments", self.mending)
+        return Records(self.root / "experiments", self.access)
 
     @cached_property
     def evaluations(self) -> Evaluations:
         """Models on test splits."""
-        return Evaluations(self.root / "evaluations", self.mending, self.sound)
+        return Evaluations(self.root / "evaluations", self.access, self.sound)
 
     @cached_property
     def champions(self) -> Champions:
@@ -161,7 +162,7 @@ class Workspace:
 
     def documents(self, folder: str, kind: type[T]) -> Documents[T]:
         """Return the documents of one type: the files ``KEY.json`` in one folder of the workspace."""
-        return Documents(self.root / folder, kind, self.mending)
+        return Documents(self.root / folder, kind, self.access)
 
     def experiment(self, name: str) -> Path:
         """Return the folder of an experiment."""
@@ -177,15 +178,15 @@ class Workspace:
 
     def router(self, key: str) -> Path:
         """Return the folder of what a router knows of one adapter, or of how it scores validation texts."""
-        return self._brought(self.root / "routers" / key)
+        return self._fetched(self.root / "routers" / key)
 
     def probe(self, key: str) -> Path:
         """Return the folder of a probe's measurement."""
-        return self._brought(self.root / "probes" / key)
+        return self._fetched(self.root / "probes" / key)
 
     def step(self, key: str) -> Path:
         """Return the folder of what one step of a stream left."""
-        return self._brought(self.root / "steps" / key)
+        return self._fetched(self.root / "steps" / key)
 
     def has_adapter(self, name: str) -> bool:
         """Return whether an adapter is in the store as it was written; it is compared with its digests once."""
@@ -208,7 +209,7 @@ class Workspace:
 
         scratch = self.scratch(lesson.key)
         with self.claimed(lesson.key):
-            clear_the_way(self.adapters, lesson.adapter_id, listener)
+            set_unusable_aside(self.adapters, lesson.adapter_id, listener)
             stored = learn(lesson, self.adapters, listener, label, scratch)
             shutil.rmtree(scratch, ignore_errors=True)
         return stored
@@ -233,8 +234,8 @@ class Workspace:
             self.sweep()
             yield
 
-    def _brought(self, path: Path) -> Path:
-        self.mending.bring(path)
+    def _fetched(self, path: Path) -> Path:
+        self.access.fetch(path)
         return path
 
     @contextmanager

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.workspace.mending import Mending
+    from experiments.workspace.access import Access
 
 MOST_KEPT = 10_000  # documents that stay in memory, less than 1 KB each
 T = TypeVar("T")
@@ -23,13 +23,13 @@ T = TypeVar("T")
 class OutcomeFolders(Generic[T]):
     """The folders ``KEY/`` with a document of one type and ``outcomes.parquet``, whole or not at all."""
 
-    def __init__(self, root: Path, file: str, kind: type[T], about: str, mending: Mending, sound: set[str]) -> None:
+    def __init__(self, root: Path, file: str, kind: type[T], about: str, access: Access, sound: set[str]) -> None:
         """Keep folders below ``root``, each with a document called ``file``.
 
         ``about`` says for messages what is in them, ``sound`` are the keys of those that were compared with their
         digests.
         """
-        self.root, self.mending = root, mending
+        self.root, self.access = root, access
         self._file, self._kind, self._about, self._sound = file, form_of(kind), about, sound
         self._read_before: dict[str, tuple[int, T]] = {}
 
@@ -37,10 +37,10 @@ class OutcomeFolders(Generic[T]):
         """Return what is under ``key``, or None.
 
         Raises:
-            IntegrityError: a file of it is damaged or missing, and nobody is mending.
+            IntegrityError: a file of it is damaged or missing, and the workspace does not mend damage.
         """
         folder = self.root / key
-        return self.mending.known(folder, lambda: self._read(folder) if folder.is_dir() else None)
+        return self.access.read(folder, lambda: self._read(folder) if folder.is_dir() else None)
 
     def require(self, key: str) -> T:
         """Return what is known to have been stored under ``key``; raises IntegrityError if it is not there."""
@@ -51,7 +51,7 @@ class OutcomeFolders(Generic[T]):
 
     def outcomes(self, key: str) -> Path:
         """Return where the per-example outcomes are, or would be."""
-        self.mending.bring(self.root / key)
+        self.access.fetch(self.root / key)
         return self.root / key / FILE
 
     def known_outcomes(self, key: str) -> Path:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from experiments.workspace.mending import Mending, needed_by
+from experiments.workspace.access import Access
+from experiments.workspace.damage import needed_by
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.files import checksummed
 
@@ -89,9 +90,9 @@ def identity(study: str, about: Mapping[str, Any], pieces: Iterable[PieceReferen
 class Records:
     """The records of a workspace: ``experiments/NAME/record.json``."""
 
-    def __init__(self, root: Path, mending: Mending) -> None:
+    def __init__(self, root: Path, access: Access) -> None:
         """Keep records in folders below ``root``."""
-        self.root, self.mending = root, mending
+        self.root, self.access = root, access
 
     def names(self) -> list[str]:
         """Return the names of the experiments that were begun, sorted."""
@@ -115,14 +116,14 @@ class Records:
         """Return a record, or None.
 
         Raises:
-            IntegrityError: it is damaged, and nobody is mending.
+            IntegrityError: it is damaged, and the workspace does not mend damage.
             InputError: an earlier version wrote it.
         """
         path = self.root / name / FILE
         if earlier := self._earlier(name):
             hint = "The same command as then writes it anew; adapters that are there are not trained again."
             raise InputError(f"an earlier version wrote the record of {name!r}", where=str(earlier), hint=hint)
-        return self.mending.known(path, lambda: checksummed.read(RECORD, path))
+        return self.access.read(path, lambda: checksummed.read(RECORD, path))
 
     def require(self, name: str) -> RecordDocument:
         """Return the record of an experiment.

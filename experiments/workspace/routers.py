@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from experiments.workspace.mending import Mending
+from experiments.workspace.damage import DamagePolicy
 from fusion.routing.choice import choose
 from fusion.routing.rejection import Rejection, floors
 from fusion.routing.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part, scores_key
@@ -57,10 +57,10 @@ def known_state(
     before anything is learned, so that what is missing is said at once. What is damaged is learned again; where nothing
     can be written, what was learned is not kept.
     """
-    mending = Mending(listener)
+    damage = DamagePolicy(listener)
     card, reader = ROUTERS.get(router), reader_for(adapters, backbone)
     folders = part_folders(workspace, router, settings, adapters, backbone)
-    parts = [_known_part(folder, workspace, mending) for folder in folders]
+    parts = [_known_part(folder, workspace, damage) for folder in folders]
     tasks = [
         task_of(adapter) if part is None and card.reads_data else None
         for adapter, part in zip(adapters, parts, strict=True)
@@ -97,8 +97,8 @@ def with_floors(
         return state
     if rejection.share is None:
         return replace(state, floors=np.full(len(state.adapters), rejection.least, dtype=float))
-    folder, mending = workspace.router(scores_key(state)), Mending(listener)
-    known = _known_part(folder, workspace, mending)
+    folder, damage = workspace.router(scores_key(state)), DamagePolicy(listener)
+    known = _known_part(folder, workspace, damage)
     if known is None:
         rows = [validation_of(adapter) for adapter in state.adapters]
         listener.say(f"router {state.router}: scoring {sum(map(len, rows)):,} validation texts of its tasks")
@@ -113,16 +113,16 @@ def with_floors(
     return replace(state, floors=floors(chosen, scores, len(state.adapters), rejection.share))
 
 
-def _known_part(folder: Path, workspace: Workspace, mending: Mending) -> Part | None:
+def _known_part(folder: Path, workspace: Workspace, damage: DamagePolicy) -> Part | None:
     """Return what is in a folder, which is compared with its digests once; None where nothing sound is there."""
 
-    def read() -> Part | None:
+    def load() -> Part | None:
         part = load_part(folder, compared=folder.name in workspace.sound)
         if part is not None:
             workspace.sound.add(folder.name)
         return part
 
     try:
-        return mending.known(folder, read)
+        return damage.read(folder, load)
     except UnwritableError:
         return None  # the damaged one cannot be taken away

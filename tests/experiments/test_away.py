@@ -108,7 +108,7 @@ def test_what_is_read_is_brought_once(two: Two) -> None:
     two.write(two.there, steps__a__state__body="1", steps__a__fit="2", steps__b__fit="3")
     for _ in range(2):
         two.courier.begin()
-        two.courier.bring(two.here / "steps" / "a" / "state" / "body")
+        two.courier.fetch(two.here / "steps" / "a" / "state" / "body")
     assert contents(two.here) == {"steps/a/state/body": b"1", "steps/a/fit": b"2"}
     assert sorted(two.line.fetched) == ["steps/a/fit", "steps/a/state/body"]
     two.courier.send()
@@ -144,10 +144,10 @@ def test_a_backbone_clears_away_what_killed_processes_left_of_others(
 
 def test_what_a_piece_deletes_or_makes_again_is_so_on_both_sides(two: Two) -> None:
     two.write(two.there, steps__a__state__body__w="1", steps__a__state__heads__h="2", steps__a__fit="damaged")
-    two.courier.bring(two.here / "steps" / "a")
+    two.courier.fetch(two.here / "steps" / "a")
     atomic.remove_whole(two.here / "steps" / "a" / "state" / "body")
     atomic.write_whole(two.here / "steps" / "a" / "fit", "mended")
-    two.courier.bring(two.here / "steps" / "a")
+    two.courier.fetch(two.here / "steps" / "a")
     two.courier.send()
     assert contents(two.there) == contents(two.here) == {"steps/a/state/heads/h": b"2", "steps/a/fit": b"mended"}
     assert not (two.there / "steps" / "a" / "state" / "body").exists()

@@ -18,7 +18,7 @@ from experiments.engine.workers.away.packed import PackedPieces
 from experiments.engine.workers.inline import work
 from experiments.studies import study_for
 from experiments.workspace import Workspace
-from experiments.workspace.mending import Mending
+from experiments.workspace.access import Access
 from tests.ear import Ear
 from tests.streams import write_tasks
 from workbench.settings.base import read
@@ -115,7 +115,7 @@ class TwoMachines:
         courier = Courier(desk, self._folder / name, name)
         backbones = [brought(backbone, number, desk) for number, backbone in enumerate(packed.backbones)]
         assert all(backbone.folder.is_relative_to(self._folder / "cache") for backbone in backbones)
-        workspace = Workspace(self._folder / name, Mending(bring=courier.bring)).mended_by(self._ear)
+        workspace = Workspace(self._folder / name, Access(fetch=courier.fetch)).mended_by(self._ear)
         return courier, Site(workspace, self._ear), packed.unpacked(backbones)
 
 

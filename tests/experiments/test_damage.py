@@ -17,7 +17,7 @@ from experiments.engine.system_metrics import points
 from experiments.studies import STUDIES, report_of, report_on
 from experiments.studies.stream.plan.plan import make_plan
 from experiments.workspace import Workspace
-from experiments.workspace.mending import READ_ONLY
+from experiments.workspace.damage import READ_ONLY
 from tests.conftest import Call
 from tests.damage import WAYS, flip, kinds, pipe, swap, within
 from tests.ear import Ear

@@ -27,17 +27,17 @@ from workbench.machine.processes import first_ahead
 class AdapterStore:
     """The adapters of one workspace, a folder each."""
 
-    def __init__(self, root: Path, bring: Callable[[Path], None] = lambda folder: None) -> None:
+    def __init__(self, root: Path, fetch: Callable[[Path], None] = lambda folder: None) -> None:
         """Keep adapters below ``root``; it is made when the first one is saved.
 
-        ``bring`` is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
+        ``fetch`` is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
         """
-        self.root, self._bring = root, bring
+        self.root, self._fetch = root, fetch
         self._sound: dict[str, tuple[checksummed.Stamp | None, StoredAdapter]] = {}
 
     def folder(self, name: str) -> Path:
         """Return where the adapter with this id is, or would be."""
-        self._bring(self.root / name)
+        self._fetch(self.root / name)
         return self.root / name
 
     def ids(self) -> list[str]:

@@ -10,7 +10,7 @@ from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
 from experiments.engine.study import Effort
 from experiments.engine.timed_steps import step_shape
-from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesLeft, TrialLeft
+from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesResult, TrialResult
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.trying import tried
 from fusion.composing.compatibility import require_compatible
@@ -107,7 +107,7 @@ def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: 
     )
 
 
-def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesLeft:
+def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesResult:
     """Describe the sources; LoRAs are diagnosed too.
 
     Raises:
@@ -130,7 +130,7 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
     if adapters[0].manifest.library == "peft" and len(adapters) > 1:
         updates = [read(adapter.folder) for adapter in adapters]
         diagnostics = diagnose([source.task for source in sources], updates, seed=seed).as_json()
-    return SourcesLeft(described, diagnostics)
+    return SourcesResult(described, diagnostics)
 
 
 def trial_piece(plan: FusionPlan, entry: Entry, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
@@ -176,9 +176,9 @@ def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) 
 
 def _trial_result(
     entry: Entry, problem: FewShot, read: Mapping[str, Task], retained: Mapping[str, Task], site: Site
-) -> TrialLeft:
+) -> TrialResult:
     """Make the model, which may need rows of the tasks to ``read``; test it, and return where the result is."""
     sources = tuple(source.stored_in(site.workspace) for source in entry.sources)
     trial = Trial(entry, problem, sources, read)
     tried(trial, site, retained)
-    return TrialLeft(trial.key)
+    return TrialResult(trial.key)

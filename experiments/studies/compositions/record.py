@@ -10,7 +10,7 @@ from pydantic import Field
 
 from experiments.studies.compositions.result import results_in
 from experiments.studies.core.record import Record
-from experiments.workspace.left import Left
+from experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
@@ -52,7 +52,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class SourcesLeft:
+class SourcesResult:
     """What was known of the sources of one seed and family before they were composed.
 
     Attributes:
@@ -66,7 +66,7 @@ class SourcesLeft:
 
 
 @dataclass(frozen=True)
-class TrialLeft:
+class TrialResult:
     """Where the result of a trial is stored."""
 
     trial: str
@@ -76,7 +76,7 @@ class TrialLeft:
         return results_in(workspace).get(self.trial) is not None
 
 
-SOURCES, TRIALS = Left("pieces", SourcesLeft), Left("pieces", TrialLeft, TrialLeft.is_there)
+SOURCES, TRIALS = PieceResults("pieces", SourcesResult), PieceResults("pieces", TrialResult, TrialResult.is_there)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class FusionRecord(Record):
     """
 
     kind = "a comparison of compositions"
-    left = ("sources", "cells", "diagnostics")
+    result_fields = ("sources", "cells", "diagnostics")
 
     targets: tuple[str, ...]
     shots: tuple[int, ...]
@@ -118,7 +118,7 @@ class FusionRecord(Record):
         return any(entry.label == self.reference and entry.role == "composition" for entry in self.entries)
 
     @classmethod
-    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+    def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return what is known of the sources, and where the results are."""
         described = [*SOURCES.of(document, workspace, "sources")]
         return {

@@ -58,4 +58,4 @@ def results_in(workspace: Workspace) -> OutcomeFolders[Result]:
     """Return the results of the trials in a workspace."""
     about = "what this trial measured"
     root = workspace.root / "trials"
-    return OutcomeFolders(root, "result.json", Result, about, workspace.mending, workspace.sound)
+    return OutcomeFolders(root, "result.json", Result, about, workspace.access, workspace.sound)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from experiments.studies.compositions.result import Result, Retained, results_in
 from experiments.studies.compositions.trial import Trial
+from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import test, tested
-from experiments.workspace.mending import clear_the_way
 from fusion.composing.fuse import fused_id, keep_fused
 from workbench.methods.stored_model import under_head_of
 
@@ -47,7 +47,7 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
     method, settings, request = trial.entry.method, trial.entry.settings, trial.request(site.listener)
     adapter, store = fused_id(method, request, settings), site.workspace.adapters
     with site.workspace.claimed(adapter):
-        clear_the_way(store, adapter, site.listener)
+        set_unusable_aside(store, adapter, site.listener)
         if adapter in store:
             return store.verify(adapter)
         fused = _model(trial, site)

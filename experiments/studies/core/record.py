@@ -25,7 +25,7 @@ class Record(ABC):
 
     Attributes:
         kind: what it is a record of, in words.
-        left: names of the fields that :meth:`found` gives; all others are known before anything is trained.
+        result_fields: the fields that :meth:`results_from` gives; all others are known before training.
         experiment: its name.
         reference: label that differences are taken from.
         data: task → SHA-256 of its data.
@@ -35,7 +35,7 @@ class Record(ABC):
     """
 
     kind: ClassVar[str]
-    left: ClassVar[tuple[str, ...]]
+    result_fields: ClassVar[tuple[str, ...]]
 
     experiment: str
     description: str
@@ -65,7 +65,7 @@ class Record(ABC):
 
     @classmethod
     @abstractmethod
-    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+    def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return by field what the pieces have left."""
 
     @classmethod
@@ -77,14 +77,14 @@ class Record(ABC):
         """
         try:
             blank: Self = form_of(cls).validate_python(document.content(experiment))
-            return replace(blank, **cls.found(document, workspace))
+            return replace(blank, **cls.results_from(document, workspace))
         except (KeyError, TypeError, ValidationError) as error:
             message = f"damaged: this is no record of {cls.kind} ({error})"
             raise IntegrityError(message, where=str(workspace.experiment(experiment))) from None
 
     def about(self) -> dict[str, Any]:
         """Return what is the same for all pieces, as JSON has it."""
-        others = {"experiment", "identity", "provenance", *self.left}
+        others = {"experiment", "identity", "provenance", *self.result_fields}
         about: dict[str, Any] = form_of(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
         return about
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
-from experiments.workspace.left import Left
+from experiments.workspace.piece_results import PieceResults
 from workbench.errors import TrainingError
 from workbench.files.digest import key
 from workbench.training import teach
@@ -48,7 +48,7 @@ class Attempt:
     seconds: float
 
 
-ATTEMPTS = Left("attempts", Attempt)
+ATTEMPTS = PieceResults("attempts", Attempt)
 
 
 def tuning_seed(compared: Iterable[int]) -> int:

@@ -11,7 +11,7 @@ from experiments.engine.forecast import lesson_effort
 from experiments.studies.core.tune import ATTEMPTS, attempt, choose, learning_rates
 from experiments.studies.methods.record import COSTS
 from experiments.workspace.evaluating import fitted
-from experiments.workspace.fitted_adapter import FITTED
+from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from workbench.files.digest import key
 from workbench.training.measuring import measure
 
@@ -53,7 +53,7 @@ def _fit(plan: ComparisonPlan, name: str, task: Task, seed: int, attempts: tuple
         coordinates={"part": "fit", "label": name, "task": task.name, "seed": seed},
         label=label,
         effort=lesson_effort(lesson),
-        leaves=FITTED,
+        leaves=FITTED_ADAPTERS,
         result=partial(_fitted_at_best_rate, plan, name, lesson, attempts, label),
         needs=attempts,
     )

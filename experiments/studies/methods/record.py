@@ -12,13 +12,13 @@ from pydantic import Field
 from experiments.studies.core.record import Record
 from experiments.studies.core.tune import ATTEMPTS, Attempt, choose
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
-from experiments.workspace.left import Left
+from experiments.workspace.piece_results import PieceResults
 from workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-COSTS = Left("costs", MeasuredCost)
+COSTS = PieceResults("costs", MeasuredCost)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ComparisonRecord(Record):
     """
 
     kind = "a comparison of methods"
-    left = ("searches", "cells", "costs")
+    result_fields = ("searches", "cells", "costs")
 
     tasks: tuple[str, ...]
     budget: Mapping[str, Any]
@@ -84,7 +84,7 @@ class ComparisonRecord(Record):
         return len(self.cells)
 
     @classmethod
-    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+    def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return searches, adapters and costs."""
         return {
             "searches": _searches(document, workspace),

@@ -14,10 +14,10 @@ from experiments.engine.forecast import lesson_effort
 from experiments.engine.study import Effort
 from experiments.engine.timed_steps import step_shape
 from experiments.studies.routing.joint import joint_outcome
-from experiments.studies.routing.record import JOINT, LEFT, ROUTER, EntryResult
+from experiments.studies.routing.record import ENTRY_RESULTS, JOINT, ROUTER, EntryResult
 from experiments.studies.routing.routed import routed
 from experiments.workspace.evaluating import fitted
-from experiments.workspace.fitted_adapter import FITTED
+from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from experiments.workspace.routers import known_state, part_folders
 from fusion.routing.routers import ROUTERS
 from workbench.files.digest import key
@@ -59,7 +59,7 @@ def _adapter(lesson: Lesson) -> DocumentPiece:
         coordinates={"part": "adapter", "task": task, "seed": lesson.seed},
         label=label,
         effort=lesson_effort(lesson),
-        leaves=FITTED,
+        leaves=FITTED_ADAPTERS,
         result=partial(_fitted_adapter, lesson, label),
     )
 
@@ -76,7 +76,7 @@ def _joint(name: str, lesson: Lesson, tasks: tuple[Task, ...]) -> DocumentPiece:
         coordinates={"part": JOINT, "label": name, "seed": lesson.seed},
         label=label,
         effort=lesson_effort(lesson),
-        leaves=LEFT,
+        leaves=ENTRY_RESULTS,
         result=partial(_joint_result, lesson, tasks, identity, label),
     )
 
@@ -100,7 +100,7 @@ def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) 
         coordinates={"part": ROUTER, "label": name, "seed": seed},
         label=f"{name} · seed {seed}",
         effort=Effort(f"router {plan.backbone.name} {router} {shape}"),
-        leaves=LEFT,
+        leaves=ENTRY_RESULTS,
         result=partial(_router_result, plan, name, seed, adapters),
         needs=adapters,
         alone=True,
@@ -111,7 +111,7 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     """Let a router learn of the adapters, and send it every test text."""
     workspace = site.workspace
     router, settings = plan.routers[name]
-    documents = FITTED.documents(workspace)
+    documents = FITTED_ADAPTERS.documents(workspace)
     fits = [documents.require(need) for need in needs]
     adapters = [workspace.adapters.get(fit.adapter) for fit in fits]
     own = [_right_answers(workspace, fit) for fit in fits]

@@ -11,7 +11,7 @@ from pydantic import Field
 from experiments.studies.core.record import Record
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
-from experiments.workspace.left import Left
+from experiments.workspace.piece_results import PieceResults
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
@@ -54,7 +54,7 @@ class EntryResult:
     seed: int = 0
 
 
-LEFT = Left("pieces", EntryResult)
+ENTRY_RESULTS = PieceResults("pieces", EntryResult)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class RoutingRecord(Record):
     """
 
     kind = "a comparison of routers"
-    left = ("adapters", "cells")
+    result_fields = ("adapters", "cells")
 
     tasks: tuple[str, ...]
     budget: Mapping[str, Any]
@@ -87,11 +87,11 @@ class RoutingRecord(Record):
         return len(self.adapters) + len(self.cells)
 
     @classmethod
-    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+    def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return the adapters, and what every router and joint model came to."""
         cells = (
             replace(cell, label=coordinates["label"], seed=coordinates["seed"])
             for role in (ROUTER, JOINT)
-            for coordinates, cell in LEFT.of(document, workspace, role)
+            for coordinates, cell in ENTRY_RESULTS.of(document, workspace, role)
         )
         return {"adapters": fitted_adapters(document, workspace, "adapter"), "cells": tuple(cells)}

@@ -50,7 +50,7 @@ class Courier:
         """Forget what was asked for during the piece before: others may have left more since."""
         self._looked_up.clear()
 
-    def bring(self, path: Path) -> None:
+    def fetch(self, path: Path) -> None:
         """Fetch the folder or document that ``path`` is, or is in, as far as it is not here: all or nothing.
 
         It is asked for once in a piece. What the piece deletes does not come back, and is not lost for others: the
@@ -63,7 +63,7 @@ class Courier:
         self._looked_up.add(unit)
         for further in reversed(range(TRIES)):
             try:
-                self._fetch([name for name in self._asked.names(unit) if not inside(self._root, name).exists()])
+                self._copy([name for name in self._asked.names(unit) if not inside(self._root, name).exists()])
                 return
             except FileNotFoundError:
                 if not further:
@@ -80,7 +80,7 @@ class Courier:
         self._asked.settle(transfer, changes, pace)
         self._shared.settled(changes)
 
-    def _fetch(self, wanted: Sequence[str]) -> None:
+    def _copy(self, wanted: Sequence[str]) -> None:
         if not wanted:
             return
         with atomic.folder_beside(self._root / "arriving") as folder:

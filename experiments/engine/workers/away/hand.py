@@ -17,7 +17,7 @@ from experiments.engine.workers.hand import Hand
 from experiments.engine.workers.heard import Heard
 from experiments.engine.workers.own_folder import own_folder, sweep
 from experiments.workspace import Workspace
-from experiments.workspace.mending import Mending
+from experiments.workspace.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ class AwayHand:
         self._name, self._desk = name, RemoteDesk(desk)
         self._courier = Courier(self._desk, root, name)
         backbones = [brought(backbone, number, self._desk) for number, backbone in enumerate(packed.backbones)]
-        workspace = Workspace(root, Mending(bring=self._courier.bring))
+        workspace = Workspace(root, Access(fetch=self._courier.fetch))
         self._hand = Hand(packed.unpacked(backbones), workspace, folder, ready, pause)
 
     def work(self, key: str) -> Iterator[Heard]:

@@ -45,7 +45,7 @@ def outcomes_of(steps: Iterable[ChosenStep], document: RecordDocument, workspace
     for coordinates, step in steps:
         try:
             outcome = _relabelled(coordinates, step, workspace)
-            if outcome is None and document.finished and not workspace.mending.listener:
+            if outcome is None and document.finished and not workspace.access.mends:
                 path = Steps(workspace).folder(step) / coordinates["outcome"]
                 raise IntegrityError("missing: what this step came to", where=str(path))
         except IntegrityError as error:
@@ -66,7 +66,7 @@ def _relabelled(coordinates: Mapping[str, Any], step: str, workspace: Workspace)
     outcome = Steps(workspace).outcome(step, coordinates["outcome"])
     if outcome is None:
         return None
-    for cell in outcome.cells if not workspace.mending.listener else ():
+    for cell in outcome.cells if not workspace.access.mends else ():
         if cell.evaluation:
             workspace.evaluations.known_outcomes(cell.evaluation)
     return replace(outcome, strategy=coordinates["label"], order=coordinates["order"])

@@ -51,7 +51,7 @@ class Record(core.Record):
     """
 
     kind = "a stream"
-    left = ("steps", "outcomes", "examples", "doubtful", "adapters", "groups", "tunings")
+    result_fields = ("steps", "outcomes", "examples", "doubtful", "adapters", "groups", "tunings")
 
     description: str = ""
     tasks: tuple[str, ...]
@@ -88,10 +88,10 @@ class Record(core.Record):
         return sum(outcome.stage == len(self.tasks) and outcome.strategy in labels for outcome in self.outcomes)
 
     @classmethod
-    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+    def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return outcomes, those of single examples, adapters, and entries at the learning rates chosen for them."""
         planned = [form_of(Entry).validate_python(given) for given in document.about["contenders"]]
-        if document.finished and not workspace.mending.listener:
+        if document.finished and not workspace.access.mends:
             require_attempts((tried for entry in planned for tried in entry.tried), workspace)
         so_far = {entry.label: tuning_so_far(entry.tried, workspace) for entry in planned if entry.tried}
         tunings = {label: tuning for label, tuning in so_far.items() if tuning}

@@ -12,7 +12,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State, adapter_ids
 from experiments.studies.stream.plan.plan import strategy_settings
 from experiments.studies.stream.work.steps import Steps, save_fit
-from experiments.workspace.mending import is_sound
+from experiments.workspace.damage import is_sound
 from workbench.errors import IntegrityError
 from workbench.files import atomic, checksummed
 
@@ -151,7 +151,7 @@ class Learning:
     def _is_damaged(self) -> bool:
         """Return whether something was damaged in the step's state, and was taken away."""
         state = self.folder / "state"
-        return state.exists() and not self.workspace.mending.known(state, self._sound)
+        return state.exists() and not self.workspace.access.read(state, self._sound)
 
     def _sound(self) -> bool:
         """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""

@@ -83,7 +83,7 @@ class Probing:
         return {name: values for name, values in stored.items() if values is not None}
 
     def _measured(self, path: Path) -> dict[str, float] | None:
-        return self.workspace.mending.known(path, lambda: checksummed.read(checksummed.CONTENT, path, path.parent.name))
+        return self.workspace.access.read(path, lambda: checksummed.read(checksummed.CONTENT, path, path.parent.name))
 
     def _context(self, answering: Answering, evaluation: str) -> ProbeContext:
         task, size, learned = answering.taught, self.recipe.probe_examples, answering.as_learned
@@ -119,7 +119,7 @@ class Probing:
 
     def _kept(self, learned: Answering) -> Hidden | None:
         folder = self._hidden(learned)
-        return self.workspace.mending.known(folder, lambda: _hidden_states(folder)) if folder.is_dir() else None
+        return self.workspace.access.read(folder, lambda: _hidden_states(folder)) if folder.is_dir() else None
 
     def _hidden(self, learned: Answering) -> Path:
         """Return where the hidden states stand that a task's model had when the task was learned."""

@@ -47,10 +47,10 @@ class Steps:
         """Return a step's outcome, or None if it has not been evaluated in this way yet.
 
         Raises:
-            IntegrityError: it is damaged or another's, and nobody is mending.
+            IntegrityError: it is damaged or another's, and the workspace does not mend damage.
         """
         path = self.folder(key) / name
-        return self.workspace.mending.known(path, lambda: checksummed.read(OUTCOME, path, _under(key, name)))
+        return self.workspace.access.read(path, lambda: checksummed.read(OUTCOME, path, _under(key, name)))
 
     def finished(self, key: str, name: str) -> StageOutcome | None:
         """Return a step's outcome, if all that it was taken from is there too; else None. Raises as :meth:`outcome`."""

@@ -50,7 +50,7 @@ def tuning(tried: Sequence[Tried], workspace: Workspace) -> Tuning | None:
 
     Raises:
         TrainingError: every learning rate failed.
-        IntegrityError: an attempt is damaged, and nobody is mending.
+        IntegrityError: an attempt is damaged, and the workspace does not mend damage.
     """
     if not tried:
         return None

@@ -1,4 +1,4 @@
-"""What the pieces of an experiment have left, where each of them leaves one document."""
+"""The results of an experiment's pieces, where each piece stores one document."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def speaks_of_nothing(left: Any, workspace: Workspace) -> bool:
-    """Return that a document is whole by itself."""
+def stands_alone(document: Any, workspace: Workspace) -> bool:
+    """Return True: the document names nothing else in the workspace that could be missing."""
     return True
 
 
 @dataclass(frozen=True)
-class Left(Generic[T]):
-    """Documents of one type, which pieces leave in one folder of the workspace under their keys.
+class PieceResults(Generic[T]):
+    """The results of one kind of piece: documents of one type, in one folder of the workspace, by the piece's key.
 
     Attributes:
-        is_whole: whether all that a document speaks of is in the workspace too.
+        folder: name of that folder.
+        kind: the type of the documents.
+        is_complete: returns whether everything that a document names is in the workspace too.
     """
 
     folder: str
     kind: type[T]
-    is_whole: Callable[[T, Workspace], bool] = speaks_of_nothing
+    is_complete: Callable[[T, Workspace], bool] = stands_alone
 
     def documents(self, workspace: Workspace) -> Documents[T]:
-        """Return those of a workspace."""
+        """Return the documents of a workspace."""
         return workspace.documents(self.folder, self.kind)
 
     def of(self, record: RecordDocument, workspace: Workspace, part: str) -> Iterator[tuple[Mapping[str, Any], T]]:
         """Yield the coordinates and the document of each piece of this ``part`` that is done.
 
         Raises:
-            IntegrityError: a document is damaged; or one is missing, although the record is finished and nobody is
-                mending.
+            IntegrityError: a document is damaged; or one is missing although the record is finished, and the workspace
+                does not mend damage.
         """
         documents = self.documents(workspace)
         for piece in record.pieces:
@@ -49,5 +51,5 @@ class Left(Generic[T]):
                 value = documents.get(piece.key)
                 if value is not None:
                     yield piece.coordinates, value
-                elif record.finished and not workspace.mending.listener:
+                elif record.finished and not workspace.access.mends:
                     documents.require(piece.key)

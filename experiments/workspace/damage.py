@@ -1,8 +1,4 @@
-"""What becomes of damaged things in a workspace, and of what lies elsewhere.
-
-Reading something damaged raises an error; a run makes it again. On a machine that does not see the workspace of a
-run, what is about to be read is brought there first.
-"""
+"""Damaged things in a workspace: for a report they are an error; a run deletes them and makes them again."""
 
 from __future__ import annotations
 
@@ -27,33 +23,29 @@ T = TypeVar("T")
 READ_ONLY = "This workspace cannot be written; what follows is what it holds."
 
 
-def all_is_here(path: Path) -> None:
-    """Bring nothing: what there is of ``path`` is in the workspace."""
-
-
 @dataclass(frozen=True)
-class Mending:
-    """How damage is met.
+class DamagePolicy:
+    """What happens when something damaged is read.
 
     Attributes:
-        listener: hears of each damaged thing, which is then deleted, so that the run makes it again; with None damage
-            is an error, and nothing is touched.
-        bring: is called with the path of what is about to be read.
+        listener: hears of each damaged thing, which is then deleted, so that the run makes it again. With None damage
+            is an error, and nothing is deleted.
     """
 
     listener: Listener | None = None
-    bring: Callable[[Path], None] = all_is_here
 
-    def known(self, path: Path, read: Callable[[], T | None]) -> T | None:
-        """Return what ``read`` gives; None where there is nothing, or nothing any more.
+    def read(self, path: Path, load: Callable[[], T | None]) -> T | None:
+        """Return what ``load`` returns; None where there is nothing, or where it was damaged and is now deleted.
 
         Args:
-            path: the file or folder that stands or falls with what is read.
-            read: raises IntegrityError where that is damaged.
+            path: the file or folder to delete where its content is damaged.
+            load: reads it; raises IntegrityError where it is damaged.
+
+        Raises:
+            IntegrityError: it is damaged, and there is no listener.
         """
-        self.bring(path)
         try:
-            return read()
+            return load()
         except IntegrityError as error:
             if self.listener is None:
                 raise
@@ -83,10 +75,10 @@ def is_sound(store: AdapterStore, name: str) -> bool:
     return True
 
 
-def clear_the_way(store: AdapterStore, name: str, listener: Listener) -> None:
-    """Move an adapter aside that is damaged, or came from elsewhere under the id of what is to be trained here.
+def set_unusable_aside(store: AdapterStore, name: str, listener: Listener) -> None:
+    """Move an adapter aside that is damaged, or that was imported under the id of one that is to be trained here.
 
-    It can be trained again; other files in its folder cannot.
+    It is moved, not deleted: an adapter can be trained again, but other files in its folder may be a person's own.
     """
     folder = store.folder(name)
     if not folder.exists():
