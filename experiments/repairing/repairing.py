@@ -9,6 +9,7 @@ from experiments.repairing.report import EntryReport, RepairReport
 from experiments.repairing.streams import learned_streams, stream_record
 from experiments.repairs import REPAIRS
 from workbench.errors import InputError, UnknownNameError
+from workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,4 +92,4 @@ def _entry(
             made.append(repaired(opened.workspace, stream, end, name, own))
         results[name] = tuple(made)
     majority = dict(zip(record.tasks, record.majority, strict=True))
-    return EntryReport(streams, majority, results, refused)
+    return EntryReport(streams, majority, results, refused, score_step(record.test_sizes))

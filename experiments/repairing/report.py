@@ -8,15 +8,16 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.differences import Difference, in_family
-from experiments.reporting.replications import independent, over_replications
+from experiments.reporting.differences import in_family
+from experiments.reporting.replications import over_replications, paired
 from experiments.reporting.wording import number, share
-from workbench.measures.statistics import mean_of_known, paired_t_test
+from workbench.measures.statistics import mean_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.repairing.streams import LearnedStream
+    from experiments.reporting.differences import Difference
     from experiments.workspace.repaired import Repaired
     from workbench.measures.statistics import Interval
 
@@ -33,12 +34,14 @@ class EntryReport:
         majority: task → M[j], the score of always giving the most frequent answer.
         repaired: repair → what it came to in each replication, in the order of ``streams``.
         refused: repair → why it cannot be done with these weights.
+        step: by how much a test example changes an average over the tasks; None where that is not known.
     """
 
     streams: tuple[LearnedStream, ...]
     majority: Mapping[str, float]
     repaired: Mapping[str, tuple[Repaired, ...]]
     refused: Mapping[str, str]
+    step: float | None = None
 
     @property
     def label(self) -> str:
@@ -66,7 +69,7 @@ class EntryReport:
         for name in self.repaired:
             pairs = zip(*(self.metrics[row]["average_accuracy"].values for row in (name, NOTHING)), strict=True)
             gaps = tuple(None if None in pair else pair[0] - pair[1] for pair in pairs)
-            differences[name] = Difference(over_replications(gaps, seeds), p=paired_t_test(independent(gaps, seeds)))
+            differences[name] = paired(gaps, seeds, self.step)
         return in_family(differences)
 
     @property

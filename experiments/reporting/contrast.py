@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.differences import in_family
 from experiments.reporting.examples import over_examples
-from experiments.reporting.replications import independent, over_replications
-from workbench.measures.statistics import paired_t_test
+from experiments.reporting.replications import over_replications, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
+    from experiments.reporting.differences import Difference
     from experiments.reporting.scored import MetricScores, ProblemScores, Replication
     from workbench.measures.statistics import Interval
 
@@ -145,8 +145,10 @@ def _difference(
     )
     seeds = [seed for seed, _ in common]
     tasks = dict.fromkeys(task for ours, _ in pairs for task in ours.tests)
-    examples = over_examples([*_pairs(pairs, task, common)] for task in tasks)
-    return Difference(over_replications(gaps, seeds), examples, paired_t_test(independent(gaps, seeds)))
+    by_task = [[*_pairs(pairs, task, common)] for task in tasks]
+    steps = [ours.step for ours, _ in pairs if ours.step is not None]
+    step = min(steps) / len(pairs) if len(steps) == len(pairs) else None
+    return paired(gaps, seeds, step, over_examples(by_task))
 
 
 def _pairs(

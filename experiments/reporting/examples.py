@@ -42,6 +42,12 @@ def over_examples(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series 
     return paired_bootstrap([ours for ours, _ in complete], [theirs for _, theirs in complete])
 
 
+def test_sizes(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]]) -> list[int]:
+    """Return how many test examples each problem has; nothing where the examples of one are not known."""
+    sizes = [next((len(ours) for ours, _ in pairs if ours is not None), 0) for pairs in problems]
+    return sizes if all(sizes) else []
+
+
 def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:
     """Return each example's share of correct answers in both columns of ``pairs``, two arrays (n,).
 

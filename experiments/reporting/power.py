@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from statistics import stdev
 from typing import TYPE_CHECKING
 
-from experiments.reporting.replications import counted
+from experiments.reporting.replications import seed_means
 from experiments.reporting.wording import number
 from workbench.errors import InputError
 from workbench.measures.statistics import MOST_SEEDS, seeds_for
@@ -33,7 +31,7 @@ def power(differences: Mapping[str, Difference], what: str, points: float = POIN
         label: seeds_needed(difference, points) for label, difference in differences.items() if difference.p is not None
     }
     enough = {label: seeds for label, seeds in needed.items() if seeds}
-    lost = [differences[label] for label, seeds in needed.items() if not seeds]
+    lost = sum(seeds is None for seeds in needed.values())
     if not enough:
         return ""
     first, last = min(enough, key=lambda label: enough[label]), max(enough, key=lambda label: enough[label])
@@ -41,7 +39,7 @@ def power(differences: Mapping[str, Difference], what: str, points: float = POIN
     if enough[last] > enough[first]:
         span += f" to {enough[last]} ({last})"
     seeds = "seed is" if enough[last] == 1 else "seeds are"
-    many = f"; {len(lost)} of them need more than {min(map(_most, lost)):,}" if lost else ""
+    many = f"; {lost} of them need more than {MOST_SEEDS:,}" if lost else ""
     return (
         f"To find a difference of {number(points)} points in {what} with a power of 0.8, {span} {seeds} "
         f"needed{many}, going by the spread of the differences so far."
@@ -67,7 +65,7 @@ def enough_seeds(seeds: Sequence[int], differences: Mapping[str, Difference], po
     label, difference = tested[0]
     needed = seeds_needed(difference, points)
     if needed is None or needed > MOST:
-        many = f"more than {_most(difference):,}" if needed is None else f"{needed}"
+        many = f"more than {MOST_SEEDS:,}" if needed is None else f"{needed}"
         gap = f"{number(points)} points between {label} and the reference"
         message = f"{gap} need {many} seeds, and {MOST} are the most"
         raise InputError(message, where=where, hint="Ask for a larger difference.")
@@ -76,24 +74,10 @@ def enough_seeds(seeds: Sequence[int], differences: Mapping[str, Difference], po
 
 
 def seeds_needed(difference: Difference, points: float) -> int | None:
-    """Return how many seeds find a true difference of ``points``; None where a thousand replications are not enough.
+    """Return how many seeds find a true difference of ``points``; None where :data:`MOST_SEEDS` are not enough.
 
-    With several orders of the tasks a seed has a replication in each, unless the order changes nothing.
+    With several orders of the tasks, each seed is learned in all of them, and its value is their mean.
     """
-    values, of_a_seed = _replications(difference)
-    replications = seeds_for(points, stdev(values), difference.family)
-    return None if replications is None else math.ceil(replications / of_a_seed)
-
-
-def _most(difference: Difference) -> int:
-    """Return how many seeds are not enough where none are told."""
-    return MOST_SEEDS // _replications(difference)[1]
-
-
-def _replications(difference: Difference) -> tuple[list[float], int]:
-    """Return the values of the replications that the test counts, and how many of them a seed has."""
     values = difference.seeds.values
-    seeds = difference.of_seeds or range(len(values))
-    positions = counted(values, seeds)
-    present = [value for position in positions if (value := values[position]) is not None]
-    return present, max(Counter(seeds[position] for position in positions).values())
+    by_seed = seed_means(values, difference.of_seeds or range(len(values)))
+    return seeds_for(points, stdev(value for value in by_seed if value is not None), difference.family)

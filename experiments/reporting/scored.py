@@ -27,11 +27,13 @@ class ProblemScores:
         tests: task → what identifies its test examples; where it is equal, they are the same.
         examples: returns each test example's score by its id, of a replication and a task; None where their mean is
             not the task's score.
+        step: by how much a test example changes a value; None where that is not known.
     """
 
     values: Mapping[Replication, float]
     tests: Mapping[str, str]
     examples: ExampleScores = of_no_examples
+    step: float | None = None
 
 
 @dataclass(frozen=True)

@@ -179,8 +179,8 @@ def plural(number: int, noun: str) -> str:
 
 
 def replicated(seeds: int, orders: int) -> str:
-    """Return what was repeated: ``3 seeds``, ``2 seeds × 5 orders``."""
-    return plural(seeds, "seed") if orders == 1 else f"{plural(seeds, 'seed')} × {orders} orders"
+    """Return what was repeated: ``3 seeds``, ``2 seeds, each in 5 orders``."""
+    return plural(seeds, "seed") if orders == 1 else f"{plural(seeds, 'seed')}, each in {orders} orders"
 
 
 def probability(value: float | None) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from workbench.measures import statistics
+from workbench.measures.granularity import least_spread, score_step
 from workbench.measures.statistics import (
     Interval,
     holm,
@@ -108,7 +109,33 @@ def test_holm_and_the_t_test() -> None:
     assert paired_t_test(tuple(gaps)) == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
     assert paired_t_test((0.2, None)) is None
     assert paired_t_test((0.0, 0.0)) == 1.0
-    assert paired_t_test((0.2, 0.2)) == 0.0
+
+
+def test_equal_differences_are_no_proof_that_there_is_no_spread() -> None:
+    floor = least_spread(score_step([400, 100]))
+    assert floor == pytest.approx(1 / (2 * 400) / np.sqrt(12))
+    # by hand: t = 0.00125 · √2 ÷ (0.00125 ÷ √12) = √24, one degree of freedom
+    equal = (0.00125, 0.00125)
+    assert paired_t_test(equal, floor) == pytest.approx(2 * stats.t.sf(np.sqrt(24), 1))
+    assert paired_t_test(equal) is None, "no floor, no p"
+    assert interval(equal, floor).low == pytest.approx(0.00125 - 12.706 * floor / np.sqrt(2), abs=1e-6)
+    assert interval(equal, None).low is None
+    assert paired_t_test((0.0, 0.0)) == 1.0
+    assert least_spread(score_step([])) is None
+    assert score_step([10, 20], averaged=1) == 1 / 20
+
+
+def test_scores_of_few_examples_reject_a_true_null_no_more_often_than_the_level_says() -> None:
+    """Two seeds; the true spread is 1 to 8 steps of the test set. With p = 0 for equal ones: 0.12, 0.07, 0.06."""
+    generator = np.random.default_rng(0)
+    step = 1 / 100
+    for spread in (1, 3, 8):
+        true = generator.normal(0, spread * step, (4000, 2))
+        seen = np.round(true / step) * step
+        chances = [paired_t_test(pair, least_spread(step)) for pair in seen.tolist()]
+        rejected = np.mean([p < 0.05 for p in chances if p is not None])
+        assert rejected < 0.055, spread
+    assert rejected > 0.04, "the floor takes no power where the spread is larger"
 
 
 @pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10)])

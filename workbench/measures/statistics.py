@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_SEEDS = 1000  # that anybody is advised to run
 LARGEST_EFFECT = 25.0  # in standard deviations: beyond it the noncentral t distribution is no longer computed
+ROUNDING = 1e-12  # numbers that differ by less are equal
 MOST_COUNTS = 2**24  # of drawn values that are in memory at once: 128 MiB
 Array: TypeAlias = NDArray[np.floating[Any]]
 
@@ -45,22 +46,28 @@ class Interval:
         return {**bounds, "values": list(self.values)} if self.values else bounds
 
 
-def interval(values: Iterable[float | None]) -> Interval:
+def interval(values: Iterable[float | None], floor: float | None = 0.0) -> Interval:
     """Return the mean and its 95 % t interval (Student, 1908), mean ± t(0.975, n − 1) · s / √n, over seeds.
 
     A missing value (None or NaN) stays visible in ``values`` and is left out of the mean. One value alone has no
     interval.
+
+    Args:
+        values: one a seed.
+        floor: for differences: the least that s can be, see :func:`paired_t_test`, where equal values that are not 0
+            have no interval if it is None.
     """
     given = tuple(None if value is None else finite(float(value)) for value in values)
     present = np.array([value for value in given if value is not None])
     mean = mean_of(present)
     if mean is None or len(present) < 2:
         return Interval(mean, None, None, given)
-    equal = bool(np.all(present == present[0]))
+    spread = _spread(present, floor)
+    if spread is None:
+        return Interval(mean, None, None, given)
     from scipy.special import stdtrit  # not for a lone seed, which is what most commands see
 
-    spread = 0.0 if equal else float(np.std(present, ddof=1)) / math.sqrt(len(present))
-    half = float(stdtrit(len(present) - 1, 0.975)) * spread
+    half = float(stdtrit(len(present) - 1, 0.975)) * spread / math.sqrt(len(present))
     return Interval(mean, mean - half, mean + half, given)
 
 
@@ -109,20 +116,38 @@ def paired_bootstrap(
     return Interval(math.fsum(observed) / len(observed), float(low), float(high))
 
 
-def paired_t_test(differences: Sequence[float | None]) -> float | None:
+def paired_t_test(differences: Sequence[float | None], floor: float | None = None) -> float | None:
     """Return the two-sided p of mean difference = 0 (Student, 1908); None for fewer than two differences.
 
-    Differences without any spread are the limit: 1 where they are 0, else 0.
+    Scores move in steps of a test example, so that two differences are equal by chance in 3 to 10 % of cases, whatever
+    their true spread. Equal differences that are not 0 would have p = 0; with ``floor`` they have the p of the least
+    spread that can be told, without it none. Where all are 0, p is 1.
+
+    Args:
+        differences: one a seed.
+        floor: the least standard deviation, :func:`workbench.measures.granularity.least_spread`.
     """
     present = np.array([value for value in differences if value is not None])
     if len(present) < 2:
         return None
-    mean, spread = float(np.mean(present)), float(np.std(present, ddof=1))
-    if np.ptp(present) <= 1e-12:  # what is left of it is rounding
-        return float(abs(mean) <= 1e-12)
+    mean, spread = float(np.mean(present)), _spread(present, floor)
+    if spread is None:
+        return None
+    if spread == 0:
+        return 1.0
     from scipy.special import stdtr
 
     return float(2 * stdtr(len(present) - 1, -abs(mean) * math.sqrt(len(present)) / spread))
+
+
+def _spread(values: Array, floor: float | None) -> float | None:
+    """Return the standard deviation, at least ``floor``; 0 where all values are 0, None where nothing tells it."""
+    equal = bool(np.ptp(values) <= ROUNDING)
+    if equal and abs(values[0]) <= ROUNDING:
+        return 0.0
+    if equal and floor is None:
+        return None
+    return max(0.0 if equal else float(np.std(values, ddof=1)), floor or 0.0)
 
 
 def holm(chances: Sequence[float | None]) -> list[float | None]:

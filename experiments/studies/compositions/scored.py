@@ -8,6 +8,7 @@ from experiments.reporting.examples import scores_by_example
 from experiments.reporting.scored import MetricScores, ProblemScores, split_key
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
+from workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,4 +50,4 @@ def _problem(
 
     size = next(iter(by_replication.values())).examples
     values = {replication: result.score for replication, result in by_replication.items()}
-    return ProblemScores(values, {target: split_key(fingerprint, size)}, examples)
+    return ProblemScores(values, {target: split_key(fingerprint, size)}, examples, score_step([size]))

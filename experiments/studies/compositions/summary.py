@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.differences import in_family
 from experiments.reporting.examples import over_examples, scores_by_example
+from experiments.reporting.replications import paired
 from experiments.studies.compositions.record import CONTROL, PICK, PICKS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.standing import Standing
 from experiments.studies.compositions.verdict import verdict
-from workbench.measures.statistics import interval, mean_of_known, paired_t_test
+from workbench.measures.granularity import score_step
+from workbench.measures.statistics import mean_of_known
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from experiments.reporting.differences import Difference
     from experiments.studies.compositions.result import Result
     from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.outcome_folders import OutcomeFolders
@@ -137,16 +140,14 @@ class _Summary:
         if not common:
             return None
         gaps = {place: self.known[taken[place]].score - self.known[reference[place]].score for place in common}
-        by_seed = [
-            mean_of_known(gap for place, gap in gaps.items() if place[2] == seed)
-            for seed in self.record.seeds
-            if any(place[2] == seed for place in gaps)
-        ]
+        seeds = [seed for seed in self.record.seeds if any(place[2] == seed for place in gaps)]
+        by_seed = [mean_of_known(gap for place, gap in gaps.items() if place[2] == seed) for seed in seeds]
+        sizes = [self.known[taken[place]].examples for place in common if place[2] == seeds[0]]
         by_target = (
             [(self.examples[taken[place]], self.examples[reference[place]]) for place in common if place[0] == target]
             for target in dict.fromkeys(place[0] for place in common)
         )
-        return Difference(interval(by_seed), over_examples(by_target), paired_t_test(by_seed))
+        return paired(by_seed, seeds, score_step(sizes), over_examples(by_target))
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each place the result with the best validation (score, then likelihood), and how often whose.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.examples import scores_by_example
 from experiments.reporting.scored import MetricScores, ProblemScores, split_key
 from experiments.studies.methods.record import ComparisonRecord
+from workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,4 +43,5 @@ def _problem(
         return scores_by_example(workspace.evaluations.known_outcomes(cell.evaluation), cell.score)
 
     values = {replication: cell.score for replication, cell in cells.items()}
-    return ProblemScores(values, {task: split_key(record.data.get(task), tested.examples)}, examples)
+    step = score_step([tested.examples])
+    return ProblemScores(values, {task: split_key(record.data.get(task), tested.examples)}, examples, step)

@@ -7,15 +7,17 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import Difference, in_family
-from experiments.reporting.examples import over_examples, scores_by_example
+from experiments.reporting.differences import in_family
+from experiments.reporting.examples import over_examples, scores_by_example, test_sizes
 from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.reporting.replications import paired
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport
 from experiments.studies.methods.row import Row
-from workbench.measures.statistics import interval, paired_t_test
+from workbench.measures.granularity import score_step
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from experiments.reporting.differences import Difference
     from experiments.studies.methods.record import Entry
     from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter
@@ -112,12 +115,11 @@ class _Summary:
         if self.brief or ours is theirs:
             return None
         gaps = {place: cell.score - theirs[place].score for place, cell in ours.items() if place in theirs}
-        by_task = (
+        by_task = [
             [self._outcomes(ours[place], theirs[place]) for place in gaps if place[0] == task]
             for task in self.record.tasks
-        )
-        by_seed = self._by_seed(gaps)
-        return Difference(interval(by_seed), over_examples(by_task), paired_t_test(by_seed))
+        ]
+        return paired(self._by_seed(gaps), self.record.seeds, score_step(test_sizes(by_task)), over_examples(by_task))
 
     def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
         return self.correct[ours.evaluation], self.correct[theirs.evaluation]

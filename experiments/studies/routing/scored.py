@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.scored import MetricScores, ProblemScores, split_key
 from experiments.studies.routing.record import RoutingRecord
+from workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
 
 
 def _problem(record: RoutingRecord, outcomes: dict[Replication, RoutingOutcome]) -> ProblemScores:
-    sizes = map(len, next(iter(outcomes.values())).correct)
+    sizes = [*map(len, next(iter(outcomes.values())).correct)]
 
     def examples(replication: Replication, task: str) -> pd.Series | None:
         import pandas as pd
@@ -36,4 +37,5 @@ def _problem(record: RoutingRecord, outcomes: dict[Replication, RoutingOutcome])
         return pd.Series(outcomes[replication].scores[record.tasks.index(task)])
 
     tests = {task: split_key(record.data.get(task), size) for task, size in zip(record.tasks, sizes, strict=True)}
-    return ProblemScores({replication: outcome.accuracy for replication, outcome in outcomes.items()}, tests, examples)
+    values = {replication: outcome.accuracy for replication, outcome in outcomes.items()}
+    return ProblemScores(values, tests, examples, score_step(sizes))

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.differences import in_family
 from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.reporting.replications import paired
 from experiments.studies.routing.record import RoutingRecord
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.row import AdapterRow, Row
 from experiments.studies.routing.verdict import verdict
-from workbench.measures.statistics import interval, paired_bootstrap, paired_t_test
+from workbench.measures.granularity import score_step
+from workbench.measures.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from experiments.reporting.differences import Difference
     from experiments.studies.routing.record import Entry, EntryResult
     from experiments.workspace import RecordDocument, Workspace
     from workbench.measures.statistics import Array
@@ -111,9 +114,9 @@ class _Summary:
             for seed in self.record.seeds
         ]
         if not common:
-            return Difference(interval(gaps))
+            return paired(gaps, self.record.seeds)
         first, second = (_over_seeds([cells[seed] for seed in common]) for cells in (ours, theirs))
-        return Difference(interval(gaps), paired_bootstrap(first, second), paired_t_test(gaps))
+        return paired(gaps, self.record.seeds, score_step(map(len, first)), paired_bootstrap(first, second))
 
 
 def _over_seeds(cells: Sequence[EntryResult]) -> list[Array]:

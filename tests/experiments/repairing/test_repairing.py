@@ -19,6 +19,7 @@ from tests.conftest import Call
 from tests.messages import naming
 from tests.runs import done
 from workbench.errors import InputError, UnknownNameError
+from workbench.measures.granularity import score_step
 
 RECIPE = """name: tiny
 backbone: {backbone}
@@ -143,7 +144,9 @@ def test_retention_is_what_is_left_of_what_was_learned_above_the_most_frequent_a
     streams = (stream(learned, kept, 0), stream(learned, kept, 1))
     majority = {"a": 0.5, "b": 0.2, "c": 0.1}
     repaired = {"rewind": (came_to(after, 0.6, share=0.5), came_to(after, 0.6, share=0.5))}
-    entry = EntryReport(streams, majority, {**repaired, "intruders": (came_to(kept, 0.5),) * 2}, {})
+    entry = EntryReport(
+        streams, majority, {**repaired, "intruders": (came_to(kept, 0.5),) * 2}, {}, score_step([100] * 3)
+    )
     means = {name: {metric: value.mean for metric, value in metrics.items()} for name, metrics in entry.metrics.items()}
     assert means[NOTHING] == pytest.approx(
         {"average_accuracy": 1.7 / 3, "earlier_accuracy": 0.45, "last_accuracy": 0.8, "retention": 0.25}

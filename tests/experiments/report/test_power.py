@@ -8,7 +8,7 @@ import pytest
 
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.power import enough_seeds, power, seeds_needed
-from experiments.reporting.replications import independent, over_replications
+from experiments.reporting.replications import paired
 from experiments.reporting.terminal import show
 from experiments.studies.stream.page.present import present
 from tests.messages import naming
@@ -26,8 +26,7 @@ def difference(*values: float | None) -> Difference:
 def with_orders(*values: float) -> Difference:
     """Two seeds, each in as many orders."""
     seeds = tuple(2 * index // len(values) for index in range(len(values)))
-    chance = paired_t_test(independent(values, seeds))
-    return Difference(over_replications(values, seeds), None, chance, of_seeds=seeds)
+    return paired(values, seeds)
 
 
 def test_the_easiest_and_the_hardest_are_named() -> None:
@@ -59,25 +58,20 @@ def test_so_many_seeds_are_planned_as_the_first_difference_needs() -> None:
         enough_seeds((0, 1), {"wild": family["wild"]}, 0.001)
 
 
-def test_a_seed_has_a_replication_in_each_order() -> None:
-    ordered, single = with_orders(0.01, 0.03, 0.02, 0.0), difference(0.01, 0.03, 0.02, 0.0)
-    needed = seeds_needed(single, 0.01)
-    assert needed is not None
-    assert seeds_needed(ordered, 0.01) == (needed + 1) // 2
-    assert enough_seeds((0, 1), {"ordered": ordered}, 0.01) == tuple(range((needed + 1) // 2))
-    with pytest.raises(InputError, match="need more than 500 seeds"):
-        enough_seeds((0, 1), {"ordered": ordered}, 0.0001)
+def test_a_seed_counts_once_in_however_many_orders() -> None:
+    ordered, single = with_orders(0.01, 0.03, 0.03, 0.01, 0.06, 0.0), difference(0.07 / 3, 0.07 / 3)
+    assert ordered.seeds.values == (0.01, 0.03, 0.03, 0.01, 0.06, 0.0)
+    assert ordered.seeds.mean == pytest.approx(0.07 / 3)
+    assert ordered.p is single.p is None, "two equal means are no six values"
+    ordered, single = with_orders(0.01, 0.03, 0.03, -0.02), difference(0.02, 0.005)
+    assert ordered.p == pytest.approx(single.p)
+    assert seeds_needed(ordered, 0.01) == seeds_needed(single, 0.01)
 
 
 def test_what_an_order_does_not_change_has_the_spread_of_its_seeds() -> None:
     assert seeds_needed(with_orders(0.01, 0.01, 0.01, 0.03, 0.03, 0.03), 0.02) == seeds_needed(
         difference(0.01, 0.03), 0.02
     )
-
-
-def test_one_seed_is_enough_where_its_orders_are() -> None:
-    family = {"steady": with_orders(0.1, 0.11, 0.12, 0.1, 0.11, 0.12)}
-    assert ", 1 (steady) seed is needed, " in power(family, "accuracy", 0.1)
 
 
 def test_a_report_says_it(report: Report, capsys: pytest.CaptureFixture[str]) -> None:

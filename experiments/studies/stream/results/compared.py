@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.replications import counted
+from experiments.reporting.replications import over_replications
 from experiments.reporting.wording import plural, replicated
-from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from experiments.studies.stream.results.record import Record
@@ -21,13 +20,15 @@ def paired_in(ours: StrategyReport) -> int:
 
 def positions(ours: StrategyReport, metric: str) -> tuple[int, ...]:
     """Return which replications the difference in a metric is taken over, by their place in the report."""
-    seeds = [replication.seed for replication in ours.replications]
-    return counted(ours.differences[metric].seeds.values, seeds)
+    values = ours.differences[metric].seeds.values
+    return tuple(position for position, value in enumerate(values) if value is not None)
 
 
 def compared(side: StrategyReport, ours: StrategyReport, metric: str) -> Interval:
     """Return a metric of one side over the replications that the difference of ``ours`` is taken over."""
-    return interval(side.metrics[metric].values[position] for position in positions(ours, metric))
+    taken, values = positions(ours, metric), side.metrics[metric].values
+    seeds = [ours.replications[position].seed for position in taken]
+    return over_replications([values[position] for position in taken], seeds)
 
 
 def planned_in_words(record: Record, paired: int) -> str:

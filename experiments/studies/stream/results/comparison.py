@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import Difference, in_family
-from experiments.reporting.replications import independent, over_replications
-from workbench.measures.statistics import paired_bootstrap, paired_t_test
+from experiments.reporting.differences import in_family
+from experiments.reporting.replications import paired
+from workbench.measures.granularity import score_step
+from workbench.measures.statistics import paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.reporting.differences import Difference
     from experiments.studies.stream.results.final_outcomes import FinalOutcomes
+    from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
 
 COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
@@ -28,8 +31,7 @@ def compare(
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
         examples = paired_bootstrap(*scores) if scores and name == "average_accuracy" else None
-        chance = paired_t_test(independent(gaps, seeds))
-        differences[name] = Difference(over_replications(gaps, seeds), examples, chance, of_seeds=tuple(seeds))
+        differences[name] = paired(gaps, seeds, step_of(outcomes.record, name), examples)
     return differences
 
 
@@ -39,6 +41,12 @@ def adjusted(compared: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict
         name: in_family({label: differences[name] for label, differences in compared.items()}) for name in COMPARED
     }
     return {label: {name: family[label] for name, family in families.items()} for label in compared}
+
+
+def step_of(record: Record, metric: str) -> float | None:
+    """Return by how much a test example changes a metric; forgetting is a mean over all tasks but the last."""
+    tasks = len(record.tasks)
+    return score_step(record.test_sizes, tasks - 1 if metric == "forgetting" else tasks)
 
 
 def _minus(ours: float | None, theirs: float | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
-from experiments.studies.stream.results.comparison import COMPARED
+from experiments.studies.stream.results.comparison import COMPARED, step_of
 from experiments.studies.stream.results.final_outcomes import FinalOutcomes
 from experiments.studies.stream.results.quantities import BETTER
 from experiments.studies.stream.results.summary import report
@@ -46,7 +46,8 @@ def _metric(name: str, strategy: StrategyReport, outcomes: FinalOutcomes) -> Met
         return outcomes.of_task(strategy.label, replications[key], task)
 
     read = examples if name == OVER_EXAMPLES else of_no_examples
-    problems = {"": ProblemScores(values, _tests(outcomes.record), read)} if values else {}
+    step = step_of(outcomes.record, name)
+    problems = {"": ProblemScores(values, _tests(outcomes.record), read, step)} if values else {}
     return MetricScores(BETTER[name], problems)
 
 
