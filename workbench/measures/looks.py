@@ -1,0 +1,140 @@
+"""Seeds until it is decided: looks after 3, 5 and 8 seeds whose chances of a false verdict add up to no more than 5 %.
+
+A group-sequential design (Pocock, 1977; O'Brien & Fleming, 1979): each look has a level of its own, an entry whose
+verdict is known goes no further, and the verdict of the look at which it was known stays. The levels were chosen by
+simulation (``python -m bench.declared_tests``): strict at three seeds, where a spread is known roughly, so that eight
+seeds lose little to the looks before.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from workbench.measures.statistics import MOST_SEEDS, ROUNDING
+from workbench.measures.verdicts import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from workbench.measures.estimate import Estimate
+    from workbench.measures.verdicts import Verdict
+
+LOOKS = (3, 5, 8)
+LEVELS = {3: 0.003, 5: 0.012, 8: 0.040}  # of these three looks together, 5 %, by simulation
+
+
+def levels(looks: Sequence[int]) -> dict[int, float]:
+    """Return number of seeds → level of the look.
+
+    Those of :data:`LOOKS` where these are the looks. Others share 5 % equally: this holds for whatever test
+    (Bonferroni), and costs a little power.
+
+    Raises:
+        ValueError: the looks are not rising numbers of seeds, the first at least 2.
+    """
+    numbers = tuple(looks)
+    if not numbers or numbers[0] < 2 or any(later <= earlier for earlier, later in pairwise(numbers)):
+        raise ValueError(f"looks are rising numbers of seeds from 2 on: got {numbers}")
+    return dict(LEVELS) if numbers == LOOKS else dict.fromkeys(numbers, LEVEL / len(numbers))
+
+
+def looks_up_to(most: int) -> tuple[int, ...]:
+    """Return the looks with at most so many seeds: those of :data:`LOOKS` below ``most``, then ``most`` itself.
+
+    Raises:
+        ValueError: fewer than 2.
+    """
+    if most < 2:
+        raise ValueError(f"a test needs two seeds or more: got {most}")
+    return (*(look for look in LOOKS if look < most), most)
+
+
+def first_decided(by_look: Mapping[int, Mapping[str, Verdict]]) -> dict[str, tuple[int, Verdict]]:
+    """Return label → the first look at which it was decided, with its verdict there; the last look where it was not.
+
+    Args:
+        by_look: number of seeds → the family's verdicts at that look's level, in the order of the looks.
+    """
+    decided: dict[str, tuple[int, Verdict]] = {}
+    for seeds, family in by_look.items():
+        for label, verdict in family.items():
+            if label not in decided or not decided[label][1].is_decided:
+                decided[label] = (seeds, verdict)
+    return decided
+
+
+def go_on(decided: Mapping[str, tuple[int, Verdict]]) -> tuple[str, ...]:
+    """Return the labels that are undecided so far: only these, and the reference, get more seeds."""
+    return tuple(label for label, (_, verdict) in decided.items() if not verdict.is_decided)
+
+
+def chance_to_decide(estimate: Estimate, seeds: int, then: int, level: float, margin: float | None = None) -> float:
+    """Return the chance that an estimate is decided once it has more seeds: the predictive power (Spiegelhalter, 1986).
+
+    After n of N seeds the mean at N is the mean now plus t · s √((N − n) ÷ (N n)), with the standard deviation s and
+    the degrees of freedom of now, nothing being known of the true difference besides the mean now. It is decided where
+    it is further from 0 than the test at N asks, or within the margin by as much.
+
+    Args:
+        estimate: from ``seeds`` seeds.
+        seeds: n, at least 2.
+        then: N, more than n.
+        level: of the look at N, divided by the number of hypotheses that are still undecided.
+        margin: as in the verdict; None where nothing is called equal.
+
+    Raises:
+        ValueError: N is not more than n.
+    """
+    if not 2 <= seeds < then:
+        raise ValueError(f"a forecast is for more seeds than there are, at least 2: got {seeds}, then {then}")
+    if estimate.error <= ROUNDING:
+        return 0.0  # nothing tells the spread, and no more seeds are known to
+    from scipy.special import stdtr, stdtrit
+
+    deviation = estimate.error * math.sqrt(seeds)
+    freedom = estimate.freedom * (then - 1) / (seeds - 1)
+    moves = deviation * math.sqrt((then - seeds) / (then * seeds))
+    differs = float(stdtrit(freedom, 1 - level / 2)) * deviation / math.sqrt(then)
+    within = -1.0 if margin is None else margin - float(stdtrit(freedom, 1 - level)) * deviation / math.sqrt(then)
+
+    def below(bound: float) -> float:
+        return float(stdtr(estimate.freedom, (bound - estimate.difference) / moves))
+
+    if within >= differs:
+        return 1.0
+    return below(-differs) + 1 - below(differs) + (below(within) - below(-within) if within > 0 else 0.0)
+
+
+def chance_by_look(
+    estimate: Estimate, seeds: int, looks: Iterable[int], hypotheses: int = 1, margin: float | None = None
+) -> dict[int, float]:
+    """Return number of seeds → :func:`chance_to_decide` at each look that is still ahead.
+
+    Args:
+        estimate: from ``seeds`` seeds.
+        seeds: how many there are.
+        looks: of the design, in order.
+        hypotheses: how many are still undecided.
+        margin: as in the verdict.
+    """
+    planned = levels(tuple(looks))
+    ahead = {look: level for look, level in planned.items() if look > seeds}
+    return {look: chance_to_decide(estimate, seeds, look, level / hypotheses, margin) for look, level in ahead.items()}
+
+
+def seeds_to_decide(
+    estimate: Estimate, seeds: int, hypotheses: int = 1, margin: float | None = None, power: float = 0.8
+) -> int | None:
+    """Return how many seeds decide with a chance of ``power`` in one look at level 0.05; None if none up to 1,000 do.
+
+    Args:
+        estimate: from ``seeds`` seeds.
+        seeds: how many there are.
+        hypotheses: how many the family has that are undecided.
+        margin: as in the verdict.
+        power: chance that is asked for, in (0, 1).
+    """
+    level, more = LEVEL / hypotheses, range(seeds + 1, MOST_SEEDS + 1)
+    return next((then for then in more if chance_to_decide(estimate, seeds, then, level, margin) >= power), None)

@@ -1,0 +1,93 @@
+"""What is said of a difference: higher or lower, equal within a margin, or undecided; of a whole family at once.
+
+Two families of hypotheses are adjusted, each by Holm (1979) at the level: that a difference is 0, and that it is as
+large as the margin. So at most 5 % of families have a false "higher" or "lower", and at most 5 % a false "equal". For
+one comparison both cannot be false, since a difference of 0 is not as large as the margin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from workbench.measures.statistics import holm
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from workbench.measures.estimate import Estimate
+
+LEVEL = 0.05
+Word = Literal["higher", "lower", "equal", "undecided"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a difference comes to, at a level, in its family.
+
+    Attributes:
+        word: ``higher`` or ``lower`` where the difference is told apart from 0; else ``equal`` where it is within the
+            margin; else ``undecided``.
+        p: of difference = 0, adjusted; None where no test could be made.
+        p_equal: of |difference| ≥ margin, adjusted; None as well where there is no margin.
+        within: whether the difference is within the margin, which may be said of one that is higher or lower too.
+        family: how many distinct hypotheses the family has.
+    """
+
+    word: Word
+    p: float | None
+    p_equal: float | None
+    within: bool
+    family: int
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether anything is said."""
+        return self.word != "undecided"
+
+
+def verdicts(
+    estimates: Mapping[str, Estimate | None], margin: float | None = None, level: float = LEVEL
+) -> dict[str, Verdict]:
+    """Return the verdict on each difference of a family that was declared before there was a result.
+
+    Args:
+        estimates: by label; None where there are too few seeds for one.
+        margin: differences smaller than this do not matter, in the unit of the scores; None: nothing is called equal.
+        level: chance of a false verdict in the family, of either kind.
+    """
+    differs = {label: (_hypothesis(of), of.p if of else None) for label, of in estimates.items()}
+    equal = {label: (_hypothesis(of), _p_equal(of, margin)) for label, of in estimates.items()}
+    p, p_equal = adjusted(differs), adjusted(equal)
+    size = len({of.hypothesis for of in estimates.values() if of and of.p is not None})
+    return {label: _verdict(of, p[label], p_equal[label], level, size) for label, of in estimates.items()}
+
+
+def adjusted(tests: Mapping[str, tuple[Hashable, float | None]]) -> dict[str, float | None]:
+    """Return p by label, adjusted after Holm (1979), where identical tests are one hypothesis and count once.
+
+    Two rows with the same differences to the last bit are tested once: two that forget exactly 0 differ from the
+    reference by just what the reference forgot.
+
+    Args:
+        tests: by label what is equal for identical tests, and the p; None where the test could not be made.
+    """
+    distinct = dict(tests.values())
+    by_hypothesis = dict(zip(distinct, holm([*distinct.values()]), strict=True))
+    return {label: by_hypothesis[hypothesis] for label, (hypothesis, _) in tests.items()}
+
+
+def _hypothesis(of: Estimate | None) -> Hashable:
+    return of.hypothesis if of else None
+
+
+def _p_equal(of: Estimate | None, margin: float | None) -> float | None:
+    return of.p_equal(margin) if of and margin is not None else None
+
+
+def _verdict(of: Estimate | None, p: float | None, p_equal: float | None, level: float, family: int) -> Verdict:
+    within = p_equal is not None and p_equal < level
+    word: Word = "equal" if within else "undecided"
+    if of and p is not None and p < level:
+        word = "higher" if of.difference > 0 else "lower"
+    return Verdict(word, p, p_equal, within, family)
