@@ -15,7 +15,7 @@ from workbench.errors import InputError
 from workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from experiments.answers.serving.selection import Selection
+    from experiments.answers.http_server.selection import Selection
 
 app = typer.Typer(add_completion=False)
 
@@ -67,9 +67,9 @@ def serve(
     lists all paths. --set changes the router's settings. With --min-routing-score or --max-false-rejections, a router
     may find that a text is of none of the tasks.
     """
-    from experiments.answers.serving import address
-    from experiments.answers.serving.limits import Limits
-    from experiments.answers.serving.selection import select
+    from experiments.answers.http_server import address
+    from experiments.answers.http_server.limits import Limits
+    from experiments.answers.http_server.selection import select
     from experiments.terminal.progress import Messages
     from experiments.workspace import find_workspace
     from fusion.routing.rejection import rejection
@@ -92,10 +92,10 @@ def serve(
         if key is None and not address.is_this_machine_alone(bound):
             stderr.print(f"Warning: whoever reaches {address.url(bound)} may ask: there is no --api-key-file.")
         stderr.print(f"Opening {_served(first)} …")
-        from experiments.answers.serving.current import Routing  # torch comes with it
-        from experiments.answers.serving.metrics import Metrics
-        from experiments.answers.serving.server import serve as answer
-        from experiments.answers.serving.service import Service
+        from experiments.answers.http_server.current import Routing  # torch comes with it
+        from experiments.answers.http_server.metrics import Metrics
+        from experiments.answers.http_server.server import serve as answer
+        from experiments.answers.http_server.service import Service
 
         settings = Document({}, "command line").set(assignments or [])
         routing = (

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from experiments.answers.http_server.selection import select
 from experiments.answers.naming import source_ids
-from experiments.answers.serving.selection import select
 from experiments.workspace import Workspace
 from experiments.workspace.champions import FILE, RegisteredName
 from tests.conftest import Call

@@ -102,11 +102,11 @@ def _body(random: Random) -> bytes:
 @cache
 def _client(root: Path, site: Site) -> TestClient:
     """Return a client of an application that serves the undamaged adapter."""
-    from experiments.answers.serving.app import application
-    from experiments.answers.serving.limits import Limits
-    from experiments.answers.serving.metrics import Metrics
-    from experiments.answers.serving.selection import select
-    from experiments.answers.serving.service import Service
+    from experiments.answers.http_server.app import application
+    from experiments.answers.http_server.limits import Limits
+    from experiments.answers.http_server.metrics import Metrics
+    from experiments.answers.http_server.selection import select
+    from experiments.answers.http_server.service import Service
     from experiments.workspace import Workspace
     from workbench.machine.batch_queue import Batching
     from workbench.machine.listener import Silent

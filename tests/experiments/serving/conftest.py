@@ -14,13 +14,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from experiments.answers.serving import service
-from experiments.answers.serving.app import application
-from experiments.answers.serving.current import Routing
-from experiments.answers.serving.limits import Limits
-from experiments.answers.serving.metrics import Metrics
-from experiments.answers.serving.selection import select
-from experiments.answers.serving.service import Service
+from experiments.answers.http_server import service
+from experiments.answers.http_server.app import application
+from experiments.answers.http_server.current import Routing
+from experiments.answers.http_server.limits import Limits
+from experiments.answers.http_server.metrics import Metrics
+from experiments.answers.http_server.selection import select
+from experiments.answers.http_server.service import Service
 from experiments.workspace import Workspace
 from fusion.routing.rejection import Rejection
 from fusion.routing.routers import ROUTERS

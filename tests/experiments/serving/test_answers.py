@@ -14,8 +14,8 @@ from datasets import Dataset
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file, save_file
 
-from experiments.answers.serving import current
-from experiments.answers.serving.current import replies
+from experiments.answers.http_server import current
+from experiments.answers.http_server.current import replies
 from experiments.api import Workbench
 from experiments.workspace import Workspace
 from fusion.routing.choice import Choice
@@ -90,7 +90,7 @@ def test_requests_for_all_adapters_that_share_batches_are_answered_alike(
 def test_loras_of_several_tasks_share_a_forward_pass(serve: Serve) -> None:
     _, service = serve("animals", "halves")
     current = service.current
-    jobs = [current.asked([text], task, None) for text in TEXTS for task in ("animals", "halves")]
+    jobs = [current.job_for([text], task, None) for text in TEXTS for task in ("animals", "halves")]
     (group,) = current.opened.groups
     passes = []
     group.body.register_forward_hook(lambda *_: passes.append(1))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.serving.current import Current
+from experiments.answers.http_server.current import Current
 from experiments.workspace import Workspace
 from experiments.workspace.champions import Champions
 from tests.conftest import FRUITS, SUBJECTS, make_task
@@ -164,4 +164,4 @@ def test_a_server_that_stops_finishes_what_it_took_and_refuses_the_rest(
         assert (first.result().status_code, waiting.result().status_code, closing.result()) == (200, 200, None)
     assert client.get("/health").status_code == 503
     with pytest.raises(StoppedError):
-        service.submit(service.current.asked(TEXTS, "animals", None))
+        service.submit(service.current.job_for(TEXTS, "animals", None))

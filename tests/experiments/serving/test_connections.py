@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.serving import address
-from experiments.answers.serving.body import SMALL
-from experiments.answers.serving.limits import Limits
-from experiments.answers.serving.metrics import Metrics
-from experiments.answers.serving.selection import select
-from experiments.answers.serving.server import serve
-from experiments.answers.serving.service import Service
+from experiments.answers.http_server import address
+from experiments.answers.http_server.body import SMALL
+from experiments.answers.http_server.limits import Limits
+from experiments.answers.http_server.metrics import Metrics
+from experiments.answers.http_server.selection import select
+from experiments.answers.http_server.server import serve
+from experiments.answers.http_server.service import Service
 from experiments.workspace import Workspace
 from workbench.machine.batch_queue import Batching
 from workbench.machine.listener import Silent

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.serving import address
-from experiments.answers.serving.limits import Limits
+from experiments.answers.http_server import address
+from experiments.answers.http_server.limits import Limits
 from tests.experiments.serving.conftest import TEXTS, Serve, wait_for
 from tests.messages import lacks
 from workbench.machine.batch_queue import Batching
@@ -170,7 +170,7 @@ def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: py
         raise RuntimeError("out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.answers.serving.service.replies", broken)
+        patch.setattr("experiments.answers.http_server.service.replies", broken)
         response = client.post("/predict", json=ASKED)
     assert (response.status_code, response.json()["detail"].partition(";")[0]) == (500, "the work failed")
     assert client.post("/predict", json=ASKED).status_code == 200

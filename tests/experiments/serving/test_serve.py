@@ -21,12 +21,12 @@ import httpx
 import pytest
 
 from bench.serve_load import load
-from experiments.answers.serving import address
-from experiments.answers.serving.limits import Limits
-from experiments.answers.serving.metrics import Metrics
-from experiments.answers.serving.selection import select
-from experiments.answers.serving.server import serve
-from experiments.answers.serving.service import Service
+from experiments.answers.http_server import address
+from experiments.answers.http_server.limits import Limits
+from experiments.answers.http_server.metrics import Metrics
+from experiments.answers.http_server.selection import select
+from experiments.answers.http_server.server import serve
+from experiments.answers.http_server.service import Service
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
 from tests.ear import Ear

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from experiments.answers.serving.limits import Limits
+from experiments.answers.http_server.limits import Limits
 from experiments.workspace import Workspace
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
 from tests.messages import lacks
@@ -87,5 +87,5 @@ def test_a_stream_that_fails_ends_with_what_is_wrong(serve: Serve, monkeypatch: 
     def broken(jobs: Any) -> Any:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("experiments.answers.serving.service.replies", broken)
+    monkeypatch.setattr("experiments.answers.http_server.service.replies", broken)
     assert list(events(client, ANIMALS)) == [("error", {"detail": "the work failed; the server's log says why"})]

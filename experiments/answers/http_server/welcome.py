@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from experiments.answers.serving.errors import JSON
-from experiments.answers.serving.messages import Welcome
+from experiments.answers.http_server.errors import JSON
+from experiments.answers.http_server.messages import Welcome
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from experiments.answers.serving.service import Service
+    from experiments.answers.http_server.service import Service
 
 OPENAPI = "/openapi.json"
 
@@ -34,7 +34,7 @@ def add_welcome(app: FastAPI, service: Service) -> None:
         """Tell what this is, and where to look."""
         current = service.current
         task = next(iter(sorted(current.by_task)), "TASK")
-        asked = f'{{"texts": ["…"], "task": "{task}"}}'
+        request_body = f'{{"texts": ["…"], "task": "{task}"}}'
         page = Welcome(
             name=app.title,
             version=app.version,
@@ -42,6 +42,6 @@ def add_welcome(app: FastAPI, service: Service) -> None:
             router=service.router,
             tasks=sorted(current.by_task),
             paths=paths,
-            example=f"curl {request.base_url}predict -H 'Content-Type: {JSON}' -d '{asked}'",
+            example=f"curl {request.base_url}predict -H 'Content-Type: {JSON}' -d '{request_body}'",
         )
         return Response(page.model_dump_json(indent=2), media_type=JSON)  # indented: people read it in a browser

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.answers.serving.selection import Selection
+    from experiments.answers.http_server.selection import Selection
     from experiments.workspace import Workspace
     from fusion.routing.rejection import Rejection
     from fusion.routing.routers import RouterSettings
@@ -86,8 +86,8 @@ class Routing:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Texts that came together, with what answers them.
+class Job:
+    """Texts of one request, with what answers them.
 
     Attributes:
         current: what was served when they came.
@@ -160,10 +160,10 @@ class Current:
                 first = next(iter(group.adapters.values()))
                 text = (PROBE, PROBE) if first.manifest.task.pair else PROBE
                 group.answers(rows_of([text], first.manifest.task), [first.id])
-        standing = [adapter for adapter in selection.adapters if adapter.id in selection.by_task.values()]
-        return cls(opened, selection.by_task, routing.states(standing, opened) if routing else {})
+        answering = [adapter for adapter in selection.adapters if adapter.id in selection.by_task.values()]
+        return cls(opened, selection.by_task, routing.states(answering, opened) if routing else {})
 
-    def asked(self, texts: Sequence[Any], task: str | None, adapter: str | None) -> Asked:
+    def job_for(self, texts: Sequence[Any], task: str | None, adapter: str | None) -> Job:
         """Return what answers ``texts`` (or pairs of texts).
 
         Raises:
@@ -177,12 +177,12 @@ class Current:
             rows = rows_of(texts)
             if ("text_pair" in rows.column_names) not in self.routers:
                 raise InputError("name the task or the adapter: no router is served that chooses for such texts")
-            return Asked(self, rows, None)
+            return Job(self, rows, None)
         owner = by_id(name, [*self.opened.adapters])
-        return Asked(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner)
+        return Job(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner)
 
 
-def replies(jobs: Sequence[Asked]) -> list[Reply]:
+def replies(jobs: Sequence[Job]) -> list[Reply]:
     """Return the answers to each job: texts for the same adapters together, but what is heard is said by itself."""
     quiet = [index for index, job in enumerate(jobs) if job.hear is None]
     reply_of = dict(zip(quiet, _together([jobs[index] for index in quiet]), strict=True))
@@ -193,7 +193,7 @@ def replies(jobs: Sequence[Asked]) -> list[Reply]:
     return [reply_of[index] for index in range(len(jobs))]
 
 
-def _together(jobs: Sequence[Asked]) -> list[Reply]:
+def _together(jobs: Sequence[Job]) -> list[Reply]:
     chosen = [_owners(job) for job in jobs]
     results: list[Reply] = [Reply([], owners, routed) for owners, routed in chosen]
     for current in {id(job.current): job.current for job in jobs}.values():
@@ -204,7 +204,7 @@ def _together(jobs: Sequence[Asked]) -> list[Reply]:
     return results
 
 
-def _owners(job: Asked) -> tuple[Sequence[str | None], Routed | None]:
+def _owners(job: Job) -> tuple[Sequence[str | None], Routed | None]:
     """Return the id of the adapter that answers each text, None for nobody, and how a router chose if one did."""
     if job.adapter is not None:
         return [job.adapter] * len(job), None

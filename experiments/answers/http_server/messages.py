@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from experiments.answers.serving.current import Current, Reply, Routed
+    from experiments.answers.http_server.current import Current, Reply, Routed
     from workbench.adapters.manifest import Manifest
 
 
@@ -57,7 +57,7 @@ class Question(BaseModel):
         return self
 
     @property
-    def asked(self) -> list[str | tuple[str, str]]:
+    def inputs(self) -> list[str | tuple[str, str]]:
         """The texts and pairs as everything else here takes them."""
         return [text if isinstance(text, str) else _plain(text) for text in self.texts]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
-from experiments.answers.serving.address import ANYONE
-from experiments.answers.serving.refusals import refused
+from experiments.answers.http_server.address import ANYONE
+from experiments.answers.http_server.refusals import refused
 
 if TYPE_CHECKING:
     from fastapi.responses import JSONResponse

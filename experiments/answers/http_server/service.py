@@ -8,16 +8,16 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from experiments.answers.serving.current import Asked, Current, Reply, replies
+from experiments.answers.http_server.current import Current, Job, Reply, replies
 from workbench.errors import BusyError
 from workbench.machine.batch_queue import Batching, BatchQueue
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from experiments.answers.serving.current import Routing
-    from experiments.answers.serving.metrics import Metrics
-    from experiments.answers.serving.selection import Selection
+    from experiments.answers.http_server.current import Routing
+    from experiments.answers.http_server.metrics import Metrics
+    from experiments.answers.http_server.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Service:
         self.router = routing.name if routing else None
         self._reloading = Lock()
         self.current = Current.of(first, routing)
-        self._queue: BatchQueue[Asked, Reply] = BatchQueue(self._answer, batching)
+        self._queue: BatchQueue[Job, Reply] = BatchQueue(self._answer, batching)
         self.is_stopping = False
         metrics.watch(lambda: self._queue.waiting, lambda: len(self.current.opened.adapters))
 
@@ -60,14 +60,14 @@ class Service:
         """Whether the thread that computes works."""
         return self._queue.is_alive
 
-    def submit(self, asked: Asked) -> Future[Reply]:
+    def submit(self, job: Job) -> Future[Reply]:
         """Take texts into the queue.
 
         Raises:
             BusyError: the queue is full.
             StoppedError: the service is stopping.
         """
-        return self._queue.submit(asked)
+        return self._queue.submit(job)
 
     def reload(self) -> Changes:
         """Look again which adapters are to be served, open them beside those that answer, and change over at once.
@@ -97,7 +97,7 @@ class Service:
         self._queue.stop()
         self._queue.join()
 
-    def _answer(self, jobs: Sequence[Asked]) -> list[Reply]:
+    def _answer(self, jobs: Sequence[Job]) -> list[Reply]:
         began = perf_counter()
         batch = replies(jobs)
         self.metrics.batch(batch, perf_counter() - began)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from experiments.answers.serving.current import Reply
+    from experiments.answers.http_server.current import Reply
 
 REJECTED = "none"  # in place of an adapter's id: a router found that a text is of none of the tasks
 MEDIA_TYPE = CONTENT_TYPE_LATEST

@@ -12,11 +12,11 @@ from fastapi import FastAPI, HTTPException, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from experiments.answers.serving.address import ANYONE
-from experiments.answers.serving.admission import Admission
-from experiments.answers.serving.errors import add_errors
-from experiments.answers.serving.guard import Guard
-from experiments.answers.serving.messages import (
+from experiments.answers.http_server.address import ANYONE
+from experiments.answers.http_server.admission import Admission
+from experiments.answers.http_server.errors import add_errors
+from experiments.answers.http_server.guard import Guard
+from experiments.answers.http_server.messages import (
     Adapters,
     Answers,
     Question,
@@ -25,17 +25,17 @@ from experiments.answers.serving.messages import (
     adapters_of,
     answers_of,
 )
-from experiments.answers.serving.metrics import MEDIA_TYPE
-from experiments.answers.serving.refusals import STOPPING
-from experiments.answers.serving.streamed import EVENTS, streamed
-from experiments.answers.serving.welcome import add_welcome, paths_of
+from experiments.answers.http_server.metrics import MEDIA_TYPE
+from experiments.answers.http_server.refusals import STOPPING
+from experiments.answers.http_server.streamed import EVENTS, streamed
+from experiments.answers.http_server.welcome import add_welcome, paths_of
 from workbench.errors import StoppedError, WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from experiments.answers.serving.limits import Limits
-    from experiments.answers.serving.service import Service
+    from experiments.answers.http_server.limits import Limits
+    from experiments.answers.http_server.service import Service
 
 TITLE, DISTRIBUTION = "Adapter Workbench", "adapter-workbench"
 
@@ -76,14 +76,14 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
         _require_within(limits, question)
         if service.is_stopping:
             raise StoppedError(STOPPING)
-        asked = await run_in_threadpool(service.current.asked, question.asked, question.task, question.adapter)
+        job = await run_in_threadpool(service.current.job_for, question.inputs, question.task, question.adapter)
         if question.stream:
-            return StreamingResponse(streamed(service, asked, limits), media_type=EVENTS)
+            return StreamingResponse(streamed(service, job, limits), media_type=EVENTS)
         try:
-            reply = await asyncio.wait_for(asyncio.wrap_future(service.submit(asked)), limits.seconds)
+            reply = await asyncio.wait_for(asyncio.wrap_future(service.submit(job)), limits.seconds)
         except TimeoutError:
             raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, limits.late) from None
-        return answers_of(reply, asked.current)
+        return answers_of(reply, job.current)
 
     @app.get("/adapters")
     async def adapters() -> Adapters:
@@ -126,7 +126,7 @@ def _require_within(limits: Limits, question: Question) -> None:
     if len(question.texts) > limits.texts:
         message = f"{len(question.texts)} texts are more than one request may have: {limits.texts}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
-    longest = max(len(text) if isinstance(text, str) else sum(map(len, text)) for text in question.asked)
+    longest = max(len(text) if isinstance(text, str) else sum(map(len, text)) for text in question.inputs)
     if longest > limits.characters:
         message = f"a text of {longest:,} characters is longer than one may be: {limits.characters:,}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)

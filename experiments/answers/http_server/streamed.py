@@ -8,7 +8,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.answers.serving.messages import answers_of
+from experiments.answers.http_server.messages import answers_of
 from workbench.errors import WorkbenchError
 from workbench.measures.streaming import Words
 
@@ -16,40 +16,40 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from concurrent.futures import Future
 
-    from experiments.answers.serving.current import Asked, Reply
-    from experiments.answers.serving.limits import Limits
-    from experiments.answers.serving.service import Service
+    from experiments.answers.http_server.current import Job, Reply
+    from experiments.answers.http_server.limits import Limits
+    from experiments.answers.http_server.service import Service
 
 EVENTS = "text/event-stream"
 TEXT, ANSWERS, ERROR = "text", "answers", "error"  # names of events
 FAULT = "the work failed; the server's log says why"
 
 
-def streamed(service: Service, asked: Asked, limits: Limits) -> AsyncIterator[str]:
+def streamed(service: Service, job: Job, limits: Limits) -> AsyncIterator[str]:
     """Take one text into the queue, and return the events of its answer; raises as :meth:`.Service.submit`."""
-    loop, parts = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+    loop, texts = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
-    def put(part: str | None) -> None:
-        loop.call_soon_threadsafe(parts.put_nowait, part)
+    def put(text: str | None) -> None:
+        loop.call_soon_threadsafe(texts.put_nowait, text)
 
-    words = Words(asked.current.opened.backbone.tokenizer, put)
-    future = service.submit(replace(asked, hear=words))
+    words = Words(job.current.opened.backbone.tokenizer, put)
+    future = service.submit(replace(job, hear=words))
     future.add_done_callback(lambda _: put(None))
     until = loop.time() + limits.seconds
 
-    async def next_part() -> str | None:
-        return await asyncio.wait_for(parts.get(), until - loop.time())
+    async def next_text() -> str | None:
+        return await asyncio.wait_for(texts.get(), until - loop.time())
 
-    return _events(future, next_part, asked, limits)
+    return _events(future, next_text, job, limits)
 
 
 async def _events(
-    future: Future[Reply], next_part: Callable[[], Awaitable[str | None]], asked: Asked, limits: Limits
+    future: Future[Reply], next_text: Callable[[], Awaitable[str | None]], job: Job, limits: Limits
 ) -> AsyncIterator[str]:
     try:
-        while (part := await next_part()) is not None:
-            yield _event(TEXT, {"text": part})
-        answers = answers_of(future.result(), asked.current)
+        while (text := await next_text()) is not None:
+            yield _event(TEXT, {"text": text})
+        answers = answers_of(future.result(), job.current)
         yield _event(ANSWERS, answers.model_dump(exclude_unset=True))
     except TimeoutError:
         yield _event(ERROR, {"detail": limits.late})

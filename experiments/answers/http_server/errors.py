@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteError
 
-from experiments.answers.serving import mistakes
-from experiments.answers.serving.refusals import refused
-from experiments.answers.serving.streamed import FAULT
+from experiments.answers.http_server import mistakes
+from experiments.answers.http_server.refusals import refused
+from experiments.answers.http_server.streamed import FAULT
 from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
 from workbench.errors.printable import printable
 
