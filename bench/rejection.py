@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench import program
-from experiments.answers.routed import candidates, training_task, validation
+from experiments.answers.routed_predictions import adapters_to_choose_from, training_task, validation
 from experiments.api import Workbench
 from experiments.workspace.routers import known_state, with_floors
 from fusion.routing.choice import choose
@@ -84,7 +84,7 @@ def _random_letters() -> Dataset:
 
 
 def _state(bench: Workbench, router: str, ids: list[str]) -> RoutingState:
-    adapters, backbone = candidates(bench.workspace, router, pair=False, among=ids, backbone=None)
+    adapters, backbone = adapters_to_choose_from(bench.workspace, router, pair=False, among=ids, backbone=None)
     settings, task_of = ROUTERS.get(router).settings(), partial(training_task, task_folders=[])
     state = known_state(bench.workspace, router, settings, adapters, backbone, task_of, bench.listener)
     return replace(state, reader=state.reader.kept())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.answers.evaluated import Evaluated
-    from experiments.answers.routed import RoutedPrediction
+    from experiments.answers.routed_predictions import RoutedPrediction
     from experiments.engine.study import Piece, Plan, Report
     from experiments.engine.workers.machine import Machine
     from experiments.repairing.report import RepairReport
@@ -157,7 +157,7 @@ class Workbench:
             InputError: no such file or column, no row that can be judged, or a backbone of other adapters.
             DataError: the file cannot be read, or a column holds something else than the task needs.
         """
-        from experiments.answers.evaluating import evaluated, require_columns, table_of
+        from experiments.answers.table_evaluation import evaluate_table, require_columns, table_of
         from tasks.rows.row_files import FileRows
         from tasks.rows.table_form import NamedColumns, expected_columns
 
@@ -169,7 +169,7 @@ class Workbench:
             frame = table_of(rows)
         else:
             where, frame = "table", table
-        return evaluated(predictor, file, frame, named, where)
+        return evaluate_table(predictor, file, frame, named, where)
 
     def task_file(self, task: str) -> TaskFile | None:
         """Return what the file of a task says, which is not loaded; None where none can be seen from here."""
@@ -232,11 +232,13 @@ class Workbench:
         from fusion.routing.routers import ROUTERS
 
         ROUTERS.require(router)
-        from experiments.answers.routed import routed  # torch comes with it, and mistakes are reported without it
+        from experiments.answers.routed_predictions import (
+            route_texts,  # torch comes with it, and mistakes are reported without it
+        )
 
         settings = Document({}, "command line").set(assignments)
         return Predictions(
-            routed(
+            route_texts(
                 self.workspace, router, settings, texts, among, backbone, self.task_folders, self.listener, rejection
             )
         )
@@ -252,14 +254,14 @@ class Workbench:
                 first.
             method: name of a composition method.
             shots: labelled examples of the target, and as many for validation; all if None.
-            options: the other fields of :class:`experiments.studies.compositions.single.Wanted`.
+            options: the other fields of :class:`experiments.studies.compositions.single.ImportOptions`.
 
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
-        from experiments.studies.compositions.single import Wanted, plan_fuse
+        from experiments.studies.compositions.single import ImportOptions, plan_fuse
 
-        wanted = Wanted(target, sources, method, shots, **options)
+        wanted = ImportOptions(target, sources, method, shots, **options)
         return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
 
     def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:

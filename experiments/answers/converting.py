@@ -31,7 +31,7 @@ SHAPE = ("rank", "alpha", "targets")  # settings that are known where another pr
 NEED, INSTEAD = "a conversion is scored on the validation examples", "adapters export"
 
 
-def converted(
+def convert_to_lora(
     workspace: Workspace, adapter: str, rank: int, backbone: str | None, task_folders: Sequence[Path]
 ) -> StoredAdapter:
     """Return the LoRA of the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
@@ -41,7 +41,7 @@ def converted(
     if made in workspace.adapters:
         return workspace.adapters.verify(made)
     if manifest.elsewhere:
-        return _of_elsewhere(workspace, stored, made, rank, backbone, task_folders)
+        return _convert_foreign(workspace, stored, made, rank, backbone, task_folders)
     task = adapter_task(stored, task_folders, NEED, INSTEAD)
     return _scored(workspace, stored, made, rank, backbone_of(stored, backbone), task)
 
@@ -72,7 +72,7 @@ def _scored(
     return keep(model, adaptation, described.model_copy(update={"parents": (stored.id,)}), workspace.adapters)
 
 
-def _of_elsewhere(
+def _convert_foreign(
     workspace: Workspace,
     stored: StoredAdapter,
     made: str,
@@ -90,7 +90,7 @@ def _of_elsewhere(
     opened = backbone_of(stored, backbone)
     model, settings = as_lora(stored, opened, rank)
     adaptation = Adaptation(opened, METHOD, settings, model.precision, head=stored.manifest.head)
-    kept = keep(model, adaptation, _still_elsewhere(stored.manifest, made, adaptation), workspace.adapters)
+    kept = keep(model, adaptation, _foreign_manifest(stored.manifest, made, adaptation), workspace.adapters)
     for adapter in (stored, kept):
         if workspace.score(adapter.manifest) is None:
             with suppress(InputError):
@@ -98,7 +98,7 @@ def _of_elsewhere(
     return kept
 
 
-def _still_elsewhere(manifest: Manifest, made: str, adaptation: Adaptation) -> Manifest:
+def _foreign_manifest(manifest: Manifest, made: str, adaptation: Adaptation) -> Manifest:
     """Return the manifest of the LoRA: what is not known of its source is not known of it."""
     return manifest.model_copy(
         update={

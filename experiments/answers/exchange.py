@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.answers.arriving import Arrival, arrivals, arrived
-from experiments.answers.converting import converted
-from experiments.answers.exporting import exported
+from experiments.answers.converting import convert_to_lora
+from experiments.answers.exporting import export_adapter
+from experiments.answers.import_options import ImportOptions, Source, require_possible
+from experiments.answers.importing import ImportResult, import_each, import_source
 from experiments.answers.known_here import KnownHere
 from experiments.answers.naming import adapter_id
-from experiments.answers.wanted import Source, Wanted, require_possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ class Exchange:
             InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
                 merged, or its architecture has no such form that computes what it does, or it came in no other form.
         """
-        return exported(self.workspace, self._id(adapter), folder, merge, backbone, form, original)
+        return export_adapter(self.workspace, self._id(adapter), folder, merge, backbone, form, original)
 
     def export_for_servers(self, adapter: str, folder: Path, backbone: str | None = None) -> ServerLora:
         """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.
@@ -71,9 +71,9 @@ class Exchange:
             InputError: something is in ``folder`` already, it is one of the workspace's own, the task is none for a
                 causal language model, or the adapter is no plain LoRA, or of another backbone.
         """
-        from experiments.answers.server_lora import exported_for_servers
+        from experiments.answers.server_lora import export_lora_for_servers
 
-        return exported_for_servers(self.workspace, self._id(adapter), folder, backbone)
+        return export_lora_for_servers(self.workspace, self._id(adapter), folder, backbone)
 
     def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
         """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.
@@ -87,7 +87,7 @@ class Exchange:
             UnknownNameError: no such adapter.
             InputError: it is a LoRA already or cannot be one, the rank is too high, or its data are not to be had.
         """
-        return converted(self.workspace, self._id(adapter), rank, backbone, self.task_folders)
+        return convert_to_lora(self.workspace, self._id(adapter), rank, backbone, self.task_folders)
 
     def import_adapter(
         self,
@@ -121,14 +121,14 @@ class Exchange:
             IntegrityError: the files are not those of the manifest.
             UnsafeConfigError: a file would run code.
         """
-        source = Source(str(folder), Wanted(task, backbone, name, tuple(labels) or None, max_length, link))
+        source = Source(str(folder), ImportOptions(task, backbone, name, tuple(labels) or None, max_length, link))
         here = KnownHere(self.workspace.adapters, self.task_folders, self.listener)
         require_possible([source], here.find)
-        stored = arrived(here, source).stored
+        stored = import_source(here, source).stored
         assert stored is not None
         return stored
 
-    def import_adapters(self, sources: Sequence[Source]) -> Iterator[Arrival]:
+    def import_adapters(self, sources: Sequence[Source]) -> Iterator[ImportResult]:
         """Take in one adapter after another as :meth:`import_adapter` does, and yield what became of each.
 
         What is refused keeps nothing else from coming in, and what came in before is not stored again.
@@ -141,7 +141,7 @@ class Exchange:
         """
         here = KnownHere(self.workspace.adapters, self.task_folders, self.listener)
         require_possible(sources, here.find)
-        return arrivals(here, sources)
+        return import_each(here, sources)
 
     def test(self, adapter: str, task: str | None = None, backbone: str | None = None) -> TestedAdapter:
         """Let an adapter answer the validation and test examples of its task as they are here.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
 
 
-def exported(
+def export_adapter(
     workspace: Workspace,
     adapter: str,
     folder: Path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.wanted import Source, Wanted
+from experiments.answers.import_options import ImportOptions, Source
 from tasks.reading.text_files import path_of
 from workbench.errors import InputError
 from workbench.settings.base import Document, Settings
@@ -23,7 +23,7 @@ A line each, or YAML:
 Only `folder` is needed; it may be a hub id, OWNER/NAME."""
 
 
-class Entry(Settings):
+class ListedFolder(Settings):
     """One entry of a list in YAML."""
 
     folder: str
@@ -34,12 +34,12 @@ class Entry(Settings):
     max_length: int | None = None
 
 
-def listed(file: Path, given: Wanted) -> list[Source]:
+def listed(file: Path, defaults: ImportOptions) -> list[Source]:
     """Return what a list names, in its order; folders are those of the folder that the person is in.
 
     Args:
         file: the list.
-        given: what holds for each entry that does not say it itself.
+        defaults: what holds for each entry that does not say it itself.
 
     Raises:
         InputError: it cannot be read, or names nothing.
@@ -53,22 +53,25 @@ def listed(file: Path, given: Wanted) -> list[Source]:
     if not names:
         raise InputError("this list names no folder", where=str(path), hint=FORM)
     if path.suffix in (".yaml", ".yml") or names[0][1].startswith("- "):
-        return _of_yaml(text, str(path), given)
-    return [Source(name, given, f"{path}, line {number}") for number, name in names]
+        return _of_yaml(text, str(path), defaults)
+    return [Source(name, defaults, f"{path}, line {number}") for number, name in names]
 
 
-def _of_yaml(text: str, origin: str, given: Wanted) -> list[Source]:
+def _of_yaml(text: str, origin: str, defaults: ImportOptions) -> list[Source]:
     parsed = parse(text, origin)
     if not isinstance(parsed.data, list):
         raise InputError("expected a list of folders", where=origin, hint=FORM)
     data: list[Any] = [{"folder": entry} if isinstance(entry, str) else entry for entry in parsed.data]
     document = Document({}, origin, parsed.lines)
-    entries: list[Entry] = document.parse_parts(*(((index,), entry, Entry) for index, entry in enumerate(data)))
+    entries: list[ListedFolder] = document.parse_parts(
+        *(((index,), entry, ListedFolder) for index, entry in enumerate(data))
+    )
     return [
-        Source(entry.folder, _options_of(entry, given), document.where(index)) for index, entry in enumerate(entries)
+        Source(entry.folder, _with_stated(entry, defaults), document.where(index))
+        for index, entry in enumerate(entries)
     ]
 
 
-def _options_of(entry: Entry, given: Wanted) -> Wanted:
+def _with_stated(entry: ListedFolder, defaults: ImportOptions) -> ImportOptions:
     stated = {name: value for name, value in entry.model_dump(exclude={"folder"}).items() if value is not None}
-    return Wanted(**{**vars(given), **stated})
+    return ImportOptions(**{**vars(defaults), **stated})

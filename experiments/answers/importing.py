@@ -1,88 +1,159 @@
-"""Taking in an adapter of somebody else's: what its backbone is called here."""
+"""What another program trained comes into a workspace: what its folder does not say is asked, or derived and told."""
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from workbench.adapters.name_resolution import readable_adapters
-from workbench.adapters.store import importable
-from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import BACKBONES, bits_of
-from workbench.errors import InputError
-from workbench.methods.stored_model import backbone_of
+from experiments.answers.exported_folders import import_exported
+from experiments.answers.head_fitting import head_fit
+from experiments.answers.label_order import label_order
+from experiments.answers.task_reference import drafted, reference_to
+from workbench.adapters.manifest import MANIFEST
+from workbench.answering.elsewhere.form import OtherHead
+from workbench.answering.elsewhere.forms import sent as found_in
+from workbench.answering.elsewhere.location import located
+from workbench.answering.elsewhere.whole_model import SentModel
+from workbench.backbone.folder import ITSELF
+from workbench.errors import InputError, WorkbenchError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
+    from experiments.answers.import_options import Source
     from experiments.answers.known_here import KnownHere
-    from experiments.answers.wanted import Source
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.store import AdapterStore
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.location import Location
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
+
+NO_HEAD = "there is no head in this folder"
 
 
-def imported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:
-    """Copy an exported adapter into the workspace; see :meth:`experiments.answers.exchange.Exchange.import_adapter`.
+@dataclass(frozen=True)
+class ImportResult:
+    """What became of something that was to come in.
 
-    The name of the backbone in the folder is its sender's. It may be a path on another machine, or one that leads to
-    something else here, so it counts only where it is a registered name.
+    Attributes:
+        source: which it is.
+        stored: the adapter; None where it was refused.
+        was_here: whether it had come in before, and nothing was stored.
+        error: why it was refused.
     """
-    manifest = importable(folder)
-    _require_agreeing(manifest, source)
-    if manifest.is_whole:
-        name = _itself(manifest, folder, source)
+
+    source: Source
+    stored: StoredAdapter | None = None
+    was_here: bool = False
+    error: WorkbenchError | None = None
+
+
+def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportResult]:
+    """Take in one after another, and yield what became of each; what is refused keeps nothing else from coming in."""
+    for source in sources:
+        try:
+            yield import_source(here, source)
+        except WorkbenchError as error:
+            yield ImportResult(source, error=error)
+
+
+def import_source(here: KnownHere, source: Source) -> ImportResult:
+    """Return what was exported here or written by another program as an adapter of the workspace.
+
+    Raises:
+        InputError: it is none that is taken in, something has to be said, or what is said does not fit.
+        IntegrityError: what was exported has changed since.
+        AssetError: it cannot be fetched from the hub.
+        UnsafeConfigError: it would run code.
+    """
+    location = located(source.name)
+    if (location.folder / MANIFEST).is_file():
+        ids = here.adapters.ids()
+        stored = import_exported(here, location.folder, source)
+        was_here = stored.id in ids
     else:
-        name = _confirmed(manifest, source, here) if source.wanted.backbone else _known(manifest, here.adapters)
-    return here.adapters.import_(folder, name)
+        stored, was_here = _take_in(here, location, source)
+    if not was_here:
+        here.manifests.append(stored.manifest)
+    return ImportResult(source, stored, was_here)
 
 
-def _itself(manifest: Manifest, folder: Path, source: Source) -> str:
-    """Return what the backbone of a whole model is called; its folder is looked at as any model's."""
-    if source.wanted.backbone:
-        message = f"{manifest.id} is a whole model, and its own backbone"
-        raise InputError(message, where=source.at("backbone"), hint="Leave it out.")
-    backbone_of(StoredAdapter(manifest, folder))
-    return manifest.backbone.name
+def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[StoredAdapter, bool]:
+    sent, options = found_in(location.folder), source.options
+    if options.task:  # before its data are read
+        _require_kind(sent, here.find(options.task).file.kind, source)
+    if options.link:
+        sent = _with_links(sent, source)
+    backbone = _backbone(sent, source, here)
+    task = here.task(options.task) if options.task else None
+    kind = _kind(sent, task, source)
+    if task is not None and not sent.kinds:
+        order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
+    else:
+        order, fit = label_order(sent, sent.outputs(backbone, kind), source, kind, task), None
+    reference = reference_to(task) if task else drafted(kind, order, location.called, source, here)
+    from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
+        Said,
+        take_in,
+    )
+
+    examples = task.fingerprint if task and fit else ""
+    details = Said(backbone, reference, order, options.max_length, options.name, fit, examples)
+    stored, was_here = take_in(sent, details, here.adapters)
+    if options.link and not stored.manifest.linked:
+        hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
+        raise InputError(f"this model came in before, and was copied: {stored.id}", where=source.at("link"), hint=hint)
+    return stored, was_here
 
 
-def _require_agreeing(manifest: Manifest, source: Source) -> None:
-    """Raise InputError where something else is said of an exported adapter than its manifest says."""
-    own = {"task": manifest.task.name, "labels": manifest.task.labels, "max_length": manifest.budget.max_length}
-    for option, value in own.items():
-        stated = getattr(source.wanted, option)
-        if stated is not None and stated != value:
-            shown = ", ".join(value) if isinstance(value, tuple) else value
-            message = f"{manifest.id} was exported from a workspace, and its manifest says: {shown}"
-            raise InputError(message, where=source.at(option), hint="Leave it out.")
-    if source.wanted.link:
-        message = f"{manifest.id} was exported from a workspace, and is copied"
-        raise InputError(message, where=source.at("link"), hint="Leave it out.")
-    if source.wanted.name is not None:
-        message = f"an adapter that was exported from a workspace keeps its id, {manifest.id}"
-        raise InputError(message, where=source.at("name"), hint="Leave it out.")
+def _backbone(sent: Sent, source: Source, here: KnownHere) -> Backbone:
+    """Return the base model: the one that is named, or one that is known here under its sender's name.
+
+    A whole model whose base is not known is its own, and so is one that is linked.
+    """
+    named = source.options.backbone
+    whole = sent if isinstance(sent, SentModel) else None
+    if whole and (whole.link or named == ITSELF):
+        return whole.itself
+    if named:
+        return here.backbone(named, source.at("backbone"))
+    if name := here.named_on_hub(sent.base):
+        return here.backbone(name)
+    if whole:
+        return whole.itself
+    called = f"Its sender calls it {sent.base!r}. " if sent.base else ""
+    hint = f"{called}Name it: --backbone NAME (a name, hub id or folder)."
+    raise InputError("the base model is not known here", where=source.name, hint=hint)
 
 
-def _confirmed(manifest: Manifest, source: Source, here: KnownHere) -> str:
-    backbone, where = source.wanted.backbone or "", source.at("backbone")
-    opened = here.backbone(backbone, where).quantized(manifest.backbone.quantization, where)
-    if opened.fingerprint != manifest.backbone.fingerprint:
-        message = f"{manifest.id} was not trained on {backbone!r}: these are other weights"
-        raise InputError(message, where=where, hint=_senders_name(manifest))
-    return opened.name
+def _with_links(sent: Sent, source: Source) -> Sent:
+    """Return a whole model whose files stay where they are; raises InputError where it is none, or has another base."""
+    if not isinstance(sent, SentModel):
+        message = f"what {sent.program} wrote here is an adapter, and is copied"
+        raise InputError(message, where=source.at("link"), hint="Whole models are linked. Leave it out.")
+    if source.options.backbone not in (None, ITSELF):
+        hint = "Leave out one of the two: on another backbone the weights are written anew."
+        raise InputError("a linked model is its own backbone", where=source.at("backbone"), hint=hint)
+    return replace(sent, link=True)
 
 
-def _known(manifest: Manifest, store: AdapterStore) -> str:
-    reference = manifest.backbone
-    if reference.name.removesuffix(f":{bits_of(reference.name)}") in BACKBONES.names():
-        return reference.name
-    for adapter in readable_adapters(store):
-        if adapter.manifest.backbone.fingerprint == reference.fingerprint:
-            alone = adapter.manifest.is_whole
-            return str(adapter.model_folder.resolve()) if alone else adapter.manifest.backbone.name
-    hint = f"Name it: workbench adapters import DIR --backbone NAME. {_senders_name(manifest)}"
-    raise InputError(f"the backbone of {manifest.id} is not known in this workspace", hint=hint)
+def _kind(sent: Sent, task: Task | None, source: Source) -> str:
+    """Return the kind of task that it answers: what its files tell, within which ``--task`` says more."""
+    if task is None and not sent.kinds:
+        hint = (
+            "Without a head it answers nothing by itself. Name a task, and a linear head is fitted here on the frozen "
+            f"features of its training examples: workbench adapters import {shlex.quote(source.name)} --task NAME."
+        )
+        if isinstance(sent, SentModel):
+            hint += f" Or use it as a backbone: workbench train TASK --backbone {shlex.quote(source.name)}"
+        other = sent.other_head if isinstance(sent, OtherHead) else None
+        message = f"the head in this folder is for {other}, which is no kind of task here" if other else NO_HEAD
+        raise InputError(message, where=source.name, hint=hint)
+    return task.kind if task else sent.kinds[0]
 
 
-def _senders_name(manifest: Manifest) -> str:
-    reference = manifest.backbone
-    called = f"the hub id {reference.hub_id!r}" if reference.hub_id else f"{reference.name!r}"
-    return f"Its sender calls it {called}."
+def _require_kind(sent: Sent, kind: str, source: Source) -> None:
+    if sent.kinds and kind not in sent.kinds:
+        message = f"this adapter answers {' or '.join(sent.kinds)}, and {source.options.task} is {kind}"
+        raise InputError(message, where=source.at("task"))

@@ -10,7 +10,7 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.answers.wanted import Source
+    from experiments.answers.import_options import Source
     from workbench.answering.elsewhere.form import Sent
     from workbench.methods.task import Task
 
@@ -34,7 +34,7 @@ def label_order(sent: Sent, outputs: int | None, source: Source, kind: str, task
     """
     if outputs is None or kind == "regression":
         return ()
-    named = source.wanted.labels
+    named = source.options.labels
     order = named or _named_by(sent)
     example = f"--labels {','.join(['NAME'] * min(outputs, 3))}{',…' * (outputs > 3)}"
     if order is None:

@@ -47,10 +47,10 @@ class Prediction:
     value: str | float | list[str]
 
 
-Said = TypeVar("Said")
+Item = TypeVar("Said")
 
 
-class Predictions(list[Said]):
+class Predictions(list[Item]):
     """What was said about some texts, in their order; a notebook shows it as a table."""
 
     def _repr_html_(self) -> str:
@@ -66,7 +66,7 @@ class Predictor:
 
     def __init__(self, adapter: StoredAdapter, backbone: str | None) -> None:
         """Answer with ``adapter`` on the backbone that it names, or on the one at ``backbone``."""
-        self.adapter, self._place = adapter, backbone
+        self.adapter, self._backbone = adapter, backbone
 
     @property
     def task(self) -> TaskReference:
@@ -97,7 +97,7 @@ class Predictor:
             InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
         """
         firsts = columns_of(texts, self.task)["text"]  # before a model is opened
-        answers = zip(firsts, self._opened.answers(texts), strict=True)
+        answers = zip(firsts, self._predictor.answers(texts), strict=True)
         return Predictions(
             Prediction(text, answer.words, answer.confidence, self.adapter.id, answer.value) for text, answer in answers
         )
@@ -109,14 +109,14 @@ class Predictor:
             InputError: a backbone that the adapter does not belong to.
             TrainingError: the main score is not a finite number.
         """
-        return judged(self._opened, rows)
+        return judged(self._predictor, rows)
 
     @cached_property
-    def _opened(self) -> Asked:
-        return Asked.opened(self.adapter, backbone_of(self.adapter, self._place))
+    def _predictor(self) -> Asked:
+        return Asked.opened(self.adapter, backbone_of(self.adapter, self._backbone))
 
 
-def answered(
+def with_answers(
     rows: Sequence[dict[str, Any]], texts: Sequence[Any], ask: Ask, columns: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return ``rows`` with the answers to their texts beside what is there; a row whose text is None has none.

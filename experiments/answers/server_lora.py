@@ -56,7 +56,7 @@ class ServerLora:
         return max(8, 1 << (self.rank - 1).bit_length())
 
 
-def exported_for_servers(workspace: Workspace, adapter: str, folder: Path, backbone: str | None) -> ServerLora:
+def export_lora_for_servers(workspace: Workspace, adapter: str, folder: Path, backbone: str | None) -> ServerLora:
     """Write the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)

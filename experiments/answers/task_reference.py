@@ -13,8 +13,8 @@ from workbench.errors import InputError, UnknownNameError, WorkbenchError
 from workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
+    from experiments.answers.import_options import Source
     from experiments.answers.known_here import KnownHere
-    from experiments.answers.wanted import Source
     from workbench.methods.task import Task
 
 ORIGIN = "unknown: trained elsewhere"
@@ -49,7 +49,7 @@ def drafted(kind: str, order: tuple[str, ...], called: str, source: Source, here
     Raises:
         InputError: there is a task or an adapter of that name with another kind or other labels.
     """
-    name = task_name(source.wanted.name or called)
+    name = task_name(source.options.name or called)
     if (task := _task_here(name, source, here)) is not None:
         _require_same(name, kind, order, task, source, "task")
         return reference_to(task)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.terminal import arrivals as shown
-from experiments.terminal import completion, next_steps
+from experiments.terminal import completion, import_results, next_steps
 from experiments.terminal.options import Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit
 from experiments.terminal.progress import Messages, going_through
 
 if TYPE_CHECKING:
-    from experiments.answers.arriving import Arrival
-    from experiments.answers.wanted import Source, Wanted
+    from experiments.answers.import_options import ImportOptions, Source
+    from experiments.answers.importing import ImportResult
     from experiments.api import Workbench
 
 
@@ -83,60 +82,60 @@ def import_(
     Of several, what is refused keeps nothing else from coming in; the exit code is then 2. The same command goes on
     after it was stopped: what came in before is not stored again.
     """
-    from experiments.answers.wanted import Wanted, labels_in
+    from experiments.answers.import_options import ImportOptions, labels_in
     from experiments.api import Workbench
 
-    wanted = Wanted(task, backbone, name, None if labels is None else labels_in(labels), max_length, link)
-    sources = _sources(folders or [], from_file, wanted)
+    options = ImportOptions(task, backbone, name, None if labels is None else labels_in(labels), max_length, link)
+    sources = _sources(folders or [], from_file, options)
     bench = Workbench(workspace, tasks, Messages())
-    arrivals = _taken_in(bench, sources)
+    results = _import(bench, sources)
     if as_json:
-        emit(shown.document(arrivals))
-    if len(arrivals) == 1 and arrivals[0].error:
-        raise arrivals[0].error
+        emit(import_results.document(results))
+    if len(results) == 1 and results[0].error:
+        raise results[0].error
     if not as_json:
-        _print(arrivals, bench, workspace, tasks)
-    if codes := [arrival.error.exit_code for arrival in arrivals if arrival.error]:
+        _print(results, bench, workspace, tasks)
+    if codes := [result.error.exit_code for result in results if result.error]:
         raise typer.Exit(max(codes))
 
 
-def _sources(names: Sequence[str], file: Path | None, wanted: Wanted) -> list[Source]:
+def _sources(names: Sequence[str], file: Path | None, options: ImportOptions) -> list[Source]:
     """Return what is to come in, with what is said of each; raises InputError where it is nothing."""
     from experiments.answers.import_list import listed
-    from experiments.answers.wanted import Source
+    from experiments.answers.import_options import Source
     from workbench.errors import InputError
 
     if not names and file is None:
         raise InputError("name a folder or a hub id", hint="workbench adapters import DIR, or --from-file LIST")
-    return [*(Source(name, wanted) for name in names), *(listed(file, wanted) if file else ())]
+    return [*(Source(name, options) for name in names), *(listed(file, options) if file else ())]
 
 
-def _taken_in(bench: Workbench, sources: Sequence[Source]) -> list[Arrival]:
+def _import(bench: Workbench, sources: Sequence[Source]) -> list[ImportResult]:
     """Return what became of each; where it is more than one, it is shown how far it has come."""
-    arrivals = bench.exchange.import_adapters(sources)
+    results = bench.exchange.import_adapters(sources)
     if len(sources) == 1:
-        return [*arrivals]
-    came: list[Arrival] = []
+        return [*results]
+    finished: list[ImportResult] = []
     with going_through("adapters", len(sources)) as done:
-        for arrival in arrivals:
-            came.append(arrival)
-            what = arrival.stored.id if arrival.stored else "refused"
-            done(f"{arrival.source.name}: {what}{' (came in before)' if arrival.was_here else ''}")
-    return came
+        for result in results:
+            finished.append(result)
+            what = result.stored.id if result.stored else "refused"
+            done(f"{result.source.name}: {what}{' (came in before)' if result.was_here else ''}")
+    return finished
 
 
 def _print(
-    arrivals: Sequence[Arrival], bench: Workbench, workspace: Path | None, folders: Sequence[Path] | None
+    results: Sequence[ImportResult], bench: Workbench, workspace: Path | None, folders: Sequence[Path] | None
 ) -> None:
     from experiments.terminal import after_import
     from tasks.loading import registry
     from workbench.adapters.name_resolution import readable
 
-    if len(arrivals) > 1:
-        shown.show_many(arrivals)
-    elif stored := arrivals[0].stored:
-        shown.show_alone(stored, arrivals[0].was_here)
-    came = [arrival.stored for arrival in arrivals if arrival.stored and arrival.stored.manifest.imported]
-    if came:
+    if len(results) > 1:
+        import_results.show_many(results)
+    elif stored := results[0].stored:
+        import_results.show_single(stored, results[0].was_here)
+    imported = [result.stored for result in results if result.stored and result.stored.manifest.imported]
+    if imported:
         here, known = readable(bench.workspace.adapters), registry.names(bench.task_folders)
-        next_steps.print_next(after_import.commands(came, here, known, workspace, folders))
+        next_steps.print_next(after_import.commands(imported, here, known, workspace, folders))

@@ -67,7 +67,7 @@ def evaluate(
     recall and F1 of each label, the confusion matrix, and wrong answers. Rows without a text or a label, and rows with
     labels that the task does not have, are counted and left out. Nothing is stored or logged.
     """
-    from experiments.answers.evaluating import evaluated, require_columns, table_of
+    from experiments.answers.table_evaluation import evaluate_table, require_columns, table_of
     from experiments.api import Workbench
     from experiments.terminal.asking import labelled_table
     from experiments.terminal.progress import Messages
@@ -84,7 +84,7 @@ def evaluate(
     for target in (out, figure):
         if target is not None:
             require_new(target, overwrite)
-    result = evaluated(predictor, task, table_of(rows), named, str(path))
+    result = evaluate_table(predictor, task, table_of(rows), named, str(path))
     for write in writers:
         write(result)
     if as_json:

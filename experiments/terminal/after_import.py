@@ -20,7 +20,7 @@ FUSED = ("classification", "causal-lm", "seq2seq")  # kinds of targets
 
 
 def commands(
-    came: Sequence[StoredAdapter],
+    imported: Sequence[StoredAdapter],
     here: Sequence[Manifest],
     known: Sequence[str],
     workspace: Path | None,
@@ -29,19 +29,19 @@ def commands(
     """Return the commands, the likeliest first.
 
     Args:
-        came: what was imported.
+        imported: the adapters.
         here: the manifests of all adapters of the workspace.
         known: names of tasks that are seen from here.
         workspace: as it was given.
         tasks: folders, as they were given.
     """
     options, all_options = next_steps.options(workspace), next_steps.options(workspace, tasks)
-    unknown = sorted({adapter.manifest.task.name for adapter in came} - {*known})
+    unknown = sorted({adapter.manifest.task.name for adapter in imported} - {*known})
     drafts = [f"workbench tasks new {shlex.quote(name)} --from FILE   (labelled texts)" for name in unknown[:MOST]]
-    tests = [f"workbench adapters test {adapter.id}{all_options}" for adapter in came[:MOST]]
-    if len(came) != 1:
+    tests = [f"workbench adapters test {adapter.id}{all_options}" for adapter in imported[:MOST]]
+    if len(imported) != 1:
         return [*drafts, *tests]
-    (stored,) = came
+    (stored,) = imported
     asked = next_steps.predicting(stored.id, stored.manifest.task.pair, options)
     judged = f"workbench evaluate {stored.id} --file FILE{all_options}"
     return [*drafts, *tests, asked, judged, *_fused(stored.manifest, here, all_options)]

@@ -196,7 +196,7 @@ class AnswerFile:
 
     def write(self, text_of: TextOf, ask: Ask) -> int:
         """Write everything, or nothing; return how many rows had no text and got no answer."""
-        from experiments.answers.predicting import answered
+        from experiments.answers.predicting import with_answers
 
         suffix, empty = self.path.suffix.lower(), 0
         tags = next(iter(self.new_columns)) if self.plain[0] == "tags" and suffix in row_files.DELIMITERS else None
@@ -209,7 +209,7 @@ class AnswerFile:
         ):
             for batch in self.rows.batches(BATCH):
                 texts = [text_of(row) for row in batch]
-                answered_rows = answered(batch, texts, ask, self.new_columns)
+                answered_rows = with_answers(batch, texts, ask, self.new_columns)
                 if tags:  # in one field they stand as words do, and as `tasks new` reads them
                     answered_rows = [{**row, tags: row[tags] and " ".join(row[tags])} for row in answered_rows]
                 write(answered_rows)

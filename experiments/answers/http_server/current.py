@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.answers.adapter_task import on_data_here
-from experiments.answers.routed import reads_tasks, suits, training_task, validation
+from experiments.answers.routed_predictions import reads_tasks, suits, training_task, validation
 from experiments.workspace.routers import known_state, with_floors
 from fusion.routing.choice import choose
 from fusion.routing.route import RoutingState, require_routable

@@ -9,20 +9,20 @@ from experiments.terminal.output import stdout, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.answers.arriving import Arrival
+    from experiments.answers.importing import ImportResult
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.errors import WorkbenchError
 
 
-def document(arrivals: Sequence[Arrival]) -> dict[str, Any]:
+def document(results: Sequence[ImportResult]) -> dict[str, Any]:
     """Return what `adapters import --json` prints: lists of both, and beside them the adapter where it is one alone."""
-    came = [_came(arrival.source.name, arrival.stored, arrival.was_here) for arrival in arrivals if arrival.stored]
-    refused = [_refused(arrival.source.name, arrival.error) for arrival in arrivals if arrival.error]
-    alone = came[0] if len(arrivals) == 1 and came else {}
-    return {**alone, "adapters": came, "refused": refused}
+    imported = [_imported(result.source.name, result.stored, result.was_here) for result in results if result.stored]
+    refused = [_refused(result.source.name, result.error) for result in results if result.error]
+    single = imported[0] if len(results) == 1 and imported else {}
+    return {**single, "adapters": imported, "refused": refused}
 
 
-def show_alone(stored: StoredAdapter, was_here: bool) -> None:
+def show_single(stored: StoredAdapter, was_here: bool) -> None:
     """Print what came in, or that it was there."""
     manifest = stored.manifest
     if was_here:
@@ -38,9 +38,9 @@ def show_alone(stored: StoredAdapter, was_here: bool) -> None:
             stdout.print(f"Its head was fitted here, on the frozen features of {examples}.")
     if manifest.imported is None:
         return
-    mine = bool(manifest.elsewhere)
-    scores = "It has no score that counts" if mine else "Its scores are its sender's, and count nowhere"
-    stdout.print(f"{scores} until {'it is' if mine else 'they are'} measured here.")
+    foreign = bool(manifest.elsewhere)
+    scores = "It has no score that counts" if foreign else "Its scores are its sender's, and count nowhere"
+    stdout.print(f"{scores} until {'it is' if foreign else 'they are'} measured here.")
 
 
 def _backbone(stored: StoredAdapter) -> str:
@@ -57,19 +57,20 @@ def _linked(stored: StoredAdapter) -> str:
     return f"; its files stay in {linked.folder}" if linked else ""
 
 
-def show_many(arrivals: Sequence[Arrival]) -> None:
+def show_many(results: Sequence[ImportResult]) -> None:
     """Print a table of what came in, then one of what did not and why."""
-    came = [arrival for arrival in arrivals if arrival.stored]
-    refused = [(arrival.source.name, arrival.error) for arrival in arrivals if arrival.error]
-    before = sum(arrival.was_here for arrival in came)
-    if came:
-        rows = [_row(arrival.source.name, arrival.stored, arrival.was_here) for arrival in came if arrival.stored]
-        table(["from", "id", "task", "kind", "method", *[""] * bool(before)], [row[: 5 + bool(before)] for row in rows])
+    imported = [result for result in results if result.stored]
+    refused = [(result.source.name, result.error) for result in results if result.error]
+    earlier = sum(result.was_here for result in imported)
+    if imported:
+        rows = [_row(result.source.name, result.stored, result.was_here) for result in imported if result.stored]
+        columns = ["from", "id", "task", "kind", "method", *[""] * bool(earlier)]
+        table(columns, [row[: len(columns)] for row in rows])
         stdout.print()
     if refused:
         table(["refused", "why"], [[name, _why(name, error)] for name, error in refused])
         stdout.print()
-    counts = ((len(came) - before, "came in"), (before, "came in before"), (len(refused), "refused"))
+    counts = ((len(imported) - earlier, "came in"), (earlier, "came in before"), (len(refused), "refused"))
     stdout.print(f"{', '.join(f'{count} {what}' for count, what in counts if count)}.")
 
 
@@ -86,7 +87,7 @@ def _why(name: str, error: WorkbenchError) -> str:
     return "\n".join(part for part in (f"{where}{error.what}", error.hint) if part)
 
 
-def _came(name: str, stored: StoredAdapter, was_here: bool) -> dict[str, Any]:
+def _imported(name: str, stored: StoredAdapter, was_here: bool) -> dict[str, Any]:
     manifest = stored.manifest
     return {
         "from": name,

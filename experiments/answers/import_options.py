@@ -23,7 +23,7 @@ QUOTED = "Names stand between commas; one with a comma in it stands in double qu
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImportOptions:
     """What a person says of a folder.
 
     Attributes:
@@ -49,12 +49,12 @@ class Source:
 
     Attributes:
         name: of its folder, or its hub id, as a person wrote it.
-        wanted: what is said of it.
+        options: what is said of it.
         where: what was said stands, for messages: a file and line; nothing for options of the command line.
     """
 
     name: str
-    wanted: Wanted = field(default_factory=Wanted)
+    options: ImportOptions = field(default_factory=ImportOptions)
     where: str = ""
 
     def at(self, option: str) -> str:
@@ -86,13 +86,13 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
         InputError: a task or base model that does not exist, a name that cannot begin an id, labels without a name or
             twice, or one name for several.
     """
-    names = Counter(source.wanted.name for source in sources)
+    names = Counter(source.options.name for source in sources)
     problems: list[Problem] = []
-    distinct = {source.wanted: source for source in reversed(sources)}
+    distinct = {source.options: source for source in reversed(sources)}
     for source in distinct.values():
         with collected(problems):
             _require_possible(source, find)
-        if source.wanted.name and names[source.wanted.name] > 1:
+        if source.options.name and names[source.options.name] > 1:
             hint = "Leave it out: an id begins with the names of task and method. --from-file takes a list with names."
             problems.append(Problem("one name cannot be that of several adapters", source.at("name"), hint))
     if problems:
@@ -100,18 +100,18 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
 
 
 def _require_possible(source: Source, find: Callable[[str], TaskSpec]) -> None:
-    wanted = source.wanted
-    if wanted.name is not None:
-        _require_name(wanted.name, source.at("name"))
-    if wanted.labels is not None:
-        _require_labels(wanted.labels, source.at("labels"))
-    if wanted.task is not None:
+    options = source.options
+    if options.name is not None:
+        _require_name(options.name, source.at("name"))
+    if options.labels is not None:
+        _require_labels(options.labels, source.at("labels"))
+    if options.task is not None:
         try:
-            find(wanted.task)
+            find(options.task)
         except UnknownNameError as error:
             raise InputError(error.what, where=source.at("task"), hint=error.hint) from None
-    if wanted.backbone not in (None, ITSELF):
-        backbone_available(wanted.backbone, source.at("backbone"))
+    if options.backbone not in (None, ITSELF):
+        backbone_available(options.backbone, source.at("backbone"))
 
 
 def _require_name(name: str, where: str) -> None:

@@ -62,7 +62,7 @@ class RoutedPrediction:
     nearest_task: str
 
 
-def routed(
+def route_texts(
     workspace: Workspace,
     router: str,
     settings: Document,
@@ -81,7 +81,7 @@ def routed(
         return manifest.library in card.libraries
 
     ids = [adapter_id(workspace, name, listener, task_folders, suits=known_to_router) for name in among]
-    adapters, opened = candidates(workspace, router, "text_pair" in rows.column_names, ids, backbone)
+    adapters, opened = adapters_to_choose_from(workspace, router, "text_pair" in rows.column_names, ids, backbone)
 
     def task_of(adapter: StoredAdapter) -> Task:
         return training_task(adapter, task_folders)
@@ -92,7 +92,7 @@ def routed(
     return answers(with_floors(workspace, state, rejection, partial(validation, task_folders), listener), rows)
 
 
-def candidates(
+def adapters_to_choose_from(
     workspace: Workspace, router: str, pair: bool, among: Sequence[str], backbone: str | None
 ) -> tuple[tuple[StoredAdapter, ...], Backbone]:
     """Return the adapters that a router may choose from, in the order of their tasks' names, and their backbone.
@@ -150,7 +150,7 @@ def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
     some = rows if len(believed) == len(rows) else rows.select(believed)
     answered = iter(serving.answers(state.adapters, state.reader.backbone, some, owners) if owners else ())
     return [
-        _rejected(text, adapter, score) if rejected else _believed(text, adapter, score, next(answered))
+        _rejected(text, adapter, score) if rejected else _accepted(text, adapter, score, next(answered))
         for text, adapter, score, rejected in zip(
             rows["text"][:], nearest, choice.scores.tolist(), choice.rejected, strict=True
         )
@@ -161,7 +161,7 @@ def _rejected(text: str, nearest: StoredAdapter, score: float) -> RoutedPredicti
     return RoutedPrediction(text, None, None, None, None, score, nearest.manifest.task.name)
 
 
-def _believed(text: str, adapter: StoredAdapter, score: float, answer: Answer) -> RoutedPrediction:
+def _accepted(text: str, adapter: StoredAdapter, score: float, answer: Answer) -> RoutedPrediction:
     task = adapter.manifest.task.name
     return RoutedPrediction(text, answer.words, answer.confidence, adapter.id, task, score, task)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.measures.label_counts import LabelCounts
 
 
-def evaluated(
+def evaluate_table(
     predictor: Predictor, file: TaskFile | None, frame: pd.DataFrame, named: NamedColumns, where: str
 ) -> Evaluated:
     """Return how well an adapter answers a table; raises as :meth:`experiments.api.Workbench.evaluate`.

@@ -1,0 +1,92 @@
+"""Taking in an adapter of somebody else's: what its backbone is called here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.adapters.name_resolution import readable_adapters
+from workbench.adapters.store import importable
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.names import BACKBONES, bits_of
+from workbench.errors import InputError
+from workbench.methods.stored_model import backbone_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.answers.import_options import Source
+    from experiments.answers.known_here import KnownHere
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.store import AdapterStore
+
+
+def import_exported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:
+    """Copy an exported adapter into the workspace; see :meth:`experiments.answers.exchange.Exchange.import_adapter`.
+
+    The name of the backbone in the folder is its sender's. It may be a path on another machine, or one that leads to
+    something else here, so it counts only where it is a registered name.
+    """
+    manifest = importable(folder)
+    _require_agreeing(manifest, source)
+    if manifest.is_whole:
+        name = _itself(manifest, folder, source)
+    else:
+        name = _confirmed(manifest, source, here) if source.options.backbone else _known(manifest, here.adapters)
+    return here.adapters.import_(folder, name)
+
+
+def _itself(manifest: Manifest, folder: Path, source: Source) -> str:
+    """Return what the backbone of a whole model is called; its folder is looked at as any model's."""
+    if source.options.backbone:
+        message = f"{manifest.id} is a whole model, and its own backbone"
+        raise InputError(message, where=source.at("backbone"), hint="Leave it out.")
+    backbone_of(StoredAdapter(manifest, folder))
+    return manifest.backbone.name
+
+
+def _require_agreeing(manifest: Manifest, source: Source) -> None:
+    """Raise InputError where something else is said of an exported adapter than its manifest says."""
+    stated_there = {
+        "task": manifest.task.name,
+        "labels": manifest.task.labels,
+        "max_length": manifest.budget.max_length,
+    }
+    for option, value in stated_there.items():
+        stated = getattr(source.options, option)
+        if stated is not None and stated != value:
+            shown = ", ".join(value) if isinstance(value, tuple) else value
+            message = f"{manifest.id} was exported from a workspace, and its manifest says: {shown}"
+            raise InputError(message, where=source.at(option), hint="Leave it out.")
+    if source.options.link:
+        message = f"{manifest.id} was exported from a workspace, and is copied"
+        raise InputError(message, where=source.at("link"), hint="Leave it out.")
+    if source.options.name is not None:
+        message = f"an adapter that was exported from a workspace keeps its id, {manifest.id}"
+        raise InputError(message, where=source.at("name"), hint="Leave it out.")
+
+
+def _confirmed(manifest: Manifest, source: Source, here: KnownHere) -> str:
+    backbone, where = source.options.backbone or "", source.at("backbone")
+    opened = here.backbone(backbone, where).quantized(manifest.backbone.quantization, where)
+    if opened.fingerprint != manifest.backbone.fingerprint:
+        message = f"{manifest.id} was not trained on {backbone!r}: these are other weights"
+        raise InputError(message, where=where, hint=_senders_name(manifest))
+    return opened.name
+
+
+def _known(manifest: Manifest, store: AdapterStore) -> str:
+    reference = manifest.backbone
+    if reference.name.removesuffix(f":{bits_of(reference.name)}") in BACKBONES.names():
+        return reference.name
+    for adapter in readable_adapters(store):
+        if adapter.manifest.backbone.fingerprint == reference.fingerprint:
+            is_whole = adapter.manifest.is_whole
+            return str(adapter.model_folder.resolve()) if is_whole else adapter.manifest.backbone.name
+    hint = f"Name it: workbench adapters import DIR --backbone NAME. {_senders_name(manifest)}"
+    raise InputError(f"the backbone of {manifest.id} is not known in this workspace", hint=hint)
+
+
+def _senders_name(manifest: Manifest) -> str:
+    reference = manifest.backbone
+    called = f"the hub id {reference.hub_id!r}" if reference.hub_id else f"{reference.name!r}"
+    return f"Its sender calls it {called}."
