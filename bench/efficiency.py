@@ -208,10 +208,10 @@ def cluster(recipe: str, settings: str) -> None:
 
 def _run(recipe: str, settings: str, address: str | None) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        bench = Workbench(Path(folder) / "workspace")
-        plan = bench.plan(recipe, shlex.split(settings))
-        bench.listener = clock = Clock()
-        bench.run(plan, cluster=address)
+        workbench = Workbench(Path(folder) / "workspace")
+        plan = workbench.plan(recipe, shlex.split(settings))
+        workbench.listener = clock = Clock()
+        workbench.run(plan, cluster=address)
         return clock.moments()
 
 

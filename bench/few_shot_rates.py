@@ -1,4 +1,4 @@
-"""Which learning rate does each contestant that trains need, when there are few examples?
+"""Which learning rate does each entry that trains need, when there are few examples?
 
     python -m bench.few_shot_rates fuse-new-task --out FILE.json
 
@@ -48,7 +48,7 @@ TARGETS = "20news-2,20news-4,20news-6"
 
 @dataclass(frozen=True)
 class Part(FusionPlan):
-    """A comparison of some contestants alone.
+    """A comparison of some entries alone.
 
     Attributes:
         labels: theirs.
@@ -65,7 +65,7 @@ class Part(FusionPlan):
 class Point:
     """One fit, and the validation score of its best epoch."""
 
-    contestant: str
+    entry: str
     learning_rate: float
     target: str
     seed: int
@@ -81,17 +81,17 @@ def main(
     targets: Annotated[str, typer.Option(help="Tasks, with commas; none of the recipe's.")] = TARGETS,
     shots: Annotated[int, typer.Option(help="K.")] = 64,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; also those of the sources.")] = "0,1",
-    contestants: Annotated[str, typer.Option(help="Whose rates are measured, with commas; all if empty.")] = "",
-    rates: Annotated[str, typer.Option(help="The grid as JSON: equally many rates for each contestant.")] = "",
+    entries: Annotated[str, typer.Option(help="Whose rates are measured, with commas; all if empty.")] = "",
+    rates: Annotated[str, typer.Option(help="The grid as JSON: equally many rates for each entry.")] = "",
     validation: Annotated[int | None, typer.Option(help="Validation examples; the whole split if left out.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
     points: list[Point] = []
     every = grid(rates)
-    labels = frozenset(contestants.split(",") if contestants else every)
+    labels = frozenset(entries.split(",") if entries else every)
     if unknown := sorted(labels - every.keys()):
-        raise UnknownNameError("contestant that trains", unknown[0], every, where="--contestants")
+        raise UnknownNameError("entry that trains", unknown[0], every, where="--entries")
     with progress("rates") as listener:
         for rung in zip(*every.values(), strict=True):
             tried = dict(zip(every, rung, strict=True))
@@ -106,14 +106,14 @@ def main(
 
 
 def summarise(points: list[Point]) -> dict[str, Any]:
-    """Return the mean validation score by contestant and learning rate, and the rate that is chosen for each."""
+    """Return the mean validation score by entry and learning rate, and the rate that is chosen for each."""
     return chosen_rates.summarise(
-        (point.contestant, point.learning_rate, (point.target, point.seed), point.validation) for point in points
+        (point.entry, point.learning_rate, (point.target, point.seed), point.validation) for point in points
     )
 
 
 def grid(rates: str) -> Mapping[str, Sequence[float]]:
-    """Return contestant → its learning rates; raises InputError where they are not equally many."""
+    """Return entry → its learning rates; raises InputError where they are not equally many."""
     if not rates:
         return RATES
     try:
@@ -121,7 +121,7 @@ def grid(rates: str) -> Mapping[str, Sequence[float]]:
     except ValidationError as error:
         raise InputError("the grid is no JSON object of lists of numbers", where="--rates") from error
     if len({len(own_rates) for own_rates in given.values()}) != 1:
-        raise InputError("every contestant gets equally many rates", where="--rates")
+        raise InputError("every entry gets equally many rates", where="--rates")
     return given
 
 
@@ -133,7 +133,7 @@ def plan_at(
     tried: Mapping[str, float],
     validation: int | None = None,
 ) -> FusionPlan:
-    """Return the recipe's plan for other targets, with the rate that is tried for every contestant."""
+    """Return the recipe's plan for other targets, with the rate that is tried for every entry."""
     document = find_recipe(recipe)
     fresh = {label.removeprefix(FRESH): rate for label, rate in tried.items() if label.startswith(FRESH)}
     composed = [label for label in tried if not label.startswith(FRESH) and label != FULL]

@@ -121,10 +121,10 @@ def run_side(side: str, model: Path, tasks: Tasks, budget: Budget, checkpointing
 
 
 def _workbench(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, heard: Heard) -> None:
-    bench = Workbench(folder, listener=heard)
+    workbench = Workbench(folder, listener=heard)
     for task in tasks:
-        lesson = bench.lesson(task, "lora", str(model), learning_rate=RATE, budget={**budget, "precision": "bf16"})
-        heard.evaluating_seconds += bench.train(lesson).test.seconds
+        lesson = workbench.lesson(task, "lora", str(model), learning_rate=RATE, budget={**budget, "precision": "bf16"})
+        heard.evaluating_seconds += workbench.train(lesson).test.seconds
 
 
 def _peer(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, heard: Heard) -> None:
@@ -146,7 +146,7 @@ def _peer(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, h
             if "loss" in logs:
                 advance(state.global_step, state.epoch, logs["loss"])
 
-    bench, tokenizer = Workbench(folder), AutoTokenizer.from_pretrained(model)
+    workbench, tokenizer = Workbench(folder), AutoTokenizer.from_pretrained(model)
     body = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2, dtype=torch.bfloat16)
     body.config.pad_token_id = tokenizer.pad_token_id
     arguments = TrainingArguments(
@@ -165,7 +165,7 @@ def _peer(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, h
         use_cpu=True,
     )
     for name in tasks:
-        lesson = bench.lesson(name, "lora", str(model), budget=budget)
+        lesson = workbench.lesson(name, "lora", str(model), budget=budget)
         splits = {
             split: [
                 {**tokenizer(row["text"], truncation=True, max_length=budget["max_length"]), "labels": row["label"]}

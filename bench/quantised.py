@@ -75,13 +75,13 @@ def run_way(
     method, settings = WAYS[way]
     given = {**settings, "budget": {**json.loads(budget), **settings.get("budget", {})}}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Workbench(Path(folder))
-        lesson = bench.lesson(task, method, backbone, **given)
+        workbench = Workbench(Path(folder))
+        lesson = workbench.lesson(task, method, backbone, **given)
         adaptation = lesson.adaptation
         cost = measure(adaptation, lesson.task, lesson.budget)
         predicted = Workload.of(adaptation, cost.texts, cost.length, cost.said).predict()
         result = {
-            **(_learned(bench, lesson) if train else {}),
+            **(_learned(workbench, lesson) if train else {}),
             "measured": {**asdict(cost), "step_mb": cost.step_mb},
             "predicted": predicted.as_json(),
             "backbone_mb": round(predicted.weights / MB, 1),
@@ -89,8 +89,8 @@ def run_way(
     typer.echo(json.dumps(result))
 
 
-def _learned(bench: Workbench, lesson: Lesson) -> dict[str, Any]:
-    trained = bench.train(lesson)
+def _learned(workbench: Workbench, lesson: Lesson) -> dict[str, Any]:
+    trained = workbench.train(lesson)
     fit = trained.adapter.manifest.own_fit
     return {
         "test": trained.test.scores,

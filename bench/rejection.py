@@ -53,15 +53,15 @@ def main(
     workspace: program.Workspace = None,
 ) -> None:
     """Train, ask each router, and print the shares that it rejects."""
-    bench, names = Workbench(workspace), tasks.split(",")
-    ids = [bench.train(bench.lesson(name, "lora", budget=BUDGET)).adapter.id for name in names]
+    workbench, names = Workbench(workspace), tasks.split(",")
+    ids = [workbench.train(workbench.lesson(name, "lora", budget=BUDGET)).adapter.id for name in names]
     own = {name: _test_texts(name) for name in names}
     foreign = {name: _test_texts(name) for name in others.split(",")} | {RANDOM: _random_letters()}
     results = {}
     for router in routers.split(","):
-        state = _state(bench, router, ids)
+        state = _state(workbench, router, ids)
         inside, outside = ({name: choose(state, rows) for name, rows in texts.items()} for texts in (own, foreign))
-        rejected = {f"{share:g}": _rejected(bench, state, share, inside, outside) for share in SHARES}
+        rejected = {f"{share:g}": _rejected(workbench, state, share, inside, outside) for share in SHARES}
         results[router] = {"routing_accuracy": _accuracy(state, inside), "rejected": rejected}
         program.write(context, out, rejection=results)
     program.show(results)
@@ -83,18 +83,19 @@ def _random_letters() -> Dataset:
     return rows_of(texts)
 
 
-def _state(bench: Workbench, router: str, ids: list[str]) -> RoutingState:
-    adapters, backbone = adapters_to_choose_from(bench.workspace, router, pair=False, among=ids, backbone=None)
+def _state(workbench: Workbench, router: str, ids: list[str]) -> RoutingState:
+    adapters, backbone = adapters_to_choose_from(workbench.workspace, router, pair=False, among=ids, backbone=None)
     settings, task_of = ROUTERS.get(router).settings(), partial(training_task, task_folders=[])
-    state = known_state(bench.workspace, router, settings, adapters, backbone, task_of, bench.listener)
+    state = known_state(workbench.workspace, router, settings, adapters, backbone, task_of, workbench.listener)
     return replace(state, reader=state.reader.kept())
 
 
 def _rejected(
-    bench: Workbench, state: RoutingState, share: float, own: Mapping[str, Choice], foreign: Mapping[str, Choice]
+    workbench: Workbench, state: RoutingState, share: float, own: Mapping[str, Choice], foreign: Mapping[str, Choice]
 ) -> dict[str, Any]:
     """Return the share of texts that is rejected, of each of the router's own tasks and of each other source."""
-    floors = with_floors(bench.workspace, state, Rejection(share=share), partial(validation, []), bench.listener).floors
+    rejection, validation_of = Rejection(share=share), partial(validation, [])
+    floors = with_floors(workbench.workspace, state, rejection, validation_of, workbench.listener).floors
     assert floors is not None
 
     def shares(choices: Mapping[str, Choice]) -> dict[str, float]:

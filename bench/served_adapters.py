@@ -59,17 +59,19 @@ def main(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         tasks = pairs(folder / "tasks", adapters)
-        bench = Workbench(folder / "workspace", [folder / "tasks"])
-        ids = {task: [_trained(bench, task, seed) for seed in range(1 + (task in tasks[:replaced]))] for task in tasks}
+        workbench = Workbench(folder / "workspace", [folder / "tasks"])
+        ids = {
+            task: [_trained(workbench, task, seed) for seed in range(1 + (task in tasks[:replaced]))] for task in tasks
+        }
         with _serving(folder) as url:
             results = {
                 "alone": load(url, tasks[-1:], 1, seconds, texts=1),
                 "one": load(url, tasks[-1:], clients, seconds, texts=texts),
                 "mixed": load(url, tasks, clients, seconds, texts=texts),
-                "replaced": _replaced(url, bench, ids, clients, seconds, texts),
+                "replaced": _replaced(url, workbench, ids, clients, seconds, texts),
             }
-        registered = bench.release.register(ids[tasks[-1]][0])
-        with _serving_of_mlflow(registered.uri, bench.workspace.root) as url:
+        registered = workbench.release.register(ids[tasks[-1]][0])
+        with _serving_of_mlflow(registered.uri, workbench.workspace.root) as url:
             results["mlflow"] = _asked_mlflow(url, clients, seconds, texts)
     results["mixed_by_one"] = round(results["mixed"]["texts_per_second"] / results["one"]["texts_per_second"], 3)
     results["mixed_by_mlflow"] = round(results["mixed"]["texts_per_second"] / results["mlflow"]["texts_per_second"], 2)
@@ -77,12 +79,12 @@ def main(
     program.show(results)
 
 
-def _trained(bench: Workbench, task: str, seed: int) -> str:
-    return bench.train(bench.lesson(task, "lora", seed=seed, budget=BUDGET)).adapter.id
+def _trained(workbench: Workbench, task: str, seed: int) -> str:
+    return workbench.train(workbench.lesson(task, "lora", seed=seed, budget=BUDGET)).adapter.id
 
 
 def _replaced(
-    url: str, bench: Workbench, ids: dict[str, list[str]], clients: int, seconds: float, texts: int
+    url: str, workbench: Workbench, ids: dict[str, list[str]], clients: int, seconds: float, texts: int
 ) -> dict[str, Any]:
     """Return what came of requests while each task with two adapters lost the one that answered for it."""
     with ThreadPoolExecutor(1) as pool:
@@ -92,7 +94,7 @@ def _replaced(
         for task in doubled:
             time.sleep(seconds / (len(doubled) + 1))
             before = _answering(url, task)
-            bench.workspace.adapters.remove(before)
+            workbench.workspace.adapters.remove(before)
             began = time.perf_counter()
             requests.post(f"{url}/reload", timeout=START).raise_for_status()
             changes.append({"reload_s": round(time.perf_counter() - began, 1), "new": _answering(url, task) != before})

@@ -254,14 +254,14 @@ class Workbench:
                 first.
             method: name of a composition method.
             shots: labelled examples of the target, and as many for validation; all if None.
-            options: the other fields of :class:`experiments.studies.compositions.single.ImportOptions`.
+            options: the other fields of :class:`experiments.studies.compositions.single.Wanted`.
 
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
-        from experiments.studies.compositions.single import ImportOptions, plan_fuse
+        from experiments.studies.compositions.single import Wanted, plan_fuse
 
-        wanted = ImportOptions(target, sources, method, shots, **options)
+        wanted = Wanted(target, sources, method, shots, **options)
         return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
 
     def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:

@@ -47,7 +47,7 @@ class Prediction:
     value: str | float | list[str]
 
 
-Item = TypeVar("Said")
+Item = TypeVar("Item")
 
 
 class Predictions(list[Item]):

@@ -74,24 +74,24 @@ def _version_option() -> Any:
     return next(option for option in as_command(app).params if option.name == "version")
 
 
-class Bench(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group whose commands are the modules of this package.
 
     Attributes:
-        given: all that was written after the program.
+        written: all that was written after the program's name.
     """
 
-    given: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Read what is given; raises InputError where an option of a command stands before it."""
-        self.given = tuple(args)
-        with placed(self.given):
+        """Read what was written; raises InputError where an option of a command stands before it."""
+        self.written = tuple(args)
+        with placed(self.written):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; raises as :meth:`make_context`."""
-        with placed(self.given):
+        with placed(self.written):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -123,9 +123,9 @@ def _command(name: str) -> Any:
     return command
 
 
-def application() -> Bench:
+def application() -> CommandGroup:
     """Return the whole command line; what runs it, documents it and checks commands against it starts here."""
-    return Bench(
+    return CommandGroup(
         name="workbench",
         help=INTRODUCTION,
         rich_markup_mode=None,

@@ -27,7 +27,7 @@ from workbench.mlflow.address import VARIABLE, tracking_uri
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.gating.registry import Moved
+    from experiments.gating.registry import ChampionChange
     from workbench.mlflow.registration import Version
 
 
@@ -59,21 +59,21 @@ def register(
         min_macro_f1=min_macro_f1,
         min_worst_label=min_worst_label,
     )
-    bench = Workbench(workspace, tasks, Messages())
-    stored = bench.chosen(adapter, champions=False)
-    gate = bench.release.gate_adapter(stored, bounds) if bounds.asked else None
+    workbench = Workbench(workspace, tasks, Messages())
+    stored = workbench.chosen(adapter, champions=False)
+    gate = workbench.release.gate_adapter(stored, bounds) if bounds.asked else None
     if gate:
         if not as_json:
             print_gate(gate)
         elif not gate.passed:
             emit(gate.as_json())
         gate.require()
-    registered = bench.release.register(stored)
+    registered = workbench.release.register(stored)
     if as_json:
         emit(asdict(registered) | ({"gate": gate.as_json()} if gate else {}))
         return
     stdout.print(f"Registered as {registered.name} version {registered.version}; {registered.decision}.")
-    stdout.print(f"Next: {_store(bench.workspace.root)}mlflow models serve -m {registered.uri} --env-manager local")
+    stdout.print(f"Next: {_store(workbench.workspace.root)}mlflow models serve -m {registered.uri} --env-manager local")
 
 
 NAME = Annotated[
@@ -124,7 +124,7 @@ def rollback(
     _print(Workbench(workspace, listener=Messages()).release.roll_back(name, to), workspace, as_json)
 
 
-def _print(change: Moved, workspace: Path | None, as_json: bool) -> None:
+def _print(change: ChampionChange, workspace: Path | None, as_json: bool) -> None:
     if as_json:
         champions = {"was": change.was and _fields(change.was), "now": _fields(change.now)}
         emit({"name": change.name, **champions, "compared": change.compared})

@@ -34,11 +34,11 @@ def presentation_of(chosen_workspace: Workspace, experiment: str, run: int | Non
     name = experiment if run is None else name_of_run(chosen_workspace, experiment, run)
     if against is None:
         return present_of(chosen_workspace, name)
-    from experiments.history.against import against as difference
-    from experiments.history.present_against import present
+    from experiments.history.experiment_difference import difference_of
+    from experiments.history.present_difference import present
 
     chosen_workspace.records.require(name)
-    return present(difference(chosen_workspace, name, other_run(chosen_workspace, experiment, against)))
+    return present(difference_of(chosen_workspace, name, other_run(chosen_workspace, experiment, against)))
 
 
 def print_runs(chosen_workspace: Workspace, experiment: str, workspace: Path | None, as_json: bool) -> None:

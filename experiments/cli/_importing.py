@@ -87,14 +87,14 @@ def import_(
 
     options = ImportOptions(task, backbone, name, None if labels is None else labels_in(labels), max_length, link)
     sources = _sources(folders or [], from_file, options)
-    bench = Workbench(workspace, tasks, Messages())
-    results = _import(bench, sources)
+    workbench = Workbench(workspace, tasks, Messages())
+    results = _import(workbench, sources)
     if as_json:
         emit(import_results.document(results))
     if len(results) == 1 and results[0].error:
         raise results[0].error
     if not as_json:
-        _print(results, bench, workspace, tasks)
+        _print(results, workbench, workspace, tasks)
     if codes := [result.error.exit_code for result in results if result.error]:
         raise typer.Exit(max(codes))
 
@@ -110,9 +110,9 @@ def _sources(names: Sequence[str], file: Path | None, options: ImportOptions) ->
     return [*(Source(name, options) for name in names), *(listed(file, options) if file else ())]
 
 
-def _import(bench: Workbench, sources: Sequence[Source]) -> list[ImportResult]:
+def _import(workbench: Workbench, sources: Sequence[Source]) -> list[ImportResult]:
     """Return what became of each; where it is more than one, it is shown how far it has come."""
-    results = bench.exchange.import_adapters(sources)
+    results = workbench.exchange.import_adapters(sources)
     if len(sources) == 1:
         return [*results]
     finished: list[ImportResult] = []
@@ -125,7 +125,7 @@ def _import(bench: Workbench, sources: Sequence[Source]) -> list[ImportResult]:
 
 
 def _print(
-    results: Sequence[ImportResult], bench: Workbench, workspace: Path | None, folders: Sequence[Path] | None
+    results: Sequence[ImportResult], workbench: Workbench, workspace: Path | None, folders: Sequence[Path] | None
 ) -> None:
     from experiments.terminal import after_import
     from tasks.loading import registry
@@ -137,5 +137,5 @@ def _print(
         import_results.show_single(stored, results[0].was_here)
     imported = [result.stored for result in results if result.stored and result.stored.manifest.imported]
     if imported:
-        here, known = readable(bench.workspace.adapters), registry.names(bench.task_folders)
+        here, known = readable(workbench.workspace.adapters), registry.names(workbench.task_folders)
         next_steps.print_next(after_import.commands(imported, here, known, workspace, folders))

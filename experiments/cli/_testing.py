@@ -35,8 +35,8 @@ def test(
     """
     from experiments.api import Workbench
 
-    bench = Workbench(workspace, tasks, Messages())
-    tested = bench.exchange.test(adapter, task, backbone)
+    workbench = Workbench(workspace, tasks, Messages())
+    tested = workbench.exchange.test(adapter, task, backbone)
     if as_json:
         emit(tested.as_json())
         return

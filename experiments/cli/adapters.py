@@ -221,10 +221,10 @@ def convert(
     """
     from experiments.api import Workbench
 
-    bench = Workbench(workspace, tasks, Messages())
-    source = bench.workspace.adapters.get(bench.chosen(adapter))
-    stored = bench.exchange.convert(source.id, rank, backbone)
-    before, after = (_validation(bench.workspace, item.manifest) for item in (source, stored))
+    workbench = Workbench(workspace, tasks, Messages())
+    source = workbench.workspace.adapters.get(workbench.chosen(adapter))
+    stored = workbench.exchange.convert(source.id, rank, backbone)
+    before, after = (_validation(workbench.workspace, item.manifest) for item in (source, stored))
     if as_json:
         emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
         return
@@ -233,7 +233,7 @@ def convert(
         stdout.print(f"{description}. It has no score that counts until it is measured here.")
         next_steps.print_next([f"workbench adapters test {stored.id}{next_steps.options(workspace, tasks)}"])
         return
-    whose = "" if bench.workspace.score(source.manifest) else ", as its sender says"
+    whose = "" if workbench.workspace.score(source.manifest) else ", as its sender says"
     stdout.print(f"{description}: validation {before:.4f} before{whose}, {after:.4f} after")
 
 

@@ -15,8 +15,8 @@ from workbench.settings.bounds import LARGEST_SEED
 
 if TYPE_CHECKING:
     from experiments.answers.made_adapters import Trained
-    from experiments.gating.adding import Added
-    from experiments.gating.registry import Registered
+    from experiments.gating.adding import AddedTask
+    from experiments.gating.registry import Registration
 
 app = typer.Typer(add_completion=False)
 
@@ -62,11 +62,11 @@ def add(
     from experiments.terminal.progress import progress
 
     bounds = AdapterBounds(min_score, margin, min_macro_f1=min_macro_f1, min_worst_label=min_worst_label)
-    bench = Workbench(workspace, tasks)
-    lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task, Work(updates=bench.updates(lesson))) as listener:
-        bench.listener = listener
-        added = bench.release.add(lesson, bounds, max_leakage)
+    workbench = Workbench(workspace, tasks)
+    lesson = workbench.lesson_from(task, method, backbone, seed, assignments or [])
+    with progress(task, Work(updates=workbench.updates(lesson))) as listener:
+        workbench.listener = listener
+        added = workbench.release.add(lesson, bounds, max_leakage)
     if as_json:
         emit(added.as_json())
     else:
@@ -89,7 +89,7 @@ def add(
     next_steps.print_next(_next(added, added.trained, registered, task, next_steps.options(workspace)))
 
 
-def _next(added: Added, trained: Trained, registered: Registered, task: str, where: str) -> list[str]:
+def _next(added: AddedTask, trained: Trained, registered: Registration, task: str, where: str) -> list[str]:
     """Return the commands that lead on, and that would not fail."""
     pair, own = trained.adapter.manifest.task.pair, trained.adapter.id
     if not added.answers:

@@ -71,13 +71,13 @@ def compare(
     if dry_run and recommend:
         hint = "Leave one of them out."
         raise InputError("a dry run trains nothing to recommend from", where="--recommend", hint=hint)
-    bench = Workbench(workspace, tasks)
+    workbench = Workbench(workspace, tasks)
     settings = {"backbone": backbone, "seeds": list(range(seeds)), "tune": tune}
-    plan = bench.comparison_plan(task, listed(methods), assignments or [], **settings)
+    plan = workbench.comparison_plan(task, listed(methods), assignments or [], **settings)
     if dry_run:
-        experiment.dry_run(bench, plan, as_json, jobs, cluster, measure)
+        experiment.dry_run(workbench, plan, as_json, jobs, cluster, measure)
         return
-    report = cast("ComparisonReport", experiment.carry_out(bench, plan, jobs, cluster))
+    report = cast("ComparisonReport", experiment.carry_out(workbench, plan, jobs, cluster))
     if as_json:
         document = report.as_json()
         emit(document["recommendation"] if recommend else document)
@@ -85,5 +85,5 @@ def compare(
     if recommend:
         stdout.print(report.verdict)
         return
-    experiment.print_report(report, bench, plan, workspace)
+    experiment.print_report(report, workbench, plan, workspace)
     stdout.print(f"Next:   {predicting(report.advised.adapter, plan.tasks[0].pair, options(workspace))}")

@@ -75,9 +75,9 @@ def evaluate(
     from workbench.files.atomic import require_new
 
     path = _required(adapter, file)
-    bench = Workbench(workspace, tasks, Messages())
-    predictor = bench.predictor(adapter, backbone)
-    named, task = NamedColumns(column, pair, label_column), bench.task_file(predictor.task.name)
+    workbench = Workbench(workspace, tasks, Messages())
+    predictor = workbench.predictor(adapter, backbone)
+    named, task = NamedColumns(column, pair, label_column), workbench.task_file(predictor.task.name)
     rows = labelled_table(path, expected_columns(task, named))
     require_columns(predictor.task, task, rows.columns, named, str(path))
     writers = [*_writers(out, prefix, rows, path, predictor), *_drawers(figure, predictor.task.kind)]

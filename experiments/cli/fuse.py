@@ -68,8 +68,8 @@ def fuse(
     from experiments.terminal.experiment import command_given
     from experiments.terminal.progress import Messages, progress
 
-    bench = Workbench(workspace, tasks, Messages())
-    plan = bench.fusion_plan(
+    workbench = Workbench(workspace, tasks, Messages())
+    plan = workbench.fusion_plan(
         target,
         sources,
         method,
@@ -80,8 +80,8 @@ def fuse(
         full=full,
         assignments=assignments or [],
     )
-    with progress(target) as bench.listener:
-        fused = bench.fuse(plan, command_given())
+    with progress(target) as workbench.listener:
+        fused = workbench.fuse(plan, command_given())
     adapter = fused.adapter
     if as_json:
         document = fused.report.as_json()
@@ -92,6 +92,6 @@ def fuse(
     presentation, where = present(fused.report), next_steps.options(workspace)
     show(presentation, stdout)
     stdout.print(f"\nAdapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
-    stdout.print(f"Report:  {from_here(bench.workspace.experiment(plan.name) / 'report.html')}")
+    stdout.print(f"Report:  {from_here(workbench.workspace.experiment(plan.name) / 'report.html')}")
     ui = f"workbench ui{where}   (the report in MLflow: experiment {presentation.tracked!r})"
     next_steps.print_next([ui, next_steps.predicting(adapter.id, adapter.manifest.task.pair, where)])

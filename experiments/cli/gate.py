@@ -116,8 +116,8 @@ def gate(
     single = _of_tasks(max_forgetting_of or [])
     stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
     _require_one_kind(adapter.asked, stream)
-    bench = Workbench(workspace, tasks, Messages())
-    result = _gate_adapter(bench, name, adapter) if adapter.asked else _gate_experiment(bench, name, stream)
+    workbench = Workbench(workspace, tasks, Messages())
+    result = _gate_adapter(workbench, name, adapter) if adapter.asked else _gate_experiment(workbench, name, stream)
     if as_json:
         emit(result.as_json())
     else:
@@ -134,23 +134,23 @@ def _require_one_kind(adapter: bool, stream: StreamBounds) -> None:
         raise InputError("there is no bound to check", hint=f"Give at least one. {hint}")
 
 
-def _gate_adapter(bench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
+def _gate_adapter(workbench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
     try:
-        return bench.release.gate_adapter(name, bounds)
+        return workbench.release.gate_adapter(name, bounds)
     except InputError:
-        if name not in bench.workspace.records.names():
+        if name not in workbench.workspace.records.names():
             raise
         message = f"{name!r} is an experiment, and these are bounds of an adapter"
         raise InputError(message, hint=f"Of an experiment: {OF_STREAMS}.") from None
 
 
-def _gate_experiment(bench: Workbench, name: str, bounds: StreamBounds) -> Gate:
+def _gate_experiment(workbench: Workbench, name: str, bounds: StreamBounds) -> Gate:
     from workbench.adapters.name_resolution import readable
 
     try:
-        return bench.release.gate_experiment(name, bounds)
+        return workbench.release.gate_experiment(name, bounds)
     except UnknownNameError:
-        manifests = readable(bench.workspace.adapters)
+        manifests = readable(workbench.workspace.adapters)
         if name not in {called for manifest in manifests for called in (manifest.id, manifest.task.name)}:
             raise
         message = f"{name!r} is an adapter or its task, and these are bounds of an experiment"

@@ -9,5 +9,5 @@ app = list_command(
     "METHODS",
     __doc__,
     "List the methods, one line each; join names with + to use several together (lora+bitfit).",
-    below="a+b: two methods that can be used together, for example lora+pfeiffer",
+    footnote="a+b: two methods that can be used together, for example lora+pfeiffer",
 )

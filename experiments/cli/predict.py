@@ -117,19 +117,19 @@ def predict(
         hint = "Give router:NAME in place of the id; --tasks also goes with --file."
         raise InputError("--among, --set and --tasks are for routers", hint=hint)
     _require_out(out, {"--for-spreadsheets": for_spreadsheets, "--overwrite": overwrite, "--prefix": prefix})
-    bench = Workbench(workspace, tasks, Messages())
+    workbench = Workbench(workspace, tasks, Messages())
 
     def route(items: Sequence[Any]) -> Sequence[Any]:
         # a display of its own, but where the rows of a file are counted: rich before 14.1 refuses a second one
-        with progress(adapter) if out is None else nullcontext(bench.listener) as bench.listener:
-            return bench.route(str(router), items, listed(among), backbone, assignments or [], rejected)
+        with progress(adapter) if out is None else nullcontext(workbench.listener) as workbench.listener:
+            return workbench.route(str(router), items, listed(among), backbone, assignments or [], rejected)
 
     named = NamedColumns(column, pair)
     if router:
         rows, known = _routed(route, file, texts, named)
         new_columns = {**ROUTED, **NEAREST} if rejected else ROUTED
     else:
-        rows, known, new_columns = _answered(bench, adapter, backbone, file, texts, named)
+        rows, known, new_columns = _answered(workbench, adapter, backbone, file, texts, named)
     if out is not None:
         answers = AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets)
         require_new(out, overwrite)
@@ -155,7 +155,7 @@ def _routed(ask: Ask, file: Path | None, texts: list[str] | None, named: NamedCo
 
 
 def _answered(
-    bench: Workbench,
+    workbench: Workbench,
     adapter: str,
     backbone: str | None,
     file: Path | None,
@@ -169,11 +169,11 @@ def _answered(
 
     if file is None:
         rows, text_of = texts_of(None, texts, named)  # mistakes in them are said before those in the adapter's name
-        predictor = bench.predictor(adapter, backbone)
+        predictor = workbench.predictor(adapter, backbone)
         return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.answer_columns
     require_readable(file)
-    predictor = bench.predictor(adapter, backbone)
-    task_file = bench.task_file(predictor.task.name)
+    predictor = workbench.predictor(adapter, backbone)
+    task_file = workbench.task_file(predictor.task.name)
     rows, text_of = texts_of(file, texts, named, task_file, predictor.task.name)
     column = label_column(predictor.task, task_file, rows.columns)
     return rows, KnownLabels(text_of, predictor, predictor.task, task_file, column), predictor.answer_columns

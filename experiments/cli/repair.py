@@ -56,8 +56,8 @@ def repair(
     from experiments.api import Workbench
     from experiments.terminal.progress import Messages
 
-    bench = Workbench(workspace, tasks, Messages())
-    report = bench.repair(experiment, listed(method), strategy or [], assignments or [])
+    workbench = Workbench(workspace, tasks, Messages())
+    report = workbench.repair(experiment, listed(method), strategy or [], assignments or [])
     if as_json:
         emit(report.as_json())
         return

@@ -64,18 +64,18 @@ def run(
     if recipe is None:
         hint = "`workbench recipes list` names those that are shipped; a path to a YAML file of your own works too."
         raise InputError("which recipe?", where="workbench run", hint=hint)
-    bench = Workbench(workspace, tasks)
-    plan = bench.plan(recipe, assignments or [])
+    workbench = Workbench(workspace, tasks)
+    plan = workbench.plan(recipe, assignments or [])
     if seeds_for is not None:
-        so_far = bench.report(plan.name)
+        so_far = workbench.report(plan.name)
         seeds = enough_seeds(so_far.seeds, so_far.declared, seeds_for / 100)
         stderr.print(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}")
-        plan = bench.plan(recipe, [*(assignments or []), f"seeds={[*seeds]}"])
+        plan = workbench.plan(recipe, [*(assignments or []), f"seeds={[*seeds]}"])
     if dry_run:
-        experiment.dry_run(bench, plan, as_json, jobs, cluster, measure)
+        experiment.dry_run(workbench, plan, as_json, jobs, cluster, measure)
         return
-    report = experiment.carry_out(bench, plan, jobs, cluster)
+    report = experiment.carry_out(workbench, plan, jobs, cluster)
     if as_json:
         emit(report.as_json())
     else:
-        experiment.print_report(report, bench, plan, workspace)
+        experiment.print_report(report, workbench, plan, workspace)

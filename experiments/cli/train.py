@@ -49,16 +49,16 @@ def train(
     from experiments.terminal.progress import progress
     from tasks.loading import registry
 
-    bench = Workbench(workspace, tasks)
+    workbench = Workbench(workspace, tasks)
     if method is None:
-        registry.find(task, bench.task_folders)  # a mistyped task is reported first
+        registry.find(task, workbench.task_folders)  # a mistyped task is reported first
         hint = "`workbench methods list` names them all; to begin with: --method lora"
         raise InputError("which method?", where="--method", hint=hint)
-    lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task, Work(updates=bench.updates(lesson))) as listener:
-        bench.listener = listener
-        trained = bench.train(lesson)
-    registered = bench.release.register(trained.adapter.id) if register and is_first() else None
+    lesson = workbench.lesson_from(task, method, backbone, seed, assignments or [])
+    with progress(task, Work(updates=workbench.updates(lesson))) as listener:
+        workbench.listener = listener
+        trained = workbench.train(lesson)
+    registered = workbench.release.register(trained.adapter.id) if register and is_first() else None
     manifest, fit = trained.adapter.manifest, trained.adapter.manifest.own_fit
     if as_json:
         document: dict[str, object] = {"adapter": manifest.id, "path": str(trained.adapter.folder)}

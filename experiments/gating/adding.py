@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.answers.made_adapters import Trained
-    from experiments.gating.registry import Registered
+    from experiments.gating.registry import Registration
     from workbench.adapters.store import AdapterStore
     from workbench.methods.task import Task
 
 
 @dataclass(frozen=True)
-class Added:
+class AddedTask:
     """What became of a new task.
 
     Attributes:
@@ -29,7 +29,7 @@ class Added:
 
     gate: Gate
     trained: Trained | None = None
-    registered: Registered | None = None
+    registered: Registration | None = None
     answering: str | None = None
 
     @property

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from experiments.reporting.wording import plural
 from workbench.errors import GateError, InputError
+from workbench.machine import earlier_names
 
 Limit: TypeAlias = Literal["at least", "at most"]
 ROUNDING = 1e-9  # points by which a share times 100 may be off
@@ -35,6 +36,12 @@ class Check:
     interval: tuple[float, float] | None = None
     whole: bool = False
     note: str = ""
+
+    if not TYPE_CHECKING:  # for mypy, every attribute would be there
+
+        def __getattr__(self, name):
+            """Return what had another name before."""
+            return getattr(self, earlier_names.renamed(f"{__name__}.Check", name))
 
     @property
     def holds(self) -> bool:

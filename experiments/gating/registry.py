@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Registered:
+class Registration:
     """What came of a registration.
 
     Attributes:
@@ -52,7 +52,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Moved:
+class ChampionChange:
     """A change of the champion that a person asked for.
 
     Attributes:
@@ -68,7 +68,7 @@ class Moved:
     compared: str
 
 
-def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registered:
+def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registration:
     """Log an adapter where it is not logged yet, enter it into MLflow's registry, and decide whether it is champion.
 
     Raises:
@@ -92,17 +92,17 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
         names[entered.name] = known
         workspace.champions.save(names)
         _follow(tracker, names, {entered.name: was}, listener.say)
-    return Registered(entered.name, version.number, wins, decision, tracked.number, known.before is not None)
+    return Registration(entered.name, version.number, wins, decision, tracked.number, known.before is not None)
 
 
-def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> Moved:
+def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> ChampionChange:
     """Make the version the champion that was so before, or ``to``: see :meth:`experiments.gating.release.Release`."""
-    return _moved(name, workspace, listener, lambda full, known: succession.back(full, known, to))
+    return _change_champion(name, workspace, listener, lambda full, known: succession.back(full, known, to))
 
 
-def promote(name: str, to: str | None, workspace: Workspace, listener: Listener) -> Moved:
+def promote(name: str, to: str | None, workspace: Workspace, listener: Listener) -> ChampionChange:
     """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`."""
-    return _moved(name, workspace, listener, lambda full, known: succession.promoted(full, known, to))
+    return _change_champion(name, workspace, listener, lambda full, known: succession.promoted(full, known, to))
 
 
 def champion(name: str, workspace: Workspace, listener: Listener) -> Version | None:
@@ -143,9 +143,9 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
     return sum(known.champion is not None for known in names.values())
 
 
-def _moved(
+def _change_champion(
     name: str, workspace: Workspace, listener: Listener, change: Callable[[str, RegisteredName], RegisteredName]
-) -> Moved:
+) -> ChampionChange:
     tracker = tracker_here(workspace, listener.say)
     with workspace.champions.changing(listener) as names:
         full = _known_name(name, tracker, names)
@@ -158,7 +158,7 @@ def _moved(
         raise RuntimeError("a change of the champion left none")
     if now.adapter not in workspace.adapters.ids():
         listener.say(f"{now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
-    return Moved(full, was, now, "there was no champion" if was is None else succession.compared(now, was))
+    return ChampionChange(full, was, now, "there was no champion" if was is None else succession.compared(now, was))
 
 
 def _known_name(name: str, tracker: Tracker, names: dict[str, RegisteredName]) -> str:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.adding import Added
+    from experiments.gating.adding import AddedTask
     from experiments.gating.gate import Gate
-    from experiments.gating.registry import Moved, Registered
+    from experiments.gating.registry import ChampionChange, Registration
     from experiments.gating.stream_bounds import StreamBounds
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -36,7 +36,7 @@ class Release:
     task_folders: Sequence[Path]
     listener: Listener
 
-    def add(self, lesson: Lesson, bounds: AdapterBounds, leakage: float = 1.0) -> Added:
+    def add(self, lesson: Lesson, bounds: AdapterBounds, leakage: float = 1.0) -> AddedTask:
         """Check the lesson's data, train and test its adapter, hold it against bounds, and register it if all hold.
 
         What is served under the task's name changes at the very end, and only then: where a bound is broken the adapter
@@ -52,19 +52,19 @@ class Release:
             TrackingError: the server does not answer, or cannot register models.
         """
         from experiments.answers.training import trained
-        from experiments.gating.adding import Added, check_data, check_others
+        from experiments.gating.adding import AddedTask, check_data, check_others
         from experiments.gating.gate import Gate
 
         data = check_data(lesson.task, leakage)
         if not data.passed:
-            return Added(data)
+            return AddedTask(data)
         result = trained(self.workspace, lesson, self.listener)
         adapter = result.adapter.id
         checks = *self.gate_adapter(adapter, bounds).checks, *check_others(self.workspace.adapters, adapter)
         gate = Gate("adapter", adapter, (*data.checks, *checks))
         registered = self.register(adapter) if gate.passed and is_first() else None
         answering = adapter_id(self.workspace, lesson.task.name, Silent(), self.task_folders)
-        return Added(gate, result, registered, answering)
+        return AddedTask(gate, result, registered, answering)
 
     def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:
         """Check bounds on an adapter.
@@ -92,7 +92,7 @@ class Release:
 
         return gate_experiment(self.workspace, experiment, bounds)
 
-    def register(self, adapter: str) -> Registered:
+    def register(self, adapter: str) -> Registration:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
 
         It becomes the champion of that name where it beats the one before on the same validation examples. The
@@ -107,7 +107,7 @@ class Release:
 
         return register(self._verified(adapter, champions=False), self.workspace, self.listener)
 
-    def promote(self, name: str, to: str | None) -> Moved:
+    def promote(self, name: str, to: str | None) -> ChampionChange:
         """Make a registered version the champion, whatever it scores.
 
         Args:
@@ -123,7 +123,7 @@ class Release:
 
         return promote(name, to, self.workspace, self.listener)
 
-    def roll_back(self, name: str, to: str | None = None) -> Moved:
+    def roll_back(self, name: str, to: str | None = None) -> ChampionChange:
         """Make the version of a registered name its champion that was champion before.
 
         Args:

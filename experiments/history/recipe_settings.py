@@ -29,7 +29,7 @@ class RecipeSettings:
 
 
 @dataclass(frozen=True)
-class Differing:
+class SettingDifference:
     """A setting with both of its values; None for one that is not there, or is left open."""
 
     setting: str
@@ -53,19 +53,19 @@ def settings_of(record: RecordDocument) -> RecipeSettings:
     return RecipeSettings(shared, entries)
 
 
-def differing(first: RecordDocument, second: RecordDocument) -> tuple[Differing, ...]:
+def differing_settings(first: RecordDocument, second: RecordDocument) -> tuple[SettingDifference, ...]:
     """Return the settings in which two recipes differ; of entries, those that both have."""
     ours, theirs = settings_of(first), settings_of(second)
-    differences = [*_between(ours.shared, theirs.shared)]
-    for label, own in ours.entries.items():
+    differences = [*_differences(ours.shared, theirs.shared)]
+    for label, settings in ours.entries.items():
         if label in theirs.entries:
-            differences += _between(own, theirs.entries[label], f"{label}.")
+            differences += _differences(settings, theirs.entries[label], f"{label}.")
     return tuple(differences)
 
 
-def made_differently(first: RecordDocument, second: RecordDocument) -> tuple[Differing, ...]:
+def made_differently(first: RecordDocument, second: RecordDocument) -> tuple[SettingDifference, ...]:
     """Return in what the circumstances of two runs differ: versions of packages, the machine, the code's commit."""
-    return tuple(_between(_made_under(first), _made_under(second)))
+    return tuple(_differences(_made_under(first), _made_under(second)))
 
 
 def _made_under(record: RecordDocument) -> dict[str, str]:
@@ -77,13 +77,13 @@ def _made_under(record: RecordDocument) -> dict[str, str]:
     }
 
 
-def _between(first: Mapping[str, Any], second: Mapping[str, Any], before: str = "") -> Iterator[Differing]:
+def _differences(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> Iterator[SettingDifference]:
     for name in dict.fromkeys([*first, *second]):
-        own, other = first.get(name), second.get(name)
-        if own != other:
-            if name == ORDERS and own and other and len(own) != len(other):
-                own, other = len(own), len(other)
-            yield Differing(f"{before}{name}", own, other)
+        ours, theirs = first.get(name), second.get(name)
+        if ours != theirs:
+            if name == ORDERS and ours and theirs and len(ours) != len(theirs):
+                ours, theirs = len(ours), len(theirs)
+            yield SettingDifference(f"{prefix}{name}", ours, theirs)
 
 
 def _entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.history.recipe_settings import differing, settings_of
+from experiments.history.recipe_settings import differing_settings, settings_of
 from experiments.studies import report_on, study_of
 from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
-    from experiments.history.recipe_settings import Differing
+    from experiments.history.recipe_settings import SettingDifference
     from experiments.workspace import RecordDocument, Workspace
 
 MOST_TOLD = 3  # differences, in a line
@@ -35,7 +35,7 @@ class Run:
     description: str
     started: str = ""
     state: str = ""
-    differs: tuple[Differing, ...] = ()
+    differs: tuple[SettingDifference, ...] = ()
     only_here: tuple[str, ...] = ()
     only_now: tuple[str, ...] = ()
 
@@ -125,7 +125,7 @@ def _run(number: int, name: str, newest: RecordDocument, workspace: Workspace) -
             description,
             record.provenance.get("started", ""),
             _state(name, record, workspace),
-            differing(record, newest),
+            differing_settings(record, newest),
             tuple(label for label in ours if label not in theirs),
             tuple(label for label in theirs if label not in ours),
         )

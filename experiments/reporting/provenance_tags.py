@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.presentation import Definitions
+from workbench.machine import earlier_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def once_more(provenance: Mapping[str, str]) -> Definitions:
-    """Return the block with the command that gives the numbers once more."""
+def rerun_block(provenance: Mapping[str, str]) -> Definitions:
+    """Return the block with the command that gives the same numbers again."""
     entries = [(name, value) for name, value in provenance.items() if name != "command"]
     return Definitions("Once more", entries, command=provenance.get("command", ""))
 
@@ -22,3 +23,7 @@ def provenance_tags(provenance: Mapping[str, str]) -> dict[str, str]:
     if "command" in tags:
         tags |= {"mlflow.source.name": tags["command"], "mlflow.source.type": "LOCAL"}
     return tags
+
+
+def __getattr__(name: str) -> Any:
+    return globals()[earlier_names.renamed(__name__, name)]

@@ -26,7 +26,7 @@ DIGITS = 9  # of what is compared: 0.90 − 0.88 is not quite 0.02
 
 
 @dataclass(frozen=True)
-class Trial:
+class MergeTrial:
     """A merge of two LoRAs that was tried.
 
     Attributes:
@@ -48,7 +48,7 @@ class Trial:
         return max(self.lost.values())
 
 
-def cheapest(trials: Sequence[Trial], most: float | None) -> Trial:
+def cheapest(trials: Sequence[MergeTrial], most: float | None) -> MergeTrial:
     """Return the trial whose tasks lose least in the mean; of those equal up to rounding, the first.
 
     Args:
@@ -79,17 +79,17 @@ def least_costly(
     """
 
     @cache
-    def before(index: int) -> dict[str, float]:
+    def scores_of(index: int) -> dict[str, float]:
         return _validated(context, folder, folder / ADAPTERS_FOLDER / groups[index].folder, groups[index].tasks)
 
-    def trial(pair: tuple[int, int]) -> Trial:
-        scores_before = {task: score for index in pair for task, score in before(index).items()}
+    def tried(pair: tuple[int, int]) -> MergeTrial:
+        scores_before = {task: score for index in pair for task, score in scores_of(index).items()}
         with TemporaryDirectory(dir=folder) as scratch:
             context.adaptation.library.save(merged(pair), Path(scratch))
             after = _validated(context, folder, Path(scratch), scores_before.keys())
-        return Trial(pair, {task: score - after[task] for task, score in scores_before.items()})
+        return MergeTrial(pair, {task: score - after[task] for task, score in scores_before.items()})
 
-    best = cheapest([trial(pair) for pair in pairs], most)
+    best = cheapest([tried(pair) for pair in pairs], most)
     cost = f"{100 * best.mean:.1f} points a task, {100 * best.most:.1f} at most"
     context.listener.say(f"{context.label}: {len(pairs)} merges tried; on validation the chosen one costs {cost}")
     return best.pair

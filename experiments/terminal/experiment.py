@@ -28,22 +28,22 @@ def command_given() -> str:
     return shlex.join(["workbench", *sys.argv[1:]])
 
 
-def dry_run(bench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None, measure: bool) -> None:
+def dry_run(workbench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None, measure: bool) -> None:
     """Print what :func:`carry_out` would do, and on which machines; ``measure`` times steps of what was never done."""
-    crew = CrewAhead(jobs, () if cluster is None else bench.machines(cluster))
-    expectations = Expectations(bench.workspace, measure, stderr.print)
-    preview.preview(plan, bench.pieces(plan), bench.pending(plan), expectations, as_json, crew)
+    crew = CrewAhead(jobs, () if cluster is None else workbench.machines(cluster))
+    expectations = Expectations(workbench.workspace, measure, stderr.print)
+    preview.preview(plan, workbench.pieces(plan), workbench.pending(plan), expectations, as_json, crew)
 
 
-def carry_out(bench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:
+def carry_out(workbench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:
     """Do what is left to do of a plan, and return its report."""
-    with progress(plan.name, work_of(bench.pending(plan))) as bench.listener:
-        return bench.run(plan, command_given(), jobs, cluster)
+    with progress(plan.name, work_of(workbench.pending(plan))) as workbench.listener:
+        return workbench.run(plan, command_given(), jobs, cluster)
 
 
-def print_report(report: Report, bench: Workbench, plan: Plan, workspace: Path | None) -> None:
+def print_report(report: Report, workbench: Workbench, plan: Plan, workspace: Path | None) -> None:
     """Print a report, where its page is, and how to see it again; ``workspace`` is the option as it was given."""
-    show(present(report), stdout, page_of(bench.workspace.experiment(plan.name)))
+    show(present(report), stdout, page_of(workbench.workspace.experiment(plan.name)))
     where = options(workspace)
     stdout.print(f"\nMLflow: workbench ui{where}   then open experiment {plan.name!r}")
     stdout.print(f"Again:  workbench report {plan.name}{where}")

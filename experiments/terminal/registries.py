@@ -43,26 +43,26 @@ def registry(module: str, name: str) -> Modules[object] | Documents:
     return registered
 
 
-def list_command(module: str, name: str, about: str, entries: str, below: str = "") -> typer.Typer:
+def list_command(module: str, name: str, help_text: str, list_help: str, footnote: str = "") -> typer.Typer:
     """Return a command with the subcommand ``list``, which prints a registry.
 
     Args:
         module: of the registry.
         name: of the registry in there.
-        about: help of the command.
-        entries: help of ``list``.
-        below: stands below the table; scripts do not get it.
+        help_text: of the command.
+        list_help: help of ``list``.
+        footnote: stands below the table; scripts do not get it.
     """
     app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-    @app.callback(help=about)
+    @app.callback(help=help_text)
     def group() -> None: ...
 
-    @app.command("list", help=entries)
+    @app.command("list", help=list_help)
     def list_(as_json: Json = False) -> None:
         registered = registry(module, name)
         listing([{"name": entry, "description": registered.describe(entry)} for entry in registered.names()], as_json)
-        if below and not as_json:
-            stdout.print(f"\n{below}")
+        if footnote and not as_json:
+            stdout.print(f"\n{footnote}")
 
     return app

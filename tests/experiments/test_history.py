@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from experiments.api import Workbench
-from experiments.history.against import Against, Side, against
-from experiments.history.present_against import present
-from experiments.history.recipe_settings import differing, made_differently, settings_of
+from experiments.history.experiment_difference import ComparedExperiment, ExperimentDifference, difference_of
+from experiments.history.present_difference import present
+from experiments.history.recipe_settings import differing_settings, made_differently, settings_of
 from experiments.history.runs import runs_of
 from experiments.reporting.contrast import Contrast
 from experiments.reporting.differences import Difference
@@ -118,7 +118,7 @@ def test_a_difference_has_tables_and_a_page(bench: Workbench, report: Call, tmp_
     assert r"\label{tab:" in (tmp_path / "tables.tex").read_text(encoding="utf-8")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     first, second = (run.name for run in reversed(runs_of(bench.workspace, "stream")[:2]))
-    assert page == drawn_page(present(against(bench.workspace, first, second)), {})
+    assert page == drawn_page(present(difference_of(bench.workspace, first, second)), {})
     assert "they are exploratory" in page
 
 
@@ -183,8 +183,8 @@ def test_a_run_that_is_not_finished_says_how_far_it_is(
 def test_with_one_seed_the_sentence_says_what_the_table_says() -> None:
     difference = Difference(interval([0.003]), Interval(0.003, -0.01, 0.02))
     compared = Contrast("higher", interval([0.9]), interval([0.897]), difference, "", ("",), {}, 1)
-    side = Side("one", "one", record({}), ())
-    verdict = present(Against(side, side, (), (), {"lora": {"score": compared}})).verdict
+    side = ComparedExperiment("one", "one", record({}), ())
+    verdict = present(ExperimentDifference(side, side, (), (), {"lora": {"score": compared}})).verdict
     assert verdict.endswith(
         "lora: not distinguishable (0.3 points higher, 95 % interval over test examples [−1.0, 2.0])."
     )
@@ -210,15 +210,17 @@ def test_settings_are_those_of_the_recipe_and_not_what_follows_from_them() -> No
     assert settings.shared == {"seeds": [0, 1], "budget.epochs": 3, "orders": ["a → b", "b → a"], "data.a": "0" * 64}
     assert settings.entries == {"lora": {"method": "lora", "rank": 8, "tried": [0.001, 0.01]}}
     changed = {**about, "budget": {"epochs": 4}, "contenders": [{**entry, "settings": {"rank": 4, "alpha": 16}}]}
-    changes = [(change.setting, change.first, change.second) for change in differing(record(about), record(changed))]
+    changes = [
+        (change.setting, change.first, change.second) for change in differing_settings(record(about), record(changed))
+    ]
     assert changes == [("budget.epochs", 3, 4), ("lora.rank", 8, 4), ("lora.alpha", None, 16)]
 
 
 def test_of_other_orders_of_the_tasks_those_are_told_and_of_more_their_number() -> None:
     first, second = ({"orders": [["a", "b", "c"], order]} for order in (["b", "a", "c"], ["c", "b", "a"]))
-    (change,) = differing(record(first), record(second))
+    (change,) = differing_settings(record(first), record(second))
     assert (change.setting, change.first[1], change.second[1]) == ("orders", "b → a → c", "c → b → a")
-    (change,) = differing(record(first), record({"orders": [["a", "b", "c"]]}))
+    (change,) = differing_settings(record(first), record({"orders": [["a", "b", "c"]]}))
     assert (change.first, change.second) == (2, 1)
 
 
@@ -229,4 +231,4 @@ def test_other_packages_are_told_by_name() -> None:
 
 def test_an_experiment_is_not_held_against_itself(bench: Workbench) -> None:
     with pytest.raises(InputError, match="held against itself"):
-        against(bench.workspace, "stream", "stream")
+        difference_of(bench.workspace, "stream", "stream")

@@ -14,7 +14,7 @@ from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies import _trials as trials_file
 from experiments.strategies import merged as strategy_file
 from experiments.strategies._groups import groups_in
-from experiments.strategies._trials import Trial, cheapest
+from experiments.strategies._trials import MergeTrial, cheapest
 from experiments.strategies.merged import MergedSettings
 from experiments.workspace.evaluating import validation_score
 from tests.stages import adapted, context_for, walk
@@ -127,10 +127,10 @@ def test_a_task_in_several_tried_pairs_is_asked_once_as_it_was(
 )
 def test_a_bound_on_one_tasks_loss_leaves_costlier_merges_out(most: float | None, chosen: tuple[int, int]) -> None:
     trials = [
-        Trial((0, 2), {"a": 0.02, "c": 0.06}),
-        Trial((0, 1), {"a": 0.03, "b": -0.01}),
-        Trial((1, 2), {"b": 0.01, "c": 0.90 - 0.88}),
-        Trial((2, 3), {"c": 0.015, "d": 0.015}),  # as cheap as the one before, and less alike
+        MergeTrial((0, 2), {"a": 0.02, "c": 0.06}),
+        MergeTrial((0, 1), {"a": 0.03, "b": -0.01}),
+        MergeTrial((1, 2), {"b": 0.01, "c": 0.90 - 0.88}),
+        MergeTrial((2, 3), {"c": 0.015, "d": 0.015}),  # as cheap as the one before, and less alike
     ]
     assert cheapest(trials, most).pair == chosen
 

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from workbench.machine.earlier_names import NAMES, ROOMS
+from experiments.gating.gate import Check
+from experiments.reporting import provenance_tags
+from workbench.machine.earlier_names import ATTRIBUTES, NAMES, ROOMS
 from workbench.settings.base import Settings
 
 
@@ -33,3 +35,15 @@ def test_a_room_with_the_name_of_a_module_has_what_that_had() -> None:
     with pytest.raises(ImportError):
         exec("from workbench.settings import nothing_of_the_kind")
     assert Settings
+
+
+def test_what_has_another_name_now_is_there_under_its_old_one() -> None:
+    owners = {
+        "experiments.gating.gate.Check": Check("score", "at least", 80.0, 90.0),
+        provenance_tags.__name__: provenance_tags,
+    }
+    for before, now in ATTRIBUTES.items():
+        owner, _, name = before.rpartition(".")
+        with pytest.warns(DeprecationWarning, match=f"{before} is {owner}.{now} now"):
+            assert getattr(owners[owner], name) is getattr(owners[owner], now)
+        assert not hasattr(owners[owner], "nothing_of_the_kind")

@@ -26,6 +26,10 @@ NAMES = {  # before → now
     "workbench.statistics": "workbench.measures.statistics",
     "workbench.task": "workbench.methods.task",
 }
+ATTRIBUTES = {  # before → now, of documented modules and classes
+    "experiments.gating.gate.Check.found": "value",
+    "experiments.reporting.provenance_tags.once_more": "rerun_block",
+}
 ROOMS = {  # rooms that have the name of a module of before → that module
     "workbench.backbone": "workbench.backbone.pretrained",
     "workbench.methods": "workbench.methods.methods",
@@ -51,6 +55,19 @@ def of_room(room: str, name: str) -> Any:
             _warn(f"{room}.{name}", f"{ROOMS[room]}.{name}")
             return getattr(module, name)
     raise AttributeError(f"module {room!r} has no attribute {name!r}")
+
+
+def renamed(owner: str, name: str) -> str:
+    """Return what the attribute ``name`` of a module or class is called now; for the ``__getattr__`` of that owner.
+
+    Raises:
+        AttributeError: it never had such an attribute.
+    """
+    if f"{owner}.{name}" not in ATTRIBUTES:
+        raise AttributeError(f"{owner!r} has no attribute {name!r}")
+    now = ATTRIBUTES[f"{owner}.{name}"]
+    _warn(f"{owner}.{name}", f"{owner}.{now}")
+    return now
 
 
 class _Finder:

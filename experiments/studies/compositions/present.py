@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
-from experiments.reporting.provenance_tags import once_more
+from experiments.reporting.provenance_tags import rerun_block
 from experiments.reporting.wording import plural, settings
 from experiments.studies.compositions import tables
 from experiments.studies.compositions.gallery import figures
@@ -67,4 +67,4 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
     shown = [(f"budget, K = {shots}", settings(used(budget, record.precision))) for shots, budget in budgets]
     yield Definitions("Circumstances", shown)
     yield from data_table(record.data_sources)
-    yield once_more(record.provenance)
+    yield rerun_block(record.provenance)

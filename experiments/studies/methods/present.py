@@ -9,7 +9,7 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
-from experiments.reporting.provenance_tags import once_more
+from experiments.reporting.provenance_tags import rerun_block
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
 from experiments.studies.core.data_sources import data_table, used
 from experiments.studies.methods import tables
@@ -70,7 +70,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
         yield not_equal(report.unequal, record.reference)
     yield _settings_used(report)
     yield from data_table(report.record.data_sources)
-    yield once_more(record.provenance)
+    yield rerun_block(record.provenance)
 
 
 def _failures(report: ComparisonReport) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import decimals, quantity, words
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
-from experiments.reporting.provenance_tags import once_more
+from experiments.reporting.provenance_tags import rerun_block
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, baselines, settings, share, unit
 from experiments.studies.core.data_sources import data_table, used
@@ -76,7 +76,7 @@ def conditions(report: Report) -> Iterator[Block]:
         own = {0: ", the recipe's own"}
         yield Definitions("", [(f"order {index}{own.get(index, '')}", tasks) for index, tasks in orders])
     yield from data_table(record.data_sources)
-    yield once_more(record.provenance)
+    yield rerun_block(record.provenance)
     formulas = [(metric.name.replace("_", " "), metric.formula) for metric in METRICS]
     yield Definitions("Definitions", (*BEFORE, *formulas, *AFTER, *([VALIDATION] if report.frontier else [])))
 

@@ -16,17 +16,17 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.history.against import Against, Side
-    from experiments.history.recipe_settings import Differing
+    from experiments.history.experiment_difference import ComparedExperiment, ExperimentDifference
+    from experiments.history.recipe_settings import SettingDifference
     from experiments.reporting.contrast import Contrast
     from experiments.reporting.presentation import Block, Cell, Tracking
 
 EXPLORATORY = "No recipe asks for these differences: they are exploratory, and what stands out has to be tested anew."
 
 
-def present(against: Against) -> Presentation:
+def present(difference: ExperimentDifference) -> Presentation:
     """Return what people see of two experiments, in every medium but MLflow."""
-    first, second = against.first, against.second
+    first, second = difference.first, difference.second
     return Presentation(
         experiment=f"{first.name} against {second.name}",
         tracked="",
@@ -34,10 +34,10 @@ def present(against: Against) -> Presentation:
         facts=tuple(_described(side) for side in (first, second)),
         further=(),
         says="",
-        verdict=_verdict(against),
+        verdict=_verdict(difference),
         complete=first.record.finished and second.record.finished,
-        written=partial(_blocks, against),
-        document=lambda full: against.as_json(),
+        written=partial(_blocks, difference),
+        document=lambda full: difference.as_json(),
         about="",
         tracking=_untracked,
         judged="What differs",
@@ -48,20 +48,20 @@ def _untracked() -> Tracking:
     raise InputError("MLflow holds experiments, not differences of two", where="--log")
 
 
-def _described(side: Side) -> str:
+def _described(side: ComparedExperiment) -> str:
     started = side.record.provenance.get("started", "")
     state = "" if side.record.finished else ", not finished"
     return f"{side.called} was begun {started}{state}" if started else f"{side.called}{state}"
 
 
-def _verdict(against: Against) -> str:
+def _verdict(difference: ExperimentDifference) -> str:
     """Return how many settings differ, and what the first metric says of what both have."""
-    number = len(against.settings)
+    number = len(difference.settings)
     settings = f"{plural(number, 'setting')} of the recipes {'differs' if number == 1 else 'differ'}."
-    if not against.contrasts:
+    if not difference.contrasts:
         return f"{settings} Nothing stands in both under the same label, so no scores can be compared."
-    metric = next(iter(next(iter(against.contrasts.values()))))
-    firsts = {label: metrics[metric] for label, metrics in against.contrasts.items()}
+    metric = next(iter(next(iter(difference.contrasts.values()))))
+    firsts = {label: metrics[metric] for label, metrics in difference.contrasts.items()}
     if len(firsts) <= MOST_NAMED:
         sentences = [_sentence(label, contrast) for label, contrast in firsts.items()]
     else:
@@ -71,7 +71,7 @@ def _verdict(against: Against) -> str:
         sentences = [f"{', '.join(f'{times} {word}' for word, times in readings.most_common())}."]
     name = metric.replace("_", " ")
     return (
-        f"{settings} {name[:1].upper()}{name[1:]}, {against.first.called} against {against.second.called}: "
+        f"{settings} {name[:1].upper()}{name[1:]}, {difference.first.called} against {difference.second.called}: "
         f"{' '.join(sentences)}"
     )
 
@@ -82,38 +82,40 @@ def _sentence(label: str, contrast: Contrast) -> str:
     return f"{label}: {shown_gap_in_words(contrast.difference, 'lower', 'higher', 'differences')}."
 
 
-def _blocks(against: Against) -> Iterator[Block]:
-    if against.settings:
-        yield _settings("settings", "Settings that differ", against.settings, against)
+def _blocks(difference: ExperimentDifference) -> Iterator[Block]:
+    if difference.settings:
+        yield _settings("settings", "Settings that differ", difference.settings, difference)
     else:
         yield Paragraph("No setting that the records hold differs.", "quiet")
-    for side in (against.first, against.second):
+    for side in (difference.first, difference.second):
         if side.only:
             yield Paragraph(f"Only {side.called} has: {', '.join(side.only)}.", "quiet")
-    for metric in dict.fromkeys(metric for metrics in against.contrasts.values() for metric in metrics):
-        yield from _metric(metric, against)
-    if against.made:
-        yield _settings("made-under", "Made under other circumstances", against.made, against)
+    for metric in dict.fromkeys(metric for metrics in difference.contrasts.values() for metric in metrics):
+        yield from _metric(metric, difference)
+    if difference.made:
+        yield _settings("made-under", "Made under other circumstances", difference.made, difference)
 
 
-def _settings(name: str, title: str, differing: tuple[Differing, ...], against: Against) -> Table:
-    columns = (Column("setting"), *(Column(side.called, left=True) for side in (against.first, against.second)))
+def _settings(
+    name: str, title: str, differences: tuple[SettingDifference, ...], difference: ExperimentDifference
+) -> Table:
+    columns = (Column("setting"), *(Column(side.called, left=True) for side in (difference.first, difference.second)))
     rows = [
         (
             words(pair.setting),
             words(value_in_words(pair.setting, pair.first)),
             words(value_in_words(pair.setting, pair.second)),
         )
-        for pair in differing
+        for pair in differences
     ]
     return Table(name, title, columns, rows)
 
 
-def _metric(metric: str, against: Against) -> Iterator[Block]:
-    contrasts = {label: metrics[metric] for label, metrics in against.contrasts.items() if metric in metrics}
+def _metric(metric: str, difference: ExperimentDifference) -> Iterator[Block]:
+    contrasts = {label: metrics[metric] for label, metrics in difference.contrasts.items() if metric in metrics}
     differences = [contrast.difference for contrast in contrasts.values() if contrast.difference]
-    name, called = metric.replace("_", " "), (against.first.called, against.second.called)
-    scale = unit(against.first.record.about.get("kinds") or {})
+    name, called = metric.replace("_", " "), (difference.first.called, difference.second.called)
+    scale = unit(difference.first.record.about.get("kinds") or {})
     yield Table(
         f"difference-{metric.replace('_', '-')}",
         f"Difference in {name}",

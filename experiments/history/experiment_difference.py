@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.history.recipe_settings import differing, made_differently
+from experiments.history.recipe_settings import differing_settings, made_differently
 from experiments.reporting.contrast import as_families, contrast
 from experiments.studies import study_of
 from experiments.workspace.damage import needed_by
@@ -14,14 +14,14 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.history.recipe_settings import Differing
+    from experiments.history.recipe_settings import SettingDifference
     from experiments.reporting.contrast import Contrast
     from experiments.reporting.scored import Scores
     from experiments.workspace import RecordDocument, Workspace
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedExperiment:
     """One of the two.
 
     Attributes:
@@ -47,7 +47,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Against:
+class ExperimentDifference:
     """The first of two against the second.
 
     Attributes:
@@ -56,10 +56,10 @@ class Against:
         contrasts: by label and metric, what both have.
     """
 
-    first: Side
-    second: Side
-    settings: tuple[Differing, ...]
-    made: tuple[Differing, ...]
+    first: ComparedExperiment
+    second: ComparedExperiment
+    settings: tuple[SettingDifference, ...]
+    made: tuple[SettingDifference, ...]
     contrasts: Mapping[str, Mapping[str, Contrast]]
 
     def as_json(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Against:
         }
 
 
-def against(workspace: Workspace, first: str, second: str) -> Against:
+def difference_of(workspace: Workspace, first: str, second: str) -> ExperimentDifference:
     """Return one experiment against another of its kind, by what the workspace holds; no model is needed.
 
     Raises:
@@ -94,19 +94,19 @@ def against(workspace: Workspace, first: str, second: str) -> Against:
         raise InputError(message, where="--against", hint="Experiments of one kind have scores in common.")
     scores = {name: _scores(name, record, workspace) for name, record in records.items()}
     contrasts = {
-        label: {name: contrast(own, scores[second][label][name]) for name, own in metrics.items()}
+        label: {name: contrast(ours_of, scores[second][label][name]) for name, ours_of in metrics.items()}
         for label, metrics in scores[first].items()
         if label in scores[second]
     }
     called = _called(workspace, first, second)
     ours_alone, theirs_alone = (
-        tuple(label for label in scores[name] if label not in scores[other])
-        for name, other in ((first, second), (second, first))
+        tuple(label for label in scores[name] if label not in scores[rival])
+        for name, rival in ((first, second), (second, first))
     )
-    return Against(
-        Side(first, called[first], ours, ours_alone),
-        Side(second, called[second], theirs, theirs_alone),
-        differing(ours, theirs),
+    return ExperimentDifference(
+        ComparedExperiment(first, called[first], ours, ours_alone),
+        ComparedExperiment(second, called[second], theirs, theirs_alone),
+        differing_settings(ours, theirs),
         made_differently(ours, theirs),
         as_families(contrasts),
     )
