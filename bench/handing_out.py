@@ -32,7 +32,7 @@ from workbench.machine.memory import resident_peak
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece, Plan, Site, Study
-    from experiments.engine.workers.slot import Slot
+    from experiments.engine.workers.worker_slot import WorkerSlot
     from experiments.workspace import RecordDocument
 
 CHAIN = 10  # pieces that go on from each other
@@ -95,7 +95,7 @@ class Clock:
     starts: list[float] = field(default_factory=list)
 
     @contextmanager
-    def begin(self, root: Path) -> Iterator[Sequence[Slot]]:
+    def begin(self, root: Path) -> Iterator[Sequence[WorkerSlot]]:
         """Begin Ray on this machine."""
         began = time.perf_counter()
         with local_ray(self.jobs) as slots:
@@ -112,19 +112,19 @@ def measured(pieces: int, jobs: int, root: Path) -> dict[str, Any]:
     workers = RayWorkers(clock.begin, _ready)
     study, done = _study(pieces), list[str]()
 
-    def hear(half: int) -> Callable[[RecordDocument, Piece, Workspace], None]:
-        def hear(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
+    def after(half: int) -> Callable[[RecordDocument, Piece, Workspace], None]:
+        def on_done(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
             done.append(piece.key)
             if len(done) == half:
                 raise HalfWayError
 
-        return hear
+        return on_done
 
     plan = cast("Plan", SimpleNamespace(name="handing-out"))
     with suppress(HalfWayError):
-        run(study, plan, workspace, Silent(), workers=workers, hear=hear(pieces // 2))
+        run(study, plan, workspace, Silent(), workers=workers, on_done=after(pieces // 2))
     broken_off = time.perf_counter() - began - clock.seconds
-    run(study, plan, workspace, Silent(), workers=workers, hear=hear(-1))
+    run(study, plan, workspace, Silent(), workers=workers, on_done=after(-1))
     seconds = time.perf_counter() - began - clock.seconds
     usage, peak = resource.getrusage(resource.RUSAGE_SELF), resident_peak()
     return {

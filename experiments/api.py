@@ -345,11 +345,11 @@ class Workbench:
         who = workers(jobs, cluster)
         study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
 
-        def hear(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
+        def on_done(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
             publisher.update(lambda: present_change(plan.name, record, piece.coordinates, workspace))
 
         with sampled(self.workspace.system(plan.name)):
-            record = run(study, plan, self.workspace, self.listener, command, who, hear)
+            record = run(study, plan, self.workspace, self.listener, command, who, on_done)
         report = report_on(plan.name, record, self.workspace)
         publisher.finish(present(report))
         bring_here(self.workspace, self.listener)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from experiments.engine.standing import Standing
+from experiments.engine.piece_progress import PieceProgress
 from workbench.machine.listener import Silent
 
 
 class Ear(Silent):
-    """Keeps messages, standings, the fits that began, and those that ended or broke off (not those that failed)."""
+    """Keeps messages, progress, the fits that began, and those that ended or broke off (not those that failed)."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.fits: list[str] = []
         self.ended: list[str] = []
-        self.standings: list[Standing] = []
+        self.progress: list[PieceProgress] = []
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -31,5 +31,5 @@ class Ear(Silent):
             raise
         self.ended.append(label)
 
-    def stand(self, standing: Standing) -> None:
-        self.standings.append(standing)
+    def show_pieces(self, progress: PieceProgress) -> None:
+        self.progress.append(progress)

@@ -44,7 +44,7 @@ class Expectations:
 
     def __post_init__(self) -> None:
         """Read what is noted."""
-        self._before = self.workspace.pace.expected()
+        self._before = self.workspace.pace.estimator()
 
     def of(self, piece: Piece, done: bool) -> Expected:
         """Return what is expected of a piece; no steps are made for one that is done.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener
 
-    Hear = Callable[[RecordDocument, Piece, Workspace], None]
+    OnPieceDone = Callable[[RecordDocument, Piece, Workspace], None]
 
 
 def run(
@@ -31,7 +31,7 @@ def run(
     listener: Listener,
     command: str = "",
     workers: Workers | None = None,
-    hear: Hear = lambda record, piece, workspace: None,
+    on_done: OnPieceDone = lambda record, piece, workspace: None,
 ) -> RecordDocument:
     """Do every piece of ``plan`` that is not done yet, and return the record of all of them.
 
@@ -45,7 +45,8 @@ def run(
         listener: hears how it goes.
         command: what to keep as the command that was given.
         workers: who does the pieces, but for those that measure time; by default this process.
-        hear: is told of each piece that had not been done: the record, the piece, the workspace to read them from.
+        on_done: is called with each piece that this run has done: the record, the piece, and the workspace to read
+            them from.
 
     Raises:
         TrainingError: a fit failed; what was finished before is kept.
@@ -55,7 +56,7 @@ def run(
     pieces = study.pieces(plan)
     record = blank(study, plan, pieces, command)
     try:
-        return _run(plan.name, pieces, record, workspace.mended_by(listener), listener, workers or Inline(), hear)
+        return _run(plan.name, pieces, record, workspace.mended_by(listener), listener, workers or Inline(), on_done)
     except UnwritableError:
         kept = workspace.records.get(plan.name)
         if kept is None or kept.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):
@@ -78,14 +79,14 @@ def _run(
     workspace: Workspace,
     listener: Listener,
     workers: Workers,
-    hear: Hear,
+    on_done: OnPieceDone,
 ) -> RecordDocument:
     with workspace.locked(name):
         if is_first():
             record = workspace.records.begun(name, record, listener.say)
 
         def done(piece: Piece) -> None:
-            hear(record, piece, workspace)
+            on_done(record, piece, workspace)
 
         workers.do([piece for piece in pieces if not piece.alone], workspace, listener, done)
         Inline().do([piece for piece in pieces if piece.alone], workspace, listener, done)

@@ -74,7 +74,7 @@ class TimedSteps:
 
 @dataclass
 class _StepEnds(Silent):
-    """Takes down when each step ends."""
+    """Records when each step ends."""
 
     ends: list[float] = field(default_factory=list)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.workers.span import span
+from experiments.engine.workers.makespan import makespan
 from experiments.terminal.output import stdout, table
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class CrewAhead:
         """How many there are in all."""
         return self.jobs * max(1, len(self.machines))
 
-    def span(self, pending: Sequence[Piece], seconds: Mapping[str, float | None]) -> float | None:
+    def makespan(self, pending: Sequence[Piece], seconds: Mapping[str, float | None]) -> float | None:
         """Return how long all of them take for pieces whose seconds stand under their keys; None where one's do not."""
         by_key = {key: value for key, value in seconds.items() if value is not None}
         if len(by_key) < len(pending):
             return None
-        return round(span(pending, self.processes, lambda piece: by_key[piece.key]), 1)
+        return round(makespan(pending, self.processes, lambda piece: by_key[piece.key]), 1)
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the entry ``machines`` of ``--dry-run --json``."""

@@ -69,7 +69,7 @@ def preview(
         done = piece.key not in waiting
         ahead.append(Ahead(piece, done, expectations.of(piece, done)))
     todo = [entry for entry in ahead if not entry.done]
-    expected = crew.span(pending, {entry.piece.key: entry.seconds for entry in todo})
+    expected = crew.makespan(pending, {entry.piece.key: entry.seconds for entry in todo})
     if as_json:
         about = {"recipe": plan.name, "study": plan.study, "backbone": plan.backbone.name}
         machines = {"machines": crew.as_json()} if crew.machines else {}

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from experiments.engine.clock import Clock
-from experiments.engine.standing import Staff
+from experiments.engine.piece_progress import MachineLoad
 from experiments.engine.work import UNKNOWN
 from experiments.reporting.wording import seconds
 from experiments.terminal.output import stderr
@@ -23,7 +23,7 @@ from workbench.machine.processes import is_first
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from experiments.engine.standing import Standing
+    from experiments.engine.piece_progress import PieceProgress
     from experiments.engine.work import Work
     from workbench.machine.listener import Listener
 
@@ -73,7 +73,7 @@ class LiveProgress(Messages):
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Show one fit."""
         with self.clock.fit(label, steps) as reach:
-            self.bars.update(self.whole, description=f"{self.title} {self.clock.place}".strip())
+            self.bars.update(self.whole, description=f"{self.title} {self.clock.fit_count}".strip())
             bar = self.bars.add_task(label, total=steps, note="")
 
             def advance(step: int, epoch: float, loss: float) -> None:
@@ -86,15 +86,15 @@ class LiveProgress(Messages):
             finally:
                 self.bars.remove_task(bar)
 
-    def stand(self, standing: Standing) -> None:
+    def show_pieces(self, progress: PieceProgress) -> None:
         """Show how many pieces are done, and how many processes of each machine are busy."""
-        self.clock.settle(standing.done)
+        self.clock.count_pieces(progress.done)
         self.bars.update(self.whole, completed=self.clock.done, note=left(self.clock))
-        note, several = f"{standing.running:,} running", standing.pieces > 1
+        note, several = f"{progress.running:,} running", progress.pieces > 1
         self.bars.update(
-            self._pieces, total=standing.pieces, completed=standing.done.pieces, note=note, visible=several
+            self._pieces, total=progress.pieces, completed=progress.done.pieces, note=note, visible=several
         )
-        staff = {machine.address: machine for machine in named(standing.staff)}
+        staff = {machine.address: machine for machine in named(progress.machines)}
         for gone in self._staff.keys() - staff.keys():
             self.bars.remove_task(self._staff.pop(gone))
         for address, machine in staff.items():
@@ -128,21 +128,21 @@ class PlainProgress(Messages):
                     said_at = time.monotonic()
                     self.say(f"{prefix}{label}: step {step} of {steps}, epoch {epoch:.1f}, loss {loss:.3f}{self._left}")
 
-            prefix = f"{self.clock.place} " if self.clock.place else ""
+            prefix = f"{self.clock.fit_count} " if self.clock.fit_count else ""
             self.say(f"{prefix}{label}: {steps} steps")
             yield advance
         self.say(f"{prefix}{label}: done, last loss {last:.3f}{self._left}")
 
-    def stand(self, standing: Standing) -> None:
+    def show_pieces(self, progress: PieceProgress) -> None:
         """Say once a minute how many pieces are done, and how many processes of each machine are busy."""
-        self.clock.settle(standing.done)
+        self.clock.count_pieces(progress.done)
         if time.monotonic() >= self._said + PAUSE:
             self._said = time.monotonic()
             busy = [
                 f"{machine.address}: {machine.busy:,} of {machine.processes:,} busy"
-                for machine in named(standing.staff)
+                for machine in named(progress.machines)
             ]
-            pieces = f"{standing.done.pieces:,} of {standing.pieces:,} pieces done, {standing.running:,} running"
+            pieces = f"{progress.done.pieces:,} of {progress.pieces:,} pieces done, {progress.running:,} running"
             self.say("; ".join([f"{pieces}{self._left}", *busy]))
 
     @property
@@ -153,15 +153,15 @@ class PlainProgress(Messages):
 
 def left(clock: Clock) -> str:
     """Return the time left in words; nothing where it is not known."""
-    return "" if clock.left is None else f"{seconds(clock.left)} left"
+    return "" if clock.remaining is None else f"{seconds(clock.remaining)} left"
 
 
-def named(staff: Sequence[Staff]) -> Sequence[Staff]:
+def named(staff: Sequence[MachineLoad]) -> Sequence[MachineLoad]:
     """Return what is told of machines: each by its address, and as one where that would be too many lines."""
     if len(staff) <= MACHINES:
         return staff
     busy, processes = sum(machine.busy for machine in staff), sum(machine.processes for machine in staff)
-    return [Staff(f"{len(staff):,} machines", busy, processes)]
+    return [MachineLoad(f"{len(staff):,} machines", busy, processes)]
 
 
 @contextmanager

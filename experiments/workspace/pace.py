@@ -1,4 +1,4 @@
-"""How long work took in this workspace before: what a dry run expects of the time."""
+"""Durations of earlier pieces in this workspace, for estimates."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Speed:
     seconds: float
 
     def takes(self, updates: int) -> float | None:
-        """Return the seconds of so many steps at this speed; None where no step was made that would tell it."""
+        """Return the seconds of so many steps at this speed; None where no step was made."""
         return self.seconds / self.updates * updates if self.updates else None
 
 
 class Pace:
-    """A line of JSON for each piece that made all of its fits: pace, optimiser steps, seconds. Lines are only added."""
+    """One line of JSON for each piece that made all of its fits: pace, optimiser steps, seconds."""
 
     def __init__(self, file: Path) -> None:
         """Keep the lines in ``file``."""
         self.file = file
 
     def note(self, pace: str, updates: int | None, seconds: float) -> None:
-        """Add how long a piece of work took; nothing is added where the file cannot be written."""
+        """Add how long a piece took; nothing happens where the file cannot be written."""
         line = json.dumps({"pace": pace, "updates": updates or 0, "seconds": round(seconds, 3)})
         self.add(f"{line}\n")
 
@@ -52,14 +52,14 @@ class Pace:
         except OSError:
             return
 
-    def taken(self) -> str:
+    def take(self) -> str:
         """Return the lines that are there, and delete them."""
         lines = self.file.read_text(encoding="utf-8") if self.file.is_file() else ""
         self.file.unlink(missing_ok=True)
         return lines
 
-    def expected(self) -> Callable[[str, int | None], float | None]:
-        """Return a function: pace and optimiser steps of a piece → its seconds; None where nothing is known."""
+    def estimator(self) -> Callable[[str, int | None], float | None]:
+        """Return a function from pace and optimiser steps of a piece to its seconds; None where nothing is known."""
         work: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines() if self.file.is_file() else ():
             try:
@@ -68,11 +68,11 @@ class Pace:
             except (ValueError, TypeError, KeyError):
                 continue  # a process was killed while it wrote
 
-        def tell(pace: str, updates: int | None) -> float | None:
+        def seconds(pace: str, updates: int | None) -> float | None:
             done = work.get(pace)
             if not done:
                 return None
-            speed = Speed(sum(steps for steps, _ in done), math.fsum(seconds for _, seconds in done))
+            speed = Speed(sum(steps for steps, _ in done), math.fsum(duration for _, duration in done))
             return (speed.takes(updates) if updates else None) or speed.seconds / len(done)
 
-        return tell
+        return seconds

@@ -83,17 +83,17 @@ def test_a_long_chain_of_thousands_is_planned_and_dropped() -> None:
 def test_what_finds_no_room_waits_and_keeps_its_place() -> None:
     memory = {SHORT.key: 50.0, FIRST.key: 800.0, BESIDE.key: 50.0, SECOND.key: 800.0, THIRD.key: 0.0}
     schedule = Schedule(PIECES, lambda piece: memory[piece.key])
-    assert schedule.longest(room=10) is None
-    assert schedule.longest(room=100) is SHORT, "the longest chain begins with a piece of 800 MB"
-    assert schedule.longest(room=100) is None
-    assert schedule.longest(room=800) is FIRST
+    assert schedule.longest(memory=10) is None
+    assert schedule.longest(memory=100) is SHORT, "the longest chain begins with a piece of 800 MB"
+    assert schedule.longest(memory=100) is None
+    assert schedule.longest(memory=800) is FIRST
     schedule.finished(FIRST)
-    assert schedule.after(FIRST.key, room=100) is BESIDE, "the longer chain goes on with 800 MB"
+    assert schedule.after(FIRST.key, memory=100) is BESIDE, "the longer chain goes on with 800 MB"
     assert schedule.longest() is SECOND
 
 
 @pytest.mark.parametrize(
-    ("singles", "workers", "apart", "goes_on"),
+    ("singles", "workers", "has_to_send", "goes_on"),
     [
         (20, 2, False, True),  # a chain of 33 steps waits; 253 are left, 63 are half of what that is for each of two
         (20, 6, False, False),  # 21 are half of it for each of six
@@ -104,7 +104,7 @@ def test_what_finds_no_room_waits_and_keeps_its_place() -> None:
     ],
 )
 def test_a_worker_leaves_its_chain_where_a_longer_one_might_end_last(
-    singles: int, workers: int, apart: bool, goes_on: bool
+    singles: int, workers: int, has_to_send: bool, goes_on: bool
 ) -> None:
     begun = toy("begun", updates=100)
     longer = [toy("longer 0")]
@@ -114,8 +114,8 @@ def test_a_worker_leaves_its_chain_where_a_longer_one_might_end_last(
     schedule = Schedule([begun, own, *longer, *(toy(str(number)) for number in range(singles - 1))])
     assert schedule.longest() is begun
     schedule.finished(begun)
-    assert schedule.after(begun.key, workers, apart=apart) is (own if goes_on else None)
+    assert schedule.after(begun.key, workers, has_to_send=has_to_send) is (own if goes_on else None)
     assert schedule.longest() is longer[0]
-    assert schedule.after(begun.key, workers, apart=apart) is (None if goes_on else own), (
+    assert schedule.after(begun.key, workers, has_to_send=has_to_send) is (None if goes_on else own), (
         "no longer chain waits any more"
     )

@@ -13,11 +13,11 @@ import pytest
 import experiments.terminal.progress as shown
 from experiments.api import Workbench
 from experiments.engine.clock import Clock
-from experiments.engine.standing import Staff, Standing, tell
+from experiments.engine.piece_progress import MachineLoad, PieceProgress, report_progress
 from experiments.engine.study import Site
 from experiments.engine.work import UNKNOWN, Work, work_of
-from experiments.engine.workers.fits_made import FitsMade
-from experiments.engine.workers.inline import work
+from experiments.engine.workers.fit_recorder import FitRecorder
+from experiments.engine.workers.inline import do_piece
 from experiments.terminal.output import Screen
 from experiments.terminal.progress import MACHINES, LiveProgress, PlainProgress
 from experiments.terminal.progress import left as told
@@ -49,20 +49,20 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 def test_the_time_left_is_told_by_the_speed_since_the_beginning(clock: list[float]) -> None:
     run = Clock(Work(0, 4, 100), began=clock[0])
-    assert (run.place, told(run)) == ("0/4", ""), "nothing to go by yet"
+    assert (run.fit_count, told(run)) == ("0/4", ""), "nothing to go by yet"
     with run.fit("first", 50) as reach:
         reach(1)
         reach(25)
         clock[0] += 30
-        assert (run.place, told(run)) == ("1/4", "1 min 30 s left")
+        assert (run.fit_count, told(run)) == ("1/4", "1 min 30 s left")
         with run.fit("second", 10) as other:  # side by side
             other(1)
-    assert (run.place, run.done) == ("2/4", 60), "what a fit does not need is not ahead any more"
+    assert (run.fit_count, run.done) == ("2/4", 60), "what a fit does not need is not ahead any more"
     with pytest.raises(KeyboardInterrupt), run.fit("third", 40) as reach:
         reach(5)
         raise KeyboardInterrupt
     assert run.done == 60, "its steps are made again"
-    assert (Clock(UNKNOWN, {"one"}).place, told(Clock(UNKNOWN, {"one"}))) == ("", "")
+    assert (Clock(UNKNOWN, {"one"}).fit_count, told(Clock(UNKNOWN, {"one"}))) == ("", "")
 
 
 def test_work_is_counted_in_one_way() -> None:
@@ -79,15 +79,15 @@ def test_pieces_that_find_their_fit_made_already_count_as_made(clock: list[float
     run = Clock(Work(0, 8, 80), began=clock[0])
     with run.fit("first", 10) as reach:
         reach(1)
-    run.settle(Work(1, 1, 10))
-    assert (run.place, run.done) == ("1/8", 10), "counted once"
+    run.count_pieces(Work(1, 1, 10))
+    assert (run.fit_count, run.done) == ("1/8", 10), "counted once"
     clock[0] += 20
-    run.settle(Work(4, 4, 40))  # three more, whose adapters the workspace had
-    assert (run.place, run.done, told(run)) == ("4/8", 40, "20 s left")
+    run.count_pieces(Work(4, 4, 40))  # three more, whose adapters the workspace had
+    assert (run.fit_count, run.done, told(run)) == ("4/8", 40, "20 s left")
     with run.fit("second", 10) as reach:
         reach(5)
-        run.settle(Work(5, 5, 50))  # by another process
-        assert (run.place, run.done) == ("6/8", 55)
+        run.count_pieces(Work(5, 5, 50))  # by another process
+        assert (run.fit_count, run.done) == ("6/8", 55)
     assert run.done == 60
 
 
@@ -142,9 +142,12 @@ def test_the_live_display_shows_pieces_and_machines(clock: list[float], screen: 
     listener = LiveProgress("stream", Clock(UNKNOWN))
     drawn = []
     with listener.bars:
-        for done, staff in ((1, [Staff("10.0.0.1", 2, 2), Staff("10.0.0.2", 1, 2)]), (2, [Staff("10.0.0.2", 1, 2)])):
+        for done, staff in (
+            (1, [MachineLoad("10.0.0.1", 2, 2), MachineLoad("10.0.0.2", 1, 2)]),
+            (2, [MachineLoad("10.0.0.2", 1, 2)]),
+        ):
             screen.truncate(screen.seek(0))
-            tell(listener, Standing(Work(done), 3, 8, staff))
+            report_progress(listener, PieceProgress(Work(done), 3, 8, staff))
             listener.bars.refresh()
             drawn.append(screen.getvalue())
     for part in ("pieces", "1/12", "3 running", "10.0.0.1", "2/2", "10.0.0.2", "1/2"):
@@ -155,12 +158,12 @@ def test_the_live_display_shows_pieces_and_machines(clock: list[float], screen: 
 
 def test_plain_lines_tell_once_a_minute_where_pieces_stand(clock: list[float], screen: io.StringIO) -> None:
     listener = PlainProgress(Clock(UNKNOWN))
-    many = [Staff(f"10.0.0.{number}", 1, 2) for number in range(MACHINES + 1)]
+    many = [MachineLoad(f"10.0.0.{number}", 1, 2) for number in range(MACHINES + 1)]
     for minute in range(3):
         clock[0] += 40
-        tell(listener, Standing(Work(minute), 9, 1, many if minute else many[:1]))
+        report_progress(listener, PieceProgress(Work(minute), 9, 1, many if minute else many[:1]))
     clock[0] += 40
-    tell(listener, Standing(Work(1000), 1, 0, many[:1]))
+    report_progress(listener, PieceProgress(Work(1000), 1, 0, many[:1]))
     assert screen.getvalue().splitlines() == [
         "1 of 11 pieces done, 9 running; 9 machines: 9 of 18 busy",
         "1,000 of 1,001 pieces done, 1 running; 10.0.0.0: 1 of 2 busy",
@@ -222,17 +225,17 @@ def test_only_pieces_that_make_their_fits_tell_how_long_others_take(
     updates: int, steps: tuple[int, ...], noted: bool, tmp_path: Path
 ) -> None:
     piece, site = FittingPiece("fit", updates=updates, steps=steps), Site(Workspace(tmp_path), Silent())
-    assert work(piece, site)
+    assert do_piece(piece, site)
     assert site.workspace.pace.file.is_file() == noted
-    assert not work(piece, site), "it is done"
+    assert not do_piece(piece, site), "it is done"
 
 
 def test_a_fit_that_broke_off_tells_no_speed() -> None:
-    fits = FitsMade(Silent())
+    fits = FitRecorder(Silent())
     with suppress(TrainingError), fits.fit("diverged", 2) as advance:
         advance(1, 1.0, 0.5)
         raise TrainingError("the loss is not a number")
-    assert not fits.complete(2)
+    assert not fits.made_all(2)
 
 
 def test_a_dry_run_times_steps_of_what_was_never_done(call: Call, recipe: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.two_nodes import in_a_network_of_its_own, on_two_nodes
 pytest.importorskip("ray", reason="the package ray is not installed")
 
 TOYS = """
-from experiments.engine.workers.cluster import joined
+from experiments.engine.workers.cluster import join_cluster
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
 from tests.toy_pieces import ToyPiece, nothing
@@ -26,15 +26,15 @@ class Ear(Silent):
     def say(self, message):
         print(message, flush=True)
 
-    def stand(self, standing):
-        print("standing", standing.pieces, *(f"{each.busy}/{each.processes}" for each in standing.staff), flush=True)
+    def show_pieces(self, progress):
+        print("progress", progress.pieces, *(f"{load.busy}/{load.processes}" for load in progress.machines), flush=True)
 
 workspace = Workspace(pathlib.Path("ws").absolute())
 workspace.root.mkdir()
 (workspace.root / "head").write_text(str(head.all_processes["raylet"][0].process.pid))
 add_node()
 pieces = [ToyPiece("leave one", updates=9), ToyPiece("leave two", updates=9), ToyPiece("rest")]
-RayWorkers(lambda root: joined(cluster.address, 1, root), nothing).do(
+RayWorkers(lambda root: join_cluster(cluster.address, 1, root), nothing).do(
     pieces, workspace, Ear(), lambda piece: print("done", piece.label, flush=True)
 )
 """
@@ -61,8 +61,8 @@ def test_a_machine_that_goes_takes_nothing_along(tmp_path: Path) -> None:
         "done leave two",
         "done rest",
     ]
-    standings = [line for line in lines if line.startswith("standing")]
-    assert (standings[0], standings[-1]) == ("standing 3 2/2", "standing 3 0/1"), "at one address, two and one"
+    shown = [line for line in lines if line.startswith("progress")]
+    assert (shown[0], shown[-1]) == ("progress 3 2/2", "progress 3 0/1"), "at one address, two and one"
     (gone,) = (line for line in lines if "has gone. It is done again." in line)
     assert gone.startswith("leave"), "the piece is named"
     begun = Counter(log(Workspace(tmp_path / "ws")))

@@ -19,7 +19,7 @@ import pytest
 
 from experiments.engine import workers as engine_workers
 from experiments.engine.workers import workers
-from experiments.engine.workers.slot import Slot
+from experiments.engine.workers.worker_slot import WorkerSlot
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
 from tests.ear import Ear
@@ -126,9 +126,9 @@ def test_fits_are_heard_to_their_end(done: Done) -> None:
 
 
 def test_the_listener_hears_where_the_pieces_stand(done: Done) -> None:
-    first, *_, last = done.ear.standings
+    first, *_, last = done.ear.progress
     assert (first.done.pieces, first.running, first.pieces) == (0, 2, len(PIECES))
-    last_ones = last.done.pieces, last.running, last.waiting, last.staff
+    last_ones = last.done.pieces, last.running, last.waiting, last.machines
     assert last_ones == (5, 0, 0, []), "four failed, or need what failed"
 
 
@@ -238,19 +238,19 @@ def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
 
     from experiments.engine.workers import cluster
 
-    slots, looked, names = [Slot(1, {}, "machine")], [], []
+    slots, looked, names = [WorkerSlot(1, {}, "machine")], [], []
 
     def get(asked: Sequence[Callable[[], bool]]) -> list[bool]:
         names.append([path.name for path in tmp_path.iterdir()])
         if len(names) == 1:
-            looked.append(cluster._looked_at(slots, tmp_path))
+            looked.append(cluster._with_visibility(slots, tmp_path))
         return [ask() for ask in asked]
 
     context: Any = type("Context", (), {"get_node_id": lambda self: "ab" * 28})
     monkeypatch.setattr(ray, "get_runtime_context", context)
     monkeypatch.setattr(ray, "remote", Remote)
     monkeypatch.setattr(ray, "get", get)
-    looked.append(cluster._looked_at(slots, tmp_path))
+    looked.append(cluster._with_visibility(slots, tmp_path))
     assert looked == [slots, slots], "both machines see the workspace"
     assert all(atomic.UNFINISHED.fullmatch(name) for at_once in names for name in at_once), "a sweep finds them later"
     assert not [*tmp_path.iterdir()]

@@ -123,7 +123,7 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
         for publisher in (disturbed, undisturbed):
             publisher.update(lambda: present_change("stream", record, piece.coordinates, there))
 
-    record = engine.run(STUDIES.get(plan.study), plan, workspace, ear, "test", hear=after)
+    record = engine.run(STUDIES.get(plan.study), plan, workspace, ear, "test", on_done=after)
     end = present(report_on("stream", record, workspace))
     assert undisturbed.finish(end)
     for _ in range(20):  # as often as `report EXPERIMENT --log` would be called

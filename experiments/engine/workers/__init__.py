@@ -61,11 +61,11 @@ def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
         hint = f"Start it without a launcher, or leave {option} out."
         raise InputError("several processes share each fit already", where=option, hint=hint)
     require_extra("cluster", option)
-    from experiments.engine.workers.cluster import joined
+    from experiments.engine.workers.cluster import join_cluster
     from experiments.engine.workers.local_ray import local_ray
     from experiments.engine.workers.ray import RayWorkers
 
-    return RayWorkers(lambda root: local_ray(jobs) if cluster is None else joined(cluster, jobs, root))
+    return RayWorkers(lambda root: local_ray(jobs) if cluster is None else join_cluster(cluster, jobs, root))
 
 
 def machines(cluster: str) -> Sequence[Machine]:

@@ -1,4 +1,4 @@
-"""A cluster of Ray's that runs already: joined for as long as a run takes, and left as it was."""
+"""A cluster of Ray's that runs already: a run joins it, and leaves it as it was."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.engine.workers.machine import Machine
-from experiments.engine.workers.signal_handlers import handlers_kept
-from experiments.engine.workers.slot import Slot, share
+from experiments.engine.workers.signal_handlers import keep_handlers
+from experiments.engine.workers.worker_slot import WorkerSlot, device_share
 from workbench.errors import InputError, reason
 from workbench.files import atomic
 
@@ -25,24 +25,24 @@ PATIENCE = 5.0  # seconds that a cluster has to answer
 
 
 @contextmanager
-def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
-    """Yield room for ``jobs`` processes on every machine of a cluster.
+def join_cluster(address: str, jobs: int, root: Path) -> Iterator[Sequence[WorkerSlot]]:
+    """Yield slots for ``jobs`` processes on every machine of a cluster.
 
     Args:
         address: ``auto`` for the cluster that this machine is a part of, else ``HOST:PORT``.
         jobs: how many processes share the cores and the devices of a machine.
-        root: the workspace; a slot says whether its machine sees it.
+        root: the workspace; each slot says whether its machine sees it.
 
     Raises:
         InputError: no cluster answers there, or a machine of it cannot work.
     """
     with _connected(address):
-        slots = _usable(jobs, root)
+        slots = _slots(jobs, root)
         yield [slot for slot in slots for _ in range(jobs)]
 
 
 def machines(address: str) -> list[Machine]:
-    """Return the machines of a cluster; raises InputError as :func:`joined`."""
+    """Return the machines of a cluster; raises InputError as :func:`join_cluster`."""
     with _connected(address):
         return _machines()
 
@@ -54,7 +54,7 @@ def _connected(address: str) -> Iterator[None]:
     if ray.is_initialized():
         raise InputError("this process uses Ray already", where=OPTION, hint="Call ray.shutdown() before.")
     _require_answer(address)
-    with tempfile.TemporaryDirectory(prefix="workbench-") as empty, handlers_kept(), chdir(empty):
+    with tempfile.TemporaryDirectory(prefix="workbench-") as empty, keep_handlers(), chdir(empty):
         try:  # in an empty folder: Ray puts it first on the path of its processes
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # Ray raises plain ones
@@ -72,12 +72,12 @@ def _machines() -> list[Machine]:
     return [Machine.of(node) for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
 
 
-def _usable(jobs: int, root: Path) -> list[Slot]:
-    """Return room for a process on each machine; one that has just gone is seen for some seconds, and left out then."""
+def _slots(jobs: int, root: Path) -> list[WorkerSlot]:
+    """Return a slot on each machine. Ray still lists a machine that has just gone: it is tried again without it."""
     while True:
         slots = [_slot(machine, jobs) for machine in _machines()]
         try:
-            return _looked_at(slots, root)
+            return _with_visibility(slots, root)
         except InputError:
             if {slot.machine for slot in slots} <= {machine.id for machine in _machines()}:
                 raise
@@ -91,29 +91,29 @@ def _require_answer(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
     except ValueError:
-        raise InputError(f"{address!r} is no HOST:PORT", where=OPTION, hint=BEGIN) from None
+        raise InputError(f"{address!r} is not HOST:PORT", where=OPTION, hint=BEGIN) from None
     except (OSError, OverflowError) as error:
         raise InputError(f"no cluster answers at {address}: {reason(error)}", where=OPTION, hint=BEGIN) from error
 
 
-def _slot(machine: Machine, jobs: int) -> Slot:
+def _slot(machine: Machine, jobs: int) -> WorkerSlot:
     options = {
         "num_cpus": machine.cores / jobs,
-        "num_gpus": share(machine.devices, jobs),
-        "scheduling_strategy": _on(machine.id),
+        "num_gpus": device_share(machine.devices, jobs),
+        "scheduling_strategy": _placed_on(machine.id),
     }
     threads = max(1, int(machine.cores) // jobs)
-    return Slot(threads, options, machine.id, machine.address, machine.room_mb)
+    return WorkerSlot(threads, options, machine.id, machine.address, machine.available_mb)
 
 
-def _on(machine: str) -> object:
+def _placed_on(machine: str) -> object:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return NodeAffinitySchedulingStrategy(machine, soft=False)
 
 
-def _looked_at(slots: Sequence[Slot], root: Path) -> list[Slot]:
-    """Return the slots with whether they see the workspace, by a file with a token that nobody else writes."""
+def _with_visibility(slots: Sequence[WorkerSlot], root: Path) -> list[WorkerSlot]:
+    """Return the slots, each knowing whether its machine sees the workspace: it looks for a file with a new token."""
     import ray
 
     token = secrets.token_hex(16)
@@ -121,17 +121,18 @@ def _looked_at(slots: Sequence[Slot], root: Path) -> list[Slot]:
         with atomic.folder_beside(root / "cluster") as folder:  # of this run alone: others may join at the same time
             marker = folder / "token"
             atomic.write_whole(marker, token)
-            here = {"scheduling_strategy": _on(ray.get_runtime_context().get_node_id())}
-            there = [{**options, "num_cpus": 0, "num_gpus": 0} for options in (here, *(slot.options for slot in slots))]
-            asked = [ray.remote(_reads).options(**options).remote(marker, token) for options in there]
-            own, *seen = ray.get(asked)  # no core has to be free for it
+            here = {"scheduling_strategy": _placed_on(ray.get_runtime_context().get_node_id())}
+            machines = (here, *(slot.options for slot in slots))
+            everywhere = [{**options, "num_cpus": 0, "num_gpus": 0} for options in machines]  # no core has to be free
+            answers = [ray.remote(_reads).options(**options).remote(marker, token) for options in everywhere]
+            this_machine, *others = ray.get(answers)
     except ray.exceptions.RayError as error:
         hint = "Every machine needs the same version of this package, in the environment in which Ray was started."
         raise InputError(f"a machine cannot work: {reason(error)}", where=OPTION, hint=hint) from error
-    if not own:
+    if not this_machine:
         hint = "Begin Ray on this machine as the user, and in the container, that has the workspace."
         raise InputError("the Ray of this machine does not see the workspace", where=str(root), hint=hint)
-    return [replace(slot, sees=sees) for slot, sees in zip(slots, seen, strict=True)]
+    return [replace(slot, sees_workspace=sees) for slot, sees in zip(slots, others, strict=True)]
 
 
 def _reads(marker: Path, token: str) -> bool:

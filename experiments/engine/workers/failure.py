@@ -1,4 +1,4 @@
-"""What became of a piece that failed in another process, in a form that travels."""
+"""Why a piece failed in another process, in a form that can be sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Failure:
 
     Attributes:
         error: the exception, if it can be pickled and read back unchanged; else one of ours that says the same.
-        trace: where it came from, for who looks for a fault of the program.
+        trace: the traceback, for whoever debugs the program.
         full: whether the disk of the machine was full.
     """
 
@@ -28,7 +28,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Return an exception as a failure; a pickle would lose a part of some of our own exceptions."""
+        """Return an exception as a failure."""
         return cls(_portable(error), "".join(traceback.format_exception(error)), says_full(error))
 
     def of_piece(self, label: str) -> Exception:
@@ -42,18 +42,19 @@ class Failure:
 
 
 def _portable(error: Exception) -> Exception:
+    """Return an exception that survives pickling; some of our own would lose a part of themselves."""
     if isinstance(error, WorkbenchError):
         kind = InputError if isinstance(error, InputError) else WorkError
         plain = type(error) if type(error).__init__ is WorkbenchError.__init__ else kind
         return plain(error.what, where=error.where, hint=error.hint)
     try:
-        again = pickle.loads(pickle.dumps(error))
+        copy = pickle.loads(pickle.dumps(error))
     except Exception:
         return WorkError(reason(error))
-    return error if type(again) is type(error) and str(again) == str(error) else WorkError(reason(error))
+    return error if type(copy) is type(error) and str(copy) == str(error) else WorkError(reason(error))
 
 
 def last_line(error: BaseException) -> str:
-    """Return what an exception says whose message is a traceback of another process: the line that names the error."""
+    """Return the line that names the error, for an exception whose message is a traceback of another process."""
     lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
     return printable(lines[-1]) if lines else reason(error)

@@ -7,11 +7,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.engine.standing import Standing, tell
+from experiments.engine.piece_progress import PieceProgress, report_progress
 from experiments.engine.study import Site
 from experiments.engine.work import Work, work_of
-from experiments.engine.workers.fits_made import FitsMade
-from experiments.engine.workers.room import memory_here, require_room
+from experiments.engine.workers.fit_recorder import FitRecorder
+from experiments.engine.workers.memory_budget import memory_here, require_memory
 from tasks.reading.mapped import let_go
 from workbench.machine import processes
 from workbench.machine.memory import libraries_set_aside
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Inline:
-    """The default: no further process, all cores for each piece."""
+    """The default: no other process, all cores for each piece."""
 
     machines: tuple[str, ...] = ()
 
@@ -33,30 +33,30 @@ class Inline:
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
     ) -> None:
         """Do the pieces in their order, as :meth:`experiments.engine.workers.Workers.do`; the first failure ends it."""
-        to_do = [piece for piece in pieces if not piece.is_done(workspace)]
+        pending = [piece for piece in pieces if not piece.is_done(workspace)]
         if processes.count() == 1:  # several may hold a part of a model each
-            require_room(to_do, [memory_here()])
+            require_memory(pending, [memory_here()])
         site = Site(workspace, listener)
-        with libraries_set_aside() if to_do else nullcontext():
-            over = Work()
-            for piece in to_do:
-                tell(listener, Standing(over, 1, len(to_do) - over.pieces - 1))
-                if work(piece, site):
+        with libraries_set_aside() if pending else nullcontext():
+            finished = Work()
+            for piece in pending:
+                report_progress(listener, PieceProgress(finished, 1, len(pending) - finished.pieces - 1))
+                if do_piece(piece, site):
                     done(piece)
-                over += work_of([piece])
+                finished += work_of([piece])
 
 
-def work(piece: Piece, site: Site) -> bool:
-    """Do one piece under a claim and note how long it took; return False if somebody had done it meanwhile.
+def do_piece(piece: Piece, site: Site) -> bool:
+    """Do one piece under a claim and note how long it took; return False if another process has done it meanwhile.
 
-    The time is not noted where a fit was there already, or went on from a checkpoint: others will take longer.
+    The time is not noted where a fit was in the workspace already, or continued a checkpoint: others will take longer.
     """
     with site.workspace.claimed(piece.key):
         if piece.is_done(site.workspace):
             return False
-        began, fits, effort = time.perf_counter(), FitsMade(site.listener), piece.effort
-        piece.work(replace(site, listener=fits))
+        began, recorder, effort = time.perf_counter(), FitRecorder(site.listener), piece.effort
+        piece.work(replace(site, listener=recorder))
         let_go()  # of the rows that it read
-        if fits.complete(effort.updates):
+        if recorder.made_all(effort.updates):
             site.workspace.pace.note(effort.pace, effort.updates, time.perf_counter() - began)
         return True

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from experiments.engine.workers.own_folder import own_folder, sweep
-from experiments.engine.workers.room import memory_here
-from experiments.engine.workers.signal_handlers import handlers_kept
-from experiments.engine.workers.slot import Slot, share
+from experiments.engine.workers.memory_budget import memory_here
+from experiments.engine.workers.process_folder import delete_abandoned, process_folder
+from experiments.engine.workers.signal_handlers import keep_handlers
+from experiments.engine.workers.worker_slot import WorkerSlot, device_share
 from workbench.errors import WorkError, reason
 from workbench.machine.interpreter import SAFE_PATH, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-OBJECTS = 200_000_000  # bytes of shared memory for what is handed out; Ray would take 30 % of the machine
+OBJECT_STORE = 200_000_000  # bytes of shared memory for what is handed out; Ray would take 30 % of the machine
 LONGEST = 40  # characters of a folder in which the names of Ray's sockets are short enough for the system
 TOKEN = secrets.token_hex(32)  # Ray keeps the first that it reads in a process
-SURROUNDINGS = {
+VARIABLES = {
     **SAFE_PATH,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_TOKEN": TOKEN,
@@ -39,8 +39,8 @@ TRIES = 5  # to start: Ray gives up after 30 s, which is little on a machine tha
 
 
 @contextmanager
-def local_ray(jobs: int) -> Iterator[Sequence[Slot]]:
-    """Yield room for ``jobs`` processes that share the cores and devices of this machine; a Ray that runs is used.
+def local_ray(jobs: int) -> Iterator[Sequence[WorkerSlot]]:
+    """Yield slots for ``jobs`` processes that share the cores and devices of this machine; a Ray that runs is used.
 
     Raises:
         WorkError: Ray does not start.
@@ -49,9 +49,9 @@ def local_ray(jobs: int) -> Iterator[Sequence[Slot]]:
     import torch
 
     devices = torch.cuda.device_count()
-    options = {"num_cpus": 1, "num_gpus": share(devices, jobs)}
+    options = {"num_cpus": 1, "num_gpus": device_share(devices, jobs)}
     memory = math.inf if devices else memory_here()
-    slots = [Slot(max(1, torch.get_num_threads() // jobs), options, memory_mb=memory)] * jobs
+    slots = [WorkerSlot(max(1, torch.get_num_threads() // jobs), options, memory_mb=memory)] * jobs
     if ray.is_initialized():
         yield slots
         return
@@ -69,8 +69,8 @@ def _folder() -> Iterator[Path]:
     """Yield a folder for sockets and logs, which is deleted after the block; a killed run leaves it to the next one."""
     system = Path(tempfile.gettempdir())
     parent = system if len(str(system)) < LONGEST - 22 else Path("/tmp")
-    sweep(parent, PREFIX)
-    with own_folder(parent, PREFIX) as folder:
+    delete_abandoned(parent, PREFIX)
+    with process_folder(parent, PREFIX) as folder:
         yield folder
 
 
@@ -79,7 +79,7 @@ def _start(folder: Path, jobs: int, devices: int) -> None:
 
     # processes import what this one would, wherever that lies; Ray puts the current folder first on their path, so
     # that it has to be an empty one
-    surroundings = {**SURROUNDINGS, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    variables = {**VARIABLES, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     options: dict[str, Any] = {
         "_temp_dir": str(folder),
         "include_dashboard": False,
@@ -87,24 +87,24 @@ def _start(folder: Path, jobs: int, devices: int) -> None:
         "logging_level": "ERROR",
         "num_cpus": jobs,
         "num_gpus": devices,
-        "object_store_memory": OBJECTS,
+        "object_store_memory": OBJECT_STORE,
     }
     if sys.platform == "linux":
         options["_node_ip_address"] = "127.0.0.2"  # 127.0.0.1 is replaced by an address that others can reach
-    with environment(surroundings, SET_BY_RAY), handlers_kept(), chdir(folder):
-        for further in reversed(range(TRIES)):
+    with environment(variables, SET_BY_RAY), keep_handlers(), chdir(folder):
+        for tries_left in reversed(range(TRIES)):
             try:
                 ray.init(address="local", **options)
                 return
             except Exception as error:  # Ray raises plain ones
                 _end_all(folder)
-                if not further:
+                if not tries_left:
                     hint = "The same run works without --jobs."
                     raise WorkError(f"Ray does not start: {reason(error)}", where="--jobs", hint=hint) from error
 
 
 def _end_all(folder: Path) -> None:
-    """Kill what is left of Ray's processes, all of which have the folder in their command."""
+    """Kill the remaining processes of Ray: all of them have the folder in their command."""
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             if str(folder) in " ".join(child.cmdline()):

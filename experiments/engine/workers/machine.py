@@ -31,11 +31,11 @@ class Machine:
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> Machine:
         """Return the machine that Ray describes so."""
-        has = node["Resources"]
-        memory = has["memory"] / MB if "memory" in has else None
-        return cls(node["NodeID"], node["NodeManagerAddress"], has["CPU"], int(has.get("GPU", 0)), memory)
+        resources = node["Resources"]
+        memory = resources["memory"] / MB if "memory" in resources else None
+        return cls(node["NodeID"], node["NodeManagerAddress"], resources["CPU"], int(resources.get("GPU", 0)), memory)
 
     @property
-    def room_mb(self) -> float:
-        """What all pieces on it may take together; infinite where nobody knows, as on devices with their own memory."""
+    def available_mb(self) -> float:
+        """Memory for all pieces on it together; infinite where nobody knows, as on devices with their own memory."""
         return math.inf if self.devices or self.memory_mb is None else self.memory_mb

@@ -1,8 +1,8 @@
-"""Several processes do the pieces: Ray starts them, hands over what they say, and tells when one has died.
+"""Several processes do the pieces: Ray starts them, passes their progress on, and reports when one has died.
 
-This process hands out pieces, hears how they go and what is done, and computes nothing. A piece is claimed in the
-workspace by whoever does it, as in any run. Not to be confused with :mod:`workbench.machine.processes`, where several
-processes share each single fit.
+This process hands out pieces, receives their progress, and computes nothing. A piece is claimed in the workspace by
+whoever does it, as in any run. Not to be confused with :mod:`workbench.machine.processes`, where several processes
+share each single fit.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from experiments.engine.workers.away.crew import Away
-from experiments.engine.workers.crew import Crew
-from experiments.engine.workers.hand import Hand, compute_with
-from experiments.engine.workers.relay import pause_of
-from experiments.engine.workers.room import memory_of, require_room
+from experiments.engine.workers.dispatcher import Dispatcher
+from experiments.engine.workers.memory_budget import memory_of, require_memory
+from experiments.engine.workers.progress_messages import pause_of
+from experiments.engine.workers.remote.remote_workers import RemoteWorkers
 from experiments.engine.workers.schedule import Schedule
-from experiments.engine.workers.signal_handlers import exits_kept, handlers_kept
-from experiments.engine.workers.slot import Slot, taking_part, used
+from experiments.engine.workers.signal_handlers import keep_exits, keep_handlers
+from experiments.engine.workers.worker_actor import WorkerActor, compute_with
+from experiments.engine.workers.worker_slot import WorkerSlot, machine_names, slots_to_use
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class RayWorkers:
 
     def __init__(
         self,
-        begin: Callable[[Path], AbstractContextManager[Sequence[Slot]]],
+        begin: Callable[[Path], AbstractContextManager[Sequence[WorkerSlot]]],
         ready: Callable[[int], None] = compute_with,
     ) -> None:
-        """Work wherever there is room.
+        """Work in the slots that ``begin`` yields.
 
         Args:
-            begin: begins Ray for a workspace, yields the room that there is, and ends Ray.
+            begin: begins Ray for a workspace, yields the slots that there are, and ends Ray.
             ready: is called in each process, with its number of threads, before its first piece.
         """
         self._begin, self._ready = begin, ready
@@ -54,42 +54,43 @@ class RayWorkers:
 
         A failure is reported at once. Pieces that do not need the failed one are done; then the run raises it.
         """
-        to_do = [piece for piece in pieces if not piece.is_done(workspace)]
-        if not to_do:
+        pending = [piece for piece in pieces if not piece.is_done(workspace)]
+        if not pending:
             return
         try:
-            with exits_kept(), self._begin(workspace.root) as slots:
+            with keep_exits(), self._begin(workspace.root) as slots:
                 if address := dashboard():
                     listener.say(f"Ray's dashboard: http://{address}")
-                require_room(to_do, [slot.memory_mb for slot in slots])
-                schedule = Schedule(to_do, memory_of)
-                slots = used(slots, len(schedule))
-                self.machines = taking_part(slots)
-                handed, own = ray.put(list(pieces)), Workspace(workspace.root)
-                away, pause = Away(pieces, workspace.root, listener), pause_of(len(slots))
+                require_memory(pending, [slot.memory_mb for slot in slots])
+                schedule = Schedule(pending, memory_of)
+                slots = slots_to_use(slots, len(schedule))
+                self.machines = machine_names(slots)
+                shared_pieces, run_workspace = ray.put(list(pieces)), Workspace(workspace.root)
+                remote, pause = RemoteWorkers(pieces, workspace.root, listener), pause_of(len(slots))
 
-                def hire(slot: Slot) -> Any:
+                def start(slot: WorkerSlot) -> Any:
                     ready = partial(self._ready, slot.threads)
-                    if not slot.sees:
-                        return away.hire(slot, ready, pause)
-                    return ray.remote(Hand).options(**slot.options).remote(handed, own, Path.cwd(), ready, pause)
+                    if not slot.sees_workspace:
+                        return remote.start(slot, ready, pause)
+                    actor = ray.remote(WorkerActor).options(**slot.options)
+                    return actor.remote(shared_pieces, run_workspace, Path.cwd(), ready, pause)
 
-                def dismiss(slot: Slot, hand: Any) -> None:
-                    ray.kill(hand)
-                    if not slot.sees:
-                        away.forget(slot, hand)
+                def stop(slot: WorkerSlot, actor: Any) -> None:
+                    ray.kill(actor)
+                    if not slot.sees_workspace:
+                        remote.clean_up(slot, actor)
 
-                crew = Crew(schedule, listener, done, hire, dismiss)
+                dispatcher = Dispatcher(schedule, listener, done, start, stop)
                 try:
-                    crew.work(slots)
+                    dispatcher.run(slots)
                 finally:
-                    crew.leave()
-                    away.leave()
+                    dispatcher.kill_all()
+                    remote.clean_up_all()
         finally:
             workspace.sweep()  # what killed processes have left half-written
 
 
 def dashboard() -> str:
     """Return the address of the page that Ray shows of its cluster; empty where it has none."""
-    with handlers_kept():
+    with keep_handlers():
         return ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url or ""

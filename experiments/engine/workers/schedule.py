@@ -1,7 +1,7 @@
-"""Which piece comes next: what goes on from a worker's last piece, else the piece that most work waits for.
+"""Which piece comes next: one that continues a worker's last piece, else the piece that most work waits for.
 
-Towards the end that order is turned round, or one worker would be left alone with the last long chain. A piece that
-needs more memory than there is room for waits, and a piece that needs less comes first.
+Towards the end the longest chain comes first for every worker, or one worker would do the last long chain alone. A
+piece that needs more memory than there is waits, and a piece that needs less comes first.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Piece
 
-PATIENCE = 0.5  # how long a chain may be that waits, as a share of the steps that are left for each worker
-PATIENCE_APART = 1.0
+PATIENCE = 0.5  # how long a waiting chain may be, as a share of the steps that remain for each worker
+PATIENCE_REMOTE = 1.0  # the same for a worker on a machine that does not see the workspace
 
 
 class Schedule:
-    """The pieces that nobody does yet; those come first that the longest chain of other pieces needs.
+    """The pieces that nobody does yet, ordered by the longest chain of other pieces that needs them.
 
     Attributes:
         dropped: pieces that cannot be done, since one that they need has failed.
@@ -43,7 +43,7 @@ class Schedule:
             for need in needs:
                 self._waiting[need].append(key)
         self._steps = {key: (work_of([piece]).updates or 0) + 1 for key, piece in self._pieces.items()}
-        self._left = sum(self._steps.values())
+        self._remaining = sum(self._steps.values())
         self._chain = self._chains()
         self._order = {key: index for index, key in enumerate(self._pieces)}
         self._memory = {key: memory(piece) for key, piece in self._pieces.items()}
@@ -62,28 +62,29 @@ class Schedule:
         """Return what a piece takes, in MB."""
         return self._memory[piece.key]
 
-    def after(self, last: str, workers: int = 1, room: float = math.inf, apart: bool = False) -> Piece | None:
-        """Take a piece that needs ``last`` and nothing else that is not done, that with the longest chain.
+    def after(self, last: str, workers: int = 1, memory: float = math.inf, has_to_send: bool = False) -> Piece | None:
+        """Take the piece with the longest chain of those that need ``last`` and nothing else that is not done.
 
-        None also where a longer chain waits and might end last. :meth:`longest` takes it then.
+        None if there is none, and if a longer chain waits that might end last; then call :meth:`longest`.
 
         Args:
             last: key of the piece that a worker did last.
             workers: how many share the pieces.
-            room: MB that the piece may take, as what :meth:`longest` returns.
-            apart: whether a state has to be sent before another worker can go on with it, so a worker stays longer.
+            memory: MB that the piece may take at most.
+            has_to_send: whether results have to be sent before another worker can continue them: then the worker
+                stays with its chain longer.
         """
         waiting = self._waiting.get(last, ())
-        ready = [key for key in waiting if key in self._ready and self._memory[key] <= room]
+        ready = [key for key in waiting if key in self._ready and self._memory[key] <= memory]
         if not ready:
             return None
         key = min(ready, key=self._rank)
-        may_wait = max(self._chain[key], (PATIENCE_APART if apart else PATIENCE) * self._left / workers)
-        return self._take(key) if workers == 1 or self._longest_waiting(room) <= may_wait else None
+        may_wait = max(self._chain[key], (PATIENCE_REMOTE if has_to_send else PATIENCE) * self._remaining / workers)
+        return self._take(key) if workers == 1 or self._longest_waiting(memory) <= may_wait else None
 
-    def longest(self, room: float = math.inf) -> Piece | None:
-        """Take the piece with the longest chain of those whose needs are done; None where there is none."""
-        key = self._first(room)
+    def longest(self, memory: float = math.inf) -> Piece | None:
+        """Take the piece with the longest chain whose needs are done and that takes at most ``memory`` MB, or None."""
+        key = self._first(memory)
         return None if key is None else self._take(key)
 
     def finished(self, piece: Piece) -> None:
@@ -97,7 +98,7 @@ class Schedule:
     def returned(self, piece: Piece) -> None:
         """Offer a piece again that was taken, and was not done."""
         self._pieces[piece.key] = piece
-        self._left += self._steps[piece.key]
+        self._remaining += self._steps[piece.key]
         self._offer(piece.key)
 
     def failed(self, piece: Piece) -> None:
@@ -115,17 +116,17 @@ class Schedule:
         return self._without(key)
 
     def _without(self, key: str) -> Piece:
-        self._left -= self._steps[key]
+        self._remaining -= self._steps[key]
         return self._pieces.pop(key)
 
-    def _longest_waiting(self, room: float) -> int:
+    def _longest_waiting(self, memory: float) -> int:
         """Return the steps of the longest chain that :meth:`longest` could begin or go on with; 0 without any."""
-        first = self._first(room)
+        first = self._first(memory)
         return 0 if first is None else self._chain[first]
 
-    def _first(self, room: float) -> str | None:
-        """Return the key of the piece with the longest chain that takes at most ``room``, of those that are ready."""
-        heaps = [heap for memory, heap in self._heaps.items() if memory <= room and self._has_ready(heap)]
+    def _first(self, memory: float) -> str | None:
+        """Return the key of the piece with the longest chain that takes at most ``memory``, of those that are ready."""
+        heaps = [heap for needed, heap in self._heaps.items() if needed <= memory and self._has_ready(heap)]
         return min(heaps)[0][-1] if heaps else None
 
     def _offer(self, key: str) -> None:

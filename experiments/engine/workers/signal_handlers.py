@@ -1,4 +1,4 @@
-"""What a signal does in this process stays as it was."""
+"""Keeps what signals do in this process while Ray sets handlers of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def handlers_kept() -> Iterator[None]:
+def keep_handlers() -> Iterator[None]:
     """Keep what SIGTERM does: when Ray begins it sets a handler of its own, which exits with the signal's number."""
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -28,7 +28,7 @@ def handlers_kept() -> Iterator[None]:
 
 
 @contextmanager
-def exits_kept() -> Iterator[None]:
+def keep_exits() -> Iterator[None]:
     """Let SystemExit leave the block as a signal's handler raised it: where Ray waits, it raises one with code 1.
 
     See :func:`workbench.machine.processes.stoppable`.

@@ -1,4 +1,4 @@
-"""A process of Ray's, as the run knows it."""
+"""A worker process, as the run sees it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.standing import Staff
-from experiments.engine.workers.relay import Fits
-from experiments.engine.workers.slot import Slot
+from experiments.engine.piece_progress import MachineLoad
+from experiments.engine.workers.progress_messages import ProgressReplay
+from experiments.engine.workers.worker_slot import WorkerSlot
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece
@@ -21,25 +21,25 @@ class Worker:
 
     Attributes:
         slot: where it runs.
-        hand: the actor.
-        fits: as the listener of the run hears of them.
+        actor: Ray's handle of the process.
+        progress: repeats the process's messages to the listener of the run.
         last: key of the piece that it did last, whose model it may have in memory.
-        piece: what it does; None where it waits.
-        stream: what it says while it does that.
+        piece: what it does; None while it waits.
+        stream: the batches of progress messages of that piece.
         not_started: how many processes could not start in this slot since the last piece that was done there.
     """
 
-    slot: Slot
-    hand: Any
-    fits: Fits
+    slot: WorkerSlot
+    actor: Any
+    progress: ProgressReplay
     last: str = ""
     piece: Piece | None = None
     stream: Any = None
     not_started: int = 0
 
 
-def staff_of(workers: Sequence[Worker]) -> list[Staff]:
+def machine_loads(workers: Sequence[Worker]) -> list[MachineLoad]:
     """Return how busy each machine of a cluster is; nothing where this one works alone."""
     processes = Counter(worker.slot.address for worker in workers if worker.slot.machine)
     busy = Counter(worker.slot.address for worker in workers if worker.piece)
-    return [Staff(address, busy[address], count) for address, count in processes.items()]
+    return [MachineLoad(address, busy[address], count) for address, count in processes.items()]

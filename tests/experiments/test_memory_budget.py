@@ -10,8 +10,8 @@ import pytest
 
 from experiments.engine.study import Effort, Forecast
 from experiments.engine.workers import inline
-from experiments.engine.workers.room import memory_here, require_room, room_left
-from experiments.engine.workers.slot import Slot, used
+from experiments.engine.workers.memory_budget import memory_here, remaining_memory, require_memory
+from experiments.engine.workers.worker_slot import WorkerSlot, slots_to_use
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.toy_pieces import ToyPiece
@@ -30,43 +30,43 @@ class Large(ToyPiece):
 
 
 def test_processes_of_a_machine_share_its_memory() -> None:
-    assert room_left(1000, [], 1000) == math.inf, "one piece at a time is always allowed"
-    assert room_left(1000, [300, 0], 1000) == 700
-    assert room_left(1000, [300, 900], 1000) == -200, "not even a piece that takes nothing"
-    assert room_left(1000, [], 4000) == 1000, "a larger piece is for the larger machine"
-    assert room_left(math.inf, [300], math.inf) == math.inf, "where nobody knows, nobody waits"
+    assert remaining_memory(1000, [], 1000) == math.inf, "one piece at a time is always allowed"
+    assert remaining_memory(1000, [300, 0], 1000) == 700
+    assert remaining_memory(1000, [300, 900], 1000) == -200, "not even a piece that takes nothing"
+    assert remaining_memory(1000, [], 4000) == 1000, "a larger piece is for the larger machine"
+    assert remaining_memory(math.inf, [300], math.inf) == math.inf, "where nobody knows, nobody waits"
 
 
 def test_a_piece_is_refused_where_no_machine_has_memory_for_it() -> None:
     pieces = [Large("small", memory_mb=900), Large("unknown"), Large("large", memory_mb=4001)]
-    require_room(pieces, [1000, 4001])
-    require_room(pieces, [1000, math.inf])
+    require_memory(pieces, [1000, 4001])
+    require_memory(pieces, [1000, math.inf])
     with pytest.raises(InputError) as refused:
-        require_room(pieces, [1000, 4000])
+        require_memory(pieces, [1000, 4000])
     assert refused.value.exit_code == 2
     assert lacks(refused.value.what, "large takes 4,001 MB", "4,000 MB") == []
 
 
 def test_fewer_pieces_than_slots_go_where_most_memory_is() -> None:
-    small, large = Slot(1, {}, "small", memory_mb=1000), Slot(1, {}, "large", memory_mb=4000)
+    small, large = WorkerSlot(1, {}, "small", memory_mb=1000), WorkerSlot(1, {}, "large", memory_mb=4000)
     other, unknown = replace(large, machine="other"), replace(large, memory_mb=math.inf)
-    assert used([small, large], 1) == [large]
-    assert used([small, large, other], 2) == [large, other], "of equal ones those that come first"
-    assert used([small, large], 3) == [large, small]
-    assert used([large, unknown], 1) == [unknown], "where nobody knows, nothing is too large"
+    assert slots_to_use([small, large], 1) == [large]
+    assert slots_to_use([small, large, other], 2) == [large, other], "of equal ones those that come first"
+    assert slots_to_use([small, large], 3) == [large, small]
+    assert slots_to_use([large, unknown], 1) == [unknown], "where nobody knows, nothing is too large"
 
 
 def test_fewer_pieces_than_slots_go_to_as_many_machines_as_there_are() -> None:
-    small, large = Slot(1, {}, "small", memory_mb=1000), Slot(1, {}, "large", memory_mb=4000)
-    assert used([small, small, large, large], 2) == [large, small]
-    assert used([small, small, large, large], 3) == [large, small, large]
+    small, large = WorkerSlot(1, {}, "small", memory_mb=1000), WorkerSlot(1, {}, "large", memory_mb=4000)
+    assert slots_to_use([small, small, large, large], 2) == [large, small]
+    assert slots_to_use([small, small, large, large], 3) == [large, small, large]
 
 
 def test_of_many_pieces_a_few_are_named() -> None:
     with pytest.raises(
         InputError, match=r"enough: p0 takes 9 MB, p1 takes 9 MB, p2 takes 9 MB, and 2 more; the largest"
     ):
-        require_room([Large(f"p{number}", memory_mb=9) for number in range(5)], [8])
+        require_memory([Large(f"p{number}", memory_mb=9) for number in range(5)], [8])
 
 
 def test_this_machine_has_memory() -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from experiments.engine.run import run
 from experiments.engine.study import Site
-from experiments.engine.workers.away.backbones import brought
-from experiments.engine.workers.away.courier import Courier
-from experiments.engine.workers.away.desk import Desk
-from experiments.engine.workers.away.packed import PackedPieces
-from experiments.engine.workers.inline import work
+from experiments.engine.workers.inline import do_piece
+from experiments.engine.workers.remote.backbone_files import fetch_backbone
+from experiments.engine.workers.remote.file_sync import FileSync
+from experiments.engine.workers.remote.packed_pieces import PackedPieces
+from experiments.engine.workers.remote.workspace_server import WorkspaceServer
 from experiments.studies import study_for
 from experiments.workspace import Workspace
 from experiments.workspace.access import Access
@@ -100,23 +100,23 @@ class TwoMachines:
 
     def do(self, pieces: Sequence[Piece], workspace: Workspace, listener: Any, done: Callable[[Piece], None]) -> None:
         packed = PackedPieces.of(pieces)
-        desk = Desk(workspace.root, packed)
-        machines = [self._machine(name, packed, desk) for name in ("first", "second")]
+        server = WorkspaceServer(workspace.root, packed)
+        machines = [self._machine(name, packed, server) for name in ("first", "second")]
         for number, piece in enumerate(pieces):
-            courier, site, own = machines[number % 2]
+            sync, site, own = machines[number % 2]
             assert own[number].key == piece.key
-            courier.begin()
-            work(own[number], site)
-            courier.send()
+            sync.begin()
+            do_piece(own[number], site)
+            sync.send()
             assert piece.is_done(Workspace(workspace.root)), piece.label
             done(piece)
 
-    def _machine(self, name: str, packed: PackedPieces, desk: Desk) -> tuple[Courier, Site, list[Piece]]:
-        courier = Courier(desk, self._folder / name, name)
-        backbones = [brought(backbone, number, desk) for number, backbone in enumerate(packed.backbones)]
+    def _machine(self, name: str, packed: PackedPieces, server: WorkspaceServer) -> tuple[FileSync, Site, list[Piece]]:
+        sync = FileSync(server, self._folder / name, name)
+        backbones = [fetch_backbone(backbone, number, server) for number, backbone in enumerate(packed.backbones)]
         assert all(backbone.folder.is_relative_to(self._folder / "cache") for backbone in backbones)
-        workspace = Workspace(self._folder / name, Access(fetch=courier.fetch)).mended_by(self._ear)
-        return courier, Site(workspace, self._ear), packed.unpacked(backbones)
+        workspace = Workspace(self._folder / name, Access(fetch=sync.fetch)).mended_by(self._ear)
+        return sync, Site(workspace, self._ear), packed.unpacked(backbones)
 
 
 def test_a_stream_gives_the_same_report(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

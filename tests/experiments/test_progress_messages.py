@@ -1,4 +1,4 @@
-"""What is said of a piece in another process reaches the listener of the run, fits and failures too."""
+"""What is said of a piece in another process reaches the listener of the run, replay and failures too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from experiments.engine.workers.failure import Failure
-from experiments.engine.workers.relay import Fits, Message, Relay, pause_of
+from experiments.engine.workers.progress_messages import Message, ProgressBuffer, ProgressReplay, pause_of
 from workbench import errors
 from workbench.errors import Problem, SettingsError, TrainingError, UnknownNameError, WorkbenchError, WorkError
 from workbench.machine.listener import Silent
@@ -36,38 +36,38 @@ class InOrder(Silent):
         self.heard.append(f"{label} ended")
 
 
-def work(relay: Relay) -> None:
+def work(buffer: ProgressBuffer) -> None:
     """Say something, fit, and fit in vain."""
-    relay.say("hello")
-    with relay.fit("fit", 1000) as advance:
+    buffer.say("hello")
+    with buffer.fit("fit", 1000) as advance:
         for step in range(1, 1001):
             advance(step, 1.0, 0.5)
-    with suppress(ValueError), relay.fit("vain", 2):
+    with suppress(ValueError), buffer.fit("vain", 2):
         raise ValueError
-    relay.say("so it is")
+    buffer.say("so it is")
 
 
 @pytest.mark.parametrize("pause", [0.0, 1e-5, 60.0])
 def test_everything_arrives_in_order_and_many_steps_as_a_few(pause: float) -> None:
-    parcels, ear = list[list[Message]](), InOrder()
-    relay = Relay(pause, lambda: parcels.append(relay.taken()))
-    work(relay)
-    assert not relay.taken(), "all but steps is handed over at once"
-    fits = Fits(ear)
-    for messages in parcels:
-        fits.tell(pickle.loads(pickle.dumps(messages)))
+    batches, ear = list[list[Message]](), InOrder()
+    buffer = ProgressBuffer(pause, lambda: batches.append(buffer.take()))
+    work(buffer)
+    assert not buffer.take(), "all but steps is handed over at once"
+    replay = ProgressReplay(ear)
+    for messages in batches:
+        replay.replay(pickle.loads(pickle.dumps(messages)))
     steps = [line for line in ear.heard if line.startswith("fit ") and line.endswith("0.5")]
     assert (steps[0], steps[-1]) == ("fit 1 1.0 0.5", "fit 1000 1.0 0.5"), "the first tells where the fit begins"
-    assert len(steps) <= 2 * len(parcels), "two for each parcel at most"
+    assert len(steps) <= 2 * len(batches), "two for each batch at most"
     rest = [line for line in ear.heard if line not in steps]
     assert rest == ["hello", "fit of 1000", "fit ended", "vain of 2", "vain broke off", "so it is"]
-    assert (len(parcels) == 6) == (pause == 60.0), "steps wait"
+    assert (len(batches) == 6) == (pause == 60.0), "steps wait"
 
 
 def test_what_nobody_takes_is_kept() -> None:
-    relay = Relay(0.0, lambda: None)
-    work(relay)
-    kinds = [kind for kind, *_ in relay.taken()]
+    buffer = ProgressBuffer(0.0, lambda: None)
+    work(buffer)
+    kinds = [kind for kind, *_ in buffer.take()]
     assert kinds == ["say", "begin", "step", "step", "end", "begin", "break", "say"]
 
 
@@ -77,10 +77,10 @@ def test_many_processes_tell_of_no_more_steps_in_a_second_than_250() -> None:
 
 def test_fits_of_a_process_that_is_gone_break_off() -> None:
     ear = InOrder()
-    fits = Fits(ear)
-    fits.tell([("begin", "outer", 3), ("begin", "inner", 2)])
-    fits.end()
-    fits.end()
+    replay = ProgressReplay(ear)
+    replay.replay([("begin", "outer", 3), ("begin", "inner", 2)])
+    replay.end()
+    replay.end()
     assert ear.heard == ["outer of 3", "inner of 2", "inner broke off", "outer broke off"]
 
 

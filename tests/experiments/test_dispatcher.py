@@ -1,4 +1,4 @@
-"""A crew goes on without processes that die or cannot start, and spreads pieces over machines; no process is real."""
+"""A run goes on without processes that die or cannot start, and spreads pieces over machines; no process is real."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ pytest.importorskip("ray", reason="the package ray is not installed")
 
 from ray.exceptions import ActorDiedError, RayActorError, RayError
 
-from experiments.engine.workers import crew as crew_module
-from experiments.engine.workers.crew import Crew
-from experiments.engine.workers.heard import Heard
+from experiments.engine.workers import dispatcher as dispatcher_module
+from experiments.engine.workers.dispatcher import Dispatcher
+from experiments.engine.workers.progress_messages import ProgressBatch
 from experiments.engine.workers.schedule import Schedule
-from experiments.engine.workers.slot import Slot
+from experiments.engine.workers.worker_slot import WorkerSlot
 from tests.ear import Ear
 from tests.messages import naming
 from tests.toy_pieces import ToyPiece
 from workbench.errors import WorkError
 
-Does = Callable[[Slot, str], Iterable[Heard | RayError]]
+Does = Callable[[WorkerSlot, str], Iterable[ProgressBatch | RayError]]
 
-WORKS, DONE = Heard([("say", "working")]), Heard([], over=True)
-TRACE = "The actor died because of an error raised in its creation task, ray::AwayHand\n  File a.py\nOSError: disk full"
+WORKS, DONE = ProgressBatch([("say", "working")]), ProgressBatch([], over=True)
+TRACE = "The actor died because of an error raised in its creation task, ray::Actor\n  File a.py\nOSError: disk full"
 NOT_STARTED = RayActorError(error_msg=TRACE, actor_init_failed=True)
 
 
 class FakeRay:
-    """What a crew needs of Ray: each stream is heard in its turn."""
+    """What a dispatcher needs of Ray: each stream is read in its turn."""
 
     def __init__(self) -> None:
         self.gone: set[str] = set()
@@ -41,26 +41,26 @@ class FakeRay:
         self._turns += 1
         return [streams[self._turns % len(streams)]], []
 
-    def get(self, heard: Heard | RayError) -> Heard:
-        if isinstance(heard, RayError):
-            raise heard
-        return heard
+    def get(self, batch: ProgressBatch | RayError) -> ProgressBatch:
+        if isinstance(batch, RayError):
+            raise batch
+        return batch
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": name, "Alive": name not in self.gone} for name in ("head", *map(str, range(9)))]
 
 
-class FakeHand:
+class FakeActor:
     """A process: what it says of a piece is what ``does`` yields."""
 
-    def __init__(self, slot: Slot, does: Does, begun: list[tuple[str, str]]) -> None:
+    def __init__(self, slot: WorkerSlot, does: Does, begun: list[tuple[str, str]]) -> None:
         self.slot, self._does, self._begun = slot, does, begun
         self.work = self
 
-    def options(self, **_: object) -> FakeHand:
+    def options(self, **_: object) -> FakeActor:
         return self
 
-    def remote(self, key: str) -> Iterator[Heard | RayError]:
+    def remote(self, key: str) -> Iterator[ProgressBatch | RayError]:
         self._begun.append((self.slot.machine, key))
         return iter(self._does(self.slot, key))
 
@@ -69,24 +69,24 @@ class Run:
     """A run with fakes: what it did."""
 
     def __init__(self, does: Does) -> None:
-        self.ear, self.begun, self.done, self.dismissed = Ear(), list[tuple[str, str]](), list[str](), list[str]()
+        self.ear, self.begun, self.done, self.stopped = Ear(), list[tuple[str, str]](), list[str](), list[str]()
         self._does = does
 
-    def do(self, schedule: Schedule, slots: Sequence[Slot]) -> None:
-        crew = Crew(
+    def do(self, schedule: Schedule, slots: Sequence[WorkerSlot]) -> None:
+        dispatcher = Dispatcher(
             schedule,
             self.ear,
             lambda piece: self.done.append(piece.label),
-            lambda slot: FakeHand(slot, self._does, self.begun),
-            lambda slot, hand: self.dismissed.append(slot.machine),
+            lambda slot: FakeActor(slot, self._does, self.begun),
+            lambda slot, actor: self.stopped.append(slot.machine),
         )
-        crew.work(slots)
+        dispatcher.run(slots)
 
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     fake = FakeRay()
-    monkeypatch.setattr(crew_module, "ray", fake)
+    monkeypatch.setattr(dispatcher_module, "ray", fake)
     return fake
 
 
@@ -94,11 +94,11 @@ def toys(number: int) -> list[ToyPiece]:
     return [ToyPiece(str(index)) for index in range(number)]
 
 
-def on(*machines: str) -> list[Slot]:
-    return [Slot(1, {}, machine, f"address of {machine}") for machine in machines]
+def on(*machines: str) -> list[WorkerSlot]:
+    return [WorkerSlot(1, {}, machine, f"address of {machine}") for machine in machines]
 
 
-def starts_on_head(slot: Slot, key: str) -> list[Heard | RayError]:
+def starts_on_head(slot: WorkerSlot, key: str) -> list[ProgressBatch | RayError]:
     return [WORKS, DONE] if slot.machine == "head" else [NOT_STARTED]
 
 
@@ -107,11 +107,11 @@ def test_where_no_process_starts_no_piece_is_to_blame_and_others_do_it() -> None
     run = Run(starts_on_head)
     run.do(Schedule(toys(5)), on("1", "1", "head"))
     assert sorted(run.done) == ["0", "1", "2", "3", "4"]
-    assert run.dismissed == ["1"] * 4, "each of two is started twice"
+    assert run.stopped == ["1"] * 4, "each of two is started twice"
     message = "a process could not start on address of 1: OSError: disk full\n  "
     said = Counter(line for line in run.ear.said if line != "working")
     assert said == {f"{message}It is started again.": 2, f"{message}One process less works there.": 2}
-    assert (run.ear.standings[-1].running, len(run.ear.standings[-1].staff)) == (0, 1)
+    assert (run.ear.progress[-1].running, len(run.ear.progress[-1].machines)) == (0, 1)
 
 
 @pytest.mark.usefixtures("ray")
@@ -148,14 +148,14 @@ def test_few_chains_go_to_different_machines() -> None:
 
 @pytest.mark.usefixtures("ray")
 def test_pieces_are_handed_out_where_something_changed_and_not_at_each_report() -> None:
-    asked = list[float]()
+    budgets = list[float]()
 
     class Counting(Schedule):
-        def longest(self, room: float = math.inf) -> Any:
-            asked.append(room)
-            return super().longest(room)
+        def longest(self, memory: float = math.inf) -> Any:
+            budgets.append(memory)
+            return super().longest(memory)
 
     run = Run(lambda slot, key: [*[WORKS] * 1000, DONE])
     run.do(Counting([ToyPiece("0"), ToyPiece("1", ("key-of-0",))]), on("1", "2"))
     assert run.ear.said == ["working"] * 2000
-    assert len(asked) <= 6, "two processes, at the begin and whenever a piece ends"
+    assert len(budgets) <= 6, "two processes, at the begin and whenever a piece ends"

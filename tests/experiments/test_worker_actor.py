@@ -13,7 +13,7 @@ import torch
 
 pytest.importorskip("greenlet", reason="the package greenlet is not installed")
 
-from experiments.engine.workers.hand import Hand, compute_with
+from experiments.engine.workers.worker_actor import WorkerActor, compute_with
 from experiments.workspace import Workspace
 from tests.toy_pieces import ToyPiece
 
@@ -46,16 +46,16 @@ def test_a_piece_is_done_in_the_thread_that_asks_and_stops_to_hand_over_what_is_
 ) -> None:
     """Only in the main thread does glibc keep large freed blocks for those that come next."""
     piece, workspace = Talker(label), Workspace(tmp_path)
-    hand = Hand([piece], workspace, tmp_path, lambda: None, pause=0.0)
-    told = [
-        ([*heard.messages], (tmp_path / "log").exists(), piece.is_done(workspace)) for heard in hand.work(piece.key)
+    actor = WorkerActor([piece], workspace, tmp_path, lambda: None, pause=0.0)
+    batches = [
+        ([*batch.messages], (tmp_path / "log").exists(), piece.is_done(workspace)) for batch in actor.work(piece.key)
     ]
-    assert told == [
+    assert batches == [
         ([("say", threading.current_thread().name)], False, False),
         ([("say", "other"), ("begin", label, 1)], True, False),
         ([("step", 1, 1.0, 0.5)], True, False),
         ([("end",) if label == "do" else ("break",)], True, False),
         ([], True, label == "do"),
     ]
-    over = [*hand.work(piece.key)][-1]
+    over = [*actor.work(piece.key)][-1]
     assert (over.over, bool(over.failure)) == (True, label == "fail")

@@ -1,4 +1,4 @@
-"""Folders for as long as a process lives; what a killed one has left is deleted by the next."""
+"""Temporary folders that live as long as their process; those of a killed process are deleted by the next one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEW = 60.0  # seconds in which a folder may not be locked yet
 
 
 @contextmanager
-def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
+def process_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Yield a new folder in ``parent`` whose name begins with ``prefix``; it is deleted after the block."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
@@ -30,13 +30,13 @@ def own_folder(parent: Path, prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(parent: Path, prefix: str, new: float = NEW) -> int:
-    """Delete the folders of processes that have ended; return how many there still are.
+def delete_abandoned(parent: Path, prefix: str, new: float = NEW) -> int:
+    """Delete the folders of processes that have ended, and return how many folders remain.
 
     Args:
         parent: where they are.
         prefix: which their names begin with.
-        new: seconds for which a folder is let alone.
+        new: age in seconds up to which a folder is not touched.
     """
     for folder in parent.glob(f"{prefix}*"):
         with suppress(OSError, UnwritableError):

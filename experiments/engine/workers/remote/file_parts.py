@@ -1,4 +1,4 @@
-"""Files on their way to another machine: in parts that fit a message, each file with its digest at its end."""
+"""Files that are sent to another machine: cut into parts that fit a message, with the digest at the end of each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def inside(root: Path, name: str) -> Path:
     """Return where the file that another machine calls ``name`` is below ``root``.
 
     Raises:
-        WorkError: the name leads out of it, is hidden, or goes through a link.
+        WorkError: the name leads out of ``root``, is hidden, or goes through a link.
     """
     steps = name.removesuffix("/").split("/")
     plain = all(step not in NOWHERE and not step.startswith(".") and "\\" not in step for step in steps)
@@ -45,34 +45,34 @@ def inside(root: Path, name: str) -> Path:
     if path == root or PurePosixPath(name).is_absolute():
         raise WorkError(f"another machine names a file that cannot be: {name!r}", where=str(root))
     if path.is_symlink() or path.parent.resolve() != root.resolve().joinpath(*steps[:-1]):
-        raise WorkError(f"there is a link in the way of another machine's file: {name!r}", where=str(root))
+        raise WorkError(f"refused: a symbolic link stands where another machine writes {name!r}", where=str(root))
     return path
 
 
 def names(root: Path, below: str = "") -> list[str]:
-    """Return the names of all plain files and empty folders at or below one; what is hidden or a link is none."""
+    """Return the names of all plain files and empty folders at or below one; hidden ones and links are left out."""
     start = inside(root, below) if below else root
     if start.is_file() and not start.is_symlink():
         return [below]
     return [*_names(root, start)]
 
 
-def parts(wanted: Iterable[tuple[str, Path]]) -> Iterator[list[Part]]:
-    """Yield the parts of files, each with its name and where it is, as many as fit a message at a time.
+def parts(files: Iterable[tuple[str, Path]]) -> Iterator[list[Part]]:
+    """Yield messages: as many parts of files as fit into each. ``files`` are their names and paths.
 
     Raises:
-        FileNotFoundError: a file has gone meanwhile.
+        FileNotFoundError: a file was deleted meanwhile.
     """
-    waiting, size = list[Part](), 0
-    for name, path in wanted:
+    message, size = list[Part](), 0
+    for name, path in files:
         for part in _parts(path, name):
-            if size + len(part.content) > MESSAGE and waiting:
-                yield waiting
-                waiting, size = [], 0
-            waiting.append(part)
+            if size + len(part.content) > MESSAGE and message:
+                yield message
+                message, size = [], 0
+            message.append(part)
             size += len(part.content)
-    if waiting:
-        yield waiting
+    if message:
+        yield message
 
 
 def _names(root: Path, folder: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.api import Workbench
 from experiments.engine.workers.machine import Machine
-from experiments.engine.workers.span import span
+from experiments.engine.workers.makespan import makespan
 from tests.conftest import Call
 from tests.messages import lacks
 from tests.toy_pieces import ToyPiece
@@ -36,18 +36,18 @@ NODE = {"NodeID": "n", "NodeManagerAddress": "10.0.0.2", "Resources": {"CPU": 8.
 )
 def test_processes_share_what_does_not_need_each_other(processes: int, seconds: float) -> None:
     pieces = [FIRST, SECOND, OTHER, TIMING]
-    assert span(pieces, processes, lambda piece: SECONDS[piece.label]) == seconds
+    assert makespan(pieces, processes, lambda piece: SECONDS[piece.label]) == seconds
 
 
 def test_nothing_takes_no_time() -> None:
-    assert span([], 3, lambda piece: 1.0) == 0
+    assert makespan([], 3, lambda piece: 1.0) == 0
 
 
 def test_a_machine_is_what_ray_says_of_it() -> None:
     machine = Machine.of(NODE)
     assert (machine.address, machine.cores, machine.devices, machine.memory_mb) == ("10.0.0.2", 8, 2, 64_000)
-    assert machine.room_mb == float("inf"), "what trains on devices takes their memory"
-    assert Machine.of({**NODE, "Resources": {"CPU": 8.0, "memory": 64e9}}).room_mb == 64_000
+    assert machine.available_mb == float("inf"), "what trains on devices takes their memory"
+    assert Machine.of({**NODE, "Resources": {"CPU": 8.0, "memory": 64e9}}).available_mb == 64_000
 
 
 def test_a_dry_run_says_where_what_would_run_and_how_long(

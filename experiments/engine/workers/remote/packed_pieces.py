@@ -1,4 +1,4 @@
-"""Pieces for another machine, which has the backbones that they speak of in folders of its own."""
+"""Pieces for another machine, which has the backbones that they use in folders of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PackedPieces:
     Attributes:
         content: the pieces, pickled.
         buffers: large parts of it: all processes of a machine share them.
-        backbones: what they speak of, by number.
+        backbones: those that they use, by number.
     """
 
     content: bytes
@@ -39,30 +39,30 @@ class PackedPieces:
         stream, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
         packer = _Packer(stream, protocol=5, buffer_callback=buffers.append)
         packer.dump(list(pieces))
-        whole = tuple(np.frombuffer(buffer.raw(), dtype=np.uint8) for buffer in buffers)
+        parts = tuple(np.frombuffer(buffer.raw(), dtype=np.uint8) for buffer in buffers)
         backbones = tuple(backbone.elsewhere(backbone.folder) for backbone in packer.backbones)
-        return cls(stream.getvalue(), whole, backbones)
+        return cls(stream.getvalue(), parts, backbones)
 
     def unpacked(self, backbones: Sequence[Backbone]) -> list[Piece]:
-        """Return the pieces, which speak of ``backbones`` in the place of :attr:`backbones`."""
+        """Return the pieces, which use ``backbones`` instead of :attr:`backbones`."""
         pieces: list[Piece] = _Unpacker(backbones, io.BytesIO(self.content), buffers=self.buffers).load()
         return pieces
 
 
 class _Packer(pickle.Pickler):
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.backbones: dict[Backbone, int] = {}
 
-    def persistent_id(self, thing: Any) -> int | None:
-        if isinstance(thing, Backbone):
-            return self.backbones.setdefault(thing, len(self.backbones))
+    def persistent_id(self, value: Any) -> int | None:
+        if isinstance(value, Backbone):
+            return self.backbones.setdefault(value, len(self.backbones))
         return None
 
 
 class _Unpacker(pickle.Unpickler):
-    def __init__(self, backbones: Sequence[Backbone], *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(self, backbones: Sequence[Backbone], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._backbones = backbones
 
     def persistent_load(self, number: Any) -> Backbone:

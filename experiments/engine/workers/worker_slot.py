@@ -1,4 +1,4 @@
-"""Room for one process."""
+"""A place for one worker process on a machine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Slot:
-    """Room for one process on a machine, for as long as that is there.
+class WorkerSlot:
+    """Cores, memory and share of a device for one process, for as long as its machine is there.
 
     Attributes:
         threads: that it computes with.
@@ -19,7 +19,7 @@ class Slot:
         machine: Ray's id of the machine in a cluster; empty where it is this one.
         address: of the machine, for people.
         memory_mb: that all processes of the machine may take together; infinite where nobody knows, as on devices.
-        sees: whether the machine sees the workspace of the run.
+        sees_workspace: whether the machine sees the workspace of the run.
     """
 
     threads: int
@@ -27,25 +27,25 @@ class Slot:
     machine: str = ""
     address: str = ""
     memory_mb: float = math.inf
-    sees: bool = True
+    sees_workspace: bool = True
 
 
-def taking_part(slots: Iterable[Slot]) -> tuple[str, ...]:
-    """Return for people which machines the slots are on, each with its number of processes; empty without a cluster."""
-    counts = Counter((slot.address, "" if slot.sees else ", own disk") for slot in slots if slot.machine)
+def machine_names(slots: Iterable[WorkerSlot]) -> tuple[str, ...]:
+    """Return the machines of slots for people, each with its number of processes; empty without a cluster."""
+    counts = Counter((slot.address, "" if slot.sees_workspace else ", own disk") for slot in slots if slot.machine)
     return tuple(f"{address} ({count} process{'es' * (count > 1)}{disk})" for (address, disk), count in counts.items())
 
 
-def used(slots: Iterable[Slot], pieces: int) -> list[Slot]:
-    """Return the slots that so many pieces can be done on at once.
+def slots_to_use(slots: Iterable[WorkerSlot], pieces: int) -> list[WorkerSlot]:
+    """Return the slots for so many pieces at once: at most one slot a piece.
 
-    First comes one slot of each machine, that with the most memory before the others, then the second of each.
+    First comes one slot of each machine, the machine with the most memory first, then the second of each.
     """
     largest_first = sorted(slots, key=lambda slot: slot.memory_mb, reverse=True)
-    return [largest_first[index] for index in spread(largest_first, {})][:pieces]
+    return [largest_first[index] for index in hand_out_order(largest_first, {})][:pieces]
 
 
-def spread(slots: Sequence[Slot], busy: Mapping[str, int]) -> list[int]:
+def hand_out_order(slots: Sequence[WorkerSlot], busy: Mapping[str, int]) -> list[int]:
     """Return the indices of slots in the order in which they get pieces: the machine that does the fewest comes first.
 
     Args:
@@ -59,6 +59,6 @@ def spread(slots: Sequence[Slot], busy: Mapping[str, int]) -> list[int]:
     return sorted(range(len(slots)), key=ranks.__getitem__)
 
 
-def share(devices: int, processes: int) -> float:
-    """Return which share of a device each process of a machine gets, so that all of them find room; 0 without any."""
+def device_share(devices: int, processes: int) -> float:
+    """Return which share of a device each process of a machine gets, so that all of them fit; 0 without any."""
     return 1 / -(-processes // devices) if devices else 0

@@ -1,4 +1,4 @@
-"""The files of a backbone, for a machine that does not have them: they come once, and stay in its cache."""
+"""The files of a backbone, for a machine that does not have them: they are sent once, and stay in its cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from experiments.engine.workers.away.arrival import Arrival
+from experiments.engine.workers.remote.incoming_files import IncomingFiles
 from workbench.backbone.folder import weight_files
 from workbench.files import atomic
 from workbench.files.cache import cache_folder, writing_cache
@@ -17,14 +17,14 @@ from workbench.files.hub_files import MODEL_FILES
 from workbench.files.locks import held
 
 if TYPE_CHECKING:
-    from experiments.engine.workers.away.files import Part
+    from experiments.engine.workers.remote.file_parts import Part
     from workbench.backbone.pretrained import Backbone
 
 FOLDER = "brought"  # in the cache
 
 
 @dataclass(frozen=True)
-class ModelFiles:
+class BackboneFiles:
     """Which files make up a backbone.
 
     Attributes:
@@ -36,40 +36,40 @@ class ModelFiles:
     paths: Mapping[str, Path]
 
 
-class Source(Protocol):
-    """Who has backbones, by their numbers."""
+class BackboneSource(Protocol):
+    """What has backbones, by their numbers."""
 
-    def model_files(self, number: int) -> ModelFiles:
+    def backbone_files(self, number: int) -> BackboneFiles:
         """Return which files a backbone has."""
 
-    def model_parts(self, number: int) -> Iterator[list[Part]]:
-        """Yield them."""
+    def backbone_parts(self, number: int) -> Iterator[list[Part]]:
+        """Yield their parts."""
 
 
-def model_files(backbone: Backbone) -> ModelFiles:
+def backbone_files(backbone: Backbone) -> BackboneFiles:
     """Return the files that a backbone is opened from; the hub's cache has them as links."""
     files = [path for path in sorted(backbone.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     paths = {path.name: path for path in files if any(fnmatch(path.name, pattern) for pattern in MODEL_FILES)}
     weights = {path.name for path in weight_files(backbone.folder)}  # the fingerprint covers them
     described = [[name, path.stat().st_size, name in weights or digest(path)] for name, path in paths.items()]
-    return ModelFiles(key([backbone.fingerprint, described]), paths)
+    return BackboneFiles(key([backbone.fingerprint, described]), paths)
 
 
-def brought(backbone: Backbone, number: int, source: Source) -> Backbone:
+def fetch_backbone(backbone: Backbone, number: int, source: BackboneSource) -> Backbone:
     """Return a backbone with its files on this machine; they are fetched if the cache does not have them.
 
     Raises:
         InputError: the cache cannot be written.
-        IntegrityError: they do not come as they were sent.
+        IntegrityError: they do not arrive as they were sent.
     """
-    files = source.model_files(number)
+    files = source.backbone_files(number)
     cached_folder = cache_folder() / FOLDER / files.key
     with writing_cache(), held(cached_folder.with_name(f"{cached_folder.name}.lock"), wait=True):
         if not cached_folder.is_dir():
             atomic.sweep(cached_folder.parent)
             with atomic.written_whole(cached_folder) as folder:
-                arrival = Arrival(folder)
-                for parts in source.model_parts(number):
-                    arrival.take(parts)
-                arrival.require(files.paths)
+                incoming = IncomingFiles(folder)
+                for parts in source.backbone_parts(number):
+                    incoming.take(parts)
+                incoming.require(files.paths)
     return backbone.elsewhere(cached_folder)

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments.engine.workers.own_folder import own_folder, sweep
+from experiments.engine.workers.process_folder import delete_abandoned, process_folder
 
 KILLED = """
 import os, pathlib, signal, sys
-from experiments.engine.workers.own_folder import own_folder
+from experiments.engine.workers.process_folder import process_folder
 
-with own_folder(pathlib.Path(sys.argv[1]), "own-") as folder:
+with process_folder(pathlib.Path(sys.argv[1]), "own-") as folder:
     (folder / "state").mkdir()
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -27,9 +27,9 @@ def test_what_a_killed_process_left_is_swept_and_what_lives_stays(tmp_path: Path
     )
     assert done.returncode == -signal.SIGKILL
     (folder,) = tmp_path.iterdir()
-    with own_folder(tmp_path, "own-") as mine:
-        assert sweep(tmp_path, "own-") == 2, "it may have been made this second, and be locked in the next"
-        assert sweep(tmp_path, "own-", new=-1.0) == 1
+    with process_folder(tmp_path, "own-") as mine:
+        assert delete_abandoned(tmp_path, "own-") == 2, "it may have been made this second, and be locked in the next"
+        assert delete_abandoned(tmp_path, "own-", new=-1.0) == 1
         assert mine.is_dir()
         assert not folder.exists()
     assert not [*tmp_path.iterdir()]

@@ -1,4 +1,4 @@
-"""How long pieces will take that several processes share."""
+"""How long several processes will take for pieces that they share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from experiments.engine.study import Piece
 
 
-def span(pieces: Sequence[Piece], processes: int, seconds: Callable[[Piece], float]) -> float:
+def makespan(pieces: Sequence[Piece], processes: int, seconds: Callable[[Piece], float]) -> float:
     """Return how many seconds so many equal processes take for pieces, those that measure time done alone at the end.
 
     The processes are handed pieces as in a run, with memory for all of them: the longest chain first.

@@ -1,0 +1,62 @@
+"""How many pieces of a run are done, for a listener that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from experiments.engine.work import Work
+    from workbench.machine.listener import Listener
+
+
+@dataclass(frozen=True)
+class MachineLoad:
+    """How busy the processes of one machine are.
+
+    Attributes:
+        address: of the machine, for people.
+        busy: how many of its processes do a piece.
+        processes: how many there are.
+    """
+
+    address: str
+    busy: int
+    processes: int
+
+
+@dataclass(frozen=True)
+class PieceProgress:
+    """How many pieces are done, being done, and not begun, of those that the run has to do.
+
+    Attributes:
+        done: since the run began, with the optimiser steps of their fits; also of fits that were in the workspace.
+        running: pieces that a process does.
+        waiting: pieces that wait for a process or for other pieces.
+        machines: of a cluster; empty where this one works alone.
+    """
+
+    done: Work
+    running: int
+    waiting: int
+    machines: Sequence[MachineLoad] = ()
+
+    @property
+    def pieces(self) -> int:
+        """How many there are in all, without those that failed."""
+        return self.done.pieces + self.running + self.waiting
+
+
+@runtime_checkable
+class ShowsPieceProgress(Protocol):
+    """A listener that shows how many pieces are done."""
+
+    def show_pieces(self, progress: PieceProgress) -> None:
+        """Show it; called whenever a piece begins or ends."""
+
+
+def report_progress(listener: Listener, progress: PieceProgress) -> None:
+    """Tell a listener how many pieces are done, if it shows that."""
+    if isinstance(listener, ShowsPieceProgress):
+        listener.show_pieces(progress)

@@ -1,0 +1,198 @@
+"""Hands pieces out to worker processes, listens to them, and replaces those that died."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from experiments.engine.piece_progress import PieceProgress, report_progress
+from experiments.engine.work import Work, work_of
+from experiments.engine.workers.failure import KEPT, Failure, last_line
+from experiments.engine.workers.memory_budget import MemoryBudget
+from experiments.engine.workers.progress_messages import ProgressReplay
+from experiments.engine.workers.schedule import Schedule
+from experiments.engine.workers.worker import Worker, machine_loads
+from experiments.engine.workers.worker_slot import WorkerSlot, hand_out_order
+from workbench.errors import WorkError, reason
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Piece
+    from workbench.machine.listener import Listener
+
+MOST_DEATHS = 3  # of processes that did the same piece
+MOST_STARTS = 2  # times in a row that a process does not start in the same slot
+
+
+class Dispatcher:
+    """Has the pieces of one schedule done by workers."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        listener: Listener,
+        done: Callable[[Piece], None],
+        start: Callable[[WorkerSlot], Any],
+        stop: Callable[[WorkerSlot, Any], None],
+    ) -> None:
+        """Dispatch the pieces of ``schedule``.
+
+        Args:
+            schedule: the pieces that have to be done.
+            listener: hears how it goes.
+            done: is called with each piece that is done.
+            start: starts a process in a slot and returns its actor.
+            stop: ends the process of an actor in a slot.
+        """
+        self._schedule, self._listener, self._done = schedule, listener, done
+        self._start, self._stop = start, stop
+        self._workers: list[Worker] = []
+        self._deaths: Counter[str] = Counter()  # by the key of the piece
+        self._recent_deaths = 0  # since a piece was done, or a worker was given up
+        self._failures: list[Exception] = []
+        self._finished = Work()
+
+    def run(self, slots: Sequence[WorkerSlot]) -> None:
+        """Do all pieces with a worker in each slot.
+
+        Raises:
+            Exception: the error of a piece that failed; of several the first.
+            WorkError: every process that is started dies, or no machine that can work is left.
+        """
+        self._workers = [Worker(slot, self._start(slot), ProgressReplay(self._listener)) for slot in slots]
+        self._hand_out()
+        while busy := {worker.stream: worker for worker in self._workers if worker.piece}:
+            ready, _ = ray.wait([*busy], num_returns=1, timeout=1.0)
+            for stream in ready:
+                self._receive(busy[stream])
+        if self._failures:
+            raise self._failures[0]
+
+    def kill_all(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.progress.end()
+            ray.kill(worker.actor)
+
+    def _hand_out(self) -> None:
+        """Give each idle worker a piece: first one that continues its last piece, else that with the longest chain."""
+        budget = MemoryBudget(worker.slot for worker in self._workers)
+        for worker in self._workers:
+            if worker.piece:
+                budget.take(worker.slot, self._schedule.memory(worker.piece))
+        idle, workers = [worker for worker in self._workers if not worker.piece], len(self._workers)
+        for worker in idle:
+            has_to_send = not worker.slot.sees_workspace
+            piece = self._schedule.after(worker.last, workers, budget.remaining(worker.slot), has_to_send)
+            self._begin(worker, piece, budget)
+        idle = [worker for worker in idle if not worker.piece]
+        for worker in [idle[index] for index in hand_out_order([worker.slot for worker in idle], budget.busy)]:
+            self._begin(worker, self._schedule.longest(budget.remaining(worker.slot)), budget)
+        report_progress(self._listener, self._progress())
+
+    def _progress(self) -> PieceProgress:
+        running = sum(bool(worker.piece) for worker in self._workers)
+        return PieceProgress(self._finished, running, len(self._schedule), machine_loads(self._workers))
+
+    def _begin(self, worker: Worker, piece: Piece | None, budget: MemoryBudget) -> None:
+        if piece:
+            budget.take(worker.slot, self._schedule.memory(piece))
+            worker.piece = piece
+            worker.stream = worker.actor.work.options(num_returns="streaming").remote(piece.key)
+
+    def _receive(self, worker: Worker) -> None:
+        """Take the next batch of a worker; hand out pieces if it is idle then, or has died."""
+        try:
+            batch = ray.get(next(worker.stream))
+        except RayError as error:
+            self._on_death(worker, error)
+            self._hand_out()
+        else:
+            worker.progress.replay(batch.messages)
+            if batch.over:
+                self._on_end(worker, batch.failure)
+
+    def _on_end(self, worker: Worker, failure: Failure | None) -> None:
+        """Record how the piece of a worker ended, and give the worker another one."""
+        piece, worker.piece, worker.last = worker.piece, None, ""
+        assert piece is not None
+        worker.progress.end()
+        self._recent_deaths = worker.not_started = 0
+        if failure and failure.full and not worker.slot.sees_workspace:
+            self._on_full_disk(worker, piece, failure)
+        elif failure:
+            self._on_failure(piece, failure.of_piece(piece.label))
+        else:
+            worker.last = piece.key
+            self._schedule.finished(piece)
+            self._finished += work_of([piece])
+        self._hand_out()  # before the piece is logged, which may take seconds
+        if not failure:
+            self._done(piece)
+
+    def _on_full_disk(self, worker: Worker, piece: Piece, failure: Failure) -> None:
+        """Give up a worker whose machine has a full disk of its own; other workers do its piece."""
+        self._stop(worker.slot, worker.actor)
+        self._give_up(worker, failure.of_piece(piece.label))
+        message = f"{piece.label}: the disk of {worker.slot.address} is full; one process less works there"
+        self._listener.say(f"{message}. It is done again.")
+        self._schedule.returned(piece)
+
+    def _give_up(self, worker: Worker, error: Exception) -> None:
+        """Continue without a worker; raise ``error`` if it was the last one."""
+        self._workers.remove(worker)
+        self._recent_deaths = 0
+        if not self._workers:
+            raise error
+
+    def _on_death(self, worker: Worker, error: RayError) -> None:
+        """Have the piece of a worker that has died done by another process."""
+        piece, worker.piece, worker.last = worker.piece, None, ""
+        assert piece is not None
+        worker.progress.end()
+        self._stop(worker.slot, worker.actor)
+        if not self._has_machine(worker.slot):
+            message = f"{piece.label}: the machine {worker.slot.address} that did it has gone"
+            self._give_up(worker, WorkError(message, hint=f"No machine is left. {KEPT}"))
+            self._repeat(piece, message, error)
+        elif isinstance(error, RayActorError) and error.actor_init_failed:
+            self._schedule.returned(piece)
+            self._on_failed_start(worker, error)
+        else:
+            self._recent_deaths += 1
+            if self._recent_deaths > MOST_DEATHS * len(self._workers):
+                raise WorkError(f"every process that is started dies: {reason(error)}", where=piece.label)
+            worker.actor = self._start(worker.slot)
+            self._repeat(piece, f"{piece.label}: the process that did it died", error)
+
+    def _on_failed_start(self, worker: Worker, error: RayError) -> None:
+        """Start another process for one that never started, or give up its worker; the piece is not to blame."""
+        worker.not_started += 1
+        message = f"a process could not start on {worker.slot.address or 'this machine'}: {last_line(error)}"
+        if worker.not_started < MOST_STARTS:
+            worker.actor = self._start(worker.slot)
+            self._listener.say(f"{message}\n  It is started again.")
+            return
+        self._give_up(worker, WorkError(message, hint=f"No process is left. {KEPT}"))
+        self._listener.say(f"{message}\n  One process less works there.")
+
+    def _repeat(self, piece: Piece, message: str, error: RayError) -> None:
+        """Have a piece done again, unless too many processes that did it died."""
+        self._deaths[piece.key] += 1
+        if self._deaths[piece.key] < MOST_DEATHS:
+            self._listener.say(f"{message}. It is done again.")
+            self._schedule.returned(piece)
+            return
+        message = f"{MOST_DEATHS} processes that did it died, the last of them so: {reason(error)}"
+        self._on_failure(piece, WorkError(f"{piece.label}: {message}"))
+
+    def _has_machine(self, slot: WorkerSlot) -> bool:
+        return not slot.machine or any(node["Alive"] and node["NodeID"] == slot.machine for node in ray.nodes())
+
+    def _on_failure(self, piece: Piece, error: Exception) -> None:
+        self._failures.append(error)
+        self._schedule.failed(piece)
+        self._listener.say(f"{error}\n  What does not need it goes on.")
