@@ -1,4 +1,4 @@
-"""A listener that keeps what it hears."""
+"""Listeners of tests: one keeps what it hears, one prints it."""
 
 from __future__ import annotations
 
@@ -33,3 +33,18 @@ class Ear(Silent):
 
     def show_pieces(self, progress: PieceProgress) -> None:
         self.progress.append(progress)
+
+
+class Printer(Silent):
+    """Prints each message at once, and with ``progress`` how busy the processes of each machine are."""
+
+    def __init__(self, progress: bool = False) -> None:
+        self.progress = progress
+
+    def say(self, message: str) -> None:
+        print(message, flush=True)
+
+    def show_pieces(self, progress: PieceProgress) -> None:
+        if self.progress:
+            loads = (f"{load.busy}/{load.processes}" for load in progress.machines)
+            print("progress", progress.pieces, *loads, flush=True)

@@ -43,15 +43,11 @@ def add_blind_node(hidden, cores, size="100m"):
 """
 
 LISTEN = """
-from experiments.engine.workers.cluster import joined
+from experiments.engine.workers.cluster import join_cluster
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
+from tests.ear import Printer
 from tests.toy_pieces import ToyPiece, nothing
-from workbench.machine.listener import Silent
-
-class Ear(Silent):
-    def say(self, message):
-        print(message, flush=True)
 
 workspace = Workspace(pathlib.Path("ws").absolute())
 """
@@ -60,8 +56,8 @@ TOYS = """
 node, place = add_blind_node(sys.argv[1], 1)
 first = [ToyPiece(f"first {number}") for number in range(4)]
 pieces = [*first, *(ToyPiece(f"after {one.label}", (one.key,)) for one in first)]
-RayWorkers(lambda root: joined(cluster.address, 1, root), nothing).do(
-    pieces, workspace, Ear(), lambda piece: print("done", piece.label, piece.is_done(workspace), flush=True)
+RayWorkers(lambda root: join_cluster(cluster.address, 1, root), nothing).do(
+    pieces, workspace, Printer(), lambda piece: print("done", piece.label, piece.is_done(workspace), flush=True)
 )
 print("left", [path.name for path in (place / "tmp").iterdir() if "workbench" in path.name])
 node.terminate()
@@ -70,7 +66,7 @@ node.terminate()
 FULL = """
 node, place = add_blind_node(sys.argv[1], 1, "8m")
 pieces = [ToyPiece(f"fill {number}") for number in range(3)]
-RayWorkers(lambda root: joined(cluster.address, 1, root), nothing).do(pieces, workspace, Ear(), lambda piece: None)
+RayWorkers(lambda root: join_cluster(cluster.address, 1, root), nothing).do(pieces, workspace, Printer(), lambda piece: None)
 node.terminate()
 """
 
@@ -82,7 +78,7 @@ def ready(threads):
         raise OSError(28, "No space left on device")
 
 pieces = [ToyPiece(f"toy {number}") for number in range(3)]
-RayWorkers(lambda root: joined(cluster.address, 1, root), ready).do(pieces, workspace, Ear(), lambda piece: None)
+RayWorkers(lambda root: join_cluster(cluster.address, 1, root), ready).do(pieces, workspace, Printer(), lambda piece: None)
 node.terminate()
 """
 

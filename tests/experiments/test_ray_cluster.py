@@ -19,15 +19,8 @@ TOYS = """
 from experiments.engine.workers.cluster import join_cluster
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
+from tests.ear import Printer
 from tests.toy_pieces import ToyPiece, nothing
-from workbench.machine.listener import Silent
-
-class Ear(Silent):
-    def say(self, message):
-        print(message, flush=True)
-
-    def show_pieces(self, progress):
-        print("progress", progress.pieces, *(f"{load.busy}/{load.processes}" for load in progress.machines), flush=True)
 
 workspace = Workspace(pathlib.Path("ws").absolute())
 workspace.root.mkdir()
@@ -35,7 +28,7 @@ workspace.root.mkdir()
 add_node()
 pieces = [ToyPiece("leave one", updates=9), ToyPiece("leave two", updates=9), ToyPiece("rest")]
 RayWorkers(lambda root: join_cluster(cluster.address, 1, root), nothing).do(
-    pieces, workspace, Ear(), lambda piece: print("done", piece.label, flush=True)
+    pieces, workspace, Printer(progress=True), lambda piece: print("done", piece.label, flush=True)
 )
 """
 

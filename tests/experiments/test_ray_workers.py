@@ -142,19 +142,15 @@ import pathlib
 from experiments.engine.workers.local_ray import local_ray
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
+from tests.ear import Printer
 from tests.toy_pieces import ToyPiece, nothing
 from workbench.machine import processes
-from workbench.machine.listener import Silent
-
-class Ear(Silent):
-    def say(self, message):
-        print(message, flush=True)
 
 quick = ToyPiece("quick")
 pieces = [quick, ToyPiece("stay", (quick.key,))]
 workspace = Workspace(pathlib.Path("ws").absolute())
 with processes.stoppable():
-    RayWorkers(lambda root: local_ray(2), nothing).do(pieces, workspace, Ear(), lambda piece: None)
+    RayWorkers(lambda root: local_ray(2), nothing).do(pieces, workspace, Printer(), lambda piece: None)
 """
 
 

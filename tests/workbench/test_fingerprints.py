@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.checkpoints import BART, LLAMA, T5, rewritten, saved
+from tests.process_memory import as_another_process, settled_files
 from workbench.backbone import fingerprints, stored_tensors
 from workbench.backbone.fingerprints import fingerprint, of_files
 from workbench.backbone.names import open_backbone
@@ -21,8 +22,8 @@ from workbench.errors import InputError
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the tests' files are all new
-    monkeypatch.setattr(fingerprints, "_known", {})
+    settled_files(monkeypatch)
+    as_another_process(monkeypatch)
     monkeypatch.setattr(fingerprints, "cache_folder", lambda: tmp_path / "cache")
 
 
@@ -130,7 +131,7 @@ def test_it_is_computed_once_for_each_state_of_the_files(
     folder, asked = shutil.copytree(bert, tmp_path / "model"), counted(monkeypatch)
     first = open_backbone(str(folder)).fingerprint
     assert open_backbone(str(folder)).fingerprint == first
-    monkeypatch.setattr(fingerprints, "_known", {})  # as in another process
+    as_another_process(monkeypatch)
     assert open_backbone(str(folder)).fingerprint == first
     assert len(asked) == 1
     changed = rewritten(folder, lambda tensors: {name: tensor + 1 for name, tensor in tensors.items()})
@@ -169,7 +170,7 @@ def test_a_damaged_or_foreign_entry_is_computed_anew(
     (entry,) = (tmp_path / "cache" / fingerprints.FOLDER).iterdir()
     content = entry.read_bytes()
     entry.write_bytes(damage(content))
-    monkeypatch.setattr(fingerprints, "_known", {})
+    as_another_process(monkeypatch)
     assert open_backbone(str(bert)).fingerprint == expected
     assert entry.read_bytes() == content, "it is put right"
 

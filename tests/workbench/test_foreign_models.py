@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.messages import lacks, naming
+from tests.process_memory import as_another_process
 from tests.workbench.test_backbone import change
 from workbench.backbone import fingerprints
 from workbench.backbone.checkpoint import require_whole
@@ -308,8 +309,7 @@ def test_weights_are_looked_at_once_for_each_state_of_their_files(copy: Path, mo
     assert backbone.load()
     assert backbone.fingerprint
     assert open_backbone(str(copy)).load()
-    monkeypatch.setattr(fingerprints, "_finite", set())
-    monkeypatch.setattr(fingerprints, "_known", {})
+    as_another_process(monkeypatch)
     assert open_backbone(str(copy)).load()
     assert looked == [copy / "model.safetensors"], "another process knows it by the remembered fingerprint"
 

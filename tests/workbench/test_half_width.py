@@ -13,8 +13,9 @@ from transformers import BertConfig, LlamaConfig, T5Config
 from experiments.engine.forecast import workload
 from tests.checkpoints import LLAMA, T5, saved
 from tests.conftest import toy
+from tests.process_memory import as_another_process, settled_files
 from tests.sampled import first_of_each
-from workbench.backbone import fingerprints, load_widened, quantisation, shared_weights
+from workbench.backbone import load_widened, quantisation
 from workbench.backbone.bf16_matrices import widen
 from workbench.backbone.fingerprints import fingerprint
 from workbench.backbone.names import open_backbone, says_bf16
@@ -35,8 +36,8 @@ CONFIGS = {"BertModel": BertConfig(), "LlamaForCausalLM": LlamaConfig(), "T5ForC
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the tests' files are all new
-    monkeypatch.setattr(shared_weights, "_resident", {})
+    settled_files(monkeypatch)
+    as_another_process(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_a_step_is_the_same_to_the_last_bit(
         pytest.skip("not in so small a shape")
     logits, gradients = step(adapted(backbone, method))
     monkeypatch.setattr(load_widened, "kept_narrow", lambda *_: frozenset())
-    monkeypatch.setattr(shared_weights, "_resident", {})
+    as_another_process(monkeypatch)
     wide_logits, wide_gradients = step(adapted(backbone, method))
     assert torch.equal(logits, wide_logits)
     assert gradients.keys() == wide_gradients.keys()
@@ -193,7 +194,7 @@ def test_probes_see_the_change_that_was_made(
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
         deltas.append({change.name: change.delta for change in changes(model.body, halved["BertModel"])})
         monkeypatch.setattr(load_widened, "kept_narrow", lambda *_: frozenset())
-        monkeypatch.setattr(shared_weights, "_resident", {})
+        as_another_process(monkeypatch)
     assert deltas[0]
     assert deltas[0].keys() == deltas[1].keys()
     assert all(torch.equal(deltas[0][name], deltas[1][name]) for name in deltas[0])

@@ -14,7 +14,8 @@ import torch
 
 from tests.checkpoints import saved
 from tests.conftest import environment
-from workbench.backbone import fingerprints, shared_weights
+from tests.process_memory import as_another_process, settled_files
+from workbench.backbone import shared_weights
 from workbench.backbone.names import open_backbone
 from workbench.machine import page_table
 from workbench.machine.memory_file import MemoryFile
@@ -46,8 +47,8 @@ def another_process(folder: Path) -> Iterator[Path]:
 
 
 def test_weights_are_those_of_another_process(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the files are new
-    monkeypatch.setattr(shared_weights, "_resident", {})
+    settled_files(monkeypatch)
+    as_another_process(monkeypatch)
     folder = saved("BertModel", bert, tmp_path / "halved", dtype=torch.bfloat16)
     backbone = open_backbone(str(folder))
     fresh = backbone.load(own=True)

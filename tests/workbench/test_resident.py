@@ -12,6 +12,7 @@ import torch
 from transformers import PretrainedConfig
 
 from tests.checkpoints import BART, LLAMA, T5, saved
+from tests.process_memory import as_another_process, settled_files
 from workbench.adapters.store import AdapterStore
 from workbench.backbone import fingerprints, load_widened, shared_weights
 from workbench.backbone.names import open_backbone
@@ -37,8 +38,8 @@ BUDGET = Budget(epochs=1, batch_size=16, max_length=16, precision="fp32")
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the tests' files are all new
-    monkeypatch.setattr(shared_weights, "_resident", {})
+    settled_files(monkeypatch)
+    as_another_process(monkeypatch)
 
 
 @pytest.fixture

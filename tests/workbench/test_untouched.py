@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tests.checkpoints import rewritten, saved
+from tests.process_memory import settled_files
 from workbench.adapters.store import AdapterStore
 from workbench.backbone import fingerprints, intactness
 from workbench.backbone.names import open_backbone
@@ -31,7 +32,7 @@ needs_pages = pytest.mark.skipif(not page_table.is_told(), reason="this machine 
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the tests' files are all new
+    settled_files(monkeypatch)
 
 
 @pytest.fixture(params=["float32", "bfloat16"])
