@@ -66,7 +66,9 @@ node.terminate()
 FULL = """
 node, place = add_blind_node(sys.argv[1], 1, "8m")
 pieces = [ToyPiece(f"fill {number}") for number in range(3)]
-RayWorkers(lambda root: join_cluster(cluster.address, 1, root), nothing).do(pieces, workspace, Printer(), lambda piece: None)
+RayWorkers(lambda root: join_cluster(cluster.address, 1, root), nothing).do(
+    pieces, workspace, Printer(), lambda piece: None
+)
 node.terminate()
 """
 
@@ -78,7 +80,9 @@ def ready(threads):
         raise OSError(28, "No space left on device")
 
 pieces = [ToyPiece(f"toy {number}") for number in range(3)]
-RayWorkers(lambda root: join_cluster(cluster.address, 1, root), ready).do(pieces, workspace, Printer(), lambda piece: None)
+RayWorkers(lambda root: join_cluster(cluster.address, 1, root), ready).do(
+    pieces, workspace, Printer(), lambda piece: None
+)
 node.terminate()
 """
 

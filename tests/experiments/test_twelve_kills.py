@@ -20,7 +20,7 @@ PLAN = (12, 8, 0.3)  # chains, pieces in each, seconds of a piece: more than are
 
 RUN = """
 import pathlib, sys
-from experiments.engine.workers.cluster import joined
+from experiments.engine.workers.cluster import join_cluster
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
 from tests.toy_pieces import chains, nothing
