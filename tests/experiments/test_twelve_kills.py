@@ -26,7 +26,7 @@ from experiments.workspace import Workspace
 from tests.toy_pieces import chains, nothing
 from workbench.machine.listener import Silent
 
-RayWorkers(lambda root: joined(sys.argv[1], 1, root), nothing).do(
+RayWorkers(lambda root: join_cluster(sys.argv[1], 1, root), nothing).do(
     chains(*PLAN), Workspace(pathlib.Path("ws").absolute()), Silent(), lambda piece: None
 )
 """
