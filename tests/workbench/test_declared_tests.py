@@ -197,10 +197,9 @@ def test_seeds_and_examples_make_one_variance(random: np.random.Generator) -> No
     by_seed, by_example = 30 * outcomes.mean(1).var(ddof=1), 4 * outcomes.mean(0).var(ddof=1)
     expected = (by_seed + by_example - residual / freedom) / 120
     assert summed.error**2 == pytest.approx(expected), "(MS seeds + MS examples − MS interaction) ÷ S n"
-    degrees = expected**2 / sum(
-        (ms / 120) ** 2 / of for ms, of in ((by_seed, 3), (by_example, 29), (residual / freedom, 87))
-    )
-    assert summed.freedom == pytest.approx(max(degrees, 3))
+    terms = ((max(by_seed, residual / freedom), 3), (by_example, 29), (residual / freedom, 87))
+    degrees = expected**2 / sum((square / 120) ** 2 / of for square, of in terms)
+    assert summed.freedom == pytest.approx(max(degrees, 3)), "Satterthwaite 1946"
     assert shares.seeds == pytest.approx(by_seed / 120 / expected)
     two = example_variance([outcomes, outcomes])
     assert two.examples == pytest.approx(by_example / 120 / 2), "a mean over two tasks"

@@ -67,10 +67,10 @@ def _of_task(outcomes: Array) -> ExampleVariance:
     by_example, by_seed = outcomes.mean(-2), outcomes.mean(-1)  # (…, n), (…, S)
     examples = by_example.var(-1, ddof=1) / number
     residual = outcomes - by_example[..., None, :] - by_seed[..., None] + outcomes.mean((-2, -1))[..., None, None]
-    freedom = (seeds - 1) * (number - 1)
-    interaction = (residual**2).sum((-2, -1)) / max(freedom, 1) / (seeds * number)
+    freedom = max((seeds - 1) * (number - 1), 1)
+    interaction = (residual**2).sum((-2, -1)) / freedom / (seeds * number)
     shape = examples.shape
-    return ExampleVariance(examples, np.full(shape, number - 1.0), interaction, np.full(shape, float(max(freedom, 1))))
+    return ExampleVariance(examples, np.full(shape, number - 1.0), interaction, np.full(shape, float(freedom)))
 
 
 def _freedom(variances: Array, freedom: Array) -> Array:
@@ -82,21 +82,20 @@ def _freedom(variances: Array, freedom: Array) -> Array:
 def summed_moments(over_seeds: Moments, examples: ExampleVariance) -> Moments:
     """Return moments whose variance is that over seeds plus what the examples add, less what both have.
 
-    Degrees of freedom are those of Satterthwaite (1946), for the difference of variances with Gaylor & Hopper (1969),
-    and never fewer than those over seeds.
+    Degrees of freedom are those of Satterthwaite (1946), also for the difference of two variances (Gaylor & Hopper,
+    1969), and never fewer than those of either. The variance over seeds counts there as at least the interaction,
+    which is a part of it: where few seeds are close to each other by chance, they are not taken to tell that training
+    changes nothing.
     """
-    seeds = over_seeds.error**2
-    added = np.maximum(examples.examples - examples.interaction, 0.0)
+    seeds, added = over_seeds.error**2, np.maximum(examples.examples - examples.interaction, 0.0)
+    of_examples = examples.examples**2 / examples.examples_freedom
+    of_both = examples.interaction**2 / examples.interaction_freedom
+    of_seeds = np.maximum(seeds, examples.interaction) ** 2 / np.maximum(over_seeds.freedom, 1)
+    fourth = of_seeds + np.where(added > 0, of_examples + of_both, 0.0)
     whole = seeds + added
-    taken = np.where(added > 0, examples.interaction, 0.0)
-    counted = np.where(added > 0, examples.examples, 0.0)
-    fourth = (
-        seeds**2 / np.maximum(over_seeds.freedom, 1)
-        + counted**2 / examples.examples_freedom
-        + taken**2 / examples.interaction_freedom
-    )
     freedom = np.where(fourth > 0, whole**2 / np.where(fourth > 0, fourth, 1.0), over_seeds.freedom)
-    return Moments(over_seeds.difference, np.sqrt(whole), np.maximum(freedom, over_seeds.freedom))
+    fewest = np.minimum(over_seeds.freedom, examples.examples_freedom)
+    return Moments(over_seeds.difference, np.sqrt(whole), np.maximum(freedom, fewest))
 
 
 @dataclass(frozen=True)

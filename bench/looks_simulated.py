@@ -1,0 +1,114 @@
+"""Looks after 3, 5 and 8 seeds: which levels hold 5 % together, what they find, and after how many seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from bench import simulated_scores as scores
+from bench.error_rates import EFFECT, holm_rows, shifted
+from bench.simulated_scores import Scores
+from bench.variance_choices import checked, paired
+from workbench.measures.declared_tests import pooled
+from workbench.measures.estimate import Moments
+from workbench.measures.looks import LEVELS, LOOKS, first_decided, go_on
+from workbench.measures.verdicts import Verdict, verdicts
+
+RULES = {  # level of each look
+    "rising": tuple(LEVELS.values()),
+    "equal": (0.019, 0.019, 0.019),
+    "equal shares": (0.05 / 3, 0.05 / 3, 0.05 / 3),
+    "spending, Pocock": (0.0249, 0.0192, 0.0229),  # Lan & DeMets 1983 at 3/8, 5/8 and all of the information
+    "spending, O'Brien-Fleming": (0.0014, 0.0127, 0.0449),
+    "eight seeds at once": (0.0, 0.0, 0.05),
+}
+TESTS = {"paired": paired, "pooled": checked}
+
+
+def looks(
+    random: np.random.Generator, number: int, rows: int = 12, rules: Mapping[str, tuple[float, ...]] = RULES
+) -> Iterator[dict[str, Any]]:
+    """Yield for each rule and test the type I error, the power and the mean number of seeds, of a row of 12.
+
+    All rows are taken to go on, so that one set of tables serves all rules: see :func:`as_run` for what stopping does.
+    """
+    for test, moments_of in TESTS.items():
+        table = scores.table(random, number, np.ones(rows), max(LOOKS))
+        seen = [moments_of(table[..., :seeds]) for seeds in LOOKS]
+        for rule, levels in rules.items():
+            yield {"test": test, "rule": rule, "levels": levels, **_rates(seen, levels)}
+
+
+def _rates(seen: list[Moments], levels: tuple[float, ...]) -> dict[str, float]:
+    alone = decided([moments.differs() for moments in seen], levels)[0]
+    family = decided([holm_rows(moments.differs()) for moments in seen], levels)[0]
+    found: dict[str, float] = {}
+    for effect in (2.0, EFFECT):
+        one = [holm_rows(shifted(moments, effect, slice(0, 1)).differs()) for moments in seen]
+        hit, seeds = decided(one, levels)
+        found |= {f"power_{effect:.0f}": float(hit[:, 0].mean()), f"seeds_{effect:.0f}": float(seeds[:, 0].mean())}
+    at_margin = decided([shifted(moments, EFFECT).equals(EFFECT) for moments in seen], levels)[0]
+    equal, seeds = decided([holm_rows(moments.equals(EFFECT)) for moments in seen], levels)
+    return {
+        "type_1": float(alone.mean()),
+        "family": float(family.any(1).mean()),
+        **found,
+        "equal_type_1": float(at_margin.mean()),
+        "equal_power": float(equal.mean()),
+        "equal_seeds": float(seeds.mean()),
+    }
+
+
+def decided(chances: list[Scores], levels: tuple[float, ...]) -> tuple[Scores, Scores]:
+    """Return whether any look decides, and after how many seeds it stops; p values (N, m) at each look."""
+    hit, stopped = np.zeros(chances[0].shape, dtype=bool), np.full(chances[0].shape, float(LOOKS[-1]))
+    for seeds, level, p in zip(LOOKS, levels, chances, strict=True):
+        now = (p < level) & ~hit
+        stopped[now] = seeds
+        hit |= now
+    return hit, stopped
+
+
+def as_run(random: np.random.Generator, number: int, rows: int = 12, effect: float = 0.0) -> dict[str, float]:
+    """Return what comes of whole designs: pooled, rows that are decided stop, and the others go on.
+
+    Args:
+        random: draws.
+        number: of designs.
+        rows: with the reference.
+        effect: true difference of the first row after the reference, in points; of all others it is 0.
+
+    Returns:
+        family: share of designs with any false "higher" or "lower"; found: with the first row found; seeds: mean number
+        of fits of a row, the reference included.
+    """
+    false, found, fits = 0, 0, 0.0
+    for _ in range(number):
+        table = scores.table(random, 1, np.ones(rows), max(LOOKS))[0]
+        table[1] += effect
+        outcome = design(table)
+        told = [row for row, (_, verdict) in outcome.items() if verdict.word in ("higher", "lower")]
+        found += "1" in told
+        false += any(row != "1" or not effect for row in told)
+        stops = [seeds for seeds, _ in outcome.values()]
+        fits += (sum(stops) + max(stops)) / rows
+    return {"effect": effect, "family": false / number, "found": found / number, "seeds": fits / number}
+
+
+def design(table: Scores, margin: float = EFFECT) -> dict[str, tuple[int, Verdict]]:
+    """Return row → look and verdict of a design on scores (R, 8), row 0 being the reference."""
+    by_look: dict[int, dict[str, Verdict]] = {}
+    going = tuple(str(row) for row in range(1, len(table)))
+    values = {str(row): [None] * max(LOOKS) for row in range(len(table))}
+    for seeds in LOOKS:
+        for row in ("0", *going):
+            values[row][:seeds] = table[int(row), :seeds].tolist()
+        known = {row: own[:seeds] for row, own in values.items()}
+        by_look[seeds] = verdicts(pooled(known, "0").estimates, margin, LEVELS[seeds])
+        outcome = first_decided(by_look)
+        going = go_on(outcome)
+        if not going:
+            break
+    return outcome
