@@ -115,7 +115,7 @@ class SharedWeights:
             candidate, trial_record = self._tried(state, context, strength, beside)
             trials.add(trial_record.seconds, trial_record.spent)
             with beside:
-                score = self._standing(candidate) if len(strengths) > 1 else 0.0
+                score = self._mean_validation(candidate) if len(strengths) > 1 else 0.0
             if score > best:
                 stage, record, best = candidate, trial_record, score
         (folder / "body").mkdir()
@@ -220,7 +220,7 @@ class SharedWeights:
         heads = [head_for(context, state, task) for task in context.posed]
         return Heads(heads) if heads[-1].state_dict() else heads[-1]
 
-    def _standing(self, stage: Stage) -> float:
+    def _mean_validation(self, stage: Stage) -> float:
         """Return the mean validation score of the tasks learned so far."""
         context, model = stage.context, stage.model
         scores = []

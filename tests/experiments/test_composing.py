@@ -65,16 +65,16 @@ def test_every_contestant_has_a_result_on_every_problem(report) -> None:
     assert {"fresh lora", "fresh pfeiffer", "full fine-tuning", "frozen features", "sum", "ties", "mixed"} <= labels
     assert {"animals alone, lora", "halves alone, pfeiffer", "average, lora", "average, pfeiffer"} <= labels
     assert report.complete
-    assert all(0 <= row.standings[shots].score <= 1 for row in report.rows for shots in ("8", "16", "all"))
+    assert all(0 <= row.scores[shots].score <= 1 for row in report.rows for shots in ("8", "16", "all"))
 
 
 def test_gains_are_differences_from_the_reference(report, bench: Workbench) -> None:
     results = results_of(bench.workspace)
     scores = {(cell.label, cell.shots): results.get(cell.key).score for cell in report.record.cells}
     by_hand = np.mean([scores["sum", shots] - scores["fresh lora", shots] for shots in (8, 16)])
-    assert report.row("sum").standings["all"].gain.seeds.mean == pytest.approx(by_hand)
-    assert report.row("sum").standings["all"].gain.examples.mean == pytest.approx(by_hand)
-    assert report.row("fresh lora").standings["all"].gain.seeds.mean == 0
+    assert report.row("sum").scores["all"].gain.seeds.mean == pytest.approx(by_hand)
+    assert report.row("sum").scores["all"].gain.examples.mean == pytest.approx(by_hand)
+    assert report.row("fresh lora").scores["all"].gain.seeds.mean == 0
 
 
 def test_held_against_each_other_contestants_differ_as_the_report_says(report, bench: Workbench) -> None:
@@ -82,13 +82,13 @@ def test_held_against_each_other_contestants_differ_as_the_report_says(report, b
 
 
 def test_the_equally_weighted_sum_is_the_average(report) -> None:
-    ours, theirs = (report.row(label).standings["all"] for label in ("sum", "average, lora"))
+    ours, theirs = (report.row(label).scores["all"] for label in ("sum", "average, lora"))
     assert ours.score == pytest.approx(theirs.score, abs=1 / 24)  # rounding may turn one test example of 24
 
 
 def test_what_validation_picks_is_the_best_on_validation(report) -> None:
-    picked = report.row("best composition").standings["8"].validation
-    assert picked == max(row.standings["8"].validation for row in report.rows if row.role in ("average", "composition"))
+    picked = report.row("best composition").scores["8"].validation
+    assert picked == max(row.scores["8"].validation for row in report.rows if row.role in ("average", "composition"))
 
 
 def test_between_equal_scores_the_likelihood_picks_also_of_a_model_as_it_began(report, bench: Workbench) -> None:
@@ -109,7 +109,7 @@ def test_between_equal_scores_the_likelihood_picks_also_of_a_model_as_it_began(r
 
 
 def test_the_verdict_is_about_the_best_that_lacks_the_sources(report) -> None:
-    control, composed = (report.row(label).standings["all"] for label in ("best control", "best composition"))
+    control, composed = (report.row(label).scores["all"] for label in ("best control", "best composition"))
     assert set(report.row("best control").chosen) <= {
         "fresh lora",
         "fresh pfeiffer",
@@ -158,7 +158,7 @@ def test_in_brief_nothing_is_compared(report, bench: Workbench) -> None:
     assert report.contest
     assert report.declared
     assert (brief.contest, brief.declared, brief.progress) == (None, {}, report.progress)
-    assert brief.row("sum").standings["all"].score == report.row("sum").standings["all"].score
+    assert brief.row("sum").scores["all"].score == report.row("sum").scores["all"].score
 
 
 def test_retention_is_measured_with_the_sources_own_heads(report) -> None:
@@ -202,8 +202,8 @@ def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -
     shutil.rmtree(results_of(bench.workspace).root / lost)
     again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
     for label, entry in report.as_json()["contestants"].items():
-        for shots, standing in entry["standings"].items():
-            assert again.as_json()["contestants"][label]["standings"][shots]["score"] == standing["score"], label
+        for shots, scores in entry["standings"].items():
+            assert again.as_json()["contestants"][label]["standings"][shots]["score"] == scores["score"], label
 
 
 def test_other_versions_are_another_trial_of_every_contestant(
@@ -248,14 +248,14 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     record = run_record(present(report))
     assert record.finished
     assert len(record.children) == len(report.rows)
-    assert ("score/ties", report.row("ties").standings["8"].score, 8) in record.metrics
+    assert ("score/ties", report.row("ties").scores["8"].score, 8) in record.metrics
 
 
 def test_a_description_says_over_what_its_intervals_are(report) -> None:
     assert "interval of a paired bootstrap over test examples." in tracking(report).below[0]
     gain = Difference(interval([0.1, 0.2]), None, 0.2)
     rows = [
-        replace(row, standings={shots: replace(standing, gain=gain) for shots, standing in row.standings.items()})
+        replace(row, scores={shots: replace(scores, gain=gain) for shots, scores in row.scores.items()})
         for row in report.rows
     ]
     assert "interval over seeds (t, paired)." in tracking(replace(report, rows=tuple(rows))).below[0]
@@ -263,7 +263,7 @@ def test_a_description_says_over_what_its_intervals_are(report) -> None:
 
 def test_a_score_of_zero_is_drawn(report) -> None:
     rows = [
-        replace(row, standings={shots: replace(standing, score=0.0) for shots, standing in row.standings.items()})
+        replace(row, scores={shots: replace(scores, score=0.0) for shots, scores in row.scores.items()})
         for row in report.rows
     ]
     (axes,) = scores_by_shots(replace(report, rows=tuple(rows))).axes
@@ -380,7 +380,7 @@ class TestOneFuse:
 
     def test_it_answers_as_it_was_measured(self, fused, bench: Workbench) -> None:
         report = fused.report
-        own = report.row("ties").standings["8"].score
+        own = report.row("ties").scores["8"].score
         task = report.record.targets[0]
         from experiments.workspace.evaluating import test
         from tasks.loading import registry
@@ -399,7 +399,7 @@ class TestOneFuse:
         assert "the source that validation picks" in sentences
         assert "the uniform average" in sentences
         beaten = "does not beat" not in sentences
-        fresh, own = (fused.report.row(label).standings["8"].score for label in ("fresh lora", "ties"))
+        fresh, own = (fused.report.row(label).scores["8"].score for label in ("fresh lora", "ties"))
         assert not beaten or own > fresh
 
     def test_sources_can_be_chosen_by_themselves(

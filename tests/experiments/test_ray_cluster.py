@@ -84,7 +84,7 @@ def test_two_machines_give_the_report_of_one(call: Call, recipe: Path, tmp_path:
     [
         ("127.0.0.1:1", "no cluster answers at 127.0.0.1:1"),
         ("ray://head:10001", "with `--cluster auto`"),
-        ("head", "'head' is no HOST:PORT"),
+        ("head", "'head' is not HOST:PORT"),
     ],
 )
 def test_no_cluster_is_one_message(address: str, message: str, call: Call, recipe: Path) -> None:

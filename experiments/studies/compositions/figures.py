@@ -19,7 +19,7 @@ SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
 
 def gains(report: FusionReport) -> Figure:
     """Return a dot with its 95 % interval for each entry's difference from the reference."""
-    shown = [row for row in report.rows if row.label != report.record.reference and row.standings[report.overall].gain]
+    shown = [row for row in report.rows if row.label != report.record.reference and row.scores[report.overall].gain]
     shown.sort(key=lambda row: _gain(row, report.overall)[0])
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 1.2 + 0.21 * len(shown)), layout="constrained")
@@ -44,7 +44,7 @@ def scores_by_shots(report: FusionReport) -> Figure:
     keys = [str(shots) for shots in record.shots]
     ranked = sorted(
         (row for row in report.rows if row.role == "composition"),
-        key=lambda row: -(row.standings[report.overall].score or 0),
+        key=lambda row: -(row.scores[report.overall].score or 0),
     )
     plain = [row for row in report.rows if row.role in (*CONTROLS, "average", "pick")]
     with rc_context(STYLE):
@@ -52,7 +52,7 @@ def scores_by_shots(report: FusionReport) -> Figure:
         axes = figure.subplots()
         for index, row in enumerate([*plain, *ranked[:3]]):
             style = "--" if row.role in CONTROLS else "-"
-            scores = 100 * np.array([row.standings[key].score for key in keys], dtype=float)  # NaN for None
+            scores = 100 * np.array([row.scores[key].score for key in keys], dtype=float)  # NaN for None
             colour, marker = look(index)
             label = in_legend(row.label)
             axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=label)
@@ -64,7 +64,7 @@ def scores_by_shots(report: FusionReport) -> Figure:
 
 
 def _gain(row: Row, key: str) -> tuple[float, float, float, str]:
-    gain = row.standings[key].gain
+    gain = row.scores[key].gain
     shown = gain.shown if gain else None
     mean = 100 * shown.mean if shown and shown.mean is not None else 0.0
     if gain is None or shown is None or shown.low is None or shown.high is None:

@@ -13,15 +13,15 @@ from experiments.studies.core.reference import Declared
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.compositions.standing import Standing
+    from experiments.studies.compositions.entry_scores import EntryScores
     from workbench.adapters.fit_record import FitRecord
 
 PAGE = Medium.PAGE
 
 
-def _mean(quantity: Quantity[FitRecord]) -> Quantity[Standing]:
-    def fits(standing: Standing) -> Iterator[tuple[FitRecord]]:
-        yield from ((record,) for record in standing.fits)
+def _mean(quantity: Quantity[FitRecord]) -> Quantity[EntryScores]:
+    def fits(scores: EntryScores) -> Iterator[tuple[FitRecord]]:
+        yield from ((record,) for record in scores.fits)
 
     return quantity.over(fits)
 
@@ -29,28 +29,28 @@ def _mean(quantity: Quantity[FitRecord]) -> Quantity[Standing]:
 _STEPS: Quantity[FitRecord] = Quantity(
     "steps", "count", lambda record: record.steps, written(decimals(0)), "optimiser steps", json=""
 )
-SCORE: Quantity[Standing] = Quantity(
+SCORE: Quantity[EntryScores] = Quantity(
     "score",
     "share",
-    lambda standing: standing.score,
+    lambda scores: scores.score,
     written(),
     "the main metric on the test split",
     {"summary": Column("score")},
     json="",
     tracked="",
 )
-SCORES: tuple[Quantity[Standing], ...] = (
+SCORES: tuple[Quantity[EntryScores], ...] = (
     SCORE,
-    fit.VALIDATION.placed(json="", tracked="").reported(lambda standing: standing.validation),
+    fit.VALIDATION.placed(json="", tracked="").reported(lambda scores: scores.validation),
 )
 SECONDS = _mean(
     fit.SECONDS.placed({"scores": Column("time", unit="s", media=PAGE)}, json="", tracked="cost", name="seconds")
 )
-COST: tuple[Quantity[Standing], ...] = (  # in the order of the table's columns
+COST: tuple[Quantity[EntryScores], ...] = (  # in the order of the table's columns
     _mean(fit.PARAMETERS.placed({"scores": Column("trained numbers", media=PAGE)}, json="", tracked="cost")),
     SECONDS,
     _mean(fit.PEAK_MEMORY.placed(json="")),
     _mean(_STEPS),
 )
-STANDING = (*SCORES, *COST)
-DECLARED = (Declared("contestants.LABEL.standings.K", STANDING),)
+ENTRY_SCORES = (*SCORES, *COST)
+DECLARED = (Declared("contestants.LABEL.standings.K", ENTRY_SCORES),)

@@ -8,14 +8,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.studies.compositions.circumstances import circumstances
-from experiments.studies.compositions.quantities import STANDING
+from experiments.studies.compositions.quantities import ENTRY_SCORES
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
+    from experiments.studies.compositions.entry_scores import EntryScores
     from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Row:
     role: str
     family: str
     method: str
-    standings: Mapping[str, Standing]
+    scores: Mapping[str, EntryScores]
     chosen: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -84,14 +84,14 @@ class FusionReport(StudyReport):
 
     @property
     def overall(self) -> str:
-        """The key of the standings over everything."""
+        """The key of the scores over everything."""
         return "all" if len(self.record.shots) > 1 else str(self.record.shots[0])
 
     @property
     def declared(self) -> dict[str, Difference]:
         """Each row's gain over the reference, over all K."""
-        standings = {row.label: row.standings[self.overall] for row in self.rows if row.label != self.record.reference}
-        return {label: standing.gain for label, standing in standings.items() if standing.gain}
+        all_scores = {row.label: row.scores[self.overall] for row in self.rows if row.label != self.record.reference}
+        return {label: scores.gain for label, scores in all_scores.items() if scores.gain}
 
     def row(self, label: str) -> Row | None:
         """Return the row with this label, or None."""
@@ -109,7 +109,7 @@ class FusionReport(StudyReport):
                     "role": row.role,
                     "family": row.family,
                     "method": row.method,
-                    "standings": {shots: _standing(own) for shots, own in row.standings.items()},
+                    "standings": {shots: _entry_scores(own) for shots, own in row.scores.items()},
                     **({"chosen": dict(row.chosen)} if row.chosen else {}),
                 }
                 for row in self.rows
@@ -125,7 +125,7 @@ class FusionReport(StudyReport):
         }
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
+def _entry_scores(scores: EntryScores) -> dict[str, Any]:
     """Return an entry of ``standings``; ``gain`` as ``{mean, low, high, values, reading, bootstrap}``."""
-    gain = standing.gain.as_json() if standing.gain else None
-    return {**as_json(STANDING, standing), "targets": dict(standing.targets), "gain": gain}
+    gain = scores.gain.as_json() if scores.gain else None
+    return {**as_json(ENTRY_SCORES, scores), "targets": dict(scores.targets), "gain": gain}

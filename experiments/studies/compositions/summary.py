@@ -14,10 +14,10 @@ import numpy as np
 from experiments.reporting.differences import in_family
 from experiments.reporting.examples import over_examples, scores_by_example
 from experiments.reporting.replications import paired
+from experiments.studies.compositions.entry_scores import EntryScores
 from experiments.studies.compositions.record import CONTROL, PICK, PICKS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.standing import Standing
 from experiments.studies.compositions.verdict import verdict
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import mean_of_known
@@ -61,7 +61,7 @@ class _Summary:
                 entry.role,
                 entry.family,
                 entry.method,
-                self._standings(self.taken[entry.label]),
+                self._scores_by_shots(self.taken[entry.label]),
             )
             for entry in self.record.entries
             if entry.label in self.taken
@@ -69,7 +69,7 @@ class _Summary:
         picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
         for label, (picked, chosen) in picks.items():
             if chosen:
-                rows.append(Row(label, "pick", "", "validation", self._standings(picked), chosen))
+                rows.append(Row(label, "pick", "", "validation", self._scores_by_shots(picked), chosen))
         composed, control = (picks.get(label, ({}, {}))[0] for label in (PICK, CONTROL))
         report = FusionReport(
             record=self.record,
@@ -86,15 +86,15 @@ class _Summary:
         """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""
         compared = [row for row in rows if row.label != self.record.reference]
         families = {
-            shots: in_family({row.label: gain for row in compared if (gain := row.standings[shots].gain)})
-            for shots in (rows[0].standings if rows else ())
+            shots: in_family({row.label: gain for row in compared if (gain := row.scores[shots].gain)})
+            for shots in (rows[0].scores if rows else ())
         }
         for row in rows:
             gains = {
-                shots: replace(standing, gain=families[shots].get(row.label, standing.gain))
-                for shots, standing in row.standings.items()
+                shots: replace(scores, gain=families[shots].get(row.label, scores.gain))
+                for shots, scores in row.scores.items()
             }
-            yield replace(row, standings=gains)
+            yield replace(row, scores=gains)
 
     @cached_property
     def taken(self) -> dict[str, Taken]:
@@ -113,18 +113,18 @@ class _Summary:
         """The score of each test example, for the results whose score is the mean of them."""
         return {key: scores_by_example(self.results.outcomes(key), result.score) for key, result in self.known.items()}
 
-    def _standings(self, taken: Taken) -> dict[str, Standing]:
-        every = {str(shots): self._standing(taken, [shots]) for shots in self.record.shots}
-        return {**every, "all": self._standing(taken, self.record.shots)} if len(every) > 1 else every
+    def _scores_by_shots(self, taken: Taken) -> dict[str, EntryScores]:
+        every = {str(shots): self._entry_scores(taken, [shots]) for shots in self.record.shots}
+        return {**every, "all": self._entry_scores(taken, self.record.shots)} if len(every) > 1 else every
 
-    def _standing(self, taken: Taken, shots: Iterable[int]) -> Standing:
+    def _entry_scores(self, taken: Taken, shots: Iterable[int]) -> EntryScores:
         places = [place for place in taken if place[1] in set(shots)]
         results = [self.known[taken[place]] for place in places]
         targets = {
             name: mean_of_known(self.known[taken[place]].score for place in places if place[0] == name)
             for name in self.record.targets
         }
-        return Standing(
+        return EntryScores(
             score=mean_of_known(result.score for result in results),
             targets=targets,
             validation=mean_of_known(result.fit.validation for result in results),

@@ -11,7 +11,7 @@ from experiments.reporting.differences import basis
 from experiments.reporting.presentation import Cell, Column, Medium, Paragraph, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, count, number
-from experiments.studies.compositions.quantities import SCORE, STANDING
+from experiments.studies.compositions.quantities import ENTRY_SCORES, SCORE
 from experiments.studies.core.quantity import shown_in
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ ENTRY_COLUMN = Column("contestant")
 
 def ranked(report: FusionReport) -> list[Row]:
     """Return the rows with a score, best first; what validation picks stands on top."""
-    rows = [row for row in report.rows if row.standings[report.overall].score is not None]
-    return sorted(rows, key=lambda row: (row.role != "pick", -(row.standings[report.overall].score or 0)))
+    rows = [row for row in report.rows if row.scores[report.overall].score is not None]
+    return sorted(rows, key=lambda row: (row.role != "pick", -(row.scores[report.overall].score or 0)))
 
 
 def scores(report: FusionReport) -> Table:
@@ -56,16 +56,16 @@ def scores(report: FusionReport) -> Table:
 
 
 def _score(shots: str, row: Row) -> Cell:
-    return SCORE.cell(row.standings[shots])
+    return SCORE.cell(row.scores[shots])
 
 
 def _on_target(shots: str, target: str, row: Row) -> Cell:
-    return quantity(row.standings[shots].targets[target])
+    return quantity(row.scores[shots].targets[target])
 
 
 def _overall(report: FusionReport, name: str) -> list[Shown[Row]]:
     """Return the columns of quantities over everything."""
-    return shown_in(name, (part.of(lambda row: row.standings[report.overall]) for part in STANDING))
+    return shown_in(name, (part.of(lambda row: row.scores[report.overall]) for part in ENTRY_SCORES))
 
 
 def _minus(report: FusionReport) -> Shown[Row]:
@@ -75,11 +75,11 @@ def _minus(report: FusionReport) -> Shown[Row]:
 def _gain(report: FusionReport, row: Row) -> Cell:
     if row.label == report.record.reference:
         return words("", badge="reference")
-    return gap(row.standings[report.overall].gain)
+    return gap(row.scores[report.overall].gain)
 
 
 def _over_examples(report: FusionReport, row: Row) -> Cell:
-    return over_examples(row.standings[report.overall].gain if row.label != report.record.reference else None)
+    return over_examples(row.scores[report.overall].gain if row.label != report.record.reference else None)
 
 
 def summary(report: FusionReport) -> Table:

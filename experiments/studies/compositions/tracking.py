@@ -19,9 +19,9 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from experiments.studies.compositions.entry_scores import EntryScores
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.compositions.report import FusionReport, Row
-    from experiments.studies.compositions.standing import Standing
     from experiments.studies.core.track import Point
     from workbench.mlflow.run_record import RunRecord
 
@@ -68,33 +68,33 @@ def about(record: FusionRecord) -> str:
 
 def _child(row: Row, whole: bool, record: FusionRecord) -> RunRecord:
     own, points = {"role": row.role, "method": row.method}, _points(row) if whole else ()
-    took = [value for standing in row.standings.values() if (value := SECONDS.number(standing)) is not None]
+    took = [value for scores in row.scores.values() if (value := SECONDS.number(scores)) is not None]
     params, seconds = {"label": row.label, **own}, sum(took) if whole and took else None
     return child(record, row.label, own, params, points, record.targets, finished=whole, seconds=seconds)
 
 
 def _points(row: Row) -> Iterator[Point]:
     """Yield an entry's numbers; the step is K."""
-    for shots, standing in row.standings.items():
+    for shots, scores in row.scores.items():
         if shots.isdigit():
-            yield from _numbers(standing, int(shots))
+            yield from _numbers(scores, int(shots))
 
 
-def _numbers(standing: Standing, step: int) -> Iterator[Point]:
-    yield from points(SCORES, standing, step)
-    for target, score in standing.targets.items():
+def _numbers(scores: EntryScores, step: int) -> Iterator[Point]:
+    yield from points(SCORES, scores, step)
+    for target, score in scores.targets.items():
         yield metric_name("score", target), score, step
-    if standing.gain:
-        for name, value in with_bounds("gain", standing.gain.shown).items():
+    if scores.gain:
+        for name, value in with_bounds("gain", scores.gain.shown).items():
             yield name, value, step
-    yield from points(COST, standing, step)
+    yield from points(COST, scores, step)
 
 
 def _summary(report: FusionReport) -> Iterator[Point]:
     """Yield each entry's score and gain under its own name; the step is K."""
     for row in report.rows:
-        for shots, standing in row.standings.items():
-            gain = standing.gain
+        for shots, scores in row.scores.items():
+            gain = scores.gain
             if shots.isdigit():
-                yield metric_name("score", row.label), standing.score, int(shots)
+                yield metric_name("score", row.label), scores.score, int(shots)
                 yield metric_name("gain", row.label), gain.seeds.mean if gain else None, int(shots)

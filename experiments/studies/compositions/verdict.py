@@ -30,15 +30,15 @@ def _single(report: FusionReport) -> list[str]:
     rivals = [row for index, row in enumerate(plain) if row and row is not own and row not in plain[:index]]
     if own is None:
         return []
-    score = number(own.standings[report.overall].score)
+    score = number(own.scores[report.overall].score)
     parts = [f"{own.label} scores {score} % on {record.targets[0]} with {record.shots[0]} examples."]
     lost = []
     for row in rivals:
-        standing = row.standings[report.overall]
-        if standing.gain is None:
+        scores = row.scores[report.overall]
+        if scores.gain is None:
             continue
-        word = {"lower": "beats", "higher": "loses to"}.get(standing.gain.reading, "cannot be told apart from")
-        parts.append(f"It {word} {_named(row)} ({number(standing.score)} %; {_turned(standing.gain.shown)}).")
+        word = {"lower": "beats", "higher": "loses to"}.get(scores.gain.reading, "cannot be told apart from")
+        parts.append(f"It {word} {_named(row)} ({number(scores.score)} %; {_turned(scores.gain.shown)}).")
         if word != "beats" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
     if lost:
@@ -51,7 +51,7 @@ def _grid(report: FusionReport) -> list[str]:
     parts = [_against_control(report, report.contest)] if report.contest else []
     for label in (PICK, SOURCE):
         row = report.row(label)
-        gain = row.standings[overall].gain if row else None
+        gain = row.scores[overall].gain if row else None
         if row and gain:
             beside = f"{_worded(gain)} {record.reference}"
             parts.append(
@@ -76,8 +76,8 @@ def _against_control(report: FusionReport, contest: Difference) -> str:
 def _sides(report: FusionReport) -> tuple[list[str], list[str]]:
     sides: dict[str, list[str]] = {"higher": [], "lower": []}
     composed = [row for row in report.rows if row.role in ("average", "composition")]
-    for row in sorted(composed, key=lambda row: -(row.standings[report.overall].score or 0)):
-        gain = row.standings[report.overall].gain
+    for row in sorted(composed, key=lambda row: -(row.scores[report.overall].score or 0)):
+        gain = row.scores[report.overall].gain
         if gain and (side := gain.reading) in sides:
             sides[side].append(row.label)
     return sides["higher"], sides["lower"]
@@ -90,7 +90,7 @@ def _fresh(report: FusionReport) -> Row | None:
 def _best_control(report: FusionReport) -> Row | None:
     """Return the row without sources that is best on validation; between equals a fresh adapter."""
     controls = [row for role in CONTROLS for row in report.rows if row.role == role]
-    return max(controls, key=lambda row: row.standings[report.overall].validation or 0, default=None)
+    return max(controls, key=lambda row: row.scores[report.overall].validation or 0, default=None)
 
 
 def _average(report: FusionReport) -> Row | None:
@@ -100,7 +100,7 @@ def _average(report: FusionReport) -> Row | None:
 def _best_source(report: FusionReport) -> Row | None:
     """Return the source that is best on validation."""
     sources = [row for row in report.rows if row.role == "source"]
-    return max(sources, key=lambda row: row.standings[report.overall].validation or 0, default=None)
+    return max(sources, key=lambda row: row.scores[report.overall].validation or 0, default=None)
 
 
 def _named(row: Row) -> str:

@@ -17,9 +17,9 @@ from experiments.reporting.mlflow_run import exhibits, run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Presentation
 from experiments.studies import present
+from experiments.studies.compositions.entry_scores import EntryScores
 from experiments.studies.compositions.record import EntryRecord, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Row
-from experiments.studies.compositions.standing import Standing
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Recommendation
 from experiments.studies.methods.row import Row as MethodRow
@@ -123,9 +123,9 @@ def comparison() -> Presentation:
 
 
 def compositions() -> Presentation:
-    standing = Standing(0.5, {NASTY: 0.5}, 0.5, None)
+    scores = EntryScores(0.5, {NASTY: 0.5}, 0.5, None)
     labels = (NASTY, f"{NASTY} 2", "../../../outside")
-    rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": standing}) for label in labels)
+    rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": scores}) for label in labels)
     record = FusionRecord(
         experiment=NASTY, description=NASTY, backbone=NASTY, reference=NASTY, targets=(NASTY,), shots=(8,), seeds=(0,),
         budgets={"8": {NASTY: NASTY}}, majority={NASTY: 0.1}, provenance={"command": NASTY},

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Standing:
+class EntryScores:
     """How an entry did with K examples, or over all K: means over targets and seeds; None where nothing is known.
 
     Attributes:
