@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from experiments.strategies._linkage import Cosines
 from workbench.files import checksummed
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ class Groups:
     Attributes:
         groups: the oldest first.
         merges: those that can be undone, the oldest first.
+        cosines: how alike the LoRAs are that the tasks were learned with, as far as a rule asked for it.
     """
 
     groups: tuple[Group, ...] = ()
     merges: tuple[Merge, ...] = ()
+    cosines: Cosines = field(default_factory=dict)
 
     def without(self, merge: Merge) -> Groups:
         """Return the adapters after ``merge`` is undone; later merges that took its result are undone first."""
@@ -70,7 +73,7 @@ class Groups:
         groups: list[Group] = []
         for group in self.groups:
             groups += merge.sources if group.tasks == merge.tasks else (group,)
-        return Groups(tuple(groups), tuple(other for other in self.merges if other != merge))
+        return replace(self, groups=tuple(groups), merges=tuple(other for other in self.merges if other != merge))
 
 
 GROUPS_FILE = "groups.json"  # in a state whose tasks share adapters

@@ -6,38 +6,62 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
+from experiments.strategies._linkage import linkage
 from fusion.diagnosis.diagnostics import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.strategies._groups import Group
+    from experiments.strategies._linkage import Cosines
     from fusion.updates.lowrank import Update
 
 Pair = Literal[
-    "cosine", "left-overlap", "right-overlap", "sign-conflict", "interference", "newest", "trial", "oldest", "fewest"
+    "average-linkage",
+    "cosine",
+    "left-overlap",
+    "right-overlap",
+    "sign-conflict",
+    "interference",
+    "newest",
+    "trial",
+    "oldest",
+    "fewest",
 ]
-TRIAL = "trial"
+Likeness = Literal["tasks", "merged"]
+LINKAGE, NEWEST, TRIAL = "average-linkage", "newest", "trial"
+MOST_ALIKE = (NEWEST, TRIAL)  # rules that go by how alike two are, and by something else
 HIGH = {"cosine": "cosine", "left-overlap": "left_overlap", "right-overlap": "right_overlap"}
 LOW = {"sign-conflict": "sign_conflict", "interference": "interference"}
 
 
-def ranked(rule: Pair, groups: Sequence[Group], updates: Sequence[Update]) -> list[tuple[int, int]]:
+def links_tasks(rule: Pair, likeness: Likeness) -> bool:
+    """Return whether a rule goes by the LoRAs that the tasks were learned with."""
+    return rule == LINKAGE or (rule in MOST_ALIKE and likeness == "tasks")
+
+
+def ranked(
+    rule: Pair, groups: Sequence[Group], updates: Sequence[Update], cosines: Cosines | None = None
+) -> list[tuple[int, int]]:
     """Return the pairs that ``rule`` allows as indices of groups, the best first; of equal ones, the oldest first.
 
     Args:
-        rule: its name; ``trial`` goes through the pairs in the order of ``cosine``.
+        rule: its name; ``trial`` goes through the pairs by how alike they are.
         groups: the oldest first.
         updates: of the groups' LoRAs.
+        cosines: of the LoRAs that the tasks were learned with, by which two groups are alike; None: the cosine of the
+            groups' LoRAs as they are, which favours the largest group.
     """
     pairs = list(combinations(range(len(groups)), 2))
     if rule == "oldest":
         return pairs
     if rule == "fewest":
         return sorted(pairs, key=lambda pair: sum(len(groups[index].tasks) for index in pair))
-    if rule == "newest":  # the newest stands last
+    if rule == NEWEST:  # the newest stands last
         pairs = [pair for pair in pairs if pair[1] == len(groups) - 1]
-    statistic = {"newest": "cosine", TRIAL: "cosine"}.get(rule, rule)
+    if cosines is not None:
+        return sorted(pairs, key=lambda pair: -linkage(groups[pair[0]], groups[pair[1]], cosines))
+    statistic = {NEWEST: "cosine", TRIAL: "cosine"}.get(rule, rule)
     names = [group.folder for group in groups]
     values = diagnose(names, updates, permutations=0).pairs[{**HIGH, **LOW}[statistic]].value
     sign = 1 if statistic in HIGH else -1

@@ -15,7 +15,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from experiments.strategies import _heads
 from experiments.strategies._groups import ADAPTERS_FOLDER, GROUPS, GROUPS_FILE, Group, Groups, set_aside
 from experiments.strategies._heads import answering, head_file, stored_head
-from experiments.strategies._pairs import TRIAL, Pair, ranked
+from experiments.strategies._linkage import completed
+from experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked
 from experiments.strategies._trials import least_costly
 from experiments.workspace.evaluating import test
 from fusion.methods import COMPOSITIONS
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
+    from experiments.strategies._linkage import Cosines
     from fusion.updates.lowrank import Update
     from workbench.adapters.fit_record import FitRecord
     from workbench.answering.evaluation import Evaluation
@@ -51,9 +53,15 @@ class MergedSettings(Settings):
 
     keep: Count = Field(5, description="K: LoRAs that are kept at most")
     pair: Pair = Field(
-        "cosine",
+        "average-linkage",
         description="which two become one: the most alike of all, the new one and the one that it is most like "
-        "(newest), the pair whose merge costs least on validation (trial), the oldest, or those of the fewest tasks",
+        "(newest), the pair whose merge costs least on validation (trial), the oldest, or those of the fewest tasks; "
+        "cosine: the most alike as merged, which favours the LoRA of the most tasks",
+    )
+    likeness: Likeness = Field(
+        "tasks",
+        description="how alike two are for newest and trial: by the LoRAs that their tasks were learned with, or as "
+        "they are now (merged)",
     )
     tries: Count = Field(3, description="pairs that trial tries, the most alike by cosine")
     most: Points | None = Field(
@@ -67,8 +75,15 @@ class MergedSettings(Settings):
 
     @model_serializer(mode="wrap")
     def _without_idle(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what plays no part, so that it tells apart no states that are the same."""
-        idle = [*([] if self.pair == TRIAL else ["tries", "most"]), *([] if self.undo else ["undo"])]
+        """Leave out what plays no part, so that it tells apart no states that are the same.
+
+        States of earlier versions, which went by the merged LoRAs, have no ``likeness`` and are not taken for others.
+        """
+        idle = [
+            *([] if self.pair == TRIAL else ["tries", "most"]),
+            *([] if self.undo else ["undo"]),
+            *([] if self.pair in MOST_ALIKE else ["likeness"]),
+        ]
         return {name: value for name, value in written(self).items() if name not in idle}
 
 
@@ -90,6 +105,8 @@ class MergedAdapters:
             return "needs a scenario in which the task is named"
         if settings.merge not in (usable := _merges()):
             return f"merge: {settings.merge!r} is none of {', '.join(usable)}"
+        if settings.scale != 1 and settings.merge in (unscaled := _merges(relative=True)):
+            return f"scale: {settings.scale:g} changes nothing with merge: {settings.merge} ({', '.join(unscaled)})"
         if settings.most is not None and settings.pair != TRIAL:
             return f"most: {settings.most:g} needs pair: {TRIAL}, not {settings.pair}"
         return None
@@ -156,7 +173,8 @@ class MergedAdapters:
         if len(groups) <= settings.keep:
             return before
         updates = [lora.read(folder / ADAPTERS_FOLDER / group.folder) for group in groups]
-        pairs = ranked(settings.pair, groups, updates)
+        cosines = _cosines(before, context) if links_tasks(settings.pair, settings.likeness) else None
+        pairs = ranked(settings.pair, groups, updates, cosines)
 
         def merged(pair: tuple[int, int]) -> nn.Module:
             return _merged(context, [groups[index] for index in pair], [updates[index] for index in pair])
@@ -174,7 +192,7 @@ class MergedAdapters:
         context.listener.say(f"{context.label}: the LoRAs of {counts} tasks become one")
         joined = _named(folder, Group((*sources[0].tasks, *sources[1].tasks), sources[0].folder))
         remaining = [joined if index == first else group for index, group in enumerate(groups) if index != second]
-        return Groups(tuple(remaining), merges)
+        return Groups(tuple(remaining), merges, cosines or before.cosines)
 
 
 def _groups(state: State) -> Groups:
@@ -193,6 +211,16 @@ def _digest(folder: Path, group: Group) -> str:
     return digest(folder / ADAPTERS_FOLDER / group.folder / PEFT_WEIGHTS)
 
 
+def _cosines(before: Groups, context: Context) -> Cosines:
+    """Return how alike the LoRAs are that the tasks so far were learned with; the store has them."""
+    lessons = {task.name: Lesson(task, context.adaptation, context.budget, context.seed) for task in context.tasks}
+
+    def read(name: str) -> Update:
+        return lora.read(context.workspace.learned(lessons[name], context.listener, context.label).folder)
+
+    return completed(before.cosines, [*lessons], read)
+
+
 def _merged(context: Context, groups: Sequence[Group], updates: Sequence[Update]) -> nn.Module:
     """Return the backbone with the LoRA that two groups would share."""
     settings: MergedSettings = context.settings
@@ -204,12 +232,16 @@ def _merged(context: Context, groups: Sequence[Group], updates: Sequence[Update]
     return lora.attach(context.adaptation.backbone, merged.update)[0]
 
 
-def _merges() -> list[str]:
-    """Return the names of the compositions that need the updates alone, except ``negate``, which takes them away."""
+def _merges(relative: bool = False) -> list[str]:
+    """Return the names of the compositions that need the updates alone, except ``negate``, which takes them away.
+
+    ``relative``: only those that go by the ratio of the weights.
+    """
+    composes = {name: COMPOSITIONS.get(name).compose for name in COMPOSITIONS.names() if name != "negate"}
     return [
         name
-        for name in COMPOSITIONS.names()
-        if name != "negate" and isinstance(COMPOSITIONS.get(name).compose, Arithmetic)
+        for name, compose in composes.items()
+        if isinstance(compose, Arithmetic) and (compose.relative or not relative)
     ]
 
 

@@ -51,5 +51,5 @@ COMPOSITION = Composition(
     title="Spherical interpolation",
     paper="Shoemake 1985, doi:10.1145/325165.325242, § 3.3",
     settings=MergeSettings,
-    compose=arithmetic(merge, uniform),
+    compose=arithmetic(merge, uniform, relative=True),
 )

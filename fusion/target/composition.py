@@ -198,10 +198,12 @@ class Arithmetic:
     Attributes:
         merge: the arithmetic.
         weights: number of sources → the weights where the settings give none.
+        relative: whether only the ratio of the weights counts, so that their sum does not scale the result.
     """
 
     merge: Merge
     weights: Callable[[int], tuple[float, ...]]
+    relative: bool = False
 
     def __call__(self, request: Request, settings: WeightSettings) -> Composed:
         """Compose; raises InputError as :func:`chosen_weights`, :func:`fusion.updates.lora.read` and the merge do."""
@@ -213,6 +215,6 @@ class Arithmetic:
         return Composed(body, "lora", own, weights=chosen, facts=merged.facts)
 
 
-def arithmetic(merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones) -> Arithmetic:
+def arithmetic(merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones, relative: bool = False) -> Arithmetic:
     """Return the ``compose`` of a method that does nothing but ``merge``."""
-    return Arithmetic(merge, weights)
+    return Arithmetic(merge, weights, relative)

@@ -139,6 +139,6 @@ def test_settings_of_trials_tell_apart_only_trials() -> None:
     assert MergedSettings().model_dump().keys() == {"keep", "pair", "merge", "scale"}
     trial = MergedSettings(pair="trial", most=2)
     assert trial.model_dump(mode="json") == {
-        **MergedSettings().model_dump(mode="json"), "pair": "trial", "tries": 3, "most": 2.0,
+        **MergedSettings().model_dump(mode="json"), "pair": "trial", "likeness": "tasks", "tries": 3, "most": 2.0,
     }  # fmt: skip
     assert MergedSettings.model_validate(trial.model_dump(mode="json")) == trial

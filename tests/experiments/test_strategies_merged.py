@@ -12,6 +12,7 @@ import torch
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
+from experiments.strategies._linkage import completed, cosine, linkage
 from experiments.strategies._pairs import ranked
 from experiments.strategies.merged import MergedSettings
 from fusion.updates import lora
@@ -21,6 +22,7 @@ from workbench.answering.evaluation import evaluate
 from workbench.backbone.pretrained import Backbone
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
+from workbench.training import Lesson
 
 STRATEGY = STRATEGIES.get("merged")
 
@@ -130,6 +132,68 @@ def test_the_newest_joins_the_one_that_it_is_most_like() -> None:
     assert ranked("newest", groups, updates) == [(1, 2), (0, 2)]
 
 
+def test_tasks_that_are_all_equally_alike_do_not_end_in_one_lora() -> None:
+    """Sixty LoRAs are a common one and noise of their own: every two have about the same cosine, 0.2.
+
+    cos(new, mean of n) grows with √n: by the cosine of merged LoRAs the first group that has two takes the rest.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shared = torch.randn(16, 4, generator=generator)
+    own = {
+        f"{index}": {"layer": LowRank(0.5 * shared + torch.randn(16, 4, generator=generator), torch.eye(4))}
+        for index in range(60)
+    }
+
+    def sizes(rule: Any, linked: bool) -> list[int]:
+        groups, updates = [], []
+        for name, alone in own.items():
+            groups.append(Group((name,), name))
+            updates.append(alone)
+            if len(groups) <= 10:
+                continue
+            cosines = completed({}, [*own], own.__getitem__) if linked else None
+            first, second = ranked(rule, groups, updates, cosines)[0]
+            counts = [len(groups[index].tasks) for index in (first, second)]
+            mean = sum(count * updates[index]["layer"].b for count, index in zip(counts, (first, second), strict=True))
+            groups[first] = Group((*groups[first].tasks, *groups[second].tasks), groups[first].folder)
+            updates[first] = {"layer": LowRank(mean / sum(counts), torch.eye(4))}
+            del groups[second], updates[second]
+        return sorted((len(group.tasks) for group in groups), reverse=True)
+
+    assert sizes("cosine", linked=False) == [51, *[1] * 9]
+    assert max(sizes("average-linkage", linked=True)) < 20
+
+
+def test_linkage_is_the_mean_over_pairs_of_tasks() -> None:
+    own = {"a": update(1, 0), "b": update(1, 1), "c": update(0, 1), "d": update(0, 0)}
+    cosines = completed({"b": {"a": 0.5}}, [*own], own.__getitem__)
+    assert cosines["b"] == {"a": 0.5}, "what is known is not computed again"
+    assert cosines["c"] == pytest.approx({"a": 0, "b": 0.5**0.5})
+    assert cosines["d"] == {"a": 0, "b": 0, "c": 0}, "a LoRA that changes nothing is like none"
+    assert linkage(Group(("a", "b"), "1"), Group(("c", "d"), "3"), cosines) == pytest.approx(0.5**0.5 / 4)
+
+
+def test_the_merged_loras_of_a_stream_are_linked_by_what_their_tasks_learned(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    given = context(backbone, tasks, budget, tmp_path, keep=2)
+    *_, state = walk(STRATEGY, given, tmp_path)
+    groups = groups_in(state.existing)
+    lessons = {task.name: Lesson(task, given.adaptation, given.budget, given.seed) for task in tasks}
+    own = {name: lora.read(given.workspace.adapters.root / lesson.adapter_id) for name, lesson in lessons.items()}
+    for later, row in groups.cosines.items():
+        assert row == pytest.approx({earlier: cosine(own[later], own[earlier]) for earlier in row})
+    assert [len(row) for row in groups.cosines.values()] == [0, 1, 2, 3]
+
+
+def test_what_earlier_versions_kept_of_a_rule_is_that_rule() -> None:
+    earlier = {"keep": 5, "pair": "cosine", "merge": "svd", "scale": 1.0}  # the default as it was stored
+    assert MergedSettings(**earlier).model_dump() == earlier
+    trial = MergedSettings(pair="trial", likeness="merged")
+    assert MergedSettings(**trial.model_dump()) == trial
+    assert MergedSettings().model_dump()["pair"] == "average-linkage"
+
+
 @pytest.mark.parametrize(
     ("settings", "method", "scenario", "reason"),
     [
@@ -137,6 +201,8 @@ def test_the_newest_joins_the_one_that_it_is_most_like() -> None:
         ({}, "lora", "class-incremental", "the task is named"),
         ({"merge": "warm-start"}, "lora", "task-incremental", "'warm-start' is none of .*, svd, "),
         ({"merge": "negate"}, "lora", "task-incremental", "'negate' is none of"),
+        ({"merge": "slerp", "scale": 2}, "lora", "task-incremental", "scale: 2 changes nothing with merge: slerp"),
+        ({"merge": "nuslerp", "scale": 0.5}, "lora", "task-incremental", "scale: 0.5 changes nothing with"),
         ({"most": 2}, "lora", "task-incremental", "most: 2 needs pair: trial"),
     ],
 )

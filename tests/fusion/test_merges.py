@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fusion.methods import COMPOSITIONS
-from fusion.target.composition import chosen_weights, uniform
+from fusion.target.composition import Arithmetic, chosen_weights, uniform
 from fusion.updates.lowrank import LowRank, Merged, Update, largest_rank
 from fusion.updates.pruning import elect, floor, floor_across
 from tests.messages import naming
@@ -546,6 +546,23 @@ def test_random_merges_follow_the_seed_and_leave_the_global_generator_alone() ->
 
 
 # ------------------------------------------------------------------------------------------------ what is refused
+
+
+def test_doubled_weights_double_the_result_unless_only_their_ratio_counts() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sources = [
+        {"m": LowRank(torch.randn(16, 4, generator=generator), torch.randn(4, 16, generator=generator))}
+        for _ in range(2)
+    ]
+    merges = {
+        name: compose
+        for name in COMPOSITIONS.names()
+        if isinstance(compose := COMPOSITIONS.get(name).compose, Arithmetic)
+    }
+    for name, compose in merges.items():
+        own = COMPOSITIONS.get(name).settings()
+        once, twice = (dense(compose.merge(sources, [weight] * 2, own, 0).update)["m"] for weight in (0.5, 1.0))
+        torch.testing.assert_close(twice, once if compose.relative else 2 * once, atol=1e-4, rtol=1e-4, msg=name)
 
 
 def test_weights_have_to_fit_the_sources() -> None:
