@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Call
 from tests.messages import lacks
-from workbench.files import atomic
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_run_that_is_told_to_end_says_one_line(
     number: int, code: int, recipe: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def end(path: Path) -> None:
-        if path.is_dir():
+    def end(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(atomic, "_fsync", end)
+    monkeypatch.setattr(os, "fsync", end)
     exit_code, _, err = call("run", str(recipe))
     assert exit_code == code
     assert lacks(err.splitlines()[-1], "Stopped. ", "the same command") == []

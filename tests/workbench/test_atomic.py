@@ -90,7 +90,11 @@ def test_an_empty_folder_is_filled_whole_or_not_at_all(tmp_path: Path, monkeypat
 
 def test_files_are_synced_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, events = tmp_path / "target", []
-    monkeypatch.setattr(atomic, "_fsync", lambda path: events.append((path.name, target.exists())))
+
+    def synced(descriptor: int) -> None:
+        events.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, target.exists()))
+
+    monkeypatch.setattr(os, "fsync", synced)
     with atomic.written_whole(target) as folder:
         (folder / "file").write_text("content", encoding="utf-8")
     assert events[0] == ("file", False)
@@ -133,10 +137,10 @@ def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path) -> None:
+    def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(atomic, "_fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"), atomic.written_whole(tmp_path / "target") as folder:
         (folder / "file").write_text("content", encoding="utf-8")
     assert entries(tmp_path) == []

@@ -21,7 +21,7 @@ from workbench.adapters.manifest import MANIFEST, BackboneReference, Manifest, T
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.files import atomic, checksummed
+from workbench.files import checksummed
 from workbench.files.digest import key, size
 from workbench.settings.base import Budget
 
@@ -412,11 +412,11 @@ def test_import_of_a_folder_without_manifest(store: AdapterStore, tmp_path: Path
 
 
 def test_an_interrupted_import_leaves_nothing(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: Path) -> None:
+    def interrupted(descriptor: int) -> None:
         raise KeyboardInterrupt
 
     other = AdapterStore(tmp_path / "other")
-    monkeypatch.setattr(atomic, "_fsync", interrupted)
+    monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         other.import_(exported, "tiny")
     assert other.ids() == []

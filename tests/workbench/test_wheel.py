@@ -188,7 +188,7 @@ def test_a_cache_that_is_full_or_may_not_be_written(
     def fails(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("workbench.files.atomic._fsync", fails)
+    monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(InputError, match=naming("cache cannot be used: Read-only file")):
         wheel_member("pkg==1.0", "pkg/model.bin")
     number = errno.ENOSPC
