@@ -8,6 +8,7 @@ so that the cosine of a new LoRA with their mean grows with √n: the largest gr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from fusion.updates.lowrank import inner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.strategies._groups import Group
     from fusion.updates.lowrank import Update
 
 Cosines = Mapping[str, Mapping[str, float]]  # a task → each that was learned before it → cosine of their LoRAs
@@ -41,16 +41,16 @@ def completed(known: Cosines, tasks: Sequence[str], read: Callable[[str], Update
     return cosines
 
 
-def linkage(first: Group, second: Group, cosines: Cosines) -> float:
+def linkage(first: Sequence[str], second: Sequence[str], cosines: Cosines) -> float:
     """Return the mean cosine over pairs of a task of ``first`` and one of ``second``."""
-    return fmean(_of(cosines, one, other) for one in first.tasks for other in second.tasks)
+    return fmean(_of(cosines, *pair) for pair in product(first, second))
 
 
 def cosine(first: Update, second: Update) -> float:
     """Return ⟨ΔW₁, ΔW₂⟩ ÷ ‖ΔW₁‖ ‖ΔW₂‖, all modules as one vector; 0 where one of the two changes nothing."""
-    product = _inner(first, second)
+    shared = _inner(first, second)
     sizes = _inner(first, first) * _inner(second, second)
-    return product / sizes**0.5 if sizes > 0 else 0.0
+    return shared / sizes**0.5 if sizes > 0 else 0.0
 
 
 def _inner(first: Update, second: Update) -> float:

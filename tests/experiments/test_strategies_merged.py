@@ -170,7 +170,7 @@ def test_linkage_is_the_mean_over_pairs_of_tasks() -> None:
     assert cosines["b"] == {"a": 0.5}, "what is known is not computed again"
     assert cosines["c"] == pytest.approx({"a": 0, "b": 0.5**0.5})
     assert cosines["d"] == {"a": 0, "b": 0, "c": 0}, "a LoRA that changes nothing is like none"
-    assert linkage(Group(("a", "b"), "1"), Group(("c", "d"), "3"), cosines) == pytest.approx(0.5**0.5 / 4)
+    assert linkage("ab", "cd", cosines) == pytest.approx(0.5**0.5 / 4)
 
 
 def test_the_merged_loras_of_a_stream_are_linked_by_what_their_tasks_learned(
