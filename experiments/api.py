@@ -12,7 +12,7 @@ from experiments.answers.predicting import Prediction, Predictions, Predictor
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
 from experiments.engine.study import Site
-from experiments.engine.system_metrics import sampled
+from experiments.engine.system_metrics import record_system_metrics
 from experiments.engine.workers import machines, workers
 from experiments.gating.release import Release
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
@@ -272,11 +272,11 @@ class Workbench:
         """
         from experiments.answers.tracked import log
         from experiments.studies.compositions.trying import kept
-        from experiments.workspace.evaluating import tested
+        from experiments.workspace.evaluating import evaluate_stored
 
-        workspace = self.workspace.mended_by(self.listener)
+        workspace = self.workspace.mending(self.listener)
         adapter, problem = kept(plan, Site(workspace, self.listener)), plan.own_trial().problem
-        tested(workspace, adapter, problem.target, problem.backbone, problem.budget)
+        evaluate_stored(workspace, adapter, problem.target, problem.backbone, problem.budget)
         log(adapter, self.workspace, self.listener)
         return FusedAdapter(adapter, self.run(plan, command))
 
@@ -348,7 +348,7 @@ class Workbench:
         def on_done(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
             publisher.update(lambda: present_change(plan.name, record, piece.coordinates, workspace))
 
-        with sampled(self.workspace.system(plan.name)):
+        with record_system_metrics(self.workspace.system(plan.name)):
             record = run(study, plan, self.workspace, self.listener, command, who, on_done)
         report = report_on(plan.name, record, self.workspace)
         publisher.finish(present(report))

@@ -40,7 +40,7 @@ class ScoredAdapters:
     def learn(self, bert: str, seed: int, score: float, task: str = "animals", method: str = "lora") -> str:
         """Train one more adapter, write that it has this validation score, and return its id."""
         lesson = self.bench.lesson(task, method, bert, seed, learning_rate=0.02, budget=BUDGET)
-        stored = self.bench.workspace.learned(lesson, Silent(), "")
+        stored = self.bench.workspace.trained_adapter(lesson, Silent(), "")
         fit = replace(stored.manifest.fit, validation=score)
         changed = {"fit": fit, "metrics": {"validation_accuracy": score}}
         write_manifest(stored.manifest.model_copy(update=changed), stored.folder)

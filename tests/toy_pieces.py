@@ -88,8 +88,8 @@ class ToyPiece(Toy):
                     (folder / "half").write_text("half")
                     site.listener.say(f"here {os.getpid()} {Path.cwd()}")
                     time.sleep(600)
-        atomic.write_whole(self.file(site.workspace), f"{os.getpid()} {site.kept.get('last', '-')}")
-        site.kept["last"] = self.key
+        atomic.write_whole(self.file(site.workspace), f"{os.getpid()} {site.in_memory.get('last', '-')}")
+        site.in_memory["last"] = self.key
 
 
 def log(workspace: Workspace) -> list[str]:

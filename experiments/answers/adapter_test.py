@@ -80,7 +80,7 @@ def tested_here(
         hint = f"{error.hint} --task names the one here whose examples the adapter is to answer."
         raise InputError(error.what, where=error.where, hint=hint) from None
     require_same_answers(manifest.task, whole, where=name)
-    from experiments.workspace.evaluating import test_key, tested  # torch comes with it; mistakes need none
+    from experiments.workspace.evaluating import evaluate_stored, test_key  # torch comes with it; mistakes need none
     from workbench.answering.evaluation import evaluate_split
     from workbench.methods.stored_model import backbone_of, open_for
 
@@ -92,7 +92,7 @@ def tested_here(
     metric, count = model.kind.metric, len(evaluation.outcomes)
     examples = examples_of(name, whole.fingerprint, count, seed if budget.validation_examples else None)
     counts = manifest.imported is not None and name == manifest.task.name
-    test = tested(workspace, stored, whole, opened, budget)
+    test = evaluate_stored(workspace, stored, whole, opened, budget)
     if counts:
         score = MeasuredScore(
             identity=manifest.identity,
@@ -102,7 +102,7 @@ def tested_here(
             when=datetime.now(UTC).isoformat(timespec="seconds"),
             test=test_key(stored, whole, budget),
         )
-        workspace.measured.save(stored.id, score)
+        workspace.measured_scores.save(stored.id, score)
     return TestedAdapter(
         adapter=stored.id,
         task=name,
@@ -129,6 +129,6 @@ def _draw_of_others(workspace: Workspace, manifest: Manifest, task: Task) -> tup
     ]
     if manifest.imported is None or not others:
         return manifest.budget, manifest.seed_here
-    answering = choose(task.name, others, workspace.champions.crowned(), workspace.score).id
+    answering = choose(task.name, others, workspace.champions.current(), workspace.score).id
     reference = next(other for other in others if other.id == answering)
     return reference.budget, reference.seed_here

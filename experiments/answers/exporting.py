@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.workspace.evaluating import known
+from experiments.workspace.evaluating import known_evaluation
 from workbench.files.atomic import new_folder
 from workbench.methods.stored_model import backbone_of
 
@@ -32,7 +32,7 @@ def export_adapter(
 
     workspace.require_elsewhere(folder)
     stored = workspace.adapters.verify(adapter)
-    evaluation, back = known(workspace, stored), comes_back(stored.manifest)
+    evaluation, back = known_evaluation(workspace, stored), comes_back(stored.manifest)
     standard = form is not None or (back and (merge or stored.manifest.is_whole))
     about = front_matter(stored.manifest, evaluation.scores if evaluation else {}, merged=merge, standard=standard)
     if original:

@@ -42,7 +42,7 @@ def adapter_id(
         TrackingError: the champions of an earlier version have to be taken over from a database that is locked.
     """
     require_some(workspace)
-    champions = workspace.champions.crowned if crowned else dict
+    champions = workspace.champions.current if crowned else dict
     try:
         choice = chosen(workspace.adapters, name, champions, suits, workspace.score)
     except UnknownNameError as error:
@@ -65,7 +65,7 @@ def adapter_of_each_task(
     Of several adapters it is the one that the task's name means everywhere: the champion, else the best on the same
     validation examples, else the newest. Raises as :func:`adapter_id`.
     """
-    crowned = workspace.champions.crowned()
+    crowned = workspace.champions.current()
     by_task: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         by_task.setdefault(manifest.task.name, []).append(manifest)

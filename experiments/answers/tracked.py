@@ -39,7 +39,7 @@ def run_of(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
 
 def test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:
     """Return an adapter's scores on its test split; none where it was not tested."""
-    from experiments.workspace.evaluating import known  # torch and all: a rollback does not need it
+    from experiments.workspace.evaluating import known_evaluation  # torch and all: a rollback does not need it
 
-    evaluation = known(workspace, stored)
+    evaluation = known_evaluation(workspace, stored)
     return evaluation.scores if evaluation else {}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.made_adapters import Trained
 from experiments.answers.tracked import log
-from experiments.engine.system_metrics import sampled
+from experiments.engine.system_metrics import record_system_metrics
 from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.workspace.evaluating import fit_of, majority
+from experiments.workspace.evaluating import fitted_adapter, majority_score
 from workbench.measures.label_counts import worst_label
 from workbench.methods.kinds import KINDS
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 def trained(workspace: Workspace, lesson: Lesson, listener: Listener) -> Trained:
     """Train the lesson's adapter, or take it from the store; see :meth:`experiments.api.Workbench.train`."""
     label = f"{lesson.task.name} · {lesson.adaptation.method}"
-    mended = workspace.mended_by(listener)
-    with sampled(mended.system(lesson.adapter_id)):
-        adapter = mended.learned(lesson, listener, label)
-    fit = fit_of(mended, lesson, adapter)
+    mended = workspace.mending(listener)
+    with record_system_metrics(mended.system(lesson.adapter_id)):
+        adapter = mended.trained_adapter(lesson, listener, label)
+    fit = fitted_adapter(mended, lesson, adapter)
     log(adapter, workspace, listener)
-    constant, outcomes = majority(lesson.task, lesson.budget), mended.evaluations.outcomes(fit.evaluation)
+    constant, outcomes = majority_score(lesson.task, lesson.budget), mended.evaluations.outcomes(fit.evaluation)
     failure = learned_nothing_in(outcomes, fit.score, constant)
     test = mended.evaluations.require(fit.evaluation)
     return Trained(adapter, test, constant, failure, _worst_label(lesson.task, outcomes))

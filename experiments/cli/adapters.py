@@ -39,7 +39,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     """List the adapters of the workspace, the newest of each task last; ★ marks the champions."""
     chosen_workspace = find_workspace(workspace)
-    champions = {champion.adapter for champion in chosen_workspace.champions.crowned().values()}
+    champions = {champion.adapter for champion in chosen_workspace.champions.current().values()}
     adapters = [
         StoredAdapter(manifest, chosen_workspace.adapters.root / manifest.id)
         for manifest in readable(chosen_workspace.adapters)
@@ -108,12 +108,15 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
 def _tested(chosen_workspace: Workspace, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
     """Return an adapter's test scores, None where it was not tested yet; and why it has learned nothing, if so."""
     from experiments.reporting.learned_nothing import learned_nothing_in
-    from experiments.workspace.evaluating import known, known_key
+    from experiments.workspace.evaluating import known_evaluation, known_evaluation_key
 
-    evaluation = known(chosen_workspace, stored)
+    evaluation = known_evaluation(chosen_workspace, stored)
     if evaluation is None:
         return None, None
-    key, main = known_key(chosen_workspace, stored), evaluation.scores.get(KINDS.get(stored.manifest.task.kind).metric)
+    key, main = (
+        known_evaluation_key(chosen_workspace, stored),
+        evaluation.scores.get(KINDS.get(stored.manifest.task.kind).metric),
+    )
     failure = (
         None if main is None or key is None else learned_nothing_in(chosen_workspace.evaluations.outcomes(key), main)
     )
@@ -265,7 +268,7 @@ def remove(
     removed = chosen_workspace.adapters.remove(adapter)
     stdout.print(f"Removed {removed}")
     with suppress(WorkbenchError):  # it is removed, whether or not its registered name can be said
-        for name, champion in chosen_workspace.champions.crowned().items():
+        for name, champion in chosen_workspace.champions.current().items():
             if champion.adapter == removed:
                 stdout.print(f"It was the champion of {name}: another adapter answers from now on, if there is one.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.feasible import opened
+from experiments.engine.feasibility import open_feasible
 from tasks.loading import registry
 from workbench.errors import Problem, SettingsError, collected
 from workbench.machine.device import resolve_precision
@@ -48,7 +48,7 @@ def plan_lesson(
         spec = registry.find(task, task_folders)
     if problems:
         raise SettingsError(problems)
-    model = opened(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
+    model = open_feasible(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
     from workbench.methods.adaptation import Adaptation  # torch comes with them, and mistakes are reported without them
     from workbench.training.default_rates import at_default_rate
 

@@ -56,7 +56,7 @@ def run(
     pieces = study.pieces(plan)
     record = blank(study, plan, pieces, command)
     try:
-        return _run(plan.name, pieces, record, workspace.mended_by(listener), listener, workers or Inline(), on_done)
+        return _run(plan.name, pieces, record, workspace.mending(listener), listener, workers or Inline(), on_done)
     except UnwritableError:
         kept = workspace.records.get(plan.name)
         if kept is None or kept.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):
@@ -81,9 +81,9 @@ def _run(
     workers: Workers,
     on_done: OnPieceDone,
 ) -> RecordDocument:
-    with workspace.locked(name):
+    with workspace.lock_experiment(name):
         if is_first():
-            record = workspace.records.begun(name, record, listener.say)
+            record = workspace.records.begin(name, record, listener.say)
 
         def done(piece: Piece) -> None:
             on_done(record, piece, workspace)

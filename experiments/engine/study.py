@@ -64,7 +64,7 @@ class Site:
 
     workspace: Workspace
     listener: Listener
-    kept: dict[str, Any] = field(default_factory=dict)
+    in_memory: dict[str, Any] = field(default_factory=dict)
 
 
 class Piece(Protocol):

@@ -27,7 +27,7 @@ SECONDS = 10.0
 
 
 @contextmanager
-def sampled(file: Path) -> Iterator[None]:
+def record_system_metrics(file: Path) -> Iterator[None]:
     """Add a line of system metrics to ``file`` every few seconds while the block runs; a short one leaves none."""
     if not is_first() or os.environ.get(SWITCH, "true").lower() in ("false", "0"):
         yield

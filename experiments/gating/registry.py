@@ -10,7 +10,7 @@ from experiments.answers.tracked import run_of, test_scores
 from experiments.gating import succession
 from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
-from experiments.workspace.champions import RegisteredName, taken_over
+from experiments.workspace.champions import RegisteredName, name_from_mlflow
 from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import shown
 from workbench.mlflow.registration import CHAMPION
@@ -80,15 +80,15 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
     entered = entry(stored, workspace.score(stored.manifest), test_scores(stored, workspace))
     with workspace.champions.changing(listener) as names:
         model = tracker.register(EXPERIMENT, run, entered)
-        known = names[entered.name].updated(model) if entered.name in names else taken_over(model)
-        known, was = known.entered(entered), succession.succession_of(names, entered.name) or known.champion
-        version = known.of(stored.id)
+        known = names[entered.name].with_versions_of(model) if entered.name in names else name_from_mlflow(model)
+        known, was = known.with_facts_of(entered), succession.succession_of(names, entered.name) or known.champion
+        version = known.version_of(stored.id)
         tracked = next(version for version in model.versions if version.adapter == stored.id)
         if version is None:
             raise RuntimeError("a version that MLflow names is not among those taken from it")
         wins, decision = succession.by_score(entered.name, version, known.champion)
         if wins and known.champion != version:
-            known = known.crowned(version, known.line, decision, aside=False)
+            known = known.with_champion(version, known.line, decision, aside=False)
         names[entered.name] = known
         workspace.champions.save(names)
         _follow(tracker, names, {entered.name: was}, listener.say)
@@ -115,7 +115,7 @@ def champion(name: str, workspace: Workspace, listener: Listener) -> Version | N
     if name in names:
         return names[name].champion
     model = tracker_here(workspace, listener.say).registered(name)
-    return taken_over(model).champion if model else None
+    return name_from_mlflow(model).champion if model else None
 
 
 def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
@@ -136,7 +136,7 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
         own = {*names}
         for name in _unknown(workspace, tracker, names):
             if model := tracker.registered(name):
-                names[name] = taken_over(model)
+                names[name] = name_from_mlflow(model)
         if names.keys() != own or not workspace.champions.path.exists():
             workspace.champions.save(names)
         _follow(tracker, names, {}, say)
@@ -174,7 +174,7 @@ def _known_name(name: str, tracker: Tracker, names: dict[str, RegisteredName]) -
         raise InputError("nothing is registered here yet", where=shown(tracker.uri), hint=hint)
     full = succession.full_name(name, sorted({*names, *tracked}))
     if full not in names and (model := tracker.registered(full)):
-        names[full] = taken_over(model)
+        names[full] = name_from_mlflow(model)
     return full
 
 

@@ -95,12 +95,12 @@ def back(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
         version = _meant(name, known, to)
         below = known.line[:-1]
         line = below[: len(below) - 1 - below[::-1].index(version.number)] if version.number in below else known.line
-        return known.crowned(version, line, f"rolled back, to version {version.number}", aside=True)
+        return known.with_champion(version, line, f"rolled back, to version {version.number}", aside=True)
     if was is None:
         raise InputError("it has no champion", where=name, hint=_choices(known))
     if known.before is None:
         raise InputError(f"no champion before version {was.number} is recorded", where=name, hint=_choices(known))
-    return known.crowned(known.before, known.line[:-2], "rolled back", aside=True)
+    return known.with_champion(known.before, known.line[:-2], "rolled back", aside=True)
 
 
 def promoted(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
@@ -113,11 +113,11 @@ def promoted(name: str, known: RegisteredName, to: str | None) -> RegisteredName
         raise InputError("which version?", where=name, hint=_choices(known))
     version, was = _meant(name, known, to), known.champion
     why = "promoted: there was no champion" if was is None else f"promoted; {compared(version, was)}"
-    return known.crowned(version, known.line, why, aside=True)
+    return known.with_champion(version, known.line, why, aside=True)
 
 
 def _meant(name: str, known: RegisteredName, to: str) -> Version:
-    version = known.numbered(to) or _of_adapter(known, to)
+    version = known.version(to) or _of_adapter(known, to)
     if version is None:
         if to.isdecimal():
             raise InputError(f"there is no version {to}", where=name, hint=_choices(known))
@@ -130,7 +130,7 @@ def _meant(name: str, known: RegisteredName, to: str) -> Version:
 
 def _of_adapter(known: RegisteredName, name: str) -> Version | None:
     try:
-        return known.of(by_id(name, [version.adapter for version in known.versions if version.adapter]))
+        return known.version_of(by_id(name, [version.adapter for version in known.versions if version.adapter]))
     except UnknownNameError:
         return None
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from experiments.repairs import REPAIRS
-from experiments.workspace.evaluating import test, validation_score
+from experiments.workspace.evaluating import evaluate_model, validation_score
 from experiments.workspace.repaired import FOLDER, Repaired
 from workbench.errors import InputError
 from workbench.files.digest import key
@@ -36,7 +36,7 @@ def repaired(
     entry, documents = REPAIRS.get(repair), workspace.documents(FOLDER, Repaired)
     asked = [REPAIRS.identity(repair), entry.revision, settings.model_dump(mode="json"), sorted(end.states)]
     where = key([end.last.key, *asked, versions()])
-    with workspace.claimed(where):
+    with workspace.claim(where):
         return documents.get(where) or documents.save(where, _made(stream, end, entry, settings))
 
 
@@ -76,7 +76,7 @@ def _tested(end: EndOfStream, attempt: Attempt) -> dict[str, float]:
     context = end.context
     scores = {}
     for task in (task for task in context.posed if attempt.tasks is None or task.name in attempt.tasks):
-        evaluation = test(end.model(attempt.shared, task), task, context.adaptation.backbone, context.budget)
+        evaluation = evaluate_model(end.model(attempt.shared, task), task, context.adaptation.backbone, context.budget)
         scores[task.name] = evaluation.scores[KINDS.get(task.kind).metric]
     return scores
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from experiments.strategies import _heads
 from experiments.strategies._heads import answering, head_file, head_for, head_name, save_heads, stored_head
 from experiments.strategies._stage import Stage
-from experiments.workspace.evaluating import test, validation_score
+from experiments.workspace.evaluating import evaluate_model, validation_score
 from workbench.machine.stopwatch import Stopwatch
 from workbench.methods.heads import Heads
 from workbench.methods.kind import GENERATED
@@ -183,7 +183,7 @@ class SharedWeights:
 
     def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
         """Run the model over the test split."""
-        return test(model(), context.asked(task), context.adaptation.backbone, context.budget)
+        return evaluate_model(model(), context.asked(task), context.adaptation.backbone, context.budget)
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The state, since every stage changes the shared weights; under frozen features the head alone counts."""

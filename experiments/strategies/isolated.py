@@ -10,7 +10,7 @@ from pydantic import Field
 from experiments.strategies import ADAPTERS, ADAPTERS_FILE
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
 from experiments.workspace.damage import set_unusable_aside
-from experiments.workspace.evaluating import test
+from experiments.workspace.evaluating import evaluate_model
 from fusion.composing.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import FRESH, REPTILE
 from fusion.methods.warm_start import Settings as WarmStart
@@ -91,7 +91,7 @@ class Isolated:
             stored = _warm_started(context, tuple(self._all(state, context)))
         else:
             lesson = Lesson(task, context.adaptation, context.budget, context.seed)
-            stored = context.workspace.learned(lesson, context.listener, context.label)
+            stored = context.workspace.trained_adapter(lesson, context.listener, context.label)
         adapters = {**earlier, task.name: stored.id}
         (folder / ADAPTERS_FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
         return stored.manifest.own_fit
@@ -108,7 +108,7 @@ class Isolated:
         """Let the task's own adapter answer, or, where nobody names the task, those that the router chooses."""
         if context.settings.router:
             return routed_test(context, self._all(state, context), task)
-        return test(model(), context.asked(task), context.adaptation.backbone, context.budget)
+        return evaluate_model(model(), context.asked(task), context.adaptation.backbone, context.budget)
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The adapter's own identity (its files, the backbone, the arithmetic); with a router, that of all of them."""
@@ -155,7 +155,7 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
     settings = WarmStart.model_validate({**wanted, "start": STARTS.get(init, AVERAGE)})
     name = fused_id(WARM_START, request, settings)
     store = context.workspace.adapters
-    with context.workspace.claimed(name):
+    with context.workspace.claim(name):
         set_unusable_aside(store, name, context.listener)
         if name in store:
             return store.verify(name)

@@ -18,7 +18,7 @@ from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.strategies._linkage import completed
 from experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked
 from experiments.strategies._trials import least_costly
-from experiments.workspace.evaluating import test
+from experiments.workspace.evaluating import evaluate_model
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Arithmetic
 from fusion.updates import lora
@@ -118,7 +118,7 @@ class MergedAdapters:
     def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
         """Learn the task alone, or take its adapter from the store; then make two LoRAs one if there are too many."""
         lesson = Lesson(context.task, context.adaptation, context.budget, context.seed)
-        stored = context.workspace.learned(lesson, context.listener, context.label)
+        stored = context.workspace.trained_adapter(lesson, context.listener, context.label)
         beside = Stopwatch()
         with beside:
             before = self._carried(state, folder)
@@ -147,7 +147,7 @@ class MergedAdapters:
 
     def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
         """Run the model over the test split."""
-        return test(model(), context.asked(task), context.adaptation.backbone, context.budget)
+        return evaluate_model(model(), context.asked(task), context.adaptation.backbone, context.budget)
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The LoRA and the head: it stays the same until the LoRA is merged."""

@@ -62,12 +62,12 @@ class RegisteredName:
     @property
     def champion(self) -> Version | None:
         """The version that answers under the name."""
-        return self.numbered(self.line[-1]) if self.line else None
+        return self.version(self.line[-1]) if self.line else None
 
     @property
     def before(self) -> Version | None:
         """The version that was champion before this one, to which a rollback leads."""
-        return self.numbered(self.line[-2]) if len(self.line) > 1 else None
+        return self.version(self.line[-2]) if len(self.line) > 1 else None
 
     @property
     def succession(self) -> Succession | None:
@@ -77,15 +77,15 @@ class RegisteredName:
         aside = frozenset(version.adapter for version in self.versions if version.set_aside and version.adapter)
         return Succession(self.champion, self.before, aside)
 
-    def numbered(self, number: str) -> Version | None:
+    def version(self, number: str) -> Version | None:
         """Return the version with this number, or None."""
         return next((version for version in self.versions if version.number == number), None)
 
-    def of(self, adapter: str) -> Version | None:
+    def version_of(self, adapter: str) -> Version | None:
         """Return the version of an adapter, or None."""
         return next((version for version in self.versions if version.adapter == adapter), None)
 
-    def updated(self, model: RegisteredModel) -> RegisteredName:
+    def with_versions_of(self, model: RegisteredModel) -> RegisteredName:
         """Return the same with the versions that MLflow alone knows; a number that is taken here is not given twice.
 
         Numbers differ where the registry is another one, or was emptied: a version is known by its adapter.
@@ -99,7 +99,7 @@ class RegisteredName:
             versions.append(replace(theirs, number=number))
         return replace(self, versions=tuple(sorted(versions, key=lambda version: int(version.number))))
 
-    def entered(self, entry: Entry) -> RegisteredName:
+    def with_facts_of(self, entry: Entry) -> RegisteredName:
         """Return the same with what is known of an adapter now, which has a version already."""
         facts = {name: getattr(entry, name) for name in ("measure", "validation", "examples")}
         versions = (
@@ -108,7 +108,7 @@ class RegisteredName:
         )
         return replace(self, versions=tuple(versions))
 
-    def crowned(self, version: Version, line: tuple[str, ...], why: str, aside: bool) -> RegisteredName:
+    def with_champion(self, version: Version, line: tuple[str, ...], why: str, aside: bool) -> RegisteredName:
         """Return the same with another champion.
 
         Args:
@@ -136,18 +136,18 @@ class ChampionsDocument:
     names: Mapping[str, RegisteredName] = field(default_factory=dict)
 
 
-def taken_over(model: RegisteredModel) -> RegisteredName:
+def name_from_mlflow(model: RegisteredModel) -> RegisteredName:
     """Return what an earlier version, or another workspace, wrote to MLflow alone."""
-    begun = RegisteredName().updated(model)
+    begun = RegisteredName().with_versions_of(model)
     line: list[str] = []
     number = model.champion
-    while number is not None and number not in line and begun.numbered(number) is not None:
+    while number is not None and number not in line and begun.version(number) is not None:
         line.append(number)
         number = model.before.get(number)
-    champion = begun.numbered(line[0]) if line else None
+    champion = begun.version(line[0]) if line else None
     if champion is None:
         return begun
-    return begun.crowned(champion, tuple(reversed(line[1:])), "taken over from MLflow's alias", aside=False)
+    return begun.with_champion(champion, tuple(reversed(line[1:])), "taken over from MLflow's alias", aside=False)
 
 
 def _is_file(uri: str) -> bool:
@@ -180,7 +180,7 @@ class Champions:
         if store is None:
             return {}
         try:
-            names = {model.name: taken_over(model) for model in Tracker(store).registered_models()}
+            names = {model.name: name_from_mlflow(model) for model in Tracker(store).registered_models()}
         except TrackingError as error:
             if "locked" not in error.what:
                 return {}  # damaged, or of an MLflow with other tables
@@ -205,7 +205,7 @@ class Champions:
             with suppress(UnwritableError):
                 self._write({})
 
-    def crowned(self) -> dict[str, Crowned]:
+    def current(self) -> dict[str, Crowned]:
         """Return the champion of each registered name that has one; raises as :meth:`names`."""
         return {
             name: Crowned(known.champion.adapter, known.champion.identity)

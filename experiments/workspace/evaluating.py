@@ -34,12 +34,12 @@ def test_key(adapter: StoredAdapter, task: Task, budget: Budget) -> str:
     return evaluation_key(key([adapter.identity, posed]) if posed else adapter.identity, task, budget)
 
 
-def majority(task: Task, budget: Budget) -> float:
+def majority_score(task: Task, budget: Budget) -> float:
     """Return M[j]: the test score of always giving the training split's most frequent answer."""
     return KINDS.get(task.kind).majority(task.splits["train"], test_rows(task, budget))
 
 
-def test(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Evaluation:
+def evaluate_model(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Evaluation:
     """Run ``model`` over the test split of ``task``, as far as ``budget`` allows."""
     return evaluate(model, test_rows(task, budget), len(task.labels), backbone.tokenizer, budget.max_length)
 
@@ -49,16 +49,19 @@ def validation_score(model: TaskModel, task: Task, backbone: Backbone, budget: B
     return evaluate_split(model, task, "validation", backbone, budget.max_length).scores[model.kind.metric]
 
 
-def tested(
+def evaluate_stored(
     workspace: Workspace, adapter: StoredAdapter, task: Task, backbone: Backbone, budget: Budget
 ) -> StoredEvaluation:
     """Return how a stored adapter does on the test split of ``task``; what the workspace knows is not run again."""
     where = test_key(adapter, task, budget)
     stored = workspace.evaluations.get(where)
-    return stored or workspace.evaluations.save(where, test(open_for(adapter, backbone, task), task, backbone, budget))
+    if stored is not None:
+        return stored
+    model = open_for(adapter, backbone, task)
+    return workspace.evaluations.save(where, evaluate_model(model, task, backbone, budget))
 
 
-def fitted(workspace: Workspace, lesson: Lesson, listener: Listener, label: str) -> FittedAdapter:
+def fit_and_evaluate(workspace: Workspace, lesson: Lesson, listener: Listener, label: str) -> FittedAdapter:
     """Return what becomes of a lesson's adapter: trained and tested, or taken from the workspace.
 
     ``listener`` hears of the fit under ``label``.
@@ -66,12 +69,12 @@ def fitted(workspace: Workspace, lesson: Lesson, listener: Listener, label: str)
     Raises:
         TrainingError: the fit failed; nothing was stored.
     """
-    return fit_of(workspace, lesson, workspace.learned(lesson, listener, label))
+    return fitted_adapter(workspace, lesson, workspace.trained_adapter(lesson, listener, label))
 
 
-def fit_of(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> FittedAdapter:
+def fitted_adapter(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> FittedAdapter:
     """Return what became of a lesson's adapter, which is in the store; it is tested if it was not tested before."""
-    evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
+    evaluation = evaluate_stored(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
     fit = adapter.manifest.own_fit
     return FittedAdapter(
         adapter=adapter.id,
@@ -88,19 +91,19 @@ def fit_of(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> Fitt
     )
 
 
-def known(workspace: Workspace, adapter: StoredAdapter) -> StoredEvaluation | None:
+def known_evaluation(workspace: Workspace, adapter: StoredAdapter) -> StoredEvaluation | None:
     """Return how a stored adapter did on the test split of its own task; None where it was not tested yet."""
-    where = known_key(workspace, adapter)
+    where = known_evaluation_key(workspace, adapter)
     return None if where is None else workspace.evaluations.get(where)
 
 
-def known_key(workspace: Workspace, adapter: StoredAdapter) -> str | None:
+def known_evaluation_key(workspace: Workspace, adapter: StoredAdapter) -> str | None:
     """Return where the evaluation of a stored adapter on its own task is, or would be.
 
     The data of one from elsewhere may be others here: it is where the adapter was tested last; None where it was not.
     """
     manifest = adapter.manifest
-    measured = None if manifest.imported is None else workspace.measured.get(manifest.id)
+    measured = None if manifest.imported is None else workspace.measured_scores.get(manifest.id)
     if measured is not None and measured.identity == manifest.identity and measured.test:
         return measured.test
     return evaluation_key(adapter.identity, manifest.task, manifest.budget) if manifest.task.fingerprint else None

@@ -99,7 +99,7 @@ class Workspace:
         self.root, self.access = root, access or Access()
         self.sound: set[str] = set() if sound is None else sound
 
-    def mended_by(self, listener: Listener) -> Workspace:
+    def mending(self, listener: Listener) -> Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
         return Workspace(self.root, replace(self.access, damage=DamagePolicy(listener)), self.sound)
 
@@ -136,7 +136,7 @@ class Workspace:
         return Champions(self.root)
 
     @cached_property
-    def measured(self) -> Documents[MeasuredScore]:
+    def measured_scores(self) -> Documents[MeasuredScore]:
         """What adapters from elsewhere score here, by their ids."""
         return self.documents(FOLDER, MeasuredScore)
 
@@ -150,7 +150,7 @@ class Workspace:
         """
         if manifest.imported is None:
             return own_score(manifest)
-        measured = self.measured.get(manifest.id)
+        measured = self.measured_scores.get(manifest.id)
         if measured is None or measured.identity != manifest.identity:
             return None
         return Score(measured.validation, measured.measure, measured.examples)
@@ -197,7 +197,7 @@ class Workspace:
         self.sound.add(name)
         return True
 
-    def learned(self, lesson: Lesson, listener: Listener, label: str) -> StoredAdapter:
+    def trained_adapter(self, lesson: Lesson, listener: Listener, label: str) -> StoredAdapter:
         """Return a lesson's adapter from the store, trained if it is not there yet; its checkpoints are cleared away.
 
         A process that is training it already is waited for. A damaged adapter is moved aside, and trained again.
@@ -208,14 +208,14 @@ class Workspace:
         from workbench.training import learn  # torch and all: who reads a report does not need it
 
         scratch = self.scratch(lesson.key)
-        with self.claimed(lesson.key):
+        with self.claim(lesson.key):
             set_unusable_aside(self.adapters, lesson.adapter_id, listener)
             stored = learn(lesson, self.adapters, listener, label, scratch)
             shutil.rmtree(scratch, ignore_errors=True)
         return stored
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
+    def lock_experiment(self, name: str) -> Iterator[None]:
         """Hold an experiment, so that it is not run twice at the same time; the lock dies with the process.
 
         What killed runs have left half-written is swept.
@@ -239,7 +239,7 @@ class Workspace:
         return path
 
     @contextmanager
-    def claimed(self, key: str, wait: bool = True) -> Iterator[bool]:
+    def claim(self, key: str, wait: bool = True) -> Iterator[bool]:
         """Hold a piece of work, so that no other process does it at the same time; the claim dies with the process.
 
         Yields whether it is held: True once nobody else does; with ``wait=False`` at once. Processes that share each

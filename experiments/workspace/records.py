@@ -144,7 +144,7 @@ class Records:
         if record != self.get(name):
             checksummed.write(RECORD, record, self.root / name / FILE)
 
-    def begun(self, name: str, record: RecordDocument, say: Callable[[str], None]) -> RecordDocument:
+    def begin(self, name: str, record: RecordDocument, say: Callable[[str], None]) -> RecordDocument:
         """Return the record that a run with the plan of ``record`` goes on with, and write it.
 
         A run that only adds pieces goes on with the record that is there. Where pieces are no longer asked for, the

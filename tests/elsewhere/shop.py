@@ -48,7 +48,7 @@ class Shop:
         few = bench.exchange.import_adapter(folder / "few", str(bert), task="animals", labels=("second", "first"))
         wide = bench.exchange.import_adapter(folder / "wide", str(bert), task="halves", labels=("first", "second"))
         lesson = bench.lesson("fruits", "lora", str(bert), learning_rate=0.02, budget=BUDGET)
-        own = bench.workspace.learned(lesson, Silent(), "")
+        own = bench.workspace.trained_adapter(lesson, Silent(), "")
         return cls(folder, few.id, wide.id, own.id, dict(zip((few.id, wide.id), logits, strict=True)))
 
     @property

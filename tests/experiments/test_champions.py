@@ -262,7 +262,7 @@ def test_a_damaged_file_is_one_message_that_says_what_to_do(copy: ScoredAdapters
 def test_versions_of_other_examples_are_not_compared(copy: ScoredAdapters, bert: Path, call: Call) -> None:
     budget = BUDGET | {"eval_examples": 8}
     lesson = copy.bench.lesson("animals", "lora", str(bert), 4, learning_rate=0.02, budget=budget)
-    other = copy.bench.workspace.learned(lesson, Silent(), "").id
+    other = copy.bench.workspace.trained_adapter(lesson, Silent(), "").id
     code, out, err = call("adapters", "register", other)
     assert code == 0, err
     said = " ".join(out.split())
@@ -281,7 +281,7 @@ def test_who_removes_a_champion_is_told(copy: ScoredAdapters, call: Call) -> Non
 def test_two_commands_change_champions_one_after_the_other(tmp_path: Path) -> None:
     held, done, heard = threading.Event(), threading.Event(), Ear()
     first, second = Workspace(tmp_path).champions, Workspace(tmp_path).champions
-    one = RegisteredName().updated(RegisteredModel("a.lora", (Version("1", "a"),)))
+    one = RegisteredName().with_versions_of(RegisteredModel("a.lora", (Version("1", "a"),)))
     seen: list[list[str]] = []
 
     def change() -> None:

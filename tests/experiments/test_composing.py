@@ -382,7 +382,7 @@ class TestOneFuse:
         report = fused.report
         own = report.row("ties").scores["8"].score
         task = report.record.targets[0]
-        from experiments.workspace.evaluating import test
+        from experiments.workspace.evaluating import evaluate_model
         from tasks.loading import registry
         from workbench.backbone.names import open_backbone
         from workbench.methods.stored_model import open_adapter
@@ -390,7 +390,7 @@ class TestOneFuse:
         backbone = open_backbone(report.record.backbone)
         whole = registry.load(registry.find(task, bench.task_folders))
         model = open_adapter(fused.adapter, backbone)
-        again = test(model, whole, backbone, fused.adapter.manifest.budget)
+        again = evaluate_model(model, whole, backbone, fused.adapter.manifest.budget)
         assert again.scores["accuracy"] == pytest.approx(own)
 
     def test_the_verdict_names_the_alternatives(self, fused) -> None:

@@ -16,7 +16,7 @@ BUDGET = {"epochs": 2, "batch_size": 16, "max_length": 16, "precision": "fp32"}
 def test_an_adapter_becomes_a_lora_with_a_score_of_its_own(bert: Path, tmp_path: Path, call: Call) -> None:
     bench = Workbench(tmp_path / ".workbench", [write_tasks(tmp_path)])
     lesson = bench.lesson("animals", "delora", str(bert), learning_rate=0.02, budget=BUDGET)
-    stored = bench.workspace.learned(lesson, Silent(), "")
+    stored = bench.workspace.trained_adapter(lesson, Silent(), "")
     code, out, err = call("adapters", "convert", stored.id, "--rank", "8", "--json")
     assert code == 0, err
     document = json.loads(out)

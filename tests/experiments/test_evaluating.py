@@ -12,7 +12,7 @@ from sklearn import metrics
 
 from experiments.answers.score_intervals import with_intervals
 from experiments.api import Workbench
-from experiments.workspace.evaluating import fitted
+from experiments.workspace.evaluating import fit_and_evaluate
 from tasks.loading import registry
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from workbench.errors import InputError
@@ -53,7 +53,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Workbench:
         file = f"description: made in tests\nfiles: {{data: rows.csv}}\n{text}\n"
         (root / f"tasks/{name}.yaml").write_text(file, encoding="utf-8")
         rate = 0.003 if method == "full" else 0.02
-        bench.workspace.learned(bench.lesson(name, method, str(bert), learning_rate=rate, budget=BUDGET), Silent(), "")
+        bench.workspace.trained_adapter(
+            bench.lesson(name, method, str(bert), learning_rate=rate, budget=BUDGET), Silent(), ""
+        )
     return bench
 
 
@@ -169,7 +171,7 @@ def test_the_test_split_as_a_file_has_the_scores_of_the_training(task: str, benc
     method = TASKS[task][1]
     rate = 0.003 if method == "full" else 0.02
     lesson = bench.lesson(task, method, str(bert), learning_rate=rate, budget=BUDGET)
-    stored = bench.workspace.evaluations.require(fitted(bench.workspace, lesson, Silent(), "").evaluation)
+    stored = bench.workspace.evaluations.require(fit_and_evaluate(bench.workspace, lesson, Silent(), "").evaluation)
     loaded = registry.load(registry.find(task, bench.task_folders))
     split = loaded.splits["test"].to_pandas()
     split["label"] = [loaded.labels[label] for label in split["label"]]

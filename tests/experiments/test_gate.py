@@ -77,7 +77,7 @@ def test_the_champion_is_a_bound(made: ScoredAdapters, bert: Path, call: Call) -
     others = made.bench.lesson(
         "animals", "lora", str(bert), 3, learning_rate=0.02, budget=BUDGET | {"eval_examples": 8}
     )
-    other = made.bench.workspace.learned(others, Silent(), "").id
+    other = made.bench.workspace.trained_adapter(others, Silent(), "").id
     code, out, err = call("gate", other, "--not-below-champion", "--json")
     assert (code, json.loads(out)["bounds"][0]["found"]) == (3, None)
     assert "same validation examples" in err
@@ -140,7 +140,7 @@ def test_a_task_without_labels_has_no_worst_one(made: ScoredAdapters, call: Call
 
 def test_answers_that_cannot_be_compared_are_refused(made: ScoredAdapters, bert: Path, call: Call) -> None:
     lesson = made.bench.lesson("halves", "lora", str(bert), 0, learning_rate=0.02, budget=BUDGET)
-    other = made.bench.workspace.learned(lesson, Silent(), "").id
+    other = made.bench.workspace.trained_adapter(lesson, Silent(), "").id
     for against, message in [(other, "answers for halves"), (made.ids[0], "always agrees with itself")]:
         code, out, err = call("gate", made.ids[0], "--min-agreement", "9", "--against", against)
         assert (code, out, message in err) == (2, "", True), err

@@ -149,7 +149,7 @@ def test_a_lesson_is_trained_here_though_a_stranger_s_adapter_has_its_id(
     stranger = bench.exchange.import_adapter(sent)
     assert stranger.id == lesson.adapter_id
     heard = Ear()
-    trained = bench.workspace.learned(lesson, heard, "")
+    trained = bench.workspace.trained_adapter(lesson, heard, "")
     assert (trained.manifest.imported, trained.manifest.fit.validation < 1.0) == (None, True)
     assert "it came from elsewhere. It is trained here" in heard.said[0]
-    assert bench.workspace.learned(lesson, Silent(), "") == trained
+    assert bench.workspace.trained_adapter(lesson, Silent(), "") == trained

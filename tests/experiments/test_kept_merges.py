@@ -59,7 +59,7 @@ def test_the_loras_of_merges_are_kept_bit_for_bit(walked: Any) -> None:
         assert digest(adapters / source.folder / PEFT_WEIGHTS) == source.weights
     for task, source in zip(given.tasks, (*early.sources, late.sources[1]), strict=True):
         lesson = Lesson(task, given.adaptation, given.budget, given.seed)
-        stored = given.workspace.learned(lesson, Silent(), "test")
+        stored = given.workspace.trained_adapter(lesson, Silent(), "test")
         assert digest(stored.folder / PEFT_WEIGHTS) == source.weights, "as the task alone was learned"
 
 

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from experiments.api import Workbench
-from experiments.engine.system_metrics import INTERVAL, SWITCH, points, sampled
+from experiments.engine.system_metrics import INTERVAL, SWITCH, points, record_system_metrics
 from experiments.reporting.adapter_run import EXPERIMENT
 from tests.conftest import environment
 from tests.streams import write_recipe, write_tasks
@@ -123,17 +123,17 @@ def test_a_run_logs_the_data_of_all_children_and_the_adapters_of_isolated_ones(
 def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(INTERVAL, "0.02")
     file = tmp_path / "system" / "x.jsonl"
-    with sampled(file):
+    with record_system_metrics(file):
         time.sleep(0.3)
     samples = points(file)
     assert {name for name, _, _ in samples} >= {"system/cpu_utilization_percentage"}
     file.write_text(file.read_text() + '{"cpu', encoding="utf-8")
     assert points(file) == samples, "a line that was cut off is left out"
     monkeypatch.setenv(INTERVAL, "0")
-    with pytest.raises(InputError, match="no number of seconds"), sampled(file):
+    with pytest.raises(InputError, match="no number of seconds"), record_system_metrics(file):
         pass
     monkeypatch.setenv(SWITCH, "false")
-    with sampled(tmp_path / "off.jsonl"):
+    with record_system_metrics(tmp_path / "off.jsonl"):
         time.sleep(0.1)
     assert points(tmp_path / "off.jsonl") == ()
 

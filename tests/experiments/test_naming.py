@@ -30,7 +30,7 @@ def trained(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 
 
 def learn(bench: Workbench, task: str, method: str, backbone: str, seed: int) -> None:
-    bench.workspace.learned(bench.lesson(task, method, backbone, seed, **SETTINGS), Silent(), "")
+    bench.workspace.trained_adapter(bench.lesson(task, method, backbone, seed, **SETTINGS), Silent(), "")
 
 
 def test_every_command_takes_the_name_of_a_task(

@@ -171,7 +171,7 @@ def test_a_run_that_ends_takes_its_processes_along(number: int, tmp_path: Path) 
     assert line.startswith("here"), run.stderr.read()
     assert line.split(maxsplit=2)[2].strip() == str(folder), "relative paths mean the same"
     workspace = Workspace(folder / "ws")
-    with workspace.claimed("key-of-stay", wait=False) as mine:
+    with workspace.claim("key-of-stay", wait=False) as mine:
         assert not mine, "whoever does a piece claims it"
     everybody = psutil.Process(run.pid).children(recursive=True)
     if number == signal.SIGKILL:  # two of Ray's own, which compute nothing, stay for a minute

@@ -62,7 +62,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise InputError("a backbone would be opened now")
 
-    monkeypatch.setattr("experiments.engine.feasible.require_feasible", refuse)
+    monkeypatch.setattr("experiments.engine.feasibility.require_feasible", refuse)
     for name in CATALOG:
         monkeypatch.setattr(registry, name, CATALOG[name])
 

@@ -147,7 +147,7 @@ def test_whoever_trains_the_same_adapter_is_waited_for(bench: Workbench, recipe:
     entry = plan.entries[0]
     lesson = Lesson(plan.tasks[0], plan.adaptation(entry), plan.recipe.budget, 0)
     runner = threading.Thread(target=done, args=(plan, bench.workspace), daemon=True)
-    with bench.workspace.claimed(lesson.key):
+    with bench.workspace.claim(lesson.key):
         runner.start()
         runner.join(3)
         assert not first.is_done(bench.workspace)

@@ -115,7 +115,7 @@ class TwoMachines:
         sync = FileSync(server, self._folder / name, name)
         backbones = [fetch_backbone(backbone, number, server) for number, backbone in enumerate(packed.backbones)]
         assert all(backbone.folder.is_relative_to(self._folder / "cache") for backbone in backbones)
-        workspace = Workspace(self._folder / name, Access(fetch=sync.fetch)).mended_by(self._ear)
+        workspace = Workspace(self._folder / name, Access(fetch=sync.fetch)).mending(self._ear)
         return sync, Site(workspace, self._ear), packed.unpacked(backbones)
 
 

@@ -206,13 +206,13 @@ def test_whoever_is_killed_in_the_middle_has_left_what_was_written_first(
 
 
 def is_free(workspace: Workspace) -> bool:
-    with workspace.claimed("key", wait=False) as mine:
+    with workspace.claim("key", wait=False) as mine:
         return mine
 
 
 def test_a_piece_is_claimed_where_the_run_is(two: Two) -> None:
     workspace = Workspace(two.there)
-    with workspace.claimed("key"):
+    with workspace.claim("key"):
         assert not two.server.claim("key", "one")
     assert two.server.claim("key", "one")
     assert not two.server.claim("key", "other")
@@ -245,7 +245,7 @@ def test_a_piece_is_free_once_its_end_is_told(
         PackedPieces.of([piece]), two.server, "one", tmp_path, lambda: None, 0.0
     )
     for batch in worker.work(piece.key):
-        with Workspace(two.there).claimed(piece.key, wait=False) as mine:
+        with Workspace(two.there).claim(piece.key, wait=False) as mine:
             assert mine == batch.over
     assert bool(batch.failure) == (label == "fail")
     assert (two.there / "toys" / "do").is_file() == (label == "do")

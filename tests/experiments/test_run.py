@@ -250,7 +250,7 @@ def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: 
 
 def test_two_runs_of_one_experiment_at_a_time_are_refused(plan: Plan, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "ws")
-    with workspace.locked("stream"), pytest.raises(InputError, match="being run"):
+    with workspace.lock_experiment("stream"), pytest.raises(InputError, match="being run"):
         do(plan, tmp_path / "ws")
 
 

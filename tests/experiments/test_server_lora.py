@@ -38,7 +38,7 @@ def bench(folder: Path) -> Workbench:
 def test_plain_peft_computes_the_same_logits(tmp_path: Path, llama: Path) -> None:
     here = bench(tmp_path)
     lesson = here.lesson("say", "lora", str(llama), learning_rate=0.05, budget=BUDGET)
-    stored, backbone = here.workspace.learned(lesson, Silent(), ""), open_backbone(str(llama))
+    stored, backbone = here.workspace.trained_adapter(lesson, Silent(), ""), open_backbone(str(llama))
     folder = tmp_path / "out"
     folder.mkdir()
     assert write_server_lora(stored, backbone, folder) == 8
@@ -59,7 +59,7 @@ def test_ranks_and_scalings_of_modules_become_one(tmp_path: Path, llama: Path) -
     """Of a composed LoRA each module may have a rank of its own; servers know one for all."""
     here = bench(tmp_path)
     lesson = here.lesson("say", "lora", str(llama), learning_rate=0.05, budget=BUDGET)
-    stored, backbone = here.workspace.learned(lesson, Silent(), ""), open_backbone(str(llama))
+    stored, backbone = here.workspace.trained_adapter(lesson, Silent(), ""), open_backbone(str(llama))
     update = dict(lora.read(stored.folder))
     first = min(update)
     update[first] = LowRank(update[first].b[:, :3], update[first].a[:3])
@@ -79,7 +79,7 @@ def test_ranks_and_scalings_of_modules_become_one(tmp_path: Path, llama: Path) -
 def test_the_command_says_how_it_is_served(tmp_path: Path, llama: Path, call: Call) -> None:
     here = bench(tmp_path)
     settings = {"learning_rate": 0.05, "rank": 12, "budget": BUDGET}
-    stored = here.workspace.learned(here.lesson("say", "lora", str(llama), **settings), Silent(), "")
+    stored = here.workspace.trained_adapter(here.lesson("say", "lora", str(llama), **settings), Silent(), "")
     code, out, err = call("adapters", "export", stored.id, "served", "--vllm", "--workspace", "ws")
     assert code == 0, err
     assert f"vllm serve {llama} --enable-lora --max-lora-rank 16 --lora-modules NAME=served" in " ".join(out.split())
@@ -93,7 +93,7 @@ def test_the_command_says_how_it_is_served(tmp_path: Path, llama: Path, call: Ca
 def test_another_backbone_is_refused(tmp_path: Path, llama: Path, call: Call) -> None:
     here = bench(tmp_path)
     lesson = here.lesson("say", "lora", str(llama), learning_rate=0.05, budget=BUDGET)
-    stored = here.workspace.learned(lesson, Silent(), "")
+    stored = here.workspace.trained_adapter(lesson, Silent(), "")
     other = shutil.copytree(llama, tmp_path / "other")
     torch.manual_seed(1)
     LlamaForCausalLM(LlamaConfig.from_pretrained(llama)).save_pretrained(other)
@@ -108,6 +108,6 @@ def test_another_backbone_is_refused(tmp_path: Path, llama: Path, call: Call) ->
 
 def test_what_no_such_server_can_answer_is_refused(tmp_path: Path, bert: Path) -> None:
     here = bench(tmp_path)
-    stored = here.workspace.learned(here.lesson("animals", "lora", str(bert), budget=BUDGET), Silent(), "")
+    stored = here.workspace.trained_adapter(here.lesson("animals", "lora", str(bert), budget=BUDGET), Silent(), "")
     with pytest.raises(InputError, match="classification task"):
         write_server_lora(stored, open_backbone(str(bert)), tmp_path)

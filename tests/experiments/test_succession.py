@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.gating.succession import back, by_score, full_name, promoted
-from experiments.workspace.champions import RegisteredName, taken_over
+from experiments.workspace.champions import RegisteredName, name_from_mlflow
 from workbench.errors import InputError, UnknownNameError
 from workbench.mlflow.registration import RegisteredModel, Version
 
@@ -24,9 +24,9 @@ def registered(*scores: float | None, **others: object) -> RegisteredName:
     known = RegisteredName()
     for number, score in enumerate(scores, 1):
         new = version(number, score, **others)
-        known = known.updated(RegisteredModel("news.lora", (new,)))
+        known = known.with_versions_of(RegisteredModel("news.lora", (new,)))
         wins, why = by_score("news.lora", new, known.champion)
-        known = known.crowned(new, known.line, why, aside=False) if wins else known
+        known = known.with_champion(new, known.line, why, aside=False) if wins else known
     return known
 
 
@@ -110,7 +110,7 @@ def test_a_promotion_takes_any_version_and_records_what_was_compared() -> None:
 
 def test_what_a_person_took_the_place_from_does_not_come_back_by_itself() -> None:
     for known in (back("news.lora", registered(0.5, 0.75), None), promoted("news.lora", registered(0.5, 0.75), "1")):
-        again = known.numbered("2")
+        again = known.version("2")
         assert again
         wins, why = by_score("news.lora", again, known.champion)
         assert (wins, "`workbench adapters promote news.lora --to 2`" in why) == (False, True)
@@ -125,7 +125,7 @@ def test_a_version_is_known_by_its_adapter_where_another_registry_counts_anew() 
     elsewhere = RegisteredModel(
         "news.lora", (version(1, 0.875, adapter="adapter-new"), version(2, 0.5, adapter="adapter-1"))
     )
-    known = known.updated(elsewhere)
+    known = known.with_versions_of(elsewhere)
     assert [(own.number, own.adapter) for own in known.versions] == [
         ("1", "adapter-1"),
         ("2", "adapter-2"),
@@ -135,11 +135,11 @@ def test_a_version_is_known_by_its_adapter_where_another_registry_counts_anew() 
 
 def test_champions_of_an_earlier_version_are_taken_over_with_those_before_them() -> None:
     versions = tuple(version(number, 0.5 + number / 10) for number in (1, 2, 3))
-    known = taken_over(RegisteredModel("news.lora", versions, "3", {"3": "2", "2": "1"}))
+    known = name_from_mlflow(RegisteredModel("news.lora", versions, "3", {"3": "2", "2": "1"}))
     assert (known.line, known.history[-1].why) == (("1", "2", "3"), "taken over from MLflow's alias")
-    circle = taken_over(RegisteredModel("news.lora", versions, "3", {"3": "2", "2": "3"}))
+    circle = name_from_mlflow(RegisteredModel("news.lora", versions, "3", {"3": "2", "2": "3"}))
     assert circle.line == ("2", "3")
-    assert taken_over(RegisteredModel("news.lora", versions)).champion is None
+    assert name_from_mlflow(RegisteredModel("news.lora", versions)).champion is None
 
 
 def test_a_task_with_one_name_means_that() -> None:

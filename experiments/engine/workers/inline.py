@@ -51,7 +51,7 @@ def do_piece(piece: Piece, site: Site) -> bool:
 
     The time is not noted where a fit was in the workspace already, or continued a checkpoint: others will take longer.
     """
-    with site.workspace.claimed(piece.key):
+    with site.workspace.claim(piece.key):
         if piece.is_done(site.workspace):
             return False
         began, recorder, effort = time.perf_counter(), FitRecorder(site.listener), piece.effort

@@ -55,7 +55,7 @@ class WorkerActor:
         ready()
         self._pieces = {piece.key: piece for piece in pieces}
         self._progress = ProgressBuffer(pause, self._pause_piece)
-        self._site = Site(workspace.mended_by(self._progress), self._progress)
+        self._site = Site(workspace.mending(self._progress), self._progress)
         self._running: greenlet | None = None
 
     def work(self, key: str) -> Iterator[ProgressBatch]:

@@ -71,7 +71,7 @@ class SourcePiece:
 
     def work(self, site: Site) -> None:
         """Train it."""
-        site.workspace.learned(self.lesson, site.listener, self.label)
+        site.workspace.trained_adapter(self.lesson, site.listener, self.label)
 
 
 def pieces(plan: FusionPlan) -> Iterator[Piece]:

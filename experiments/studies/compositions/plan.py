@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from experiments.engine.entries import collisions, named_entries, settings_of_entries
-from experiments.engine.feasible import opened
+from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.compositions.entry import (
@@ -26,7 +26,7 @@ from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS, EntryRecord, FusionRecord
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.core.data_sources import data_sources
-from experiments.workspace.evaluating import majority
+from experiments.workspace.evaluating import majority_score
 from fusion.composing.compatibility import unfit
 from fusion.composing.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.engine.feasible import Wanted
+    from experiments.engine.feasibility import MethodUse
     from tasks.task_file.spec import TaskSpec
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
@@ -157,7 +157,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
     budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
-    backbone = opened(document, recipe.backbone, wanted, kinds, budgets)
+    backbone = open_feasible(document, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
     if "full" in fresh and backbone.quantization:
         message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
@@ -231,7 +231,7 @@ def _fits(recipe: Recipe, methods: int, entries: int, sources: int, targets: int
     return len(recipe.seeds) * (methods * sources + compared * targets * len(recipe.shots))
 
 
-def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:
+def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[MethodUse]) -> None:
     """Raise SettingsError where adapters of a method cannot be composed, before any is trained."""
     problems = [
         Problem(f"adapters of {method} cannot be composed: each is {why}", document.where(*path))
@@ -284,7 +284,7 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         shots=tuple(plan.budgets),
         seeds=plan.seeds,
         budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
-        majority={target.name: majority(target, any_budget) for target in plan.targets},
+        majority={target.name: majority_score(target, any_budget) for target in plan.targets},
         entries=tuple(
             EntryRecord(
                 entry.label,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.studies.compositions.result import Result, Retained, results_in
 from experiments.studies.compositions.trial import Trial
 from experiments.workspace.damage import set_unusable_aside
-from experiments.workspace.evaluating import test, tested
+from experiments.workspace.evaluating import evaluate_model, evaluate_stored
 from fusion.composing.fuse import fused_id, keep_fused
 from workbench.methods.stored_model import under_head_of
 
@@ -46,22 +46,22 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
     trial = plan.own_trial()
     method, settings, request = trial.entry.method, trial.entry.settings, trial.request(site.listener)
     adapter, store = fused_id(method, request, settings), site.workspace.adapters
-    with site.workspace.claimed(adapter):
+    with site.workspace.claim(adapter):
         set_unusable_aside(store, adapter, site.listener)
         if adapter in store:
             return store.verify(adapter)
         fused = _model(trial, site)
         _measured(trial, fused, site, plan.source_tasks)
-        site.kept.clear()  # it is taken apart now
+        site.in_memory.clear()  # it is taken apart now
         return keep_fused(adapter, fused, method, request, settings, store)
 
 
 def _model(trial: Trial, site: Site) -> Fused:
     """Return a trial's model; a body that the trial before had too is not composed again."""
     shared = trial.body_key
-    before = site.kept.get(BODY)
+    before = site.in_memory.get(BODY)
     same = before[1] if before and shared and before[0] == shared else None
-    site.kept.clear()
+    site.in_memory.clear()
     before = None
     gc.collect()  # a body is in a reference cycle; without this, Python keeps dozens of backbones
     scratch = site.workspace.scratch(trial.key)
@@ -69,13 +69,13 @@ def _model(trial: Trial, site: Site) -> Fused:
     fused = trial.fused(site.listener, scratch, same)
     shutil.rmtree(scratch, ignore_errors=True)
     if shared:
-        site.kept[BODY] = shared, fused
+        site.in_memory[BODY] = shared, fused
     return fused
 
 
 def _measured(trial: Trial, fused: Fused, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     problem = trial.problem
-    evaluation = test(fused.model, problem.target, problem.backbone, problem.budget)
+    evaluation = evaluate_model(fused.model, problem.target, problem.backbone, problem.budget)
     result = Result(
         score=evaluation.scores[fused.model.kind.metric],
         scores=evaluation.scores,
@@ -99,7 +99,7 @@ def _retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: 
         task = tasks.get(manifest.task.name)
         if task is None or not task.is_that_of(manifest.task):
             continue
-        alone = tested(workspace, source, task, few_shot.backbone, few_shot.budget)
+        alone = evaluate_stored(workspace, source, task, few_shot.backbone, few_shot.budget)
         under = under_head_of(source, fused.model, few_shot.backbone, task)
-        score = test(under, task, few_shot.backbone, few_shot.budget).scores[metric]
+        score = evaluate_model(under, task, few_shot.backbone, few_shot.budget).scores[metric]
         yield Retained(source.id, task.name, alone.scores[metric], score, alone.examples)

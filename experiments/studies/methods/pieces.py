@@ -10,7 +10,7 @@ from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
 from experiments.studies.core.tune import ATTEMPTS, attempt, choose, learning_rates
 from experiments.studies.methods.record import COSTS
-from experiments.workspace.evaluating import fitted
+from experiments.workspace.evaluating import fit_and_evaluate
 from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from workbench.files.digest import key
 from workbench.training.measuring import measure
@@ -66,7 +66,7 @@ def _fitted_at_best_rate(
         tried = ATTEMPTS.documents(site.workspace)
         chosen = choose([tried.require(identity) for identity in attempts])
         lesson = plan.lesson(name, lesson.task, lesson.seed, chosen)
-    return fitted(site.workspace, lesson, site.listener, label)
+    return fit_and_evaluate(site.workspace, lesson, site.listener, label)
 
 
 def _cost(name: str, lesson: Lesson, fits: tuple[str, ...]) -> DocumentPiece:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
-from experiments.engine.feasible import opened
+from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.core.data_sources import data_sources
 from experiments.studies.core.tune import tuning_seed
 from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Entry
-from experiments.workspace.evaluating import majority
+from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.machine.device import resolve_precision
@@ -98,7 +98,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
     require_affordable(fits, document.origin)
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
-    backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
     from workbench.training.default_rates import at_default_rate
 
@@ -137,7 +137,7 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         reference=plan.reference,
         budget=recipe.budget.model_dump(mode="json"),
         tune=recipe.tune,
-        majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
+        majority={task.name: majority_score(task, recipe.budget) for task in plan.tasks},
         entries=tuple(_entry(label, adaptation) for label, adaptation in plan.adaptations.items()),
         data={task.name: task.fingerprint for task in plan.tasks},
         kinds={task.name: task.kind for task in plan.tasks},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.studies.routing.outcome import RoutingOutcome, outcome
-from experiments.workspace.evaluating import test
+from experiments.workspace.evaluating import evaluate_model
 from tasks.loading.union import starts, union
 from workbench.errors import InputError
 from workbench.files.digest import key
@@ -47,7 +47,7 @@ def joint_outcome(
 
     ``budget``: the one that it was learned with, of :data:`ALL_EXAMPLES`.
     """
-    answers = test(model, joint, backbone, budget).outcomes
+    answers = evaluate_model(model, joint, backbone, budget).outcomes
     first_labels = np.array(starts(tasks))
     predicted, true = (
         np.searchsorted(first_labels, answers[name].to_numpy(), side="right") - 1 for name in ("prediction", "label")

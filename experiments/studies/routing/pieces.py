@@ -16,7 +16,7 @@ from experiments.engine.timed_steps import step_shape
 from experiments.studies.routing.joint import joint_outcome
 from experiments.studies.routing.record import ENTRY_RESULTS, JOINT, ROUTER, EntryResult
 from experiments.studies.routing.routed import routed
-from experiments.workspace.evaluating import fitted
+from experiments.workspace.evaluating import fit_and_evaluate
 from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from experiments.workspace.routers import known_state, part_folders
 from fusion.routing.routers import ROUTERS
@@ -65,7 +65,7 @@ def _adapter(lesson: Lesson) -> DocumentPiece:
 
 
 def _fitted_adapter(lesson: Lesson, label: str, site: Site) -> FittedAdapter:
-    return fitted(site.workspace, lesson, site.listener, label)
+    return fit_and_evaluate(site.workspace, lesson, site.listener, label)
 
 
 def _joint(name: str, lesson: Lesson, tasks: tuple[Task, ...]) -> DocumentPiece:

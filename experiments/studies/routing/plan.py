@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
-from experiments.engine.feasible import opened
+from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.core.data_sources import data_sources
@@ -110,7 +110,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
         raise SettingsError(problems)
     require_affordable(len(recipe.seeds) * (len(specs) + len(joint) + len(routers)), document.origin)
     wanted = [(*own, SOURCES), *((*entry, ("joint", label)) for label, entry in joint.items())]
-    backbone = opened(document, recipe.backbone, wanted, [KIND], [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document, recipe.backbone, wanted, [KIND], [(recipe.budget, ("budget",))])
     _require_readable(document, backbone, own, routers)
     precision = resolve_precision(recipe.budget.precision)
     tasks = tuple(registry.load(spec) for spec in specs)

@@ -69,7 +69,7 @@ def test_an_undone_merge_answers_as_before_it_to_the_last_bit(learned: Workbench
             assert now != answers(end, end.model(end.standing(), task), task), "the merge had changed it"
         for task in context.tasks:
             lesson = Lesson(task, context.adaptation, context.budget, context.seed)
-            alone = context.workspace.learned(lesson, Silent(), "test")
+            alone = context.workspace.trained_adapter(lesson, Silent(), "test")
             expected = answers(end, open_adapter(alone, context.adaptation.backbone), task)
             assert answers(end, end.model(early.shared, task), task) == expected
         assert end.as_learned is None

@@ -113,7 +113,7 @@ def test_a_replacement_under_load_loses_nothing(
             for seed in (1, 2):
                 new = train(copied, backbone, make_task("animals", SUBJECTS, FRUITS, 16 * seed + 16), seed=seed)
                 crowned = {registered_name(copied.adapters.get(new).manifest): Crowned(new)}
-                monkeypatch.setattr(Champions, "crowned", lambda self, crowned=crowned: crowned)
+                monkeypatch.setattr(Champions, "current", lambda self, crowned=crowned: crowned)
                 assert client.post("/reload").json()["added"] == [new]
                 response = client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"})
                 by_adapter[new] = response.json()["answers"][0]

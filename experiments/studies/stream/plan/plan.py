@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
-from experiments.engine.feasible import opened
+from experiments.engine.feasibility import open_feasible
 from experiments.engine.forecast import forecast_of
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
@@ -36,7 +36,7 @@ from experiments.studies.stream.plan.orders import misordered, order_count, orde
 from experiments.studies.stream.plan.planned_steps import all_steps, stream_of
 from experiments.studies.stream.plan.recipe import Recipe
 from experiments.studies.stream.plan.schedule import resolved
-from experiments.workspace.evaluating import majority
+from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
 from tasks.loading.overlap import overlapping
 from workbench.backbone.pretrained import Backbone
@@ -176,7 +176,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     if problems:
         raise SettingsError(problems)
     wanted = [(entry.method, method_settings(entry), ("strategies", entry.label, "method")) for entry in own]
-    backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     own = at_default_rates(document, backbone.config, own)
     entries = (*own, *at_other_rates(recipe, own))
     recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
@@ -271,7 +271,7 @@ def about(plan: Plan) -> dict[str, Any]:
         backbone=recipe.backbone,
         tasks=recipe.tasks,
         test_sizes=tuple(len(test_rows(task, recipe.budget)) for task in tasks),
-        majority=tuple(majority(task, recipe.budget) for task in tasks),
+        majority=tuple(majority_score(task, recipe.budget) for task in tasks),
         seeds=recipe.seeds,
         orders=tuple(tuple(task.name for task in order) for order in plan.orders),
         scenario=recipe.scenario,

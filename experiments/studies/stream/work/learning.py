@@ -92,7 +92,7 @@ class Learning:
         learning: Learning | None = self
         with ExitStack() as claims:
             while learning:
-                claims.enter_context(self.workspace.claimed(learning.step.key))  # recipes that begin alike share it
+                claims.enter_context(self.workspace.claim(learning.step.key))  # recipes that begin alike share it
                 if learning._is_learned:
                     break
                 missing.append(learning)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
     from workbench.settings.base import Budget, Document, Key, MethodSettings
 
-Wanted = tuple[str, "MethodSettings", "Key"]  # method, its settings, where the document names it
+MethodUse = tuple[str, "MethodSettings", "Key"]  # method, its settings, where the document names it
 
 
 def require_feasible(
-    document: Document, backbone: str, budget: Budget, at: Key, wanted: Iterable[Wanted], kinds: Iterable[str]
+    document: Document, backbone: str, budget: Budget, at: Key, uses: Iterable[MethodUse], kinds: Iterable[str]
 ) -> None:
     """Make sure that each method can work on ``backbone`` for each kind of task as the budget says, its optimiser too.
 
@@ -28,7 +28,7 @@ def require_feasible(
         backbone: its name, which may say in how many bits it is, as the budget may.
         budget: of its fits.
         at: where the budget stands in the document.
-        wanted: methods, their settings, and where the document names them.
+        uses: methods, their settings, and where the document names them.
         kinds: of the tasks.
 
     Raises:
@@ -37,7 +37,7 @@ def require_feasible(
     """
     config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or budget.quantization
     problems: list[Problem] = []
-    for method, settings, key in wanted:
+    for method, settings, key in uses:
         for kind in dict.fromkeys(kinds):
             with collected(problems):
                 require_possible(method, settings, config, kind, document.where(*key), bits)
@@ -52,10 +52,10 @@ def require_feasible(
         raise SettingsError(problems)
 
 
-def opened(
+def open_feasible(
     document: Document,
     backbone: str,
-    wanted: Sequence[Wanted],
+    uses: Sequence[MethodUse],
     kinds: Sequence[str],
     budgets: Sequence[tuple[Budget, Key]],
 ) -> Backbone:
@@ -68,10 +68,10 @@ def opened(
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.open_backbone` does.
     """
     (budget, key), *_ = budgets
-    require_feasible(document, backbone, budget, key, wanted, kinds)
+    require_feasible(document, backbone, budget, key, uses, kinds)
     model = open_backbone(backbone, document.where("backbone"))
     model = model.quantized(budget.quantization, document.where(*key, "quantization"))
-    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    virtual = max(settings.virtual_tokens for _, settings, _ in uses)
     problems: list[Problem] = []
     for budget, key in budgets:
         with collected(problems):
