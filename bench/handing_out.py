@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bench import program
+from experiments.engine.piece import Effort
 from experiments.engine.run import run
-from experiments.engine.study import Effort
 from experiments.engine.workers.local_ray import local_ray
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
@@ -31,7 +31,8 @@ from workbench.machine.listener import Silent
 from workbench.machine.memory import resident_peak
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece, Plan, Site, Study
+    from experiments.engine.piece import Piece, Site
+    from experiments.engine.study import Plan, Study
     from experiments.engine.workers.worker_slot import WorkerSlot
     from experiments.workspace import RecordDocument
 

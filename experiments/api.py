@@ -9,9 +9,9 @@ from experiments.answers.exchange import Exchange
 from experiments.answers.made_adapters import FusedAdapter, Trained
 from experiments.answers.naming import adapter_id
 from experiments.answers.predicting import Prediction, Predictions, Predictor
+from experiments.engine.piece import Site
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
-from experiments.engine.study import Site
 from experiments.engine.system_metrics import record_system_metrics
 from experiments.engine.workers import machines, workers
 from experiments.gating.release import Release
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from experiments.answers.evaluated import Evaluated
     from experiments.answers.routed_predictions import RoutedPrediction
-    from experiments.engine.study import Piece, Plan, Report
+    from experiments.engine.piece import Piece
+    from experiments.engine.study import Plan, Report
     from experiments.engine.workers.machine import Machine
     from experiments.repairing.report import RepairReport
     from experiments.studies.compositions.plan import FusionPlan

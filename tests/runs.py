@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.workspace import RecordDocument
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.study import Effort
+from experiments.engine.piece import Effort
 from workbench.errors import TrainingError
 from workbench.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.engine.study import Site
+    from experiments.engine.piece import Site
     from experiments.workspace import Workspace
 
 

@@ -12,14 +12,14 @@ from workbench.settings.plugins import code_behind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from experiments.engine.study import Effort, Site
+    from experiments.engine.piece import Effort, Site
     from experiments.workspace import Workspace
     from experiments.workspace.piece_results import PieceResults
 
 
 @dataclass(frozen=True)
 class DocumentPiece:
-    """A :class:`experiments.engine.study.Piece`, which says what the other attributes are.
+    """A :class:`experiments.engine.piece.Piece`, which says what the other attributes are.
 
     Where ``result`` is of an installed distribution that adds entries, its code goes into the key that was given.
 

@@ -29,7 +29,7 @@ class Card(Protocol):
 
 
 @dataclass(frozen=True)
-class Named:
+class ParsedEntry:
     """What an entry names, and the settings that it gives of it: by the word under which it stands.
 
     Attributes:
@@ -42,7 +42,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Form:
+class EntryForm:
     """How the entries at a key of a recipe are written, all in one way: what each names, and settings of that.
 
     Attributes:
@@ -57,7 +57,7 @@ class Form:
     cards: Mapping[str, Lookup]
     about: type[Any] | None = None
 
-    def read(self, document: Document, problems: list[Problem]) -> Iterator[tuple[str, Named]]:
+    def read(self, document: Document, problems: list[Problem]) -> Iterator[tuple[str, ParsedEntry]]:
         """Yield each entry by its label; ``problems`` take what is wrong with others."""
         for label, entry in document.entries(*self.key).items():
             named = None
@@ -66,7 +66,7 @@ class Form:
             if named:
                 yield label, named
 
-    def places(self, document: Document) -> Iterator[Place]:
+    def settings_in(self, document: Document) -> Iterator[Place]:
         """Yield where in a recipe which settings stand, as far as what its entries name is known."""
         for label, entry in document.entries(*self.key).items():
             if self.about:
@@ -78,7 +78,7 @@ class Form:
                         card(entry.get(word, label if len(self.cards) == 1 else ""), None).settings,
                     )
 
-    def _named(self, document: Document, label: str, entry: Mapping[str, Any]) -> Named:
+    def _named(self, document: Document, label: str, entry: Mapping[str, Any]) -> ParsedEntry:
         path = (*self.key, label)
         missing = [word for word in self.cards if word not in entry and len(self.cards) > 1]
         if missing:
@@ -97,7 +97,7 @@ class Form:
         given = zip([*parts, rest], forms, strict=True)
         parsed = document.parse_parts(*((path, part, form) for part, form in given))
         about = parsed.pop(0) if self.about else None
-        return Named(names, dict(zip(models, parsed, strict=True)), about)
+        return ParsedEntry(names, dict(zip(models, parsed, strict=True)), about)
 
 
 def named_entries(
@@ -105,15 +105,15 @@ def named_entries(
 ) -> dict[str, tuple[str, Any]]:
     """Return by label what the entries at ``key`` name, and its settings; ``problems`` take what is wrong with others.
 
-    ``word`` and ``card`` are those of :class:`Form`; without a word, an entry's label is the name.
+    ``word`` and ``card`` are those of :class:`EntryForm`; without a word, an entry's label is the name.
     """
-    named = Form(key, {word or "": card}).read(document, problems)
+    named = EntryForm(key, {word or "": card}).read(document, problems)
     return {label: (entry.names[word or ""], entry.settings[word or ""]) for label, entry in named}
 
 
 def settings_of_entries(document: Document, key: Key, word: str | None, card: Lookup) -> Iterator[Place]:
     """Yield where in a recipe which settings stand, as far as what its entries name is known."""
-    yield from Form(key, {word or "": card}).places(document)
+    yield from EntryForm(key, {word or "": card}).settings_in(document)
 
 
 def wrong_labels(document: Document, keys: Sequence[str], noun: str) -> list[Problem]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.engine.lesson import settings_and_budget
-from experiments.engine.study import Effort, Forecast
+from experiments.engine.piece import Effort, Forecast
 from experiments.engine.timed_steps import TimedSteps, step_shape
 from workbench.backbone.names import config_of, says_bf16
 from workbench.machine.device import resolve_precision

@@ -16,7 +16,8 @@ from workbench.machine.processes import is_first
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece, Plan, Study
+    from experiments.engine.piece import Piece
+    from experiments.engine.study import Plan, Study
     from experiments.engine.workers import Workers
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener

@@ -11,92 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from experiments.engine.piece import Piece
     from experiments.engine.recipes import ExperimentRecipe
-    from experiments.engine.timed_steps import TimedSteps
     from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Presentation
     from experiments.reporting.scored import Scores
     from experiments.workspace import RecordDocument, Workspace
     from workbench.backbone.pretrained import Backbone
-    from workbench.machine.listener import Listener
     from workbench.settings.base import Document
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a piece's training will take; None where the architecture is not known, or nothing is trained.
-
-    Attributes:
-        memory_mb: peak of a plain training step, in MB.
-        trainable_parameters: of the body, heads not counted.
-    """
-
-    memory_mb: float | None = None
-    trainable_parameters: int | None = None
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What the work of a piece will take.
-
-    Attributes:
-        pace: equal for pieces whose optimiser steps take equally long on one machine.
-        updates: optimiser steps that it takes at most; None where nobody knows before.
-        forecast: returns what its training will take; that takes a while itself.
-        steps: like those that it takes, to be made and timed; None where it takes none, or nobody knows which.
-    """
-
-    pace: str
-    updates: int | None = 0
-    forecast: Callable[[], Forecast] = Forecast
-    steps: TimedSteps | None = None
-
-
-@dataclass
-class Site:
-    """Where a piece is worked on.
-
-    Attributes:
-        workspace: takes what the piece leaves, and has what earlier pieces left.
-        listener: hears how it goes.
-        kept: what the piece before left in memory for the next one, under a key of its own; one thing at most.
-    """
-
-    workspace: Workspace
-    listener: Listener
-    in_memory: dict[str, Any] = field(default_factory=dict)
-
-
-class Piece(Protocol):
-    """The smallest work that is claimed: frozen, and possible to pickle.
-
-    Attributes:
-        key: SHA-256 of everything that determines what it leaves; once done under it, done in every experiment.
-        needs: keys of the pieces that have to be done before.
-        coordinates: which piece of its experiment it is (label, seed, …), for the record: values that JSON has.
-        label: what to call it on a screen.
-        effort: what it will take.
-        alone: whether it measures time, so that nothing else may run beside it.
-    """
-
-    @property
-    def key(self) -> str: ...  # noqa: D102 - above
-    @property
-    def needs(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def coordinates(self) -> Mapping[str, Any]: ...  # noqa: D102
-    @property
-    def label(self) -> str: ...  # noqa: D102
-    @property
-    def effort(self) -> Effort: ...  # noqa: D102
-    @property
-    def alone(self) -> bool: ...  # noqa: D102
-
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether its results are there; raises IntegrityError for a damaged one that is not mended."""
-
-    def work(self, site: Site) -> None:
-        """Do it, and leave in the workspace whatever a report needs of it."""
 
 
 class Plan(Protocol):

@@ -216,7 +216,7 @@ def _cosines(before: Groups, context: Context) -> Cosines:
     lessons = {task.name: Lesson(task, context.adaptation, context.budget, context.seed) for task in context.tasks}
 
     def read(name: str) -> Update:
-        return lora.read(context.workspace.learned(lessons[name], context.listener, context.label).folder)
+        return lora.read(context.workspace.trained_adapter(lessons[name], context.listener, context.label).folder)
 
     return completed(before.cosines, [*lessons], read)
 

@@ -10,7 +10,7 @@ from experiments.engine.workers.makespan import makespan
 from experiments.terminal.output import stdout, table
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.engine.workers.machine import Machine
 
 

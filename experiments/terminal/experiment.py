@@ -6,7 +6,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from experiments.engine.expected import Expectations
+from experiments.engine.estimates import Estimator
 from experiments.engine.work import work_of
 from experiments.reporting.terminal import show
 from experiments.studies import present
@@ -31,7 +31,7 @@ def command_given() -> str:
 def dry_run(workbench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None, measure: bool) -> None:
     """Print what :func:`carry_out` would do, and on which machines; ``measure`` times steps of what was never done."""
     crew = CrewAhead(jobs, () if cluster is None else workbench.machines(cluster))
-    expectations = Expectations(workbench.workspace, measure, stderr.print)
+    expectations = Estimator(workbench.workspace, measure, stderr.print)
     preview.preview(plan, workbench.pieces(plan), workbench.pending(plan), expectations, as_json, crew)
 
 

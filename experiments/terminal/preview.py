@@ -14,8 +14,9 @@ from experiments.terminal.output import emit, stdout, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.engine.expected import Expectations, Expected
-    from experiments.engine.study import Piece, Plan
+    from experiments.engine.estimates import Estimate, Estimator
+    from experiments.engine.piece import Piece
+    from experiments.engine.study import Plan
     from experiments.terminal.crew_ahead import CrewAhead
 
 HEADS = ("steps", "time", "parameters", "memory MB")
@@ -32,7 +33,7 @@ class Ahead:
 
     piece: Piece
     done: bool
-    expected: Expected
+    expected: Estimate
 
     @property
     def seconds(self) -> float | None:
@@ -58,7 +59,7 @@ def preview(
     plan: Plan,
     pieces: Sequence[Piece],
     pending: Sequence[Piece],
-    expectations: Expectations,
+    expectations: Estimator,
     as_json: bool,
     crew: CrewAhead,
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from experiments.api import Workbench
-from experiments.engine.study import Site
+from experiments.engine.piece import Site
 from experiments.studies.compositions.tables import trained_elsewhere
 from fusion.composing.fuse import fuse, keep_fused
 from fusion.methods import COMPOSITIONS

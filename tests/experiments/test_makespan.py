@@ -16,7 +16,7 @@ from tests.messages import lacks
 from tests.toy_pieces import ToyPiece
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
 
 FIRST = ToyPiece("first")
 SECOND = ToyPiece("second", (FIRST.key,))

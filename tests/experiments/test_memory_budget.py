@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.study import Effort, Forecast
+from experiments.engine.piece import Effort, Forecast
 from experiments.engine.workers import inline
 from experiments.engine.workers.memory_budget import memory_here, remaining_memory, require_memory
 from experiments.engine.workers.worker_slot import WorkerSlot, slots_to_use

@@ -13,8 +13,8 @@ import pytest
 import experiments.terminal.progress as shown
 from experiments.api import Workbench
 from experiments.engine.clock import Clock
+from experiments.engine.piece import Site
 from experiments.engine.piece_progress import MachineLoad, PieceProgress, report_progress
-from experiments.engine.study import Site
 from experiments.engine.work import UNKNOWN, Work, work_of
 from experiments.engine.workers.fit_recorder import FitRecorder
 from experiments.engine.workers.inline import do_piece

@@ -32,7 +32,7 @@ from workbench.machine import extras
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
 
 pytest.importorskip("ray", reason="the package ray is not installed")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.engine.piece import Site
 from experiments.engine.run import run
-from experiments.engine.study import Site
 from experiments.engine.workers.inline import do_piece
 from experiments.engine.workers.remote.backbone_files import fetch_backbone
 from experiments.engine.workers.remote.file_sync import FileSync
@@ -24,7 +24,7 @@ from tests.streams import write_tasks
 from workbench.settings.base import read
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
 
 CHANGES = {"provenance", "cost", "costs", "identity", "adapter", "evaluation", "measured"}  # from run to run
 MEASURED = ("seconds", "_a_text", "_ms", "_mb")  # ends of names of times and of memory

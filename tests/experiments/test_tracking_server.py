@@ -13,8 +13,8 @@ import pytest
 
 import experiments.engine.publish
 from experiments.engine import run as engine
+from experiments.engine.piece import Piece
 from experiments.engine.publish import Publisher
-from experiments.engine.study import Piece
 from experiments.studies import STUDIES, present, present_change, report_on
 from experiments.studies.stream.plan.plan import make_plan
 from experiments.workspace import RecordDocument, Workspace

@@ -18,7 +18,7 @@ from experiments.workspace import Workspace
 from tests.toy_pieces import ToyPiece
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Site
+    from experiments.engine.piece import Site
 
 
 def test_libraries_stay_out_of_garbage_collection() -> None:

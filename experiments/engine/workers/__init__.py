@@ -12,7 +12,7 @@ from workbench.machine.extras import require_extra
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.engine.workers.machine import Machine
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener

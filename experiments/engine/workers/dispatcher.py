@@ -20,7 +20,7 @@ from experiments.engine.workers.worker_slot import WorkerSlot, hand_out_order
 from workbench.errors import WorkError, reason
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from workbench.machine.listener import Listener
 
 MOST_DEATHS = 3  # of processes that did the same piece

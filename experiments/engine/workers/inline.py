@@ -7,8 +7,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from experiments.engine.piece import Site
 from experiments.engine.piece_progress import PieceProgress, report_progress
-from experiments.engine.study import Site
 from experiments.engine.work import Work, work_of
 from experiments.engine.workers.fit_recorder import FitRecorder
 from experiments.engine.workers.memory_budget import memory_here, require_memory
@@ -19,7 +19,7 @@ from workbench.machine.memory import libraries_set_aside
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener
 

@@ -11,7 +11,7 @@ from experiments.engine.workers.schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
 
 
 def makespan(pieces: Sequence[Piece], processes: int, seconds: Callable[[Piece], float]) -> float:

@@ -12,7 +12,7 @@ from workbench.machine.memory import MB, installed
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.engine.workers.worker_slot import WorkerSlot
 
 NAMED = 3  # pieces that a message names

@@ -26,7 +26,7 @@ from experiments.engine.workers.worker_slot import WorkerSlot, machine_names, sl
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from workbench.machine.listener import Listener
 
 

@@ -16,7 +16,7 @@ from experiments.engine.work import work_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
 
 PATIENCE = 0.5  # how long a waiting chain may be, as a share of the steps that remain for each worker
 PATIENCE_REMOTE = 1.0  # the same for a worker on a machine that does not see the workspace

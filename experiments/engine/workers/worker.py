@@ -12,7 +12,7 @@ from experiments.engine.workers.progress_messages import ProgressReplay
 from experiments.engine.workers.worker_slot import WorkerSlot
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
 
 
 @dataclass

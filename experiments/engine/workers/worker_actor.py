@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from greenlet import getcurrent, greenlet
 
-from experiments.engine.study import Site
+from experiments.engine.piece import Site
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.inline import do_piece
 from experiments.engine.workers.progress_messages import ProgressBatch, ProgressBuffer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.workspace import Workspace
 
 

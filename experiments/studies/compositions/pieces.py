@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
-from experiments.engine.study import Effort
+from experiments.engine.piece import Effort
 from experiments.engine.timed_steps import step_shape
 from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesResult, TrialResult
 from experiments.studies.compositions.trial import Trial
@@ -26,7 +26,7 @@ from workbench.methods.methods import METHODS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from experiments.engine.study import Piece, Site
+    from experiments.engine.piece import Piece, Site
     from experiments.studies.compositions.entry import Entry, Source
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.studies.compositions.plan import FusionPlan

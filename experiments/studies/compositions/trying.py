@@ -16,7 +16,7 @@ from workbench.methods.stored_model import under_head_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.engine.study import Site
+    from experiments.engine.piece import Site
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
     from fusion.composing.fuse import Fused

@@ -28,7 +28,7 @@ from workbench.training import teach
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from experiments.engine.study import Site
+    from experiments.engine.piece import Site
     from workbench.training import Lesson
 
 SPREAD = 10.0

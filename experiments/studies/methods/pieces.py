@@ -18,7 +18,7 @@ from workbench.training.measuring import measure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.engine.study import Piece, Site
+    from experiments.engine.piece import Piece, Site
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.methods.task import Task

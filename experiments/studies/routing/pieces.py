@@ -11,7 +11,7 @@ import pandas as pd
 
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
-from experiments.engine.study import Effort
+from experiments.engine.piece import Effort
 from experiments.engine.timed_steps import step_shape
 from experiments.studies.routing.joint import joint_outcome
 from experiments.studies.routing.record import ENTRY_RESULTS, JOINT, ROUTER, EntryResult
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.engine.study import Piece, Site
+    from experiments.engine.piece import Piece, Site
     from experiments.studies.routing.plan import RoutingPlan
     from experiments.workspace import Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter

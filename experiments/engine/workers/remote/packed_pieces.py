@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from workbench.errors import WorkError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.engine.workers.worker_slot import WorkerSlot
     from workbench.machine.listener import Listener
 

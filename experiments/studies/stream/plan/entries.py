@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from experiments.engine.entries import Form, Named, collisions
+from experiments.engine.entries import EntryForm, ParsedEntry, collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.tune import learning_rates
@@ -38,7 +38,7 @@ class Title(Settings):
     title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
 
 
-FORM = Form((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, Title)
+FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, Title)
 
 
 def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Problem]) -> Iterator[Entry]:
@@ -142,10 +142,12 @@ def _trains(entry: Entry, scenario: str) -> bool:
 
 def known_settings(document: Document) -> Iterator[Place]:
     """Yield where in a recipe which settings stand, as far as the names of its strategies and methods are known."""
-    yield from replace(FORM, cards={"strategy": STRATEGIES.get, "method": METHODS.get}).places(document)
+    yield from replace(FORM, cards={"strategy": STRATEGIES.get, "method": METHODS.get}).settings_in(document)
 
 
-def _entry(document: Document, label: str, named: Named, kinds: Sequence[str], scenario: Scenario | None) -> Entry:
+def _entry(
+    document: Document, label: str, named: ParsedEntry, kinds: Sequence[str], scenario: Scenario | None
+) -> Entry:
     strategy, method = named.names["strategy"], named.names["method"]
     own = named.settings["strategy"]
     objection = STRATEGIES.get(strategy).objection(own, method, kinds, scenario) if scenario else None

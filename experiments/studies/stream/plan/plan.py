@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from experiments.engine.study import Forecast
+    from experiments.engine.piece import Forecast
     from experiments.studies.stream.plan.entry import Entry
     from experiments.studies.stream.plan.planned_steps import Step, Stream
     from tasks.task_file.spec import TaskSpec

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.study import Effort
+from experiments.engine.piece import Effort
 from experiments.engine.timed_steps import TimedSteps, step_shape
 from experiments.studies.core.tune import attempt, rate
 from experiments.studies.stream.work.bench import Bench, outcome_file
@@ -19,7 +19,7 @@ from workbench.files.digest import key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.engine.study import Piece, Site
+    from experiments.engine.piece import Piece, Site
     from experiments.studies.stream.plan.entry import Entry
     from experiments.studies.stream.plan.plan import Plan
     from experiments.studies.stream.plan.planned_steps import Step

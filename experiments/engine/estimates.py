@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.engine.study import Piece
+    from experiments.engine.piece import Piece
     from experiments.workspace import Workspace
     from experiments.workspace.pace import Speed
 
 
 @dataclass(frozen=True)
-class Expected:
+class Estimate:
     """How long a piece will take.
 
     Attributes:
@@ -28,7 +28,7 @@ class Expected:
 
 
 @dataclass
-class Expectations:
+class Estimator:
     """What is expected of the time of pieces in one workspace.
 
     Attributes:
@@ -46,7 +46,7 @@ class Expectations:
         """Read what is noted."""
         self._before = self.workspace.pace.estimator()
 
-    def of(self, piece: Piece, done: bool) -> Expected:
+    def of(self, piece: Piece, done: bool) -> Estimate:
         """Return what is expected of a piece; no steps are made for one that is done.
 
         Raises:
@@ -55,14 +55,14 @@ class Expectations:
         effort = piece.effort
         seconds = self._before(effort.pace, effort.updates)
         if seconds is not None:
-            return Expected(round(seconds, 1))
+            return Estimate(round(seconds, 1))
         if done or not self.measure or effort.updates is None:
-            return Expected(None)
+            return Estimate(None)
         if not effort.updates:
-            return Expected(0.0, measured=True)
+            return Estimate(0.0, measured=True)
         speed = self._timed(piece)
         timed = None if speed is None else speed.takes(effort.updates)
-        return Expected(None) if timed is None else Expected(round(timed, 1), measured=True)
+        return Estimate(None) if timed is None else Estimate(round(timed, 1), measured=True)
 
     def _timed(self, piece: Piece) -> Speed | None:
         """Return the speed of a piece's optimiser steps, made once for all that are alike."""
