@@ -79,7 +79,7 @@ def run_way(
         lesson = workbench.lesson(task, method, backbone, **given)
         adaptation = lesson.adaptation
         cost = measure(adaptation, lesson.task, lesson.budget)
-        predicted = Workload.of(adaptation, cost.texts, cost.length, cost.said).predict()
+        predicted = Workload.of(adaptation, cost.texts, cost.length, cost.label_tokens).predict()
         result = {
             **(_learned(workbench, lesson) if train else {}),
             "measured": {**asdict(cost), "step_mb": cost.step_mb},

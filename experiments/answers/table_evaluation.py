@@ -43,7 +43,7 @@ def evaluate_table(
     right = _right(table.rows, kind.target, task.labels)
     number = kind.target == "value"
     pairs = table.rows["text_pair"][:] if task.pair else [None] * len(answers)
-    columns = zip(table.places, table.rows["text"][:], pairs, right, answers, strict=True)
+    columns = zip(table.row_numbers, table.rows["text"][:], pairs, right, answers, strict=True)
     correct = outcomes["correct"].tolist()
     scores = outcomes["score"].tolist() if kind.target == "answer" else [None] * len(answers)
     rows = tuple(

@@ -69,7 +69,7 @@ def check(
     else:
         table(
             ["what", "name", "", "where"],
-            [[need.what, need.name, TOLD[need.found.state], need.found.place] for need in required],
+            [[need.what, need.name, TOLD[need.found.state], need.found.location] for need in required],
         )
         stdout.print(_in_short(required))
     if lost:

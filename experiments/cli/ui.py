@@ -103,7 +103,7 @@ def _writable(tracker: Tracker, database: Path, workspace: Workspace, scratch: P
     from experiments.tracking.anew import log_anew
     from workbench.mlflow import database as databases
     from workbench.mlflow.bounded_client import LOCAL
-    from workbench.mlflow.relocation import Place
+    from workbench.mlflow.relocation import DatabaseFiles
     from workbench.mlflow.tracker import Tracker
 
     if databases.is_writable(database):
@@ -111,7 +111,7 @@ def _writable(tracker: Tracker, database: Path, workspace: Workspace, scratch: P
     copyfile(database, scratch / database.name)
     stdout.print("This workspace cannot be written: what is changed in the UI is not kept.")
     copy = f"{LOCAL}{scratch / database.name}"
-    tracker = Tracker(copy, Place.beside(database).artifacts)
+    tracker = Tracker(copy, DatabaseFiles.beside(database).artifacts)
     if tracker.left():
         tracker = Tracker(copy, scratch / ARTIFACTS)
         log_anew(tracker, workspace, stderr.print)

@@ -39,7 +39,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         InputError: an unknown name or setting, or a method that cannot work on the model.
     """
     from workbench.training.cost_model import Workload  # torch comes with it
-    from workbench.training.gradient_checkpointing import said
+    from workbench.training.gradient_checkpointing import label_tokens
 
     card, document = trained_method(method), Document({}, "command line").set(assignments)
     settings, budget = settings_and_budget(document, card.settings)
@@ -55,7 +55,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         batch_size=budget.batch_size,
         length=budget.max_length,
         quantization=budget.quantization,
-        said=said(budget, ANSWER if speaks else 0),
+        label_tokens=label_tokens(budget, ANSWER if speaks else 0),
         checkpointing=budget.checkpointing == "on",
         stored_in_bf16=says_bf16(model),
     )

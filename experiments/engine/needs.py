@@ -37,7 +37,7 @@ class Need:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"what": self.what, "name": self.name, "state": self.found.state, "place": self.found.place}
+        return {"what": self.what, "name": self.name, "state": self.found.state, "place": self.found.location}
 
 
 def needs(document: Document, recipe: type[ExperimentRecipe], folders: Sequence[Path]) -> list[Need]:

@@ -87,7 +87,7 @@ def fisher_mean(mixed: Mixture, fishers: Iterable[Mapping[str, Tensor]]) -> dict
     above: dict[str, Tensor] = {}
     below: dict[str, Tensor] = {}
     for source, information in enumerate(fishers):
-        alone = mixed.weighted(mixed.one(source))
+        alone = mixed.weighted(mixed.one_hot(source))
         whole = math.sqrt(sum(float(diagonal.square().sum()) for diagonal in information.values())) or 1.0
         for name, diagonal in information.items():
             weight = (diagonal + FLOOR * diagonal.mean()) / whole + torch.finfo(diagonal.dtype).tiny
@@ -103,7 +103,7 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     One text's gradient of W is Σ_t δ_t x_tᵀ, with x_t what goes into the module at token t and δ_t the gradient of what
     comes out; texts of a batch do not touch each other, so that one backward pass gives all of them.
     """
-    mixed.weigh(mixed.one(source))
+    mixed.weigh(mixed.one_hot(source))
     model = _own_model(request.sources[source], mixed.body, request)
     kind, tokenizer = KINDS.get(required(request).kind), request.backbone.tokenizer
     rows = required(request).splits["train"]

@@ -88,7 +88,7 @@ def input_grams(mixed: Mixture, source: int, request: Request) -> dict[str, Tens
 
     Padding does not count.
     """
-    mixed.weigh(mixed.one(source))
+    mixed.weigh(mixed.one_hot(source))
     model, tokenizer = model_on(request, mixed.body), request.backbone.tokenizer
     grams: dict[str, Tensor] = {}
     real: list[Tensor] = []
@@ -100,10 +100,10 @@ def input_grams(mixed: Mixture, source: int, request: Request) -> dict[str, Tens
 
         return hook
 
-    def read(places: list[int], batch: dict[str, Tensor]) -> list[None]:
+    def read(positions: list[int], batch: dict[str, Tensor]) -> list[None]:
         real.append(batch["attention_mask"].bool())  # of both halves of an encoder-decoder, which read the same text
         model.states(**batch)
-        return [None] * len(places)
+        return [None] * len(positions)
 
     hooks = [
         mixed.body.get_submodule(f"{lora.PREFIX}{name}").register_forward_pre_hook(add(name)) for name in mixed.update

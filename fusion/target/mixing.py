@@ -55,7 +55,7 @@ class Mixture:
         """Return 1 / sources everywhere, (groups, sources)."""
         return torch.full((len(self.groups), self.sources), 1 / self.sources)
 
-    def one(self, source: int) -> Tensor:
+    def one_hot(self, source: int) -> Tensor:
         """Return weights that leave one source alone as it is, (groups, sources)."""
         return torch.eye(self.sources)[source].repeat(len(self.groups), 1)
 
@@ -165,8 +165,8 @@ def halves_apart(request: Request, per: Per) -> bool:
 
 def _half(module: str) -> str:
     """Return which half of an encoder-decoder a module is in, as its name says; empty where it does not."""
-    found = re.search(r"(?:^|\.)(encoder|decoder)\.", module)
-    return found[1] if found else ""
+    match = re.search(r"(?:^|\.)(encoder|decoder)\.", module)
+    return match[1] if match else ""
 
 
 def _group(module: str, per: Per, span: int, half: str) -> str:

@@ -97,7 +97,7 @@ class _Matching(nn.Module):
     def __init__(self, body: nn.Module, vectors: Mapping[str, Tensor], match: Match) -> None:
         super().__init__()
         self.body = body
-        self.found: list[Tensor] = []
+        self.matches: list[Tensor] = []
         self.hooks = [
             body.get_submodule(name).register_forward_pre_hook(self._hook(module_vectors, match))
             for name, module_vectors in vectors.items()
@@ -109,13 +109,13 @@ class _Matching(nn.Module):
             hook.remove()
 
     def forward(self, **inputs: Tensor) -> Any:
-        self.found.clear()
+        self.matches.clear()
         self.body(**inputs)
-        return SimpleNamespace(last_hidden_state=torch.stack(self.found).mean(dim=0))  # (batch, tokens, adapters)
+        return SimpleNamespace(last_hidden_state=torch.stack(self.matches).mean(dim=0))  # (batch, tokens, adapters)
 
     def _hook(self, vectors: Tensor, match: Match) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             with torch.autocast(inputs[0].device.type, enabled=False):
-                self.found.append(match(inputs[0].float(), vectors.to(inputs[0].device)))
+                self.matches.append(match(inputs[0].float(), vectors.to(inputs[0].device)))
 
         return hook

@@ -95,14 +95,14 @@ def target_loss(model: TaskModel, request: Request) -> float:
     return total / count
 
 
-def held_out_loss(found: NDArray[np.float32], answers: NDArray[np.int64], labels: int) -> float:
+def held_out_loss(features: NDArray[np.float32], answers: NDArray[np.int64], labels: int) -> float:
     """Return the cross-entropy of each fifth of the examples under a head fitted on the others, on average.
 
     Each fold has its share of every label. With fewer than two examples of a label nothing can be held out: then it is
     the regularised head's own training loss.
 
     Args:
-        found: features (examples, hidden_size).
+        features: features (examples, hidden_size).
         answers: (examples,).
         labels: how many the task has.
     """
@@ -116,6 +116,6 @@ def held_out_loss(found: NDArray[np.float32], answers: NDArray[np.int64], labels
     for out in range(folds):
         held = fold == out
         kept = ~held if folds > 1 else held
-        weight, bias = heads.fit(found[kept].astype(np.float64), answers[kept], labels, STRENGTH)
-        total -= heads.score(weight, bias, found[held].astype(np.float64), answers[held])[0] * held.sum()
+        weight, bias = heads.fit(features[kept].astype(np.float64), answers[kept], labels, STRENGTH)
+        total -= heads.score(weight, bias, features[held].astype(np.float64), answers[held])[0] * held.sum()
     return float(total / len(answers))

@@ -254,10 +254,10 @@ def largest_rank(updates: Sequence[Update]) -> int:
     return max((pair.rank for update in updates for pair in update.values()), default=1)
 
 
-def inner(one: LowRank, other: LowRank) -> float:
+def inner(first: LowRank, second: LowRank) -> float:
     """Return ⟨ΔW₁, ΔW₂⟩ = tr((b₁ᵀb₂)(a₂a₁ᵀ)) in O((out + in) r₁ r₂)."""
-    left = one.b.double().T @ other.b.double()  # (r1, r2)
-    right = one.a.double() @ other.a.double().T  # (r1, r2)
+    left = first.b.double().T @ second.b.double()  # (r1, r2)
+    right = first.a.double() @ second.a.double().T  # (r1, r2)
     return float((left * right).sum())
 
 

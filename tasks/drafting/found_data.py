@@ -61,7 +61,7 @@ class RawData:
         return self.frame.iloc[:: 1 + len(self.frame) // SAMPLE]
 
 
-def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> RawData:
+def found_at(origin: str, folder: Path, overrides: DialectSettings | None = None) -> RawData:
     """Return the data at ``origin``.
 
     Args:
@@ -69,23 +69,23 @@ def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> 
             train, dev, test …, a folder of ``<label>/<name>``, or of such folders, a folder laid out like a repository
             of the hub, or a hub id (``owner/name``, ``owner/name:config``).
         folder: where the task file will lie; paths in it are relative to this folder.
-        said: what a person has said of how text files are written; the rest is told from the files.
+        overrides: what a person has said of how text files are written; the rest is told from the files.
 
     Raises:
         InputError: no such data, or none to train on.
         AssetError: the hub cannot be reached.
     """
-    path, said = path_of(origin), said or DialectSettings()
+    path, overrides = path_of(origin), overrides or DialectSettings()
     repository, _, config = origin.partition(":")
     read_as, encoding = "", None
     if exists(path):
-        tables, source, read_as, encoding = _from_path(path, folder, said)
+        tables, source, read_as, encoding = _from_path(path, folder, overrides)
     elif config and exists(path_of(repository)):
         tables, source = _from_repository(path_of(repository), folder, config)
     else:
         tables, source = _from_hub(origin)
-    if said.said() and not read_as:
-        raise InputError(f"{', '.join(said.said())} can be said of text files only", where=origin)
+    if overrides.set_values() and not read_as:
+        raise InputError(f"{', '.join(overrides.set_values())} can be said of text files only", where=origin)
     split = next((name for name in ("train", "data") if name in tables), None)
     if split is None:
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
@@ -94,12 +94,12 @@ def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> 
 
 
 def _from_path(
-    path: Path, folder: Path, said: DialectSettings
+    path: Path, folder: Path, overrides: DialectSettings
 ) -> tuple[Mapping[str, Table], list[str], str, str | None]:
     require_readable(path, folder=True)
     files = {"data": path} if path.is_file() or _holds_labels(path) else _split_files(path)
     if files:
-        format, dialect = _written(files, said)  # noqa: A001
+        format, dialect = _written(files, overrides)  # noqa: A001
         tables: dict[str, Table] = {split: formats.read(file, None, dialect) for split, file in files.items()}
         lines = ["files:", *(f"  {split}: {quoted(_relative(file, folder))}" for split, file in files.items())]
         return tables, [*lines, *_keys(dialect)], _in_words(format, dialect), dialect.encoding
@@ -111,18 +111,18 @@ def _from_path(
     raise InputError("no data in this folder", where=str(path), hint=hint)
 
 
-def _written(files: Mapping[str, Path], said: DialectSettings) -> tuple[str, DialectSettings]:
+def _written(files: Mapping[str, Path], overrides: DialectSettings) -> tuple[str, DialectSettings]:
     """Return the format of the first file, and what a task file has to say of how all of them are written."""
     file_formats = [formats.format_of(file) for file in files.values()]
     first = file_formats[0]
     if first == "folders":
-        return first, said.model_copy(
-            update={"encoding": said.encoding or label_folders.encoding_of_texts(next(iter(files.values())))}
+        return first, overrides.model_copy(
+            update={"encoding": overrides.encoding or label_folders.encoding_of_texts(next(iter(files.values())))}
         )
     if first not in USUAL:
-        return first, said
+        return first, overrides
     dialects = [
-        sniffed(file, file_format, said)
+        sniffed(file, file_format, overrides)
         for file, file_format in zip(files.values(), file_formats, strict=True)
         if file_format in USUAL
     ]
@@ -135,7 +135,7 @@ def _written(files: Mapping[str, Path], said: DialectSettings) -> tuple[str, Dia
 def _keys(dialect: DialectSettings) -> list[str]:
     """Return the lines of a task file that say what is not plain."""
     lines = []
-    for key, value in dialect.said().items():
+    for key, value in dialect.set_values().items():
         written = str(value).lower() if isinstance(value, bool) else quoted(value)
         lines.append(f"  {key}: {written}{f' # {COMMENTS[key]}' if key in COMMENTS else ''}")
     return lines

@@ -77,13 +77,13 @@ class LabelledRows:
 
     Attributes:
         rows: as a kind's answers and outcomes read them.
-        places: where each stands in the table, from 0.
+        row_numbers: where each stands in the table, from 0.
         total: how many rows the table has.
         left_out: the others.
     """
 
     rows: Dataset
-    places: tuple[int, ...]
+    row_numbers: tuple[int, ...]
     total: int
     left_out: LeftOut
 
@@ -126,9 +126,9 @@ def labelled_rows(
         left_out, known = replace(left_out, without_label=len(known)), known[:0]
     if not len(known):
         _refuse(task, left_out, where)
-    places = tuple(int(name.rpartition("-")[2]) for name in known["id"])
+    row_numbers = tuple(int(name.rpartition("-")[2]) for name in known["id"])
     rows = dataset(table_of(known), f"{where} {task.fingerprint}", task.labels)
-    return LabelledRows(rows, places, len(frame), left_out)
+    return LabelledRows(rows, row_numbers, len(frame), left_out)
 
 
 def _refuse(task: TaskReference, left_out: LeftOut, where: str) -> NoReturn:
@@ -148,7 +148,7 @@ def names_of(task: TaskReference, file: TaskFile | None, values: Iterable[str]) 
     if file is not None and isinstance(file.labels, dict):
         return {**file.labels, **names}
     if file is not None and file.labels and not names.keys() & set(values):
-        return {str(place): name for place, name in enumerate(file.labels)}
+        return {str(number): name for number, name in enumerate(file.labels)}
     return names
 
 
@@ -210,9 +210,9 @@ def _decoded(
     unknown = [[label for label in row if named.get(label) not in task.labels] for row in given]
     known = frame[[not row for row in unknown]].reset_index(drop=True)
     index = {label: task.labels.index(name) for label, name in named.items() if name in task.labels}
-    places = [[index[label] for label in row] for row, odd in zip(given, unknown, strict=True) if not odd]
+    numbers = [[index[label] for label in row] for row, odd in zip(given, unknown, strict=True) if not odd]
     odd = [[label or "a number in no range" for label in row] for row in unknown if row]
     if target not in LISTS:
-        return known.assign(label=[row[0] for row in places]), odd
-    lists = [sorted(set(row)) if target == "labels" else row for row in places]
+        return known.assign(label=[row[0] for row in numbers]), odd
+    lists = [sorted(set(row)) if target == "labels" else row for row in numbers]
     return known.assign(**{target: pd.Series(lists, dtype=object)}), odd

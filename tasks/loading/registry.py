@@ -80,7 +80,7 @@ def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
     """Return :func:`find` for several names: the folders are listed once. Raises as :func:`names`."""
     index = _index(folders)
 
-    def found(name: str) -> TaskSpec:
+    def spec_of(name: str) -> TaskSpec:
         if name in index:
             path = index[name]
             return parse(_unchanged(_documents, path)[name], name, path.parent)
@@ -90,7 +90,7 @@ def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
             raise InputError(f"{name!r} is a family of {len(family)} tasks", hint=hint)
         raise UnknownNameError("task", name, [*index, *by_family], command="workbench tasks list")
 
-    return found
+    return spec_of
 
 
 def load(spec: TaskSpec) -> Task:

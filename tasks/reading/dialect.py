@@ -65,13 +65,13 @@ class DialectSettings(Settings):
             raise ValueError("Python knows no such encoding of texts; try utf-8, latin-1, cp1252, utf-16") from None
         return value
 
-    def said(self) -> dict[str, Any]:
+    def set_values(self) -> dict[str, Any]:
         """Return what was said, by its key."""
         return {key: value for key in KEYS if (value := getattr(self, key)) is not None}
 
     def dialect(self, format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
         """Return the dialect for a format, with what is not said as it is usual."""
-        return replace(plain(format), **self.said())
+        return replace(plain(format), **self.set_values())
 
 
 KEYS = tuple(DialectSettings.model_fields)

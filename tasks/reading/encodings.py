@@ -65,14 +65,14 @@ def is_utf_8(content: bytes, whole: bool = True) -> bool:
 
 def explained(text: str) -> float:
     """Return the share of the characters beyond ASCII that make sense where they stand, in one language; 0 of none."""
-    places = Counter(
+    contexts = Counter(
         (character, before, after)
         for before, character, after in zip(f"\n{text}", text, f"{text[1:]}\n", strict=False)  # the first is longer
         if not character.isascii()
     )
     letters: Counter[str] = Counter()
     signs = 0.0
-    for (character, before, after), count in places.items():
+    for (character, before, after), count in contexts.items():
         likely = count * likelihood(character, before, after)
         if is_letter(character):
             own = script(character)
@@ -80,7 +80,7 @@ def explained(text: str) -> float:
         else:
             signs += likely
     other_scripts = ({name} for name in letters if len(name) > 1)
-    total = max(1, places.total())
+    total = max(1, contexts.total())
     in_language = max(
         sum(letters[letter] for letter in language) / total - SIMPLER * len(language)
         for language in (*LETTERS, *other_scripts)

@@ -79,7 +79,7 @@ def format_of(path: Path) -> Format:
     raise InputError(f"cannot tell the format of {path.name}", hint=f"Name it (format: …), or use one of {READABLE}.")
 
 
-def read(path: Path, format: Format | None = None, said: DialectSettings | None = None) -> pd.DataFrame:  # noqa: A002
+def read(path: Path, format: Format | None = None, overrides: DialectSettings | None = None) -> pd.DataFrame:  # noqa: A002
     """Return the rows of ``path``, one column each; text formats and xlsx give strings only.
 
     A frame from delimited text has ``attrs["lines"]``: how many lines of the file hold rows.
@@ -87,18 +87,18 @@ def read(path: Path, format: Format | None = None, said: DialectSettings | None 
     Args:
         path: the file, or for ``folders`` the folder of ``<label>/<name>``.
         format: how to read it; the suffix decides if None.
-        said: what a task file says of its dialect.
+        overrides: what a task file says of its dialect.
 
     Raises:
         InputError: no such file, an unknown format, or a key that is not for this format.
         DataError: the file is not what its format says, with the line where that is known.
     """
     require_readable(path, folder=True)
-    format, said = format or format_of(path), said or DialectSettings()  # noqa: A001
-    if foreign := [key for key in said.said() if key not in FITTING.get(format, ())]:
+    format, overrides = format or format_of(path), overrides or DialectSettings()  # noqa: A001
+    if foreign := [key for key in overrides.set_values() if key not in FITTING.get(format, ())]:
         raise InputError(f"{' and '.join(foreign)} cannot be said of {format}", where=str(path))
     require_readable(path, folder=format == "folders")
-    frame = _read(path, format, said)
+    frame = _read(path, format, overrides)
     require_rows(len(frame), path)
     frame.columns = frame.columns.map(str)
     if twice := list(dict.fromkeys(frame.columns[frame.columns.duplicated()])):
@@ -137,18 +137,18 @@ def lines_of(table: Any) -> int | None:
     return lines
 
 
-def _read(path: Path, format: Format, said: DialectSettings) -> pd.DataFrame:  # noqa: A002
+def _read(path: Path, format: Format, overrides: DialectSettings) -> pd.DataFrame:  # noqa: A002
     if format in USUAL:
-        return delimited.frame_of(path, said.dialect(format), TYPE_LINES if format == "orange-tab" else 0)
+        return delimited.frame_of(path, overrides.dialect(format), TYPE_LINES if format == "orange-tab" else 0)
     if format == "labelled-lines":
-        return labelled_lines.frame_of(path, said.encoding or "utf-8")
+        return labelled_lines.frame_of(path, overrides.encoding or "utf-8")
     if format == "jsonl":
-        return _jsonl(path, said.encoding or "utf-8")
+        return _jsonl(path, overrides.encoding or "utf-8")
     if format in DOCUMENTS:
-        return _document(path, format, said.encoding or "utf-8")
+        return _document(path, format, overrides.encoding or "utf-8")
     if format == "xlsx":
-        return sheets.frame_of(path, said.header is not False)
-    return _parquet(path) if format == "parquet" else label_folders.frame_of(path, said.encoding or "utf-8")
+        return sheets.frame_of(path, overrides.header is not False)
+    return _parquet(path) if format == "parquet" else label_folders.frame_of(path, overrides.encoding or "utf-8")
 
 
 def _jsonl(path: Path, encoding: str) -> pd.DataFrame:

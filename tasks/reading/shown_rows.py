@@ -23,7 +23,7 @@ def shown_rows(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[Mapping[str
     if any(_begin(row.values()) is not None for row in first):
         return _named(first)
     beyond = heapq.nsmallest(MORE, islice(_beyond_ascii(records), COMPARED))
-    return _named([*first, *(records.iloc[position].to_dict() for position in sorted(place for _, place in beyond))])
+    return _named([*first, *(records.iloc[position].to_dict() for position in sorted(row for _, row in beyond))])
 
 
 def characters_beyond_ascii(frame: pd.DataFrame) -> Mapping[str, int]:

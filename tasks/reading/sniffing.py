@@ -47,28 +47,28 @@ class Shape:
         return rows / len(self.counts) if width > 1 else 0.0
 
 
-def sniffed(path: Path, format: str, said: DialectSettings, expected: Collection[str] = ()) -> Dialect:  # noqa: A002
+def sniffed(path: Path, format: str, overrides: DialectSettings, expected: Collection[str] = ()) -> Dialect:  # noqa: A002
     """Return the dialect of ``path``.
 
     Args:
         path: a text file, gzipped where its name says so.
         format: csv, tsv, txt or orange-tab; its usual delimiter stands where several fit equally well.
-        said: what a person has said; that is taken as it is.
+        overrides: what a person has said; that is taken as it is.
         expected: names of columns: a first row with one of them is a header.
 
     Raises:
         InputError: no such file.
         DataError: it holds NUL characters, or bytes that no encoding explains.
     """
-    encoding, text = _decoded(path, said.encoding)
+    encoding, text = _decoded(path, overrides.encoding)
     if format not in USUAL or format == "orange-tab":
-        return replace(said.dialect(format), encoding=encoding)
+        return replace(overrides.dialect(format), encoding=encoding)
     head = "".join(text.splitlines(keepends=True)[:LINES])
-    delimiter = said.delimiter or _delimiter(head, format, said.quotes)
-    quotes = _quotes(text, delimiter) if said.quotes is None else said.quotes
+    delimiter = overrides.delimiter or _delimiter(head, format, overrides.quotes)
+    quotes = _quotes(text, delimiter) if overrides.quotes is None else overrides.quotes
     rows = _rows(head, delimiter, quotes)
-    header = _has_header(rows, expected) if said.header is None else said.header
-    decimal = said.decimal or _decimal(rows[1:] if header else rows, delimiter)
+    header = _has_header(rows, expected) if overrides.header is None else overrides.header
+    decimal = overrides.decimal or _decimal(rows[1:] if header else rows, delimiter)
     return Dialect(delimiter, quotes, header, encoding, decimal)
 
 

@@ -14,7 +14,7 @@ from tasks.rows.column_traits import is_blank
 from tasks.rows.duplicates import without_duplicates
 from tasks.rows.labels import raw_labels
 from tasks.task_file.spec import TaskSpec
-from tasks.task_file.task_file import PLACE
+from tasks.task_file.task_file import PLACEHOLDER
 from workbench.errors import DataError, suggest
 from workbench.methods.kinds import KINDS
 from workbench.methods.task import SPLITS
@@ -88,14 +88,14 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
         filled &= rows["text_pair"].str.strip() != ""
     if spec.file.on_missing == "error" and not filled.all():
         _refuse_empty(spec, split, rows["id"][~filled], len(rows))
-    labelled = _told(spec, kind.target, rows["target"])
+    labelled = _with_target(spec, kind.target, rows["target"])
     kept = rows[filled & labelled].reset_index(drop=True)
     decoded = _READERS[kind.target](spec, split, kept)
     untold = int((filled & ~labelled).sum())
     return Rows(kept.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()), untold)
 
 
-def _told(spec: TaskSpec, target: str, values: pd.Series[Any]) -> pd.Series[bool]:
+def _with_target(spec: TaskSpec, target: str, values: pd.Series[Any]) -> pd.Series[bool]:
     """Return which rows are kept, judged by their label or answer; no labels are a set of labels too."""
     dropped = spec.file.on_missing == "drop" and target != "labels"
     return values.map(lambda value: not (dropped and is_blank(value))).astype(bool)
@@ -208,7 +208,7 @@ def _prompts(prompt: str, names: list[str], parts: list[pd.Series[str]]) -> list
 
 
 def _prompt(prompt: str, row: Mapping[str, str]) -> str:
-    return PLACE.sub(lambda match: row[match[1]], prompt)
+    return PLACEHOLDER.sub(lambda match: row[match[1]], prompt)
 
 
 def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:

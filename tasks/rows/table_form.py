@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.reading.raw_values import raw
 from tasks.rows.column_traits import is_blank
 from tasks.rows.label_sets import is_list, is_missing
-from tasks.task_file.task_file import PLACE
+from tasks.task_file.task_file import PLACEHOLDER
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class TextForm:
         texts: the columns that make the text, joined by a space.
         pair: the column of the second text; None where there is none.
         prompt: the text with places for those columns; None where they are joined.
-        places: what the columns are called in the prompt.
+        prompt_names: what the columns are called in the prompt.
     """
 
     texts: tuple[str, ...] = (TEXT,)
     pair: str | None = None
     prompt: str | None = None
-    places: tuple[str, ...] = ()
+    prompt_names: tuple[str, ...] = ()
 
     def text_of(self, row: Mapping[str, Any]) -> Any:
         """Return a row's text, or (text, second text); None where one is blank."""
@@ -58,8 +58,8 @@ class TextForm:
         if not text.strip() or (second is not None and not second.strip()):
             return None
         if self.prompt is not None:
-            filled = dict(zip(self.places, parts, strict=True))
-            text = PLACE.sub(lambda match: filled[match[1]], self.prompt)
+            filled = dict(zip(self.prompt_names, parts, strict=True))
+            text = PLACEHOLDER.sub(lambda match: filled[match[1]], self.prompt)
         return text if second is None else (text, second)
 
 

@@ -90,13 +90,13 @@ def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Targe
     words = {name: frame[name].map(_words) for name, column in traits.items() if column.lists or column.length}
     counts = {name: [len(entry) for entry in column] for name, column in words.items()}
     several = {name for name, lengths in counts.items() if sum(lengths) > len(lengths)}
-    for label in sorted(several, key=lambda name: _place(name, TAGS)):
+    for label in sorted(several, key=lambda name: _rank(name, TAGS)):
         tags = {tag for row in words[label] for tag in row}
         if len(tags) > MOST_LABELS or not (label.lower() in TAGS or all(map(BIO.match, tags))):
             continue
         same = [name for name in several - {label} if counts[name] == counts[label] and name.lower() not in TAGS]
         if same:
-            text = min(same, key=lambda name: (_place(name, TOKENS), name))
+            text = min(same, key=lambda name: (_rank(name, TOKENS), name))
             yield Target("token-classification", 0, (label,), text=text)
 
 
@@ -145,7 +145,7 @@ def _answered(traits: Mapping[str, Traits]) -> Iterator[Target]:
 
 def _numbers(traits: Mapping[str, Traits]) -> Iterator[Target]:
     numeric = [column for column in traits.values() if column.quantity]
-    for column in sorted(numeric, key=lambda column: (_place(column.name, (*LABELS, *VALUES)), not column.fractions)):
+    for column in sorted(numeric, key=lambda column: (_rank(column.name, (*LABELS, *VALUES)), not column.fractions)):
         yield Target("regression", 5 if column.gappy else 4, (column.name,), gappy=column.gappy)
 
 
@@ -153,6 +153,6 @@ def _words(value: object) -> list[str]:
     return [str(word) for word in value] if is_list(value) else str(value).split()  # type: ignore[attr-defined]
 
 
-def _place(name: str, names: tuple[str, ...]) -> int:
+def _rank(name: str, names: tuple[str, ...]) -> int:
     name = plain_name(name)
     return names.index(name) if name in names else len(names)

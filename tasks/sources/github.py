@@ -60,7 +60,7 @@ class GithubSettings(DialectSettings):
         """Return the file of each split that was given."""
         return given(self)
 
-    def place(self, file: RepositoryFile) -> Path:
+    def local_path(self, file: RepositoryFile) -> Path:
         """Return where the local copy of a file lies, or would lie."""
         return cache_folder() / "github" / self.repository / self.commit / PurePosixPath(file.path)
 
@@ -81,7 +81,7 @@ def read(settings: GithubSettings, folder: Path) -> dict[str, pd.DataFrame]:
 
 def fetched(settings: GithubSettings, file: RepositoryFile) -> Path:
     """Return the local copy of a file; raises as :func:`read`."""
-    target = settings.place(file)
+    target = settings.local_path(file)
     with writing_cache():
         there = target.is_file()
     if not there:
@@ -127,7 +127,7 @@ def identity(settings: GithubSettings, folder: Path) -> str:
 
 def available(settings: GithubSettings, folder: Path) -> Availability:
     """Say whether all files lie in the cache."""
-    if all(settings.place(file).is_file() for file in settings.files().values()):
+    if all(settings.local_path(file).is_file() for file in settings.files().values()):
         return Availability("here", f"cached from GitHub, {origin(settings)}")
     return Availability("download", f"GitHub, {origin(settings)}")
 

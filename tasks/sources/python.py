@@ -52,7 +52,7 @@ def read(settings: PythonSettings, folder: Path) -> dict[str, Table]:
     except DataError:
         raise
     except (Exception, SystemExit) as error:
-        raise InputError(f"it raised an error: {reason(error)}", where=_place(error, settings.function)) from error
+        raise InputError(f"it raised an error: {reason(error)}", where=_location(error, settings.function)) from error
 
 
 def _table(rows: Any, name: str) -> Table:
@@ -108,11 +108,11 @@ def _module(name: str, folder: Path) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise InputError(f"cannot import {name!r}: {reason(error)}", where=_place(error, str(beside))) from error
+        raise InputError(f"cannot import {name!r}: {reason(error)}", where=_location(error, str(beside))) from error
     return module
 
 
-def _place(error: BaseException, otherwise: str) -> str:
+def _location(error: BaseException, otherwise: str) -> str:
     """Return the file and line of the innermost frame outside this module, where there is one."""
     frame = error.__traceback__
     while frame and frame.tb_next:

@@ -92,7 +92,7 @@ NAME_RULE = f"lowercase letters and digits, joined by single hyphens, at most {L
 Scalar = bool | int | float | str
 Metric = Literal["exact-match", "numeric-match", "rouge-l"]
 METRIC, NEW_TOKENS = "exact-match", 32  # where a file with free answers does not say
-PLACE = re.compile(r"\{([^{}]*)\}")  # of a column in a prompt
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")  # of a column in a prompt
 
 
 def _is_unsaid(value: object) -> bool:
@@ -259,8 +259,8 @@ class TaskFile(Settings):
 
     @model_validator(mode="after")
     def _prompt_has_the_columns(self) -> Self:
-        places, texts = set(PLACE.findall(self.prompt or "")), self.columns.texts
-        if self.prompt is not None and places != set(texts):
+        placeholders, texts = set(PLACEHOLDER.findall(self.prompt or "")), self.columns.texts
+        if self.prompt is not None and placeholders != set(texts):
             asked = ", ".join(f"{{{name}}}" for name in texts)
             raise ValueError(f"`prompt` needs a place for each column of `columns.text`, and no other: {asked}")
         return self

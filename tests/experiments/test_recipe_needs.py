@@ -153,9 +153,9 @@ def test_files_of_a_repository_are_here_as_soon_as_they_are_cached(call: Call, e
     assert before["superni-samsum"]["place"] == "GitHub, circle-hit/SAPT@eeed2872428e"
     settings = registry.find("superni-samsum").source_settings
     for file in settings.files().values():
-        settings.place(file).parent.mkdir(parents=True, exist_ok=True)
-        settings.place(file).touch()
-    assert empty_caches in settings.place(settings.train).parents
+        settings.local_path(file).parent.mkdir(parents=True, exist_ok=True)
+        settings.local_path(file).touch()
+    assert empty_caches in settings.local_path(settings.train).parents
     after = states(checked(call, "superni-15"))
     assert [name for name, state in after.items() if state == "here"] == ["superni-samsum"]
 

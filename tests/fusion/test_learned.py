@@ -84,7 +84,7 @@ def test_sources_side_by_side_are_their_weighted_sum(mixed: Mixture, request_: R
     for weights in ([1.0, 0.0, 0.0], [0.5, -1.5, 2.0]):
         mixed.weigh(torch.tensor([weights, weights]))
         torch.testing.assert_close(hidden(mixed.body), with_dense(request_, weights), **CLOSE)
-    mixed.weigh(mixed.one(1))
+    mixed.weigh(mixed.one_hot(1))
     alone = open_adapter(request_.sources[1], request_.backbone).body
     torch.testing.assert_close(hidden(mixed.body), hidden(alone), **CLOSE)
 

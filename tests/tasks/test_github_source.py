@@ -63,12 +63,12 @@ def test_a_file_is_fetched_once(load: Load, folder: Path, asked: list[str]) -> N
 def test_what_is_here_is_told_without_a_network(load: Load, folder: Path, asked: list[str]) -> None:
     (folder / "mine.yaml").write_text(f"description: d\n{document()}", encoding="utf-8")
     before = registry.available(registry.find("mine", [folder]))
-    assert (before.state, before.place) == ("download", f"GitHub, owner/data@{COMMIT[:12]}")
+    assert (before.state, before.location) == ("download", f"GitHub, owner/data@{COMMIT[:12]}")
     assert not asked
     load(document())
     (folder / "mine.yaml").write_text(f"description: d\n{document()}metric: rouge-l\n", encoding="utf-8")
     after = registry.available(registry.find("mine", [folder]))
-    assert (after.state, after.place) == ("here", f"cached from GitHub, owner/data@{COMMIT[:12]}")
+    assert (after.state, after.location) == ("here", f"cached from GitHub, owner/data@{COMMIT[:12]}")
 
 
 def test_other_bytes_are_discarded(load: Load, asked: list[str]) -> None:

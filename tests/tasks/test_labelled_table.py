@@ -44,7 +44,7 @@ def test_a_text_of_several_columns_is_that_of_the_task(prompt: str | None) -> No
     assert texts[1] is None
     rows = read(task("causal-lm", (), metric="exact-match", max_new_tokens=4), said, frame.to_dict("list"))
     assert rows.rows["text"][:] == expected
-    assert (rows.places, rows.left_out.without_text) == ((0, 2, 3), 1)
+    assert (rows.row_numbers, rows.left_out.without_text) == ((0, 2, 3), 1)
     assert rows.rows["max_new_tokens"][:] == [4, 4, 4]
 
 
@@ -72,7 +72,7 @@ def test_every_row_is_counted() -> None:
         "label": ["ham", "ham", None, "eggs", "eggs", "jam", "ham"],
     }
     rows = read(task(), None, columns)
-    assert (rows.total, rows.places) == (7, (0,))
+    assert (rows.total, rows.row_numbers) == (7, (0,))
     left_out = rows.left_out
     assert (left_out.without_text, left_out.without_label, left_out.unknown_label) == (2, 1, 3)
     assert left_out.unknown_labels == (("eggs", 2), ("jam", 1))

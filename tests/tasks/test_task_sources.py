@@ -53,7 +53,7 @@ def test_folders_are_labels_and_bad_bytes_do_not_stop_the_reading(tmp_path: Path
     names, labels = ["a/1.txt", "b/51060", "b/note.md"], ["a", "b", "b"]
     rows = formats.read(tmp_path).to_dict("list")
     assert rows == {"file": names, "label": labels, "text": ["caf\ufffd", "tea\n", "milk"]}
-    rows = formats.read(tmp_path, said=DialectSettings(encoding="latin-1")).to_dict("list")
+    rows = formats.read(tmp_path, overrides=DialectSettings(encoding="latin-1")).to_dict("list")
     assert rows["text"][0] == "café"
     (tmp_path / "a" / "picture.png").write_bytes(b"\x89PNG\0\0")
     with pytest.raises(DataError, match=r"picture.png: this is no text"):

@@ -231,7 +231,7 @@ def test_65_billion_parameters_with_nf4_and_lora_on_all_matrices_fit_in_48_gigab
     """Dettmers et al. 2023, § 1, say so of QLoRA, with 512 tokens, checkpointing and small optimiser states."""
     every = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     settings = METHODS.get("lora").settings(rank=64, targets=every, optimizer="adamw-8bit")
-    step = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 512, "nf4", said=512, checkpointing=True)
+    step = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 512, "nf4", label_tokens=512, checkpointing=True)
     assert step.predict().peak < 48e9
     assert replace(step, checkpointing=False).predict().peak > 48e9
 
@@ -239,8 +239,8 @@ def test_65_billion_parameters_with_nf4_and_lora_on_all_matrices_fit_in_48_gigab
 def test_65_billion_parameters_with_nf4_and_lora_fit_in_48_gigabytes_without_checkpointing() -> None:
     """One text of 128 tokens, LoRA on query and value."""
     settings = METHODS.get("lora").settings(rank=64)
-    predicted = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, "nf4", said=128).predict()
+    predicted = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, "nf4", label_tokens=128).predict()
     assert predicted.parameters - predicted.trainable == pytest.approx(65e9, rel=0.01)
     assert predicted.peak < 48e9
-    assert Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, None, said=128).predict().peak > 48e9
+    assert Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, None, label_tokens=128).predict().peak > 48e9
     assert Workload(LLAMA_65B, "full", METHODS.get("full").settings(), "bf16", 1, 128).predict().peak > 780e9

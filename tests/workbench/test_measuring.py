@@ -37,7 +37,7 @@ def test_every_part_of_a_step_is_timed_and_only_an_update_of_weights_is_merged(
 
     assert torch.equal(torch.get_rng_state(), before), "the caller's generator is left alone"
     assert cost.tokens == budget.batch_size * 5, "three words and two special tokens"
-    assert (cost.texts, cost.length, cost.said) == (budget.batch_size, 5, 0)
+    assert (cost.texts, cost.length, cost.label_tokens) == (budget.batch_size, 5, 0)
     assert cost.repetitions == REPETITIONS
     assert cost.forward_seconds_per_token is not None and cost.forward_seconds_per_token > 0
     assert cost.backward_seconds_per_token is not None and cost.backward_seconds_per_token > 0

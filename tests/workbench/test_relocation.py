@@ -12,7 +12,7 @@ import pytest
 from tests.workbench.test_registration import entry, record
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.alias import Succession
-from workbench.mlflow.relocation import Left, Place, clear
+from workbench.mlflow.relocation import DatabaseFiles, Left, clear
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.runs import root_of
 from workbench.mlflow.tracker import Tracker
@@ -170,7 +170,7 @@ def test_a_database_that_left_its_artifacts_behind_keeps_them(workspace: Path, t
     ],
 )
 def test_locations_that_are_no_folder_of_artifacts_are_not_ours(location: str, is_left: bool, tmp_path: Path) -> None:
-    place = Place.beside(tmp_path / "mlflow.db")
+    place = DatabaseFiles.beside(tmp_path / "mlflow.db")
     assert place.is_left(location) is is_left
     assert not place.is_left(f"{place.artifacts.as_uri()}/1")
 

@@ -78,8 +78,10 @@ def check_files(stored: StoredAdapter, exported: bool = False) -> None:
 def _check_linked(stored: StoredAdapter) -> None:
     if (linked := stored.manifest.linked) is None:
         return
-    found = (checksummed.problem_of(Path(linked.folder), name, sha256) for name, sha256 in sorted(linked.files.items()))
-    if problems := [problem for problem in found if problem]:
+    checks = (
+        checksummed.problem_of(Path(linked.folder), name, sha256) for name, sha256 in sorted(linked.files.items())
+    )
+    if problems := [problem for problem in checks if problem]:
         message = f"adapter {stored.id}: its model is linked, and {'; '.join(problems[:MOST])}{_more(problems)}"
         hint = "Put back what it was, or remove the adapter and import the model again."
         raise IntegrityError(message, where=linked.folder, hint=hint)

@@ -75,14 +75,14 @@ class AdapterSet:
                 number for number, question in enumerate(questions) if tuple(question.rows.column_names) == columns
             ]
             rows = joined([questions[number].rows for number in alike])
-            places = [(number, row) for number in alike for row in range(len(questions[number].rows))]
-            owners = [questions[number].owners[row] for number, row in places]
+            positions = [(number, row) for number in alike for row in range(len(questions[number].rows))]
+            owners = [questions[number].owners[row] for number, row in positions]
             for group in self.groups:
                 owner_of = {index: owner for index, owner in enumerate(owners) if owner and owner in group.adapters}
                 own = [*owner_of]
                 answers = group.answers(rows.select(own), [*owner_of.values()]) if own else []
                 for index, answer in zip(own, answers, strict=True):
-                    number, row = places[index]
+                    number, row = positions[index]
                     answered[number][row] = answer
         return answered
 

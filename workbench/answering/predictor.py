@@ -54,9 +54,9 @@ class AskedRows:
         """Return a column by its name; by anything else, what a ``Dataset`` returns."""
         return self.columns[key] if isinstance(key, str) else self._whole[key]
 
-    def select(self, places: Sequence[int]) -> AskedRows:
-        """Return the rows at ``places``, in that order."""
-        return AskedRows({name: [column[index] for index in places] for name, column in self.columns.items()})
+    def select(self, indices: Sequence[int]) -> AskedRows:
+        """Return the rows at ``indices``, in that order."""
+        return AskedRows({name: [column[index] for index in indices] for name, column in self.columns.items()})
 
     def __getattr__(self, name: str) -> Any:
         """Return any other attribute of a ``Dataset``."""
@@ -111,9 +111,9 @@ def judged(asked: Asked, rows: Dataset) -> tuple[Evaluation, list[Answer]]:
     return scored(kind, rows, answers, len(task.labels), began), in_words(kind, answers, task.labels)
 
 
-def in_words(kind: Kind, found: Any, labels: Sequence[str]) -> list[Answer]:
+def in_words(kind: Kind, answers: Any, labels: Sequence[str]) -> list[Answer]:
     """Return answers as a kind computes them (:meth:`workbench.methods.kind.Kind.answers`) as people read them."""
-    worded, values = kind.say(found, labels), kind.values(found, labels)
+    worded, values = kind.say(answers, labels), kind.values(answers, labels)
     return [Answer(words, confidence, value) for (words, confidence), value in zip(worded, values, strict=True)]
 
 

@@ -122,10 +122,10 @@ class Serving:
         together = {owner for owner in set(owners) if self._can_mix(owner)}
         turns = [None if owner in together and len(together) > 1 else owner for owner in owners]
 
-        def answer(owner: str | None, places: Sequence[int]) -> list[Answer]:
-            part = rows.select(places)
+        def answer(owner: str | None, indices: Sequence[int]) -> list[Answer]:
+            part = rows.select(indices)
             if owner is None:
-                return self._mixed(part, [owners[index] for index in places])
+                return self._mixed(part, [owners[index] for index in indices])
             return asked(self.switch(owner), self.adapters[owner], part, self.backbone)
 
         return _in_places(turns, answer)
@@ -135,19 +135,19 @@ class Serving:
         return kind == MIXED_KIND and self._splits_batches
 
     def _mixed(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
-        encoded = _in_places(owners, lambda adapter, places: self._questions(adapter, rows.select(places)))
+        encoded = _in_places(owners, lambda adapter, indices: self._questions(adapter, rows.select(indices)))
         model = self._models[owners[0]]
         logits = in_batches(
-            lambda places, batch: self._logits(model, [owners[index] for index in places], batch),
+            lambda indices, batch: self._logits(model, [owners[index] for index in indices], batch),
             model,
             encoded,
             model.kind.collate(self.backbone.tokenizer),
         )
         require_scores(logits)
 
-        def say(adapter: str, places: Sequence[int]) -> list[Answer]:
+        def say(adapter: str, indices: Sequence[int]) -> list[Answer]:
             labels = self.adapters[adapter].manifest.task.labels
-            return in_words(model.kind, np.stack([logits[index] for index in places]), labels)
+            return in_words(model.kind, np.stack([logits[index] for index in indices]), labels)
 
         return _in_places(owners, say)
 
@@ -205,8 +205,8 @@ def answers(
     groups = sharing([adapter for adapter in adapters if adapter.id in set(owners)])
     group_of = {adapter.id: number for number, group in enumerate(groups) for adapter in group}
 
-    def answer(number: int, places: Sequence[int]) -> list[Answer]:
-        return opened(groups[number], backbone).answers(rows.select(places), [owners[index] for index in places])
+    def answer(number: int, indices: Sequence[int]) -> list[Answer]:
+        return opened(groups[number], backbone).answers(rows.select(indices), [owners[index] for index in indices])
 
     return _in_places([group_of[owner] for owner in owners], answer)
 
@@ -215,8 +215,8 @@ def _in_places(owners: Sequence[Owner], work: Callable[[Owner, Sequence[int]], S
     """Return one result a row, in the rows' order; ``work`` does all rows of one owner at once, given their places."""
     results: list[Any] = [None] * len(owners)
     for owner in dict.fromkeys(owners):
-        places = [index for index, other in enumerate(owners) if other == owner]
-        for index, result in zip(places, work(owner, places), strict=True):
+        indices = [index for index, other in enumerate(owners) if other == owner]
+        for index, result in zip(indices, work(owner, indices), strict=True):
             results[index] = result
     return results
 

@@ -157,7 +157,7 @@ def _require_same(stored: StoredAdapter, exact: TaskModel, whole: Any, backbone:
 def _taken_over(whole: Any, layers: list[Any]) -> Iterator[None]:
     """Write layers into those that a model has between token states and logits; yield if they are the same ones."""
     theirs = _head_layers(whole, (nn.Linear, nn.LayerNorm))
-    shapes = [[tuple(layer.weight.shape) for layer in each] for each in (layers, theirs)]
+    shapes = [[tuple(layer.weight.shape) for layer in stack] for stack in (layers, theirs)]
     if shapes[0] != shapes[1] or any(
         own.bias is not None and layer.bias is None for own, layer in zip(layers, theirs, strict=True)
     ):

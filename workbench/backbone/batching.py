@@ -42,9 +42,9 @@ def in_batches(
         model.eval()
     with torch.inference_mode():
         for start in range(0, len(by_length), size):
-            places = by_length[start : start + size]
-            batch = beside(model, collate([encoded[index] for index in places]))
-            for index, result in zip(places, call(places, batch), strict=True):
+            indices = by_length[start : start + size]
+            batch = beside(model, collate([encoded[index] for index in indices]))
+            for index, result in zip(indices, call(indices, batch), strict=True):
                 results[index] = result
     if training:
         model.train()

@@ -32,23 +32,23 @@ def require_described(folder: Path, config: PretrainedConfig) -> None:
         raise InputError(message, where=str(folder), hint=BROKEN)
 
 
-def require_whole(folder: Path, config: PretrainedConfig, told: dict[str, Any]) -> None:
+def require_whole(folder: Path, config: PretrainedConfig, loading_info: dict[str, Any]) -> None:
     """Raise InputError where a part of the body was drawn anew, or weights of further layers were left out.
 
     Args:
         folder: of the model.
         config: the model's.
-        told: what transformers says of loading it: ``missing_keys`` and ``unexpected_keys``. A pooler may be missing,
-            and heads may be left over.
+        loading_info: transformers' own, with ``missing_keys`` and ``unexpected_keys``. A pooler may be missing, and
+            heads may be left over.
     """
-    drawn = [name for name in told["missing_keys"] if not name.startswith(architecture.UNREAD)]
+    drawn = [name for name in loading_info["missing_keys"] if not name.startswith(architecture.UNREAD)]
     if drawn:
         message = f"the weights lack {len(drawn)} of the model's tensors, {min(drawn)} among them"
         unread = config.model_type == "gemma3_text" and not is_five()
         hint = NOT_BEFORE_5 if unread else f"They would be random numbers. {BROKEN}"
         raise InputError(message, where=str(folder), hint=hint)
     lists = {block.rpartition(".")[0] for block in architecture.blocks(config)}
-    for name in sorted(told["unexpected_keys"]):
+    for name in sorted(loading_info["unexpected_keys"]):
         if any(_in_list(name, blocks) for blocks in lists):
             raise InputError(f"the config does not describe the layer of {name}", where=str(folder), hint=BROKEN)
 

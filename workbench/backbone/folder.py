@@ -74,10 +74,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _named(index: Path) -> list[str]:
     """Return the files that an index names."""
-    places = read_json(index).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+    file_of = read_json(index).get("weight_map")
+    if not isinstance(file_of, dict) or not file_of or not all(isinstance(name, str) for name in file_of.values()):
         raise InputError("this index names no weights", where=str(index), hint="Fetch the model again.")
-    return sorted(set(places.values()))
+    return sorted(set(file_of.values()))
 
 
 def numbers_in(path: Path) -> int:
@@ -125,12 +125,12 @@ def sentence_modules(folder: Path) -> list[tuple[str, str]]:
     path = folder / MODULES
     modules: list[tuple[str, str]] = []
     for entry in read_list(path, "list of modules", "Save the model again with its own program."):
-        kind, place = (entry.get(name) for name in ("type", "path")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(kind, str) or not isinstance(place, str):
+        kind, subfolder = (entry.get(name) for name in ("type", "path")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(kind, str) or not isinstance(subfolder, str):
             raise InputError("a module has no type or no path", where=str(path))
-        if place and (Path(place).name != place or place in (".", "..")):
-            raise UnsafeConfigError(f"{place!r} is no folder in this one", where=str(path))
-        modules.append((kind, place))
+        if subfolder and (Path(subfolder).name != subfolder or subfolder in (".", "..")):
+            raise UnsafeConfigError(f"{subfolder!r} is no folder in this one", where=str(path))
+        modules.append((kind, subfolder))
     if not modules:
         raise InputError("this list names no module", where=str(path))
     return modules

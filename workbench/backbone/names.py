@@ -155,9 +155,9 @@ def bits_of(name: str) -> Quantization | None:
 def _bits(name: str) -> tuple[str, Quantization | None]:
     """Return a name without its ending for bits and without ``~``, and the bits; None where it has no such ending."""
     plain, _, bits = name.rpartition(":")
-    found = next((option for option in get_args(Quantization) if bits == option), None)
-    plain = plain if found else name
-    return str(Path(plain).expanduser()) if plain.startswith("~") else plain, found
+    quantization = next((option for option in get_args(Quantization) if bits == option), None)
+    plain = plain if quantization else name
+    return str(Path(plain).expanduser()) if plain.startswith("~") else plain, quantization
 
 
 def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:

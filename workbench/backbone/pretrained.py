@@ -91,7 +91,7 @@ class Backbone:
             if tokenizer.pad_token is None:
                 tokenizer.pad_token = tokenizer.eos_token
             _require_usable(tokenizer, self.config)
-            note_tokens(tokenizer, _places(tokenizer, self.config))
+            note_tokens(tokenizer, _embedding_count(tokenizer, self.config))
         return tokenizer
 
     @cached_property
@@ -222,20 +222,20 @@ class Backbone:
             )
 
 
-def _places(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int:
+def _embedding_count(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int:
     """Return how many tokens the model has embeddings of."""
-    places: int = getattr(config, "vocab_size", tokenizer.vocab_size)
-    return places
+    count: int = getattr(config, "vocab_size", tokenizer.vocab_size)
+    return count
 
 
 def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
     """Raise ValueError, or what the tokenizer raises, where texts cannot be read as tokens that the model has."""
     if tokenizer.pad_token_id is None:
         raise ValueError("it has neither a padding token nor an end token")
-    words, places = tokenizer.vocab_size, _places(tokenizer, config)
+    words, embeddings = tokenizer.vocab_size, _embedding_count(tokenizer, config)
     last = max([words - 1, *(token for token in tokenizer.all_special_ids if token is not None)])
-    if last >= places:
-        raise ValueError(f"it has tokens up to number {last}, and the model {places} of them")
+    if last >= embeddings:
+        raise ValueError(f"it has tokens up to number {last}, and the model {embeddings} of them")
     tokenizer([TRIED, ""])  # raises where words that it does not know have no token
     longest = tokenizer.model_max_length
     if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest >= 1:

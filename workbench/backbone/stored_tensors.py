@@ -109,9 +109,9 @@ def assigned(model: Any, folder: Path) -> Assignment | None:
         if not sources or any(not _is_copied(source, parameter) for source in sources) or not _are_equal(sources):
             return None
         parameters[name] = sources[0]
-    places = {name for name, _ in model.named_buffers()}
-    buffers = {name: named[name] for name in places & tensors.keys() & named.keys()}
-    unexpected += [name for name in named if name not in tensors and name not in places]
+    buffer_names = {name for name, _ in model.named_buffers()}
+    buffers = {name: named[name] for name in buffer_names & tensors.keys() & named.keys()}
+    unexpected += [name for name in named if name not in tensors and name not in buffer_names]
     return Assignment(parameters, buffers, sorted(unexpected))
 
 

@@ -33,12 +33,12 @@ def tokenised(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -
     return encoding
 
 
-def note_tokens(tokenizer: PreTrainedTokenizerBase, places: int) -> None:
-    """Let :func:`tokenised` refuse texts that hold a token for which a model with ``places`` embeddings has none.
+def note_tokens(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
+    """Let :func:`tokenised` refuse texts that hold a token for which a model with ``embeddings`` embeddings has none.
 
     Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one.
     """
-    setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.get_vocab().values() if token >= places})
+    setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.get_vocab().values() if token >= embeddings})
 
 
 def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set[int]) -> None:

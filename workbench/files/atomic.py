@@ -76,15 +76,15 @@ def made(folder: Path) -> Iterator[None]:
     Raises:
         UnwritableError: nothing can be written there.
     """
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
         with suppress(OSError):  # something is in it: another process writes there too
-            for each in missing:
-                each.rmdir()
+            for parent in missing:
+                parent.rmdir()
         raise
 
 
@@ -196,8 +196,8 @@ def move_whole(source: Path, target: Path) -> None:
 
 def flush(path: Path) -> None:
     """Have the disk hold a file, or a folder and all that is in it, before anything else is written."""
-    for each in [*(path.rglob("*") if path.is_dir() else ()), path]:
-        _fsync(each)
+    for entry in [*(path.rglob("*") if path.is_dir() else ()), path]:
+        _fsync(entry)
 
 
 def sweep(folder: Path) -> int:

@@ -139,14 +139,14 @@ def digests(folder: Path, holder: str = DIGESTS) -> dict[str, str]:
     return {name: digest(path) for name, path in files.items() if name != holder}
 
 
-def reseal(folder: Path, place: Path, parts: Collection[str], under: str | None = None) -> None:
-    """Write the digests that ``folder`` will have once ``parts`` of it, files or folders, have come from ``place``.
+def reseal(folder: Path, source: Path, parts: Collection[str], under: str | None = None) -> None:
+    """Write the digests that ``folder`` will have once ``parts`` of it, files or folders, have come from ``source``.
 
     ``under`` is as for :func:`seal`.
     """
     promised = read(FILES, folder / DIGESTS) or {}
     stays = {name: sha256 for name, sha256 in promised.items() if not _is_in(name, parts)}
-    fresh = {name: sha256 for name, sha256 in digests(place).items() if _is_in(name, parts)}
+    fresh = {name: sha256 for name, sha256 in digests(source).items() if _is_in(name, parts)}
     write(FILES, {**stays, **fresh}, folder / DIGESTS, under)
 
 

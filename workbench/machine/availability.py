@@ -15,8 +15,8 @@ class Availability:
     Attributes:
         state: ``here``; ``download``: not here, and a network would bring it; ``missing``: it cannot be had;
             ``unknown``: only reading it tells.
-        place: where it lies, where it would come from, or what is missing; for people.
+        location: where it lies, where it would come from, or what is missing; for people.
     """
 
     state: State
-    place: str
+    location: str

@@ -23,7 +23,7 @@ def accelerator() -> torch.device:
     device = torch.accelerator.current_accelerator(check_available=True)
     if device is None:
         return torch.device("cpu")
-    return torch.device(device.type, processes.place() % torch.accelerator.device_count())
+    return torch.device(device.type, processes.local_rank() % torch.accelerator.device_count())
 
 
 @cache

@@ -91,12 +91,12 @@ def wait_for_all() -> None:
 @contextmanager
 def first_ahead() -> Iterator[None]:
     """Let the first process of this machine do the block before the others do it: they find what it wrote."""
-    if place() > 0:
+    if local_rank() > 0:
         wait_for_all()
     try:
         yield
     finally:
-        if place() == 0:
+        if local_rank() == 0:
             wait_for_all()
 
 
@@ -119,6 +119,6 @@ def average(tensors: Sequence[Tensor]) -> None:
         tensor /= count()
 
 
-def place() -> int:
+def local_rank() -> int:
     """Return which of the processes on this machine this one is, from 0; each computes on a device of its own."""
     return int(os.environ.get("LOCAL_RANK", "0"))

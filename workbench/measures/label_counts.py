@@ -74,7 +74,7 @@ def counts_of_pairs(labels: NDArray[np.int64], answers: NDArray[np.int64], names
     """
     size = len(names)
     pairs, times = np.unique(labels * size + answers, return_counts=True)
-    wanted, given = (np.eye(size, dtype=np.int32)[places] for places in (pairs // size, pairs % size))
+    wanted, given = (np.eye(size, dtype=np.int32)[indices] for indices in (pairs // size, pairs % size))
     return LabelCounts(tuple(names), wanted, given, wanted * given, times.astype(np.int64))
 
 

@@ -39,11 +39,11 @@ class Words:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None]) -> None:
         """Say the parts to ``say``."""
-        self._tokenizer, self._say, self._said = tokenizer, say, ""
+        self._tokenizer, self._say, self._written = tokenizer, say, ""
 
     def __call__(self, tokens: Tensor) -> None:
         """Say the text that the tokens of the answer (1, new) add; an answer that begins again is not said twice."""
         text: str = self._tokenizer.decode(tokens[0], skip_special_tokens=True).strip()
-        if text.startswith(self._said) and not text.endswith(UNFINISHED) and text != self._said:
-            self._say(text[len(self._said) :])
-            self._said = text
+        if text.startswith(self._written) and not text.endswith(UNFINISHED) and text != self._written:
+            self._say(text[len(self._written) :])
+            self._written = text

@@ -196,7 +196,7 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
         "whole": manifest.is_whole,
         "as_asked": AS_ASKED,
         "title": "A whole model" if manifest.is_whole else f"{escape(manifest.method)} adapter",
-        "places": _places(manifest, merged, standard),
+        "places": _folder_note(manifest, merged, standard),
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
         "packed": PACKED[manifest.backbone.quantization],
         "pooling": _pooling(manifest),
@@ -227,16 +227,18 @@ def _answers_by_itself(manifest: Manifest) -> bool:
     return manifest.is_whole and own and manifest.task.kind not in GENERATED
 
 
-def _places(manifest: Manifest, merged: bool, standard: bool) -> str:
+def _folder_note(manifest: Manifest, merged: bool, standard: bool) -> str:
     """Return what a program's names of folders mean."""
     if merged or not manifest.is_whole:
         other = "`backbone` is the folder or hub id of the backbone, `folder` is this folder"
         return "`backbone` and `folder` are both this folder" if merged else other
     inner = manifest.elsewhere.original.get(TRANSFORMER, "") if manifest.elsewhere else ""
-    place = code(str(Path(manifest.linked.folder) / inner)) if manifest.linked else code(inner) if inner else ""
-    if standard or not place:
-        return f"`folder` is {place}" if place else "`backbone` and `folder` are both this folder"
-    return f"`backbone` is {place}{'' if manifest.linked else ' in this folder'}, `folder` is this folder"
+    backbone_folder = (
+        code(str(Path(manifest.linked.folder) / inner)) if manifest.linked else code(inner) if inner else ""
+    )
+    if standard or not backbone_folder:
+        return f"`folder` is {backbone_folder}" if backbone_folder else "`backbone` and `folder` are both this folder"
+    return f"`backbone` is {backbone_folder}{'' if manifest.linked else ' in this folder'}, `folder` is this folder"
 
 
 def _logits(manifest: Manifest) -> str:

@@ -26,7 +26,8 @@ def left_versions(client: BoundedClient, is_left: IsLeft) -> tuple[tuple[str, st
         if ADAPTER in version.tags and is_left(str(version.source))
     ]
     return tuple(
-        (_name(version.name), version.tags[ADAPTER]) for version in sorted(versions, key=lambda one: int(one.version))
+        (_name(version.name), version.tags[ADAPTER])
+        for version in sorted(versions, key=lambda candidate: int(candidate.version))
     )
 
 

@@ -31,7 +31,7 @@ ID = re.compile(r"(m-)?[0-9a-f]{32}")  # as MLflow gives them to runs and models
 
 
 @dataclass(frozen=True)
-class Place:
+class DatabaseFiles:
     """Where the files of a database's runs lie.
 
     Attributes:
@@ -43,7 +43,7 @@ class Place:
     artifacts: Path
 
     @classmethod
-    def beside(cls, database: Path, artifacts: Path | None = None) -> Place:
+    def beside(cls, database: Path, artifacts: Path | None = None) -> DatabaseFiles:
         """Return the place of a database: ``artifacts``, by default beside it, whatever links lead there."""
         return cls(database, artifacts or database.parent.resolve() / ARTIFACTS)
 
@@ -84,21 +84,21 @@ class Left:
         return bool(self.roots or self.versions)
 
 
-def left(client: BoundedClient, place: Place) -> Left:
+def left(client: BoundedClient, files: DatabaseFiles) -> Left:
     """Return what a database that was moved or copied has elsewhere; nothing where it was not."""
     elsewhere = [
         experiment.experiment_id
         for experiment in client.search_experiments()
         if is_ours(experiment)
-        and place.is_left(experiment.artifact_location)
-        and experiment.tags.get(LOOKED_THROUGH) != str(place.artifacts)
+        and files.is_left(experiment.artifact_location)
+        and experiment.tags.get(LOOKED_THROUGH) != str(files.artifacts)
     ]
     runs = [run for run in runs_of(client, elsewhere) if ROOT_TAG in run.data.tags] if elsewhere else []
     own = {run.data.tags.get(OWNER) for run in runs if PARENT_TAG not in run.data.tags}
     return Left(
         frozenset(run.data.tags[ROOT_TAG] for run in runs),
         frozenset(filter(None, own)),
-        left_versions(client, place.is_left),
+        left_versions(client, files.is_left),
         tuple(runs),
     )
 
@@ -115,7 +115,7 @@ def make_way(client: BoundedClient, experiment: Any) -> None:
     client.rename_experiment(number, aside(experiment.name, number))
 
 
-def delete(client: BoundedClient, runs: Left, roots: Collection[str], place: Place) -> None:
+def delete(client: BoundedClient, runs: Left, roots: Collection[str], files: DatabaseFiles) -> None:
     """Delete the runs of records that were logged anew, and their files, as far as these were moved along.
 
     Their registered versions go the same way, and experiments in which nothing is left. In others is what the workspace
@@ -127,14 +127,14 @@ def delete(client: BoundedClient, runs: Left, roots: Collection[str], place: Pla
         for model in client.search_logged_models([experiment]):
             if model.source_run_id in ids:
                 client.delete_logged_model(model.model_id)
-                clear(place.artifacts / "models", model.model_id)
+                clear(files.artifacts / "models", model.model_id)
     carry_over(client)
     for run in gone:
         client.delete_run(run.info.run_id)
-        clear(place.artifacts, run.info.run_id)
+        clear(files.artifacts, run.info.run_id)
     for experiment in {run.info.experiment_id for run in runs.runs}:
         if client.search_runs([experiment], max_results=1):
-            client.set_experiment_tag(experiment, LOOKED_THROUGH, str(place.artifacts))
+            client.set_experiment_tag(experiment, LOOKED_THROUGH, str(files.artifacts))
         else:
             client.delete_experiment(experiment)
 

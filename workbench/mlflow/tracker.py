@@ -30,7 +30,7 @@ from workbench.mlflow.registration import (
     registered_model,
     registered_models,
 )
-from workbench.mlflow.relocation import Left, Place, delete, is_ours, left, make_way
+from workbench.mlflow.relocation import DatabaseFiles, Left, delete, is_ours, left, make_way
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.runs import KEY_TAG, PARENT_TAG, ROOT_TAG, identity, root_of, runs_below, runs_of, write_run
 from workbench.mlflow.view import addresses
@@ -71,7 +71,7 @@ class Tracker:
             artifacts: of a database, where they do not lie beside it.
         """
         self.uri, self.database = uri, database_of(uri)
-        self.place = None if self.database is None else Place.beside(self.database, artifacts)
+        self.files = None if self.database is None else DatabaseFiles.beside(self.database, artifacts)
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -181,10 +181,10 @@ class Tracker:
         Raises:
             TrackingError: MLflow does not answer as it should.
         """
-        if self.place is None or self._is_unmade:
+        if self.files is None or self._is_unmade:
             return Left()
         with self._answering():
-            return left(self._client, self.place)
+            return left(self._client, self.files)
 
     def delete(self, runs: Left, keys: Collection[str]) -> None:
         """Delete the runs that have their files elsewhere, of records with these keys, which were logged anew.
@@ -192,9 +192,9 @@ class Tracker:
         Raises:
             TrackingError: MLflow does not answer as it should.
         """
-        if self.place is not None:
+        if self.files is not None:
             with self._answering():
-                delete(self._client, runs, {root_of(key) for key in keys}, self.place)
+                delete(self._client, runs, {root_of(key) for key in keys}, self.files)
 
     def follow(self, name: str, wanted: Succession, expected: Version | None) -> str | None:
         """Let the alias of a name say what the workspace says; see :func:`workbench.mlflow.alias.follow`.
@@ -247,7 +247,7 @@ class Tracker:
         return BoundedClient(self.uri)
 
     def _is_left(self, location: str) -> bool:
-        return self.place is not None and self.place.is_left(location)
+        return self.files is not None and self.files.is_left(location)
 
     def _sync(self, experiment: str, record: RunRecord, about: str = "") -> str:
         experiment_id = self._experiment(experiment, about, record.view)
@@ -265,7 +265,7 @@ class Tracker:
             make_way(self._client, experiment)
             experiment = None
         if experiment is None:
-            folder = self.place.artifacts.as_uri() if self.place else None
+            folder = self.files.artifacts.as_uri() if self.files else None
             tags = TRAINING | ({NOTE_TAG: about} if about else {}) | (view.experiment_tags() if view else {})
             return identity(self._client.create_experiment(name, artifact_location=folder, tags=tags))
         experiment_id = identity(experiment.experiment_id)

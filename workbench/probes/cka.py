@@ -49,9 +49,9 @@ class CKA:
         return {name: value for name, value in alignments.items() if value is not None}
 
 
-def alignment(one: NDArray[Any], other: NDArray[Any]) -> float | None:
+def alignment(states: NDArray[Any], other_states: NDArray[Any]) -> float | None:
     """Return the linear CKA of two (n, h) and (n, h′); None where one of them does not vary."""
-    first, second = _kernel(one), _kernel(other)  # (n, n)
+    first, second = _kernel(states), _kernel(other_states)  # (n, n)
     if first is None or second is None:
         return None
     return float(np.vdot(first, second) / (np.linalg.norm(first) * np.linalg.norm(second)))

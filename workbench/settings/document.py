@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.settings import known_keys
-from workbench.settings.known_keys import Place
+from workbench.settings.known_keys import LocatedModel
 from workbench.settings.yaml_text import Key, parse, read_text, require_characters
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -100,7 +100,7 @@ class Document:
             raise SettingsError(problems)
         return Document(data, self.origin, self.lines, overrides)
 
-    def parse(self, model: type[SettingsT], beside: Iterable[Place] = ()) -> SettingsT:
+    def parse(self, model: type[SettingsT], beside: Iterable[LocatedModel] = ()) -> SettingsT:
         """Return the document as ``model``; ``beside`` are models of its parts, for hints on keys that stand elsewhere.
 
         Raises:
@@ -120,7 +120,9 @@ class Document:
             raise SettingsError(problems)
         return parsed
 
-    def parse_part(self, key: Key, data: object, model: type[SettingsT], beside: Iterable[Place] = ()) -> SettingsT:
+    def parse_part(
+        self, key: Key, data: object, model: type[SettingsT], beside: Iterable[LocatedModel] = ()
+    ) -> SettingsT:
         """Return ``data``, which stands at ``key`` of this document, as ``model``; raises as :meth:`parse`."""
         if isinstance(data, dict) and len(data) > MOST_READ:  # each would become a problem of its own
             raise SettingsError([Problem(f"{len(data):,} keys, where no settings have so many", self.where(*key))])
@@ -130,7 +132,7 @@ class Document:
             raise SettingsError(self._problems(key, data, model, error, tuple(beside))) from None
 
     def _problems(
-        self, key: Key, data: object, model: type[BaseModel], error: ValidationError, beside: tuple[Place, ...]
+        self, key: Key, data: object, model: type[BaseModel], error: ValidationError, beside: tuple[LocatedModel, ...]
     ) -> Iterable[Problem]:
         problems: dict[Key, Problem] = {}
         unknown = 0

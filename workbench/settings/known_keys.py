@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from workbench.errors import suggest
 from workbench.settings.yaml_text import Key
 
-Place = tuple[Key, type[BaseModel]]  # where in a document a model stands
-MOST_PLACES = 3  # that a hint names
+LocatedModel = tuple[Key, type[BaseModel]]  # where in a document a model stands
+MOST_PATHS = 3  # that a hint names
 
 
-def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: Iterable[Place]) -> str:
+def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: Iterable[LocatedModel]) -> str:
     """Return a hint for an unknown key: which known key was probably meant.
 
     Args:
@@ -25,7 +25,7 @@ def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: I
         beside: the other models of the document.
     """
     name, own = str(inner[-1]), keys(model, inner)
-    paths = [path for start, holder in ((key, model), *beside) for path in _places(holder, start)]
+    paths = [path for start, holder in ((key, model), *beside) for path in _paths(holder, start)]
     exact = [path for path in paths if path[-1] == name]
     if not exact and not near(name, own):
         guesses = near(name, [str(path[-1]) for path in paths])
@@ -33,8 +33,8 @@ def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: I
     if not exact:
         return suggest(name, own)
     dotted = list(dict.fromkeys(".".join(map(str, path)) for path in exact))
-    more = ", …" if len(dotted) > MOST_PLACES else ""
-    return f"Did you mean {' or '.join(dotted[:MOST_PLACES])}{more}?"
+    more = ", …" if len(dotted) > MOST_PATHS else ""
+    return f"Did you mean {' or '.join(dotted[:MOST_PATHS])}{more}?"
 
 
 def keys(model: type[BaseModel], inner: Sequence[str | int]) -> list[str]:
@@ -52,12 +52,12 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name[:200], sorted(set(known)), n=3, cutoff=0.55)
 
 
-def _places(model: type[BaseModel], key: Key) -> Iterator[Key]:
+def _paths(model: type[BaseModel], key: Key) -> Iterator[Key]:
     for name, info in model.model_fields.items():
         path = (*key, info.alias or name)
         yield path
         for inside in _models(info.annotation) if get_origin(info.annotation) not in (dict, list, tuple) else ():
-            yield from _places(inside, path)
+            yield from _paths(inside, path)
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -127,10 +127,10 @@ def code_behind(module: str) -> str:
 
 def groups() -> dict[str, list[EntryPoint]]:
     """Return the entry points of every group that begins as those of the registries do."""
-    found: dict[str, list[EntryPoint]] = {}
+    points_of: dict[str, list[EntryPoint]] = {}
     for point in _all_points():
-        found.setdefault(point.group, []).append(point)
-    return found
+        points_of.setdefault(point.group, []).append(point)
+    return points_of
 
 
 def _all_points() -> Iterator[EntryPoint]:
@@ -173,8 +173,8 @@ def _tops(point: EntryPoint) -> tuple[str, ...]:
 
     Setuptools writes them down, also where a folder is installed as it stands.
     """
-    told = (point.dist.read_text("top_level.txt") or "").split() if point.dist else []
-    return tuple(dict.fromkeys([point.module.partition(".")[0], *told]))
+    top_levels = (point.dist.read_text("top_level.txt") or "").split() if point.dist else []
+    return tuple(dict.fromkeys([point.module.partition(".")[0], *top_levels]))
 
 
 @cache

@@ -72,8 +72,8 @@ class Modules(Generic[Entry]):
         folders = [Path(location) for location in (spec.submodule_search_locations or [])] if spec else []
         files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
         rooms = {path.parent.name: path for folder in folders for path in sorted(folder.glob("[!_]*/__init__.py"))}
-        found = {**files, **rooms}
-        return {name.replace("_", "-"): path for name, path in found.items() if name not in self.besides}
+        entries = {**files, **rooms}
+        return {name.replace("_", "-"): path for name, path in entries.items() if name not in self.besides}
 
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:
@@ -169,13 +169,13 @@ def named_code(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str
 
     Only those of fields that :class:`NameIn` marks, by the field; nothing where all entries are our own.
     """
-    found = {}
+    digests = {}
     for field, about in settings.model_fields.items():
         name = values.get(field)
         for mark in about.metadata:
             if isinstance(mark, NameIn) and isinstance(name, str) and (code := mark.registry.code(name)):
-                found[field] = code[name]
-    return found
+                digests[field] = code[name]
+    return digests
 
 
 class Documents:

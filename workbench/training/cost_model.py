@@ -25,7 +25,7 @@ activations   for each layer through which gradients pass, bytes a token, after 
 
               A frozen backbone keeps no inputs of its own matrices: that is what adapters save. Where nothing in the
               body is trained (head), nothing is kept at all.
-logits        3 · 4 · vocabulary for each token that is learned to be said (logits, their softmax, the gradient)
+logits        3 · 4 · vocabulary for each token with a loss of its own (logits, their softmax, the gradient)
 working       of the layer at work: max(4 (3 a s + 4 h), 4 (2 f + 2 h)) t; fused: without the scores;
               of a quantised backbone the largest matrix as well, unpacked to 32 bits
 
@@ -118,7 +118,7 @@ class Workload:
     """One training step: of which method on which model, and on how many tokens.
 
     Attributes:
-        said: tokens of the batch that are learned to be said; 0 where there is a head of labels.
+        label_tokens: tokens of the batch with a loss of their own; 0 where there is a head of labels.
         checkpointing: whether activations are computed again.
         stored_in_bf16: whether the checkpoint has the backbone's matrices in bfloat16.
         adapted: the body with the method on it, where there is one, not quantised; else it is made without memory.
@@ -131,7 +131,7 @@ class Workload:
     batch_size: int
     length: int
     quantization: Quantization | None = None
-    said: int = 0
+    label_tokens: int = 0
     checkpointing: bool = False
     stored_in_bf16: bool = False
     adapted: nn.Module | None = field(default=None, compare=False, repr=False)
@@ -147,7 +147,7 @@ class Workload:
         trained = self._trained
         count = sum(parameter.numel() for _, parameter in trained)
         depth = self._depth(shape, [name for name, _ in trained])
-        output = 4 * shape.vocabulary * shape.hidden if self.said else 0
+        output = 4 * shape.vocabulary * shape.hidden if self.label_tokens else 0
         kept = tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained))
         casts = 2.0 * self._linear * depth / shape.layers if self._number == 2 and not self._narrow else 0.0
         again = self.checkpointing and depth > 0
@@ -159,13 +159,13 @@ class Workload:
             optimizer=self._states(trained),
             activations=4.0 * tokens * depth * shape.hidden if again else kept,
             casts=0.0 if again else casts,
-            logits=3.0 * 4 * self.said * shape.vocabulary,
+            logits=3.0 * 4 * self.label_tokens * shape.vocabulary,
             working=tokens * self._working(shape) + self._unpacked,
             recomputed=(kept + casts) / depth if again else 0.0,
         )
 
     @classmethod
-    def of(cls, adaptation: Adaptation, batch_size: int, length: int, said: int = 0, **others: Any) -> Self:
+    def of(cls, adaptation: Adaptation, batch_size: int, length: int, label_tokens: int = 0, **others: Any) -> Self:
         """Return the training step of an adaptation; ``others`` are further fields."""
         return cls(
             config=adaptation.backbone.config,
@@ -175,7 +175,7 @@ class Workload:
             batch_size=batch_size,
             length=length,
             quantization=adaptation.backbone.quantization,
-            said=said,
+            label_tokens=label_tokens,
             stored_in_bf16=adaptation.backbone.stored_in_bf16,
             **others,
         )

@@ -89,8 +89,8 @@ def is_checkpointed(adaptation: Adaptation, budget: Budget, answer: int, body: n
     return (prediction.peak if body is None else prediction.step) * (1 + LEFT_OVER) > room
 
 
-def said(budget: Budget, answer: int) -> int:
-    """Return how many tokens of a batch are learned to be said, of answers of so many tokens."""
+def label_tokens(budget: Budget, answer: int) -> int:
+    """Return how many tokens of a batch have a loss of their own, for answers of so many tokens."""
     return budget.batch_size * min(answer, budget.max_length)
 
 
@@ -102,7 +102,7 @@ def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction
 def _predicted(
     adaptation: Adaptation, budget: Budget, answer: int, checkpointing: bool, body: nn.Module | None = None
 ) -> Prediction | None:
-    shape = budget.batch_size, budget.max_length, said(budget, answer)
+    shape = budget.batch_size, budget.max_length, label_tokens(budget, answer)
     if body is not None and not adaptation.backbone.quantization:  # packed, it does not tell its sizes
         try:
             return Workload.of(adaptation, *shape, checkpointing=checkpointing, adapted=body).predict()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+LABEL_TOKENS = "said"  # its key in documents, from before the field had its name
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class MeasuredCost:
         merged_inference_ms: the same with the update written into the backbone's weights; None where that cannot be.
         texts: in the batch that was trained on; 0, as the next two, in a record of before this was kept.
         length: tokens of each, padding counted.
-        said: tokens of the batch that are learned to be said; 0 also where there is a head of labels.
+        label_tokens: tokens of the batch with a loss of their own (of answers); 0 also where there is a head of labels.
     """
 
     device: str
@@ -39,9 +44,16 @@ class MeasuredCost:
     merged_inference_ms: float | None
     texts: int = 0
     length: int = 0
-    said: int = 0
+    label_tokens: Annotated[int, Field(alias=LABEL_TOKENS)] = 0
+
+    __pydantic_config__: ClassVar = ConfigDict(serialize_by_alias=True)
 
     @property
     def step_mb(self) -> float | None:
         """What a training step needs beyond the model itself, in MB."""
         return None if self.peak_mb is None or self.before_mb is None else self.peak_mb - self.before_mb
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields by their keys in documents."""
+        fields = asdict(self)
+        return fields | {LABEL_TOKENS: fields.pop("label_tokens")}

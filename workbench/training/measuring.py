@@ -82,7 +82,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         merged_inference_ms=None if merged is None else 1000 * merged / examples,
         texts=len(rows),
         length=batch["input_ids"].shape[1],
-        said=int((batch["labels"] != IGNORED).sum()) if task.kind in GENERATED else 0,
+        label_tokens=int((batch["labels"] != IGNORED).sum()) if task.kind in GENERATED else 0,
     )
 
 

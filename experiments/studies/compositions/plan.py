@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
     from workbench.settings.base import Document
-    from workbench.settings.known_keys import Place
+    from workbench.settings.known_keys import LocatedModel
 
 
 SOURCES = ("sources", "methods")
@@ -267,7 +267,7 @@ def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
             yield Entry(label, role, family, method, settings)
 
 
-def _known_settings(document: Document) -> Iterator[Place]:
+def _known_settings(document: Document) -> Iterator[LocatedModel]:
     yield from settings_of_entries(document, SOURCES, None, METHODS.get)
     yield from settings_of_entries(document, ("compositions",), "method", COMPOSITIONS.get)
 

@@ -78,7 +78,7 @@ class ComparisonReport(StudyReport):
 def _entry(row: Row, full: bool) -> dict[str, Any]:
     """Return the entry of ``methods`` in ``report --json``; ``full`` adds every adapter."""
     numbers = as_json(METHOD, row)
-    measured = {**asdict(row.measured), **numbers["measured"]} if row.measured else None
+    measured = {**row.measured.as_json(), **numbers["measured"]} if row.measured else None
     document: dict[str, Any] = {
         "method": row.method,
         "settings": dict(row.settings),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.task import Task
     from workbench.settings.base import Document, MethodSettings
-    from workbench.settings.known_keys import Place
+    from workbench.settings.known_keys import LocatedModel
 
 SOURCES = ("sources",)
 LORA_ONLY = ("peft",)  # libraries of routers that read the update of each module
@@ -180,7 +180,7 @@ def _require_alike(document: Document, tasks: Sequence[Task]) -> None:
         raise InputError(message, where=document.where("tasks"), hint=hint)
 
 
-def _known_settings(document: Document) -> Iterator[Place]:
+def _known_settings(document: Document) -> Iterator[LocatedModel]:
     given = document.data.get("sources")
     with suppress(InputError):
         if isinstance(given, dict):

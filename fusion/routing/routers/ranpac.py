@@ -106,14 +106,14 @@ def summed(features: NDArray[np.float32], targets: NDArray[np.float64], settings
     return part
 
 
-def added(one: Part, other: Part) -> Part:
-    """Return the sums over the examples of both; labels that ``other`` alone has come last there, and last here."""
-    part = {"held_examples": one["held_examples"] + other["held_examples"]}
+def added(first: Part, second: Part) -> Part:
+    """Return the sums over the examples of both; labels that ``second`` alone has come last there, and last here."""
+    part = {"held_examples": first["held_examples"] + second["held_examples"]}
     for name in ("own", "held"):
-        factors = [operand[f"{name}_factor"].double().numpy() for operand in (one, other)]
+        factors = [operand[f"{name}_factor"].double().numpy() for operand in (first, second)]
         factor = qr(np.vstack(factors), mode="r")[0][: factors[0].shape[1]]
-        total = other[f"{name}_targets"].clone()
-        total[:, : one[f"{name}_targets"].shape[1]] += one[f"{name}_targets"]
+        total = second[f"{name}_targets"].clone()
+        total[:, : first[f"{name}_targets"].shape[1]] += first[f"{name}_targets"]
         part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": total}
     return part
 

@@ -117,15 +117,15 @@ def settings(config: Mapping[str, Any], method: str, where: str) -> dict[str, An
         InputError: a number is out of the setting's bounds.
     """
     model = METHODS.get(method).settings
-    told: dict[str, Any] = {}
+    method_settings: dict[str, Any] = {}
     for part in _parts(config):
         for name in model.model_fields:
             field = FIELDS.get(name, name)
             if isinstance(value := part.get(field), int | float):
-                told[name] = _bounded(model, name, value, f"{where}: {field}")
+                method_settings[name] = _bounded(model, name, value, f"{where}: {field}")
         if "flat" in part and "reparametrize" in model.model_fields:
-            told["reparametrize"] = not part["flat"]
-    return told
+            method_settings["reparametrize"] = not part["flat"]
+    return method_settings
 
 
 def _bottleneck(config: Mapping[str, Any]) -> str:

@@ -119,7 +119,7 @@ def rows(head: HeadConfig, folder: Path, static: Callable[[], str]) -> int | Non
         names = list(tensors.keys())
         if head.flexible:
             layers = [re.fullmatch(rf"heads\.{re.escape(head.name)}\.(\d{{1,9}})\.weight", name) for name in names]
-            numbered = {int(found[1]): found[0] for found in layers if found}
+            numbered = {int(match[1]): match[0] for match in layers if match}
             last = numbered[max(numbered)] if numbered else ""
         else:
             last = static()

@@ -78,8 +78,8 @@ def _flexible(backbone: Backbone) -> tuple[Any, frozenset[str]]:
 
     with torch.random.fork_rng(devices=[]), quiet("transformers.modeling_utils"):
         torch.manual_seed(0)
-        model, told = labelled(backbone, 1).pretrained(AutoAdapterModel)
-    return model.eval(), frozenset(told["missing_keys"])
+        model, loading_info = labelled(backbone, 1).pretrained(AutoAdapterModel)
+    return model.eval(), frozenset(loading_info["missing_keys"])
 
 
 def _load(model: Any, folder: Path) -> None:

@@ -119,11 +119,11 @@ def _require_own_output(program: Any, backbone: Backbone, kind: str, where: str)
         raise InputError(message, where=where, hint="Its own program can still be used.")
 
 
-def _are_equal(one: Tensor | None, other: Tensor | None) -> bool:
+def _are_equal(first: Tensor | None, second: Tensor | None) -> bool:
     """Return whether two tensors have the same numbers; a bias that is missing is zeros."""
-    if one is None or other is None:
-        return not any(tensor is not None and tensor.any() for tensor in (one, other))
-    return torch.equal(one, other)
+    if first is None or second is None:
+        return not any(tensor is not None and tensor.any() for tensor in (first, second))
+    return torch.equal(first, second)
 
 
 def _head(program: Any, backbone: Backbone, kind: str) -> Mapping[str, nn.Module]:

@@ -38,16 +38,16 @@ def body_of(model: Any, prefix: str, base: Backbone, where: Path) -> dict[str, T
     Raises:
         InputError: a tensor of the backbone has none that belongs to it.
     """
-    places = skeleton(base.config).state_dict(keep_vars=True)
+    skeleton_state = skeleton(base.config).state_dict(keep_vars=True)
     inside = hasattr(model, prefix.removesuffix("."))
     body: dict[str, Tensor] = {}
     known: set[int] = set()
     for name, tensor in model.state_dict(keep_vars=True).items():
         own = name.removeprefix(prefix) if inside and name.startswith(prefix) else "" if inside else name
-        if own in places and id(tensor) not in known:
+        if own in skeleton_state and id(tensor) not in known:
             known.add(id(tensor))
             body[own] = tensor.detach()
-    needed = {id(tensor): name for name, tensor in reversed(places.items()) if not name.startswith(UNREAD)}
+    needed = {id(tensor): name for name, tensor in reversed(skeleton_state.items()) if not name.startswith(UNREAD)}
     if lacking := sorted({*needed.values()} - body.keys()):
         message = f"the sender's program has no {lacking[0]}, which the backbone has"
         raise InputError(message, where=str(where), hint="Its own program can still be used.")

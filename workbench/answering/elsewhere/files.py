@@ -56,8 +56,8 @@ def weights_in(folder: Path, name: str, pickled_name: str | None = None) -> Path
         numbers_in(path)
         require_floats(path)
         return path
-    names = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in PICKLED and _are_weights(each)]
-    if pickled := [each for each in names if pickled_name in (None, each.name)]:
+    names = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in PICKLED and _are_weights(path)]
+    if pickled := [path for path in names if pickled_name in (None, path.name)]:
         hint = CONVERT.format(path=str(pickled[0]), target=str(path))
         raise UnsafeConfigError("pickled weights are not read", where=str(pickled[0]), hint=hint)
     hint = "Save it as safetensors."

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FoundHead:
+class MatchingHead:
     """A head, and how far its logits are from the sender's.
 
     Attributes:
@@ -40,14 +40,14 @@ class FoundHead:
     off: float
 
 
-def found(
+def matching_head(
     network: Network,
     layers: Mapping[str, nn.Module],
     batches: Any,
     wanted: Sequence[Tensor],
     rounding: float,
     pools: bool = True,
-) -> FoundHead:
+) -> MatchingHead:
     """Return the head that gives the sender's logits.
 
     Args:
@@ -61,19 +61,19 @@ def found(
     Raises:
         InputError: none does.
     """
-    best: FoundHead | None = None
+    best: MatchingHead | None = None
     for virtual in (False, True) if pools and learns_a_prompt(network.body) else (False,):
         network.pool_prompt(virtual)
         states = [network.states(**batch) for batch in batches]
         for pooling in get_args(Pooling) if pools else [network.pooling]:
             network.pooling = pooling
             read = [
-                network.pool(each, batch["attention_mask"]) if pools else each
-                for each, batch in zip(states, batches, strict=True)
+                network.pool(hidden, batch["attention_mask"]) if pools else hidden
+                for hidden, batch in zip(states, batches, strict=True)
             ]
             for reference, head in _possible(pooling, layers):
                 if (off := _off(head, read, wanted)) is not None and (best is None or off < best.off):
-                    best = FoundHead(reference.model_copy(update={"virtual": virtual}), head, off)
+                    best = MatchingHead(reference.model_copy(update={"virtual": virtual}), head, off)
     if best is None or not best.off <= rounding:
         named = ", ".join(layers)
         message = f"the sender's program computes its logits in a way that cannot be repeated here (layers: {named})"
@@ -100,7 +100,8 @@ def _possible(pooling: Pooling, layers: Mapping[str, nn.Module]) -> Iterator[tup
     behind = norms or modules[-1:]
     for activation in ACTIVATIONS.values():
         yield _declared(
-            pooling, [each for module in modules for each in ([activation(), module] if module in behind else [module])]
+            pooling,
+            [layer for module in modules for layer in ([activation(), module] if module in behind else [module])],
         )
 
 
@@ -124,6 +125,6 @@ def _activation(module: nn.Module) -> str | None:
 
 def _off(head: nn.Sequential, pooled: Sequence[Tensor], wanted: Sequence[Tensor]) -> float | None:
     try:
-        return max(difference(head(each), right) for each, right in zip(pooled, wanted, strict=True))
+        return max(difference(head(vectors), right) for vectors, right in zip(pooled, wanted, strict=True))
     except RuntimeError:  # the layers do not follow each other
         return None

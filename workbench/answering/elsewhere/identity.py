@@ -19,12 +19,12 @@ IN_MODULES = tuple(f"*/{pattern}" for pattern in READ)  # of sentence-transforme
 SHORT = 8  # characters of a key at the end of an id
 
 
-def key_of(folder: Path, *said: Any) -> str:
+def key_of(folder: Path, *facts: Any) -> str:
     """Return the key of a folder: the same files under the same names have the same; the adapter's name is no part.
 
     Args:
         folder: of the sender.
-        said: what the folder does not say and its answers depend on, as values that JSON has.
+        facts: what the folder does not say and its answers depend on, as values that JSON has.
 
     Raises:
         OSError: a file cannot be read.
@@ -36,7 +36,7 @@ def key_of(folder: Path, *said: Any) -> str:
         for path in sorted(folder.glob(pattern))
         if path.is_file()
     }
-    return key([files, said])[:SHORT]
+    return key([files, facts])[:SHORT]
 
 
 def stored_as(store: AdapterStore, ending: str) -> StoredAdapter | None:

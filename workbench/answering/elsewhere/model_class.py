@@ -42,11 +42,11 @@ def kinds_of(config: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if not named:
         hint = 'It has the class\'s name, as "architectures": ["BertForSequenceClassification"]; save it again.'
         raise InputError("the config names no class", where=where, hint=hint)
-    found = _table(kind, named[0])
-    if found is None:
+    table = _table(kind, named[0])
+    if table is None:
         hint = "Taken in are transformers' own classes that read texts."
         raise InputError(f"transformers has no {named[0]} of the type {kind}", where=where, hint=hint)
-    kinds = KINDS.get(found, ())
+    kinds = KINDS.get(table, ())
     return _of_texts(config) if kinds is TEXTS else kinds
 
 

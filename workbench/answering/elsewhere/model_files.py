@@ -29,12 +29,12 @@ def model_files(folder: Path) -> tuple[str, ...]:
         UnsafeConfigError: a list of files leads out of the folder.
     """
     transformer = transformer_in(folder)
-    found = [path for pattern in (*OF_MODEL, *OF_TOKENIZER) for path in sorted(transformer.glob(pattern))]
-    found += weight_files(transformer)
+    paths = [path for pattern in (*OF_MODEL, *OF_TOKENIZER) for path in sorted(transformer.glob(pattern))]
+    paths += weight_files(transformer)
     if (folder / MODULES).is_file():
-        places = [folder / place for _, place in sentence_modules(folder)]
-        found += [folder / name for name in OF_SENTENCES] + [place / CONFIG for place in places]
-    names = {path.relative_to(folder).as_posix() for path in found if path.is_file()}
+        subfolders = [folder / subfolder for _, subfolder in sentence_modules(folder)]
+        paths += [folder / name for name in OF_SENTENCES] + [subfolder / CONFIG for subfolder in subfolders]
+    names = {path.relative_to(folder).as_posix() for path in paths if path.is_file()}
     if taken := sorted(names & RESERVED):
         raise InputError(f"a file of this model is called {taken[0]}", where=str(folder), hint="Save the model again.")
     return tuple(sorted(names))

@@ -46,21 +46,21 @@ def keep(sender: Path, files: Sequence[str], folder: Path) -> None:
         folder: the adapter's, with all its weights.
     """
     documents: dict[str, str] = {}
-    places: dict[str, dict[str, tuple[str, str]]] = {}
+    locations: dict[str, dict[str, tuple[str, str]]] = {}
     lacking: dict[str, Tensor] = {}
     here = _digests(folder)
     for file in (name for name in files if (sender / name).is_file()):
         if not file.endswith(WEIGHTS):
             documents[file] = (sender / file).read_text(encoding="utf-8")
             continue
-        places[file] = {}
+        locations[file] = {}
         for name, tensor in _tensors(sender / file):
-            if (place := here.get(_digest(tensor))) is None:
-                place = ORIGINAL, f"{len(lacking)}"
-                lacking[place[1]] = tensor
-            places[file][name] = place
-    told = {"documents": json.dumps(documents), "places": json.dumps(places)}
-    save_file(lacking, folder / ORIGINAL, told)
+            if (location := here.get(_digest(tensor))) is None:
+                location = ORIGINAL, f"{len(lacking)}"
+                lacking[location[1]] = tensor
+            locations[file][name] = location
+    metadata = {"documents": json.dumps(documents), "places": json.dumps(locations)}
+    save_file(lacking, folder / ORIGINAL, metadata)
 
 
 def give_back(folder: Path, files: Sequence[str], target: Path) -> None:
@@ -76,23 +76,23 @@ def give_back(folder: Path, files: Sequence[str], target: Path) -> None:
         IntegrityError: it is said to be in a file outside the folder.
     """
     with opening("what came in", str(folder / ORIGINAL)), safe_open(folder / ORIGINAL, framework="pt") as kept:
-        told = kept.metadata()
-        documents, places = json.loads(told["documents"]), json.loads(told["places"])
+        metadata = kept.metadata()
+        documents, locations = json.loads(metadata["documents"]), json.loads(metadata["places"])
     for file in files:
         if file in documents:
             (target / file).write_text(str(documents[file]), encoding="utf-8")
-        elif file in places:
+        elif file in locations:
             with opening("what came in", str(folder / ORIGINAL)):
-                tensors = _gathered(folder, places[file])
+                tensors = _gathered(folder, locations[file])
             save_file(tensors, target / file, {"format": "pt"})
 
 
-def _gathered(folder: Path, places: dict[str, Any]) -> dict[str, Tensor]:
+def _gathered(folder: Path, locations: dict[str, Any]) -> dict[str, Tensor]:
     """Return tensors by their names at the sender."""
     with ExitStack() as stack:
         opened: dict[str, Any] = {}
         tensors: dict[str, Tensor] = {}
-        for name, (file, own) in places.items():
+        for name, (file, own) in locations.items():
             if file not in opened:
                 path = _inside(folder, file)
                 opened[file] = stack.enter_context(safe_open(path, framework="pt"))
@@ -126,6 +126,6 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 def _digest(tensor: Tensor) -> str:
     """Return what tells a tensor from others: type, shape and every byte."""
     content = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
-    found = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-    found.update(content.tobytes())
-    return found.hexdigest()
+    sha256 = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    sha256.update(content.tobytes())
+    return sha256.hexdigest()

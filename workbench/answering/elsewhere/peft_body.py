@@ -45,14 +45,14 @@ class Body:
 
 
 def body_of(
-    config: Mapping[str, Any], program: Program, places: peft_config.Places, apart: Sequence[str], where: str
+    config: Mapping[str, Any], program: Program, trained: peft_config.TrainedModules, apart: Sequence[str], where: str
 ) -> Body:
     """Return an adapter's body.
 
     Args:
         config: the sender's, without what says where training began.
         program: the sender's.
-        places: what it puts on the transformer.
+        trained: what it puts on the transformer.
         apart: names of the head's layers inside the sender's class.
         where: the sender's config file.
 
@@ -62,10 +62,10 @@ def body_of(
     tensors = program.tensors
     if program.starts:
         config, tensors = doubled(config), joined(tensors, program.starts)
-    if not places.adapted and config["peft_type"] not in peft_config.PROMPTS:
+    if not trained.adapted and config["peft_type"] not in peft_config.PROMPTS:
         raise InputError("it adapts nothing of the transformer, but its head alone", where=where)
-    of_body = peft_config.of_body(config, places, where)
-    inside = as_stored({**projections(program.model), **tensors}, places.prefix, apart)
+    of_body = peft_config.of_body(config, trained, where)
+    inside = as_stored({**projections(program.model), **tensors}, trained.prefix, apart)
 
     def write(folder: Path) -> None:
         save_file(of_one_prompt(inside, config.get("num_virtual_tokens", 0)), folder / PEFT_WEIGHTS)
@@ -75,14 +75,14 @@ def body_of(
 
 
 def norms_of(
-    config: Mapping[str, Any], program: Program, places: peft_config.Places, backbone: Backbone, where: str
+    config: Mapping[str, Any], program: Program, trained: peft_config.TrainedModules, backbone: Backbone, where: str
 ) -> Body:
     """Return tuned normalisation layers as the method ``ln`` stores them: all of them, untuned ones as they were.
 
     Args:
         config: the sender's.
         program: the sender's.
-        places: what is tuned.
+        trained: what is tuned.
         backbone: the base model.
         where: the sender's config file.
 
@@ -90,9 +90,9 @@ def norms_of(
         InputError: another layer was tuned.
     """
     tuned = {
-        name.removeprefix(places.prefix).replace(TUNED, "."): tensor
+        name.removeprefix(trained.prefix).replace(TUNED, "."): tensor
         for name, tensor in program.tensors.items()
-        if TUNED in name and name.startswith(places.prefix)
+        if TUNED in name and name.startswith(trained.prefix)
     }
     known = normalisations(backbone.config)
     if other := sorted(tuned.keys() - known):

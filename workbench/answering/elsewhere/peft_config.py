@@ -56,7 +56,7 @@ ELSEWHERE = {  # what another model comes of than the one that the adapter is pu
 
 
 @dataclass(frozen=True)
-class Places:
+class TrainedModules:
     """What a ``PeftModel`` has put on the transformer inside the sender's class, by the transformer's own names.
 
     Attributes:
@@ -87,43 +87,45 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
 
 
 def settings(
-    config: Mapping[str, Any], method: str, places: Places | None = None, modules: Iterable[str] = ()
+    config: Mapping[str, Any], method: str, trained: TrainedModules | None = None, modules: Iterable[str] = ()
 ) -> dict[str, Any]:
     """Return the method's settings that a config tells; what it was trained with otherwise is not known.
 
     Args:
         config: the sender's.
         method: as it is called here.
-        places: what is adapted; None where the config is of the transformer alone.
+        trained: what is adapted; None where the config is of the transformer alone.
         modules: the names of the transformer's modules. ``targets`` are the sender's where these names pick the same
             modules in the transformer alone, and else each adapted module by its whole name.
     """
     fields = METHODS.get(method).settings.model_fields
     values = {name: [config.get(key) for key in (*SETTINGS.get(name, ()), name)] for name in fields}
-    told = {name: next((value for value in named if value is not None), None) for name, named in values.items()}
+    method_settings = {
+        name: next((value for value in named if value is not None), None) for name, named in values.items()
+    }
     if "targets" in fields:
-        told["targets"] = _targets(config.get("target_modules"), places, modules)
-    return _taken({name: value for name, value in told.items() if value is not None}, method)
+        method_settings["targets"] = _targets(config.get("target_modules"), trained, modules)
+    return _taken({name: value for name, value in method_settings.items() if value is not None}, method)
 
 
-def _targets(named: Any, places: Places | None, modules: Iterable[str]) -> list[str] | None:
+def _targets(named: Any, trained: TrainedModules | None, modules: Iterable[str]) -> list[str] | None:
     """Return names that pick the adapted modules in the transformer alone; None where none is."""
     names = sorted(named) if isinstance(named, list) else []
-    if places is None:
+    if trained is None:
         return names or None
     fits = _matching(names)
     picked = {name for name in modules if fits(name)}
-    return names if picked and picked == {*places.adapted} else sorted(places.adapted) or None
+    return names if picked and picked == {*trained.adapted} else sorted(trained.adapted) or None
 
 
-def _taken(told: Mapping[str, Any], method: str) -> dict[str, Any]:
+def _taken(method_settings: Mapping[str, Any], method: str) -> dict[str, Any]:
     """Return the settings that a method here takes; peft takes others too, as a block size of 0 where a rank stands."""
     try:
-        METHODS.get(method).settings.model_validate(told)
+        METHODS.get(method).settings.model_validate(method_settings)
     except ValidationError as error:
         others = {detail["loc"][0] if detail["loc"] else None for detail in error.errors()}
-        return {} if None in others else {name: value for name, value in told.items() if name not in others}
-    return dict(told)
+        return {} if None in others else {name: value for name, value in method_settings.items() if name not in others}
+    return dict(method_settings)
 
 
 def opened(config: Mapping[str, Any], where: str) -> PeftConfig:
@@ -149,19 +151,19 @@ def opened(config: Mapping[str, Any], where: str) -> PeftConfig:
         return PeftConfig.from_peft_type(**{key: value for key, value in config.items() if key in known} | MADE_HERE)
 
 
-def of_body(config: Mapping[str, Any], places: Places, where: str) -> PeftConfig:
+def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> PeftConfig:
     """Return the configuration for the transformer alone: the same update, each module by its whole name.
 
     Args:
         config: the sender's, without what says where training began.
-        places: what it puts on the transformer.
+        trained: what it puts on the transformer.
         where: the folder.
     """
     own = opened(config, where)
     changes = BY_NAME | {
-        "target_modules": sorted(places.adapted),
-        "modules_to_save": [*places.whole] or None,
-        "trainable_token_indices": {name: [*tokens] for name, tokens in places.tokens.items()} or None,
+        "target_modules": sorted(trained.adapted),
+        "modules_to_save": [*trained.whole] or None,
+        "trainable_token_indices": {name: [*tokens] for name, tokens in trained.tokens.items()} or None,
         "num_transformer_submodules": 1,  # a second prompt, for a decoder, is read by nobody
         "save_projection": True,
         "task_type": TASK_TYPE,
@@ -169,14 +171,14 @@ def of_body(config: Mapping[str, Any], places: Places, where: str) -> PeftConfig
     for key in SUBSETS:
         if named := getattr(own, key, None):
             fits = _matching(named)
-            changes[key] = sorted(name for name, full in places.adapted.items() if fits(full))
-    for key, value in (changes | _patterns(own, places)).items():
+            changes[key] = sorted(name for name, full in trained.adapted.items() if fits(full))
+    for key, value in (changes | _patterns(own, trained)).items():
         if hasattr(own, key):
             setattr(own, key, value)
     return own
 
 
-def _patterns(own: Any, places: Places) -> dict[str, Any]:
+def _patterns(own: Any, trained: TrainedModules) -> dict[str, Any]:
     """Return ranks and alphas that differ from the usual ones, each under the whole name of its module."""
     from peft.utils.other import get_pattern_key
 
@@ -184,10 +186,10 @@ def _patterns(own: Any, places: Places) -> dict[str, Any]:
     for key in PATTERNS:
         pattern = getattr(own, key, None)
         if pattern and own.peft_type == "ADALORA":  # which directions are left, by the names of tensors
-            changes[key] = {name.removeprefix(places.prefix): kept for name, kept in pattern.items()}
+            changes[key] = {name.removeprefix(trained.prefix): kept for name, kept in pattern.items()}
         elif pattern:
-            keys = {name: get_pattern_key(pattern.keys(), full) for name, full in places.adapted.items()}
-            changes[key] = {re.escape(name): pattern[found] for name, found in keys.items() if found in pattern}
+            keys = {name: get_pattern_key(pattern.keys(), full) for name, full in trained.adapted.items()}
+            changes[key] = {re.escape(name): pattern[match] for name, match in keys.items() if match in pattern}
     return changes
 
 
@@ -205,4 +207,4 @@ def _matching(named: str | Sequence[str]) -> Callable[[str], bool]:
     """Return whether peft counts a module among ``named``: by an expression, or by the end of its name."""
     if isinstance(named, str):
         return lambda name: re.fullmatch(named, name) is not None
-    return lambda name: any(name == each or name.endswith(f".{each}") for each in named)
+    return lambda name: any(name == end or name.endswith(f".{end}") for end in named)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from workbench.answering.elsewhere.peft_places import POOLER
+from workbench.answering.elsewhere.peft_modules import POOLER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ def head_of(program: Any, names: Sequence[str]) -> dict[str, nn.Module]:
         names: of the layers inside the class.
     """
     model = program.get_base_model()
-    return {name: _effective(_found(model, name)) for name in names}
+    return {name: _effective(_submodule(model, name)) for name in names}
 
 
 def poolers(model: nn.Module, prefix: str) -> list[str]:
@@ -36,15 +36,15 @@ def poolers(model: nn.Module, prefix: str) -> list[str]:
     return [name for name, module in layers.items() if isinstance(module, nn.Linear)]
 
 
-def _found(model: nn.Module, name: str) -> nn.Module:
+def _submodule(model: nn.Module, name: str) -> nn.Module:
     """Return a submodule, at each step the trained copy of one that was trained whole."""
     module: Any = model
     for part in name.split("."):
         module = getattr(module, part)
         if hasattr(module, "modules_to_save"):
             module = module.modules_to_save[module.active_adapters[0]]
-    found: nn.Module = module
-    return found
+    submodule: nn.Module = module
+    return submodule
 
 
 def _effective(layer: Any) -> nn.Module:

@@ -38,7 +38,7 @@ def as_stored(tensors: Mapping[str, Tensor], prefix: str, outside: Iterable[str]
         prefix: the transformer's name inside that, with a dot.
         outside: modules whose weights belong to the head.
     """
-    apart = tuple(f"{each}." for each in outside)
+    apart = tuple(f"{module}." for module in outside)
     return {
         name if name.startswith((OUTSIDE_START, PROMPT)) else f"{START}{name.removeprefix(prefix)}": tensor
         for name, tensor in tensors.items()

@@ -56,8 +56,8 @@ def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
     """
     with torch.random.fork_rng(devices=[]), quiet(*LOUD):
         torch.manual_seed(0)
-        model, told = labelled(backbone, outputs).pretrained(_loader(kind))
-    return OwnClass(model.eval(), frozenset(told["missing_keys"]), frozenset(told["unexpected_keys"]))
+        model, loading_info = labelled(backbone, outputs).pretrained(_loader(kind))
+    return OwnClass(model.eval(), frozenset(loading_info["missing_keys"]), frozenset(loading_info["unexpected_keys"]))
 
 
 def labelled(backbone: Backbone, outputs: int) -> Backbone:

@@ -14,7 +14,7 @@ from torch import nn
 from workbench.adapters.folder import check_adapter
 from workbench.adapters.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
 from workbench.adapters.stored_adapter import README, StoredAdapter
-from workbench.answering.elsewhere.head_form import difference, found
+from workbench.answering.elsewhere.head_form import difference, matching_head
 from workbench.answering.elsewhere.headless import with_fitted_head
 from workbench.answering.elsewhere.identity import key_of, stored_as
 from workbench.answering.elsewhere.original import keep
@@ -46,7 +46,7 @@ LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
 
 
 @dataclass(frozen=True)
-class Said:
+class ImportOptions:
     """What the folder does not say.
 
     Attributes:
@@ -81,7 +81,7 @@ class Said:
         return (*base, *about, self.order, self.max_length, self.examples)
 
 
-def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter, bool]:
+def take_in(sent: Sent, options: ImportOptions, store: AdapterStore) -> tuple[StoredAdapter, bool]:
     """Return the adapter, stored, and whether it was before; on texts its logits are those of the sender's own program.
 
     Where no head is stored, its token states are. A folder that came in before, with the same said of it, is not read
@@ -90,49 +90,53 @@ def take_in(sent: Sent, said: Said, store: AdapterStore) -> tuple[StoredAdapter,
     Raises:
         InputError: the files do not fit the base model, or the sender's answers cannot be repeated.
     """
-    ending = key_of(sent.folder, *said.meaning)
+    ending = key_of(sent.folder, *options.meaning)
     if here := stored_as(store, ending):
         return here, True
     with without_advice("peft"):
-        return _stored(sent, said, store, ending), False
+        return _stored(sent, options, store, ending), False
 
 
-def _stored(sent: Sent, said: Said, store: AdapterStore, ending: str) -> StoredAdapter:
+def _stored(sent: Sent, options: ImportOptions, store: AdapterStore, ending: str) -> StoredAdapter:
     """Return the adapter, stored under an id with this ``ending``; raises as :func:`take_in`."""
     is_headless = not sent.kinds
-    kind = None if is_headless else said.task.kind
-    sender = sent.opened(said.backbone, kind, max(len(said.order), 1))
+    kind = None if is_headless else options.task.kind
+    sender = sent.opened(options.backbone, kind, max(len(options.order), 1))
     with made(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
         with blaming("the sender's program fails on its first text", str(sent.folder)):
-            batches, wanted = tried(sender, said.backbone, kind)
+            batches, wanted = tried(sender, options.backbone, kind)
         sender.write(folder)
         sender = replace(sender, program=nn.Identity(), write=lambda folder: None)  # its weights leave memory
         check_adapter(folder)
-        bare = _manifest(sent, sender, said)
+        bare = _manifest(sent, sender, options)
         if is_headless:
-            manifest = with_fitted_head(bare, folder, said.backbone, sender.pooling, said.fit)
+            manifest = with_fitted_head(bare, folder, options.backbone, sender.pooling, options.fit)
         else:
-            manifest = bare.model_copy(update={"head": _write_head(bare, folder, said, sender, batches, wanted)})
-        manifest = manifest.model_copy(update={"id": f"{said.name or f'{said.task.name}-{sent.method}'}-{ending}"})
+            manifest = bare.model_copy(update={"head": _write_head(bare, folder, options, sender, batches, wanted)})
+        manifest = manifest.model_copy(
+            update={"id": f"{options.name or f'{options.task.name}-{sent.method}'}-{ending}"}
+        )
         if sent.kept:
             keep(sent.folder, sent.kept, folder)
-        _require_same(StoredAdapter(manifest, folder), said, batches, wanted, sender.rounding, is_headless)
+        _require_same(StoredAdapter(manifest, folder), options, batches, wanted, sender.rounding, is_headless)
         (folder / README).write_text(card.render(manifest), encoding="utf-8")
         if manifest.id in store:  # damaged, else it had been taken as it is
             remove_whole(store.folder(manifest.id))
         return store.save(manifest, lambda draft: _move(folder, draft))
 
 
-def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
+def _manifest(sent: Sent, sender: Sender, options: ImportOptions) -> Manifest:
     """Return the manifest of an adapter without an id, under one linear layer on the backbone's pooling."""
     return Manifest(
         id=sent.method,
-        task=said.task,
-        backbone=BackboneReference(**{name: getattr(said.backbone, name) for name in BackboneReference.model_fields}),
+        task=options.task,
+        backbone=BackboneReference(
+            **{name: getattr(options.backbone, name) for name in BackboneReference.model_fields}
+        ),
         method=sent.method,
         library=METHODS.get(sent.method).library,
         settings=dict(sender.settings),
-        budget=Budget(max_length=said.max_length or _longest(said.backbone, sender.virtual)),
+        budget=Budget(max_length=options.max_length or _longest(options.backbone, sender.virtual)),
         precision="fp32",
         seed=None,
         fit=None,
@@ -141,7 +145,7 @@ def _manifest(sent: Sent, sender: Sender, said: Said) -> Manifest:
         created=None,
         imported=datetime.now(UTC).isoformat(timespec="seconds"),
         config=None if sender.config is None else dict(sender.config),
-        elsewhere=Elsewhere(program=sent.program, base=sent.base, labels=said.order, original=dict(sender.original)),
+        elsewhere=Elsewhere(program=sent.program, base=sent.base, labels=options.order, original=dict(sender.original)),
         linked=sender.linked,
     )
 
@@ -153,7 +157,12 @@ def _longest(backbone: Backbone, virtual: int) -> int:
 
 
 def _write_head(
-    bare: Manifest, folder: Path, said: Said, sender: Sender, batches: Sequence[Any], wanted: Sequence[Tensor]
+    bare: Manifest,
+    folder: Path,
+    options: ImportOptions,
+    sender: Sender,
+    batches: Sequence[Any],
+    wanted: Sequence[Tensor],
 ) -> HeadReference | None:
     """Write the head into the folder, its last rows in the order of the task's labels, and return what it is.
 
@@ -161,14 +170,14 @@ def _write_head(
     """
     if not sender.head:
         return None
-    network = adaptation_of(bare, said.backbone).load(folder, nn.Identity(), said.task.kind)
-    pools = said.task.kind in POOLED
-    head_found = found(network, sender.head, batches, wanted, sender.rounding, pools)
-    tensors: dict[str, Tensor] = head_found.head.state_dict()
-    reference: HeadReference | None = head_found.reference
-    if _is_usual(head_found.reference, said.backbone, pools):
+    network = adaptation_of(bare, options.backbone).load(folder, nn.Identity(), options.task.kind)
+    pools = options.task.kind in POOLED
+    matched = matching_head(network, sender.head, batches, wanted, sender.rounding, pools)
+    tensors: dict[str, Tensor] = matched.head.state_dict()
+    reference: HeadReference | None = matched.reference
+    if _is_usual(matched.reference, options.backbone, pools):
         tensors, reference = _linear(sender), None
-    rows = said.rows
+    rows = options.rows
     last = f"{len(reference.layers) - 1}." if reference else ""
     for name in (f"{last}weight", f"{last}bias"):
         if rows and name in tensors:
@@ -191,15 +200,15 @@ def _linear(sender: Sender) -> dict[str, Tensor]:
 
 def _require_same(
     stored: StoredAdapter,
-    said: Said,
+    options: ImportOptions,
     batches: Sequence[Any],
     wanted: Sequence[Tensor],
     rounding: float,
     is_headless: bool,
 ) -> None:
     """Make sure that the adapter's logits (or token states) are those of the sender's program; raises InputError."""
-    model = open_adapter(stored, said.backbone)
-    rows = [] if is_headless else said.rows
+    model = open_adapter(stored, options.backbone)
+    rows = [] if is_headless else options.rows
     for batch, right in zip(batches, wanted, strict=True):
         answers = model.states(**batch) if is_headless else model(**batch)["logits"]
         off = difference(answers, right[..., rows] if rows else right)

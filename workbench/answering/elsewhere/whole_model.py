@@ -153,8 +153,8 @@ class SentModel:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.folder / name, folder / name)
 
-        place = self.itself.folder.relative_to(self.folder).as_posix()
-        original = {} if place == "." else {TRANSFORMER: place}
+        subfolder = self.itself.folder.relative_to(self.folder).as_posix()
+        original = {} if subfolder == "." else {TRANSFORMER: subfolder}
         return Sender(model, {}, None, write, head, original, self.pooling, linked)
 
     def _based(self, model: Any, head: Mapping[str, nn.Module], backbone: Backbone, prefix: str) -> Sender:

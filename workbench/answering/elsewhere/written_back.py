@@ -97,7 +97,7 @@ def _write_class(stored: StoredAdapter, folder: Path) -> None:
     assert stored.manifest.elsewhere is not None
     original = stored.manifest.elsewhere.original
     (folder / CONFIG).write_text(json.dumps(original["config"], indent=2), encoding="utf-8")
-    narrow, left, places = narrow_type(stored.folder), _head(stored), dict[str, str]()
+    narrow, left, file_of = narrow_type(stored.folder), _head(stored), dict[str, str]()
     files = weight_files(stored.folder)
     for file in files:
         tensors = {f"{original['prefix']}{name}": tensor for name, tensor in load_file(file).items()}
@@ -105,9 +105,9 @@ def _write_class(stored: StoredAdapter, folder: Path) -> None:
         if file is files[-1]:
             tensors |= {name: narrowed(tensor, narrow).contiguous() for name, tensor in left.items()}
         save_file(tensors, folder / file.name, {"format": "pt"})
-        places |= dict.fromkeys(tensors, file.name)
+        file_of |= dict.fromkeys(tensors, file.name)
     if len(files) > 1:
-        index = {"metadata": {}, "weight_map": places}
+        index = {"metadata": {}, "weight_map": file_of}
         (folder / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 

@@ -102,8 +102,8 @@ class _Child:
 
 def _started() -> subprocess.Popen[bytes]:
     """Start a Python that neither reads settings of Python's nor looks into the current folder."""
-    found = [find_spec(package) for package in PACKAGES]
-    folders = {str(Path(spec.origin).parents[1]): None for spec in found if spec and spec.origin}  # in this order
+    specs = [find_spec(package) for package in PACKAGES]
+    folders = {str(Path(spec.origin).parents[1]): None for spec in specs if spec and spec.origin}  # in this order
     command = [sys.executable, "-I", "-S", "-c", CHILD, *folders]
     return subprocess.Popen(
         command,

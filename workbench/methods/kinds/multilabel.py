@@ -87,8 +87,8 @@ class MultiLabel(ReadsTexts):
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
-                "label": _places(wanted),
-                "prediction": _places(given),
+                "label": _label_numbers(wanted),
+                "prediction": _label_numbers(given),
                 "correct": (wanted == given).all(axis=1),
                 "confidence": sure.prod(axis=1),
                 "log_likelihood": likely.sum(axis=1),
@@ -157,7 +157,7 @@ def _indicators(sets: Sequence[Sequence[int]], labels: int) -> NDArray[np.bool_]
     return indicators
 
 
-def _places(indicators: NDArray[np.bool_]) -> list[str]:
+def _label_numbers(indicators: NDArray[np.bool_]) -> list[str]:
     return [" ".join(map(str, np.flatnonzero(row))) for row in indicators]
 
 

@@ -160,9 +160,9 @@ class TokenClassification:
         accuracy = float(outcomes["right"].sum() / outcomes["words"].sum())
         if "hits" not in outcomes:
             return {"score": accuracy, "accuracy": accuracy}
-        hits, found, wanted = (int(outcomes[name].sum()) for name in ("hits", "found", "wanted"))
-        f1 = _ratio(2 * hits, found + wanted)
-        entities = {"precision": _ratio(hits, found), "recall": _ratio(hits, wanted), "entity_f1": f1}
+        hits, predicted, wanted = (int(outcomes[name].sum()) for name in ("hits", "found", "wanted"))
+        f1 = _ratio(2 * hits, predicted + wanted)
+        entities = {"precision": _ratio(hits, predicted), "recall": _ratio(hits, wanted), "entity_f1": f1}
         return {"score": f1, "accuracy": accuracy, **entities}
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
@@ -172,12 +172,12 @@ class TokenClassification:
             for right, given in zip(outcomes["label"], outcomes["prediction"], strict=True)
         ]
         if is_bio(labels):
-            found = [tuple({*_entities(tags)} for tags in pair) for pair in pairs]
+            span_pairs = [tuple({*_entities(tags)} for tags in pair) for pair in pairs]
             names = sorted({label[2:] for label in labels if label != OUTSIDE})
         else:
-            found = [tuple({(tag, at, at) for at, tag in enumerate(tags)} for tags in pair) for pair in pairs]
+            span_pairs = [tuple({(tag, at, at) for at, tag in enumerate(tags)} for tags in pair) for pair in pairs]
             names = [*labels]
-        every = [[_by_name(spans, names) for spans in (right, given, right & given)] for right, given in found]
+        every = [[_by_name(spans, names) for spans in (right, given, right & given)] for right, given in span_pairs]
         wanted, given, hits = np.array(every, dtype=np.int64).reshape(len(pairs), 3, len(names)).swapaxes(0, 1)
         return LabelCounts(tuple(names), wanted, given, hits, np.ones(len(pairs), dtype=np.int64))
 
@@ -253,8 +253,8 @@ def _entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def _entity_counts(right: Sequence[str], given: Sequence[str]) -> dict[str, int]:
-    wanted, found = set(_entities(right)), set(_entities(given))
-    return {"wanted": len(wanted), "found": len(found), "hits": len(wanted & found)}
+    wanted, predicted = set(_entities(right)), set(_entities(given))
+    return {"wanted": len(wanted), "found": len(predicted), "hits": len(wanted & predicted)}
 
 
 def _by_name(spans: Iterable[tuple[str, int, int]], names: Sequence[str]) -> list[int]:

@@ -31,12 +31,12 @@ def differing(stored: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[st
     return {key: pair for key, pair in pairs.items() if not _are_equal(*pair)}
 
 
-def told(differences: Mapping[str, tuple[Any, Any]]) -> str | None:
+def describe(differences: Mapping[str, tuple[Any, Any]]) -> str | None:
     """Return differences in words; None where there are none."""
-    said = [
+    sentences = [
         f"{key} is {there!r}, and {wanted!r} by its manifest" for key, (there, wanted) in sorted(differences.items())
     ]
-    return "; ".join(said[:3]) or None
+    return "; ".join(sentences[:3]) or None
 
 
 def differing_in_peft(
@@ -97,7 +97,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _are_equal(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=1e-9)
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+def _are_equal(first: Any, second: Any) -> bool:
+    if isinstance(first, float) and isinstance(second, int | float):
+        return math.isclose(first, second, rel_tol=1e-9)
+    return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)

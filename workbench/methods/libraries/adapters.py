@@ -15,7 +15,7 @@ from torch import nn
 
 from workbench.adapters.folder import ADAPTERS_WEIGHTS, read_config
 from workbench.backbone.folder import tensor_names
-from workbench.methods.libraries._described import differing, told
+from workbench.methods.libraries._described import describe, differing
 from workbench.methods.libraries._places import require_apart, require_none_left
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Adapters:
         from adapters import AdapterConfig
 
         stored = AdapterConfig.load(read_config(folder)["config"])
-        return told(differing(stored.to_dict(), config.to_dict()))
+        return describe(differing(stored.to_dict(), config.to_dict()))
 
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
         """Return the body with one more adapter."""

@@ -32,7 +32,7 @@ class Differing(nn.Module):
         self.base, self.names = base.requires_grad_(False), tuple(names)
         self.diff = nn.ParameterList([torch.zeros_like(base.get_parameter(name)) for name in self.names])
         self.gates: nn.Module | None = None
-        self._places = _places(base, self.names)
+        self._short_names = _short_names(base, self.names)
 
     @property
     def config(self) -> Any:
@@ -43,23 +43,23 @@ class Differing(nn.Module):
         """Return what the transformer says with W + ΔW for W."""
         added = list(self.diff) if self.gates is None else self.gates(self.diff)
         sums = {name: self.base.get_parameter(name) + change for name, change in zip(self.names, added, strict=True)}
-        weights = {full_name: sums[name] for full_name, name in self._places.items()}
+        weights = {full_name: sums[name] for full_name, name in self._short_names.items()}
         return functional_call(self.base, weights, given, named, tie_weights=False)
 
 
-def _places(base: nn.Module, names: Sequence[str]) -> dict[str, str]:
+def _short_names(base: nn.Module, names: Sequence[str]) -> dict[str, str]:
     """Return full name → name in ``names``, for every full name of these parameters: tied weights have several.
 
     A module that is itself reached by several paths is named once; torch would not give it its own weight back.
     """
-    name_of, seen, places = {id(base.get_parameter(name)): name for name in names}, set(), {}
+    name_of, seen, short_names = {id(base.get_parameter(name)): name for name in names}, set(), {}
     for full_name, parameter in base.named_parameters(remove_duplicate=False):
         path, _, own = full_name.rpartition(".")
         owner = (id(base.get_submodule(path)), own)
         if id(parameter) in name_of and owner not in seen:
             seen.add(owner)
-            places[full_name] = name_of[id(parameter)]
-    return places
+            short_names[full_name] = name_of[id(parameter)]
+    return short_names
 
 
 class Diff:
@@ -74,16 +74,16 @@ class Diff:
         parts: dict[str, Tensor] = {}
         for name, change in zip(body.names, body.diff, strict=True):
             flat = change.detach().flatten()
-            places = flat.nonzero().squeeze(1)
-            if len(places):
-                parts |= {f"{name}.places": places, f"{name}.values": flat[places]}
+            indices = flat.nonzero().squeeze(1)
+            if len(indices):
+                parts |= {f"{name}.places": indices, f"{name}.values": flat[indices]}
         save_file(parts, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Sequence[str]) -> nn.Module:
         """Return the body with the stored difference; raises ValueError where it is that of other parameters too."""
         differing, parts = Differing(body, config), load_file(folder / FILE)
-        places = {f"{name}.places" for name in differing.names if f"{name}.values" in parts}
-        require_none_left({*parts} - places - {name.removesuffix("places") + "values" for name in places})
+        index_names = {f"{name}.places" for name in differing.names if f"{name}.values" in parts}
+        require_none_left({*parts} - index_names - {name.removesuffix("places") + "values" for name in index_names})
         with torch.no_grad():
             for name, change in zip(differing.names, differing.diff, strict=True):
                 if f"{name}.values" in parts:

@@ -89,7 +89,7 @@ class Hypernetwork:
     def save(self, body: Any, folder: Path) -> None:
         """Write the LoRA as peft does, and the network beside it."""
         with torch.no_grad():
-            made = dict(zip((f"{name}.weight" for name, _ in _places(body)), body.generator(), strict=True))
+            made = dict(zip((f"{name}.weight" for name, _ in _factors(body)), body.generator(), strict=True))
         body.save_pretrained(folder, state_dict={name: matrix.contiguous() for name, matrix in made.items()})
         (folder / "README.md").unlink(missing_ok=True)
         save_file(body.generator.state_dict(), folder / FILE)
@@ -114,7 +114,7 @@ class Hypernetwork:
     @torch.no_grad()
     def merge(self, body: Any) -> nn.Module | None:
         """Return the bare body with the LoRA that the network makes in its weights."""
-        for (_, module), made in zip(_places(body), body.generator(), strict=True):
+        for (_, module), made in zip(_factors(body), body.generator(), strict=True):
             module.weight = made
         return PEFT.merge(body)
 
@@ -127,21 +127,21 @@ def generator_of(body: Any) -> Generator:
 
 def generate(body: nn.Module) -> None:
     """Put what the network makes now into its places; every forward pass does."""
-    for (_, module), made in zip(_places(body), generator_of(body)(), strict=True):
+    for (_, module), made in zip(_factors(body), generator_of(body)(), strict=True):
         module.weight = made
 
 
-def _places(body: Any) -> Iterator[tuple[str, Any]]:
+def _factors(body: Any) -> Iterator[tuple[str, Any]]:
     for name, module in body.named_modules():
         if name.endswith((f"lora_A.{ADAPTER}", f"lora_B.{ADAPTER}")):
             yield name, module
 
 
 def _generated(body: Any, config: HypernetworkConfig) -> nn.Module:
-    places = list(_places(body))
-    kinds = ["b" if "lora_B" in name else "a" for name, _ in places]
-    shapes = [tuple(module.weight.shape) for _, module in places]
-    for _, module in places:
+    factors = list(_factors(body))
+    kinds = ["b" if "lora_B" in name else "a" for name, _ in factors]
+    shapes = [tuple(module.weight.shape) for _, module in factors]
+    for _, module in factors:
         del module.weight  # from now on no parameter, but what the network makes
     body.generator = Generator(list(zip(kinds, shapes, strict=True)), config)
     generate(body)

@@ -15,10 +15,10 @@ from pydantic import Field, field_validator
 
 from workbench.adapters.folder import CONFIG, read_config
 from workbench.backbone.module_patterns import require_bounded_patterns
-from workbench.methods.libraries._described import differing_in_peft, told
+from workbench.methods.libraries._described import describe, differing_in_peft
 from workbench.methods.libraries._mixed_loras import can_mix, mix, unmix
-from workbench.methods.libraries._peft_places import own_replaced, put_back_own, require_own_unchanged, require_places
 from workbench.methods.libraries._peft_targets import adapted
+from workbench.methods.libraries._peft_tensors import own_replaced, put_back_own, require_own_unchanged, require_places
 from workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Peft:
         from peft import PeftConfig
 
         stored = PeftConfig.from_pretrained(folder)
-        return told(differing_in_peft(stored, config, architecture, reshapes))
+        return describe(differing_in_peft(stored, config, architecture, reshapes))
 
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
         """Return the wrapped body with one more adapter; all of them have to be of one method."""

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from workbench.backbone.architecture import positions, skeleton
-from workbench.methods.libraries._peft_places import require_places
+from workbench.methods.libraries._peft_tensors import require_places
 from workbench.methods.libraries.peft import LIBRARY as PEFT
 from workbench.settings.base import MethodSettings
 from workbench.settings.bounds import Size

@@ -32,11 +32,11 @@ class Methods(Modules[Method]):
 
     def code(self, name: str) -> dict[str, str]:
         """Return the code behind a method, or behind each part of a mixture, with that of its library."""
-        found: dict[str, str] = {}
+        digests: dict[str, str] = {}
         for part in name.split("+"):
             if own := super().code(part):  # the libraries of our own methods are our own
-                found |= own | LIBRARIES.code(super().get(part).library)
-        return found
+                digests |= own | LIBRARIES.code(super().get(part).library)
+        return digests
 
 
 METHODS = Methods("method", __name__, "METHOD", Method)

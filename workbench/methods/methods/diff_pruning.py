@@ -46,15 +46,15 @@ class Gates(nn.Module):
     def __init__(self, differences: Sequence[Tensor]) -> None:
         """Make open gates in the shapes of ``differences``."""
         super().__init__()
-        self.each = nn.ParameterList([torch.full_like(difference, OPEN / SPEED) for difference in differences])
+        self.log_alpha = nn.ParameterList([torch.full_like(difference, OPEN / SPEED) for difference in differences])
 
     def forward(self, differences: Sequence[Tensor]) -> list[Tensor]:
         """Return z ⊙ w: z is drawn while training, and else what it is without noise."""
-        return [self._open(gate) * difference for gate, difference in zip(self.each, differences, strict=True)]
+        return [self._open(gate) * difference for gate, difference in zip(self.log_alpha, differences, strict=True)]
 
     def expected(self) -> Tensor:
         """Return the expected number of gates that are not shut, Σ σ(α − log(−LOW / HIGH)) with LOW = −HIGH."""
-        return torch.stack([torch.sigmoid(SPEED * gate).sum() for gate in self.each]).sum()
+        return torch.stack([torch.sigmoid(SPEED * gate).sum() for gate in self.log_alpha]).sum()
 
     def _open(self, gate: Tensor) -> Tensor:
         logits = SPEED * gate

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from workbench.settings.base import Document
-    from workbench.settings.known_keys import Place
+    from workbench.settings.known_keys import LocatedModel
 
 ENTRIES = "strategies"
 TRIED = "tried"
@@ -140,7 +140,7 @@ def _trains(entry: Entry, scenario: str) -> bool:
     return card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
 
 
-def known_settings(document: Document) -> Iterator[Place]:
+def known_settings(document: Document) -> Iterator[LocatedModel]:
     """Yield where in a recipe which settings stand, as far as the names of its strategies and methods are known."""
     yield from replace(FORM, cards={"strategy": STRATEGIES.get, "method": METHODS.get}).settings_in(document)
 

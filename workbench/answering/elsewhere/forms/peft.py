@@ -153,10 +153,10 @@ class SentByPeft:
         from workbench.answering.elsewhere.beside_tokenizer import require_same_words
         from workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
         from workbench.answering.elsewhere.peft_head import head_of, poolers
-        from workbench.answering.elsewhere.peft_places import (
-            places_of,
+        from workbench.answering.elsewhere.peft_modules import (
             require_named,
             require_own_output,
+            trained_modules,
             trained_poolers,
         )
         from workbench.answering.elsewhere.peft_program import opened, require_modules
@@ -176,19 +176,19 @@ class SentByPeft:
         require_justified(own.model, peft_config.opened(config, where), self.tensors, where)
         asked = peft_config.opened({**config, KEY: self.config[KEY]} if moving else config, where)
         program = opened(own.model, self.folder, asked, self.tensors, moving)
-        places, outside = places_of(program.model, prefix), head_modules(backbone, kind)
+        trained, outside = trained_modules(program.model, prefix), head_modules(backbone, kind)
         inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        require_named(places, inside, where)
+        require_named(trained, inside, where)
         if kind in GENERATED:
             require_own_output(program.model, outside, where)
         if self.config["peft_type"] == NORMS:
-            body = norms_of(config, program, places, backbone, where)
+            body = norms_of(config, program, trained, backbone, where)
         else:
             apart = (*outside, *trained_poolers(program.model, prefix))
-            body = body_of(config, program, places, apart, where)
+            body = body_of(config, program, trained, apart, where)
         return Sender(
             program=program.model,
-            settings=peft_config.settings(body.config, self.method, places, inside),
+            settings=peft_config.settings(body.config, self.method, trained, inside),
             config=body.document,
             write=body.write,
             head=head_of(program.model, (*pooler, *outside)) if kind and kind not in GENERATED else {},

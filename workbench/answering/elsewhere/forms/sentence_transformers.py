@@ -41,8 +41,8 @@ class SentenceTransformersFolder:
         A vector's length, which ``Normalize`` makes 1, does not count: a head is fitted on what is pooled. A
         transformer alone, as that of a cross-encoder, is a model of transformers'.
         """
-        modules = [(kind.rpartition(".")[2], place) for kind, place in sentence_modules(folder)]
-        require_plain(folder, *(place for _, place in modules if place))
+        modules = [(kind.rpartition(".")[2], subfolder) for kind, subfolder in sentence_modules(folder)]
+        require_plain(folder, *(subfolder for _, subfolder in modules if subfolder))
         if [kind for kind, _ in modules] == [TRANSFORMER]:
             return model_of(folder)
         if [kind for kind, _ in modules if kind != NORMALIZE] != [TRANSFORMER, POOLING]:

@@ -71,7 +71,7 @@ def checked_config(folder: Path) -> dict[str, Any]:
     require_weights(folder)
     check_folder(folder)
     for path in weight_files(folder):
-        require_floats(path, places=True)
+        require_floats(path, allow_positions=True)
     return config
 
 

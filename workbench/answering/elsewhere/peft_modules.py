@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.answering.elsewhere.peft_config import Places
+from workbench.answering.elsewhere.peft_config import TrainedModules
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ MERGED = "Merge it into a model of its own (peft: merge_and_unload, save_pretrai
 POOLER = "pooler"  # a module that the transformer brings and only a head reads
 
 
-def places_of(program: Any, prefix: str) -> Places:
+def trained_modules(program: Any, prefix: str) -> TrainedModules:
     """Return what a ``PeftModel`` has put on the transformer whose name inside the class is ``prefix``."""
     adapted = getattr(program.base_model, "targeted_module_names", ())
-    return Places(
+    return TrainedModules(
         prefix=prefix,
         adapted={name.removeprefix(prefix): name for name in adapted if name.startswith(prefix)},
         whole=tuple(name for name, _ in _wrapped(program, prefix, "ModulesToSaveWrapper") if not _is_pooler(name)),
@@ -53,18 +53,18 @@ def require_own_output(program: Any, outside: Iterable[str], where: str) -> None
         raise InputError(message, where=where, hint=MERGED)
 
 
-def require_named(places: Places, modules: Iterable[str], where: str) -> None:
+def require_named(trained: TrainedModules, modules: Iterable[str], where: str) -> None:
     """Make sure that peft picks the same modules on the transformer alone, which it knows by the ends of their names.
 
     Args:
-        places: what was trained whole, or of some tokens.
+        trained: what was trained whole, or of some tokens.
         modules: the names of the transformer's modules.
         where: the sender's config file.
 
     Raises:
         InputError: it would take another module for one of them too: ``input_layernorm`` for ``norm``.
     """
-    ends = (*places.whole, *places.tokens)
+    ends = (*trained.whole, *trained.tokens)
     if ends and (other := next((name for name in modules if name.endswith(ends) and name not in ends), None)):
         end = next(end for end in ends if other.endswith(end))
         message = f"{end} was trained whole, and on the transformer alone peft would take {other} for it too"
