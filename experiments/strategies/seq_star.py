@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 BODY_FILE = "body.json"  # the digest of the body, which a state may have dropped
 BODY = TypeAdapter(dict[str, str])
-NO_COURSE = Method.course  # what a card has that says nothing
+NO_HOOKS = Method.hooks  # of a card that declares none
 
 
 class SeqStar(SharedWeights):
@@ -58,7 +58,7 @@ class SeqStar(SharedWeights):
         if generated := sorted(set(kinds) & set(GENERATED)):
             return f"tasks of kind {' and '.join(generated)} have no head that could learn on a frozen body"
         card = METHODS.get(method)
-        if card.prepare or card.course is not NO_COURSE:
+        if card.prepare or card.hooks is not NO_HOOKS:
             return f"method {method} changes the body by more than gradient steps, so that it cannot be frozen"
         return super().objection(settings, method, kinds, scenario)
 

@@ -10,7 +10,7 @@ from tests.conftest import FRUITS, SUBJECTS, make_task
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.adapter_set import AdapterSet, Question
-from workbench.answering.predictor import Answer, Asked, rows_of
+from workbench.answering.predictor import Answer, OpenedAdapter, rows_of
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
@@ -50,7 +50,7 @@ def test_each_adapter_answers_as_alone_bit_for_bit(store: AdapterStore, backbone
         [adapters[2].id],
         [adapters[3].id],
     ]
-    wanted = [Asked.opened(adapter, backbone).answers(TEXTS) for adapter in adapters]
+    wanted = [OpenedAdapter.open(adapter, backbone).answers(TEXTS) for adapter in adapters]
     assert asked_alone(adapters, opened) == wanted
     assert len({answers[0].confidence for answers in wanted}) == 4, "else nothing is shown"
     together = opened.answers([Question(rows_of(TEXTS), [adapter.id] * 3) for adapter in adapters])
@@ -78,7 +78,7 @@ def test_one_adapter_is_switched_on_and_not_mixed(
 def test_rows_of_one_question_may_be_of_several_adapters(store: AdapterStore, backbone: Backbone) -> None:
     adapters = [trained(store, backbone, "lora", 0), trained(store, backbone, "bitfit", 0)]
     opened = AdapterSet.opened(adapters, backbone)
-    wanted = [Asked.opened(adapter, backbone).answers(TEXTS) for adapter in adapters]
+    wanted = [OpenedAdapter.open(adapter, backbone).answers(TEXTS) for adapter in adapters]
     owners = [adapters[row % 2].id for row in range(3)]
     (answers,) = opened.answers([Question(rows_of(TEXTS), owners)])
     expected = [wanted[row % 2][row].confidence for row in range(3)]
@@ -90,7 +90,9 @@ def test_adapters_that_cannot_share_a_body_have_their_own(store: AdapterStore, b
     adapters = [trained(store, backbone, "vera", task, rank=rank) for task, rank in ((0, 4), (1, 8))]
     opened = AdapterSet.opened(adapters, backbone)
     assert len(opened.groups) == 2
-    assert asked_alone(adapters, opened) == [Asked.opened(adapter, backbone).answers(TEXTS) for adapter in adapters]
+    assert asked_alone(adapters, opened) == [
+        OpenedAdapter.open(adapter, backbone).answers(TEXTS) for adapter in adapters
+    ]
 
 
 def test_what_has_not_changed_stays_open(store: AdapterStore, backbone: Backbone) -> None:

@@ -19,7 +19,7 @@ from tests.conftest import toy
 from workbench.adapters.fit_record import FitRecord
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.predictor import Asked
+from workbench.answering.predictor import OpenedAdapter
 from workbench.backbone.names import open_backbone
 from workbench.errors import IntegrityError
 from workbench.methods.adaptation import Adaptation
@@ -54,7 +54,7 @@ def test_it_answers_as_the_workbench_does(
     model = load_model(str(tmp_path / "model"))
     frame = model.predict(pd.DataFrame({"text": TEXTS}))
     copied = StoredAdapter(adapter.manifest, next((tmp_path / "model" / "data").iterdir()))
-    wanted = Asked.opened(copied, open_backbone(adapter.manifest.backbone.name)).answers(TEXTS)
+    wanted = OpenedAdapter.open(copied, open_backbone(adapter.manifest.backbone.name)).answers(TEXTS)
     assert frame["label"].tolist() == [answer.words for answer in wanted]
     for own, answer in zip(frame["confidence"], wanted, strict=True):
         assert math.isnan(own) if answer.confidence is None else own == pytest.approx(answer.confidence)
@@ -73,7 +73,7 @@ def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:
     logged_model.save(adapter, tmp_path / "model", Model())
     model = load_model(str(tmp_path / "model"))
     rows = pd.DataFrame({"text_pair": TEXTS[::-1], "text": TEXTS})
-    wanted = Asked.opened(adapter, open_backbone(str(bert))).answers(list(zip(TEXTS, TEXTS[::-1], strict=True)))
+    wanted = OpenedAdapter.open(adapter, open_backbone(str(bert))).answers(list(zip(TEXTS, TEXTS[::-1], strict=True)))
     assert model.predict(rows)["label"].tolist() == [answer.words for answer in wanted]
     with pytest.raises(MlflowException, match="text_pair"):
         model.predict(pd.DataFrame({"text": TEXTS}))

@@ -14,14 +14,14 @@ from tests.workbench.test_lora_plus import batches, trained
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
-from workbench.methods.method import Course, Steps
+from workbench.methods.method import FitHooks, FitLength
 from workbench.methods.methods import METHODS
 from workbench.methods.methods._counterweight import OWN, lora_layers
 from workbench.methods.model import TaskModel
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
 from workbench.training import fit
-from workbench.training.course import Along
+from workbench.training.hooks import HookCallback
 
 RATE, RANK, ALPHA = 1e-2, 4, 12
 LABELS = torch.tensor([0, 1, 1, 0])
@@ -32,15 +32,15 @@ def fresh(backbone: Backbone, method: str = "lora-fa") -> TaskModel:
     return Adaptation(backbone, method, settings, "fp32").fresh("classification", 2, seed=0)
 
 
-def course(model: TaskModel) -> Course:
+def hooks(model: TaskModel) -> FitHooks:
     card = METHODS.get("lora-fa")
-    return card.course(card.settings(), model.body, Steps(total=3, epoch=3))
+    return card.hooks(card.settings(), model.body, FitLength(total=3, epoch=3))
 
 
 def test_the_corrected_step_is_nearest_to_the_gradient_of_the_matrix(backbone: Backbone) -> None:
     """Least squares in closed form: ΔB = G Aᵀ (A Aᵀ)⁻¹ ÷ s makes ‖s ΔB A − G‖ smallest."""
     model = fresh(backbone)
-    layers, along = lora_layers(model.body), course(model)
+    layers, callback = lora_layers(model.body), hooks(model)
     matrices = {name: layer.get_base_layer().weight for name, layer in layers.items()}
     for weight in matrices.values():
         weight.requires_grad_(True)
@@ -50,7 +50,7 @@ def test_the_corrected_step_is_nearest_to_the_gradient_of_the_matrix(backbone: B
     finally:
         for weight in matrices.values():
             weight.requires_grad_(False).grad = None
-    along.before_update(0)
+    callback.before_update(0)
     for name, layer in layers.items():
         a, scale = layer.lora_A[OWN].weight.detach(), layer.scaling[OWN]
         wanted = gradients[name] @ a.T @ torch.linalg.inv(a @ a.T) / scale
@@ -69,9 +69,9 @@ def test_b_moves_as_under_the_optimiser_of_peft(backbone: Backbone, monkeypatch:
     own.param_groups[0]["eps"] = 1e-12  # peft adds its eps elsewhere in the quotient
     other: Any = create_lorafa_optimizer(theirs.body, r=RANK, lora_alpha=ALPHA, lr=RATE)
     other.param_groups[0]["eps"] = 1e-12
-    along = course(mine)
-    factors = trained(mine, own, Course(before_step=along.before_update))  # called when the gradients are there
-    expected = trained(theirs, other, Course())
+    callback = hooks(mine)
+    factors = trained(mine, own, FitHooks(before_step=callback.before_update))  # called when the gradients are there
+    expected = trained(theirs, other, FitHooks())
     assert factors.keys() == expected.keys(), "the same is trained"
     for name, factor in expected.items():
         torch.testing.assert_close(factors[name], factor, atol=1e-5, rtol=1e-3)
@@ -94,6 +94,6 @@ def test_a_method_corrects_after_the_strategy(backbone: Backbone) -> None:
     calls: list[tuple[str, int]] = []
     model = fresh(backbone)
     model.correction = lambda done: calls.append(("strategy", done))
-    along = Along(Course(before_update=lambda done: calls.append(("method", done))), model)
-    along.on_pre_optimizer_step(None, SimpleNamespace(global_step=3), None)
+    callback = HookCallback(FitHooks(before_update=lambda done: calls.append(("method", done))), model)
+    callback.on_pre_optimizer_step(None, SimpleNamespace(global_step=3), None)
     assert calls == [("strategy", 3), ("method", 3)]

@@ -9,7 +9,7 @@ from peft.optimizers import create_loraplus_optimizer
 
 from workbench.backbone.pretrained import Backbone
 from workbench.methods.adaptation import Adaptation
-from workbench.methods.method import Steps
+from workbench.methods.method import FitLength
 from workbench.methods.methods import METHODS
 from workbench.methods.model import TaskModel
 
@@ -22,14 +22,14 @@ def batches(count: int) -> list[dict[str, torch.Tensor]]:
     return [{"input_ids": tokens, "attention_mask": torch.ones_like(tokens)} for tokens in ids]
 
 
-def trained(model: TaskModel, optimizer: Any, course: Any) -> dict[str, torch.Tensor]:
+def trained(model: TaskModel, optimizer: Any, hooks: Any) -> dict[str, torch.Tensor]:
     """Return the LoRA's factors after three steps."""
     for done, batch in enumerate(batches(3)):
         optimizer.zero_grad()
         model(labels=torch.tensor([0, 1, 1, 0]), **batch)["loss"].backward()
-        course.before_step(done)
+        hooks.before_step(done)
         optimizer.step()
-        course.after_step(done + 1)
+        hooks.after_step(done + 1)
     return {name: factor.detach().clone() for name, factor in model.body.named_parameters() if factor.requires_grad}
 
 
@@ -40,10 +40,10 @@ def test_b_learns_as_fast_as_under_the_optimiser_of_peft(backbone: Backbone) -> 
     theirs = Adaptation(backbone, "lora", plain.settings(), "fp32").fresh("classification", 2, seed=0)
     factors = [parameter for parameter in mine.body.parameters() if parameter.requires_grad]
     own = torch.optim.AdamW(factors, lr=RATE, weight_decay=DECAY)
-    updated = trained(mine, own, card.course(settings, mine.body, Steps(total=3, epoch=3)))
+    updated = trained(mine, own, card.hooks(settings, mine.body, FitLength(total=3, epoch=3)))
     ratio = {"lr": RATE, "loraplus_lr_ratio": RATIO, "loraplus_weight_decay": DECAY}
     other = create_loraplus_optimizer(theirs.body, torch.optim.AdamW, **ratio)
-    expected = trained(theirs, other, plain.course(plain.settings(), theirs.body, Steps(total=3, epoch=3)))
+    expected = trained(theirs, other, plain.hooks(plain.settings(), theirs.body, FitLength(total=3, epoch=3)))
     assert updated.keys() == expected.keys()
     for name, factor in expected.items():
         torch.testing.assert_close(updated[name], factor, atol=1e-6, rtol=1e-4)

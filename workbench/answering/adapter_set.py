@@ -66,8 +66,8 @@ class AdapterSet:
         """Return the answers to each question, row by row.
 
         Rows of several questions share a forward pass where their adapters share a body. A question that is asked by
-        itself is answered as :class:`workbench.answering.predictor.Asked` answers it, bit for bit, if all its rows
-        have one owner.
+        itself is answered as :class:`workbench.answering.predictor.OpenedAdapter` answers it, bit for bit, if all its
+        rows have one owner.
         """
         answered: list[list[Answer]] = [[NO_ANSWER] * len(question.rows) for question in questions]
         for columns in dict.fromkeys(tuple(question.rows.column_names) for question in questions):

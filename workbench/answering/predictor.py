@@ -72,7 +72,7 @@ class AskedRows:
 
 
 @dataclass(frozen=True)
-class Asked:
+class OpenedAdapter:
     """An adapter, ready to answer."""
 
     adapter: StoredAdapter
@@ -80,7 +80,7 @@ class Asked:
     model: TaskModel
 
     @classmethod
-    def opened(cls, adapter: StoredAdapter, backbone: Backbone) -> Asked:
+    def open(cls, adapter: StoredAdapter, backbone: Backbone) -> OpenedAdapter:
         """Open ``adapter`` on ``backbone``; raises InputError where it belongs to another."""
         return cls(adapter, backbone, open_adapter(adapter, backbone))
 
@@ -90,24 +90,24 @@ class Asked:
         Raises:
             InputError: no texts, or texts where pairs are needed.
         """
-        return asked(self.model, self.adapter, rows_of(texts, self.adapter.manifest.task), self.backbone)
+        return answers_of(self.model, self.adapter, rows_of(texts, self.adapter.manifest.task), self.backbone)
 
 
-def asked(model: TaskModel, adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> list[Answer]:
+def answers_of(model: TaskModel, adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> list[Answer]:
     """Return what ``model`` answers to each row; it is the model of ``adapter`` on ``backbone``."""
     manifest = adapter.manifest
     answers = model.kind.answers(model, rows, backbone.tokenizer, manifest.budget.max_length)
     return in_words(model.kind, answers, manifest.task.labels)
 
 
-def judged(asked: Asked, rows: Dataset) -> tuple[Evaluation, list[Answer]]:
+def evaluate_rows(opened: OpenedAdapter, rows: Dataset) -> tuple[Evaluation, list[Answer]]:
     """Return how well an adapter answers ``rows``, which have what is right, and its answers, one for each row.
 
     Raises:
         TrainingError: the main score is not a finite number.
     """
-    began, kind, task = time.perf_counter(), asked.model.kind, asked.adapter.manifest.task
-    answers = kind.answers(asked.model, rows, asked.backbone.tokenizer, asked.adapter.manifest.budget.max_length)
+    began, kind, task = time.perf_counter(), opened.model.kind, opened.adapter.manifest.task
+    answers = kind.answers(opened.model, rows, opened.backbone.tokenizer, opened.adapter.manifest.budget.max_length)
     return scored(kind, rows, answers, len(task.labels), began), in_words(kind, answers, task.labels)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from workbench.adapters.folder import check_adapter
-from workbench.answering.predictor import Answer, Asked, asked, in_words
+from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
 from workbench.backbone.batching import in_batches, require_scores
 from workbench.backbone.bf16_matrices import shown_in_float32
 from workbench.backbone.quantisation import keep_as_packed
@@ -57,11 +57,11 @@ class Alone:
     def __init__(self, adapter: StoredAdapter, backbone: Backbone) -> None:
         """Open the adapter; raises InputError where it belongs to another backbone."""
         self.adapters = {adapter.id: adapter}
-        self._opened = Asked.opened(adapter, backbone)
+        self._opened = OpenedAdapter.open(adapter, backbone)
 
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         """Return the adapter's answers; it owns every row."""
-        return asked(self._opened.model, self._opened.adapter, rows, self._opened.backbone)
+        return answers_of(self._opened.model, self._opened.adapter, rows, self._opened.backbone)
 
 
 class Serving:
@@ -126,7 +126,7 @@ class Serving:
             part = rows.select(indices)
             if owner is None:
                 return self._mixed(part, [owners[index] for index in indices])
-            return asked(self.switch(owner), self.adapters[owner], part, self.backbone)
+            return answers_of(self.switch(owner), self.adapters[owner], part, self.backbone)
 
         return _in_places(turns, answer)
 
@@ -161,9 +161,9 @@ class Serving:
         where = {row: index for index, row in enumerate(order)}
 
         def head(adapter: str, rows: Sequence[int]) -> list[NDArray[np.float32]]:
-            own, asked = [where[row] for row in rows], self._models[adapter]
-            features = asked.pool(states[own], mask[own])  # (rows of the adapter, hidden_size)
-            return list(asked.head(features).float().cpu().numpy())
+            own, answers_of = [where[row] for row in rows], self._models[adapter]
+            features = answers_of.pool(states[own], mask[own])  # (rows of the adapter, hidden_size)
+            return list(answers_of.head(features).float().cpu().numpy())
 
         return _in_places(owners, head)
 

@@ -1,10 +1,13 @@
-"""A fine-tuning method as a card, and its course through a fit (:mod:`workbench.methods.methods`)."""
+"""A fine-tuning method as a card, and its hooks in a fit (:mod:`workbench.methods.methods`)."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any
+
+from workbench.machine import earlier_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -16,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Course:
-    """How a method goes along with a fit, where it is more than gradient steps on fixed parameters.
+class FitHooks:
+    """What a method does in a fit beyond gradient steps on fixed parameters.
 
     Attributes:
         before_step: called before each optimiser step with the number of steps done.
@@ -40,7 +43,7 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Steps:
+class FitLength:
     """How long a fit is: optimiser steps in all, and in an epoch."""
 
     total: int
@@ -61,7 +64,7 @@ class Method:
             a few words; None where it can. It reads the config alone, so that it can speak before weights are fetched.
         prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
             takes from the training examples before the first step is put into the model; None where that is nothing.
-        course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
+        hooks: settings, the body and the length of the fit → what the method does during it; called as the fit begins.
         keeps: the name of a weight that the library adds → whether it stays as it was drawn.
         trains: whether anything is trained; a method that trains nothing has no learning rate to choose.
         trains_backbone: whether some of the backbone's own weights are trained in place.
@@ -79,7 +82,7 @@ class Method:
     configure: Callable[[Any, PretrainedConfig], Any]
     objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
     prepare: Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None] | None = None
-    course: Callable[[Any, Any, Steps], Course] = lambda settings, body, steps: Course()
+    hooks: Callable[[Any, Any, FitLength], FitHooks] = lambda settings, body, length: FitHooks()
     keeps: Callable[[str], bool] = lambda name: False
     trains: bool = True
     trains_backbone: bool = False
@@ -88,6 +91,13 @@ class Method:
     recomputes: bool = True
     fails_on: tuple[Quantization, ...] = ()
     composed: bool = False
+    course: InitVar[Callable[[Any, Any, FitLength], FitHooks] | None] = None  # the name of ``hooks`` before
+
+    def __post_init__(self, course: Callable[[Any, Any, FitLength], FitHooks] | None) -> None:
+        """Take ``course`` for ``hooks``: cards of installed packages may still say so."""
+        if course is not None:
+            warnings.warn("Method(course=…) is Method(hooks=…) now", DeprecationWarning, stacklevel=3)
+            object.__setattr__(self, "hooks", course)
 
     @property
     def default_rate(self) -> float | None:
@@ -104,3 +114,8 @@ class Method:
         for name, parameter in body.named_parameters():
             if parameter.requires_grad and self.keeps(name):
                 parameter.requires_grad_(False)
+
+
+def __getattr__(name: str) -> Any:
+    """Return what had another name before."""
+    return earlier_names.of_module(__name__, name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.manifest import read_manifest
 from workbench.adapters.stored_adapter import StoredAdapter, check_files
-from workbench.answering.predictor import Asked
+from workbench.answering.predictor import OpenedAdapter
 from workbench.backbone.folder import ITSELF
 from workbench.backbone.names import bits_of
 from workbench.machine.package_versions import versions
@@ -32,17 +32,17 @@ EXAMPLE = "What is this text about?"
 class AdapterModel:
     """What ``mlflow.pyfunc.load_model`` wraps: ``text`` (and ``text_pair``) → ``label`` and ``confidence``."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, opened: OpenedAdapter) -> None:
         """Answer with an opened adapter."""
-        self._asked = asked
+        self._opened = opened
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return one answer a row, as ``workbench predict`` gives it; a confidence that is not known is NaN."""
         import pandas as pd
 
-        columns = [model_input[name].tolist() for name in _columns(self._asked.adapter.manifest)]
+        columns = [model_input[name].tolist() for name in _columns(self._opened.adapter.manifest)]
         texts = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-        rows = [(answer.words, answer.confidence) for answer in self._asked.answers(texts)]
+        rows = [(answer.words, answer.confidence) for answer in self._opened.answers(texts)]
         frame = pd.DataFrame(rows, columns=["label", "confidence"])
         return frame.astype({"confidence": "float64"})
 
@@ -77,7 +77,7 @@ def opened(path: str, model_config: dict[str, Any]) -> AdapterModel:
     stored = StoredAdapter(read_manifest(folder), folder)
     check_files(stored)
     given = model_config["backbone"]
-    return AdapterModel(Asked.opened(stored, backbone_of(stored, None if given == ITSELF else given)))
+    return AdapterModel(OpenedAdapter.open(stored, backbone_of(stored, None if given == ITSELF else given)))
 
 
 def _signature(manifest: Manifest) -> ModelSignature:

@@ -85,7 +85,7 @@ class Probe(Protocol):
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeRequest:
     """What a recipe asks of a probe that has settings.
 
     Attributes:
@@ -107,7 +107,7 @@ class Adjustable(Protocol):
 
     settings: type[Settings]
 
-    def ask(self, settings: Any) -> Asked:
+    def ask(self, settings: Any) -> ProbeRequest:
         """Return what is asked. Whatever has to be read for it is read now, before anything is trained.
 
         Raises:

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from workbench.backbone.architecture import is_causal
 from workbench.machine.extras import absence, installed
-from workbench.probes import NEEDS, Asked
+from workbench.probes import NEEDS, ProbeRequest
 from workbench.probes._harness_files import OWN
 from workbench.probes._language import bare_model, head_beside, no_language_head
 from workbench.settings.base import Settings, unique
@@ -66,7 +66,7 @@ class Harness:
             return f"{backbone.name!r} is not a causal language model, as for example smollm2 is"
         return no_language_head(backbone)
 
-    def ask(self, settings: HarnessSettings) -> Asked:
+    def ask(self, settings: HarnessSettings) -> ProbeRequest:
         """Load the tasks; their rows may be fetched.
 
         Raises:
@@ -76,8 +76,8 @@ class Harness:
 
         paths = (str(Path(name).absolute()) if name.endswith(OWN) else name for name in settings.tasks)
         tasks = loaded(settings.tasks, settings.num_fewshot)
-        asked = [installed(NEEDS[NAME]), settings.limit, settings.num_fewshot, *identity(tasks, settings.limit)]
-        return Asked(settings.model_copy(update={"tasks": tuple(paths)}), asked)
+        questions = [installed(NEEDS[NAME]), settings.limit, settings.num_fewshot, *identity(tasks, settings.limit)]
+        return ProbeRequest(settings.model_copy(update={"tasks": tuple(paths)}), questions)
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return the scores and their changes; nothing where no tasks were asked for.
@@ -120,8 +120,8 @@ def _bare_scores(
     backbone: Backbone, settings: str, batch_size: int, seed: int, precision: Precision
 ) -> dict[str, float]:
     """Return what :func:`_scores` is without any method's weights; the same at every stage."""
-    asked = HarnessSettings.model_validate_json(settings)
-    return _scores(bare_model(backbone, precision), backbone, asked, batch_size, seed)
+    requested = HarnessSettings.model_validate_json(settings)
+    return _scores(bare_model(backbone, precision), backbone, requested, batch_size, seed)
 
 
 def _plain(name: str) -> str:

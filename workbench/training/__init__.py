@@ -1,6 +1,6 @@
 """Training: one fit for every task and method, and lessons whose adapters are stored. Others import from here.
 
-``lesson`` → ``fitting`` → ``trainer`` (transformers' own), ``best_epoch`` (which weights are kept), ``course`` (what a
+``lesson`` → ``fitting`` → ``trainer`` (transformers' own), ``best_epoch`` (which weights are kept), ``hooks`` (what a
 method does between steps) → ``parts`` (checkpoints of several processes).
 """
 

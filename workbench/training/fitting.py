@@ -12,7 +12,7 @@ from workbench.machine.lazy_imports import uncollected
 from workbench.machine.processes import shards
 from workbench.machine.sharding import apart_for_training, require_second_version
 from workbench.machine.stopwatch import Stopwatch, together
-from workbench.methods.method import Method, Steps
+from workbench.methods.method import FitLength, Method
 
 if TYPE_CHECKING:
     from workbench.machine.listener import Listener
@@ -49,8 +49,8 @@ def fit(
 
         from workbench.machine.memory import PeakMemory, freed_for_reuse
         from workbench.training.best_epoch import BestEpoch
-        from workbench.training.course import Along, penalised
         from workbench.training.gradient_checkpointing import checkpointed, is_checkpointed
+        from workbench.training.hooks import HookCallback, with_penalty
         from workbench.training.trainer import trainer_of
 
     if budget.balanced and model.kind.target != "label":
@@ -67,8 +67,8 @@ def fit(
         return _as_it_is(model, task, adaptation, budget)
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
     steps = budget.updates(len(encoded))
-    course = adaptation.card.course(adaptation.settings, model.body, Steps(steps, steps // budget.epochs))
-    scratch = scratch if course.resumable else None
+    hooks = adaptation.card.hooks(adaptation.settings, model.body, FitLength(steps, steps // budget.epochs))
+    scratch = scratch if hooks.resumable else None
     trained = sum(parameter.numel() for parameter in model.trainable().values())
     recomputes = is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)
     with (
@@ -77,22 +77,22 @@ def fit(
         PeakMemory() as memory,
         freed_for_reuse(),
         apart_for_training(model) as learner,
-        penalised(learner, course),
+        with_penalty(learner, hooks),
         checkpointed(learner.body, recomputes),
         listener.fit(label, steps) as advance,
     ):
         keeper = BestEpoch(
-            learner, task, adaptation, budget, advance, training, keep=scratch is not None, settles=course.settles
+            learner, task, adaptation, budget, advance, training, keep=scratch is not None, settles=hooks.settles
         )
         trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
-        trainer.add_callback(Along(course, learner))
+        trainer.add_callback(HookCallback(hooks, learner))
         trainer.add_callback(keeper)
         last = keeper.resume(scratch) if scratch else None
         if not keeper.is_over:
             trainer.train(resume_from_checkpoint=last)
         keeper.restore()
     with training:
-        course.finish()
+        hooks.finish()
     return FitRecord(
         epochs=tuple(keeper.epochs),
         best_epoch=keeper.best.epoch,
@@ -140,7 +140,7 @@ def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> 
         why = f"{adaptation.backbone.name!r} is quantised"
     elif adaptation.settings.optimizer != "adamw":
         why = f"{adaptation.settings.optimizer} packs its states"
-    elif adaptation.card.course is not Method.course:
+    elif adaptation.card.hooks is not Method.hooks:
         why = f"{adaptation.method} does more than gradient steps"
     elif model is not None and (model.penalty or model.correction):
         why = "this strategy compares the weights with others"

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.backbone.bf16_matrices import shown_in_float32
-from workbench.methods.method import Course
+from workbench.methods.method import FitHooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 OWN, START = "default", "start"
 
@@ -59,9 +59,9 @@ def begin_at(body: Any, starts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
     body.set_requires_grad(START, False)
 
 
-def until_joined(settings: Any, body: Any, steps: Steps) -> Course:
-    """Return the course of a fit at whose end two LoRAs become one, where there are two."""
-    return Course(finish=lambda: _join(body)) if START in body.peft_config else Course()
+def until_joined(settings: Any, body: Any, length: FitLength) -> FitHooks:
+    """Return hooks that make one LoRA of two at the end of a fit, where there are two."""
+    return FitHooks(finish=lambda: _join(body)) if START in body.peft_config else FitHooks()
 
 
 def _join(body: Any) -> None:

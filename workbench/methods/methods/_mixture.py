@@ -106,7 +106,7 @@ def _objection(parts: Sequence[Part], settings: MethodSettings, config: Pretrain
     for name, card in parts:
         if name in ALONE or card.library not in ORDER:
             return ALONE.get(name, f"{name} cannot be mixed")
-        if card.prepare or (card.course is not Method.course and not card.trains_backbone):  # partial: `unfreeze` alone
+        if card.prepare or (card.hooks is not Method.hooks and not card.trains_backbone):  # partial: `unfreeze` alone
             return f"{name} does more than gradient steps on fixed weights"
         if objection := card.objection(_whole(name, card, settings), config, kind):
             return f"{name}: {objection}"

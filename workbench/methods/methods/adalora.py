@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, model_validator
 
 from workbench.methods.libraries.peft import TargetedSettings, needs_targets
-from workbench.methods.method import Course, Method
+from workbench.methods.method import FitHooks, Method
 from workbench.settings.bounds import Size, Weight, Whole
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 NAME = "default"
 
@@ -53,11 +53,11 @@ def configure(settings: Settings, config: PretrainedConfig) -> AdaLoraConfig:
     )
 
 
-def course(settings: Settings, body: Any, steps: Steps) -> Course:
+def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     """Return peft's rank allocation over the steps of this fit; at the end what was dropped is taken out."""
     config, tuner = body.peft_config[NAME], body.base_model
-    config.total_step = steps.total
-    config.tinit, config.tfinal = int(settings.warm * steps.total), int(settings.settled * steps.total)
+    config.total_step = length.total
+    config.tinit, config.tfinal = int(settings.warm * length.total), int(settings.settled * length.total)
 
     def penalty() -> Tensor:
         """Sum up ‖PᵀP − I‖ + ‖QQᵀ − I‖, averaged over the factors (eq. 4)."""
@@ -66,11 +66,11 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
         norms = [torch.linalg.norm(square - torch.eye(len(square), device=square.device)) for square in squares]
         return settings.orthogonality * torch.stack(norms).mean()
 
-    return Course(
+    return FitHooks(
         after_step=tuner.update_and_allocate,
         finish=lambda: tuner.resize_modules_by_rank_pattern(config.rank_pattern, NAME),
         penalty=penalty,
-        settles=steps.total - config.tfinal,
+        settles=length.total - config.tfinal,
         resumable=False,  # the running averages of importance are in no checkpoint
     )
 
@@ -82,6 +82,6 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     objection=needs_targets(configure),
-    course=course,
+    hooks=hooks,
     reshapes=True,
 )

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from workbench.backbone import architecture
-from workbench.methods.method import Course, Method
+from workbench.methods.method import FitHooks, Method
 from workbench.settings.base import MethodSettings
 from workbench.settings.bounds import Density, Weight
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 LOW, HIGH = -1.5, 1.5  # what the concrete distribution is stretched to before it is clamped to [0, 1]
 OPEN = 5.0  # α at the beginning
@@ -64,9 +64,9 @@ class Gates(nn.Module):
         return (torch.sigmoid(logits) * (HIGH - LOW) + LOW).clamp(0, 1)
 
 
-def course(settings: Settings, body: Any, steps: Steps) -> Course:
+def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     """Relax, cut once, and hold what was cut away at zero."""
-    cut = max(1, int(settings.relaxed * steps.total))
+    cut = max(1, int(settings.relaxed * length.total))
     gates = body.gates = Gates(body.diff)
     kept: list[Tensor] = []
 
@@ -84,7 +84,7 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
     def penalty() -> Tensor:
         return settings.penalty * gates.expected() if body.gates is not None else torch.zeros(())
 
-    return Course(after_step=after, penalty=penalty, settles=cut, resumable=False)  # masks are in no checkpoint
+    return FitHooks(after_step=after, penalty=penalty, settles=cut, resumable=False)  # masks are in no checkpoint
 
 
 def largest(values: Sequence[Tensor], density: float) -> list[Tensor]:
@@ -108,7 +108,7 @@ METHOD = Method(
     library="diff",
     settings=Settings,
     configure=configure,
-    course=course,
+    hooks=hooks,
     reshapes=True,
     recomputes=False,  # the weights of all layers are made before the first
     fails_on=("nf4", "int8"),

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Course, Method
+from workbench.methods.method import FitHooks, Method
 from workbench.methods.methods import lora
 from workbench.methods.methods._counterweight import OWN, lora_layers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 
 class Settings(lora.Settings):
     """The learning rate is LoRA's, and not tuned."""
 
 
-def course(settings: Settings, body: Any, steps: Steps) -> Course:
+def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     """Correct the gradients of B before each update."""
     pairs = [(layer.lora_B[OWN].weight, correction(layer)) for layer in lora_layers(body).values()]
 
@@ -35,7 +35,7 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
             if weight.grad is not None:
                 weight.grad.copy_(weight.grad @ factor)
 
-    return Course(before_update=correct)
+    return FitHooks(before_update=correct)
 
 
 def correction(layer: Any) -> Tensor:
@@ -53,6 +53,6 @@ METHOD = Method(
     settings=Settings,
     configure=lora.configure,
     objection=needs_targets(lora.configure),
-    course=course,
+    hooks=hooks,
     keeps=lambda name: ".lora_A." in name,
 )

@@ -65,6 +65,6 @@ METHOD = Method(
     configure=lora.configure,
     objection=needs_targets(lora.configure, unfit),
     prepare=starting(begin),
-    course=until_joined,
+    hooks=until_joined,
     reshapes=True,
 )

@@ -12,13 +12,13 @@ import torch
 from pydantic import Field
 
 from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Course, Method
+from workbench.methods.method import FitHooks, Method
 from workbench.methods.methods import lora
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 
 class Settings(lora.Settings):
@@ -28,7 +28,7 @@ class Settings(lora.Settings):
     loraplus_lr_ratio: float = Field(16.0, ge=1, le=1000)
 
 
-def course(settings: Settings, body: Any, steps: Steps) -> Course:
+def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     """Move B on after each step."""
     factors = [parameter for name, parameter in body.named_parameters() if ".lora_B." in name]
     before: list[Tensor] = []
@@ -41,7 +41,7 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
         for factor, was in zip(factors, before, strict=True):
             factor.add_(factor - was, alpha=settings.loraplus_lr_ratio - 1)
 
-    return Course(before_step=remember, after_step=move_on)
+    return FitHooks(before_step=remember, after_step=move_on)
 
 
 METHOD = Method(
@@ -51,5 +51,5 @@ METHOD = Method(
     settings=Settings,
     configure=lora.configure,
     objection=needs_targets(lora.configure),
-    course=course,
+    hooks=hooks,
 )

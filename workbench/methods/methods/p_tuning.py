@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.methods.libraries.prompts import NAME, PromptSettings, embedding_width, objection
-from workbench.methods.method import Course, Method
+from workbench.methods.method import FitHooks, Method
 from workbench.settings.bounds import Size
 
 if TYPE_CHECKING:
     from peft import PromptEncoderConfig
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 
 class Settings(PromptSettings):
@@ -38,13 +38,13 @@ def configure(settings: Settings, config: PretrainedConfig) -> PromptEncoderConf
     )
 
 
-def course(settings: Settings, body: Any, steps: Steps) -> Course:
+def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     """Put the network in, and what it makes at the end; virtual tokens that were learned before go on without one."""
     from peft import PromptEncoder
 
     tokens, config = body.prompt_encoder[NAME], body.peft_config[NAME]
     if tokens.embedding.weight.any():
-        return Course()
+        return FitHooks()
     config.inference_mode = False
     body.prompt_encoder[NAME] = PromptEncoder(copy(config)).to(tokens.embedding.weight.device)
 
@@ -53,7 +53,7 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
             tokens.embedding.weight.copy_(body.get_prompt_embedding_to_save(NAME))
         body.prompt_encoder[NAME], config.inference_mode = tokens.to(body.device), True
 
-    return Course(finish=finish)
+    return FitHooks(finish=finish)
 
 
 METHOD = Method(
@@ -63,6 +63,6 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     objection=objection,
-    course=course,
+    hooks=hooks,
     reshapes=True,
 )

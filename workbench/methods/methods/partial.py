@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from workbench.backbone import architecture
-from workbench.methods.method import Course, Method
+from workbench.methods.method import FitHooks, Method
 from workbench.settings.base import MethodSettings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 LAST = 2  # blocks, where the settings do not say
 RELATIVE = "rel_embeddings"  # DeBERTa's; what lies beside them is for them, or for the first block
@@ -79,21 +79,21 @@ def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | 
     return f"{asked} does not go with its {blocks} blocks"
 
 
-def course(settings: Settings, body: nn.Module, steps: Steps) -> Course:
+def hooks(settings: Settings, body: nn.Module, length: FitLength) -> FitHooks:
     """Return the gradual unfreezing (Howard & Ruder 2018, sec. 3.3).
 
     What is still frozen takes no gradient in a step. It counts as trained between steps, so that the optimiser, the
     best epoch and checkpoints know it from the first epoch on.
     """
     if settings.unfreeze == "at-once":
-        return Course()
+        return FitHooks()
     trained = [(name, parameter) for name, parameter in body.named_parameters() if parameter.requires_grad]
     blocks = [
         block for block in architecture.blocks(body.config) if any(name.startswith(f"{block}.") for name, _ in trained)
     ]
 
     def freeze(done: int) -> None:
-        waiting = tuple(f"{block}." for block in blocks[: -(1 + done // steps.epoch)])
+        waiting = tuple(f"{block}." for block in blocks[: -(1 + done // length.epoch)])
         for name, parameter in trained:
             parameter.requires_grad = not name.startswith(waiting)
 
@@ -101,7 +101,7 @@ def course(settings: Settings, body: nn.Module, steps: Steps) -> Course:
         for _, parameter in trained:
             parameter.requires_grad = True
 
-    return Course(before_step=freeze, after_step=thaw)
+    return FitHooks(before_step=freeze, after_step=thaw)
 
 
 METHOD = Method(
@@ -111,6 +111,6 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     objection=objection,
-    course=course,
+    hooks=hooks,
     trains_backbone=True,
 )

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.methods.libraries.peft import needs_targets
-from workbench.methods.method import Course, Method
+from workbench.methods.method import FitHooks, Method
 from workbench.methods.methods import lora
 from workbench.methods.methods._counterweight import OWN, begin_at, has_learned, lora_layers, matrix, until_joined
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from workbench.methods.method import Steps
+    from workbench.methods.method import FitLength
 
 
 class Settings(lora.Settings):
@@ -28,12 +28,12 @@ class Settings(lora.Settings):
     alpha: float = 8
 
 
-def course(settings: Settings, body: Any, steps: Steps) -> Course:
+def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     """Begin at the principal part; an adapter that has been trained before goes on as the LoRA that it is."""
     if has_learned(body):
-        return Course()
+        return FitHooks()
     begin_at(body, {name: _start(layer, settings.rank) for name, layer in lora_layers(body).items()})
-    return until_joined(settings, body, steps)
+    return until_joined(settings, body, length)
 
 
 def principal(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -56,6 +56,6 @@ METHOD = Method(
     settings=Settings,
     configure=lora.configure,
     objection=needs_targets(lora.configure),
-    course=course,
+    hooks=hooks,
     reshapes=True,
 )

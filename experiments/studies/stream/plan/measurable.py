@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.plan.recipe import Recipe
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.task import Task
-    from workbench.probes import Asked
+    from workbench.probes import ProbeRequest
     from workbench.settings.base import Document, Settings
 
 TEXT_PROBE = "general-loss"  # the one that reads general text
@@ -45,10 +45,10 @@ def named_probes(document: Document, problems: list[Problem]) -> dict[str, Setti
     return settings
 
 
-def asked_of_probes(document: Document, settings: Mapping[str, Settings]) -> dict[str, Asked]:
+def asked_of_probes(document: Document, settings: Mapping[str, Settings]) -> dict[str, ProbeRequest]:
     """Return what is asked of probes with ``settings``, by their names; raises SettingsError where that cannot be."""
     problems: list[Problem] = []
-    asked: dict[str, Asked] = {}
+    asked: dict[str, ProbeRequest] = {}
     for name, probe_settings in settings.items():
         card = PROBES.get(name)
         with collected(problems, document.where(SETTINGS, name)):

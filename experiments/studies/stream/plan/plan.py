@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.plan.planned_steps import Step, Stream
     from tasks.task_file.spec import TaskSpec
     from workbench.methods.task import Task
-    from workbench.probes import Asked
+    from workbench.probes import ProbeRequest
     from workbench.settings.base import Document, MethodSettings, Settings, SettingsT
 
 FORMAT = 2  # raised when the meaning of stored steps changes
@@ -86,7 +86,7 @@ class Plan:
     orders: tuple[tuple[Task, ...], ...] = ()
     steps: tuple[Step, ...] = ()
     text: tuple[str, ...] = ()
-    asked: Mapping[str, Asked] = field(default_factory=dict)
+    asked: Mapping[str, ProbeRequest] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.work.answering import Answering
     from experiments.workspace import Workspace
     from workbench.backbone.pretrained import Backbone
-    from workbench.probes import Asked
+    from workbench.probes import ProbeRequest
 
 HIDDEN, VALUES = "hidden.safetensors", "values.json"  # in folders that are called as their keys
 
@@ -45,7 +45,7 @@ class Probing:
     backbone: Backbone
     workspace: Workspace
     text: tuple[str, ...]
-    asked: Mapping[str, Asked]
+    asked: Mapping[str, ProbeRequest]
     found: dict[str, dict[str, float]] = field(default_factory=dict)
     clock: Stopwatch = field(default_factory=Stopwatch)
 
