@@ -22,7 +22,7 @@ from datasets import Dataset
 
 from tests.tiny_models import FILLERS, FRUITS, SUBJECTS, write_bert, write_llama, write_t5
 from workbench.backbone.pretrained import Backbone
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
 
@@ -76,7 +76,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Skip whatever is refused for want of the package `adapters`, in an environment that is without it."""
     report = yield
-    if call.excinfo and not installed("adapters") and NOT_INSTALLED in str(call.excinfo.value):
+    if call.excinfo and not installed_version("adapters") and NOT_INSTALLED in str(call.excinfo.value):
         report.outcome, report.longrepr = "skipped", (str(item.path), 0, NOT_INSTALLED)
     return report
 

@@ -12,7 +12,7 @@ from fusion.target.composition import Request
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
@@ -55,7 +55,7 @@ def hidden(body: torch.nn.Module) -> torch.Tensor:
     """Return the states (4, 9, h) that ``body`` makes of a fixed batch, on the processor."""
     body.eval()
     with torch.no_grad():
-        states: torch.Tensor = body(**beside(body, fixed_batch())).last_hidden_state
+        states: torch.Tensor = body(**to_device_of(body, fixed_batch())).last_hidden_state
     return states.cpu()
 
 
@@ -63,7 +63,7 @@ def logits(model: TaskModel) -> torch.Tensor:
     """Return the logits (4, labels) of a fixed batch, on the processor."""
     model.eval()
     with torch.no_grad():
-        output: torch.Tensor = model(**beside(model, fixed_batch()))["logits"]
+        output: torch.Tensor = model(**to_device_of(model, fixed_batch()))["logits"]
     return output.cpu()
 
 

@@ -32,13 +32,13 @@ from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.methods.kind import GENERATED
 from workbench.methods.kinds import KINDS
 from workbench.methods.kinds._free_text import Answer
-from workbench.methods.kinds.token_classification import Tagged
+from workbench.methods.kinds.token_classification import TaggedText
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.methods import METHODS, trained_methods
 from workbench.methods.task import Task
 from workbench.settings.base import Budget, MethodSettings
 from workbench.training import fit
-from workbench.training.gradient_checkpointing import checkpointed, require_checkpointing
+from workbench.training.gradient_checkpointing import checkpoint_layers, require_checkpointing
 
 MIXED = ["lora+pfeiffer", "prefix+compacter-plus-plus"]  # of two packages, and of one
 
@@ -227,7 +227,7 @@ def _gradients(adaptation: Adaptation, checkpointing: bool) -> dict[str, torch.T
         for parameter in model.trainable().values():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     ids = torch.randint(5, 20, (4, 12))
-    with checkpointed(model.body, checkpointing):
+    with checkpoint_layers(model.body, checkpointing):
         loss = model(labels=torch.tensor([0, 1, 1, 0]), input_ids=ids, attention_mask=torch.ones_like(ids))["loss"]
         loss.backward()
     gradients = {name: parameter.grad for name, parameter in model.trainable().items() if parameter.grad is not None}
@@ -264,7 +264,7 @@ def values(rows: Dataset, right: bool) -> Any:
 
 def tags(rows: Dataset, right: bool) -> Any:
     sign = 9 if right else -9
-    return [Tagged(("one", "two"), np.eye(2, dtype=np.float32)[tag_ids] * sign) for tag_ids in rows["tags"][:]]
+    return [TaggedText(("one", "two"), np.eye(2, dtype=np.float32)[tag_ids] * sign) for tag_ids in rows["tags"][:]]
 
 
 def texts(rows: Dataset, right: bool) -> Any:

@@ -14,7 +14,6 @@ VAGUE = {"one", "each", "found", "place", "places", "told", "said"}
 ALLOWED = {
     ("workbench/methods/heads.py", "each"),  # begins the names of tensors in stored adapters
     ("workbench/methods/libraries/hypernetwork.py", "places"),  # the same
-    ("bench/handing_out.py", "place"),  # every piece of the engine has it
 }
 
 

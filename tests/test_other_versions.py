@@ -17,7 +17,7 @@ from tests.workbench.test_backbone import change
 from workbench.adapters.store import AdapterStore
 from workbench.answering.evaluation import predict
 from workbench.backbone.names import open_backbone
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS
@@ -26,7 +26,7 @@ from workbench.methods.task import Task
 from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
 
-VERSION = installed("transformers") or ""
+VERSION = installed_version("transformers") or ""
 BUDGET = Budget(train_examples=32, epochs=2, batch_size=8, max_length=16, precision="fp32")
 METHODS_TRIED = ["full", "head", "bitfit", "lora", "dora", "ia3"]
 BACKBONE, ROTARY = "backbone", "rotary"  # a BERT, and a LLaMA whose rotary positions are not its config's default

@@ -11,7 +11,7 @@ from workbench.adapters.ids import ID, LONGEST_ID
 from workbench.answering.elsewhere.identity import SHORT
 from workbench.backbone.folder import ITSELF
 from workbench.backbone.names import backbone_available
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
     problems: list[Problem] = []
     distinct = {source.options: source for source in reversed(sources)}
     for source in distinct.values():
-        with collected(problems):
+        with collect_problems(problems):
             _require_possible(source, find)
         if source.options.name and names[source.options.name] > 1:
             hint = "Leave it out: an id begins with the names of task and method. --from-file takes a list with names."

@@ -12,8 +12,8 @@ from experiments.answers.label_order import label_order
 from experiments.answers.task_reference import drafted, reference_to
 from workbench.adapters.manifest import MANIFEST
 from workbench.answering.elsewhere.form import OtherHead
-from workbench.answering.elsewhere.forms import sent as found_in
-from workbench.answering.elsewhere.location import located
+from workbench.answering.elsewhere.forms import read_folder as found_in
+from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.backbone.folder import ITSELF
 from workbench.errors import InputError, WorkbenchError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from experiments.answers.import_options import Source
     from experiments.answers.known_here import KnownHere
     from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.form import SentFolder
     from workbench.answering.elsewhere.location import Location
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.task import Task
@@ -67,7 +67,7 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
         AssetError: it cannot be fetched from the hub.
         UnsafeConfigError: it would run code.
     """
-    location = located(source.name)
+    location = locate(source.name)
     if (location.folder / MANIFEST).is_file():
         ids = here.adapters.ids()
         stored = import_exported(here, location.folder, source)
@@ -94,12 +94,12 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
         order, fit = label_order(sent, sent.outputs(backbone, kind), source, kind, task), None
     reference = reference_to(task) if task else drafted(kind, order, location.called, source, here)
     from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
-        Said,
+        ImportOptions,
         take_in,
     )
 
     examples = task.fingerprint if task and fit else ""
-    details = Said(backbone, reference, order, options.max_length, options.name, fit, examples)
+    details = ImportOptions(backbone, reference, order, options.max_length, options.name, fit, examples)
     stored, was_here = take_in(sent, details, here.adapters)
     if options.link and not stored.manifest.linked:
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"
@@ -107,7 +107,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
     return stored, was_here
 
 
-def _backbone(sent: Sent, source: Source, here: KnownHere) -> Backbone:
+def _backbone(sent: SentFolder, source: Source, here: KnownHere) -> Backbone:
     """Return the base model: the one that is named, or one that is known here under its sender's name.
 
     A whole model whose base is not known is its own, and so is one that is linked.
@@ -127,7 +127,7 @@ def _backbone(sent: Sent, source: Source, here: KnownHere) -> Backbone:
     raise InputError("the base model is not known here", where=source.name, hint=hint)
 
 
-def _with_links(sent: Sent, source: Source) -> Sent:
+def _with_links(sent: SentFolder, source: Source) -> SentFolder:
     """Return a whole model whose files stay where they are; raises InputError where it is none, or has another base."""
     if not isinstance(sent, SentModel):
         message = f"what {sent.program} wrote here is an adapter, and is copied"
@@ -138,7 +138,7 @@ def _with_links(sent: Sent, source: Source) -> Sent:
     return replace(sent, link=True)
 
 
-def _kind(sent: Sent, task: Task | None, source: Source) -> str:
+def _kind(sent: SentFolder, task: Task | None, source: Source) -> str:
     """Return the kind of task that it answers: what its files tell, within which ``--task`` says more."""
     if task is None and not sent.kinds:
         hint = (
@@ -153,7 +153,7 @@ def _kind(sent: Sent, task: Task | None, source: Source) -> str:
     return task.kind if task else sent.kinds[0]
 
 
-def _require_kind(sent: Sent, kind: str, source: Source) -> None:
+def _require_kind(sent: SentFolder, kind: str, source: Source) -> None:
     if sent.kinds and kind not in sent.kinds:
         message = f"this adapter answers {' or '.join(sent.kinds)}, and {source.options.task} is {kind}"
         raise InputError(message, where=source.at("task"))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.answers.import_options import Source
-    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.form import SentFolder
     from workbench.methods.task import Task
 
 MOST_NAMED = 6  # labels that a message lists
@@ -19,7 +19,7 @@ NUMBERED = re.compile(r"LABEL_\d+")  # what transformers writes where nobody has
 IN_ORDER = "Name them in the order of its numbers"
 
 
-def label_order(sent: Sent, outputs: int | None, source: Source, kind: str, task: Task | None) -> tuple[str, ...]:
+def label_order(sent: SentFolder, outputs: int | None, source: Source, kind: str, task: Task | None) -> tuple[str, ...]:
     """Return the labels in the order of the logits; none where answers are texts or numbers.
 
     Args:
@@ -54,7 +54,7 @@ def label_order(sent: Sent, outputs: int | None, source: Source, kind: str, task
     return order
 
 
-def _named_by(sent: Sent) -> tuple[str, ...] | None:
+def _named_by(sent: SentFolder) -> tuple[str, ...] | None:
     """Return the labels that a folder names; None where they are numbers."""
     return None if sent.labels and all(map(NUMBERED.fullmatch, sent.labels)) else sent.labels
 

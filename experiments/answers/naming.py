@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.loading import registry
-from workbench.adapters.name_resolution import Choice, choose, chosen, require_readable_champions
+from workbench.adapters.name_resolution import Choice, choose, require_readable_champions, resolve_name
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def adapter_id(
 
     Args:
         workspace: where the adapters are.
-        name: what a person wrote: see :func:`workbench.adapters.name_resolution.chosen`.
+        name: what a person wrote: see :func:`workbench.adapters.name_resolution.resolve_name`.
         listener: hears of the choice, where there was one.
         folders: of the person's own tasks, to recognise a task that has no adapter yet.
         crowned: whether a task's champion goes first.
@@ -44,7 +44,7 @@ def adapter_id(
     require_some(workspace)
     champions = workspace.champions.current if crowned else dict
     try:
-        choice = chosen(workspace.adapters, name, champions, suits, workspace.score)
+        choice = resolve_name(workspace.adapters, name, champions, suits, workspace.score)
     except UnknownNameError as error:
         if name not in registry.names(folders):
             raise

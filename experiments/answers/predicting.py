@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from workbench.answering.predictor import Asked, columns_of, judged
+from workbench.answering.predictor import OpenedAdapter, columns_of, evaluate_rows
 from workbench.machine.lazy_imports import import_models
 from workbench.methods.kinds import KINDS
 from workbench.methods.stored_model import backbone_of
@@ -109,11 +109,11 @@ class Predictor:
             InputError: a backbone that the adapter does not belong to.
             TrainingError: the main score is not a finite number.
         """
-        return judged(self._predictor, rows)
+        return evaluate_rows(self._predictor, rows)
 
     @cached_property
-    def _predictor(self) -> Asked:
-        return Asked.opened(self.adapter, backbone_of(self.adapter, self._backbone))
+    def _predictor(self) -> OpenedAdapter:
+        return OpenedAdapter.open(self.adapter, backbone_of(self.adapter, self._backbone))
 
 
 def with_answers(

@@ -181,11 +181,11 @@ def _logged(presentation: Presentation, workspace: Workspace) -> str:
     """Log an experiment to MLflow, and return MLflow's address."""
     from experiments.engine.publish import log_whole
     from experiments.tracking.anew import tracker_here
-    from workbench.mlflow.address import shown
+    from workbench.mlflow.address import printable_address
 
     tracker = tracker_here(workspace, stderr.print)
     log_whole(tracker, presentation, workspace)
-    return shown(tracker.uri)
+    return printable_address(tracker.uri)
 
 
 def _description(workspace: Workspace, name: str) -> str:

@@ -140,16 +140,16 @@ def new(
     """
     from experiments.terminal import drafting
     from tasks.drafting.draft import draft, require_new, write
-    from tasks.drafting.found_data import found_at
-    from tasks.drafting.guess import Given
+    from tasks.drafting.found_data import data_at
+    from tasks.drafting.guess import GivenColumns
     from tasks.reading.dialect import DialectSettings
 
     folder = registry.writable_folder(tasks)
     require_new(name, folder, force=force)
-    given = Given(kind, text, pair, tuple(label or ()), answer, separator)
+    given = GivenColumns(kind, text, pair, tuple(label or ()), answer, separator)
     dialect = {"delimiter": delimiter, "quotes": quotes, "header": header, "encoding": encoding, "decimal": decimal}
-    data = found_at(origin, folder, Document(dialect, "command line").parse(DialectSettings))
-    talking = given == Given() and description is None and not yes and drafting.somebody_there()
+    data = data_at(origin, folder, Document(dialect, "command line").parse(DialectSettings))
+    talking = given == GivenColumns() and description is None and not yes and drafting.somebody_there()
     if talking:
         given, description = drafting.converse(name, data)
     made = draft(name, data, given, description)

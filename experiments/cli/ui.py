@@ -59,15 +59,17 @@ def ui(
     """
     from experiments.workspace import find_workspace
     from workbench.errors import InputError
-    from workbench.mlflow.address import shown, tracking_uri
+    from workbench.mlflow.address import printable_address, tracking_uri
     from workbench.mlflow.tracker import Tracker
 
     chosen_workspace = find_workspace(workspace)
     uri = tracking_uri(chosen_workspace.root)
     tracker = Tracker(uri)
     if uri.startswith(("http://", "https://")):
-        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {shown(uri)}/{TRAINING_RUNS}")
-        _reports(shown(uri), tracker)
+        stdout.print(
+            f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {printable_address(uri)}/{TRAINING_RUNS}"
+        )
+        _reports(printable_address(uri), tracker)
         _tell_champions(chosen_workspace)
         return
     if tracker.database and not tracker.database.is_file():

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.backbone.quantisation import keep_as_packed
 from workbench.errors import InputError, TrackingError
 from workbench.files.cache import cache_folder
-from workbench.machine.extras import EXTRAS, install_command, installed
-from workbench.mlflow.address import shown, tracking_uri
+from workbench.machine.extras import EXTRAS, install_command, installed_version
+from workbench.mlflow.address import printable_address, tracking_uri
 from workbench.mlflow.tracker import Tracker
 from workbench.training import require_optimizer
 
@@ -76,7 +76,7 @@ def diagnose(workspace: Workspace, offline: bool = False) -> list[Finding]:
 
 def _packages() -> Iterator[Finding]:
     for name in PACKAGES:
-        if version := installed(name):
+        if version := installed_version(name):
             yield Finding(name, True, name not in EXTRAS, version)
         elif name in EXTRAS:
             remedy = f"{install_command(name)}, for {BRINGS[name]}"
@@ -180,14 +180,14 @@ def _tracking(workspace: Workspace) -> Finding:
     tracker = Tracker(uri)
     if tracker.database:
         later = "" if tracker.database.is_file() else " (made when something is logged)"
-        return Finding("tracking", True, False, f"{shown(uri)}{later}")
+        return Finding("tracking", True, False, f"{printable_address(uri)}{later}")
     try:
         tracker.ping()
     except TrackingError as error:
         later = "runs go on without it, and `workbench report EXPERIMENT --log` catches up"
         remedy = f"start it, or unset MLFLOW_TRACKING_URI; {later}"
         return Finding("tracking", False, False, error.what, remedy)
-    return Finding("tracking", True, False, f"{shown(uri)} answers")
+    return Finding("tracking", True, False, f"{printable_address(uri)} answers")
 
 
 def _hub() -> Finding:

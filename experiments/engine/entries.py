@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from workbench.settings.base import Document, Key
-    from workbench.settings.known_keys import Place
+    from workbench.settings.known_keys import LocatedModel
 
     Lookup = Callable[[str, str | None], "Card"]
 
@@ -61,12 +61,12 @@ class EntryForm:
         """Yield each entry by its label; ``problems`` take what is wrong with others."""
         for label, entry in document.entries(*self.key).items():
             named = None
-            with collected(problems):
+            with collect_problems(problems):
                 named = self._named(document, label, entry)
             if named:
                 yield label, named
 
-    def settings_in(self, document: Document) -> Iterator[Place]:
+    def settings_in(self, document: Document) -> Iterator[LocatedModel]:
         """Yield where in a recipe which settings stand, as far as what its entries name is known."""
         for label, entry in document.entries(*self.key).items():
             if self.about:
@@ -87,7 +87,7 @@ class EntryForm:
         wrong: list[Problem] = []
         models: dict[str, type[Any]] = {}
         for word, card in self.cards.items():
-            with collected(wrong):
+            with collect_problems(wrong):
                 models[word] = card(names[word], document.where(*path, *([word] if word in entry else []))).settings
         if wrong:
             raise SettingsError(wrong)
@@ -111,7 +111,7 @@ def named_entries(
     return {label: (entry.names[word or ""], entry.settings[word or ""]) for label, entry in named}
 
 
-def settings_of_entries(document: Document, key: Key, word: str | None, card: Lookup) -> Iterator[Place]:
+def settings_of_entries(document: Document, key: Key, word: str | None, card: Lookup) -> Iterator[LocatedModel]:
     """Yield where in a recipe which settings stand, as far as what its entries name is known."""
     yield from EntryForm(key, {word or "": card}).settings_in(document)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.backbone.names import bits_of, config_of, open_backbone
-from workbench.errors import Problem, SettingsError, collected
+from workbench.errors import Problem, SettingsError, collect_problems
 from workbench.methods.methods import require_possible
 from workbench.training import require_optimizer
 
@@ -39,14 +39,14 @@ def require_feasible(
     problems: list[Problem] = []
     for method, settings, key in uses:
         for kind in dict.fromkeys(kinds):
-            with collected(problems):
+            with collect_problems(problems):
                 require_possible(method, settings, config, kind, document.where(*key), bits)
-        with collected(problems):
+        with collect_problems(problems):
             require_optimizer(settings.optimizer, document.where(*key, "optimizer"))
         if budget.checkpointing == "on":
             from workbench.training.gradient_checkpointing import require_checkpointing  # torch takes a while
 
-            with collected(problems):
+            with collect_problems(problems):
                 require_checkpointing(method, config, document.where(*at, "checkpointing"))
     if problems:
         raise SettingsError(problems)
@@ -74,7 +74,7 @@ def open_feasible(
     virtual = max(settings.virtual_tokens for _, settings, _ in uses)
     problems: list[Problem] = []
     for budget, key in budgets:
-        with collected(problems):
+        with collect_problems(problems):
             model.require_length(budget.max_length, document.where(*key, "max_length"), virtual)
     if problems:
         raise SettingsError(problems)

@@ -64,9 +64,9 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
 def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
     """Return what a plain training step of a method on a task takes."""
     from workbench.training.cost_model import MB
-    from workbench.training.gradient_checkpointing import predicted
+    from workbench.training.gradient_checkpointing import predict_step
 
-    prediction = predicted(adaptation, budget, task.max_new_tokens or 0)
+    prediction = predict_step(adaptation, budget, task.max_new_tokens or 0)
     return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()
 
 

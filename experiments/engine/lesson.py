@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engine.feasibility import open_feasible
 from tasks.loading import registry
-from workbench.errors import Problem, SettingsError, collected
+from workbench.errors import Problem, SettingsError, collect_problems
 from workbench.machine.device import resolve_precision
 from workbench.methods.methods import trained_method
 from workbench.settings.base import Budget
@@ -40,11 +40,11 @@ def plan_lesson(
         InputError: an unknown name or setting, or data that do not fit.
     """
     card, problems = trained_method(method), list[Problem]()
-    with collected(problems):
+    with collect_problems(problems):
         settings, budget = settings_and_budget(document, card.settings)
-    with collected(problems):
+    with collect_problems(problems):
         require_seed(seed)
-    with collected(problems):
+    with collect_problems(problems):
         spec = registry.find(task, task_folders)
     if problems:
         raise SettingsError(problems)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from experiments.engine.task_names import named_tasks
 from tasks.loading import registry
 from workbench.backbone.names import backbone_available
-from workbench.errors import Problem, SettingsError, collected
+from workbench.errors import Problem, SettingsError, collect_problems
 from workbench.machine.availability import Availability
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def needs(document: Document, recipe: type[ExperimentRecipe], folders: Sequence[
     by_name: dict[tuple[str, str], Need] = {}
     backbone, general = document.text("backbone"), document.text("probe_text")
     if backbone is not None:
-        with collected(problems, document.where("backbone")):
+        with collect_problems(problems, document.where("backbone")):
             availability = backbone_available(backbone, document.where("backbone"))
             by_name["backbone", backbone] = Need("backbone", backbone, availability)
     specs = [spec for key in recipe.task_keys for spec in named_tasks(document, key, folders, problems)]
     if general is not None:
-        with collected(problems, document.where("probe_text")):
+        with collect_problems(problems, document.where("probe_text")):
             specs.append(registry.find(general, folders))
     if problems:
         raise SettingsError(problems)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.engine.diagnosis import Finding
 from tasks.sources.python import GROUP as ROWS
 from workbench.errors import PluginError, suggest
-from workbench.settings.plugins import groups, offered
+from workbench.settings.plugins import groups, plugins_of
 
 if TYPE_CHECKING:
     from workbench.settings.plugins import Plugin
@@ -21,7 +21,7 @@ def plugin_findings(registries: Sequence[Modules[Any]]) -> Iterator[Finding]:
     """Yield a finding for each entry of an installed distribution, and for each group that no registry reads."""
     for registry in registries:
         yield from map(_finding, registry.plugins)
-    yield from map(_finding, offered(ROWS, "rows", object, ()))
+    yield from map(_finding, plugins_of(ROWS, "rows", object, ()))
     known = {ROWS, *(registry.group for registry in registries)}
     for group, points in groups().items():
         if group not in known:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from workbench.machine.package_versions import PACKAGES
-from workbench.settings.plugins import imported
+from workbench.settings.plugins import imported_code
 
 PLUGINS = "plugins"  # distributions whose entries were at hand, each with its version and the digest of its code
 
@@ -18,7 +18,7 @@ PLUGINS = "plugins"  # distributions whose entries were at hand, each with its v
 def provenance(command: str) -> dict[str, str]:
     """Return what a reader needs to repeat a run, as strings."""
     packages = ("adapter-workbench", *PACKAGES, "datasets", "mlflow")
-    plugins = imported()
+    plugins = imported_code()
     return {
         "command": command,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

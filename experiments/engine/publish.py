@@ -13,7 +13,7 @@ from experiments.reporting.files import files
 from workbench.errors import TrackingError, UnwritableError
 from workbench.files.atomic import write_whole
 from workbench.machine.processes import is_first
-from workbench.mlflow.address import database_of, shown, tracking_uri
+from workbench.mlflow.address import database_of, printable_address, tracking_uri
 from workbench.mlflow.database import is_writable
 from workbench.mlflow.tracker import Tracker
 
@@ -85,7 +85,7 @@ def writing_tracker(workspace: Workspace) -> Tracker:
     store = database_of(uri)
     if store is not None and store.exists() and not is_writable(store):
         hint = "Set MLFLOW_TRACKING_URI to a store that can be written."
-        raise TrackingError("this store can only be read", where=shown(uri), hint=hint)
+        raise TrackingError("this store can only be read", where=printable_address(uri), hint=hint)
     workspace.champions.begin()
     return Tracker(uri)
 

@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
-from workbench.files.ordinary import appended
+from workbench.files.ordinary import append_text
 from workbench.machine.processes import is_first
 from workbench.mlflow.quiet import quick_and_quiet
 
@@ -98,6 +98,6 @@ def _sample(file: Path, monitors: list[Any], seconds: float, stop: Event) -> Non
     while not stop.wait(seconds):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            appended(file, json.dumps(_look(monitors)) + "\n")
+            append_text(file, json.dumps(_look(monitors)) + "\n")
         except OSError:
             return  # a full disk is for the fit to tell

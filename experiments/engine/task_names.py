@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tasks.loading import registry
-from workbench.errors import Problem, collected
+from workbench.errors import Problem, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +22,11 @@ def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems:
     Nothing is loaded. A task that comes twice, by its own name and by its family's, is a problem too.
     """
     specs: list[TaskSpec] = []
-    with collected(problems, document.where(*key)):
+    with collect_problems(problems, document.where(*key)):
         families, find = registry.families(folders), registry.finder(folders)
         for index, name in document.names(*key):
             for member in families.get(name, (name,)):
-                with collected(problems, document.where(*key, index)):
+                with collect_problems(problems, document.where(*key, index)):
                     specs.append(find(member))
     problems += [
         Problem(f"task {name!r} comes more than once, by its family", document.where(*key))

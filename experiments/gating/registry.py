@@ -12,7 +12,7 @@ from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
 from experiments.workspace.champions import RegisteredName, name_from_mlflow
 from workbench.errors import InputError, TrackingError
-from workbench.mlflow.address import shown
+from workbench.mlflow.address import printable_address
 from workbench.mlflow.registration import CHAMPION
 
 MOST_NAMED = succession.MOST_NAMED
@@ -171,7 +171,7 @@ def _known_name(name: str, tracker: Tracker, names: dict[str, RegisteredName]) -
     tracked = tracker.aliases()
     if not tracked and not names:
         hint = f"{succession.REGISTER}. Or name another --workspace."
-        raise InputError("nothing is registered here yet", where=shown(tracker.uri), hint=hint)
+        raise InputError("nothing is registered here yet", where=printable_address(tracker.uri), hint=hint)
     full = succession.full_name(name, sorted({*names, *tracked}))
     if full not in names and (model := tracker.registered(full)):
         names[full] = name_from_mlflow(model)

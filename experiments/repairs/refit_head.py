@@ -16,7 +16,7 @@ from experiments.repairs._path import without_body
 from experiments.strategies._heads import head_name
 from fusion.target.heads import fit_head
 from workbench.answering.evaluation import features
-from workbench.methods.sampling import stratified
+from workbench.methods.sampling import stratified_sample
 from workbench.settings.base import Settings
 from workbench.settings.bounds import Count
 
@@ -77,7 +77,7 @@ def _read(
 ) -> tuple[NDArray[np.float32], list[int]]:
     """Return the feature vectors (examples, h) of a split, and its labels."""
     context = stream.context
-    rows = stratified(task.splits[split], size, context.seed)
+    rows = stratified_sample(task.splits[split], size, context.seed)
     read = features(stream.model(shared, task), rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
     return read, list(rows["label"][:])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.wording import DASH
 from tasks.reading.formulas import literal
-from workbench.mlflow.names import plain
+from workbench.mlflow.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def csv_tables(presentation: Presentation) -> dict[str, bytes]:
     """Return the content of each file by its name, in UTF-8."""
-    return {f"{plain(table.name)}.csv": _content(table).encode() for table in presentation.tables}
+    return {f"{plain_name(table.name)}.csv": _content(table).encode() for table in presentation.tables}
 
 
 def _content(table: Table) -> str:

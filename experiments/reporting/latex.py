@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import one_line
 from workbench.errors.printable import printable
-from workbench.mlflow.names import plain
+from workbench.mlflow.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ SIGNS = str.maketrans(
 
 def latex(presentation: Presentation) -> str:
     """Return all tables of a report, each a float with caption and label; arrows say higher and lower."""
-    name = plain(presentation.experiment)
+    name = plain_name(presentation.experiment)
     lines = [rf"% {name}: \usepackage{{booktabs}}; \uparrow higher, \downarrow lower, = not distinguishable"]
     for table in presentation.tables:
         lines += ["", *_float(table, name)]
@@ -60,7 +60,7 @@ def _float(table: Table, experiment: str) -> Iterator[str]:
     yield r"\begin{table}"
     yield r"  \centering"
     yield rf"  \caption{{{escape(' '.join(part for part in (title, table.note) if part))}}}"
-    yield rf"  \label{{tab:{experiment}-{plain(table.name)}}}".replace("_", "-")
+    yield rf"  \label{{tab:{experiment}-{plain_name(table.name)}}}".replace("_", "-")
     yield rf"  \begin{{tabular}}{{{''.join(_sides(table))}}}"
     yield r"    \toprule"
     yield _row(column.head for column in table.columns)

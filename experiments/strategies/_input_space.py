@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from workbench.backbone.batching import BATCH_SIZE, beside
+from workbench.backbone.batching import BATCH_SIZE, to_device_of
 from workbench.machine.memory import freed_for_reuse
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def second_moments(stage: Stage, modules: Mapping[str, nn.Module]) -> dict[str, 
     hooks = [module.register_forward_pre_hook(listener(name)) for name, module in modules.items()]
     try:
         for rows in _of_one_shape(encoded):
-            model(**beside(model, collate(rows)))
+            model(**to_device_of(model, collate(rows)))
     finally:
         for hook in hooks:
             hook.remove()

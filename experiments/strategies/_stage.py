@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from experiments.strategies._heads import head_name
-from tasks.loading.union import pooled, union
+from tasks.loading.union import pool_tasks, union
 from workbench.methods.heads import Heads
 from workbench.methods.sampling import draw
 
@@ -76,4 +76,4 @@ class Stage:
         ]
         if isinstance(self.model.head, Heads):
             return union(parts, self.task.name, grouped=True)
-        return pooled(parts, self.task.name)
+        return pool_tasks(parts, self.task.name)

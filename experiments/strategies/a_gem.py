@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from experiments.strategies.replay import Replay
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.machine import processes
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def reference(stage: Stage, rows: list[dict[str, Any]]) -> Pairs:
     try:
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
-            loss = model(**beside(model, collate(part)))["loss"] * (len(part) / len(rows))
+            loss = model(**to_device_of(model, collate(part)))["loss"] * (len(part) / len(rows))
             # not backward(): the gradients of the step stay where they are
             gradients = torch.autograd.grad(loss, weights, allow_unused=True)
             sums = [_sum(old, new) for old, new in zip(sums, gradients, strict=True)]

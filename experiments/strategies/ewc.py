@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.machine.memory import freed_for_reuse
 from workbench.settings.bounds import Count
 
@@ -82,7 +82,7 @@ def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
     collate = kind.collate(tokenizer)
     model.eval()
     for row in encoded:
-        for direction in _directions(stage, beside(model, collate([row]))):
+        for direction in _directions(stage, to_device_of(model, collate([row]))):
             gradients = torch.autograd.grad(direction, list(weights.values()), retain_graph=True, allow_unused=True)
             for name, gradient in zip(weights, gradients, strict=True):
                 if gradient is not None:

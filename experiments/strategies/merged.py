@@ -25,7 +25,7 @@ from fusion.updates import lora
 from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
 from workbench.files import checksummed
 from workbench.files.digest import digest
-from workbench.machine.stopwatch import Stopwatch, together
+from workbench.machine.stopwatch import Stopwatch, sum_counts
 from workbench.methods.adaptation import HEAD_FILE
 from workbench.settings.base import Settings
 from workbench.settings.bounds import Count, Points, Scale
@@ -133,7 +133,7 @@ class MergedAdapters:
                 GROUPS, self._reduced(replace(before, groups=groups), context, folder), folder / GROUPS_FILE
             )
         fit = stored.manifest.own_fit
-        spent = together(fit.spent, beside.spent)
+        spent = sum_counts(fit.spent, beside.spent)
         return replace(fit, seconds=fit.seconds + beside.seconds, spent=spent)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:

@@ -128,9 +128,9 @@ def _solved(stage: Stage) -> RidgeHead:
     tokenizer, length = context.adaptation.backbone.tokenizer, context.budget.max_length
     text_features = features(stage.model.under(nn.Identity()), rows, tokenizer, length)
     targets = np.eye(own.stop)[own.start + np.asarray(rows["label"][:])]
-    sums = ranpac.summed(text_features, targets, _ridge(context), context.seed)
+    sums = ranpac.sum_features(text_features, targets, _ridge(context), context.seed)
     if stage.state.folder:
-        sums = ranpac.added(load_file(stage.state.folder / SUMS), sums)
+        sums = ranpac.add_sums(load_file(stage.state.folder / SUMS), sums)
     weights = torch.from_numpy(ranpac.prepare([sums], _ridge(context)).weights)
     return RidgeHead(_drawn(context), weights, own, sums)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from experiments.terminal.output import stderr
 from experiments.terminal.progress import counting
 from tasks.reading import delimited, formats
-from tasks.reading.dialect import DialectSettings, described, unusual
+from tasks.reading.dialect import DialectSettings, in_words, unusual
 from tasks.reading.encodings import encoding_of
-from tasks.reading.sniffing import sniffed
+from tasks.reading.sniffing import sniff
 from tasks.reading.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
 from tasks.rows import row_files
 from tasks.rows.row_files import FileRows, ListedRows, Row, Rows
@@ -88,7 +88,7 @@ def labelled_table(path: Path, expected: Sequence[str]) -> FileRows:
 def _opened(path: Path, expected: Sequence[str]) -> FileRows:
     rows = FileRows(path, expected)
     if unusual(rows.dialect, rows.format):
-        stderr.print(f"{path.name} was read as: {described(rows.dialect)}")
+        stderr.print(f"{path.name} was read as: {in_words(rows.dialect)}")
     return rows
 
 
@@ -97,7 +97,7 @@ def _is_table(path: Path, expected: Sequence[str]) -> bool:
     if suffix_of(path) != ".txt":
         return formats.is_known(path)
     try:
-        with delimited.opened(path, sniffed(path, "txt", DialectSettings(), expected)) as table:
+        with delimited.open_table(path, sniff(path, "txt", DialectSettings(), expected)) as table:
             return any(name in table.names for name in expected)
     except DataError:  # what is wrong with it is said when it is read as lines
         return False

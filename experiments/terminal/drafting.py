@@ -12,7 +12,7 @@ from rich.prompt import Confirm, Prompt
 from rich.text import Text
 
 from experiments.terminal.output import shortened, stdout, table
-from tasks.drafting.guess import Doubt, Given, consider
+from tasks.drafting.guess import Doubt, GivenColumns, consider
 from tasks.reading.shown_rows import characters_beyond_ascii, shown_rows
 from tasks.rows.column_traits import traits_of
 from tasks.rows.label_spellings import sentence, spellings_of_one
@@ -40,7 +40,7 @@ def somebody_there() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and "JPY_PARENT_PID" not in os.environ
 
 
-def converse(name: str, data: RawData) -> tuple[Given, str]:
+def converse(name: str, data: RawData) -> tuple[GivenColumns, str]:
     """Show what was found, ask about what is not certain, and return the answers and the task's description."""
     stdout.print(f"{printable(data.origin)}: {sizes(data)}")
     show_dialect(data)
@@ -54,9 +54,9 @@ def converse(name: str, data: RawData) -> tuple[Given, str]:
     return given, about
 
 
-def settled(sample: pd.DataFrame, where: str) -> Given:
+def settled(sample: pd.DataFrame, where: str) -> GivenColumns:
     """Ask one question after another until the data and the answers tell everything."""
-    given = Given()
+    given = GivenColumns()
     asked: set[str] = set()
     while True:
         guess = consider(sample, where, given)
@@ -100,7 +100,7 @@ def show_findings(made: Draft, data: RawData) -> None:
     stdout.print(f"{sizes(data)}{remarks}")
     for warning in doubtful(findings, data):
         stdout.print(warning)
-    examples(made.examples, made.columns.used)
+    examples(made.examples, made.columns.columns_read)
     if findings.counts:
         noun = {"token-classification": "tag"}.get(made.columns.kind, "answer" if made.columns.answer else "label")
         shown = [*findings.counts.items()][:MOST_SHOWN]

@@ -11,7 +11,7 @@ from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry
 from experiments.studies import present_of
 from workbench.adapters.name_resolution import registered_name
 from workbench.errors import InputError, IntegrityError, TrackingError, UnwritableError
-from workbench.files.locks import held
+from workbench.files.locks import hold
 from workbench.machine.processes import is_first
 from workbench.mlflow.runs import root_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
-    from workbench.mlflow.relocation import Left
+    from workbench.mlflow.relocation import MovedRuns
     from workbench.mlflow.tracker import Tracker
 
 LOCK = "claims/mlflow"
@@ -36,7 +36,7 @@ def tracker_here(workspace: Workspace, say: Callable[[str], None]) -> Tracker:
         TrackingError: the store can only be read, or does not answer as it should.
     """
     tracker = writing_tracker(workspace)
-    with suppress(UnwritableError), held(workspace.root / LOCK, wait=True):
+    with suppress(UnwritableError), hold(workspace.root / LOCK, wait=True):
         log_anew(tracker, workspace, say)
     return tracker
 
@@ -81,7 +81,7 @@ def log_anew(tracker: Tracker, workspace: Workspace, say: Callable[[str], None])
         tracker.delete(left, [*experiments, *(adapter.identity for adapter in adapters)])
 
 
-def _experiments(workspace: Workspace, left: Left) -> Iterator[tuple[str, Presentation]]:
+def _experiments(workspace: Workspace, left: MovedRuns) -> Iterator[tuple[str, Presentation]]:
     """Yield each experiment that has runs elsewhere: its record's identity, and what people see of it."""
     for name in workspace.records.names():
         with suppress(*UNREADABLE):
@@ -90,7 +90,7 @@ def _experiments(workspace: Workspace, left: Left) -> Iterator[tuple[str, Presen
                 yield identity, present_of(workspace, name)
 
 
-def _adapters(workspace: Workspace, left: Left) -> Iterator[StoredAdapter]:
+def _adapters(workspace: Workspace, left: MovedRuns) -> Iterator[StoredAdapter]:
     """Yield the adapters that have a run of their own or a version elsewhere."""
     versions = [adapter for _, adapter in left.versions]
     for name in dict.fromkeys([*versions, *sorted(left.adapters)]):  # versions in the order of their numbers

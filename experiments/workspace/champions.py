@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.workspace.documents import form_of
-from workbench.adapters.name_resolution import Crowned
+from workbench.adapters.name_resolution import NamedChampion
 from workbench.errors import IntegrityError, TrackingError, UnwritableError
 from workbench.files import checksummed
-from workbench.files.locks import held
-from workbench.mlflow.address import database_of, own_database, shown, tracking_uri
+from workbench.files.locks import hold
+from workbench.mlflow.address import database_of, own_database, printable_address, tracking_uri
 from workbench.mlflow.alias import Succession
 from workbench.mlflow.registration import Entry, RegisteredModel, Version
 from workbench.mlflow.tracker import Tracker
@@ -186,8 +186,8 @@ class Champions:
                 return {}  # damaged, or of an MLflow with other tables
             message = "MLflow's database is locked, and has to say once which adapters are champions"
             hint = "The same command again, when nobody writes it."
-            raise TrackingError(message, where=shown(store), hint=hint) from None
-        with suppress(UnwritableError), held(self.root / LOCK, wait=False) as mine:
+            raise TrackingError(message, where=printable_address(store), hint=hint) from None
+        with suppress(UnwritableError), hold(self.root / LOCK, wait=False) as mine:
             if mine and not self.path.exists():
                 self._write(names)
         return names
@@ -197,7 +197,7 @@ class Champions:
         """The address of a server that may know champions which were never taken over; None where there is none."""
         uri = tracking_uri(self.root)
         unknown = database_of(uri) is None and not self.path.exists() and not any(map(_is_file, self._stores()))
-        return shown(uri) if unknown else None
+        return printable_address(uri) if unknown else None
 
     def begin(self) -> None:
         """Write that there are none, before MLflow's database is made here: then it has none to be taken over."""
@@ -205,10 +205,10 @@ class Champions:
             with suppress(UnwritableError):
                 self._write({})
 
-    def current(self) -> dict[str, Crowned]:
+    def current(self) -> dict[str, NamedChampion]:
         """Return the champion of each registered name that has one; raises as :meth:`names`."""
         return {
-            name: Crowned(known.champion.adapter, known.champion.identity)
+            name: NamedChampion(known.champion.adapter, known.champion.identity)
             for name, known in self.names().items()
             if known.champion is not None and known.champion.adapter is not None
         }
@@ -222,12 +222,12 @@ class Champions:
             UnwritableError: the workspace cannot be written.
         """
         lock = self.root / LOCK
-        with held(lock, wait=False) as mine:
+        with hold(lock, wait=False) as mine:
             if mine:
                 yield dict(self.names())
                 return
         listener.say("Another command is changing champions here; this one waits for it.")
-        with held(lock, wait=True):
+        with hold(lock, wait=True):
             yield dict(self.names())
 
     def save(self, names: Mapping[str, RegisteredName]) -> None:

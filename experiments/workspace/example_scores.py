@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import IntegrityError, reason
 from workbench.files import checksummed
-from workbench.files.ordinary import opened
+from workbench.files.ordinary import open_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def example_scores(path: Path) -> pd.Series:
     import pyarrow.parquet as pq
 
     try:
-        opened(path).close()  # pyarrow would wait for whoever writes into a pipe
+        open_ordinary(path).close()  # pyarrow would wait for whoever writes into a pipe
         column = "score" if "score" in pq.read_schema(path).names else "correct"
         return pd.read_parquet(path, columns=["id", column]).set_index("id")[column].astype(float).sort_index()
     except PermissionError:

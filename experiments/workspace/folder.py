@@ -52,7 +52,7 @@ from workbench.adapters.store import AdapterStore
 from workbench.adapters.validation_scores import Score, own_score
 from workbench.errors import InputError
 from workbench.files import atomic
-from workbench.files.locks import held
+from workbench.files.locks import hold
 from workbench.machine import processes
 from workbench.machine.processes import is_first
 
@@ -227,7 +227,7 @@ class Workspace:
         if not is_first():
             yield
             return
-        with held(self.experiment(name) / ".lock", wait=False) as mine:
+        with hold(self.experiment(name) / ".lock", wait=False) as mine:
             if not mine:
                 hint = "Wait for it, or use another --workspace."
                 raise InputError(f"{name!r} is being run in this workspace already", hint=hint)
@@ -248,7 +248,7 @@ class Workspace:
         if processes.count() > 1:
             yield True
             return
-        with held(self.root / "claims" / key, wait) as mine:
+        with hold(self.root / "claims" / key, wait) as mine:
             yield mine
 
 

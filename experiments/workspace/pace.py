@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.files.ordinary import appended
+from workbench.files.ordinary import append_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Pace:
         """Add lines, which may come from another machine."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            appended(self.file, lines)
+            append_text(self.file, lines)
         except OSError:
             return
 

@@ -95,13 +95,13 @@ def _other_architecture(source: StoredAdapter, first: StoredAdapter) -> Iterator
     own, like = architecture(source), architecture(first)
     differing = sorted(key for key in own.keys() | like.keys() if own.get(key) != like.get(key))
     if source.manifest.method != first.manifest.method or "reduction_factor" in differing:
-        yield f"is {_named(source, own)}, {first.id} {_named(first, like)}"
+        yield f"is {_method_in_words(source, own)}, {first.id} {_method_in_words(first, like)}"
     elif differing:
         key = differing[0]
         yield f"has {key} {own.get(key)!r}, {first.id} {like.get(key)!r}"
 
 
-def _named(source: StoredAdapter, architecture: Mapping[str, Any]) -> str:
+def _method_in_words(source: StoredAdapter, architecture: Mapping[str, Any]) -> str:
     factor = architecture.get("reduction_factor")
     return f"{source.manifest.method} with reduction factor {_number(factor)}" if factor else source.manifest.method
 

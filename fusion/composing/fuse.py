@@ -17,7 +17,7 @@ from workbench.files.digest import key
 from workbench.machine import processes
 from workbench.machine.memory import PeakMemory
 from workbench.machine.package_versions import versions
-from workbench.machine.stopwatch import Stopwatch, together
+from workbench.machine.stopwatch import Stopwatch, sum_counts
 from workbench.methods.kind import GENERATED
 from workbench.methods.stored_model import describe, keep
 
@@ -36,7 +36,7 @@ FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbo
 
 
 @dataclass(frozen=True)
-class Fused:
+class FusedModel:
     """A model made of other adapters.
 
     Attributes:
@@ -55,7 +55,7 @@ class Fused:
     composing: Stopwatch = field(default_factory=Stopwatch)
 
 
-def fuse(name: str, request: Request, settings: CompositionSettings, before: Fused | None = None) -> Fused:
+def fuse(name: str, request: Request, settings: CompositionSettings, before: FusedModel | None = None) -> FusedModel:
     """Compose ``request.sources`` by the method ``name`` into a model for ``request.target``.
 
     A head is trained along where the method trains; else it is a logistic regression on the frozen fused features.
@@ -87,12 +87,12 @@ def fuse(name: str, request: Request, settings: CompositionSettings, before: Fus
         seconds=composing.seconds + fitting.seconds,
         peak_memory_mb=memory.peak_mb,
         validation_examples=len(_target(request).splits["validation"]),
-        spent=together(composing.spent, fitting.spent),
+        spent=sum_counts(composing.spent, fitting.spent),
     )
     return replace(fused, record=record, composing=composing)
 
 
-def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fused:
+def from_nothing(request: Request, method: str, settings: MethodSettings) -> FusedModel:
     """Return a model for ``request.target`` that is trained without any source: what a composition has to beat.
 
     It begins under the same head as a composition that trains, and the model as it began is kept where no epoch
@@ -116,7 +116,7 @@ def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fus
         record = train(begun, request, method, settings)
     record = replace(record, seconds=clock.seconds, peak_memory_mb=memory.peak_mb, spent=clock.spent)
     composed = Composed(begun.model.body, method, settings, head=begun.model.head, fit=record, facts=begun.facts)
-    return Fused(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
+    return FusedModel(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
 
 
 def body_key(name: str, request: Request, settings: CompositionSettings) -> str | None:
@@ -124,7 +124,7 @@ def body_key(name: str, request: Request, settings: CompositionSettings) -> str 
     if COMPOSITIONS.get(name).needs_target:
         return None
     sources = [source.identity for source in request.sources]
-    meaning = revised(name, request, settings)
+    meaning = name_with_revisions(name, request, settings)
     return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision])
 
 
@@ -139,21 +139,21 @@ def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Ba
         raise InputError(message, hint=f"For these sources: {', '.join(fitting)}.")
 
 
-def with_head(composed: Composed, request: Request) -> Fused:
+def with_head(composed: Composed, request: Request) -> FusedModel:
     """Return the model of a composed body, with a head fitted where none was trained along."""
     from fusion.target.target import fitted_head, model_on, needs_head
 
     target = _target(request)
     model = model_on(request, composed.body, composed.head)
     if composed.fit is not None and (composed.head is not None or not needs_head(model)):
-        return Fused(model, composed, composed.fit, TRAINED if composed.head else OWN)
+        return FusedModel(model, composed, composed.fit, TRAINED if composed.head else OWN)
     if not needs_head(model):
         evaluation = evaluate_split(model, target, "validation", request.backbone, request.budget.max_length)
-        return _closed(model, composed, evaluation.scores[model.kind.metric], evaluation.log_likelihood, OWN)
+        return _without_epochs(model, composed, evaluation.scores[model.kind.metric], evaluation.log_likelihood, OWN)
     fitted = fitted_head(model, request)
     facts = {"inverse_regularisation": fitted.inverse_regularisation}
     kept = replace(composed, facts={**composed.facts, **facts})
-    return _closed(model.under(fitted.head), kept, fitted.validation, fitted.validation_log_likelihood, FITTED)
+    return _without_epochs(model.under(fitted.head), kept, fitted.validation, fitted.validation_log_likelihood, FITTED)
 
 
 def fused_id(name: str, request: Request, settings: CompositionSettings) -> str:
@@ -167,7 +167,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
     return key(
         {
             **head,
-            "composition": revised(name, request, settings),
+            "composition": name_with_revisions(name, request, settings),
             "head fitting": HEAD_REVISION,
             "settings": settings.model_dump(mode="json"),
             "sources": [source.identity for source in request.sources],
@@ -183,7 +183,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
     )
 
 
-def revised(name: str, request: Request, settings: CompositionSettings) -> str:
+def name_with_revisions(name: str, request: Request, settings: CompositionSettings) -> str:
     """Return a composition's name, followed by the revision of every method in it that has one above 1.
 
     Results that were stored before a method got its first revision keep their keys. The code of methods of installed
@@ -203,7 +203,7 @@ def composition_code(name: str, settings: CompositionSettings) -> dict[str, str]
 
 
 def keep_fused(
-    adapter_id: str, fused: Fused, name: str, request: Request, settings: CompositionSettings, store: AdapterStore
+    adapter_id: str, fused: FusedModel, name: str, request: Request, settings: CompositionSettings, store: AdapterStore
 ) -> StoredAdapter:
     """Put a fused model into the store; its manifest names sources, weights, method, rank and truncation error.
 
@@ -245,9 +245,11 @@ def require_fusible(target: str, kind: str, where: str | None = None) -> None:
         raise InputError(message, where=where, hint=f"Targets may be of kind {', '.join(FUSED)}.")
 
 
-def _closed(model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str) -> Fused:
+def _without_epochs(
+    model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str
+) -> FusedModel:
     """Return a model that no gradient step was taken for: its record has no epochs."""
     parameters = sum(parameter.numel() for parameter in model.head.parameters()) if head == FITTED else 0
     record = FitRecord((), 0, validation, 0, 0.0, None, parameters)
     facts = {**composed.facts, "validation_log_likelihood": likelihood}
-    return Fused(model, replace(composed, facts=facts), record, head)
+    return FusedModel(model, replace(composed, facts=facts), record, head)

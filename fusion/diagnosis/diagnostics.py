@@ -103,7 +103,7 @@ class Diagnostics:
         """Return all of it as plain dictionaries, lists and numbers."""
         return {
             "sources": [asdict(source) for source in self.sources],
-            "pairs": {name: _plain(asdict(statistic)) for name, statistic in self.pairs.items()},
+            "pairs": {name: _as_json(asdict(statistic)) for name, statistic in self.pairs.items()},
             "interference": asdict(self.interference),
             "permutations": self.permutations,
             "seed": self.seed,
@@ -188,7 +188,7 @@ def _facts(
     )
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(matrix) for name, matrix in value.items()}
+        return {name: _as_json(matrix) for name, matrix in value.items()}
     return [list(row) for row in value]

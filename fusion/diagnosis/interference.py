@@ -82,7 +82,7 @@ def module_sums(pairs: Sequence[LowRank], draws: int, generator: Generator) -> S
         inner=owner.T @ (left * values[:, None] * scaled) @ owner,
         left=share * (owner.T @ left.square() @ owner),
         right=share * (owner.T @ right.square() @ owner),
-        crossed=_crossed(left, right, values, counts.tolist()),
+        crossed=_pair_interference(left, right, values, counts.tolist()),
         together=((left - own) @ (values[:, None] * (right - own))).abs().sum(dim=(1, 2)),
         signed=signed,
         absolute=absolute,
@@ -106,7 +106,7 @@ def _grams(spectra: Sequence[Spectrum], rows: Tensor, columns: Tensor) -> tuple[
     return u.mT @ u, v.mT @ v
 
 
-def _crossed(left: Tensor, right: Tensor, values: Tensor, counts: list[int]) -> Tensor:
+def _pair_interference(left: Tensor, right: Tensor, values: Tensor, counts: list[int]) -> Tensor:
     """Return STI of every pair: only the blocks UᵢᵀUⱼ and VᵢᵀVⱼ differ from the identity's."""
     sums = left.new_zeros(len(left), len(counts), len(counts))
     starts = np.cumsum([0, *counts])

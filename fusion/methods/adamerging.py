@@ -19,8 +19,8 @@ from pydantic import Field
 
 from fusion.target.composition import Composed, Composition, CompositionSettings
 from fusion.target.mixing import Per, halves_apart, mixture
-from fusion.target.target import model_on, needs_head, required, with_fitted_head
-from workbench.backbone.batching import beside
+from fusion.target.target import model_on, needs_head, require_target, with_fitted_head
+from workbench.backbone.batching import to_device_of
 from workbench.errors import InputError
 from workbench.settings.bounds import LearningRate, Size
 
@@ -47,7 +47,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         InputError: no target, one that is answered in free text, or a source that is no plain LoRA.
     """
     if not needs_head(model_on(request, torch.nn.Identity())):
-        kind = required(request).kind
+        kind = require_target(request).kind
         raise InputError(f"adamerging makes a model sure among labels, and a {kind} task has none")
     mixed = mixture(request, settings.per)
     mixed.weigh(mixed.uniform())
@@ -60,31 +60,31 @@ def compose(request: Request, settings: Settings) -> Composed:
 
 def minimise_entropy(model: TaskModel, weights: nn.Parameter, request: Request, settings: Settings) -> list[float]:
     """Move ``weights`` in place; return the entropy (in nats) of all training texts before and after."""
-    rows, budget = required(request).splits["train"], request.budget
+    rows, budget = require_target(request).splits["train"], request.budget
     encoded = model.kind.questions(rows, request.backbone.tokenizer, budget.max_length)
     collate = model.kind.collate(request.backbone.tokenizer)
     generator = torch.Generator().manual_seed(request.seed)
     optimiser = torch.optim.Adam([weights], lr=settings.learning_rate)
 
     def entropy(indices: list[int]) -> Tensor:
-        batch = beside(model, collate([encoded[index] for index in indices]))
+        batch = to_device_of(model, collate([encoded[index] for index in indices]))
         logs = model(**batch)["logits"].log_softmax(dim=-1)  # (batch, labels)
         mean: Tensor = -(logs.exp() * logs).sum(dim=-1).mean()
         return mean
 
-    def whole() -> float:
+    def mean_entropy() -> float:
         starts = range(0, len(encoded), budget.batch_size)
         parts = [list(range(start, min(start + budget.batch_size, len(encoded)))) for start in starts]
         with torch.no_grad():
             return sum(entropy(part).item() * len(part) for part in parts) / len(encoded)
 
     model.eval()
-    before = whole()
+    before = mean_entropy()
     for _ in range(settings.steps):
         indices = torch.randperm(len(encoded), generator=generator)[: budget.batch_size].tolist()
         (weights.grad,) = torch.autograd.grad(entropy(indices), [weights])
         optimiser.step()
-    return [before, whole()]
+    return [before, mean_entropy()]
 
 
 COMPOSITION = Composition(

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.target import begin, required, train
+from fusion.target.target import begin, require_target, train
 from workbench.answering.evaluation import BATCH_SIZE
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.errors import InputError
 from workbench.methods.libraries.adapterfusion import FUSION, LIBRARY
 from workbench.methods.methods.adapterfusion import Settings as LayerSettings
@@ -44,7 +44,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         InputError: no target, or sources of different methods.
         TrainingError: the loss is not a finite number.
     """
-    required(request)
+    require_target(request)
     methods = sorted({source.manifest.method for source in request.sources})
     if len(methods) > 1:
         hint = "AdapterFusion puts one attention where all its adapters sit: give adapters of one method."
@@ -75,13 +75,13 @@ def attention_weights(model: TaskModel, request: Request) -> dict[str, tuple[flo
 
     The body runs in float32 here whatever the precision: the package turns the weights into numpy, which has no bf16.
     """
-    tokenizer, rows = request.backbone.tokenizer, required(request).splits["validation"]
+    tokenizer, rows = request.backbone.tokenizer, require_target(request).splits["validation"]
     encoded = model.kind.encode(rows, tokenizer, request.budget.max_length)
     collate = model.kind.collate(tokenizer)
     sums: dict[str, NDArray[np.float64]] = {}
     tokens = 0.0
     for start in range(0, len(encoded), BATCH_SIZE):
-        batch = beside(model, collate(encoded[start : start + BATCH_SIZE]))
+        batch = to_device_of(model, collate(encoded[start : start + BATCH_SIZE]))
         batch.pop("labels", None)
         output = model.body(**model.complete(batch), output_adapter_fusion_attentions=True)
         attentions = output["adapter_fusion_attentions"][FUSION]

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.methods.core_space import basis, whole
+from fusion.methods.core_space import as_factors, basis
 from fusion.target.composition import Composition, MergeSettings, arithmetic
 from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, scaled, spectrum, stack
 from fusion.updates.pruning import drop_, elected, floor
@@ -103,7 +103,7 @@ def _merged(coordinates: Tensor, settings: Settings, generator: torch.Generator)
             drop_(matrix, settings.drop, generator)
     if settings.inner == "sum":
         return kept.sum(dim=0)
-    parts = [whole(matrix) for matrix in kept]
+    parts = [as_factors(matrix) for matrix in kept]
     return elected(parts, [1.0] * len(parts), [floor(part, settings.density) for part in parts])
 
 

@@ -66,7 +66,7 @@ def _merged(cores: Sequence[LowRank], weights: Sequence[float], settings: Settin
     if settings.inner == "tsv":
         core = orthogonal_sum([spectrum(core) for core in cores], weights)
     else:
-        core = whole(_entries(cores, weights, settings))
+        core = as_factors(_entries(cores, weights, settings))
     if not settings.iso:
         return core
     decomposition = spectrum(core)
@@ -79,7 +79,7 @@ def _entries(cores: Sequence[LowRank], weights: Sequence[float], settings: Setti
     return total(cores, [weight / len(cores) for weight in weights] if settings.inner == "mean" else weights)
 
 
-def whole(matrix: Tensor) -> LowRank:
+def as_factors(matrix: Tensor) -> LowRank:
     """Return ``matrix`` (n, m) as a pair of factors: itself, and the identity."""
     return LowRank(matrix, torch.eye(matrix.shape[1], dtype=matrix.dtype))
 

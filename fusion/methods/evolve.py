@@ -24,7 +24,7 @@ from pydantic import Field
 from fusion.target.composition import Composed, Composition, CompositionSettings
 from fusion.target.mixing import halves_apart, mixture
 from fusion.target.searching import minimise, target_loss
-from fusion.target.target import model_on, required
+from fusion.target.target import model_on, require_target
 from workbench.settings.bounds import Size, Whole
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     Raises:
         InputError: no target, or a source that is no plain LoRA.
     """
-    required(request)
+    require_target(request)
     mixed = mixture(request, "layer", settings.layers)
     model = model_on(request, mixed.body)
 

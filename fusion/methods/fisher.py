@@ -26,11 +26,11 @@ from torch import nn
 
 from fusion.target.composition import Composed, Composition, CompositionSettings
 from fusion.target.mixing import Mixture, mixture
-from fusion.target.target import required
+from fusion.target.target import require_target
 from fusion.updates import lora
 from fusion.updates.dense import randomised_svd
 from fusion.updates.lowrank import collect, largest_rank
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.errors import InputError
 from workbench.methods.adaptation import HEAD_FILE
 from workbench.methods.kind import GENERATED
@@ -65,7 +65,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     Raises:
         InputError: no target, a source that is no plain LoRA, or one whose kind of answer is not drawn here.
     """
-    target = required(request)
+    target = require_target(request)
     if undrawn := [source for source in request.sources if not _is_drawn(source, target)]:
         named = ", ".join(f"{source.id} ({source.manifest.task.kind})" for source in undrawn)
         hint = "It takes adapters for classification, or of the target's own kind where that is answered in words."
@@ -105,8 +105,8 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     """
     mixed.weigh(mixed.one_hot(source))
     model = _own_model(request.sources[source], mixed.body, request)
-    kind, tokenizer = KINDS.get(required(request).kind), request.backbone.tokenizer
-    rows = required(request).splits["train"]
+    kind, tokenizer = KINDS.get(require_target(request).kind), request.backbone.tokenizer
+    rows = require_target(request).splits["train"]
     rows = rows.select(range(min(examples, len(rows))))
     encoded, collate = kind.encode(rows, tokenizer, request.budget.max_length), kind.collate(tokenizer)
     generator = torch.Generator().manual_seed(request.seed)
@@ -124,7 +124,7 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     layers = {name: mixed.body.get_submodule(f"{lora.PREFIX}{name}") for name in mixed.update}
     hooks = [layer.register_forward_hook(catch(name)) for name, layer in layers.items()]
     for start in range(0, len(encoded), BATCH):
-        batch = beside(model, collate(encoded[start : start + BATCH]))
+        batch = to_device_of(model, collate(encoded[start : start + BATCH]))
         labels = batch.pop("labels")
         read, _ = model.kind.read(model, batch, labels)
         logits = model.head(read)  # (answers, labels)
@@ -160,5 +160,5 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     revision=3,
-    affects=lambda request, settings: not all(_is_drawn(source, required(request)) for source in request.sources),
+    affects=lambda request, settings: not all(_is_drawn(source, require_target(request)) for source in request.sources),
 )

@@ -59,22 +59,22 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
 
 def _even(whole: Spectrum, sources: Sequence[LowRank], settings: Settings) -> LowRank:
     """Return α s̄ U′ V′ᵀ of one module: its sum, and the weighted sources that are not zero there."""
-    own = _own(len(whole.values), len(sources), settings.common)
+    own = _own_count(len(whole.values), len(sources), settings.common)
     common = len(whole.values) - own * len(sources)
     u = whole.u[:, :common]  # (out, common)
-    chosen = [(u, whole.values[:common], whole.vt[:common]), *(_beside(pair, u, own) for pair in sources)]
+    chosen = [(u, whole.values[:common], whole.vt[:common]), *(_orthogonal_part(pair, u, own) for pair in sources)]
     height = settings.scale * torch.cat([values for _, values, _ in chosen]).mean()
     left = orthogonal(torch.cat([vectors for vectors, _, _ in chosen], dim=1))  # (out, ≤ k)
     right = orthogonal(torch.cat([vectors.T for _, _, vectors in chosen], dim=1))  # (in, ≤ k)
     return even(left, right.T, height)
 
 
-def _own(directions: int, sources: int, common: float) -> int:
+def _own_count(directions: int, sources: int, common: float) -> int:
     """Return how many of the directions belong to each source alone."""
     return min(round((directions - int(directions * common)) / sources), directions // sources)
 
 
-def _beside(pair: LowRank, u: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _orthogonal_part(pair: LowRank, u: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return U (out, p), S (p,) and Vᵀ (p, in) of (1 − u uᵀ) b a, p ≤ ``count``; what is rounding is no direction."""
     b = pair.b.double()
     rest = spectrum(LowRank(b - u @ (u.T @ b), pair.a.double()), count)

@@ -21,7 +21,7 @@ import numpy as np
 
 from fusion.target.composition import Composed, Composition
 from fusion.target.searching import SearchSettings, search, target_loss
-from fusion.target.target import model_on, required
+from fusion.target.target import model_on, require_target
 from fusion.updates import lora
 from fusion.updates.lowrank import Truncated, collect, norm, summed_factors
 from workbench.errors import InputError
@@ -44,7 +44,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     Raises:
         InputError: no target, a source that is no plain LoRA, or sources of different ranks or modules.
     """
-    required(request)
+    require_target(request)
     updates = request.updates
     require_alike(updates, [source.id for source in request.sources])
     body, own = lora.attach(request.backbone, summed_factors(updates, np.zeros(len(updates))))

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from fusion.target.composition import Composed, Composition, CompositionSettings
 from fusion.target.mixing import Per, halves_apart, mixture
-from fusion.target.target import begin, required, train
+from fusion.target.target import begin, require_target, train
 from workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         InputError: no target, or a source that is no plain LoRA.
         TrainingError: the loss is not a finite number.
     """
-    required(request)
+    require_target(request)
     mixed = mixture(request, settings.per)
     weights = mixed.learnable(mixed.uniform())
     own = mixed.settings.model_copy(update={"learning_rate": settings.learning_rate})

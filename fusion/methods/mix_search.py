@@ -19,7 +19,7 @@ from pydantic import Field
 from fusion.target.composition import Composed, Composition
 from fusion.target.mixing import mixture
 from fusion.target.searching import SearchSettings, search, target_loss
-from fusion.target.target import model_on, required
+from fusion.target.target import model_on, require_target
 from fusion.updates import lora
 from workbench.settings.bounds import Size
 
@@ -40,7 +40,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     Raises:
         InputError: no target, or a source that is no plain LoRA.
     """
-    required(request)
+    require_target(request)
     mixed = mixture(request)
     model = model_on(request, mixed.body)
 

@@ -56,11 +56,11 @@ def _added(merged: LowRank, new: LowRank, factor: float, alpha: float) -> LowRan
     before = spectrum(merged)
     u, vt = before.u, before.vt  # (out, p), (p, in)
     entries = (u.T @ new.b.double()) @ (new.a.double() @ vt.T)  # P, (p, p)
-    core = torch.diag(factor * before.values) - torch.where(_taken(before.values, alpha), entries, 0.0)
+    core = torch.diag(factor * before.values) - torch.where(_removed(before.values, alpha), entries, 0.0)
     return LowRank(torch.cat([u @ core, new.b.double()], dim=1), torch.cat([vt, new.a.double()]))
 
 
-def _taken(values: Tensor, alpha: float) -> Tensor:
+def _removed(values: Tensor, alpha: float) -> Tensor:
     """Return which entries of P (p, p) the new source loses."""
     over = values.cumsum(0) > alpha * values.sum()
     k = int(over.float().argmax()) if alpha < 1 and bool(over.any()) else len(values)

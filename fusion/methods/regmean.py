@@ -18,7 +18,7 @@ from pydantic import Field
 
 from fusion.target.composition import Composed, Composition, CompositionSettings
 from fusion.target.mixing import Mixture, mixture
-from fusion.target.target import model_on, required
+from fusion.target.target import model_on, require_target
 from fusion.updates import lora
 from fusion.updates.lowrank import LowRank, Truncated, collect, norm, spectrum
 from workbench.backbone.batching import in_batches
@@ -45,7 +45,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     Raises:
         InputError: no target, or a source that is no plain LoRA.
     """
-    required(request)
+    require_target(request)
     mixed = mixture(request)
     grams = (shrunk(input_grams(mixed, source, request), settings.alpha) for source in range(mixed.sources))
     update = regression_mean(mixed, grams)
@@ -108,7 +108,7 @@ def input_grams(mixed: Mixture, source: int, request: Request) -> dict[str, Tens
     hooks = [
         mixed.body.get_submodule(f"{lora.PREFIX}{name}").register_forward_pre_hook(add(name)) for name in mixed.update
     ]
-    encoded = model.kind.questions(required(request).splits["train"], tokenizer, request.budget.max_length)
+    encoded = model.kind.questions(require_target(request).splits["train"], tokenizer, request.budget.max_length)
     in_batches(read, model, encoded, model.kind.collate(tokenizer))
     for hook in hooks:
         hook.remove()
@@ -122,5 +122,5 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     revision=2,
-    affects=lambda request, settings: required(request).kind == "causal-lm",
+    affects=lambda request, settings: require_target(request).kind == "causal-lm",
 )

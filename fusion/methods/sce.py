@@ -37,7 +37,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
         least = _least_variance(weighted, settings.select_topk)
         shares = _shares(weighted, least)
         factors = torch.tensor(list(weights), dtype=pairs[0].b.dtype)[:, None, None]
-        return lambda deltas: _agreeing(_kept(factors * torch.stack(list(deltas)), least), shares)
+        return lambda deltas: _agreeing(_varying(factors * torch.stack(list(deltas)), least), shares)
 
     return densely(updates, settings.rank, seed, rule)
 
@@ -53,7 +53,7 @@ def _least_variance(pairs: Sequence[LowRank], share: float) -> float:
 
 def _shares(pairs: Sequence[LowRank], least: float) -> Tensor:
     """Return ηᵢ, (n, 1, 1): each source's share of the squares that are kept; equal ones where nothing is."""
-    energies = sum(_kept(_stacked(pairs, rows), least).double().square().sum((1, 2)) for rows in blocks(pairs[0]))
+    energies = sum(_varying(_stacked(pairs, rows), least).double().square().sum((1, 2)) for rows in blocks(pairs[0]))
     assert isinstance(energies, Tensor), "a module has rows"
     shares = energies / energies.sum() if energies.sum() else torch.full_like(energies, 1 / len(pairs))
     return shares.to(pairs[0].b.dtype)[:, None, None]
@@ -64,7 +64,7 @@ def _stacked(pairs: Sequence[LowRank], rows: slice) -> Tensor:
     return torch.stack([pair.b[rows] @ pair.a for pair in pairs])
 
 
-def _kept(deltas: Tensor, least: float) -> Tensor:
+def _varying(deltas: Tensor, least: float) -> Tensor:
     """Return (n, rows, in) with 0 where the sources vary less."""
     return deltas * (deltas.var(dim=0, correction=0) >= least)
 

@@ -29,7 +29,7 @@ from workbench.methods.libraries.retrieval import LIBRARY
 from workbench.methods.methods.task_retrieval import METHOD, configure
 from workbench.methods.methods.task_retrieval import Settings as RetrievalSettings
 from workbench.methods.model import TaskModel
-from workbench.methods.sampling import stratified
+from workbench.methods.sampling import stratified_sample
 from workbench.settings.bounds import Count, Factor, Size
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _embedding(body: nn.Module, source: StoredAdapter, task: Task, request: Requ
     """Return the mean embedding (hidden_size,) of a task's prompts, cut to the length that its LoRA was trained on."""
     kind, tokenizer = KINDS.get(task.kind), request.backbone.tokenizer
     model = TaskModel(body, nn.Identity(), kind, request.backbone.pooling, request.precision)
-    rows = stratified(task.splits["validation"], examples, request.seed)
+    rows = stratified_sample(task.splits["validation"], examples, request.seed)
     encoded = kind.questions(rows, tokenizer, source.manifest.budget.max_length)
     with model.autocast(next(model.parameters()).device.type):
         embeddings = in_batches(lambda _, batch: embedding(body, batch), model, encoded, kind.collate(tokenizer))

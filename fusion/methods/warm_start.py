@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from fusion.target.composition import Composed, Composition, CompositionSettings
-from fusion.target.target import Begun, begin, required, train
+from fusion.target.target import UntrainedModel, begin, require_target, train
 from fusion.updates import lora
 from fusion.updates.lowrank import Merged, collect, spectrum
 from fusion.updates.reptile import initialisation, shares
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fusion.target.composition import Request
     from workbench.adapters.stored_adapter import StoredAdapter
 
-    Start = tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]
+    Start = tuple[UntrainedModel, LoraSettings, Merged, tuple[float, ...] | None]
 
 FRESH, SINGLE, REPTILE = "fresh", "single", "reptile"
 
@@ -65,7 +65,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         InputError: no target, a start that is not registered or gives no LoRA, or a source that is no plain LoRA.
         TrainingError: the loss is not a finite number.
     """
-    required(request)
+    require_target(request)
     epochs = max(1, math.floor(settings.part * request.budget.epochs))
     request = replace(request, budget=request.budget.model_copy(update={"epochs": epochs}))
     starts = [start for name in settings.start for start in _starts(name, request, settings.rank)]
@@ -80,15 +80,15 @@ def compose(request: Request, settings: Settings) -> Composed:
 
 def _starts(name: str, request: Request, rank: int) -> list[Start]:
     if name == FRESH:
-        return [_fresh(request, rank)]
+        return [_start_fresh(request, rank)]
     if name == REPTILE:
-        return [_learned(request, rank)]
+        return [_start_reptile(request, rank)]
     if name == SINGLE:
-        return [_composed(name, replace(request, sources=(source,)), rank) for source in request.sources]
-    return [_composed(name, request, rank)]
+        return [_start_composed(name, replace(request, sources=(source,)), rank) for source in request.sources]
+    return [_start_composed(name, request, rank)]
 
 
-def _composed(name: str, request: Request, rank: int) -> Start:
+def _start_composed(name: str, request: Request, rank: int) -> Start:
     from fusion.methods import COMPOSITIONS
 
     card = COMPOSITIONS.get(name, "start")
@@ -107,7 +107,7 @@ def _no_start(name: str) -> InputError:
     return InputError(f"{name} gives no LoRA to start from", where="start", hint="Start from average, ties or mix.")
 
 
-def _learned(request: Request, rank: int) -> Start:
+def _start_reptile(request: Request, rank: int) -> Start:
     update = initialisation(request.updates)
     if any(pair.rank != rank for pair in update.values()):
         raise InputError(f"the sources are not of rank {rank}", where="rank", hint="Reptile begins in their factors.")
@@ -115,8 +115,8 @@ def _learned(request: Request, rank: int) -> Start:
     return begin(body, request), own, Merged(update), shares(len(request.sources))
 
 
-def _fresh(request: Request, rank: int) -> Start:
-    task, own = required(request), _like_the_first(request, rank)
+def _start_fresh(request: Request, rank: int) -> Start:
+    task, own = require_target(request), _like_the_first(request, rank)
     body = Adaptation(request.backbone, "lora", own, request.precision).fresh(task.kind, len(task.labels), request.seed)
     return begin(body.body, request), own, Merged({}), None
 
@@ -135,7 +135,7 @@ def _is_rslora(source: StoredAdapter) -> bool:
     return source.manifest.method == "rslora"
 
 
-def _quality(begun: Begun) -> tuple[float, float]:
+def _quality(begun: UntrainedModel) -> tuple[float, float]:
     return begun.epoch.validation, begun.epoch.validation_log_likelihood
 
 

@@ -59,7 +59,9 @@ def _surest(
 ) -> NDArray[np.int64]:
     probable = np.argsort(-scores, axis=1, kind="stable")[:, : settings.asked]  # (texts, asked)
     repeated = rows.select(np.repeat(np.arange(len(rows)), probable.shape[1]))
-    sure = (_tempered if settings.tempered else _confidence)(state, repeated, probable.ravel()).reshape(probable.shape)
+    sure = (_at_temperatures if settings.tempered else _confidence)(state, repeated, probable.ravel()).reshape(
+        probable.shape
+    )
     pairs = np.take_along_axis(scores, probable, axis=1) + np.log(sure)
     best: NDArray[np.int64] = np.take_along_axis(probable, pairs.argmax(axis=1)[:, None], axis=1)[:, 0]
     return best
@@ -72,7 +74,7 @@ def _confidence(state: RoutingState, rows: Dataset, columns: NDArray[np.int64]) 
     return np.array([answer.confidence for answer in answers], dtype=float)
 
 
-def _tempered(state: RoutingState, rows: Dataset, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+def _at_temperatures(state: RoutingState, rows: Dataset, columns: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the same at each adapter's own temperature."""
     from fusion.routing.temperature import confidence
 

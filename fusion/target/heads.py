@@ -70,8 +70,8 @@ def fit_head(
         InputError: a split is empty, or holds a label that the task does not have.
         TrainingError: a feature is not finite.
     """
-    train = _checked("training", train_features, train_labels, labels)
-    validation = _checked("validation", validation_features, validation_labels, labels)
+    train = _check_split("training", train_features, train_labels, labels)
+    validation = _check_split("validation", validation_features, validation_labels, labels)
     heads = []
     for c in GRID:
         weight, bias = fit(*train, labels, c)
@@ -112,7 +112,9 @@ def score(weight: Features, bias: Features, features: Features, answers: NDArray
     return float(likelihoods.mean()), float((logits.argmax(axis=1) == answers).mean())
 
 
-def _checked(split: str, features: Features, answers: Sequence[int], labels: int) -> tuple[Features, NDArray[np.int64]]:
+def _check_split(
+    split: str, features: Features, answers: Sequence[int], labels: int
+) -> tuple[Features, NDArray[np.int64]]:
     given = np.asarray(answers, dtype=np.int64)
     if len(features) != len(given):
         raise ValueError(f"{len(features)} feature vectors and {len(given)} labels")

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from fusion.target import heads
 from fusion.target.composition import CompositionSettings
-from fusion.target.target import needs_head, required
+from fusion.target.target import needs_head, require_target
 from workbench.answering.evaluation import features
-from workbench.backbone.batching import BATCH_SIZE, beside
+from workbench.backbone.batching import BATCH_SIZE, to_device_of
 from workbench.settings.bounds import Factor, Weight, Whole
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def minimise(
 
 def target_loss(model: TaskModel, request: Request) -> float:
     """Return the loss of the target's training examples, of held-out ones where a head has to be fitted first."""
-    task, tokenizer, length = required(request), request.backbone.tokenizer, request.budget.max_length
+    task, tokenizer, length = require_target(request), request.backbone.tokenizer, request.budget.max_length
     rows = task.splits["train"]
     if needs_head(model):
         return held_out_loss(features(model, rows, tokenizer, length), np.array(rows["label"][:]), len(task.labels))
@@ -89,7 +89,7 @@ def target_loss(model: TaskModel, request: Request) -> float:
     total, count = 0.0, 0
     with torch.inference_mode():
         for start in range(0, len(encoded), BATCH_SIZE):
-            output = model(**beside(model, collate(encoded[start : start + BATCH_SIZE])))
+            output = model(**to_device_of(model, collate(encoded[start : start + BATCH_SIZE])))
             answers = output["logits"].shape[0]  # tokens that are learned
             total, count = total + output["loss"].item() * answers, count + answers
     return total / count

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Begun:
+class UntrainedModel:
     """A model for the target that was not trained yet.
 
     Attributes:
@@ -49,7 +49,7 @@ class Begun:
         }
 
 
-def required(request: Request) -> Task:
+def require_target(request: Request) -> Task:
     """Return the target; raises InputError where there is none."""
     if request.target is None:
         raise InputError("this composition learns from a target task's examples, and there is no target")
@@ -58,7 +58,7 @@ def required(request: Request) -> Task:
 
 def model_on(request: Request, body: nn.Module, head: nn.Module | None = None) -> TaskModel:
     """Return ``body`` under ``head``, or under the kind's own head, as a model for the target."""
-    task = required(request)
+    task = require_target(request)
     kind = KINDS.get(task.kind)
     own = head or kind.head(request.backbone, len(task.labels))
     return TaskModel(body, own, kind, request.backbone.pooling, request.precision).eval()
@@ -71,7 +71,7 @@ def needs_head(model: TaskModel) -> bool:
 
 def fitted_head(model: TaskModel, request: Request, by: Criterion = "accuracy") -> FittedHead:
     """Return a head for the target, fitted on the model's frozen features; ``by`` picks its strength."""
-    return head_fitted_on(required(request), model, request.backbone, request.budget.max_length, by)
+    return head_fitted_on(require_target(request), model, request.backbone, request.budget.max_length, by)
 
 
 def head_fitted_on(
@@ -90,7 +90,7 @@ def with_fitted_head(model: TaskModel, request: Request) -> TaskModel:
     return model.under(fitted_head(model, request, "likelihood").head)
 
 
-def begin(body: nn.Module, request: Request) -> Begun:
+def begin(body: nn.Module, request: Request) -> UntrainedModel:
     """Return ``body`` under the head that it is trained with, and how that does on the validation split.
 
     Everything that is trained begins here, with sources or without: the head of ``request.head``, so that what is
@@ -100,13 +100,15 @@ def begin(body: nn.Module, request: Request) -> Begun:
     model = model_on(request, body)
     if request.head == "fitted":
         model = with_fitted_head(model, request)
-    evaluation = evaluate_split(model, required(request), "validation", request.backbone, request.budget.max_length)
+    evaluation = evaluate_split(
+        model, require_target(request), "validation", request.backbone, request.budget.max_length
+    )
     score = evaluation.scores[model.kind.metric]
-    return Begun(model, Epoch(0, float("nan"), score, evaluation.log_likelihood))
+    return UntrainedModel(model, Epoch(0, float("nan"), score, evaluation.log_likelihood))
 
 
 def train(
-    begun: Begun,
+    begun: UntrainedModel,
     request: Request,
     method: str,
     settings: MethodSettings,
@@ -126,7 +128,7 @@ def train(
     model.penalty = penalty
     adaptation = Adaptation(request.backbone, method, settings, request.precision)
     reporting = request.listener, request.label, request.scratch
-    record = fit(model, required(request), adaptation, request.budget, request.seed, *reporting)
+    record = fit(model, require_target(request), adaptation, request.budget, request.seed, *reporting)
     best = record.epochs[record.best_epoch - 1]
     if (start.validation, start.validation_log_likelihood) < (best.validation, best.validation_log_likelihood):
         return record

@@ -125,14 +125,14 @@ def unfit(config: Mapping[str, Any]) -> str | None:
     """Return why adapters of a peft configuration are no low-rank updates, or None; where they begin does not count."""
     if config.get("peft_type") != "LORA":
         return _other(config)
-    return f"a LoRA with {'; '.join(reasons)}" if (reasons := _beside(config)) else None
+    return f"a LoRA with {'; '.join(reasons)}" if (reasons := _refusals(config)) else None
 
 
 def _other(config: Mapping[str, Any]) -> str:
     return f"not a LoRA but {str(config.get('peft_type')).removeprefix('PeftType.')!r}"
 
 
-def _beside(config: Mapping[str, Any]) -> list[str]:
+def _refusals(config: Mapping[str, Any]) -> list[str]:
     return [reason for key, reason in REFUSED.items() if config.get(key)]
 
 
@@ -141,7 +141,7 @@ def _config(folder: Path) -> dict[str, Any]:
     if config.get("peft_type") != "LORA":
         hint = "Of some, `workbench adapters convert ID` makes a LoRA."
         raise InputError(f"this adapter is {_other(config)}", where=str(folder), hint=hint)
-    reasons = _beside(config)
+    reasons = _refusals(config)
     if config.get("bias", "none") != "none":
         reasons.append(f"trained biases (bias: {config['bias']})")
     start = config.get("init_lora_weights")

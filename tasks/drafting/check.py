@@ -64,7 +64,7 @@ def check(
     kind = KINDS.get(task.kind)
     rows = {split: data.to_pandas() for split, data in task.splits.items()}
     keys = {split: text_keys(frame) for split, frame in rows.items()}
-    splits = {split: _split(frame, keys[split], task.labels) for split, frame in rows.items()}
+    splits = {split: _split_facts(frame, keys[split], task.labels) for split, frame in rows.items()}
     if tokenizer is not None:
         for split, data in task.splits.items():
             splits[split]["tokens"] = _tokens(task.kind, data, tokenizer, max_length)
@@ -75,7 +75,7 @@ def check(
         "labels": list(task.labels),
         **judged,
         "splits": splits,
-        "leakage": {f"{a}/{b}": _shared(keys[a], keys[b], rows[b]) for a, b in combinations(rows, 2)},
+        "leakage": {f"{a}/{b}": _shared_rows(keys[a], keys[b], rows[b]) for a, b in combinations(rows, 2)},
         "conflicts": _conflicts(rows, keys),
         "texts": _texts(rows),
         "spellings": _spellings(splits),
@@ -98,7 +98,7 @@ def ids_of(counted: Mapping[str, Any], rows: int = 1) -> str:
     return f"{listed}, …" if rows * counted["count"] > len(counted["ids"]) else listed
 
 
-def _split(frame: pd.DataFrame, keys: pd.Series[str], labels: tuple[str, ...]) -> dict[str, Any]:
+def _split_facts(frame: pd.DataFrame, keys: pd.Series[str], labels: tuple[str, ...]) -> dict[str, Any]:
     target = _target(frame)
     counts = frame[target].explode().value_counts()
     facts = {
@@ -119,7 +119,7 @@ def _target(frame: pd.DataFrame) -> str:
     return next(name for name in TARGETS if name in frame)
 
 
-def _shared(first: pd.Series[str], second: pd.Series[str], rows: pd.DataFrame) -> dict[str, Any]:
+def _shared_rows(first: pd.Series[str], second: pd.Series[str], rows: pd.DataFrame) -> dict[str, Any]:
     ids = rows["id"][second.isin(first)]
     return {"count": len(ids), "ids": ids.head(SHOWN).tolist()}
 
@@ -179,11 +179,11 @@ def _tokens(
 
 def _unknown(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> float:
     """Return the share of the tokens of texts and answers that are the tokenizer's token for anything unknown."""
-    from workbench.backbone.tokenizing import tokenised
+    from workbench.backbone.tokenizing import tokenise
 
     unknown = getattr(tokenizer, "unk_token_id", None)
     texts = [text for name in READ if name in rows.column_names for text in rows[name]]
     if unknown is None or not texts:
         return 0.0
-    ids: list[list[int]] = tokenised(tokenizer, texts, add_special_tokens=False, verbose=False)["input_ids"]
+    ids: list[list[int]] = tokenise(tokenizer, texts, add_special_tokens=False, verbose=False)["input_ids"]
     return sum(tokens.count(unknown) for tokens in ids) / max(1, sum(map(len, ids)))

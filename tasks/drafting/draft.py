@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.drafting.findings import Findings, findings
 from tasks.drafting.found_data import RawData
-from tasks.drafting.guess import Given, Guess, guess_columns
+from tasks.drafting.guess import GivenColumns, Guess, guess_columns
 from tasks.drafting.template import template
 from tasks.loading import registry
 from tasks.reading.shown_rows import shown_rows
@@ -41,7 +41,7 @@ class Draft:
     examples: tuple[Mapping[str, Any], ...]
 
 
-def draft(name: str, data: RawData, given: Given, description: str | None = None) -> Draft:
+def draft(name: str, data: RawData, given: GivenColumns, description: str | None = None) -> Draft:
     """Return a task file for ``data``, with what is not ``given`` guessed.
 
     Raises:
@@ -53,7 +53,7 @@ def draft(name: str, data: RawData, given: Given, description: str | None = None
     data_findings = findings(columns, data.frame)
     about = " ".join((description or "").split()) or f"{name} (say in a line what it is)"
     text = template(data.origin, about, data.source, columns, list(data_findings.counts), set(data.sizes))
-    return Draft(name, text, columns, data_findings, shown_rows(data.frame, columns.used))
+    return Draft(name, text, columns, data_findings, shown_rows(data.frame, columns.columns_read))
 
 
 def require_new(name: str, folder: Path, *, force: bool = False) -> None:

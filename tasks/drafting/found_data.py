@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.drafting.template import quoted
+from tasks.drafting.template import quote
 from tasks.reading import formats, label_folders
-from tasks.reading.dialect import USUAL, Dialect, DialectSettings, described, unusual
-from tasks.reading.sniffing import sniffed
+from tasks.reading.dialect import USUAL, Dialect, DialectSettings, in_words, unusual
+from tasks.reading.sniffing import sniff
 from tasks.reading.text_files import exists, path_of, require_readable, require_utf_8
 from tasks.rows.normalise import frame_of
 from tasks.sources import hub
@@ -61,7 +61,7 @@ class RawData:
         return self.frame.iloc[:: 1 + len(self.frame) // SAMPLE]
 
 
-def found_at(origin: str, folder: Path, overrides: DialectSettings | None = None) -> RawData:
+def data_at(origin: str, folder: Path, overrides: DialectSettings | None = None) -> RawData:
     """Return the data at ``origin``.
 
     Args:
@@ -99,9 +99,9 @@ def _from_path(
     require_readable(path, folder=True)
     files = {"data": path} if path.is_file() or _holds_labels(path) else _split_files(path)
     if files:
-        format, dialect = _written(files, overrides)  # noqa: A001
+        format, dialect = _format_and_dialect(files, overrides)  # noqa: A001
         tables: dict[str, Table] = {split: formats.read(file, None, dialect) for split, file in files.items()}
-        lines = ["files:", *(f"  {split}: {quoted(_relative(file, folder))}" for split, file in files.items())]
+        lines = ["files:", *(f"  {split}: {quote(_relative(file, folder))}" for split, file in files.items())]
         return tables, [*lines, *_keys(dialect)], _in_words(format, dialect), dialect.encoding
     if _is_repository(path):
         return *_from_repository(path, folder, ""), "", None
@@ -111,7 +111,7 @@ def _from_path(
     raise InputError("no data in this folder", where=str(path), hint=hint)
 
 
-def _written(files: Mapping[str, Path], overrides: DialectSettings) -> tuple[str, DialectSettings]:
+def _format_and_dialect(files: Mapping[str, Path], overrides: DialectSettings) -> tuple[str, DialectSettings]:
     """Return the format of the first file, and what a task file has to say of how all of them are written."""
     file_formats = [formats.format_of(file) for file in files.values()]
     first = file_formats[0]
@@ -122,7 +122,7 @@ def _written(files: Mapping[str, Path], overrides: DialectSettings) -> tuple[str
     if first not in USUAL:
         return first, overrides
     dialects = [
-        sniffed(file, file_format, overrides)
+        sniff(file, file_format, overrides)
         for file, file_format in zip(files.values(), file_formats, strict=True)
         if file_format in USUAL
     ]
@@ -136,14 +136,14 @@ def _keys(dialect: DialectSettings) -> list[str]:
     """Return the lines of a task file that say what is not plain."""
     lines = []
     for key, value in dialect.set_values().items():
-        written = str(value).lower() if isinstance(value, bool) else quoted(value)
+        written = str(value).lower() if isinstance(value, bool) else quote(value)
         lines.append(f"  {key}: {written}{f' # {COMMENTS[key]}' if key in COMMENTS else ''}")
     return lines
 
 
 def _in_words(format: str, dialect: DialectSettings) -> str:  # noqa: A002
     if format in USUAL:
-        return described(dialect.dialect(format))
+        return in_words(dialect.dialect(format))
     if format == "xlsx":
         return f"the first sheet, {'no header' if dialect.header is False else 'a header'}"
     encoding = Dialect(encoding=dialect.encoding or "utf-8").encoding
@@ -154,7 +154,7 @@ def _from_repository(path: Path, folder: Path, config: str) -> tuple[Mapping[str
     relative = _relative(path, folder)
     identity = relative if relative.startswith((".", "/")) else f"./{relative}"
     read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), folder)
-    return read, ["hub:", f"  id: {quoted(identity)}", *([f"  config: {quoted(config)}"] if config else [])]
+    return read, ["hub:", f"  id: {quote(identity)}", *([f"  config: {quote(config)}"] if config else [])]
 
 
 def _is_repository(path: Path) -> bool:
@@ -184,7 +184,7 @@ def _split_files(path: Path) -> dict[str, Path]:
             if split in files:
                 raise InputError(f"two files for {split}: {files[split].name}, {file.name}", where=str(path))
             if file.is_symlink() and file.is_dir():
-                raise label_folders.linked(file)
+                raise label_folders.link_error(file)
             files[split] = file
     order = [split for split in ("train", "data", "validation", "test") if split in files]
     return {split: files[split] for split in order if split != "data" or "train" not in files}
@@ -195,5 +195,5 @@ def _from_hub(origin: str) -> tuple[Mapping[str, Table], list[str]]:
     if not HUB_ID.match(identity) or formats.is_known(Path(identity)):
         raise no_such_file(Path(origin), "no such file or folder, and not a hub id (owner/name)")
     read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), Path())
-    lines = ["hub:", f"  id: {identity}", *([f"  config: {quoted(config)}"] if config else [])]
+    lines = ["hub:", f"  id: {identity}", *([f"  config: {quote(config)}"] if config else [])]
     return read, [*lines, "  # revision: pin a commit here to keep results comparable"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.rows.column_traits import Traits, traits_of
-from tasks.rows.targets import Target, forced, free_answers, plain_name, targets
+from tasks.rows.targets import Target, free_answers, plain_name, target_of_columns, targets
 from workbench.errors import InputError, suggest
 from workbench.errors.printable import printable
 from workbench.methods.kind import GENERATED
@@ -31,7 +31,7 @@ NEARLY = 0.5  # a column of texts this long, against the longest, may be the tex
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenColumns:
     """What a person has said; None (or no label) leaves it to the guess."""
 
     kind: str | None = None
@@ -48,7 +48,7 @@ class Doubt:
 
     Attributes:
         part: what is not certain.
-        choices: what to call a choice → the fields of :class:`Given` that it settles.
+        choices: what to call a choice → the fields of :class:`GivenColumns` that it settles.
         guessed: whether the first choice stands if nobody is asked.
     """
 
@@ -80,12 +80,12 @@ class Guess:
     doubts: tuple[Doubt, ...] = ()
 
     @property
-    def used(self) -> list[str]:
+    def columns_read(self) -> list[str]:
         """The columns that the task reads: texts first, then what is right."""
         return [name for name in (self.text, self.text_pair, *self.label, self.answer) if name]
 
 
-def guess_columns(frame: pd.DataFrame, where: str, given: Given) -> Guess:
+def guess_columns(frame: pd.DataFrame, where: str, given: GivenColumns) -> Guess:
     """Return what a task on ``frame`` would read; what is given is taken as it is.
 
     What is asked for is a tag for each word, else the column with a usual name, else the sets or the fewest distinct
@@ -108,7 +108,7 @@ def guess_columns(frame: pd.DataFrame, where: str, given: Given) -> Guess:
     return guess
 
 
-def consider(frame: pd.DataFrame, where: str, given: Given) -> Guess:
+def consider(frame: pd.DataFrame, where: str, given: GivenColumns) -> Guess:
     """Return the guess as :func:`guess_columns` makes it, with doubts also about what cannot be told."""
     _require_sense(frame, where, given)
     traits = traits_of(frame)
@@ -124,7 +124,7 @@ def consider(frame: pd.DataFrame, where: str, given: Given) -> Guess:
     return Guess(parts.kind, text, pair, parts.label, parts.answer, parts.separator, tuple(doubts))
 
 
-def _require_sense(frame: pd.DataFrame, where: str, given: Given) -> None:
+def _require_sense(frame: pd.DataFrame, where: str, given: GivenColumns) -> None:
     columns = [str(name) for name in frame.columns]
     flags = [("--text", given.text), ("--pair", given.text_pair), ("--answer", given.answer)]
     for flag, name in [*flags, *(("--label", name) for name in given.label)]:
@@ -137,7 +137,7 @@ def _require_sense(frame: pd.DataFrame, where: str, given: Given) -> None:
             raise InputError(message, hint=hint)
 
 
-def _contradictions(given: Given) -> Iterator[tuple[bool, str, str]]:
+def _contradictions(given: GivenColumns) -> Iterator[tuple[bool, str, str]]:
     """Yield whether two things that a person said do not go together, what, and what would work."""
     kind, labelled = given.kind, bool(given.label or given.text_pair)
     together, several = "--answer goes without --label and --pair", len(given.label) > 1
@@ -153,7 +153,7 @@ def _contradictions(given: Given) -> Iterator[tuple[bool, str, str]]:
     yield parted, "--separator parts several labels in one string", "It is for --kind multilabel."
 
 
-def _targets(frame: pd.DataFrame, traits: Mapping[str, Traits], given: Given) -> list[Target]:
+def _targets(frame: pd.DataFrame, traits: Mapping[str, Traits], given: GivenColumns) -> list[Target]:
     """Return what can be asked for and agrees with what is given, the likeliest first."""
     if given.answer is not None:
         candidates = free_answers(given.answer, 0)
@@ -164,29 +164,29 @@ def _targets(frame: pd.DataFrame, traits: Mapping[str, Traits], given: Given) ->
         candidates = [target for target in candidates if not (target.answer and given.text_pair)]
     if given.label:
         labelled = [target for target in candidates if target.label == given.label]
-        candidates = labelled or [forced(given.kind, given.label, traits)]
+        candidates = labelled or [target_of_columns(given.kind, given.label, traits)]
     if given.separator is not None:
         candidates = [target for target in candidates if target.kind == "multilabel"]
     fitting = [target for target in candidates if given.kind in {None, target.kind}]
     fitting.sort(key=lambda target: (target.tier, target.gappy))
-    return fitting or ([forced(given.kind or "multilabel", given.label, traits)] if given.label else [])
+    return fitting or ([target_of_columns(given.kind or "multilabel", given.label, traits)] if given.label else [])
 
 
-def _target_doubts(candidates: Sequence[Target], given: Given) -> list[Doubt]:
+def _target_doubts(candidates: Sequence[Target], given: GivenColumns) -> list[Doubt]:
     """Return in what the targets that are as likely as the first differ from it."""
     best = candidates[0]
     alike = [target for target in candidates if target.tier == best.tier]
     named = given.label or given.answer
     if any(target.gappy != best.gappy for target in alike) and not named:
-        return [Doubt("label", {", ".join(target.columns): _settled(target) for target in alike}, guessed=False)]
+        return [Doubt("label", {", ".join(target.columns): _columns_of(target) for target in alike}, guessed=False)]
     kinds = {target.kind: {"kind": target.kind} for target in alike}
     if given.kind is None and len(kinds) > 1:
         return [Doubt("kind", kinds)]
-    columns = {", ".join(target.columns): _settled(target) for target in alike if target.kind == best.kind}
+    columns = {", ".join(target.columns): _columns_of(target) for target in alike if target.kind == best.kind}
     return [Doubt("label", columns)] if len(columns) > 1 and not named else []
 
 
-def _untold_target(free: Mapping[str, Traits], given: Given) -> Doubt:
+def _untold_target(free: Mapping[str, Traits], given: GivenColumns) -> Doubt:
     def settled(column: Traits) -> Mapping[str, Any]:
         is_label = (column.few or column.sets or column.quantity) and given.kind not in GENERATED
         return {"label": (column.name,)} if is_label else {"answer": column.name}
@@ -194,11 +194,13 @@ def _untold_target(free: Mapping[str, Traits], given: Given) -> Doubt:
     return Doubt("label", {name: settled(column) for name, column in free.items()}, guessed=False)
 
 
-def _settled(target: Target) -> Mapping[str, Any]:
+def _columns_of(target: Target) -> Mapping[str, Any]:
     return {"answer": target.answer} if target.answer else {"label": target.label}
 
 
-def _texts(rest: Mapping[str, Traits], given: Given, target: Target | None) -> tuple[str, str | None, Doubt | None]:
+def _texts(
+    rest: Mapping[str, Traits], given: GivenColumns, target: Target | None
+) -> tuple[str, str | None, Doubt | None]:
     """Return text and second text, and the doubt about the text."""
     if given.text is not None:
         return given.text, given.text_pair, None

@@ -34,9 +34,9 @@ def template(
         values: the distinct labels, tags or answers.
         splits: the splits that the source has.
     """
-    lines = [f"# Drafted from {printable(origin)}; every line may be changed.", f"description: {quoted(description)}"]
+    lines = [f"# Drafted from {printable(origin)}; every line may be changed.", f"description: {quote(description)}"]
     lines += [f"kind: {columns.kind} # or {', '.join(name for name in KINDS.names() if name != columns.kind)}"]
-    lines += [*source, *_columns(columns), *_asked(columns, values), *_cuts(splits)]
+    lines += [*source, *_columns(columns), *_answer_lines(columns, values), *_cuts(splits)]
     return "\n".join([*lines, "# license:", "# homepage:"]) + "\n"
 
 
@@ -45,31 +45,31 @@ def _columns(columns: Guess) -> list[str]:
     several = "" if tagged else " # a list of columns is joined: [title, body]"
     lines = [
         "columns:",
-        f"  text: {quoted(columns.text)}{' # words parted by white space, or a list' if tagged else several}",
+        f"  text: {quote(columns.text)}{' # words parted by white space, or a list' if tagged else several}",
     ]
     if columns.text_pair:
-        lines.append(f"  text_pair: {quoted(columns.text_pair)}")
+        lines.append(f"  text_pair: {quote(columns.text_pair)}")
     if columns.answer:
-        return [*lines, f"  answer: {quoted(columns.answer)}"]
+        return [*lines, f"  answer: {quote(columns.answer)}"]
     if len(columns.label) > 1:
         return [
             *lines,
             "  label: # columns of 1 and 0, one for each label",
-            *(f"    - {quoted(name)}" for name in columns.label),
+            *(f"    - {quote(name)}" for name in columns.label),
         ]
-    lines.append(f"  label: {quoted(columns.label[0])}{' # one tag for each word' if tagged else ''}")
+    lines.append(f"  label: {quote(columns.label[0])}{' # one tag for each word' if tagged else ''}")
     if columns.kind == "multilabel":
-        lines.append(f"  separator: {quoted(columns.separator or SEPARATOR)} # between labels that stand in one string")
+        lines.append(f"  separator: {quote(columns.separator or SEPARATOR)} # between labels that stand in one string")
     return lines
 
 
-def _asked(columns: Guess, values: Sequence[str]) -> list[str]:
+def _answer_lines(columns: Guess, values: Sequence[str]) -> list[str]:
     if columns.kind in GENERATED:
-        return _judged(values)
+        return _metric_lines(values)
     return [] if KINDS.get(columns.kind).target == "value" else _labels(columns.label, values)
 
 
-def _judged(answers: Sequence[str]) -> list[str]:
+def _metric_lines(answers: Sequence[str]) -> list[str]:
     """Return how free answers are judged: numbers as numbers, sentences by ROUGE-L, what is short as it stands."""
     words = sorted(len(answer.split()) for answer in answers)
     if not answers:
@@ -88,9 +88,9 @@ def _judged(answers: Sequence[str]) -> list[str]:
 def _labels(columns: Sequence[str], values: Sequence[str]) -> list[str]:
     names = list(columns) if len(columns) > 1 else by_size(list(values))
     if are_whole(names):
-        lines = [f"  {quoted(name)}: {quoted(name)}" for name in names]
+        lines = [f"  {quote(name)}: {quote(name)}" for name in names]
         return ["labels: # raw value: the name that reports show", *lines]
-    return ["labels: # their order is the order of the classes", *(f"  - {quoted(name)}" for name in names)]
+    return ["labels: # their order is the order of the classes", *(f"  - {quote(name)}" for name in names)]
 
 
 def _cuts(given: set[str]) -> list[str]:
@@ -101,7 +101,7 @@ def _cuts(given: set[str]) -> list[str]:
     return ["splits:", *lines, "  seed: 0"]
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     """Return ``value`` so that YAML reads it as this string."""
     import yaml
 

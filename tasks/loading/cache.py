@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from tasks.reading import verification
-from tasks.reading.mapped import mapped
+from tasks.reading.mapped import map_file
 from tasks.rows.fingerprint import INTEGERS, LISTS, NUMBERS
 from workbench.files import checksummed
 from workbench.files.atomic import remove_whole, sweep, written_whole
@@ -63,7 +63,7 @@ def is_cached(key: str) -> bool:
     return _folder(key).is_dir()
 
 
-def cached(key: str, make: Callable[[], Content]) -> Content:
+def load_or_make(key: str, make: Callable[[], Content]) -> Content:
     """Return the content stored under ``key``, made and stored if it is not there, or not as it was written.
 
     Raises:
@@ -72,7 +72,7 @@ def cached(key: str, make: Callable[[], Content]) -> Content:
     folder = _folder(key)
     with writing_cache():
         there = folder.is_dir()
-        if there and (damaged := verification.damaged(folder)):
+        if there and (damaged := verification.first_damaged(folder)):
             logger.warning("%s of the task cache is damaged (%s); it is made again", damaged, folder)
             remove_whole(folder)
             there = False
@@ -128,5 +128,5 @@ def _read(folder: Path) -> Content:
     import pyarrow as pa
 
     about = checksummed.require(ABOUT, folder / "task.json")
-    tables = {split: pa.ipc.open_file(mapped(folder / f"{split}.arrow")).read_all() for split in SPLITS}
+    tables = {split: pa.ipc.open_file(map_file(folder / f"{split}.arrow")).read_all() for split in SPLITS}
     return Content(about.labels, about.fingerprint, about.notes, tables)

@@ -29,7 +29,7 @@ def members(document: Document, stem: str) -> dict[str, Document]:
         prefix = ("family", index)
         own = {key[2:]: line for key, line in document.lines.items() if key[:2] == prefix and len(key) > 2}
         lines = {**document.lines, **own}
-        documents[name] = Document(_merged(base, member), document.origin, lines, document.overrides)
+        documents[name] = Document(_merge(base, member), document.origin, lines, document.overrides)
     if problems:
         raise SettingsError(problems)
     return documents
@@ -42,9 +42,9 @@ def _members(document: Document) -> Iterable[Mapping[str, Any]]:
     return family
 
 
-def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if nested else value
+        merged[key] = _merge(merged[key], value) if nested else value
     return merged

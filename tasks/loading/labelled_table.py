@@ -118,7 +118,7 @@ def labelled_rows(
     texts = {"text": text, **({"text_pair": pair} if task.pair else {})}
     spec = _spec(task, file, texts, labels, frame.attrs.get("decimal"), where)
     read = normalise.rows_of(spec, NAME, table)
-    known, unknown = _decoded(task, file, read.frame, target)
+    known, unknown = _decode_labels(task, file, read.frame, target)
     counts = Counter(label for row in unknown for label in dict.fromkeys(row))
     noun = NOUNS.get(target, LeftOut.noun)
     left_out = LeftOut(read.empty, read.untold, len(unknown), tuple(counts.most_common()), noun)
@@ -194,7 +194,7 @@ def _free(name: str, frame: pd.DataFrame) -> str:
     return name
 
 
-def _decoded(
+def _decode_labels(
     task: TaskReference, file: TaskFile | None, frame: pd.DataFrame, target: str
 ) -> tuple[pd.DataFrame, list[list[str]]]:
     """Return the rows whose right answer the task knows, as a kind reads them; and the unknown labels of the others."""

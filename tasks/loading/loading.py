@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.loading.cache import Content, cached, dataset, is_cached, table_of
+from tasks.loading.cache import Content, dataset, is_cached, load_or_make, table_of
 from tasks.reading import formats
 from tasks.rows import cutting, label_sets, labels, normalise, sufficiency, values
-from tasks.rows.answers import judged
+from tasks.rows.answers import with_metrics
 from tasks.rows.fingerprint import LISTS, fingerprint
 from tasks.sources import SOURCES
 from tasks.task_file.spec import TaskSpec
@@ -39,9 +39,9 @@ def load(spec: TaskSpec) -> Task:
     identity = source.identity(spec.source_settings, spec.folder)
 
     def make() -> Content:
-        return _made(spec, source.read(spec.source_settings, spec.folder))
+        return _make_content(spec, source.read(spec.source_settings, spec.folder))
 
-    content = make() if identity is None else cached(_key(spec, identity), make)
+    content = make() if identity is None else load_or_make(_key(spec, identity), make)
     splits = {
         split: dataset(table, f"{content.fingerprint} {split}", content.labels)
         for split, table in content.tables.items()
@@ -71,12 +71,12 @@ def _key(spec: TaskSpec, identity: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
+def _make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     chosen, cuts = _plan(spec, tables)
     given = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
     if spec.file.on_duplicate == "drop":
         given = normalise.unique_texts(given)
-    names, rows = _decoded(spec, chosen, {split: split_rows.frame for split, split_rows in given.items()})
+    names, rows = _decode_labels(spec, chosen, {split: split_rows.frame for split, split_rows in given.items()})
     if cuts and len(rows["train"]):
         _require_enough(spec, cuts, len(rows["train"]))
         options = spec.file.splits
@@ -85,7 +85,7 @@ def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     _require_examples(spec, rows, names, cuts)
     _require_ids(spec, rows)
     if "value" in rows["train"]:
-        rows = values.scaled(spec, rows)
+        rows = values.scale_values(spec, rows)
     try:
         content = {split: table_of(frame) for split, frame in rows.items()}
     except UnicodeEncodeError as error:
@@ -111,13 +111,13 @@ def _notes(
     return tuple(notes)
 
 
-def _decoded(
+def _decode_labels(
     spec: TaskSpec, chosen: Mapping[str, str], frames: Mapping[str, pd.DataFrame]
 ) -> tuple[tuple[str, ...], dict[str, pd.DataFrame]]:
     """Return the label names (none for words and numbers) and the rows, with indices for labels."""
     target = KINDS.get(spec.file.kind).target
     if target == "answer":
-        return (), {split: judged(spec, frame) for split, frame in frames.items()}
+        return (), {split: with_metrics(spec, frame) for split, frame in frames.items()}
     if target == "value":
         return (), dict(frames)
     if target in LISTS:

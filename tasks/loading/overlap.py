@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.loading.union import pooled
+from tasks.loading.union import pool_tasks
 from workbench.files.digest import key
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def overlapping(tasks: Sequence[Task], share: float) -> tuple[Task, ...]:
     return tuple(
         replace(
             task,
-            splits={**task.splits, "train": _brought(index, tasks, going)},
+            splits={**task.splits, "train": _exchanged_rows(index, tasks, going)},
             fingerprint=key(["overlapping", share, index, prints]),
         )
         for index, task in enumerate(tasks)
@@ -60,10 +60,10 @@ def _dealt(index: int, tasks: Sequence[Task], share: float, generator: np.random
     return parts
 
 
-def _brought(index: int, tasks: Sequence[Task], going: Sequence[Sequence[NDArray[np.intp]]]) -> Dataset:
+def _exchanged_rows(index: int, tasks: Sequence[Task], going: Sequence[Sequence[NDArray[np.intp]]]) -> Dataset:
     parts = [
         replace(task, splits={"train": task.splits["train"].select(rows[index])})
         for other, (task, rows) in enumerate(zip(tasks, going, strict=True))
         if other == index or len(rows[index])
     ]
-    return pooled(parts, tasks[index].name).splits["train"]
+    return pool_tasks(parts, tasks[index].name).splits["train"]

@@ -83,7 +83,7 @@ def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
     def spec_of(name: str) -> TaskSpec:
         if name in index:
             path = index[name]
-            return parse(_unchanged(_documents, path)[name], name, path.parent)
+            return parse(_read_once(_documents, path)[name], name, path.parent)
         by_family = _families(index)
         if family := by_family.get(name):
             hint = f"Name one of them: {', '.join(family)}."
@@ -112,7 +112,7 @@ def _index(folders: Iterable[Path]) -> dict[str, Path]:
     index: dict[str, Path] = {}
     for folder in dict.fromkeys(root.resolve() for root in (CATALOG, *folders)):
         for path in sorted(path for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern) if path.is_file()):
-            for name in _unchanged(_names_in, path):
+            for name in _read_once(_names_in, path):
                 if name in index:
                     message = f"there is a task called {name!r} already, in {index[name]}"
                     raise InputError(message, where=str(path), hint="Give yours another name.")
@@ -128,7 +128,7 @@ def _families(index: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
     return by_family
 
 
-def _unchanged(read: Callable[[Path, int, int], FoundT], path: Path) -> FoundT:
+def _read_once(read: Callable[[Path, int, int], FoundT], path: Path) -> FoundT:
     """Return what ``read`` makes of a file; a plan asks for each of its tasks, and a file that stays is read once."""
     with opening("this task file", str(path)):
         state = path.stat()
@@ -142,7 +142,7 @@ def _names_in(path: Path, _changed: int, _size: int) -> tuple[str, ...]:
         text = contents(path).decode("utf-8", errors="replace")
     if "\nfamily:" not in f"\n{text}":
         return (path.stem,)
-    return tuple(_unchanged(_documents, path))
+    return tuple(_read_once(_documents, path))
 
 
 @lru_cache(maxsize=1024)

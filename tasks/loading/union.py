@@ -28,13 +28,13 @@ def union(tasks: Sequence[Task], name: str, grouped: bool = False) -> Task:
     Raises:
         InputError: the tasks are of several kinds.
     """
-    together = pooled(tasks, name)
-    splits = {split: _apart(rows, tasks, split, grouped) for split, rows in together.splits.items()}
+    together = pool_tasks(tasks, name)
+    splits = {split: _shift_labels(rows, tasks, split, grouped) for split, rows in together.splits.items()}
     labels = tuple(f"{task.name}: {label}" for task in tasks for label in task.labels)
     return replace(together, labels=labels, splits=splits)
 
 
-def pooled(tasks: Sequence[Task], name: str) -> Task:
+def pool_tasks(tasks: Sequence[Task], name: str) -> Task:
     """Return one task with the rows of ``tasks``, whose labels are the same; else as :func:`union`."""
     kinds = sorted({task.kind for task in tasks})
     if len(kinds) > 1:
@@ -43,7 +43,7 @@ def pooled(tasks: Sequence[Task], name: str) -> Task:
         name=name,
         kind=kinds[0],
         labels=tasks[0].labels,
-        splits={split: _together(tasks, split) for split in SPLITS if split in tasks[0].splits},
+        splits={split: _concatenate(tasks, split) for split in SPLITS if split in tasks[0].splits},
         fingerprint=key([[task.name, task.fingerprint] for task in tasks]),
         origin=f"made of {', '.join(task.name for task in tasks)}",
     )
@@ -54,7 +54,7 @@ def starts(tasks: Sequence[Task]) -> list[int]:
     return [int(start) for start in np.cumsum([0, *(len(task.labels) for task in tasks[:-1])])]
 
 
-def _together(tasks: Sequence[Task], split: str) -> Dataset:
+def _concatenate(tasks: Sequence[Task], split: str) -> Dataset:
     from datasets import Dataset
 
     rows = [task.splits[split] for task in tasks]
@@ -67,7 +67,7 @@ def _together(tasks: Sequence[Task], split: str) -> Dataset:
     return Dataset.from_dict(columns)
 
 
-def _apart(rows: Dataset, tasks: Sequence[Task], split: str, grouped: bool) -> Dataset:
+def _shift_labels(rows: Dataset, tasks: Sequence[Task], split: str, grouped: bool) -> Dataset:
     """Return ``rows`` with each task's labels after those of the tasks before it."""
     if not all(task.labels for task in tasks):
         return rows

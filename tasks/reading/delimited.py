@@ -39,7 +39,7 @@ class Table:
 
 
 @contextmanager
-def opened(path: Path, dialect: Dialect, skipped: int = 0) -> Iterator[Table]:
+def open_table(path: Path, dialect: Dialect, skipped: int = 0) -> Iterator[Table]:
     """Open the table in ``path``; ``skipped`` rows after the header are no data.
 
     Raises:
@@ -55,7 +55,7 @@ def opened(path: Path, dialect: Dialect, skipped: int = 0) -> Iterator[Table]:
             raise DataError("cannot be read: the file is empty", where=str(path))
         names = column_names(first if dialect.header else [""] * len(first), f"{path}, line 1")
         if not dialect.header:
-            rows = _again(first, rows)
+            rows = _with_first(first, rows)
         yield Table(names, islice(_fitting(rows, names, lines), skipped, None), lines)
 
 
@@ -63,11 +63,11 @@ def frame_of(path: Path, dialect: Dialect, skipped: int = 0) -> pd.DataFrame:
     """Return the table in ``path`` as strings: the text "NA" and the label "01" are what they are.
 
     ``attrs["lines"]`` is how many lines of the file hold rows, ``attrs["decimal"]`` is how its numbers are written.
-    Raises as :func:`opened`.
+    Raises as :func:`open_table`.
     """
     import pandas as pd
 
-    with opened(path, dialect, skipped) as table:
+    with open_table(path, dialect, skipped) as table:
         blocks = []
         while rows := list(islice(table.rows, BLOCK)):
             blocks.append(_block(table.names, rows))
@@ -114,7 +114,7 @@ def _require_closed(last: list[str], dialect: Dialect, lines: Lines) -> None:
             raise DataError("a quote opens here and is never closed", where=where, hint=hint) from None
 
 
-def _again(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[str]]:
+def _with_first(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[str]]:
     yield first
     yield from rows
 

@@ -71,24 +71,24 @@ class DialectSettings(Settings):
 
     def dialect(self, format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
         """Return the dialect for a format, with what is not said as it is usual."""
-        return replace(plain(format), **self.set_values())
+        return replace(usual_dialect(format), **self.set_values())
 
 
 KEYS = tuple(DialectSettings.model_fields)
 
 
-def plain(format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
+def usual_dialect(format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
     """Return the dialect that a format has where nobody says otherwise."""
     return Dialect(delimiter=USUAL.get(format, ","))
 
 
 def unusual(dialect: Dialect, format: str) -> Mapping[str, Any]:  # noqa: A002 - the key's name in a task file
     """Return what a task file has to say of a dialect: the keys in which it is not the format's plain one."""
-    usual = plain(format)
+    usual = usual_dialect(format)
     return {key: getattr(dialect, key) for key in KEYS if getattr(dialect, key) != getattr(usual, key)}
 
 
-def described(dialect: Dialect) -> str:
+def in_words(dialect: Dialect) -> str:
     """Return the dialect in words: ``tabs between fields, no quotes, no header (column_1, …), UTF-8``."""
     between = NAMED.get(dialect.delimiter, repr(dialect.delimiter))
     parts = [

@@ -50,9 +50,9 @@ def encoding_of(content: bytes, whole: bool = True) -> str:
         return "utf-8"
     sample = _sample(content)
     shares: dict[str, float] = {}
-    for encoding in dict.fromkeys((USUAL, *FREQUENT, *_suggested(sample), LAST)):
-        if _decoded(content, encoding, whole) is not None and (text := _decoded(sample, encoding)) is not None:
-            shares[encoding] = explained(text) - RARE * (encoding in OTHERS)
+    for encoding in dict.fromkeys((USUAL, *FREQUENT, *_suggestions(sample), LAST)):
+        if _decode(content, encoding, whole) is not None and (text := _decode(sample, encoding)) is not None:
+            shares[encoding] = explained_share(text) - RARE * (encoding in OTHERS)
     best = max(shares, key=lambda encoding: shares[encoding])
     margin = CLEARLY if shares[best] >= CONVINCING else FAR
     return USUAL if USUAL in shares and shares[USUAL] >= shares[best] - margin else best
@@ -60,10 +60,10 @@ def encoding_of(content: bytes, whole: bool = True) -> str:
 
 def is_utf_8(content: bytes, whole: bool = True) -> bool:
     """Return whether a text is UTF-8; if it is not ``whole``, its last character may be cut."""
-    return _decoded(content, "utf-8", whole) is not None
+    return _decode(content, "utf-8", whole) is not None
 
 
-def explained(text: str) -> float:
+def explained_share(text: str) -> float:
     """Return the share of the characters beyond ASCII that make sense where they stand, in one language; 0 of none."""
     contexts = Counter(
         (character, before, after)
@@ -96,14 +96,14 @@ def _sample(content: bytes) -> bytes:
     return b"".join(lines[:: 1 + sum(map(len, lines)) // SAMPLE])[: 2 * SAMPLE]
 
 
-def _suggested(sample: bytes) -> Iterator[str]:
+def _suggestions(sample: bytes) -> Iterator[str]:
     import charset_normalizer
 
     for match in charset_normalizer.from_bytes(sample):
         yield from (name for name in (match.encoding, *match.could_be_from_charset) if name in OTHERS)
 
 
-def _decoded(content: bytes, encoding: str, whole: bool = False) -> str | None:
+def _decode(content: bytes, encoding: str, whole: bool = False) -> str | None:
     """Return the text; None where that is not the encoding. If it is not ``whole``, its last character may be cut."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(content, final=whole)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.reading import delimited, json_documents, label_folders, labelled_lines, sheets
 from tasks.reading.dialect import KEYS, USUAL, Dialect, DialectSettings
-from tasks.reading.raw_values import unrounded
+from tasks.reading.raw_values import restore_whole_numbers
 from tasks.reading.table_size import require_bounded
 from tasks.reading.text_files import (
     UNPACKED,
@@ -116,10 +116,10 @@ def require_rows(count: int, path: Path) -> None:
 def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any]]:  # noqa: A002
     """Yield the rows of a file one after another, so that it need not fit in memory; raises as :func:`read`."""
     if format in USUAL:
-        with delimited.opened(path, dialect, TYPE_LINES if format == "orange-tab" else 0) as table:
+        with delimited.open_table(path, dialect, TYPE_LINES if format == "orange-tab" else 0) as table:
             yield from (dict(zip(table.names, row, strict=True)) for row in table.rows)
     elif format == "xlsx":
-        with sheets.opened(path) as (names, cells):
+        with sheets.open_sheet(path) as (names, cells):
             yield from (dict(zip(names, row, strict=True)) for row in cells)
     elif format == "labelled-lines":
         yield from labelled_lines.rows(path, dialect.encoding)
@@ -155,7 +155,7 @@ def _jsonl(path: Path, encoding: str) -> pd.DataFrame:
     rows = [*json_rows(path, encoding)]
     if not rows:
         raise DataError("cannot be read: the file is empty", where=str(path))
-    return _framed(rows, path)
+    return _frame(rows, path)
 
 
 def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
@@ -170,23 +170,23 @@ def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
             lines.row_ends()
             if not line.strip():
                 continue
-            row = json_documents.parsed(line.strip(), lines.where)
+            row = json_documents.parse_json(line.strip(), lines.where)
             if not isinstance(row, dict):
                 raise DataError("expected one JSON object on each line", where=lines.where)
             yield row
 
 
 def _document(path: Path, format: Format, encoding: str) -> pd.DataFrame:  # noqa: A002
-    return _framed([*json_documents.rows(path, format, encoding)], path)
+    return _frame([*json_documents.rows(path, format, encoding)], path)
 
 
-def _framed(rows: Sequence[Mapping[str, Any]], path: Path) -> pd.DataFrame:
+def _frame(rows: Sequence[Mapping[str, Any]], path: Path) -> pd.DataFrame:
     import pandas as pd
 
     require_bounded(len({name for row in rows for name in row}), len(rows), str(path))
     frame = pd.DataFrame(rows)
     for name in frame.select_dtypes("float64").columns:
-        frame[name] = unrounded(frame[name], partial(map, methodcaller("get", name), rows))
+        frame[name] = restore_whole_numbers(frame[name], partial(map, methodcaller("get", name), rows))
     return frame
 
 
@@ -206,7 +206,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         whole = [field.name for field in pq.read_schema(path) if pa.types.is_integer(field.type)]
         for name in whole:
             if name in frame and frame.columns.is_unique:
-                frame[name] = unrounded(frame[name], partial(column, name))
+                frame[name] = restore_whole_numbers(frame[name], partial(column, name))
     return frame
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NATURAL = "natural-instructions"
 
 
-def parsed(text: str, where: str) -> Any:
+def parse_json(text: str, where: str) -> Any:
     """Return what a JSON text stands for.
 
     Args:
@@ -57,7 +57,7 @@ def rows(path: Path, format: str, encoding: str) -> Iterator[dict[str, Any]]:  #
         DataError: no JSON, or not the document that the format says.
     """
     with opened_text(path, encoding) as text:
-        document = parsed(text.read(), str(path))
+        document = parse_json(text.read(), str(path))
     document_rows = list(_instances(document, path) if format == NATURAL else _objects(document, path, "this document"))
     if not document_rows:
         raise DataError("cannot be read: there are no rows in it", where=str(path))
@@ -72,13 +72,13 @@ def _objects(value: Any, path: Path, name: str) -> list[dict[str, Any]]:
 
 def _instances(document: Any, path: Path) -> Iterator[dict[str, Any]]:
     instances = _objects(document.get("Instances") if isinstance(document, Mapping) else None, path, "`Instances`")
-    definition = _first(document.get("Definition"))
+    definition = _first_entry(document.get("Definition"))
     if not isinstance(definition, str):
         raise DataError("expected `Definition` to be a text", where=str(path))
     for row in instances:
-        yield {"definition": definition.strip(), "input": row.get("input"), "output": _first(row.get("output"))}
+        yield {"definition": definition.strip(), "input": row.get("input"), "output": _first_entry(row.get("output"))}
 
 
-def _first(value: Any) -> Any:
+def _first_entry(value: Any) -> Any:
     """Return the first entry of a list, None of an empty one, and anything else as it is."""
     return next(iter(value), None) if isinstance(value, list) else value

@@ -35,10 +35,10 @@ def label_files(path: Path) -> list[Path]:
 def require_no_links(path: Path) -> None:
     """Raise InputError if a link stands in a folder, at any depth."""
     if link := next((entry.path for entry in below(path) if entry.is_symlink()), None):
-        raise linked(link)
+        raise link_error(link)
 
 
-def linked(link: str | Path) -> InputError:
+def link_error(link: str | Path) -> InputError:
     """Return the error for a link in a folder that may come from anybody."""
     hint = "Copy the folder with the files that its links lead to (cp -rL), and name the copy."
     return InputError("there are links in this folder", where=str(link), hint=hint)

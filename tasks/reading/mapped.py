@@ -17,7 +17,7 @@ MOST_FILES = 65_536  # open at once, where the system allows it: a task has up t
 _MAPPED: WeakSet[mmap.mmap] = WeakSet()
 
 
-def mapped(path: Path) -> pa.Buffer:
+def map_file(path: Path) -> pa.Buffer:
     """Return the bytes of a file, which come into memory as they are read."""
     import pyarrow as pa
 
@@ -40,7 +40,7 @@ def _allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-def let_go() -> None:
+def release_pages() -> None:
     """Give back the memory that the pages of all mapped files take here; who reads one again gets it from the file."""
     if hasattr(mmap, "MADV_DONTNEED"):
         for mapping in list(_MAPPED):

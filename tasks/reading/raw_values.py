@@ -39,7 +39,7 @@ def with_point(value: Any) -> Any:
     return value.strip().replace(".", "").replace(",", ".")
 
 
-def unrounded(column: pd.Series[Any], read: Callable[[], Iterable[Any]]) -> pd.Series[Any]:
+def restore_whole_numbers(column: pd.Series[Any], read: Callable[[], Iterable[Any]]) -> pd.Series[Any]:
     """Return ``column`` with its whole numbers as they were read, where pandas has rounded them.
 
     Where a row has no number, pandas makes floats of the others. A column without such large numbers, or with

@@ -24,7 +24,7 @@ HINT = "Save it as an Excel workbook (.xlsx), or as csv."
 
 
 @contextmanager
-def opened(path: Path, header: bool = True) -> Iterator[tuple[tuple[str, ...], Iterator[list[str]]]]:
+def open_sheet(path: Path, header: bool = True) -> Iterator[tuple[tuple[str, ...], Iterator[list[str]]]]:
     """Open the first sheet of ``path``: the names of its columns, and its rows as strings; empty rows are left out.
 
     Raises:
@@ -46,16 +46,16 @@ def opened(path: Path, header: bool = True) -> Iterator[tuple[tuple[str, ...], I
         if first is None:
             raise DataError("the first sheet is empty", where=str(path))
         names = column_names(first[1] if header else [""] * len(first[1]), f"{path}, the first row")
-        yield names, (_fitted(*row, names, path) for row in (rows if header else chain([first], rows)))
+        yield names, (_fill_row(*row, names, path) for row in (rows if header else chain([first], rows)))
     finally:
         book.close()
 
 
 def frame_of(path: Path, header: bool = True) -> pd.DataFrame:
-    """Return the first sheet of ``path``, every cell as a string; raises as :func:`opened`."""
+    """Return the first sheet of ``path``, every cell as a string; raises as :func:`open_sheet`."""
     import pandas as pd
 
-    with opened(path, header) as (names, rows):
+    with open_sheet(path, header) as (names, rows):
         return pd.DataFrame(list(rows), columns=list(names), dtype="str")
 
 
@@ -72,7 +72,7 @@ def _rows(path: Path, book: Any) -> Iterator[tuple[int, list[str]]]:
                 yield number, cells
 
 
-def _fitted(number: int, cells: list[str], names: tuple[str, ...], path: Path) -> list[str]:
+def _fill_row(number: int, cells: list[str], names: tuple[str, ...], path: Path) -> list[str]:
     if len(cells) > len(names):
         message = f"a row has {len(cells):,} cells, but there are {len(names):,} columns"
         hint = f"Name every column in the first row, or delete {cells[-1][:60]!r}."

@@ -21,9 +21,11 @@ def shown_rows(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[Mapping[str
     records = frame[list(columns)]
     first = records.head(FIRST).to_dict("records")
     if any(_begin(row.values()) is not None for row in first):
-        return _named(first)
+        return _with_text_keys(first)
     beyond = heapq.nsmallest(MORE, islice(_beyond_ascii(records), COMPARED))
-    return _named([*first, *(records.iloc[position].to_dict() for position in sorted(row for _, row in beyond))])
+    return _with_text_keys(
+        [*first, *(records.iloc[position].to_dict() for position in sorted(row for _, row in beyond))]
+    )
 
 
 def characters_beyond_ascii(frame: pd.DataFrame) -> Mapping[str, int]:
@@ -46,5 +48,5 @@ def _begin(values: Any) -> int | None:
     return min((next(n for n, character in enumerate(text) if not character.isascii()) for text in texts), default=None)
 
 
-def _named(rows: Sequence[Mapping[Any, Any]]) -> tuple[Mapping[str, Any], ...]:
+def _with_text_keys(rows: Sequence[Mapping[Any, Any]]) -> tuple[Mapping[str, Any], ...]:
     return tuple({str(name): value for name, value in row.items()} for row in rows)

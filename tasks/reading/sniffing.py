@@ -47,7 +47,7 @@ class Shape:
         return rows / len(self.counts) if width > 1 else 0.0
 
 
-def sniffed(path: Path, format: str, overrides: DialectSettings, expected: Collection[str] = ()) -> Dialect:  # noqa: A002
+def sniff(path: Path, format: str, overrides: DialectSettings, expected: Collection[str] = ()) -> Dialect:  # noqa: A002
     """Return the dialect of ``path``.
 
     Args:
@@ -60,7 +60,7 @@ def sniffed(path: Path, format: str, overrides: DialectSettings, expected: Colle
         InputError: no such file.
         DataError: it holds NUL characters, or bytes that no encoding explains.
     """
-    encoding, text = _decoded(path, overrides.encoding)
+    encoding, text = _decode_head(path, overrides.encoding)
     if format not in USUAL or format == "orange-tab":
         return replace(overrides.dialect(format), encoding=encoding)
     head = "".join(text.splitlines(keepends=True)[:LINES])
@@ -72,7 +72,7 @@ def sniffed(path: Path, format: str, overrides: DialectSettings, expected: Colle
     return Dialect(delimiter, quotes, header, encoding, decimal)
 
 
-def _decoded(path: Path, encoding: str | None) -> tuple[str, str]:
+def _decode_head(path: Path, encoding: str | None) -> tuple[str, str]:
     """Return the encoding and the beginning of a file, whole lines."""
     with opened_bytes(path) as stream:
         content = stream.read(SAMPLE)

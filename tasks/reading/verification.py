@@ -31,13 +31,13 @@ def seal(folder: Path) -> None:
     (folder / DIGESTS).write_text(json.dumps(checksummed.digests(folder)), encoding="utf-8")
 
 
-def damaged(folder: Path) -> str | None:
+def first_damaged(folder: Path) -> str | None:
     """Return the name of the first file that is not what :func:`seal` saw, or None."""
     try:
         digests = checksummed.require(checksummed.FILES, folder / DIGESTS)
     except (IntegrityError, OSError):
         return DIGESTS
-    seen, now = _seen(folder), time.time()
+    seen, now = _seen_stamps(folder), time.time()
     right: dict[str, tuple[float, Stamp]] = {}
     for name, expected in digests.items():
         try:
@@ -60,7 +60,7 @@ def _stamp(path: Path) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _seen(folder: Path) -> dict[str, tuple[float, Stamp]]:
+def _seen_stamps(folder: Path) -> dict[str, tuple[float, Stamp]]:
     try:
         return checksummed.read(STAMPS, folder / SEEN) or {}
     except (IntegrityError, OSError):

@@ -27,7 +27,7 @@ def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[st
             are compared.
     """
     answers = rows["target"]
-    filled = _written(answers).str.strip()
+    filled = _as_text(answers).str.strip()
     _refuse(spec, split, rows, filled == "", "no answer", "Answer them, or leave them out with `on_missing: drop`.")
     if words := spec.file.answers:
         unknown = ~filled.isin(list(words))
@@ -41,7 +41,7 @@ def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[st
     return filled
 
 
-def _written(answers: pd.Series[Any]) -> pd.Series[str]:
+def _as_text(answers: pd.Series[Any]) -> pd.Series[str]:
     """Return answers as text, a missing one as an empty text."""
     import pandas as pd
 
@@ -50,7 +50,7 @@ def _written(answers: pd.Series[Any]) -> pd.Series[str]:
     return answers.where(answers.notna(), "").map(raw).astype("str")
 
 
-def judged(spec: TaskSpec, rows: pd.DataFrame) -> pd.DataFrame:
+def with_metrics(spec: TaskSpec, rows: pd.DataFrame) -> pd.DataFrame:
     """Return ``rows`` with how their answers are judged (``metric``) and how long one may be (``max_new_tokens``)."""
     return rows.assign(metric=spec.file.metric or METRIC, max_new_tokens=spec.file.max_new_tokens or NEW_TOKENS)
 

@@ -92,7 +92,7 @@ def _traits(name: str, column: pd.Series[Any], comma: bool) -> Traits:
     filled = [value for value in column if not is_blank(value)]
     strings = [value for value in filled if isinstance(value, str)]
     lists = bool(filled) and all(map(is_list, filled))
-    values = [_plain(value) for value in filled]
+    values = [_in_text(value) for value in filled]
     distinct = set(values)
     numbers = [] if lists else [_number(with_point(value) if comma else value) for value in filled]
     numeric = bool(numbers) and all(map(math.isfinite, numbers))
@@ -121,7 +121,7 @@ def is_blank(value: Any) -> bool:
     return not value.strip() if isinstance(value, str) else is_missing(value)
 
 
-def _plain(value: Any) -> str:
+def _in_text(value: Any) -> str:
     return " ".join(map(raw, value)) if is_list(value) else raw(value)
 
 

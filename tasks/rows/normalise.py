@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tasks.reading.raw_values import raw, unrounded
+from tasks.reading.raw_values import raw, restore_whole_numbers
 from tasks.rows import label_sets, values
 from tasks.rows.answers import free_answers
 from tasks.rows.column_traits import is_blank
@@ -76,7 +76,7 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     data: dict[str, Any] = {"id": frame[columns.id].map(raw) if columns.id else frame["\0id"]}
     raws = [_words(frame[name]) if kind.target == "tags" else frame[name] for name in columns.texts]
     texts = [_text(spec, split, text, str(text.name), "text") for text in raws]
-    data["text"] = _joined(texts)
+    data["text"] = _join_columns(texts)
     if columns.text_pair:
         data["text_pair"] = _text(spec, split, frame[columns.text_pair], columns.text_pair, "text_pair")
     data["target"] = frame[target[0]] if isinstance(columns.label, str) else label_sets.columns_set(spec, split, frame)
@@ -148,13 +148,13 @@ def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
             frame[name] = frame[name].map(dict(enumerate(declared)))
         elif declared := getattr(getattr(feature, "feature", None), "names", None):
             by_number = dict(enumerate(declared))
-            frame[name] = frame[name].map(partial(_named, by_number))
+            frame[name] = frame[name].map(partial(_label_names, by_number))
         elif str(getattr(feature, "dtype", "")).startswith(("int", "uint")):
-            frame[name] = unrounded(frame[name], partial(table.__getitem__, name))
+            frame[name] = restore_whole_numbers(frame[name], partial(table.__getitem__, name))
     return frame
 
 
-def _named(by_number: Mapping[int, str], numbers: Any) -> list[str | None] | None:
+def _label_names(by_number: Mapping[int, str], numbers: Any) -> list[str | None] | None:
     return None if label_sets.is_missing(numbers) else [by_number.get(number) for number in numbers]
 
 
@@ -195,7 +195,7 @@ def _text(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, key: 
     return texts.astype("str")
 
 
-def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
+def _join_columns(parts: list[pd.Series[str]]) -> pd.Series[str]:
     joined = parts[0]
     for part in parts[1:]:
         joined = joined.str.cat(part, sep=" ").str.strip()

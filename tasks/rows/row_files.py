@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.reading import formats
 from tasks.reading.dialect import USUAL, Dialect, DialectSettings
 from tasks.reading.formulas import literal
-from tasks.reading.sniffing import sniffed
+from tasks.reading.sniffing import sniff
 from tasks.reading.table_size import require_bounded
 from tasks.reading.text_files import require_readable
 from tasks.rows.label_sets import is_list
@@ -101,7 +101,7 @@ class FileRows(Rows):
         require_readable(path)
         self.path, self.format = path, formats.format_of(path)
         is_text = self.format in USUAL
-        self.dialect = sniffed(path, self.format, DialectSettings(), expected) if is_text else Dialect()
+        self.dialect = sniff(path, self.format, DialectSettings(), expected) if is_text else Dialect()
         columns: dict[str, None] = {}
         self.count = 0
         for row in self:

@@ -53,7 +53,7 @@ class TextForm:
     def text_of(self, row: Mapping[str, Any]) -> Any:
         """Return a row's text, or (text, second text); None where one is blank."""
         parts = [plain_text(row.get(name)) for name in self.texts]
-        text = joined(parts)
+        text = join_texts(parts)
         second = plain_text(row.get(self.pair)) if self.pair else None
         if not text.strip() or (second is not None and not second.strip()):
             return None
@@ -131,7 +131,7 @@ def plain_text(value: Any) -> str:
     return "" if is_blank(value) else raw(value)
 
 
-def joined(parts: Sequence[str]) -> str:
+def join_texts(parts: Sequence[str]) -> str:
     """Return the texts of several columns as one."""
     text = parts[0]
     for part in parts[1:]:

@@ -62,10 +62,16 @@ def targets(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> list[Target]:
     usual name; 4 any other number; 5 what is gappy. A gappy column with a usual name is of tier 2: it may be meant, but
     so may others. Of sets of labels and columns of 1 and 0, nothing is a value.
     """
-    return [*_tagged(frame, traits), *_named(traits), *_unnamed(traits), *_answered(traits), *_numbers(traits)]
+    return [
+        *_tag_targets(frame, traits),
+        *_targets_with_usual_name(traits),
+        *_targets_by_values(traits),
+        *_answer_targets(traits),
+        *_number_targets(traits),
+    ]
 
 
-def forced(kind: str | None, label: tuple[str, ...], traits: Mapping[str, Traits]) -> Target:
+def target_of_columns(kind: str | None, label: tuple[str, ...], traits: Mapping[str, Traits]) -> Target:
     """Return the target for columns that a person has named, whatever they look like."""
     first = traits[label[0]]
     if kind is None and len(label) > 1:
@@ -86,7 +92,7 @@ def plain_name(name: str) -> str:
     return name.strip(" \t\xa0\ufeff").lower()
 
 
-def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Target]:
+def _tag_targets(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Target]:
     words = {name: frame[name].map(_words) for name, column in traits.items() if column.lists or column.length}
     counts = {name: [len(entry) for entry in column] for name, column in words.items()}
     several = {name for name, lengths in counts.items() if sum(lengths) > len(lengths)}
@@ -100,11 +106,11 @@ def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Targe
             yield Target("token-classification", 0, (label,), text=text)
 
 
-def _named(traits: Mapping[str, Traits]) -> Iterator[Target]:
+def _targets_with_usual_name(traits: Mapping[str, Traits]) -> Iterator[Target]:
     lower = {plain_name(name): column for name, column in [*traits.items()][::-1]}  # the first of two alike
     gappy: list[Target] = []
     for name in (*LABELS, *VALUES):
-        if asked := [*_asked(lower[name], name in VALUES)] if name in lower else []:
+        if asked := [*_targets_of_column(lower[name], name in VALUES)] if name in lower else []:
             if not (lower[name].gappy and asked[0].kind != "multilabel"):
                 yield from asked
                 return
@@ -112,7 +118,7 @@ def _named(traits: Mapping[str, Traits]) -> Iterator[Target]:
     yield from gappy
 
 
-def _asked(column: Traits, quantity: bool) -> Iterator[Target]:
+def _targets_of_column(column: Traits, quantity: bool) -> Iterator[Target]:
     if column.sets:
         yield Target("multilabel", 1, (column.name,), separator=column.separator)
     elif column.fractions or (column.quantity and not column.few and quantity):
@@ -123,7 +129,7 @@ def _asked(column: Traits, quantity: bool) -> Iterator[Target]:
             yield Target("regression", 1, (column.name,))
 
 
-def _unnamed(traits: Mapping[str, Traits]) -> Iterator[Target]:
+def _targets_by_values(traits: Mapping[str, Traits]) -> Iterator[Target]:
     indicators = tuple(name for name, column in traits.items() if column.binary)
     if len(indicators) >= INDICATORS:
         yield Target("multilabel", 2, indicators)
@@ -136,14 +142,14 @@ def _unnamed(traits: Mapping[str, Traits]) -> Iterator[Target]:
             yield Target("classification", 5 if column.gappy else 2, (column.name,), gappy=column.gappy)
 
 
-def _answered(traits: Mapping[str, Traits]) -> Iterator[Target]:
+def _answer_targets(traits: Mapping[str, Traits]) -> Iterator[Target]:
     usual = [name for name, column in traits.items() if name.lower() in {*ANSWERS, *REWRITTEN} and not column.lists]
     usual.sort(key=lambda name: traits[name].gappy)
     if usual:
         yield from free_answers(usual[0], 5 if traits[usual[0]].gappy else 3)
 
 
-def _numbers(traits: Mapping[str, Traits]) -> Iterator[Target]:
+def _number_targets(traits: Mapping[str, Traits]) -> Iterator[Target]:
     numeric = [column for column in traits.values() if column.quantity]
     for column in sorted(numeric, key=lambda column: (_rank(column.name, (*LABELS, *VALUES)), not column.fractions)):
         yield Target("regression", 5 if column.gappy else 4, (column.name,), gappy=column.gappy)

@@ -44,7 +44,7 @@ def _comma_number(value: Any) -> Any:
     return (with_point(value) if COMMA_NUMBER.fullmatch(value.strip()) else None) if isinstance(value, str) else value
 
 
-def scaled(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def scale_values(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return the splits with the mean (``centre``) and standard deviation (``spread``) of the training values.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 SPLITS = ("data", "train", "validation", "test")
 
 
-def given(settings: Any) -> dict[str, Any]:
+def given_files(settings: Any) -> dict[str, Any]:
     """Return the files of a source's settings that were given, by split; all rows are under ``data``."""
     files = {split: getattr(settings, split) for split in SPLITS}
     return {split: file for split, file in files.items() if file is not None}

@@ -11,7 +11,7 @@ from tasks.reading import formats, label_folders
 from tasks.reading.dialect import DialectSettings
 from tasks.reading.text_files import exists, path_of, require_readable
 from tasks.sources import Source
-from tasks.sources._splits import given, identity_of, require_data_or_train
+from tasks.sources._splits import given_files, identity_of, require_data_or_train
 from workbench.files.digest import digest
 from workbench.machine.availability import Availability
 
@@ -35,7 +35,7 @@ class FilesSettings(DialectSettings):
 
     def paths(self, folder: Path) -> dict[str, Path]:
         """Return the path of each split that was given."""
-        return {split: folder / path_of(path) for split, path in given(self).items()}
+        return {split: folder / path_of(path) for split, path in given_files(self).items()}
 
 
 def read(settings: FilesSettings, folder: Path) -> dict[str, pd.DataFrame]:

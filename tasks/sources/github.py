@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.reading import formats
 from tasks.reading.dialect import DialectSettings
 from tasks.sources import Source
-from tasks.sources._splits import given, identity_of, require_data_or_train
+from tasks.sources._splits import given_files, identity_of, require_data_or_train
 from workbench.errors import AssetError
 from workbench.files.atomic import write_whole
 from workbench.files.cache import cache_folder, writing_cache
@@ -58,7 +58,7 @@ class GithubSettings(DialectSettings):
 
     def files(self) -> dict[str, RepositoryFile]:
         """Return the file of each split that was given."""
-        return given(self)
+        return given_files(self)
 
     def local_path(self, file: RepositoryFile) -> Path:
         """Return where the local copy of a file lies, or would lie."""
@@ -74,12 +74,12 @@ def read(settings: GithubSettings, folder: Path) -> dict[str, pd.DataFrame]:
         DataError: a file is not what its format says.
     """
     return {
-        split: formats.read(fetched(settings, file), settings.format, settings)
+        split: formats.read(fetch(settings, file), settings.format, settings)
         for split, file in settings.files().items()
     }
 
 
-def fetched(settings: GithubSettings, file: RepositoryFile) -> Path:
+def fetch(settings: GithubSettings, file: RepositoryFile) -> Path:
     """Return the local copy of a file; raises as :func:`read`."""
     target = settings.local_path(file)
     with writing_cache():

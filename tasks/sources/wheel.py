@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from tasks.reading import formats
 from tasks.reading.dialect import DialectSettings
 from tasks.sources import Source
-from tasks.sources._splits import given, identity_of, require_data_or_train
+from tasks.sources._splits import given_files, identity_of, require_data_or_train
 from workbench.files.wheel import wheel_available, wheel_member
 from workbench.machine.availability import Availability
 from workbench.settings.base import Settings
@@ -43,7 +43,7 @@ class WheelSettings(DialectSettings):
 
     def members(self) -> dict[str, Member]:
         """Return the member of each split that was given."""
-        return given(self)
+        return given_files(self)
 
 
 def read(settings: WheelSettings, folder: Path) -> dict[str, pd.DataFrame]:

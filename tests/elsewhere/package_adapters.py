@@ -14,7 +14,7 @@ from experiments.api import Workbench
 from tests.elsewhere.senders import TEXTS, answers, drawn
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.tokenizing import tokenise
 from workbench.methods.stored_model import open_adapter
 
 LABELS = {0: "x", 1: "y", 2: "z"}
@@ -70,7 +70,7 @@ def taken(folder: Path, base: Path, **said: Any) -> tuple[StoredAdapter, Tensor]
     backbone = open_backbone(str(base))
     model = open_adapter(stored, backbone)
     with torch.inference_mode():
-        logits: Tensor = model(**tokenised(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
+        logits: Tensor = model(**tokenise(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
     return stored, logits
 
 

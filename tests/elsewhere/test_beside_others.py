@@ -98,7 +98,7 @@ def test_rows_of_one_batch_are_answered_as_alone(original: Shop, backbone: Backb
     assert opened.mixes
     mixed = opened.answers(rows, owners)
     for place, adapter in enumerate(stored):
-        alone = serving.Alone(adapter, backbone).answers(rows_of(TEXTS), [adapter.id] * len(TEXTS))
+        alone = serving.SingleAdapter(adapter, backbone).answers(rows_of(TEXTS), [adapter.id] * len(TEXTS))
         beside = mixed[place * len(TEXTS) :][: len(TEXTS)]
         assert [answer.words for answer in beside] == [answer.words for answer in alone]
         assert [answer.confidence for answer in beside] == pytest.approx([answer.confidence for answer in alone])

@@ -26,11 +26,11 @@ from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.serving import Serving, answers
 from workbench.backbone.names import open_backbone
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 from workbench.methods.stored_model import open_adapter
 from workbench.methods.task import Task
 
-if not installed("adapters"):
+if not installed_version("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)
 
 TASKS = ("animals", "halves", "fruits")

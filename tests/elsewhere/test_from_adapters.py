@@ -18,10 +18,10 @@ from workbench.answering.elsewhere.adapters_config import OF_PACKAGE
 from workbench.answering.elsewhere.form import CLOSE
 from workbench.answering.elsewhere.head_form import difference
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 from workbench.methods.methods import METHODS
 
-if not installed("adapters"):
+if not installed_version("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)
 
 CONFIGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # the package's name and fields of a config, by our method

@@ -17,9 +17,9 @@ from tests.elsewhere.senders import TEXTS, answers
 from workbench.answering.elsewhere.form import CLOSE
 from workbench.answering.elsewhere.head_form import difference
 from workbench.errors import InputError
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 
-if not installed("adapters"):
+if not installed_version("adapters"):
     pytest.skip(NOT_INSTALLED, allow_module_level=True)
 
 HEADS: Mapping[str, Callable[[Any], None]] = {

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import Call
 from tests.fuzzing.promises import CANARY, content, write_canaries
 from tests.fuzzing.senders import WRITERS, sent_folder
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 EXPONENTIAL = r"(\w+\.?)+!"
@@ -294,7 +294,7 @@ ADAPTER: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.skipif(not installed("adapters"), reason="the package adapters is not installed")
+@pytest.mark.skipif(not installed_version("adapters"), reason="the package adapters is not installed")
 @pytest.mark.parametrize("case", ADAPTER)
 def test_a_bottleneck_is_refused(case: str, refused: Callable[..., str]) -> None:
     change, message = ADAPTER[case]

@@ -26,7 +26,7 @@ from workbench.answering.elsewhere.identity import key_of
 from workbench.backbone.folder import ITSELF
 from workbench.backbone.names import open_backbone
 from workbench.backbone.network import completed
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.methods.methods import METHODS
 from workbench.methods.stored_model import backbone_of, open_adapter
@@ -63,7 +63,7 @@ def here(stored: StoredAdapter) -> Tensor:
     backbone = backbone_of(stored)
     model = open_adapter(stored, backbone)
     with torch.inference_mode():
-        logits: Tensor = model(**tokenised(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
+        logits: Tensor = model(**tokenise(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
     return logits
 
 

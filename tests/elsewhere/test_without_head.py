@@ -17,7 +17,7 @@ from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.streams import write_tasks
 from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError
 from workbench.methods.adaptation import HEAD_FILE
 from workbench.methods.stored_model import open_adapter
@@ -68,7 +68,7 @@ def test_head_is_fitted_on_the_senders_own_features(bert: Path, tmp_path: Path) 
     backbone = open_backbone(str(bert))
     model = open_adapter(stored, backbone)
     with torch.inference_mode():
-        logits = model(**tokenised(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
+        logits = model(**tokenise(backbone.tokenizer, TEXTS, padding=True, return_tensors="pt"))["logits"]
         torch.testing.assert_close(logits, wanted.head(pooled(program, bert, TEXTS)), rtol=1e-4, atol=1e-4)
     elsewhere = stored.manifest.elsewhere
     assert elsewhere and elsewhere.head

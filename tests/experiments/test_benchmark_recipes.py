@@ -60,9 +60,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder / "datasets"))
         patch.setattr(datasets, "load_dataset", loader(folder / "sets", noted))
         patch.setattr("tasks.sources.hub.hub_silence", lambda: "")
-        patch.setattr(
-            "tasks.sources.github.fetched", lambda _, file: natural_instructions(folder / "github" / file.path)
-        )
+        patch.setattr("tasks.sources.github.fetch", lambda _, file: natural_instructions(folder / "github" / file.path))
         yield noted
 
 

@@ -18,10 +18,10 @@ from tests.runs import stream_run
 from tests.streams import write_recipe
 from workbench.errors import SettingsError
 from workbench.machine import extras
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 from workbench.mlflow.names import metric_name
 
-NEEDED = pytest.mark.skipif(not installed("lm-eval"), reason="the package lm-eval is not installed")
+NEEDED = pytest.mark.skipif(not installed_version("lm-eval"), reason="the package lm-eval is not installed")
 ENTRY = "strategies={one: {strategy: sequential, method: lora, learning_rate: 0.05}}"
 
 
@@ -32,14 +32,14 @@ def _plan(folder: Path, backbone: Path, *changes: str) -> Plan:
 
 @pytest.fixture
 def without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = extras.installed
-    monkeypatch.setattr(extras, "installed", lambda name: None if name == "lm-eval" else installed(name))
+    installed = extras.installed_version
+    monkeypatch.setattr(extras, "installed_version", lambda name: None if name == "lm-eval" else installed(name))
 
 
 @pytest.fixture
 def with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = extras.installed
-    monkeypatch.setattr(extras, "installed", lambda name: "0.4.13" if name == "lm-eval" else installed(name))
+    installed = extras.installed_version
+    monkeypatch.setattr(extras, "installed_version", lambda name: "0.4.13" if name == "lm-eval" else installed(name))
 
 
 @pytest.mark.usefixtures("without_the_package")

@@ -256,8 +256,8 @@ def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
 def test_without_ray_jobs_say_what_to_install(
     package: str, call: Call, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = extras.installed
-    monkeypatch.setattr(extras, "installed", lambda name: None if name == package else installed(name))
+    installed = extras.installed_version
+    monkeypatch.setattr(extras, "installed_version", lambda name: None if name == package else installed(name))
     code, out, err = call("run", str(recipe), "--jobs", "2")
     assert (code, out) == (2, "")
     assert f"the package {package} is not installed, and --jobs needs it" in err

@@ -16,7 +16,7 @@ from experiments.strategies._stage import Stage
 from experiments.strategies.a_gem import drawn, project
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.backbone.pretrained import Backbone
 from workbench.methods.model import Batch
 from workbench.methods.task import Task
@@ -97,13 +97,13 @@ def test_the_reference_is_the_gradient_of_the_mean_loss_on_the_memory(
     for name, rows in memory.items():
         head = model.head if scenario == "domain-incremental" else stage.heads[name]
         for row in model.kind.encode(rows, backbone.tokenizer, budget.max_length):
-            batch = beside(model, collate([row]))
+            batch = to_device_of(model, collate([row]))
             labels = batch.pop("labels")
             loss = nn.functional.cross_entropy(head(model.features(**batch)), labels) / 14
             r += flat(list(torch.autograd.grad(loss, weights, allow_unused=True)), weights)
     # the gradient of the new task, turned so that it does or does not conflict
     new = model.kind.encode(strategy.lesson(stage).splits["train"].select(range(8)), backbone.tokenizer, 16)
-    gradients = torch.autograd.grad(model(**beside(model, collate(new)))["loss"], weights, allow_unused=True)
+    gradients = torch.autograd.grad(model(**to_device_of(model, collate(new)))["loss"], weights, allow_unused=True)
     sign = 1.0 if conflict(flat(list(gradients), weights), r) is turned else -1.0
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = None if gradient is None else sign * gradient

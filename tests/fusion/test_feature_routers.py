@@ -188,7 +188,7 @@ class TestLearned:
             x = np.vstack([part["features"] for part in parts]).astype(float)
         else:
             generator = np.random.default_rng(2)
-            x = np.vstack([learned._drawn(part, generator) for part in parts]).astype(float)
+            x = np.vstack([learned._draw_rows(part, generator) for part in parts]).astype(float)
         sizes = [30 + 10 * task for task in range(tasks)]
         if level == "class":
             sizes = [size // 2 for size in sizes for _ in range(2)]
@@ -217,7 +217,7 @@ class TestLearned:
         correlated = (features @ np.tri(HIDDEN)).astype(np.float32)
         part = fitted("learned", (correlated, labels))
         many = {**part, "counts": 1000 * part["counts"]}
-        drawn = learned._drawn(many, np.random.default_rng(0)).reshape(2, 20_000, HIDDEN)
+        drawn = learned._draw_rows(many, np.random.default_rng(0)).reshape(2, 20_000, HIDDEN)
         expected = covariance([part])
         assert abs(expected - np.diag(np.diag(expected))).max() > 1
         np.testing.assert_allclose(drawn.mean(axis=1), part["means"], atol=0.1)

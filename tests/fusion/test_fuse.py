@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fusion.composing.fuse import FITTED, OWN, TRAINED, body_key, fuse, fused_id, keep_fused, revised
+from fusion.composing.fuse import FITTED, OWN, TRAINED, body_key, fuse, fused_id, keep_fused, name_with_revisions
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Request
 from tests.fusion_sources import BUDGET, other_source, request_for, train_sources
@@ -107,7 +107,7 @@ def test_a_method_that_came_to_mean_something_else_has_other_keys_and_no_other_m
     cases = {"ties": cards["ties"].settings(), "svd": cards["svd"].settings(), "warm-start": started}
     monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: replace(cards[name], revision=1))
     before = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
-    meanings = [revised(name, request, own) for name, own in cases.items()]
+    meanings = [name_with_revisions(name, request, own) for name, own in cases.items()]
     assert meanings == list(cases), "the first revision is not in a key"
     monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: replace(cards[name], revision=1 + (name == "ties")))
     after = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
@@ -119,7 +119,7 @@ def test_a_revision_is_in_the_keys_of_those_results_alone_that_it_changed(
     sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, copying: Task, t5: Path
 ) -> None:
     def meaning(name: str, request: Request, **settings: Any) -> str:
-        return revised(name, request, COMPOSITIONS.get(name).settings(**settings)).removeprefix(f"{name} ")
+        return name_with_revisions(name, request, COMPOSITIONS.get(name).settings(**settings)).removeprefix(f"{name} ")
 
     usual = request_for(sources, task, backbone)
     halves = replace(usual, backbone=open_backbone(str(t5)))

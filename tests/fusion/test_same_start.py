@@ -69,7 +69,7 @@ def test_what_harms_a_fresh_model_is_not_kept_either(
     begin = fusion.target.target.begin
     models = []
 
-    def unbeatable(body: torch.nn.Module, request: Request) -> fusion.target.target.Begun:
+    def unbeatable(body: torch.nn.Module, request: Request) -> fusion.target.target.UntrainedModel:
         begun = begin(body, request)
         models.append(logits(begun.model))
         return replace(begun, epoch=replace(begun.epoch, validation=2.0))

@@ -31,7 +31,7 @@ from workbench.methods.adaptation import Adaptation
 from workbench.methods.libraries.retrieval import LIBRARY, RetrievalSettings, Retriever
 from workbench.methods.libraries.retrieval import TASKS as EMBEDDINGS
 from workbench.methods.methods import METHODS
-from workbench.methods.sampling import stratified
+from workbench.methods.sampling import stratified_sample
 from workbench.methods.stored_model import open_adapter
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
@@ -94,7 +94,7 @@ def test_a_task_is_the_mean_of_its_validation_prompts(request_: Request, backbon
     for examples in (4, 1000):
         found = composed(request_, examples=examples).retriever.tasks
         for place, task in enumerate(TASKS):
-            rows = stratified(task.splits["validation"], examples, request_.seed)
+            rows = stratified_sample(task.splits["validation"], examples, request_.seed)
             assert len(rows) == min(examples, 16)
             wanted = pooled(bare, tokens(backbone, rows["text"][:])).mean(dim=0)
             torch.testing.assert_close(found[place], wanted, atol=1e-5, rtol=1e-5)

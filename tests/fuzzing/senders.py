@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 
 LABELS = ("a", "b", "c")
 SEED = 5
@@ -117,7 +117,7 @@ WRITERS: Mapping[str, tuple[str, Callable[[Path, Path], None], tuple[str, ...]]]
     "whole": ("bert", _whole, ()),
     "language": ("llama", _language, ()),
     "sentences": ("bert", _sentences, ("--task", "animals")),
-    **({"bottleneck": ("bert", _bottleneck, ())} if installed("adapters") else {}),
+    **({"bottleneck": ("bert", _bottleneck, ())} if installed_version("adapters") else {}),
 }
 
 

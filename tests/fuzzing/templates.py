@@ -11,7 +11,7 @@ from tests.fuzzing.sites import Site
 from tests.fuzzing.values import damaged, text, value
 from workbench.backbone.names import open_backbone
 from workbench.backbone.prompts import end_token, prompts
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.tokenizing import tokenise
 from workbench.errors import WorkbenchError
 
 PUBLISHED = (
@@ -97,7 +97,7 @@ def case(site: Site, random: Random) -> bool:
         for prompt in prompts(asked, tokenizer, shown):
             assert isinstance(prompt, str)
         assert isinstance(end_token(tokenizer), int)
-        tokenised(tokenizer, prompts(asked, tokenizer, shown))
+        tokenise(tokenizer, prompts(asked, tokenizer, shown))
 
     return not isinstance(tried(put, tokenizer.name_or_path), WorkbenchError)
 

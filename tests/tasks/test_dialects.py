@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import found_at
-from tasks.drafting.guess import Given
+from tasks.drafting.found_data import data_at
+from tasks.drafting.guess import GivenColumns
 from tasks.loading import registry
 from tasks.reading import formats
 from tasks.reading.delimited import frame_of
-from tasks.reading.dialect import Dialect, DialectSettings, described
-from tasks.reading.sniffing import sniffed
+from tasks.reading.dialect import Dialect, DialectSettings, in_words
+from tasks.reading.sniffing import sniff
 from tasks.rows.column_traits import traits_of
 from tests.conftest import Call
 from tests.messages import lacks, naming
@@ -66,7 +66,7 @@ def test_a_file_is_read_in_the_dialect_it_was_written_in(
             path = tmp_path / f"rows.{suffix}{packed}"
             content = text.encode(encoding)
             path.write_bytes({"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[packed](content))
-            dialect = sniffed(path, suffix, DialectSettings())
+            dialect = sniff(path, suffix, DialectSettings())
             assert dialect == Dialect(delimiter, quotes, header, encoding.removesuffix("-sig")), (header, encoding)
             frame = frame_of(path, dialect)
             assert frame.to_numpy().tolist() == rows
@@ -81,12 +81,12 @@ COMMAS = "text;weight;size\n" + "".join(f"text, {n},5;{n % 3}.234,{n % 7}5;{n % 
 
 def test_a_decimal_comma_touches_only_numbers_that_are_asked_for(folder: Path) -> None:
     (folder / "rows.csv").write_text(COMMAS, encoding="utf-8")
-    dialect = sniffed(folder / "rows.csv", "csv", DialectSettings())
+    dialect = sniff(folder / "rows.csv", "csv", DialectSettings())
     assert dialect == Dialect(";", decimal=",")
     assert frame_of(folder / "rows.csv", dialect).iloc[1].tolist() == ["text, 1,5", "1.234,15", "2,000"], "as written"
-    data = found_at(str(folder / "rows.csv"), folder)
+    data = data_at(str(folder / "rows.csv"), folder)
     for label, kind, values in (("weight", "regression", None), ("size", "classification", ("1,000", "2,000"))):
-        made = draft("mine", data, Given(kind=kind, label=(label,)))
+        made = draft("mine", data, GivenColumns(kind=kind, label=(label,)))
         write(made, folder, force=True)
         task = registry.load(registry.find("mine", [folder]))
         if values is None:
@@ -124,7 +124,7 @@ def test_every_seventh_text_begins_with_a_quote(tmp_path: Path) -> None:
         path = tmp_path / f"rows.{suffix}"
         lines = [f"{QUOTE * (n % 7 == 0)}text number {n}{delimiter}{'ab'[n % 2]}" for n in range(400)]
         path.write_text("\n".join([f"text{delimiter}label", *lines]), encoding="utf-8")
-        frame = frame_of(path, sniffed(path, suffix, DialectSettings()))
+        frame = frame_of(path, sniff(path, suffix, DialectSettings()))
         assert len(frame) == 400
         assert frame["text"][7] == '"text number 7'
 
@@ -132,7 +132,7 @@ def test_every_seventh_text_begins_with_a_quote(tmp_path: Path) -> None:
 def test_a_quotation_over_two_rows_stays_two_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.tsv"
     path.write_text('1_1\t0.5\t"it is good\n1_2\t-0.5\tand it is bad"\n1_3\t1\tboth\n', encoding="utf-8")
-    dialect = sniffed(path, "tsv", DialectSettings())
+    dialect = sniff(path, "tsv", DialectSettings())
     assert (dialect.quotes, dialect.header) == (False, False)
     assert len(frame_of(path, dialect)) == 3
 
@@ -140,7 +140,7 @@ def test_a_quotation_over_two_rows_stays_two_rows(tmp_path: Path) -> None:
 def test_texts_of_several_lines_in_quotes_are_one_row(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('text,label\n"first line\nsecond, with ""quotes""",a\nplain,b\n\n"x",a\n', encoding="utf-8")
-    dialect = sniffed(path, "csv", DialectSettings())
+    dialect = sniff(path, "csv", DialectSettings())
     assert dialect == Dialect()
     frame = frame_of(path, dialect)
     assert frame["text"].tolist() == ['first line\nsecond, with "quotes"', "plain", "x"]
@@ -161,16 +161,16 @@ def test_texts_of_several_lines_in_quotes_are_one_row(tmp_path: Path) -> None:
 def test_whether_the_first_row_is_a_header(tmp_path: Path, first: str, expected: bool) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("\n".join([first, *(f"text {n},{'pos' if n % 2 else 'neg'}" for n in range(20))]))
-    assert sniffed(path, "csv", DialectSettings()).header is expected
-    assert sniffed(path, "csv", DialectSettings(), first.split(",")).header, "a name that is asked for is a name"
+    assert sniff(path, "csv", DialectSettings()).header is expected
+    assert sniff(path, "csv", DialectSettings(), first.split(",")).header, "a name that is asked for is a name"
 
 
 def test_what_a_person_says_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('text,label\n"a, b",x\n', encoding="utf-8")
     settings = DialectSettings(delimiter="tab", quotes=False, header=False, encoding="latin-1", decimal=",")
-    assert sniffed(path, "csv", settings) == Dialect("\t", False, False, "latin-1", ",")
-    assert described(Dialect("\t", False, False, "latin-1", ",")) == (
+    assert sniff(path, "csv", settings) == Dialect("\t", False, False, "latin-1", ",")
+    assert in_words(Dialect("\t", False, False, "latin-1", ",")) == (
         "tabs between fields, no quotes, no header (columns are called column_1, column_2, …), latin-1, decimal comma"
     )
 
@@ -190,7 +190,7 @@ def ratings() -> str:
 def test_a_file_of_ratings_becomes_a_task_with_every_row(folder: Path) -> None:
     path = folder.parent / "snippets.txt"
     path.write_text(ratings(), encoding="utf-8", newline="")
-    made = draft("mine", found_at(str(path), folder), Given())
+    made = draft("mine", data_at(str(path), folder), GivenColumns())
     assert (made.columns.kind, made.columns.text, made.columns.label) == ("regression", "column_3", ("column_2",))
     assert (made.findings.rows, made.findings.lines) == (300, 300)
     write(made, folder)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tasks.reading.encodings import encoding_of, explained
+from tasks.reading.encodings import encoding_of, explained_share
 
 TEXTS = {
     "German": ("cp1252", "Größe und Tür passen nicht|Über den Wolken ist es schön|Das Gerät läuft nicht mehr"),
@@ -77,12 +77,12 @@ def test_stray_signs_do_not_change_the_code_page() -> None:
 
 
 def test_what_counts_is_sense() -> None:  # counted by hand
-    assert explained("plain") <= 0
-    assert explained("Größe") == pytest.approx(1, abs=0.01)
-    assert explained("Gr³áe") == pytest.approx(0.5, abs=0.01), "a sign inside a word, and a letter"
-    assert explained("Ł1000 and Ł 5") == pytest.approx(0, abs=0.01), "a letter is no sign before a number"
-    assert explained("\x93so\x94") == pytest.approx(0, abs=0.01), "control characters"
-    assert explained("føěd") == pytest.approx(0.5, abs=0.01), "letters of two languages"
+    assert explained_share("plain") <= 0
+    assert explained_share("Größe") == pytest.approx(1, abs=0.01)
+    assert explained_share("Gr³áe") == pytest.approx(0.5, abs=0.01), "a sign inside a word, and a letter"
+    assert explained_share("Ł1000 and Ł 5") == pytest.approx(0, abs=0.01), "a letter is no sign before a number"
+    assert explained_share("\x93so\x94") == pytest.approx(0, abs=0.01), "control characters"
+    assert explained_share("føěd") == pytest.approx(0.5, abs=0.01), "letters of two languages"
 
 
 def test_a_large_file_takes_no_time() -> None:

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import found_at
-from tasks.drafting.guess import Given
+from tasks.drafting.found_data import data_at
+from tasks.drafting.guess import GivenColumns
 from tasks.loading import registry
 from tasks.reading import formats
 from tasks.reading.table_size import filled_enough
@@ -221,7 +221,7 @@ def test_names_of_columns_with_something_around_them(names: list[str], folder: P
     rows = [[f"text {n}", "ab"[n % 2], "xyz"[n % 3]][: len(names)] for n in range(40)]
     lines = "\n".join(",".join(row) for row in [names, *rows])
     (folder / "rows.csv").write_text(f"\ufeff{lines}\n", encoding="utf-8")
-    made = draft("mine", found_at(str(folder / "rows.csv"), folder), Given())
+    made = draft("mine", data_at(str(folder / "rows.csv"), folder), GivenColumns())
     assert made.columns.label == (names[1],)
     write(made, folder)
     task = registry.load(registry.find("mine", [folder]))
@@ -251,7 +251,7 @@ def test_huge_fields_come_in_whole(folder: Path) -> None:
 def test_labels_that_look_like_numbers(labels: list[str], folder: Path) -> None:
     path = folder / "rows.csv"
     path.write_text("text,label\n" + "".join(f"text {n},{labels[n % 2]}\n" for n in range(40)), encoding="utf-8")
-    write(draft("mine", found_at(str(path), folder), Given(label=("label",))), folder)
+    write(draft("mine", data_at(str(path), folder), GivenColumns(label=("label",))), folder)
     assert set(registry.load(registry.find("mine", [folder])).labels) == set(labels)
     (folder / "mine.yaml").write_text("description: d\nfiles: {data: rows.csv}\ncolumns: {text: text}\n")
     assert set(registry.load(registry.find("mine", [folder])).labels) == set(labels)
@@ -315,9 +315,9 @@ def test_a_workbook(folder: Path) -> None:
     frame = formats.read(folder / "rows.xlsx")
     assert frame.iloc[1].tolist() == ["text 1", "b", "1", "2026-01-02T00:00:00"]
     assert (len(frame), frame["text"][0]) == (40, "")
-    data = found_at(str(folder / "rows.xlsx"), folder)
+    data = data_at(str(folder / "rows.xlsx"), folder)
     assert data.read_as == "the first sheet, a header"
-    write(draft("mine", data, Given()), folder)
+    write(draft("mine", data, GivenColumns()), folder)
     task = registry.load(registry.find("mine", [folder]))
     assert (task.labels, task.origin) == (("a", "b"), "files rows.xlsx (1 rows without a text left out)")
 
@@ -354,7 +354,7 @@ def test_folders_of_splits_of_folders_of_texts(folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(f"ein schöner Text {n} {split}".encode("latin-1"))
     (folder.parent / "reviews" / "README").write_text("about")
-    made = draft("mine", found_at(str(folder.parent / "reviews"), folder), Given())
+    made = draft("mine", data_at(str(folder.parent / "reviews"), folder), GivenColumns())
     assert "encoding: cp1252" in made.text
     write(made, folder)
     task = registry.load(registry.find("mine", [folder]))
@@ -365,7 +365,7 @@ def test_folders_of_splits_of_folders_of_texts(folder: Path) -> None:
 def test_a_text_whose_name_is_not_utf_8(folder: Path) -> None:
     path = texts(folder / "texts")
     (path / "a" / NOT_UTF_8).write_text("one more")
-    write(draft("mine", found_at(str(path), folder), Given()), folder)
+    write(draft("mine", data_at(str(path), folder), GivenColumns()), folder)
     task = registry.load(registry.find("mine", [folder]))
     assert sum(len(task.splits[split]) for split in SPLITS) == 41
     assert formats.read(path)["file"].tolist()[-21] == "a/caf\\xe9"

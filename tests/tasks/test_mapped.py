@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.reading.mapped import let_go, mapped
+from tasks.reading.mapped import map_file, release_pages
 
 ROOT = Path(__file__).parents[2]
 ROWS = 100_000
@@ -28,15 +28,15 @@ def test_rows_that_are_let_go_take_no_memory_and_can_be_read_again(tmp_path: Pat
     table = pa.table({"text": [f"text {number}" for number in range(ROWS)]})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    opened = pa.ipc.open_file(mapped(path)).read_all()
+    opened = pa.ipc.open_file(map_file(path)).read_all()
     assert opened.equals(table)
     assert resident(path) > 1000
-    let_go()
+    release_pages()
     assert resident(path) == 0
     assert opened["text"][ROWS - 1].as_py() == f"text {ROWS - 1}"
     assert 0 < resident(path) < 1000
     del opened
-    let_go()
+    release_pages()
     assert str(path) not in Path("/proc/self/maps").read_text(), "nobody has it any more"
 
 
@@ -47,8 +47,8 @@ def test_more_tasks_than_a_shell_lets_a_program_open_files(tmp_path: Path) -> No
     program = (
         "import resource; from pathlib import Path\n"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]; resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
-        "from tasks.reading.mapped import mapped\n"
-        f"print(len([mapped(Path({str(path)!r})) for _ in range(200)]))"
+        "from tasks.reading.mapped import map_file\n"
+        f"print(len([map_file(Path({str(path)!r})) for _ in range(200)]))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
     assert output.stdout == "200\n", output.stderr

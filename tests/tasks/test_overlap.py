@@ -8,7 +8,7 @@ import pytest
 
 from tasks.loading import overlap
 from tasks.loading.overlap import overlapping
-from tasks.loading.union import pooled
+from tasks.loading.union import pool_tasks
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from workbench.methods.task import Task
 
@@ -56,7 +56,7 @@ def test_only_training_examples_move_and_the_same_ones_again() -> None:
 
 def test_tasks_that_bring_nothing_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    monkeypatch.setattr(overlap, "pooled", lambda parts, name: sizes.append(len(parts)) or pooled(parts, name))
+    monkeypatch.setattr(overlap, "pool_tasks", lambda parts, name: sizes.append(len(parts)) or pool_tasks(parts, name))
     overlapping(TASKS, 0.0)
     assert sizes == [1, 1, 1]
 

@@ -13,8 +13,8 @@ import pytest
 
 from tasks.drafting.check import check
 from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import found_at
-from tasks.drafting.guess import Given, guess_columns
+from tasks.drafting.found_data import data_at
+from tasks.drafting.guess import GivenColumns, guess_columns
 from tasks.loading import registry
 from tasks.rows.fingerprint import fingerprint
 from tasks.sources import SOURCES
@@ -145,7 +145,9 @@ def test_what_is_counted(load: Load, llama: Path) -> None:
     ],
 )
 def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str | None]) -> None:
-    guess = guess_columns(pd.DataFrame({name: list(values) for name, values in columns.items()}), "rows.csv", Given())
+    guess = guess_columns(
+        pd.DataFrame({name: list(values) for name, values in columns.items()}), "rows.csv", GivenColumns()
+    )
     assert (guess.text, next(iter(guess.label), None), guess.answer) == expected
 
 
@@ -161,19 +163,19 @@ def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str 
 def test_a_draft_loads(folder: Path, answers: list[str], metric: str) -> None:
     path = folder.parent / "rows.csv"
     pd.DataFrame({"text": [f"text {n}" for n in range(30)], "result": answers}).to_csv(path, index=False)
-    made = draft("mine", found_at(str(path), folder), Given(answer="result"))
+    made = draft("mine", data_at(str(path), folder), GivenColumns(answer="result"))
     write(made, folder)
     task = registry.load(registry.find("mine", [folder]))
     assert (task.kind, task.metric) == ("causal-lm", metric)
     assert made.columns.answer == "result"
     with pytest.raises(InputError, match="--answer goes without --label"):
-        draft("mine", found_at(str(path), folder), Given(answer="result", label=("text",)))
+        draft("mine", data_at(str(path), folder), GivenColumns(answer="result", label=("text",)))
 
 
 def test_a_draft_of_an_answer_column_that_is_empty(folder: Path) -> None:
     path = folder.parent / "rows.csv"
     pd.DataFrame({"text": [f"text {n}" for n in range(30)], "result": [" "] * 30}).to_csv(path, index=False)
-    made = draft("mine", found_at(str(path), folder), Given(answer="result"))
+    made = draft("mine", data_at(str(path), folder), GivenColumns(answer="result"))
     assert made.findings.unlabelled == 30
     assert "metric: exact-match" in made.text
     assert "max_new_tokens: 32" in made.text

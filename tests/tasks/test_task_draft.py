@@ -13,8 +13,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from experiments.terminal.drafting import settled
 from tasks.drafting.draft import Draft, write
 from tasks.drafting.draft import draft as draft_of
-from tasks.drafting.found_data import found_at
-from tasks.drafting.guess import Given, guess_columns
+from tasks.drafting.found_data import data_at
+from tasks.drafting.guess import GivenColumns, guess_columns
 from tasks.loading import registry
 from tests.conftest import Call
 from tests.messages import lacks
@@ -25,7 +25,7 @@ LABELS = ["yes", "no", "true"] * 10
 
 
 def draft(name: str, origin: str, folder: Path, **given: object) -> Draft:
-    return draft_of(name, found_at(origin, folder), Given(**given))
+    return draft_of(name, data_at(origin, folder), GivenColumns(**given))
 
 
 def data(**columns: list) -> pd.DataFrame:
@@ -43,21 +43,21 @@ def data(**columns: list) -> pd.DataFrame:
     ],
 )
 def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str]) -> None:
-    guess = guess_columns(pd.DataFrame(columns), "rows.csv", Given())
+    guess = guess_columns(pd.DataFrame(columns), "rows.csv", GivenColumns())
     assert (guess.text, guess.text_pair, *guess.label) == expected
 
 
 def test_what_is_given_is_taken() -> None:
     frame = data(note=TEXTS, other=["x", "y"] * 15)
-    guess = guess_columns(frame, "rows.csv", Given(text="note", text_pair="text", label=("other",)))
+    guess = guess_columns(frame, "rows.csv", GivenColumns(text="note", text_pair="text", label=("other",)))
     assert (guess.text, guess.text_pair, *guess.label) == ("note", "text", "other")
     with pytest.raises(InputError, match="no column 'labl' for --label"):
-        guess_columns(frame, "rows.csv", Given(label=("labl",)))
+        guess_columns(frame, "rows.csv", GivenColumns(label=("labl",)))
 
 
 def test_what_cannot_be_told_is_asked_for_with_examples() -> None:
     with pytest.raises(InputError) as error:
-        guess_columns(pd.DataFrame({"body": TEXTS, "n": range(30)}), "rows.csv", Given())
+        guess_columns(pd.DataFrame({"body": TEXTS, "n": range(30)}), "rows.csv", GivenColumns())
     message = str(error.value)
     assert "which column" in message
     assert "--label C" in message
@@ -68,7 +68,7 @@ def test_what_cannot_be_told_is_asked_for_with_examples() -> None:
 def test_a_column_that_a_third_of_the_rows_leave_empty_is_asked_about_line_by_line() -> None:
     frame = pd.DataFrame({"text": TEXTS, "stars": ["", "1", "2"] * 10, "te\nam": ["x", "y"] * 15})
     with pytest.raises(InputError) as error:
-        guess_columns(frame, "rows.csv", Given())
+        guess_columns(frame, "rows.csv", GivenColumns())
     message, hint, *columns = str(error.value).splitlines()
     assert (message, hint) == (
         "rows.csv: cannot tell which column is the label",
@@ -92,14 +92,16 @@ NUMBERS = [n / 7 for n in range(30)]
 def test_a_half_empty_column_is_not_preferred_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.DataFrame({"Message": TEXTS, "Is Spam?": SPAM, "score": half_empty(NUMBERS)})
     with pytest.raises(InputError) as error:
-        guess_columns(frame, "rows.csv", Given())
+        guess_columns(frame, "rows.csv", GivenColumns())
     for part in ("cannot tell which column is the label", "--label C", "score", "empty in 15 of 30 rows"):
         assert part in str(error.value)
     asked = iter(["Is Spam?"])
     monkeypatch.setattr("builtins.input", lambda: next(asked))
     given = settled(frame, "rows.csv")
     assert (given.label, guess_columns(frame, "rows.csv", given).kind) == (("Is Spam?",), "classification")
-    assert guess_columns(frame, "rows.csv", Given(label=("score",))).kind == "regression", "what is given is taken"
+    assert guess_columns(frame, "rows.csv", GivenColumns(label=("score",))).kind == "regression", (
+        "what is given is taken"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_half_empty_column_is_not_preferred_to_another(monkeypatch: pytest.Mon
 )
 def test_what_a_half_empty_column_is_held_against(columns: dict[str, list], kind: str, label: str) -> None:
     notes = half_empty([f"{text}, and a long note on it" for text in TEXTS])
-    guess = guess_columns(pd.DataFrame({"text": TEXTS, "notes": notes, **columns}), "rows.csv", Given())
+    guess = guess_columns(pd.DataFrame({"text": TEXTS, "notes": notes, **columns}), "rows.csv", GivenColumns())
     assert (guess.kind, guess.label, guess.text) == (kind, (label,), "text")
 
 

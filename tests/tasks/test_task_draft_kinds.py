@@ -11,8 +11,8 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import found_at
-from tasks.drafting.guess import Given, consider, guess_columns
+from tasks.drafting.found_data import data_at
+from tasks.drafting.guess import GivenColumns, consider, guess_columns
 from tasks.loading import registry
 from tests.conftest import Call
 from workbench.errors import InputError
@@ -64,19 +64,19 @@ CASES = {
 }
 
 
-def made_task(frame: pd.DataFrame, folder: Path, given: Given) -> Task:
+def made_task(frame: pd.DataFrame, folder: Path, given: GivenColumns) -> Task:
     path = folder.parent / "rows.parquet"
     frame.to_parquet(path)
-    write(draft("mine", found_at(str(path), folder), given), folder, force=True)
+    write(draft("mine", data_at(str(path), folder), given), folder, force=True)
     return registry.load(registry.find("mine", [folder]))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_kind_and_columns_are_guessed_and_the_draft_loads(case: str, folder: Path) -> None:
     columns, expected = CASES[case]
-    guess = guess_columns(pd.DataFrame(columns), "rows", Given())
+    guess = guess_columns(pd.DataFrame(columns), "rows", GivenColumns())
     assert (guess.kind, guess.text, guess.text_pair, guess.label, guess.answer) == expected
-    task = made_task(pd.DataFrame(columns), folder, Given())
+    task = made_task(pd.DataFrame(columns), folder, GivenColumns())
     assert (task.kind, task.pair) == (expected[0], expected[2] is not None)
     assert KINDS.get(task.kind).target in task.splits["train"].column_names
     if "multilabel" in expected:
@@ -88,25 +88,25 @@ def test_every_kind_is_among_the_cases() -> None:
 
 
 FLAGS = {
-    "stars are numbers": ({"text": TEXTS, "stars": [1, 2, 3, 4] * 10}, Given(kind="regression"), "regression"),
+    "stars are numbers": ({"text": TEXTS, "stars": [1, 2, 3, 4] * 10}, GivenColumns(kind="regression"), "regression"),
     "an answer for an encoder-decoder": (
         {"instruction": TEXTS, "output": [f"say {n}" for n in range(40)]},
-        Given(kind="seq2seq"),
+        GivenColumns(kind="seq2seq"),
         "seq2seq",
     ),
     "another separator": (
         {"text": TEXTS, "about": ["a/b", "b", "a", "b/c"] * 10},
-        Given(label=("about",), separator="/"),
+        GivenColumns(label=("about",), separator="/"),
         "multilabel",
     ),
     "two columns of labels": (
         {"text": TEXTS, "spam": [0, 1] * 20, "rude": [1, 0, 0, 1] * 10},
-        Given(label=("spam", "rude")),
+        GivenColumns(label=("spam", "rude")),
         "multilabel",
     ),
     "the other tags": (
         {"tokens": WORDS, "ner_tags": TAGS, "pos_tags": [["X"] * len(words) for words in WORDS]},
-        Given(label=("ner_tags",), text="tokens"),
+        GivenColumns(label=("ner_tags",), text="tokens"),
         "token-classification",
     ),
 }
@@ -124,16 +124,16 @@ def test_flags_overrule_the_guess(case: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (Given(kind="classificaton"), "Did you mean classification"),
-        (Given(kind="regression", answer="output"), "--answer is not for regression"),
-        (Given(kind="causal-lm", label=("output",)), "causal-lm task has free answers"),
-        (Given(kind="regression", label=("instruction", "output")), "one label column"),
-        (Given(kind="classification", separator=";"), "--separator parts several labels"),
-        (Given(kind="token-classification", text_pair="output"), "has one text"),
-        (Given(kind="token-classification"), "which column"),
+        (GivenColumns(kind="classificaton"), "Did you mean classification"),
+        (GivenColumns(kind="regression", answer="output"), "--answer is not for regression"),
+        (GivenColumns(kind="causal-lm", label=("output",)), "causal-lm task has free answers"),
+        (GivenColumns(kind="regression", label=("instruction", "output")), "one label column"),
+        (GivenColumns(kind="classification", separator=";"), "--separator parts several labels"),
+        (GivenColumns(kind="token-classification", text_pair="output"), "has one text"),
+        (GivenColumns(kind="token-classification"), "which column"),
     ],
 )
-def test_flags_that_do_not_go_together(given: Given, message: str) -> None:
+def test_flags_that_do_not_go_together(given: GivenColumns, message: str) -> None:
     frame = pd.DataFrame({"instruction": TEXTS, "output": [f"say {n}" for n in range(40)]})
     with pytest.raises(InputError, match=message):
         guess_columns(frame, "rows", given)
@@ -141,7 +141,9 @@ def test_flags_that_do_not_go_together(given: Given, message: str) -> None:
 
 def test_what_the_data_do_not_tell_is_a_doubt() -> None:
     def doubts(**columns: list) -> dict[str, list[str]]:
-        return {doubt.part: list(doubt.choices) for doubt in consider(pd.DataFrame(columns), "rows", Given()).doubts}
+        return {
+            doubt.part: list(doubt.choices) for doubt in consider(pd.DataFrame(columns), "rows", GivenColumns()).doubts
+        }
 
     assert doubts(text=TEXTS, label=["a", "b"] * 20) == {}
     assert doubts(text=TEXTS, stars=[1, 2, 3, 4] * 10) == {"kind": ["classification", "regression"]}
@@ -160,7 +162,7 @@ def test_a_folder_laid_out_like_a_hub_repository(folder: Path) -> None:
     data_folder.mkdir(parents=True)
     for split, part in DatasetDict(train=rows, test=rows).items():
         part.to_parquet(data_folder / f"{split}-00000-of-00001.parquet")
-    write(draft("mine", found_at(str(data_folder.parent), folder), Given()), folder)
+    write(draft("mine", data_at(str(data_folder.parent), folder), GivenColumns()), folder)
     spec = registry.find("mine", [folder])
     assert (spec.source, spec.source_settings.id, spec.file.kind) == ("hub", "../repo", "token-classification")
     task = registry.load(spec)

@@ -11,8 +11,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from tasks.drafting.draft import draft, write
-from tasks.drafting.found_data import found_at
-from tasks.drafting.guess import Given
+from tasks.drafting.found_data import data_at
+from tasks.drafting.guess import GivenColumns
 from tasks.loading import registry
 from tasks.rows.normalise import frame_of
 from tests.messages import naming
@@ -54,7 +54,7 @@ def test_labels_of_a_list_are_as_clean_as_those_of_a_string(folder: Path, load: 
     task = load(file)
     assert task.labels == ("art", "war")
     assert [by_text(task, "labels")[f"t{i}"] for i in range(6)] == [[0, 1], [], [0], [], [0], [1]]
-    write(draft("drafted", found_at(str(folder / "rows.jsonl"), folder), Given(label=("topics",))), folder)
+    write(draft("drafted", data_at(str(folder / "rows.jsonl"), folder), GivenColumns(label=("topics",))), folder)
     assert registry.load(registry.find("drafted", [folder])).labels == ("art", "war")
     write_lines(folder / "rows.jsonl", [{"text": f"t{i}", "topics": [("war ", "art")[i % 2]]} for i in range(40)])
     assert load(f"{file}labels: ['war ', art]").labels == ("war ", "art"), "a label that is declared so"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from datasets import Dataset
 
-from tasks.loading.union import pooled, starts, union
+from tasks.loading.union import pool_tasks, starts, union
 from tests.messages import naming
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
@@ -36,14 +36,14 @@ def test_labels_and_rows_stand_side_by_side(task: Task, pair: Task) -> None:
 
 
 def test_pooled_tasks_share_their_labels(task: Task, other_task: Task) -> None:
-    combined = pooled([task, other_task], "both")
+    combined = pool_tasks([task, other_task], "both")
     assert combined.labels == task.labels
     assert combined.splits["train"]["label"][:] == [
         *task.splits["train"]["label"][:],
         *other_task.splits["train"]["label"][:],
     ]
     assert combined.fingerprint not in {task.fingerprint, other_task.fingerprint}
-    assert combined.fingerprint != pooled([other_task, task], "both").fingerprint
+    assert combined.fingerprint != pool_tasks([other_task, task], "both").fingerprint
 
 
 def test_part_without_rows_changes_nothing(task: Task, pair: Task) -> None:

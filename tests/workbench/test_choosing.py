@@ -10,7 +10,7 @@ import pytest
 
 from tests.workbench.test_store import manifest, writer
 from workbench.adapters.manifest import Manifest
-from workbench.adapters.name_resolution import Choice, Crowned, choose, chosen, readable
+from workbench.adapters.name_resolution import Choice, NamedChampion, choose, readable, resolve_name
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.validation_scores import Score, Scoring, measure, own_score
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> AdapterStore:
     ],
 )
 def test_a_name_is_an_id_a_task_or_a_beginning(store: AdapterStore, name: str, meant: str, why: str) -> None:
-    choice = chosen(store, name)
+    choice = resolve_name(store, name)
     assert choice.id == meant
     assert why in choice.why
     assert bool(why) == bool(choice.why)
@@ -64,47 +64,47 @@ def test_a_name_is_an_id_a_task_or_a_beginning(store: AdapterStore, name: str, m
 
 def test_a_beginning_of_several_is_told_with_a_few_of_them(store: AdapterStore) -> None:
     with pytest.raises(InputError, match=r"begins 3 ids: tweets-lora-aaaa1111, .*\n  Give more"):
-        chosen(store, "tweets-l")
+        resolve_name(store, "tweets-l")
     for number in range(6):
         store.save(adapter(f"tweets-lora-d{number}"), writer())
     with pytest.raises(InputError, match=r"begins 9 ids: .* and 5 more"):
-        chosen(store, "tweets-l")
+        resolve_name(store, "tweets-l")
 
 
 def test_what_is_unknown_suggests_tasks_too(store: AdapterStore) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean tweets"):
-        chosen(store, "tweet5")
+        resolve_name(store, "tweet5")
     with pytest.raises(UnknownNameError):
-        chosen(store, "")
+        resolve_name(store, "")
 
 
 def test_of_many_only_the_nearest_are_named(store: AdapterStore) -> None:
     for number in range(60):
         store.save(adapter(f"reviews-lora-{number:08d}"), writer())
     with pytest.raises(UnknownNameError) as refused:
-        chosen(store, "twets")
+        resolve_name(store, "twets")
     hint = "Did you mean tweets or tweets-class? There are 67 names; `workbench adapters list` lists them."
     assert refused.value.hint == hint
     with pytest.raises(UnknownNameError) as refused:
-        chosen(store, "zzz")
+        resolve_name(store, "zzz")
     assert refused.value.hint == "There are 67 names; `workbench adapters list` lists them."
 
 
 def test_a_key_with_a_wrong_letter_finds_the_id_that_ends_so(store: AdapterStore) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean tweets-lora-aaaa1111"):
-        chosen(store, "aaaa1112")
+        resolve_name(store, "aaaa1112")
 
 
 def test_the_champion_goes_first_and_is_asked_for_only_where_a_task_is_named(store: AdapterStore) -> None:
-    champion = {"tweets.lora": Crowned("tweets-lora-aaaa1111")}
-    choice = chosen(store, "tweets", lambda: champion)
+    champion = {"tweets.lora": NamedChampion("tweets-lora-aaaa1111")}
+    choice = resolve_name(store, "tweets", lambda: champion)
     assert choice == Choice("tweets-lora-aaaa1111", "the champion of tweets.lora")
 
-    def never() -> dict[str, Crowned]:
+    def never() -> dict[str, NamedChampion]:
         raise AssertionError("nobody asked for a champion")
 
-    assert chosen(store, "tweets-lora-aaaa2222", never).id == "tweets-lora-aaaa2222"
-    gone = chosen(store, "tweets", lambda: {"tweets.lora": Crowned("removed-lora-1")})
+    assert resolve_name(store, "tweets-lora-aaaa2222", never).id == "tweets-lora-aaaa2222"
+    gone = resolve_name(store, "tweets", lambda: {"tweets.lora": NamedChampion("removed-lora-1")})
     assert (gone.id, "removed-lora-1, the champion of tweets.lora, is not" in gone.why) == (
         "tweets-lora-aaaa2222",
         True,
@@ -114,14 +114,14 @@ def test_the_champion_goes_first_and_is_asked_for_only_where_a_task_is_named(sto
 def test_a_champion_is_the_adapter_that_was_registered_not_another_one_under_its_id(store: AdapterStore) -> None:
     stored = store.get("tweets-lora-aaaa1111")
     for identity, answers in ((stored.identity, True), ("of other files", False)):
-        champion = {"tweets.lora": Crowned(stored.id, identity)}
-        assert (chosen(store, "tweets", lambda champion=champion: champion).id == stored.id) == answers  # type: ignore[misc]
+        champion = {"tweets.lora": NamedChampion(stored.id, identity)}
+        assert (resolve_name(store, "tweets", lambda champion=champion: champion).id == stored.id) == answers  # type: ignore[misc]
 
 
 def test_a_champion_that_cannot_be_read_is_an_error_and_not_another_adapter(store: AdapterStore) -> None:
     (store.root / "tweets-lora-aaaa1111" / "manifest.json").write_text("{")
     with pytest.raises(IntegrityError, match="no readable manifest"):
-        chosen(store, "tweets", lambda: {"tweets.lora": Crowned("tweets-lora-aaaa1111")})
+        resolve_name(store, "tweets", lambda: {"tweets.lora": NamedChampion("tweets-lora-aaaa1111")})
 
 
 def test_an_adapter_from_elsewhere_counts_by_what_was_measured_here_alone() -> None:
@@ -131,9 +131,11 @@ def test_an_adapter_from_elsewhere_counts_by_what_was_measured_here_alone() -> N
     assert choice == Choice(own.id, "the only adapter for tweets that counts; 1 more came from elsewhere, and was not "
                             "measured here")  # fmt: skip
     assert "was not measured here" in choose("tweets", [foreign]).why, "where there is no other, it answers"
-    crowned = {"tweets.lora": Crowned(foreign.id)}
+    crowned = {"tweets.lora": NamedChampion(foreign.id)}
     assert choose("tweets", [own, foreign], crowned).id == own.id, "an id alone makes no champion"
-    assert choose("tweets", [own, foreign], {"tweets.lora": Crowned(foreign.id, foreign.identity)}).id == foreign.id
+    assert (
+        choose("tweets", [own, foreign], {"tweets.lora": NamedChampion(foreign.id, foreign.identity)}).id == foreign.id
+    )
 
     def scoring(measured: float) -> Scoring:
         scores = {own.id: own_score(own), foreign.id: Score(measured, measure(own), "the same")}
@@ -184,7 +186,7 @@ def test_few_shot_validation_examples_belong_to_their_seed() -> None:
 
 def test_of_several_champions_the_best_is_taken() -> None:
     adapters = [adapter("tweets-lora-1", 0.6), adapter("tweets-pfeiffer-2", 0.8), adapter("tweets-bitfit-3", 0.9)]
-    crowned = {"tweets.lora": Crowned("tweets-lora-1"), "tweets.pfeiffer": Crowned("tweets-pfeiffer-2")}
+    crowned = {"tweets.lora": NamedChampion("tweets-lora-1"), "tweets.pfeiffer": NamedChampion("tweets-pfeiffer-2")}
     choice = choose("tweets", adapters, crowned)
     assert (choice.id, "best of 2 champions" in choice.why) == ("tweets-pfeiffer-2", True)
 
@@ -195,14 +197,14 @@ def test_a_score_that_is_no_number_is_the_lowest() -> None:
 
 
 def test_adapters_that_do_not_suit_stand_back(store: AdapterStore) -> None:
-    assert chosen(store, "tweets", suits=lambda stored: stored.fit.validation < 0.85).id == "tweets-lora-bbbb3333"
-    assert chosen(store, "tweets", suits=lambda stored: False).id == "tweets-lora-aaaa2222"
+    assert resolve_name(store, "tweets", suits=lambda stored: stored.fit.validation < 0.85).id == "tweets-lora-bbbb3333"
+    assert resolve_name(store, "tweets", suits=lambda stored: False).id == "tweets-lora-aaaa2222"
 
 
 def test_a_damaged_adapter_hinders_no_other(store: AdapterStore) -> None:
     (store.root / "tweets-lora-aaaa2222" / "manifest.json").write_text("{")
-    assert chosen(store, "tweets").id == "tweets-lora-bbbb3333"
-    assert chosen(store, "tweets-lora-aaaa2222").id == "tweets-lora-aaaa2222", "an id is an id"
+    assert resolve_name(store, "tweets").id == "tweets-lora-bbbb3333"
+    assert resolve_name(store, "tweets-lora-aaaa2222").id == "tweets-lora-aaaa2222", "an id is an id"
 
 
 def test_an_adapter_that_is_removed_meanwhile_hinders_no_other(
@@ -214,7 +216,7 @@ def test_an_adapter_that_is_removed_meanwhile_hinders_no_other(
     assert [stored.id for stored in readable(store)] == ids
     assert store.damage(gone) is None
     monkeypatch.setattr(store, "ids", lambda: [*ids, gone])
-    assert chosen(store, "tweets").id == "tweets-lora-aaaa2222"
+    assert resolve_name(store, "tweets").id == "tweets-lora-aaaa2222"
     assert store.damage(gone) is None
 
 

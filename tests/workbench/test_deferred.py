@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.machine.lazy_imports import PUT_OFF, StandIn, put_off, uncollected
+from workbench.machine.lazy_imports import PUT_OFF, StandIn, put_off, without_collection
 
 NAME = "slow_to_import"
 BODY = """
@@ -100,13 +100,13 @@ def test_the_functions_that_are_put_off_are_functions(module: str) -> None:
 
 def test_garbage_is_collected_again_after_an_import() -> None:
     collected = gc.isenabled()
-    with pytest.raises(RuntimeError), uncollected():
+    with pytest.raises(RuntimeError), without_collection():
         assert not gc.isenabled()
         raise RuntimeError
     assert gc.isenabled() == collected
     gc.disable()
     try:
-        with uncollected():
+        with without_collection():
             pass
         assert not gc.isenabled(), "whoever switched it off wants it off"
     finally:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from experiments.gating.gate import Check
 from experiments.reporting import provenance_tags
 from workbench.machine.earlier_names import ATTRIBUTES, NAMES, ROOMS
-from workbench.settings.base import Settings
+from workbench.methods import method
+from workbench.methods.method import FitHooks, FitLength, Method
+from workbench.settings.base import MethodSettings, Settings
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,9 +45,20 @@ def test_what_has_another_name_now_is_there_under_its_old_one() -> None:
     owners = {
         "experiments.gating.gate.Check": Check("score", "at least", 80.0, 90.0),
         provenance_tags.__name__: provenance_tags,
+        method.__name__: method,
     }
     for before, now in ATTRIBUTES.items():
         owner, _, name = before.rpartition(".")
         with pytest.warns(DeprecationWarning, match=f"{before} is {owner}.{now} now"):
             assert getattr(owners[owner], name) is getattr(owners[owner], now)
         assert not hasattr(owners[owner], "nothing_of_the_kind")
+
+
+def test_a_card_that_says_course_has_hooks() -> None:
+    def course(settings: Any, body: Any, length: FitLength) -> FitHooks:
+        return FitHooks()
+
+    with pytest.warns(DeprecationWarning, match="hooks"):
+        card = Method("", "", "plain", MethodSettings, lambda settings, config: None, course=course)
+    assert card.hooks is course
+    assert replace(card, title="Other").hooks is course

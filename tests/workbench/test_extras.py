@@ -9,7 +9,7 @@ from transformers import AutoConfig
 
 from workbench.errors import InputError
 from workbench.machine import extras
-from workbench.machine.extras import absence, installed
+from workbench.machine.extras import absence, installed_version
 from workbench.machine.package_versions import versions
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.methods import METHODS, possible_methods, require_possible
@@ -17,7 +17,7 @@ from workbench.methods.methods import METHODS, possible_methods, require_possibl
 
 @pytest.fixture
 def without_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = installed
+    original = installed_version
     for module in ("workbench.machine.extras", "workbench.machine.package_versions"):
         monkeypatch.setattr(f"{module}.installed", lambda name: None if name == "adapters" else original(name))
 
@@ -26,8 +26,8 @@ def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "no-such-package").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert extras.installed("no-such-package") is None
-    assert installed("torch")
+    assert extras.installed_version("no-such-package") is None
+    assert installed_version("torch")
 
 
 @pytest.mark.usefixtures("without_adapters")
@@ -55,5 +55,5 @@ class TestWithoutAdapters:
 
     def test_versions_are_those_that_are_there(self) -> None:
         assert "adapters" not in versions()
-        assert versions()["torch"] == installed("torch")
+        assert versions()["torch"] == installed_version("torch")
         assert absence("adapters")

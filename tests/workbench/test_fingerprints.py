@@ -115,13 +115,13 @@ def test_a_checkpoint_of_more_layers_is_refused(bert: Path, tmp_path: Path) -> N
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return a list that grows with every computation."""
     asked: list[Path] = []
-    compute = fingerprints._streamed
+    compute = fingerprints._stream
 
     def listen(folder: Path, config: Any) -> str | None:
         asked.append(folder)
         return compute(folder, config)
 
-    monkeypatch.setattr(fingerprints, "_streamed", listen)
+    monkeypatch.setattr(fingerprints, "_stream", listen)
     return asked
 
 

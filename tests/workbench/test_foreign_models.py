@@ -18,10 +18,10 @@ from tests.process_memory import as_another_process
 from tests.workbench.test_backbone import change
 from workbench.backbone import fingerprints
 from workbench.backbone.checkpoint import require_whole
-from workbench.backbone.config import built, text_types
+from workbench.backbone.config import config_object, text_types
 from workbench.backbone.folder import READ
 from workbench.backbone.names import open_backbone
-from workbench.backbone.tokenizing import texts_of, tokenised
+from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.backbone.transformers_api import is_five
 from workbench.errors import InputError, UnsafeConfigError
 
@@ -194,7 +194,7 @@ def test_rotary_positions_are_those_of_the_file_whatever_version_wrote_it(
     kind: str, old: dict[str, Any], new: dict[str, Any], written_by: int
 ) -> None:
     stated = old if written_by == 4 else {"rope_parameters": new}
-    config = built({"model_type": kind, **stated}, "here").to_dict()
+    config = config_object({"model_type": kind, **stated}, "here").to_dict()
     expected = {"rope_parameters": new} if is_five() else old
     assert {name: config[name] for name in expected} == expected
 
@@ -205,7 +205,7 @@ def test_rotary_positions_are_those_of_the_file_whatever_version_wrote_it(
 )
 def test_rotary_positions_that_version_4_cannot_have_are_refused(stated: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"here: rope_parameters: transformers 4 cannot read .*\n.*Use transformers 5"):
-        built({"model_type": "bert", "rope_parameters": stated}, "here")
+        config_object({"model_type": "bert", "rope_parameters": stated}, "here")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_weights_of_other_names_are_not_drawn_anew(copy: Path) -> None:
 
 @BEFORE_5
 def test_a_gemma_3_that_version_4_cannot_open_is_told_what_can() -> None:
-    config = built({"model_type": "gemma3_text", "num_hidden_layers": 1}, "here")
+    config = config_object({"model_type": "gemma3_text", "num_hidden_layers": 1}, "here")
     found = {"missing_keys": ["embed_tokens.weight"], "unexpected_keys": ["model.embed_tokens.weight"]}
     with pytest.raises(InputError, match=r"weights lack 1 .*\n.*Use transformers 5"):
         require_whole(Path("gemma"), config, found)
@@ -435,7 +435,7 @@ def test_a_tokenizer_that_panics_at_work_is_one_message(copy: Path) -> None:
         batch_decode = __call__
 
     tokenizer: Any = Panicking()
-    for call in (tokenised, texts_of):
+    for call in (tokenise, texts_of):
         with pytest.raises(InputError, match=r"the tokenizer cannot \w+ a text: called `Option::unwrap") as caught:
             call(tokenizer, ["the cat"])
         assert caught.value.where == str(copy)
@@ -452,7 +452,7 @@ def test_a_text_with_a_token_that_the_model_has_no_embedding_of_is_refused(copy:
         del words["often"]  # so that there are not more words than embeddings
         change(copy, "tokenizer.json", model={**tokenizer["model"], "vocab": words})
     opened = open_backbone(str(copy)).tokenizer
-    assert tokenised(opened, ["the cat"])["input_ids"]
+    assert tokenise(opened, ["the cat"])["input_ids"]
     for texts in (["the cat", "a far"], "a far"):
         with pytest.raises(InputError, match=naming("'far'", "no embedding")):
-            tokenised(opened, texts)
+            tokenise(opened, texts)

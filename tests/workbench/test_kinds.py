@@ -20,7 +20,7 @@ from workbench.methods.kinds.classification import KIND as LABELS
 from workbench.methods.kinds.regression import KIND as REGRESSION
 from workbench.methods.kinds.seq2seq import KIND as SEQ2SEQ
 from workbench.methods.kinds.token_classification import KIND as TAGS
-from workbench.methods.kinds.token_classification import Tagged
+from workbench.methods.kinds.token_classification import TaggedText
 from workbench.methods.methods import METHODS
 
 BIO = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
@@ -64,7 +64,7 @@ def test_entities_are_scored_as_seqeval_scores_them() -> None:
     given = [generator.integers(0, 5, len(tags)).tolist() for tags in wanted]
     features = Features({"id": Value("string"), "tags": List(ClassLabel(names=BIO))})
     rows = Dataset.from_dict({"id": list("abcd"), "tags": wanted}).cast(features)
-    answers = [Tagged(("w",) * len(tags), np.eye(5, dtype=np.float32)[tags]) for tags in given]
+    answers = [TaggedText(("w",) * len(tags), np.eye(5, dtype=np.float32)[tags]) for tags in given]
     scores = TAGS.scores(TAGS.outcomes(rows, answers), 5)
     named = [[[BIO[tag] for tag in row] for row in sentences] for sentences in (wanted, given)]
     assert scores["score"] == scores["entity_f1"] == pytest.approx(f1_score(*named))
@@ -84,8 +84,8 @@ def test_white_space_before_a_text_is_no_word(bert: Path) -> None:
 
 
 def test_a_text_of_which_no_word_is_seen_has_no_confidence() -> None:
-    cut = Tagged(("Ada",), np.full((1, 5), np.nan, dtype=np.float32))
-    assert TAGS.say([cut, Tagged((), np.zeros((0, 5), dtype=np.float32))], BIO) == [("", None)] * 2
+    cut = TaggedText(("Ada",), np.full((1, 5), np.nan, dtype=np.float32))
+    assert TAGS.say([cut, TaggedText((), np.zeros((0, 5), dtype=np.float32))], BIO) == [("", None)] * 2
     features = Features({"id": Value("string"), "tags": List(ClassLabel(names=BIO))})
     rows = Dataset.from_dict({"id": ["a"], "tags": [[1]]}).cast(features)
     outcomes = TAGS.outcomes(rows, [cut])
@@ -99,7 +99,7 @@ def test_a_word_that_was_cut_off_is_wrong_whatever_its_tag() -> None:
     whole = np.eye(5, dtype=np.float32)[[1, 0]]
     cut = whole.copy()
     cut[1] = np.nan
-    outcomes = TAGS.outcomes(rows, [Tagged(("Ada", "sat"), whole), Tagged(("Ada", "sat"), cut)])
+    outcomes = TAGS.outcomes(rows, [TaggedText(("Ada", "sat"), whole), TaggedText(("Ada", "sat"), cut)])
     assert outcomes["prediction"].tolist() == ["B-PER O", "B-PER O"]
     assert (outcomes["correct"].tolist(), outcomes["right"].tolist()) == ([True, False], [2, 1])
 

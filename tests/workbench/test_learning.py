@@ -202,7 +202,7 @@ def test_the_id_begins_with_task_and_method_and_ends_with_the_key(lesson: Lesson
 
 def test_another_package_version_is_another_lesson(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     key = lesson.key
-    monkeypatch.setattr("workbench.machine.package_versions.installed", lambda name: "0")
+    monkeypatch.setattr("workbench.machine.package_versions.installed_version", lambda name: "0")
     assert lesson.key != key
 
 

@@ -94,7 +94,7 @@ def test_a_peak_inside_counts_for_the_outer_one() -> None:
 
 HEAP = """
 import torch
-from workbench.machine.memory import PeakMemory, apart, freed_at_once
+from workbench.machine.memory import PeakMemory, freed_at_once, run_in_thread
 
 def blocks():
     return [(torch.ones(2_500_000), torch.ones(25_000)) for _ in range(10)]  # 10 MB, and less than is given back
@@ -111,7 +111,7 @@ def kept():
 with freed_at_once():
     pass  # from here on blocks of 10 MB come from the heap
 pins = [small for _, small in blocks()]
-print(apart(kept), kept())
+print(run_in_thread(kept), kept())
 """
 
 

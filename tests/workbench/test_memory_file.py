@@ -65,11 +65,11 @@ def test_only_a_sealed_file_of_the_name_and_size_is_taken() -> None:
     name = f"weights-test-{os.getpid()}"
     file = MemoryFile(SHAPES, TYPES, name)
     file.write(0, [torch.arange(4.0)])
-    assert MemoryFile.held(SHAPES, TYPES, name) is None, "it may still change"
+    assert MemoryFile.find_sealed(SHAPES, TYPES, name) is None, "it may still change"
     file.seal()
-    assert MemoryFile.held([(3000,)], TYPES, name) is None
-    assert MemoryFile.held(SHAPES, TYPES, f"{name}-other") is None
-    held = MemoryFile.held(SHAPES, TYPES, name)
+    assert MemoryFile.find_sealed([(3000,)], TYPES, name) is None
+    assert MemoryFile.find_sealed(SHAPES, TYPES, f"{name}-other") is None
+    held = MemoryFile.find_sealed(SHAPES, TYPES, name)
     assert held
     (own,), (before,) = held.mapped(), file.mapped()
     assert torch.equal(own, torch.arange(4.0).reshape(2, 2))

@@ -15,7 +15,7 @@ from workbench.adapters.fit_record import FitRecord
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.evaluation import predict
-from workbench.answering.merging import mergeable, merged, save_merged
+from workbench.answering.merging import mergeable, merged_model, save_merged
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
@@ -55,7 +55,7 @@ def test_logits_of_the_merged_model_are_those_of_the_adapted_one(
 ) -> None:
     adapter = stored(method, backbone, "classification", tmp_path)
     wanted = logits(open_adapter(adapter, backbone), backbone)
-    model = merged(adapter, backbone)
+    model = merged_model(adapter, backbone)
     assert not [name for name in model.body.state_dict() if "lora_" in name or "base_layer" in name]
     torch.testing.assert_close(logits(model, backbone), wanted, **TOLERANCE)
     bare = TaskModel(backbone.load(), model.head, model.kind, model.pooling, "fp32").eval()
@@ -120,7 +120,7 @@ def test_a_merged_language_model_is_whole(
 def test_what_is_no_update_of_weights_is_refused_by_name(method: str, backbone: Backbone, tmp_path: Path) -> None:
     adapter = stored(method, backbone, "classification", tmp_path)
     with pytest.raises(InputError, match=f"{adapter.id.replace('+', '.')} cannot be merged: {method[:4]}") as caught:
-        merged(adapter, backbone)
+        merged_model(adapter, backbone)
     assert "Leave --merge out" in str(caught.value)
     assert "lora" in str(caught.value.hint)
 
@@ -130,4 +130,4 @@ def test_few_bits_are_not_merged_into(backbone: Backbone, tmp_path: Path) -> Non
     reference = adapter.manifest.backbone.model_copy(update={"quantization": "nf4"})
     packed = StoredAdapter(adapter.manifest.model_copy(update={"backbone": reference}), adapter.folder)
     with pytest.raises(InputError, match="kept in nf4"):
-        merged(packed, backbone)
+        merged_model(packed, backbone)

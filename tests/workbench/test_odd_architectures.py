@@ -14,12 +14,12 @@ from tests.elsewhere.senders import drawn
 from tests.messages import naming
 from tests.sampled import waiting
 from tests.test_contracts import TINY
-from workbench.backbone.architecture import blocks, described, parameters, positions
-from workbench.backbone.config import built
+from workbench.backbone.architecture import blocks, new_model, parameters, positions
+from workbench.backbone.config import config_object
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.kinds import KINDS
 from workbench.methods.libraries import LIBRARIES
@@ -29,11 +29,11 @@ from workbench.methods.methods import METHODS, trained_methods
 SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 SIZES |= {"intermediate_size": 64, "max_position_embeddings": 64}
 GPT2 = {"model_type": "gpt2", "vocab_size": 20, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
-ONLY_ADAPTERS = pytest.mark.skipif(not installed("adapters"), reason="the package adapters is not installed")
+ONLY_ADAPTERS = pytest.mark.skipif(not installed_version("adapters"), reason="the package adapters is not installed")
 
 
 def config_of(kind: str, **keys: Any) -> PretrainedConfig:
-    return built({**SIZES, "model_type": kind, **keys}, "here")
+    return config_object({**SIZES, "model_type": kind, **keys}, "here")
 
 
 def settings_of(card: Method, method: str) -> Any:
@@ -46,7 +46,7 @@ def adapted(method: str, config: PretrainedConfig) -> Any:
     settings = settings_of(card, method)
     assert card.objection(settings, config, "classification") is None
     torch.manual_seed(0)
-    return LIBRARIES.get(card.library).attach(described(config), card.configure(settings, config))
+    return LIBRARIES.get(card.library).attach(new_model(config), card.configure(settings, config))
 
 
 def objection(method: str, config: PretrainedConfig) -> str:
@@ -55,7 +55,7 @@ def objection(method: str, config: PretrainedConfig) -> str:
 
 
 def test_methods_of_peft_learn_on_transposed_matrices_or_say_so() -> None:
-    config, refused = built(GPT2, "here"), set()
+    config, refused = config_object(GPT2, "here"), set()
     for method in trained_methods():
         if METHODS.get(method).library != "peft":
             continue
@@ -90,7 +90,9 @@ def test_an_adapter_on_transposed_matrices_comes_back(method: str, tmp_path: Pat
 def test_a_transposed_matrix_has_as_many_columns_as_inputs() -> None:
     card = METHODS.get("vblora")
     wide = {"vector_length": 96, "targets": "h.0.attn.c_attn"}  # 96 outputs, 32 inputs
-    assert "96 does not divide a matrix of 96 × 32" in card.objection(card.settings(**wide), built(GPT2, "here"), "")
+    assert "96 does not divide a matrix of 96 × 32" in card.objection(
+        card.settings(**wide), config_object(GPT2, "here"), ""
+    )
 
 
 def test_a_hypernetwork_needs_matrices_too() -> None:
@@ -129,7 +131,7 @@ def test_the_longest_text_that_is_allowed_can_be_read(bert: Path) -> None:
     roberta.require_length(62)
     with pytest.raises(InputError, match=naming("42 tokens of a text", "20 virtual tokens")):
         roberta.require_length(43, virtual=20)
-    body = described(config)
+    body = new_model(config)
     body(input_ids=torch.full((1, 62), 5))
     with pytest.raises((IndexError, RuntimeError), match="out of"):
         body(input_ids=torch.full((1, 63), 5))
@@ -139,7 +141,7 @@ def test_the_longest_text_that_is_allowed_can_be_read(bert: Path) -> None:
 def test_a_head_is_as_wide_as_the_states(kind: str) -> None:
     opt = Backbone("opt", Path("nowhere"), "last")
     vars(opt)["config"] = config = config_of("opt", ffn_dim=64, word_embed_proj_dim=16, do_layer_norm_before=False)
-    states = described(config)(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state
+    states = new_model(config)(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state
     head = KINDS.get(kind).head(opt, 3)
     assert head(states).shape == (1, 4, 1 if kind == "regression" else 3)
 

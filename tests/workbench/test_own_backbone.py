@@ -18,7 +18,7 @@ from experiments.api import Workbench
 from tests.conftest import toy
 from tests.messages import naming
 from workbench.adapters.fit_record import FitRecord
-from workbench.adapters.manifest import MANIFEST, Elsewhere, Linked, read_manifest, write_manifest
+from workbench.adapters.manifest import MANIFEST, Elsewhere, LinkedFiles, read_manifest, write_manifest
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.backbone.folder import ITSELF
@@ -41,7 +41,7 @@ def stored(model: Path, store: AdapterStore, link: bool = False) -> StoredAdapte
     adaptation = Adaptation(backbone, "full", METHODS.get("full").settings(), "fp32")
     record = FitRecord((), 0, 0.5, 0, 0.0, None, 1)
     manifest = describe("animals-full", task, adaptation, Budget(max_length=16, precision="fp32"), 0, record)
-    linked = Linked(folder=str(model), files=digests(model)) if link else None
+    linked = LinkedFiles(folder=str(model), files=digests(model)) if link else None
 
     def write(folder: Path) -> None:
         if not link:

@@ -22,7 +22,7 @@ from workbench.errors import PluginError
 from workbench.methods.method import Method
 from workbench.methods.methods import METHODS
 from workbench.probes import PROBES
-from workbench.settings.plugins import PluginWarning, _complaint, code_behind, imported
+from workbench.settings.plugins import PluginWarning, _complaint, code_behind, imported_code
 from workbench.settings.registry import named_code
 
 METHOD = '''"""queries: only the matrices that make queries are trained."""
@@ -65,7 +65,7 @@ def test_an_entry_of_a_plugin_stands_in_keys_with_distribution_version_and_diges
     assert METHODS.identity("lora+full") == "lora+full"
     assert METHODS.describe("queries") == "only the matrices that make queries are trained."
     assert METHODS.get("queries").default_rate == 5e-4
-    assert imported() == [before.removeprefix("queries ")]
+    assert imported_code() == [before.removeprefix("queries ")]
 
     (site / "my_queries" / "rates.py").write_text("RATE = 5e-1\n", encoding="utf-8")  # a module that it imports
     begin_anew(monkeypatch, site)

@@ -12,7 +12,7 @@ import pytest
 from tests.workbench.test_registration import entry, record
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.alias import Succession
-from workbench.mlflow.relocation import DatabaseFiles, Left, clear
+from workbench.mlflow.relocation import DatabaseFiles, MovedRuns, clear
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.runs import root_of
 from workbench.mlflow.tracker import Tracker
@@ -46,7 +46,7 @@ def workspace(made: Path, tmp_path: Path) -> Path:
     return root
 
 
-def renewed(root: Path, given: RunRecord = LOGGED) -> Left:
+def renewed(root: Path, given: RunRecord = LOGGED) -> MovedRuns:
     """Log anew what lies elsewhere, as :mod:`experiments.tracking.anew` does; return what that was."""
     tracker = Tracker(tracking_uri(root))
     left = tracker.left()

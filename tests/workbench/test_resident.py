@@ -51,7 +51,7 @@ def halved(bert: Path, tmp_path: Path) -> Backbone:
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was loaded from files."""
     names: list[str] = []
-    pretrained, read = Backbone.pretrained, load_widened.widened
+    pretrained, read = Backbone.pretrained, load_widened.load_widened
 
     def listen(self: Backbone, *rest: Any, **options: Any) -> Any:
         names.append(self.name)
@@ -64,7 +64,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return made
 
     monkeypatch.setattr(Backbone, "pretrained", listen)
-    monkeypatch.setattr(load_widened, "widened", listen_too)
+    monkeypatch.setattr(load_widened, "load_widened", listen_too)
     return names
 
 
@@ -94,9 +94,9 @@ def test_a_copy_is_what_a_load_is(
 ) -> None:
     drawn = architecture == "BertForMaskedLM"
     if not from_files:
-        monkeypatch.setattr(load_widened, "widened", lambda *_: None)
+        monkeypatch.setattr(load_widened, "load_widened", lambda *_: None)
     elif not drawn:
-        monkeypatch.setattr(shared_weights, "moved", None)
+        monkeypatch.setattr(shared_weights, "move_weights", None)
     backbone = open_backbone(str(saved(architecture, bert, tmp_path / "model", dtype=torch.bfloat16, **settings)))
     fresh, copies = backbone.load(own=True), [backbone.load(), backbone.load()]
     assert len(shared_weights._resident) == 1
@@ -134,7 +134,7 @@ def test_it_leaves_the_adapter_that_loading_for_each_fit_leaves(
     folders = []
     for name in ("shared", "shared once more", "alone"):
         if name == "alone":
-            monkeypatch.setattr(shared_weights, "shared", lambda state, precision, load, widen: load())
+            monkeypatch.setattr(shared_weights, "open_shared", lambda state, precision, load, widen: load())
         folders.append(learn(lesson(halved, task), AdapterStore(tmp_path / name), Silent(), "label").folder)
     assert len(loads) == 2
     files = {path.name for path in folders[0].rglob("*.safetensors")}
@@ -249,7 +249,7 @@ def test_where_there_is_no_room_a_model_is_as_it_was_loaded(
 
     monkeypatch.setattr(os, "pwrite", full)
     if not from_files:
-        monkeypatch.setattr(load_widened, "widened", lambda *_: None)
+        monkeypatch.setattr(load_widened, "load_widened", lambda *_: None)
     body = halved.load()
     assert not shared_weights._resident
     assert fingerprints.fingerprint(body.named_parameters()) == halved.fingerprint

@@ -10,7 +10,7 @@ from datasets import Dataset
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from workbench.methods.sampling import draw, stratified
+from workbench.methods.sampling import draw, stratified_sample
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
 
@@ -37,14 +37,14 @@ def largest_remainder(counts: list[int], size: int) -> tuple[list[int], list[flo
 @given(counts=COUNTS, size=st.integers(1, 160), seed=st.integers(0, 2**31))
 def test_what_holds_for_every_draw(counts: list[int], size: int, seed: int) -> None:
     rows = rows_of(counts)
-    drawn = stratified(rows, size, seed)
+    drawn = stratified_sample(rows, size, seed)
     ids = drawn["id"][:]
     order = [int(name[1:]) for name in ids]
     assert len(set(ids)) == len(ids), "without replacement"
     assert order == sorted(order), "in the old order"
     assert [rows["label"][:][index] for index in order] == drawn["label"][:], "rows stay whole"
     assert set(drawn["label"][:]) == set(range(len(counts))), "each label at least once"
-    assert ids == stratified(rows, size, seed)["id"][:], "the same seed draws the same"
+    assert ids == stratified_sample(rows, size, seed)["id"][:], "the same seed draws the same"
     if size >= len(rows):
         assert ids == rows["id"][:]
 
@@ -63,7 +63,7 @@ def test_shares_go_by_largest_remainder(drawn: tuple[list[int], int]) -> None:
     counts, size = drawn
     wanted, remainders = largest_remainder(counts, size)
     assume(len({round(remainder, 9) for remainder in remainders}) == len(remainders))  # ties may go either way
-    rows = Counter(stratified(rows_of(counts), size, seed=0)["label"][:])
+    rows = Counter(stratified_sample(rows_of(counts), size, seed=0)["label"][:])
     assert [rows[label] for label in range(len(counts))] == wanted
 
 
@@ -72,36 +72,36 @@ def test_shares_go_by_largest_remainder(drawn: tuple[list[int], int]) -> None:
 def test_the_size_is_exact(counts: list[int], size: int, seed: int) -> None:
     floors = [max(int(count * size / sum(counts)), 1) for count in counts]
     assume(sum(floors) <= size)  # else the minimum of one for each label takes over
-    assert len(stratified(rows_of(counts), size, seed)) == min(size, sum(counts))
+    assert len(stratified_sample(rows_of(counts), size, seed)) == min(size, sum(counts))
 
 
 def test_the_size_is_exact_where_most_labels_are_rare() -> None:
-    drawn = Counter(stratified(rows_of([97, 1, 1, 1]), 4, seed=0)["label"][:])
+    drawn = Counter(stratified_sample(rows_of([97, 1, 1, 1]), 4, seed=0)["label"][:])
     assert drawn == {0: 1, 1: 1, 2: 1, 3: 1}
 
 
 def test_a_hand_made_case() -> None:
     # 10 of 60, 30, 9, 1: exact shares 6, 3, 0.9, 0.1 -> floors 6, 3, 0, 0 -> at least one: 6, 3, 1, 1, which is 11;
     # without the rarest label: 7 of 60, 30, 9 (exact 4.24, 2.12, 0.64): floors 4, 2, 0, remainder to the last
-    assert Counter(stratified(rows_of([60, 30, 9]), 7, seed=1)["label"][:]) == {0: 4, 1: 2, 2: 1}
+    assert Counter(stratified_sample(rows_of([60, 30, 9]), 7, seed=1)["label"][:]) == {0: 4, 1: 2, 2: 1}
 
 
 def test_no_size_takes_all() -> None:
     rows = rows_of([3, 4])
-    assert stratified(rows, None, 0)["id"][:] == rows["id"][:]
+    assert stratified_sample(rows, None, 0)["id"][:] == rows["id"][:]
 
 
 def test_rows_without_labels_are_drawn_too() -> None:
     rows = rows_of([20, 20]).remove_columns("label")
-    drawn = stratified(rows, 7, seed=3)["id"][:]
+    drawn = stratified_sample(rows, 7, seed=3)["id"][:]
     assert len(set(drawn)) == 7
     assert drawn == [name for name in rows["id"][:] if name in set(drawn)], "in the old order"
-    assert drawn == stratified(rows, 7, seed=3)["id"][:] != stratified(rows, 7, seed=4)["id"][:]
+    assert drawn == stratified_sample(rows, 7, seed=3)["id"][:] != stratified_sample(rows, 7, seed=4)["id"][:]
 
 
 def test_seeds_draw_different_examples_and_each_row_can_be_drawn() -> None:
     rows = rows_of([20, 20])
-    drawn = [frozenset(stratified(rows, 10, seed)["id"][:]) for seed in range(30)]
+    drawn = [frozenset(stratified_sample(rows, 10, seed)["id"][:]) for seed in range(30)]
     assert len(set(drawn)) > 25
     assert len(frozenset().union(*drawn)) == 40
 

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from workbench.machine import stopwatch
-from workbench.machine.stopwatch import Stopwatch, together
+from workbench.machine.stopwatch import Stopwatch, sum_counts
 
 
 @pytest.fixture
@@ -35,4 +35,4 @@ def test_earlier_work_counts_as_far_as_it_was_counted(counted: None) -> None:
     assert (clock.seconds, clock.spent) == (2.0, {"energy": 5.0})
     clock.add(1.0, {})
     assert (clock.seconds, clock.spent) == (3.0, {}), "what is not known in part is not known"
-    assert together({"a": 1.0, "b": 1.0}, {"a": 2.0}, {"a": 3.0}) == {"a": 6.0}
+    assert sum_counts({"a": 1.0, "b": 1.0}, {"a": 2.0}, {"a": 3.0}) == {"a": 6.0}

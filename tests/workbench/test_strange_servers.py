@@ -13,7 +13,7 @@ import pytest
 
 from workbench.errors import TrackingError
 from workbench.mlflow import bounded_client
-from workbench.mlflow.address import shown, without_secrets
+from workbench.mlflow.address import printable_address, without_secrets
 from workbench.mlflow.registration import Entry
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
@@ -165,7 +165,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("address", SHOWN)
 def test_of_an_address_scheme_host_and_port_alone_are_shown(address: str) -> None:
-    assert shown(address) == SHOWN[address]
+    assert printable_address(address) == SHOWN[address]
     rest = address.partition("://")[2]
     for message in (f"could not ask '{address}/api'", f"url: {rest}/api", "denied: secret", f"s%65cret {address}"):
         if "secret" in address and not address.startswith("sqlite:///"):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from workbench.adapters.fit_record import FitRecord
 from workbench.answering.evaluation import Evaluation, evaluate
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import TrainingError
 from workbench.machine.device import Precision, accelerator
@@ -309,7 +309,7 @@ def test_gradients_are_accumulated_and_clipped_then_corrected_then_taken(
         model.head.weight.mul_(100)  # a large loss, so that its gradient is clipped
     began = weights(model)
     collate, encoded = model.kind.collate(backbone.tokenizer), model.kind.encode(rows, backbone.tokenizer, 16)
-    loss = model(**beside(model, collate(encoded)))["loss"]
+    loss = model(**to_device_of(model, collate(encoded)))["loss"]
     gradients = torch.autograd.grad(loss, list(model.trainable().values()))
     norm = float(torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt())
     assert norm > 1

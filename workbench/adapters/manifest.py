@@ -76,7 +76,7 @@ class FittedHead(Settings):
     validation: float
 
 
-class Linked(Settings):
+class LinkedFiles(Settings):
     """The files of a whole model that are not copied: the folder that they lie in, and the SHA-256 of each by name."""
 
     folder: str
@@ -156,7 +156,7 @@ class Manifest(Settings):
     config: dict[str, Any] | None = Field(None, exclude_if=lambda config: config is None)
     head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)
     elsewhere: Elsewhere | None = Field(None, exclude_if=lambda elsewhere: elsewhere is None)
-    linked: Linked | None = Field(None, exclude_if=lambda linked: linked is None)
+    linked: LinkedFiles | None = Field(None, exclude_if=lambda linked: linked is None)
     files: dict[str, str] = Field(default_factory=dict)
 
     @property

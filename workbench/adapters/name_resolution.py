@@ -34,7 +34,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Crowned:
+class NamedChampion:
     """The champion of a registered name.
 
     Attributes:
@@ -46,10 +46,10 @@ class Crowned:
     identity: str | None = None
 
 
-Champions: TypeAlias = Mapping[str, Crowned]  # by registered name
+Champions: TypeAlias = Mapping[str, NamedChampion]  # by registered name
 
 
-def chosen(
+def resolve_name(
     store: AdapterStore,
     name: str,
     champions: Callable[[], Champions] = dict,
@@ -166,7 +166,7 @@ def _age(manifest: Manifest) -> tuple[str, str]:
     return manifest.since, manifest.id
 
 
-def _champions_of(manifests: Iterable[Manifest], champions: Champions, task: str) -> dict[str, Crowned]:
+def _champions_of(manifests: Iterable[Manifest], champions: Champions, task: str) -> dict[str, NamedChampion]:
     """Return the champions of the registered names that these adapters have, and of all names of the task."""
     names = {registered_name(manifest) for manifest in manifests}
     return {

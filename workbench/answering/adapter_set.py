@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.answering.predictor import Answer, joined
-from workbench.answering.serving import Answering, opened, sharing
+from workbench.answering.predictor import Answer, join_tables
+from workbench.answering.serving import Answering, open_group, sharing
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class AdapterSet:
         groups: list[Answering] = []
         for group in sharing(adapters):
             same = open_groups.get(_identities(group))
-            groups += [same] if same else _opened(group, backbone)
+            groups += [same] if same else _open_group(group, backbone)
         return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(groups))
 
     def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
@@ -74,7 +74,7 @@ class AdapterSet:
             alike = [
                 number for number, question in enumerate(questions) if tuple(question.rows.column_names) == columns
             ]
-            rows = joined([questions[number].rows for number in alike])
+            rows = join_tables([questions[number].rows for number in alike])
             positions = [(number, row) for number in alike for row in range(len(questions[number].rows))]
             owners = [questions[number].owners[row] for number, row in positions]
             for group in self.groups:
@@ -87,14 +87,14 @@ class AdapterSet:
         return answered
 
 
-def _opened(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answering]:
+def _open_group(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answering]:
     """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own."""
     try:
-        return [opened(group, backbone)]
+        return [open_group(group, backbone)]
     except InputError:
         if len(group) == 1:
             raise
-        return [opened([adapter], backbone) for adapter in group]
+        return [open_group([adapter], backbone) for adapter in group]
 
 
 def _identities(adapters: Iterable[StoredAdapter]) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ __all__ = [
     "features",
     "predict",
     "run",
-    "scored",
+    "score_answers",
 ]
 
 BROKEN_WEIGHTS = "Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32)."
@@ -78,10 +78,10 @@ def evaluate(
     began = time.perf_counter()
     with apart_for_answers(model) as asked:
         answers = model.kind.answers(asked, rows, tokenizer, max_length)
-    return scored(model.kind, rows, answers, labels, began)
+    return score_answers(model.kind, rows, answers, labels, began)
 
 
-def scored(kind: Kind, rows: Dataset, answers: Any, labels: int, began: float) -> Evaluation:
+def score_answers(kind: Kind, rows: Dataset, answers: Any, labels: int, began: float) -> Evaluation:
     """Return how good ``answers`` to ``rows`` are; raises as :func:`evaluate`.
 
     Args:
@@ -111,7 +111,7 @@ def predict(
 
 def run(model: TaskModel, encoded: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> NDArray[np.float32]:
     """Return the logits of encoded rows (examples, labels), in their order."""
-    return _batched(lambda inputs: model(**inputs)["logits"], model, encoded, tokenizer)
+    return _call_in_batches(lambda inputs: model(**inputs)["logits"], model, encoded, tokenizer)
 
 
 def features(
@@ -119,7 +119,7 @@ def features(
 ) -> NDArray[np.float32]:
     """Return the pooled feature vectors of ``rows``, answers left out: (examples, hidden_size), in their order."""
     encoded = model.kind.questions(rows, tokenizer, max_length)
-    return _batched(lambda inputs: model.features(**inputs), model, encoded, tokenizer)
+    return _call_in_batches(lambda inputs: model.features(**inputs), model, encoded, tokenizer)
 
 
 def _require_finite(scores: Mapping[str, float], outcomes: pd.DataFrame, kind: Kind) -> None:
@@ -132,7 +132,7 @@ def _require_finite(scores: Mapping[str, float], outcomes: pd.DataFrame, kind: K
     raise TrainingError(f"the score of {len(outcomes):,} answers ({kind.metric}) is {score}", hint=hint)
 
 
-def _batched(
+def _call_in_batches(
     call: Callable[[dict[str, Tensor]], Tensor],
     model: TaskModel,
     encoded: list[dict[str, Any]],

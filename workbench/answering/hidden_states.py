@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Hidden:
+class HiddenStates:
     """One model on a task's training and validation examples.
 
     Attributes:
@@ -34,9 +34,9 @@ class Hidden:
     held: NDArray[np.float32]
 
 
-def hidden_states(model: TaskModel, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Hidden:
+def hidden_states(model: TaskModel, task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> HiddenStates:
     """Run ``model`` over both splits; answers are left out, as when features are read."""
-    return Hidden(*(_layers(model, task.splits[name], tokenizer, max_length) for name in ("train", "validation")))
+    return HiddenStates(*(_layers(model, task.splits[name], tokenizer, max_length) for name in ("train", "validation")))
 
 
 def _layers(

@@ -52,7 +52,7 @@ def require_mergeable(manifest: Manifest) -> None:
         raise InputError(message, hint=hint)
 
 
-def merged(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
+def merged_model(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
     """Return an adapter's model with the update in the backbone's weights, and nothing beside them.
 
     In fp32 its logits are those of the adapted model within 1e-4. In bf16 they are further off: one product is rounded
@@ -69,11 +69,11 @@ def merged(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
 
 
 def save_merged(stored: StoredAdapter, backbone: Backbone, folder: Path, front_matter: str) -> None:
-    """Write the merged model, its tokenizer, its head and its card into ``folder``; raises as :func:`merged`.
+    """Write the merged model, its tokenizer, its head and its card into ``folder``; raises as :func:`merged_model`.
 
     Where answers are generated it is a whole language model, which needs no head of its own.
     """
-    model = merged(stored, backbone).cpu()
+    model = merged_model(stored, backbone).cpu()
     generates = stored.manifest.task.kind in GENERATED
     whole: Any = whole_language_model(model, backbone) if generates else model.body
     whole.save_pretrained(folder)

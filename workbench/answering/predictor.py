@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from workbench.answering.evaluation import scored
+from workbench.answering.evaluation import score_answers
 from workbench.errors import InputError
 from workbench.methods.stored_model import open_adapter
 
@@ -52,7 +52,7 @@ class AskedRows:
 
     def __getitem__(self, key: Any) -> Any:
         """Return a column by its name; by anything else, what a ``Dataset`` returns."""
-        return self.columns[key] if isinstance(key, str) else self._whole[key]
+        return self.columns[key] if isinstance(key, str) else self._dataset[key]
 
     def select(self, indices: Sequence[int]) -> AskedRows:
         """Return the rows at ``indices``, in that order."""
@@ -62,10 +62,10 @@ class AskedRows:
         """Return any other attribute of a ``Dataset``."""
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(self._whole, name)
+        return getattr(self._dataset, name)
 
     @cached_property
-    def _whole(self) -> Dataset:
+    def _dataset(self) -> Dataset:
         from datasets import Dataset
 
         return Dataset.from_dict(self.columns)
@@ -108,7 +108,7 @@ def evaluate_rows(opened: OpenedAdapter, rows: Dataset) -> tuple[Evaluation, lis
     """
     began, kind, task = time.perf_counter(), opened.model.kind, opened.adapter.manifest.task
     answers = kind.answers(opened.model, rows, opened.backbone.tokenizer, opened.adapter.manifest.budget.max_length)
-    return scored(kind, rows, answers, len(task.labels), began), in_words(kind, answers, task.labels)
+    return score_answers(kind, rows, answers, len(task.labels), began), in_words(kind, answers, task.labels)
 
 
 def in_words(kind: Kind, answers: Any, labels: Sequence[str]) -> list[Answer]:
@@ -117,7 +117,7 @@ def in_words(kind: Kind, answers: Any, labels: Sequence[str]) -> list[Answer]:
     return [Answer(words, confidence, value) for (words, confidence), value in zip(worded, values, strict=True)]
 
 
-def joined(tables: Sequence[Dataset]) -> Dataset:
+def join_tables(tables: Sequence[Dataset]) -> Dataset:
     """Return the rows of several tables of :func:`rows_of`, which have the same columns, as one."""
     if len(tables) == 1:
         return tables[0]

@@ -51,7 +51,7 @@ class Answering(Protocol):
         """Return what ``owners[i]`` answers to row i."""
 
 
-class Alone:
+class SingleAdapter:
     """An adapter by itself on a body of its own; weights that it does not change are those of the resident copy."""
 
     def __init__(self, adapter: StoredAdapter, backbone: Backbone) -> None:
@@ -125,7 +125,7 @@ class Serving:
         def answer(owner: str | None, indices: Sequence[int]) -> list[Answer]:
             part = rows.select(indices)
             if owner is None:
-                return self._mixed(part, [owners[index] for index in indices])
+                return self._answer_mixed(part, [owners[index] for index in indices])
             return answers_of(self.switch(owner), self.adapters[owner], part, self.backbone)
 
         return _in_places(turns, answer)
@@ -134,7 +134,7 @@ class Serving:
         kind = self.adapters[adapter].manifest.task.kind
         return kind == MIXED_KIND and self._splits_batches
 
-    def _mixed(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
+    def _answer_mixed(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         encoded = _in_places(owners, lambda adapter, indices: self._questions(adapter, rows.select(indices)))
         model = self._models[owners[0]]
         logits = in_batches(
@@ -187,9 +187,9 @@ def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
     return list(groups.values())
 
 
-def opened(group: Sequence[StoredAdapter], backbone: Backbone) -> Answering:
+def open_group(group: Sequence[StoredAdapter], backbone: Backbone) -> Answering:
     """Return a group of :func:`sharing`, open; raises InputError where one belongs to another backbone."""
-    return Serving(group, backbone) if len(group) > 1 else Alone(group[0], backbone)
+    return Serving(group, backbone) if len(group) > 1 else SingleAdapter(group[0], backbone)
 
 
 def answers(
@@ -206,7 +206,7 @@ def answers(
     group_of = {adapter.id: number for number, group in enumerate(groups) for adapter in group}
 
     def answer(number: int, indices: Sequence[int]) -> list[Answer]:
-        return opened(groups[number], backbone).answers(rows.select(indices), [owners[index] for index in indices])
+        return open_group(groups[number], backbone).answers(rows.select(indices), [owners[index] for index in indices])
 
     return _in_places([group_of[owner] for owner in owners], answer)
 

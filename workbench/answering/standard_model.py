@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workbench.answering.merging import merged, whole_language_model
-from workbench.backbone.tokenizing import tokenised
+from workbench.answering.merging import merged_model, whole_language_model
+from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError
 from workbench.methods import card
 from workbench.methods.model import TaskModel
@@ -72,14 +72,14 @@ def standard(stored: StoredAdapter, backbone: Backbone, form: str) -> Any:
         InputError: the adapter cannot be merged, or no class of its architecture computes what it does; with why.
     """
     require_form(stored.manifest, form)
-    model = merged(stored, backbone).cpu()
+    model = merged_model(stored, backbone).cpu()
     if form == "causal-lm":
         return whole_language_model(model, backbone)
     exact = TaskModel(model.body, _in_units(model.head, stored.manifest), model.kind, model.pooling, "fp32").eval()
     whole = _blank(stored.manifest, backbone, form)
     _, unread = whole.base_model.load_state_dict(exact.body.state_dict(), strict=False)
     if any(not name.startswith("pooler.") for name in unread):
-        raise _refused(stored, whole, "it has other layers")
+        raise _refusal(stored, whole, "it has other layers")
     _require_same(stored, exact, whole, backbone)
     return whole
 
@@ -139,19 +139,19 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
 
 def _require_same(stored: StoredAdapter, exact: TaskModel, whole: Any, backbone: Backbone) -> None:
     """Write the head into ``whole`` in one of the ways there are, and make sure that the logits are the adapter's."""
-    batch = tokenised(backbone.tokenizer, [*TRIED], padding=True, return_tensors="pt")
+    batch = tokenise(backbone.tokenizer, [*TRIED], padding=True, return_tensors="pt")
     with torch.inference_mode():
         wanted = exact(**batch)["logits"]
     layers = _layers(exact.head)
     alone = len(layers) == 1
-    ways = _written(whole, layers[0].weight.detach(), _bias(layers[0])) if alone else _taken_over(whole, layers)
+    ways = _write_head(whole, layers[0].weight.detach(), _bias(layers[0])) if alone else _taken_over(whole, layers)
     for _ in ways:
         with torch.inference_mode():
             if torch.allclose(whole(**batch).logits, wanted, rtol=CLOSE, atol=CLOSE):
                 return
     reference = stored.manifest.head
     named = "one linear layer" if reference is None or alone else f"the layers {', '.join(reference.layers)}"
-    raise _refused(stored, whole, f"the adapter reads {POOLED[exact.pooling]} with {named}")
+    raise _refusal(stored, whole, f"the adapter reads {POOLED[exact.pooling]} with {named}")
 
 
 def _taken_over(whole: Any, layers: list[Any]) -> Iterator[None]:
@@ -170,7 +170,7 @@ def _taken_over(whole: Any, layers: list[Any]) -> Iterator[None]:
     yield
 
 
-def _written(whole: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
+def _write_head(whole: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
     """Write a head, weight (labels, h) and bias (labels,), into a model; yield after each way that its layers allow."""
     layers = _head_layers(whole)
     if not layers or layers[-1].weight.shape[0] != len(weight):
@@ -213,6 +213,6 @@ def _fill(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
         layer.bias[: len(bias)] = bias
 
 
-def _refused(stored: StoredAdapter, whole: Any, why: str) -> InputError:
+def _refusal(stored: StoredAdapter, whole: Any, why: str) -> InputError:
     message = f"{stored.id} cannot be written as {type(whole).__name__}, which computes its logits otherwise: {why}"
     return InputError(message, where="--as", hint=HINT)

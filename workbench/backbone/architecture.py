@@ -28,7 +28,7 @@ def is_seq2seq(config: PretrainedConfig) -> bool:
 
 def skeleton(config: PretrainedConfig) -> nn.Module:
     """Return the transformer of ``config`` with shapes and names but no numbers; it takes no memory."""
-    return _built(json.dumps(config.to_dict(), sort_keys=True, default=str))
+    return _new_model(json.dumps(config.to_dict(), sort_keys=True, default=str))
 
 
 def parameters(config: PretrainedConfig) -> list[str]:
@@ -81,7 +81,7 @@ def positions(config: PretrainedConfig) -> int | None:
     return stated - max(padding, default=-1) - 1
 
 
-def described(config: PretrainedConfig) -> nn.Module:
+def new_model(config: PretrainedConfig) -> nn.Module:
     """Return a new model of ``config`` on the device and in the mode that torch is set to.
 
     Raises:
@@ -95,7 +95,7 @@ def described(config: PretrainedConfig) -> nn.Module:
 
 
 @lru_cache(maxsize=8)
-def _built(content: str) -> nn.Module:
+def _new_model(content: str) -> nn.Module:
     import torch
     from transformers import AutoConfig
 
@@ -105,4 +105,4 @@ def _built(content: str) -> nn.Module:
     with opening("the config", stated.get("_name_or_path") or str(stated.get("model_type"))):
         config = AutoConfig.for_model(**stated)
     with torch.device("meta"), torch.random.fork_rng(devices=[]), Undrawn():
-        return described(config)
+        return new_model(config)

@@ -43,7 +43,7 @@ def in_batches(
     with torch.inference_mode():
         for start in range(0, len(by_length), size):
             indices = by_length[start : start + size]
-            batch = beside(model, collate([encoded[index] for index in indices]))
+            batch = to_device_of(model, collate([encoded[index] for index in indices]))
             for index, result in zip(indices, call(indices, batch), strict=True):
                 results[index] = result
     if training:
@@ -72,13 +72,13 @@ def require_scores(scores: NDArray[np.floating[Any]] | Sequence[NDArray[np.float
         raise AnswerError(f"{which} not a number{first}: the model computes NaN or infinity", hint=OVERFLOW)
 
 
-def beside(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def to_device_of(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return a batch where the model is."""
     device = next(model.parameters()).device
     return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
-def padded(rows: list[dict[str, Any]], pad: int, side: str) -> dict[str, Tensor]:
+def pad_rows(rows: list[dict[str, Any]], pad: int, side: str) -> dict[str, Tensor]:
     """Return encoded rows of token ids as one batch (rows, tokens), filled up with ``pad`` on the ``side`` given.
 
     ``attention_mask`` is filled up with 0, and ``labels`` (of each token, where there are any) with :data:`IGNORED`.

@@ -141,7 +141,7 @@ def refuse_ways_out(content: Any, path: Path) -> None:
             )
 
 
-def built(content: Mapping[str, Any], where: str) -> PretrainedConfig:
+def config_object(content: Mapping[str, Any], where: str) -> PretrainedConfig:
     """Return the config object of a checked ``content``, from the keys that its architecture knows.
 
     Args:

@@ -14,13 +14,13 @@ from workbench.backbone.architecture import skeleton
 from workbench.backbone.checkpoint import require_whole
 from workbench.backbone.finite_weights import require_finite
 from workbench.backbone.folder import CONFIG, INDEX, weight_files
-from workbench.backbone.stored_tensors import assigned
+from workbench.backbone.stored_tensors import assign_tensors
 from workbench.errors import InputError, IntegrityError, UnwritableError
 from workbench.files import checksummed
 from workbench.files.cache import cache_folder
 from workbench.files.checksummed import SETTLED
 from workbench.files.digest import key
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -82,9 +82,9 @@ def of_files(folder: Path, config: PretrainedConfig) -> str | None:
     require_numbers(folder)
     state = state_of(folder)
     if state is None:
-        return _streamed(folder, config)
-    sha256 = remembered(folder, state)
-    if sha256 is None and (sha256 := _streamed(folder, config)) is not None:
+        return _stream(folder, config)
+    sha256 = stored_fingerprint(folder, state)
+    if sha256 is None and (sha256 := _stream(folder, config)) is not None:
         _write(Entry(state, sha256), _entry(folder))
         _known[state] = sha256
     return sha256
@@ -99,7 +99,7 @@ def require_numbers(folder: Path) -> None:
         InputError: one is, or the weights cannot be read.
     """
     state = state_of(folder)
-    if state is not None and (state in _finite or remembered(folder, state)):
+    if state is not None and (state in _finite or stored_fingerprint(folder, state)):
         return
     for path in weight_files(folder):
         require_finite(path)
@@ -120,21 +120,21 @@ def state_of(folder: Path) -> str | None:
     if any(max(stat.st_mtime, stat.st_ctime) > time.time() - SETTLED for stat in stats):
         return None
     times = [(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats]
-    return key([[str(path.resolve()) for path in files], times, installed("transformers"), REVISION])
+    return key([[str(path.resolve()) for path in files], times, installed_version("transformers"), REVISION])
 
 
-def remembered(folder: Path, state: str) -> str | None:
+def stored_fingerprint(folder: Path, state: str) -> str | None:
     """Return the fingerprint that was computed from the files of ``folder`` in this state, by whatever process."""
-    if state not in _known and (sha256 := _read(_entry(folder), state)):
+    if state not in _known and (sha256 := _read_entry(_entry(folder), state)):
         _known[state] = sha256
     return _known.get(state)
 
 
-def _streamed(folder: Path, config: PretrainedConfig) -> str | None:
+def _stream(folder: Path, config: PretrainedConfig) -> str | None:
     """Return the fingerprint from one tensor after another, a part of it in memory at a time."""
     import torch
 
-    parts = assigned(skeleton(config), folder)
+    parts = assign_tensors(skeleton(config), folder)
     if parts is None:
         return None
     require_whole(folder, config, {"missing_keys": [], "unexpected_keys": parts.unexpected})
@@ -154,7 +154,7 @@ def _entry(folder: Path) -> Path:
     return cache_folder() / FOLDER / f"{key(str(folder.resolve()))}.json"
 
 
-def _read(path: Path, state: str) -> str | None:
+def _read_entry(path: Path, state: str) -> str | None:
     """Return the fingerprint in an entry; None where it cannot be read or is of another state."""
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError, opening
-from workbench.files.ordinary import opened
+from workbench.files.ordinary import open_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def _numbers(path: Path) -> Iterator[tuple[str, Any, int]]:
     import numpy as np
 
     buffer = memoryview(bytearray(CHUNK))
-    with opened(path) as stream:
+    with open_ordinary(path) as stream:
         size = int.from_bytes(stream.read(8), "little")
         if size > LONGEST_HEADER:
             raise ValueError(f"its header would have {size:,} bytes")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.backbone.config import read_json, read_list
 from workbench.errors import InputError, UnsafeConfigError, opening
-from workbench.files.ordinary import opened
+from workbench.files.ordinary import open_ordinary
 
 CONFIG = "config.json"
 ITSELF = "itself"  # the backbone's name of a whole model whose weights are no other model's
@@ -63,7 +63,7 @@ def weight_files(folder: Path) -> list[Path]:
     index = folder / INDEX
     if not index.is_file():
         raise InputError("there are no safetensors weights here", where=str(folder), hint=HINT)
-    names = _named(index)
+    names = _files_of_index(index)
     for name in names:
         if Path(name).name != name or Path(name).suffix != ".safetensors":
             raise UnsafeConfigError(f"{name!r} is no safetensors file of this folder", where=str(index), hint=HINT)
@@ -72,7 +72,7 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _named(index: Path) -> list[str]:
+def _files_of_index(index: Path) -> list[str]:
     """Return the files that an index names."""
     file_of = read_json(index).get("weight_map")
     if not isinstance(file_of, dict) or not file_of or not all(isinstance(name, str) for name in file_of.values()):
@@ -89,7 +89,7 @@ def numbers_in(path: Path) -> int:
     from safetensors import safe_open
 
     with opening("the weights", str(path), "Fetch the model again."):
-        opened(path).close()  # safetensors would wait for whoever writes into a pipe
+        open_ordinary(path).close()  # safetensors would wait for whoever writes into a pipe
         with safe_open(path, framework="np") as tensors:
             names = tensors.keys()
             return sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)

@@ -91,7 +91,7 @@ def generate(
     own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
     try:
         generated = lm.generate(
-            **_asked(lm, ids, mask, virtual),
+            **_prompt_inputs(lm, ids, mask, virtual),
             generation_config=config,
             logits_processor=LogitsProcessorList([listen]),
             stopping_criteria=None if ended is None else StoppingCriteriaList([stop]),
@@ -101,7 +101,7 @@ def generate(
     return generated[:, asked:], torch.stack(likelihoods, dim=1)
 
 
-def _asked(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:
+def _prompt_inputs(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:
     """Return what is given to ``lm``: the prompts' tokens, or their embeddings after the virtual ones."""
     if virtual is None:
         return {"input_ids": ids, "attention_mask": mask}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedBody:
     """A body as it was loaded.
 
     Attributes:
@@ -29,7 +29,7 @@ class Loaded:
     weights: Mapping[str, Tensor]
 
 
-_loaded: WeakKeyDictionary[nn.Module, Loaded] = WeakKeyDictionary()
+_loaded: WeakKeyDictionary[nn.Module, LoadedBody] = WeakKeyDictionary()
 
 
 def remember(body: nn.Module, state: str | None) -> None:
@@ -41,7 +41,7 @@ def remember(body: nn.Module, state: str | None) -> None:
     """
     weights = {name: parameter.detach() for name, parameter in body.named_parameters()}
     if state is not None and _are_pages_of_files(weights.values()):
-        _loaded[body] = Loaded(state, weights)
+        _loaded[body] = LoadedBody(state, weights)
 
 
 def is_untouched(body: nn.Module, folder: Path, fingerprint: str) -> bool:
@@ -51,7 +51,7 @@ def is_untouched(body: nn.Module, folder: Path, fingerprint: str) -> bool:
     those that the fingerprint was computed from. False means only that the weights have to be read.
     """
     loaded = _loaded.get(body)
-    if loaded is None or fingerprints.remembered(folder, loaded.state) != fingerprint:
+    if loaded is None or fingerprints.stored_fingerprint(folder, loaded.state) != fingerprint:
         return False
     now = {name: parameter.detach() for name, parameter in body.named_parameters()}
     if list(now) != list(loaded.weights) or not all(_are_one(now[name], old) for name, old in loaded.weights.items()):

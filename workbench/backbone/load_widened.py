@@ -14,12 +14,12 @@ from workbench.backbone.bf16_matrices import kept_narrow
 from workbench.backbone.checkpoint import BROKEN, require_whole
 from workbench.backbone.fingerprints import state_of
 from workbench.backbone.shared_weights import Resident
-from workbench.backbone.stored_tensors import assigned
+from workbench.backbone.stored_tensors import assign_tensors
 from workbench.backbone.transformers_api import without_bars
 from workbench.errors import InputError, UnwritableError, opening
 from workbench.files.cache import cache_folder
 from workbench.files.digest import key
-from workbench.files.locks import held
+from workbench.files.locks import hold
 from workbench.machine.memory_file import MemoryFile
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 REVISION = 1  # of the content of the file: a file of another revision is not used
 
 
-def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Resident | None:
+def load_widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Resident | None:
     """Return a resident copy of the transformer in ``folder``; a part of one tensor is read at a time.
 
     Its weights are those of another process of this machine that has a copy of the same files, if there is one.
@@ -50,7 +50,7 @@ def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Res
         InputError: the weights cannot be read, or are not those that the config describes.
         OSError: there is no room for it.
     """
-    parts = assigned(skeleton(config), folder)
+    parts = assign_tensors(skeleton(config), folder)
     if parts is None or not _are_narrow(parts):
         return None
     require_whole(folder, config, {"missing_keys": [], "unexpected_keys": parts.unexpected})
@@ -79,8 +79,8 @@ def _one_file(folder: Path, stored: Mapping[str, StoredTensor], types: Sequence[
     lock = cache_folder() / "widening" / f"{platform.node()}-{name}.lock"
     with ExitStack() as alone:
         with suppress(UnwritableError, OSError):  # without it, processes that begin together make a copy each
-            alone.enter_context(held(lock, wait=True))
-        return MemoryFile.held(shapes, types, name) or _written(MemoryFile(shapes, types, name), stored, types)
+            alone.enter_context(hold(lock, wait=True))
+        return MemoryFile.find_sealed(shapes, types, name) or _written(MemoryFile(shapes, types, name), stored, types)
 
 
 def _written(file: MemoryFile, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
@@ -100,7 +100,7 @@ def narrowed(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Modu
 
 def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
     """Return the names of the matrices that can stay in bfloat16; none where only loading can tell."""
-    parts = assigned(skeleton(config), folder)
+    parts = assign_tensors(skeleton(config), folder)
     return kept_narrow(skeleton(config), parts) if parts else frozenset()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from workbench.backbone.config import built, named_architectures, read_json
+from workbench.backbone.config import config_object, named_architectures, read_json
 from workbench.backbone.folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
 from workbench.backbone.pretrained import Backbone, Pooling
 from workbench.errors import InputError, UnknownNameError
@@ -126,7 +126,7 @@ def config_of(name: str, where: str | None = None) -> PretrainedConfig:
     if plain in BACKBONES.names():
         return open_backbone(plain, where).config
     file = _config_file(plain, where)
-    return built(read_json(file), str(file))
+    return config_object(read_json(file), str(file))
 
 
 def says_bf16(name: str) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from workbench.backbone.architecture import is_seq2seq
 from workbench.backbone.checkpoint import BROKEN
-from workbench.backbone.stored_tensors import assigned
+from workbench.backbone.stored_tensors import assign_tensors
 from workbench.errors import InputError, opening
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _read(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
     where = str(backbone.folder)
     with opening("the model", where, BROKEN), torch.device("meta"), torch.random.fork_rng(devices=[]):
         lm = _loader(backbone.config).from_config(copy.deepcopy(backbone.config))
-    parts, layer = assigned(lm.eval(), backbone.folder), lm.get_output_embeddings()
+    parts, layer = assign_tensors(lm.eval(), backbone.folder), lm.get_output_embeddings()
     if parts is None or not isinstance(layer, nn.Linear):
         return None
     names = {id(parameter): name for name, parameter in lm.named_parameters()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench.backbone import quantisation
 from workbench.backbone.architecture import positions
 from workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
-from workbench.backbone.config import built, read_json
+from workbench.backbone.config import config_object, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
 from workbench.backbone.folder import CONFIG
 from workbench.backbone.intactness import is_untouched, remember
@@ -67,9 +67,9 @@ class Backbone:
 
     @cached_property
     def config(self) -> PretrainedConfig:
-        """The model's config, built from the checked file by :func:`workbench.backbone.config.built`."""
+        """The model's config, built from the checked file by :func:`workbench.backbone.config.config_object`."""
         path = self.folder / CONFIG
-        config = built(read_json(path), str(path))
+        config = config_object(read_json(path), str(path))
         config.name_or_path = str(self.folder)
         return config
 
@@ -142,7 +142,7 @@ class Backbone:
 
         from workbench.backbone import shared_weights
         from workbench.backbone.first_pass import require_reading
-        from workbench.backbone.load_widened import narrowed, widened
+        from workbench.backbone.load_widened import load_widened, narrowed
 
         precision = "fp32" if own or self.quantization else precision
         require_numbers(self.folder)
@@ -155,8 +155,8 @@ class Backbone:
             body = self._loaded()
             body = narrowed(body, self.folder, self.config) if precision == "bf16" else body
         else:
-            widen = partial(widened, self.folder, self.config, precision)
-            body = shared_weights.shared(state, precision, self._loaded, widen)
+            widen = partial(load_widened, self.folder, self.config, precision)
+            body = shared_weights.open_shared(state, precision, self._loaded, widen)
         if processes.count() == 1 and not self.quantization:  # of several, each holds a part of the weights
             require_reading(body, self.folder, state, precision)
         remember(body, state)

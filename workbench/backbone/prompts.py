@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.confined import NoAnswerError, ask
-from workbench.backbone.tokenizing import texts_of, tokenised
+from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.errors import InputError, reason
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def prompts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, shown: Dem
             for question, answer in shown
         ]
         earlier = [*chain.from_iterable(pairs)]
-        return _rendered(
+        return _render(
             [[*earlier, {"role": "user", "content": text}] for text in texts], tokenizer, add_generation_prompt=True
         )
     before = "".join(f"{question}\n{answer}\n\n" for question, answer in shown)
@@ -67,8 +67,8 @@ def end_token(tokenizer: PreTrainedTokenizerBase) -> int:
     """
     if tokenizer.chat_template:
         turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": REPLY}]
-        rest = _rendered([turns], tokenizer)[0].partition(REPLY)[2]
-        tokens = [int(token) for token in tokenised(tokenizer, rest, add_special_tokens=False)["input_ids"]]
+        rest = _render([turns], tokenizer)[0].partition(REPLY)[2]
+        tokens = [int(token) for token in tokenise(tokenizer, rest, add_special_tokens=False)["input_ids"]]
         texts = dict(zip(tokens, texts_of(tokenizer, [[token] for token in tokens]), strict=True))  # a token → its text
         written = [token for token, text in texts.items() if text.strip()]
         line_breaks = [token for token, text in texts.items() if "\n" in text]
@@ -82,7 +82,7 @@ def end_token(tokenizer: PreTrainedTokenizerBase) -> int:
     return int(tokenizer.eos_token_id)
 
 
-def _rendered(chats: list[list[dict[str, str]]], tokenizer: PreTrainedTokenizerBase, **options: bool) -> list[str]:
+def _render(chats: list[list[dict[str, str]]], tokenizer: PreTrainedTokenizerBase, **options: bool) -> list[str]:
     """Return what ``apply_chat_template`` returns, from a process that a template cannot keep busy for ever."""
     where = str(tokenizer.name_or_path) or None
     try:

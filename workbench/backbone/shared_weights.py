@@ -40,7 +40,7 @@ class Resident:
         return copy.deepcopy(self._model, shared)
 
 
-def shared(
+def open_shared(
     state: str | None, precision: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
 ) -> nn.Module:
     """Return what ``load`` would: a model of its own, whose weights are those of the resident copy where there is one.
@@ -54,10 +54,10 @@ def shared(
     if state is None or not is_told():
         return load()
     with _changing:
-        return _shared(state, precision, load, widen)
+        return _open_shared(state, precision, load, widen)
 
 
-def _shared(
+def _open_shared(
     state: str, precision: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
 ) -> nn.Module:
     if (state, precision) not in _resident:
@@ -71,7 +71,7 @@ def _shared(
         if not _can_move(model):
             return model
         try:
-            _resident[state, precision] = moved(model)
+            _resident[state, precision] = move_weights(model)
         except OSError:
             return model
     return _resident[state, precision].copy()
@@ -83,7 +83,7 @@ def release() -> None:
         _resident.clear()
 
 
-def moved(model: nn.Module) -> Resident:
+def move_weights(model: nn.Module) -> Resident:
     """Return a resident copy made of a loaded model, whose weights are moved one after another: none is there twice.
 
     Raises:

@@ -79,7 +79,7 @@ class Assignment:
     unexpected: Sequence[str]
 
 
-def assigned(model: Any, folder: Path) -> Assignment | None:
+def assign_tensors(model: Any, folder: Path) -> Assignment | None:
     """Return which tensors of the checkpoint in ``folder`` the parameters of ``model`` are.
 
     Args:

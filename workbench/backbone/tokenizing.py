@@ -20,7 +20,7 @@ WITHOUT_EMBEDDING = "tokens_without_embedding"  # an attribute of tokenizers
 HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
 
 
-def tokenised(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -> BatchEncoding:
+def tokenise(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -> BatchEncoding:
     """Return ``tokenizer(*texts, **options)``.
 
     Raises:
@@ -34,7 +34,7 @@ def tokenised(tokenizer: PreTrainedTokenizerBase, *texts: Any, **options: Any) -
 
 
 def note_tokens(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
-    """Let :func:`tokenised` refuse texts that hold a token for which a model with ``embeddings`` embeddings has none.
+    """Let :func:`tokenise` refuse texts that hold a token for which a model with ``embeddings`` embeddings has none.
 
     Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one.
     """

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 
 FULL, SLIDING = "full_attention", "sliding_attention"  # types of layers
 ROTARY = {  # a key of version 4 for rotary positions → where version 5 has the number; a class's own names come first
@@ -29,7 +29,7 @@ WITH_FIVE = "Use transformers 5: an installation without the extra adapters."
 @cache
 def is_five() -> bool:
     """Return whether transformers is of its fifth major version, or a later one."""
-    return int((installed("transformers") or "5").partition(".")[0]) >= 5
+    return int((installed_version("transformers") or "5").partition(".")[0]) >= 5
 
 
 def training_options(warmup: float, by_length: bool) -> dict[str, Any]:

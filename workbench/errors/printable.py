@@ -18,14 +18,14 @@ def printable(text: str, longest: int | None = LONGEST) -> str:
     """
     if longest is not None and len(text) > 4 * longest:
         text = f"{text[: 2 * longest]}…{text[-2 * longest :]}"
-    line = "".join(map(_written, " ".join(text.split("\n")) if "\n" in text else text))
+    line = "".join(map(_escape, " ".join(text.split("\n")) if "\n" in text else text))
     if longest is None or len(line) <= longest:
         return line
     tail = longest // 4
     return f"{line[: longest - tail - 3]} … {line[-tail:]}"
 
 
-def _written(character: str) -> str:
+def _escape(character: str) -> str:
     if character.isprintable() or unicodedata.category(character) not in HIDDEN or character in JOINERS:
         return character
     return " " if character in "\t\r\n" else ascii(character)[1:-1]

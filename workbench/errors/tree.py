@@ -112,7 +112,7 @@ class SettingsError(InputError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         """Keep ``problems`` as they are for callers who want them one by one; a message lists the first of many."""
         self.problems = tuple(problems)
-        self.what, self.where, self.hint = _listed(self.problems), None, None
+        self.what, self.where, self.hint = _list(self.problems), None, None
         Exception.__init__(self, self.what)
 
 
@@ -217,7 +217,7 @@ def says_full(error: BaseException) -> bool:
     return any(os.strerror(number) in str(error) for number in FULL)
 
 
-def _listed(problems: tuple[Problem, ...]) -> str:
+def _list(problems: tuple[Problem, ...]) -> str:
     lines: list[str] = []
     for index, problem in enumerate(problems):
         problem_lines = str(problem).splitlines()
@@ -228,7 +228,7 @@ def _listed(problems: tuple[Problem, ...]) -> str:
 
 
 @contextmanager
-def collected(problems: list[Problem], where: str | None = None) -> Iterator[None]:
+def collect_problems(problems: list[Problem], where: str | None = None) -> Iterator[None]:
     """Add what is wrong inside the block to ``problems`` and go on after it; ``where`` is for errors without one."""
     try:
         yield

@@ -48,7 +48,7 @@ def written_whole(target: Path) -> Iterator[Path]:
             yield folder
             flush(folder)
             with _writing(target):
-                _put(folder, target)
+                _rename_to(folder, target)
             _fsync(target.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -70,7 +70,7 @@ def folder_beside(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[None]:
+def make_folder(folder: Path) -> Iterator[None]:
     """Make a folder and those above it; what was made and is empty is taken away where the block fails.
 
     Raises:
@@ -100,7 +100,7 @@ def put_whole(source: Path, target: Path) -> bool:
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            _put(source, target)
+            _rename_to(source, target)
         else:
             source.replace(target)
     _fsync(target.parent)
@@ -119,7 +119,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError("this path exists already and is not an empty folder", where=str(target))
-    with _filled(target) if target.exists() else written_whole(target) as folder:
+    with _fill(target) if target.exists() else written_whole(target) as folder:
         yield folder
 
 
@@ -207,13 +207,13 @@ def sweep(folder: Path) -> int:
     """
     swept = 0
     for lock in [path for path in _entries(folder) if UNFINISHED.fullmatch(path.name) and path.suffix == LOCK]:
-        with suppress(OSError), _opened(lock) as descriptor:
+        with suppress(OSError), _descriptor(lock) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            swept += _deleted(lock.with_suffix(""))
+            swept += _delete_counted(lock.with_suffix(""))
             lock.unlink()
     for path in _entries(folder):
         if UNFINISHED.fullmatch(path.name) and _is_forsaken(path):
-            swept += _deleted(path)
+            swept += _delete_counted(path)
     return swept
 
 
@@ -241,7 +241,7 @@ def _held_beside(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _filled(target: Path) -> Iterator[Path]:
+def _fill(target: Path) -> Iterator[Path]:
     """Yield an empty folder inside the empty folder ``target``; what is in it moves up when the block ends well."""
     moved: list[Path] = []
     with folder_beside(target / "draft") as folder:
@@ -270,7 +270,7 @@ def _writing(target: Path) -> Iterator[None]:
         raise UnwritableError(f"cannot write here: {error.strerror}", where=str(target)) from error
 
 
-def _put(folder: Path, target: Path) -> None:
+def _rename_to(folder: Path, target: Path) -> None:
     try:
         folder.rename(target)
     except OSError as error:
@@ -294,7 +294,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _descriptor(path: Path) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDWR)
     try:
         yield descriptor
@@ -302,7 +302,7 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _deleted(path: Path) -> int:
+def _delete_counted(path: Path) -> int:
     """Delete a file or a folder, if it is there and this can be done, and return how many bytes it was."""
     if not os.path.lexists(path):
         return 0

@@ -105,7 +105,7 @@ def stamp(folder: Path) -> Stamp | None:
         stats = {entry.path[len(str(folder)) + 1 :]: entry.stat() for entry in below(folder)}
     except OSError:
         return None
-    return _settled(stats)
+    return _settled_stamp(stats)
 
 
 def stamp_of(folder: Path, names: Collection[str]) -> Stamp | None:
@@ -114,10 +114,10 @@ def stamp_of(folder: Path, names: Collection[str]) -> Stamp | None:
         stats = {name: (folder / name).stat() for name in names}
     except OSError:
         return None
-    return _settled(stats)
+    return _settled_stamp(stats)
 
 
-def _settled(stats: dict[str, os.stat_result]) -> Stamp | None:
+def _settled_stamp(stats: dict[str, os.stat_result]) -> Stamp | None:
     if not stats or max(stat.st_ctime for stat in stats.values()) > time.time() - SETTLED:
         return None
     return tuple(

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from workbench.files.ordinary import opened
+from workbench.files.ordinary import open_ordinary
 
 
 def digest(path: Path) -> str:
@@ -19,7 +19,7 @@ def digest(path: Path) -> str:
         files = sorted(file for file in path.rglob("*") if file.is_file())
         listing = "".join(f"{file.relative_to(path).as_posix()} {digest(file)}\n" for file in files)
         return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
-    with opened(path) as stream:
+    with open_ordinary(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -19,7 +19,7 @@ ELSEWHERE = "Name another --workspace."
 
 
 @contextmanager
-def held(path: Path, wait: bool) -> Iterator[bool]:
+def hold(path: Path, wait: bool) -> Iterator[bool]:
     """Hold the file ``path`` while the block runs; the hold ends with the process, however that ends.
 
     Yields whether it is held. With ``wait`` it first waits until nobody else holds it; without, it yields at once.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # to open a pipe waits for somebody who writes into it; Windows has none
 
 
-def opened(path: Path) -> BufferedReader:
+def open_ordinary(path: Path) -> BufferedReader:
     """Return an open ordinary file; its bytes are read from it.
 
     Raises:
@@ -29,8 +29,8 @@ def opened(path: Path) -> BufferedReader:
         raise
 
 
-def appended(path: Path, text: str) -> None:
-    """Write ``text`` at the end of an ordinary file, which is made where there is none; raises as :func:`opened`."""
+def append_text(path: Path, text: str) -> None:
+    """Write ``text`` at the end of an ordinary file, which is made if needed; raises as :func:`open_ordinary`."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | AT_ONCE, 0o666)
     with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
         _require_ordinary(stream.fileno(), path)
@@ -58,8 +58,8 @@ def _target(link: Path) -> Path:
 
 
 def contents(path: Path) -> bytes:
-    """Return the bytes of an ordinary file; raises as :func:`opened`."""
-    with opened(path) as stream:
+    """Return the bytes of an ordinary file; raises as :func:`open_ordinary`."""
+    with open_ordinary(path) as stream:
         return stream.read()
 
 

@@ -18,14 +18,14 @@ from typing import Generic, Protocol, TypeVar
 from workbench.errors import BusyError, StoppedError
 
 
-class Sized(Protocol):
+class SizedJob(Protocol):
     """A job, which knows how many rows it has."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
 
 
-Job = TypeVar("Job", bound=Sized)
+Job = TypeVar("Job", bound=SizedJob)
 Result = TypeVar("Result")
 
 

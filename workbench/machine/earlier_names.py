@@ -29,6 +29,8 @@ NAMES = {  # before → now
 ATTRIBUTES = {  # before → now, of documented modules and classes
     "experiments.gating.gate.Check.found": "value",
     "experiments.reporting.provenance_tags.once_more": "rerun_block",
+    "workbench.methods.method.FitHooks": "FitHooks",
+    "workbench.methods.method.FitLength": "FitLength",
 }
 ROOMS = {  # rooms that have the name of a module of before → that module
     "workbench.backbone": "workbench.backbone.pretrained",
@@ -79,7 +81,10 @@ class _Finder:
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         _warn(spec.name, NAMES[spec.name])
         module, now = ModuleType(spec.name), importlib.import_module(NAMES[spec.name])
-        vars(module).update({name: value for name, value in vars(now).items() if not name.startswith("__")})
+        public = {
+            name: value for name, value in vars(now).items() if not name.startswith("__") or name == "__getattr__"
+        }
+        vars(module).update(public)
         return module
 
     def exec_module(self, module: ModuleType) -> None:

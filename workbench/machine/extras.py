@@ -16,7 +16,7 @@ EXTRAS = {  # package → the extra that installs it
 
 
 @cache
-def installed(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """Return the version of a package; None where it is not installed.
 
     The installation is asked and not the import system, which takes any folder of that name for a package.
@@ -34,7 +34,7 @@ def install_command(package: str) -> str:
 
 def absence(package: str) -> str | None:
     """Return what to say where a package of an extra is not installed; None where it is."""
-    if installed(package):
+    if installed_version(package):
         return None
     return f"the package {package} is not installed; {install_command(package)} brings it"
 
@@ -45,7 +45,7 @@ def require_installed(package: str, what: str = "this adapter") -> None:
     Raises:
         InputError: it is not.
     """
-    if not installed(package):
+    if not installed_version(package):
         hint = f"{install_command(package)} brings it."
         raise InputError(f"the package {package} is not installed, and {what} needs it", hint=hint)
 

@@ -54,7 +54,7 @@ def import_models() -> None:
 
     Whoever imports them before, or otherwise, gets the same and waits longer.
     """
-    with put_off(PUT_OFF), uncollected():
+    with put_off(PUT_OFF), without_collection():
         for module in ("peft", "transformers.data.data_collator", "transformers.generation.utils"):
             import_module(module)
 
@@ -78,7 +78,7 @@ def put_off(modules: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """Collect no garbage while modules are imported: they stay, and looking through them takes a fifth of the time."""
     collects = gc.isenabled()
     gc.disable()

@@ -28,7 +28,7 @@ def available() -> int | None:
     return min(sizes, default=None)
 
 
-def installed() -> int | None:
+def installed_bytes() -> int | None:
     """Return how many bytes the accelerator has, or the machine where there is none; None where nobody tells.
 
     Of several accelerators the one that torch takes by default counts, and a control group counts as the machine.
@@ -135,7 +135,7 @@ def freed_at_once() -> Iterator[None]:
     By default it keeps most of them for later, and of a training step's peak a fifth to a third is such left-overs. The
     thresholds for that adapt themselves until they are set; after the work they stand where they end up in any process
     that has freed a large tensor. Blocks that were freed before are used again all the same, and kept: see
-    :func:`apart`.
+    :func:`run_in_thread`.
     """
     _glibc("mallopt", M_MMAP_THRESHOLD, SMALLEST_MMAP)
     _glibc("mallopt", M_TRIM_THRESHOLD, SMALLEST_MMAP)
@@ -146,7 +146,7 @@ def freed_at_once() -> Iterator[None]:
         _as_usual()
 
 
-def apart(work: Callable[[], Result]) -> Result:
+def run_in_thread(work: Callable[[], Result]) -> Result:
     """Return what ``work`` gives, done in a thread of its own where memory is the processor's.
 
     There glibc has a heap in which nothing was freed yet, so that no block of before is used again and kept.

@@ -60,9 +60,9 @@ class MemoryFile:
             os.ftruncate(descriptor, end)
 
     @classmethod
-    def held(cls, shapes: Sequence[Sequence[int]], types: Sequence[torch.dtype], name: str) -> MemoryFile | None:
+    def find_sealed(cls, shapes: Sequence[Sequence[int]], types: Sequence[torch.dtype], name: str) -> MemoryFile | None:
         """Return the sealed file of this name that a process of this user holds; None where there is none."""
-        for descriptor in _opened(name):
+        for descriptor in _descriptors(name):
             file = cls(shapes, types, name, descriptor)
             if file.is_sealed and os.fstat(descriptor).st_size == file.size:
                 return file
@@ -106,7 +106,7 @@ def _seals() -> int:
     return sum(getattr(fcntl, seal) for seal in SEALS)
 
 
-def _opened(name: str) -> Iterator[int]:
+def _descriptors(name: str) -> Iterator[int]:
     """Yield a descriptor, for reading, of each file of this name that this user's processes hold."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # another user's, or it has just ended

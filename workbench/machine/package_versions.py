@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 
 PACKAGES = ("torch", "transformers", "adapters", "peft", "accelerate")
 
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that a fit's numbers depend on, as far as they are installed."""
-    return {name: version for name in PACKAGES if (version := installed(name))}
+    return {name: version for name in PACKAGES if (version := installed_version(name))}

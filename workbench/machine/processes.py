@@ -69,7 +69,7 @@ def sharing() -> int | str:
     return f"{count()}, sharded" if shards() else count()
 
 
-def agreed(choice: bool) -> bool:
+def agree(choice: bool) -> bool:
     """Return what the first process chose; all of them have to ask, in step."""
     if not _are_together():
         return choice

@@ -64,7 +64,7 @@ def apart_for_training(model: ModelT) -> Iterator[ModelT]:
     yield twin
     collected = {name: parameter for name, parameter in twin.named_parameters() if parameter.requires_grad}
     for name, parameter in collected.items():
-        model.get_parameter(name).data.copy_(whole(parameter))
+        model.get_parameter(name).data.copy_(full_tensor(parameter))
     for name, buffer in twin.named_buffers():
         model.get_buffer(name).copy_(buffer)
 
@@ -87,7 +87,7 @@ def apart_for_answers(model: ModelT) -> Iterator[ModelT]:
     yield twin
 
 
-def whole(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """Return a tensor with all its numbers; all processes do this in step.
 
     Of one that is dealt out they come to the processor's memory: of all tensors together a device may hold only parts.
@@ -98,7 +98,7 @@ def whole(tensor: Tensor) -> Tensor:
     return detached.full_tensor().cpu() if isinstance(detached, DTensor) else detached
 
 
-def put(numbers: Tensor, parameter: Tensor) -> None:
+def copy_into(numbers: Tensor, parameter: Tensor) -> None:
     """Copy ``numbers`` into a parameter, of which this process may hold a part."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 

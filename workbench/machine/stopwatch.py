@@ -22,11 +22,11 @@ class Stopwatch:
     def __init__(self) -> None:
         """Count from nothing."""
         self.seconds = 0.0
-        self.spent: dict[str, float] = dict.fromkeys(_counted(), 0.0)
+        self.spent: dict[str, float] = dict.fromkeys(_counts_now(), 0.0)
 
     def __enter__(self) -> Self:
         """Go on."""
-        self._began, self._before = time.perf_counter(), _counted()
+        self._began, self._before = time.perf_counter(), _counts_now()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -35,20 +35,20 @@ class Stopwatch:
 
     def so_far(self) -> tuple[float, dict[str, float]]:
         """Return ``seconds`` and ``spent`` with what the block that it is in has taken until now."""
-        rose = {name: value - self._before[name] for name, value in _counted().items() if name in self._before}
-        return self.seconds + time.perf_counter() - self._began, together(self.spent, rose)
+        rose = {name: value - self._before[name] for name, value in _counts_now().items() if name in self._before}
+        return self.seconds + time.perf_counter() - self._began, sum_counts(self.spent, rose)
 
     def add(self, seconds: float, spent: Mapping[str, float]) -> None:
         """Count work that was done earlier, by a process that is gone, say; what it did not count is dropped."""
-        self.seconds, self.spent = self.seconds + seconds, together(self.spent, spent)
+        self.seconds, self.spent = self.seconds + seconds, sum_counts(self.spent, spent)
 
 
-def together(first: Mapping[str, float], *others: Mapping[str, float]) -> dict[str, float]:
+def sum_counts(first: Mapping[str, float], *others: Mapping[str, float]) -> dict[str, float]:
     """Return the sums of what was counted in all of several pieces of work."""
     common = [name for name in first if all(name in other for other in others)]
     return {name: sum(part[name] for part in (first, *others)) for name in common}
 
 
-def _counted() -> dict[str, float]:
+def _counts_now() -> dict[str, float]:
     read = {name: counter() for name, counter in COUNTERS.items()}
     return {name: value for name, value in read.items() if value is not None}

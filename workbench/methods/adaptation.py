@@ -16,9 +16,9 @@ from workbench.backbone.bf16_matrices import shown_in_float32
 from workbench.backbone.finite_weights import require_finite
 from workbench.errors import InputError, opening
 from workbench.methods.kinds import KINDS, require_answerable
-from workbench.methods.layered_head import layered
+from workbench.methods.layered_head import build_head
 from workbench.methods.libraries import LIBRARIES
-from workbench.methods.library import Configurable, Described
+from workbench.methods.library import Configurable, DescribedLibrary
 from workbench.methods.methods import METHODS, require_possible, trained_method
 from workbench.methods.model import TaskModel
 
@@ -115,7 +115,7 @@ class Adaptation:
         if self.head is not None:
             with opening("the head", str(path)):
                 require_finite(path)
-                layers = layered(self.head, load_file(path))
+                layers = build_head(self.head, load_file(path))
                 last: Any = layers[-1]  # it is linear
                 _require_rows(last.weight, len(head.state_dict()["weight"]))
                 return layers
@@ -134,7 +134,7 @@ class Adaptation:
             InputError: it does not, or cannot be read; both values are named.
             UnsafeConfigError: the folder leads a library to something outside it.
         """
-        if not isinstance(self.library, Described):
+        if not isinstance(self.library, DescribedLibrary):
             return
         with opening("the adapter", str(folder)):
             check_adapter(folder)

@@ -204,8 +204,8 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
     }
     kind = KINDS.get(manifest.task.kind)
     program = PIPELINE if standard else kind.usage
-    usage = _filled(program, {**values, **extra, "pipeline": kind.pipeline_tag})
-    return _filled(TEMPLATE, {**values, **extra, "usage": usage})
+    usage = _fill(program, {**values, **extra, "pipeline": kind.pipeline_tag})
+    return _fill(TEMPLATE, {**values, **extra, "usage": usage})
 
 
 def _opening(manifest: Manifest) -> str:
@@ -277,6 +277,6 @@ def _words(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def _filled(template: str, values: dict[str, Any]) -> str:
+def _fill(template: str, values: dict[str, Any]) -> str:
     page: str = jinja2.Template(template, keep_trailing_newline=True).render(**values)
     return page

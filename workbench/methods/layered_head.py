@@ -21,7 +21,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-def layered(reference: HeadReference, tensors: Mapping[str, Tensor]) -> nn.Sequential:
+def build_head(reference: HeadReference, tensors: Mapping[str, Tensor]) -> nn.Sequential:
     """Return the head that ``reference`` describes: what is pooled (batch, hidden_size) → logits (batch, labels).
 
     Args:

@@ -28,7 +28,7 @@ class Library(Protocol):
 
 
 @runtime_checkable
-class Described(Protocol):
+class DescribedLibrary(Protocol):
     """A library whose stored adapters have a config of their own beside the manifest's settings."""
 
     def contradiction(self, folder: Path, config: Any, architecture: PretrainedConfig, reshapes: bool) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.machine import earlier_names
+from workbench.machine.earlier_names import renamed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -118,4 +118,4 @@ class Method:
 
 def __getattr__(name: str) -> Any:
     """Return what had another name before."""
-    return earlier_names.of_module(__name__, name)
+    return globals()[renamed(__name__, name)]

@@ -30,15 +30,15 @@ def draw(task: Task, budget: Budget, seed: int) -> Task:
         "validation": (few, seed) if few else (budget.eval_examples, EVALUATION_SEED),
         "test": (budget.eval_examples, EVALUATION_SEED),
     }
-    return replace(task, splits={name: stratified(rows, *wanted[name]) for name, rows in task.splits.items()})
+    return replace(task, splits={name: stratified_sample(rows, *wanted[name]) for name, rows in task.splits.items()})
 
 
 def test_rows(task: Task, budget: Budget) -> Dataset:
     """Return the test examples that :func:`draw` gives ``task``; the other splits are not drawn."""
-    return stratified(task.splits["test"], budget.eval_examples, EVALUATION_SEED)
+    return stratified_sample(task.splits["test"], budget.eval_examples, EVALUATION_SEED)
 
 
-def stratified(rows: Dataset, size: int | None, seed: int) -> Dataset:
+def stratified_sample(rows: Dataset, size: int | None, seed: int) -> Dataset:
     """Return ``size`` of ``rows`` in their old order, each label with its share (largest remainder), at least one each.
 
     Rows without labels are drawn as if they all had the same one.

@@ -31,7 +31,7 @@ def own_database(workspace: Path) -> str:
     return LOCAL + database.replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy reads as something else
 
 
-def shown(address: str) -> str:
+def printable_address(address: str) -> str:
     """Return an address as it may be printed: scheme, host and port, and ``/…`` where more follows.
 
     Every other part may be a secret or hold one: what stands before the host, the path, the query, what follows a
@@ -51,10 +51,10 @@ def shown(address: str) -> str:
 
 
 def without_secrets(message: str, address: str) -> str:
-    """Return a message, of MLflow or a driver, without what :func:`shown` leaves out of the address it is about."""
+    """Return a message of MLflow or a driver without the parts of its address that :func:`printable_address` hides."""
     if _is_file(address):
         return message
-    message = URL.sub(lambda url: shown(url[0]), message.replace(address, shown(address)))
+    message = URL.sub(lambda url: printable_address(url[0]), message.replace(address, printable_address(address)))
     for secret in sorted(_hidden_parts(address), key=len, reverse=True):
         message = message.replace(secret, HIDDEN)
     return message
@@ -69,7 +69,7 @@ def _is_file(address: str) -> bool:
 
 def _hidden_parts(address: str) -> set[str]:
     """Return what is not shown of an address, piece by piece, as it is written and as a server would read it."""
-    rest, visible = address.partition("://")[2] or address, shown(address)
+    rest, visible = address.partition("://")[2] or address, printable_address(address)
     before = rest.rpartition("@")[0]
     pieces = [before, *before.split("/"), *SIGNS.split(rest), *SIGNS.split(unquote(rest))]
     forms = {form for piece in pieces for form in (piece, unquote(piece), quote(piece, safe=""))}

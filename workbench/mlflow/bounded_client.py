@@ -55,7 +55,7 @@ class BoundedClient:
         if seconds <= 0:
             raise TimeoutError("it is too slow: not everything was there in the time allowed")
         if self._uri.startswith(LOCAL):
-            return _asked(ask)
+            return _answer_of(ask)
         if not self._pending.done():
             raise TimeoutError("it is too slow: it has not answered the last request yet")
         answer = self._pending = Future()
@@ -67,12 +67,12 @@ class BoundedClient:
 
 def _answer(answer: Future[Any], ask: Callable[[], Any]) -> None:
     try:
-        answer.set_result(_asked(ask))
+        answer.set_result(_answer_of(ask))
     except BaseException as error:
         answer.set_exception(error)
 
 
-def _asked(ask: Callable[[], Any]) -> Any:
+def _answer_of(ask: Callable[[], Any]) -> Any:
     """Return the answer; an error that no store of MLflow's would raise becomes a TrackingError."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from workbench.adapters.manifest import Manifest
 
-LOADER = "workbench.mlflow.loader"  # its ``_load_pyfunc`` is :func:`opened`
+LOADER = "workbench.mlflow.loader"  # its ``_load_pyfunc`` is :func:`open_logged`
 EXAMPLE = "What is this text about?"
 
 
@@ -66,7 +66,7 @@ def save(stored: StoredAdapter, folder: Path, about: Model) -> None:
     )
 
 
-def opened(path: str, model_config: dict[str, Any]) -> AdapterModel:
+def open_logged(path: str, model_config: dict[str, Any]) -> AdapterModel:
     """Open what :func:`save` wrote; MLflow calls this.
 
     Raises:

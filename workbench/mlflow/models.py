@@ -51,7 +51,7 @@ def log_models(client: BoundedClient, experiment: str, run: str, models: Sequenc
     for model in models:
         entity = find_model(client, experiment, model.key)
         if entity is None or not _is_whole(client, entity):
-            entity = _logged(client, experiment, run, model, entity)
+            entity = _log(client, experiment, run, model, entity)
         if entity.model_id not in linked:
             client.log_outputs(run, [LoggedModelOutput(entity.model_id, step=0)])
 
@@ -72,7 +72,7 @@ def find_model(client: BoundedClient, experiment: str, key: str) -> Any:
     return next(iter(pages), None)
 
 
-def _logged(client: BoundedClient, experiment: str, run: str, model: TrackedModel, begun: Any) -> Any:
+def _log(client: BoundedClient, experiment: str, run: str, model: TrackedModel, begun: Any) -> Any:
     from mlflow.entities import Metric
     from mlflow.models import Model
 

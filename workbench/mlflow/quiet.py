@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from workbench.machine.lazy_imports import uncollected
+from workbench.machine.lazy_imports import without_collection
 from workbench.machine.quiet import quiet
 
 # MLflow would retry for minutes, and send usage data to its makers; what a person has set themselves stays as it is.
@@ -26,7 +26,7 @@ def quick_and_quiet() -> Iterator[None]:
     added = {name: value for name, value in QUICK.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        with uncollected():
+        with without_collection():
             import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
 
         with quiet(*CHATTER):

@@ -64,7 +64,7 @@ class DatabaseFiles:
 
 
 @dataclass(frozen=True)
-class Left:
+class MovedRuns:
     """What has its files elsewhere.
 
     Attributes:
@@ -84,7 +84,7 @@ class Left:
         return bool(self.roots or self.versions)
 
 
-def left(client: BoundedClient, files: DatabaseFiles) -> Left:
+def find_moved(client: BoundedClient, files: DatabaseFiles) -> MovedRuns:
     """Return what a database that was moved or copied has elsewhere; nothing where it was not."""
     elsewhere = [
         experiment.experiment_id
@@ -95,7 +95,7 @@ def left(client: BoundedClient, files: DatabaseFiles) -> Left:
     ]
     runs = [run for run in runs_of(client, elsewhere) if ROOT_TAG in run.data.tags] if elsewhere else []
     own = {run.data.tags.get(OWNER) for run in runs if PARENT_TAG not in run.data.tags}
-    return Left(
+    return MovedRuns(
         frozenset(run.data.tags[ROOT_TAG] for run in runs),
         frozenset(filter(None, own)),
         left_versions(client, files.is_left),
@@ -115,7 +115,7 @@ def make_way(client: BoundedClient, experiment: Any) -> None:
     client.rename_experiment(number, aside(experiment.name, number))
 
 
-def delete(client: BoundedClient, runs: Left, roots: Collection[str], files: DatabaseFiles) -> None:
+def delete(client: BoundedClient, runs: MovedRuns, roots: Collection[str], files: DatabaseFiles) -> None:
     """Delete the runs of records that were logged anew, and their files, as far as these were moved along.
 
     Their registered versions go the same way, and experiments in which nothing is left. In others is what the workspace

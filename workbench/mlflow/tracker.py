@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.errors import TrackingError, UnwritableError
 from workbench.mlflow import moved_versions
-from workbench.mlflow.address import database_of, shown, without_secrets
+from workbench.mlflow.address import database_of, printable_address, without_secrets
 from workbench.mlflow.alias import Succession, aliases, follow, missing
 from workbench.mlflow.bounded_client import BoundedClient
 from workbench.mlflow.database import set_up
@@ -30,7 +30,7 @@ from workbench.mlflow.registration import (
     registered_model,
     registered_models,
 )
-from workbench.mlflow.relocation import DatabaseFiles, Left, delete, is_ours, left, make_way
+from workbench.mlflow.relocation import DatabaseFiles, MovedRuns, delete, find_moved, is_ours, make_way
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.runs import KEY_TAG, PARENT_TAG, ROOT_TAG, identity, root_of, runs_below, runs_of, write_run
 from workbench.mlflow.view import addresses
@@ -137,7 +137,9 @@ class Tracker:
             model = find_model(self._client, self._experiment(experiment), entry.model)
             if model is None:
                 hint = "Delete the run in MLflow too, and register again: it is logged anew."
-                raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=shown(self.uri), hint=hint)
+                raise TrackingError(
+                    f"the model of {entry.adapter!r} was deleted", where=printable_address(self.uri), hint=hint
+                )
             moved_versions.make_way(self._client, entry.name, self._is_left)
             return enter(self._client, entry, model)
 
@@ -175,18 +177,18 @@ class Tracker:
             models = registered_models(self._client)
             return tuple(read_model(self._client, models[name]) for name in sorted(models))
 
-    def left(self) -> Left:
+    def left(self) -> MovedRuns:
         """Return what has its files in a folder that the database was moved or copied from; nothing at a server's.
 
         Raises:
             TrackingError: MLflow does not answer as it should.
         """
         if self.files is None or self._is_unmade:
-            return Left()
+            return MovedRuns()
         with self._answering():
-            return left(self._client, self.files)
+            return find_moved(self._client, self.files)
 
-    def delete(self, runs: Left, keys: Collection[str]) -> None:
+    def delete(self, runs: MovedRuns, keys: Collection[str]) -> None:
         """Delete the runs that have their files elsewhere, of records with these keys, which were logged anew.
 
         Raises:
@@ -234,7 +236,7 @@ class Tracker:
     def _failed(self, message: str) -> TrackingError:
         return TrackingError(
             f"MLflow does not answer as it should: {without_secrets(message, self.uri)[:300]}",
-            where=shown(self.uri),
+            where=printable_address(self.uri),
             hint="The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later.",
         )
 
@@ -272,7 +274,7 @@ class Tracker:
         if experiment.lifecycle_stage != "active":
             raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted",
-                where=shown(self.uri),
+                where=printable_address(self.uri),
                 hint=f"Restore it (`mlflow experiments restore -x {experiment_id}`) or rename the recipe.",
             )
         if about and not experiment.tags.get(NOTE_TAG):

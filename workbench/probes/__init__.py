@@ -13,7 +13,7 @@ from workbench.settings.registry import Modules
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.answering.hidden_states import Hidden
+    from workbench.answering.hidden_states import HiddenStates
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.model import TaskModel
     from workbench.methods.task import Task
@@ -46,7 +46,7 @@ class ProbeContext:
     backbone: Backbone
     max_length: int
     model: TaskModel
-    learned: Hidden | None
+    learned: HiddenStates | None
     outcomes: pd.DataFrame
     outcomes_learned: pd.DataFrame | None
     text: tuple[str, ...]
@@ -55,7 +55,7 @@ class ProbeContext:
     settings: Mapping[str, Settings] = field(default_factory=dict)
 
     @cached_property
-    def hidden(self) -> Hidden:
+    def hidden(self) -> HiddenStates:
         """The model's hidden states on the probe's examples; one forward pass for all probes together."""
         from workbench.answering.hidden_states import hidden_states  # torch comes with it
 

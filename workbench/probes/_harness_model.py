@@ -12,7 +12,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch import Tensor
 
 from workbench.backbone.architecture import positions
-from workbench.backbone.batching import IGNORED, in_batches, padded
+from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
 from workbench.errors import InputError
 
@@ -122,7 +122,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
             return [question.answer(text) for question, text in zip(own, self._texts(rows), strict=True)]
 
         rows = [{"input_ids": question.ids, "attention_mask": [1] * len(question.ids)} for question in questions]
-        return in_batches(ask, self.model, rows, lambda batch: padded(batch, pad, "left"), self.batch_size)
+        return in_batches(ask, self.model, rows, lambda batch: pad_rows(batch, pad, "left"), self.batch_size)
 
     def _texts(self, rows: Sequence[Tensor] | Tensor) -> list[str]:
         return [self.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
@@ -145,7 +145,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
 
     def _loglikelihood_tokens(self, requests: Sequence[Row], **_: Any) -> list[tuple[float, bool]]:
         rows, pad = [self._row(*tokens) for _, *tokens in requests], self.tokenizer.pad_token_id
-        return in_batches(self._score, self.model, rows, lambda batch: padded(batch, pad, "right"), self.batch_size)
+        return in_batches(self._score, self.model, rows, lambda batch: pad_rows(batch, pad, "right"), self.batch_size)
 
     def _row(self, context: list[int], following: list[int]) -> dict[str, Any]:
         ids = [*context, *following][-(self.max_length + 1) :]

@@ -39,7 +39,7 @@ ELSEWHERE = ("dataset_kwargs", "metadata")  # of a config: they say where on thi
 NEAR = 200  # names of the harness's thousands that are looked at for a hint
 
 
-def loaded(names: Sequence[str], num_fewshot: int | None) -> dict[str, Any]:
+def load_tasks(names: Sequence[str], num_fewshot: int | None) -> dict[str, Any]:
     """Return the tasks that names (of tasks, groups, tags) and paths of task files stand for, as the harness does.
 
     Args:
@@ -52,7 +52,7 @@ def loaded(names: Sequence[str], num_fewshot: int | None) -> dict[str, Any]:
     """
     specs = [own_task(Path(name)) if name.endswith(OWN) else name for name in names]
     files = [file for spec in specs if isinstance(spec, dict) for file in _rows(spec).values()]
-    return _loaded(json.dumps(specs), num_fewshot, tuple(digest(Path(file)) for file in files))
+    return _load_tasks(json.dumps(specs), num_fewshot, tuple(digest(Path(file)) for file in files))
 
 
 def identity(tasks: dict[str, Any], limit: int | None) -> list[str]:
@@ -66,7 +66,7 @@ def scores(lm: LM, tasks: dict[str, Any], limit: int | None, seed: int) -> dict[
 
     Args:
         lm: answers.
-        tasks: of :func:`loaded`.
+        tasks: of :func:`load_tasks`.
         limit: only so many questions of each task, its first; None for all.
         seed: of the solved examples that are drawn.
     """
@@ -85,7 +85,7 @@ def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 @lru_cache(maxsize=4)
-def _loaded(given: str, num_fewshot: int | None, _: tuple[str, ...]) -> dict[str, Any]:
+def _load_tasks(given: str, num_fewshot: int | None, _: tuple[str, ...]) -> dict[str, Any]:
     """Load tasks once in a process, for as long as the rows of one's own files stay as they are."""
     specs: list[str | dict[str, Any]] = json.loads(given)
     manager = _index() if any(isinstance(spec, str) for spec in specs) else TaskManager(include_defaults=False)

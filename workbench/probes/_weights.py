@@ -112,7 +112,7 @@ def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
             continue
         current, factors = now[name], None
         if hasattr(current, "get_base_layer"):  # a layer of peft's
-            current, factors = _unwrapped(current)
+            current, factors = _unwrap(current)
         before, after = (_matrix(layer, isinstance(module, Conv1D)) for layer in (module, current))
         change = Change(
             name=f"{name}.weight",
@@ -130,7 +130,7 @@ def _matrix(module: Any, transposed: bool) -> Tensor:
     return weight.T.contiguous() if transposed else weight
 
 
-def _unwrapped(layer: Any) -> tuple[Any, tuple[Tensor, Tensor] | None]:
+def _unwrap(layer: Any) -> tuple[Any, tuple[Tensor, Tensor] | None]:
     """Return a matrix's module and the low-rank update beside it; what is not plain LoRA is merged into a copy."""
     from peft.tuners.lora import Linear
 

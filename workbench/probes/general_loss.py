@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from workbench.backbone.architecture import is_causal
-from workbench.backbone.batching import IGNORED, in_batches, padded
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.batching import IGNORED, in_batches, pad_rows
+from workbench.backbone.tokenizing import tokenise
 from workbench.probes._language import bare_model, head_beside, no_language_head
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class GeneralLoss:
             InputError: the backbone has no output layer of its pretraining.
         """
         backbone = context.backbone
-        rows = encoded(backbone, context.text, context.max_length, context.seed)
+        rows = encode(backbone, context.text, context.max_length, context.seed)
         if not any(label != IGNORED for row in rows for label in row["labels"]):
             return {}
         loss = mean_loss(model, head_beside(model, backbone), rows, backbone.tokenizer.pad_token_id)
@@ -58,18 +58,18 @@ class GeneralLoss:
         return {"loss": loss, "increase": loss - bare}
 
 
-def encoded(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: int) -> list[dict[str, Any]]:
+def encode(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: int) -> list[dict[str, Any]]:
     """Return model inputs, one a text; ``labels`` has at each position the token that its state predicts, or −100."""
     if not text:
         return []
-    columns = tokenised(
+    columns = tokenise(
         backbone.tokenizer, list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True
     )
     pairs = list(zip(columns["input_ids"], columns["special_tokens_mask"], strict=True))
     if is_causal(backbone.config):
         return [_row(ids, [*ids[1:], IGNORED]) for ids, _ in pairs if ids]
     generator = torch.Generator().manual_seed(seed)
-    return [_masked(ids, special, backbone.tokenizer.mask_token_id, generator) for ids, special in pairs if ids]
+    return [_mask(ids, special, backbone.tokenizer.mask_token_id, generator) for ids, special in pairs if ids]
 
 
 def mean_loss(model: TaskModel, head: nn.Module, rows: list[dict[str, Any]], pad: int) -> float:
@@ -83,7 +83,7 @@ def mean_loss(model: TaskModel, head: nn.Module, rows: list[dict[str, Any]], pad
             sums.append((float(loss), int(predicted.sum())))
         return sums
 
-    losses = in_batches(call, model, rows, lambda batch: padded(batch, pad, "right"))
+    losses = in_batches(call, model, rows, lambda batch: pad_rows(batch, pad, "right"))
     loss, count = (sum(column) for column in zip(*losses, strict=True))
     return float(loss / count)
 
@@ -98,10 +98,10 @@ def _bare_loss(
 ) -> float:
     """Return what :func:`mean_loss` is without any method's weights; the same at every stage."""
     bare = bare_model(backbone, precision)
-    return mean_loss(bare, bare.head, encoded(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
+    return mean_loss(bare, bare.head, encode(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
 
 
-def _masked(ids: list[int], special: list[int], mask: int, generator: torch.Generator) -> dict[str, Any]:
+def _mask(ids: list[int], special: list[int], mask: int, generator: torch.Generator) -> dict[str, Any]:
     positions = [position for position, is_special in enumerate(special) if not is_special]
     count = min(len(positions), max(1, round(MASKED_SHARE * len(positions))))
     hidden = {positions[index] for index in torch.randperm(len(positions), generator=generator)[:count].tolist()}

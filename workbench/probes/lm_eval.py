@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from workbench.backbone.architecture import is_causal
-from workbench.machine.extras import absence, installed
+from workbench.machine.extras import absence, installed_version
 from workbench.probes import NEEDS, ProbeRequest
 from workbench.probes._harness_files import OWN
 from workbench.probes._language import bare_model, head_beside, no_language_head
@@ -72,11 +72,16 @@ class Harness:
         Raises:
             InputError: there is no such task, its rows cannot be had, or it is not run here.
         """
-        from workbench.probes._harness_tasks import identity, loaded
+        from workbench.probes._harness_tasks import identity, load_tasks
 
         paths = (str(Path(name).absolute()) if name.endswith(OWN) else name for name in settings.tasks)
-        tasks = loaded(settings.tasks, settings.num_fewshot)
-        questions = [installed(NEEDS[NAME]), settings.limit, settings.num_fewshot, *identity(tasks, settings.limit)]
+        tasks = load_tasks(settings.tasks, settings.num_fewshot)
+        questions = [
+            installed_version(NEEDS[NAME]),
+            settings.limit,
+            settings.num_fewshot,
+            *identity(tasks, settings.limit),
+        ]
         return ProbeRequest(settings.model_copy(update={"tasks": tuple(paths)}), questions)
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
@@ -103,12 +108,12 @@ def _scores(
     model: TaskModel, backbone: Backbone, settings: HarnessSettings, batch_size: int, seed: int
 ) -> dict[str, float]:
     from workbench.probes._harness_model import AdaptedLM
-    from workbench.probes._harness_tasks import loaded, scores
+    from workbench.probes._harness_tasks import load_tasks, scores
 
-    tasks = loaded(settings.tasks, settings.num_fewshot)
+    tasks = load_tasks(settings.tasks, settings.num_fewshot)
     results = scores(AdaptedLM(model, backbone.tokenizer, batch_size), tasks, settings.limit, seed)
     return {
-        f"{_plain(task)}/{_plain(metric)}": value
+        f"{_quantity_name(task)}/{_quantity_name(metric)}": value
         for task, values in results.items()
         for metric, value in values.items()
         if math.isfinite(value)
@@ -124,7 +129,7 @@ def _bare_scores(
     return _scores(bare_model(backbone, precision), backbone, requested, batch_size, seed)
 
 
-def _plain(name: str) -> str:
+def _quantity_name(name: str) -> str:
     """Return a name of the harness as quantities are called."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 

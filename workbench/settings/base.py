@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from workbench.machine import processes
 from workbench.settings.bounds import BatchSize, Count, LearningRate, Share
 from workbench.settings.document import Document, SettingsT, read
-from workbench.settings.strict import checked, keep_bounds
+from workbench.settings.strict import keep_bounds, strict_schema
 from workbench.settings.yaml_text import Key
 
 __all__ = ["Budget", "Document", "Key", "MethodSettings", "Optimizer", "Quantization", "Settings", "SettingsT"]
@@ -30,7 +30,7 @@ class Settings(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return pydantic's schema, with what :mod:`workbench.settings.strict` adds to it."""
         keep_bounds(cls)
-        schema: CoreSchema = checked(handler(source))
+        schema: CoreSchema = strict_schema(handler(source))
         return schema
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.errors import InputError, Problem, SettingsError, collect_problems
 from workbench.settings import known_keys
 from workbench.settings.known_keys import LocatedModel
 from workbench.settings.yaml_text import Key, parse, read_text, require_characters
@@ -92,7 +92,7 @@ class Document:
         data, overrides = _copy(self.data), dict(self.overrides)
         problems: list[Problem] = []
         for assignment in assignments:
-            with collected(problems):
+            with collect_problems(problems):
                 whole = _assign(data, assignment)
                 overrides = {key: text for key, text in overrides.items() if key[: len(whole)] != whole}
                 overrides[whole] = assignment
@@ -114,7 +114,7 @@ class Document:
         problems: list[Problem] = []
         beside = [(key, model) for key, _, model in parts]
         for key, data, model in parts:
-            with collected(problems):
+            with collect_problems(problems):
                 parsed.append(self.parse_part(key, data, model, beside))
         if problems:
             raise SettingsError(problems)
@@ -157,7 +157,7 @@ class Document:
         message = TOLD.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
         if detail["loc"][-1:] == ("[key]",) and not isinstance(detail["input"], str):
             message, hint = "a name here has to be text", "Put it in quotes."
-        return Problem(f"{name!r}: {message}{_given(detail['input'])}", self.where(*path), hint)
+        return Problem(f"{name!r}: {message}{_given_value(detail['input'])}", self.where(*path), hint)
 
     def _at(self, key: Key) -> Any:
         value: Any = self.data
@@ -223,7 +223,7 @@ def _holds(data: Any, part: str | int) -> bool:
     return isinstance(data, dict) and part in data
 
 
-def _given(value: object) -> str:
+def _given_value(value: object) -> str:
     """Return what was given, where that is short enough to be told."""
     if isinstance(value, dict | list | tuple):
         return ""

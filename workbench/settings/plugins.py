@@ -58,7 +58,7 @@ class Plugin:
     @property
     def distribution(self) -> str:
         """Name and version of the distribution."""
-        return _called(self.point.dist)
+        return _distribution_name(self.point.dist)
 
     @cached_property
     def code(self) -> str:
@@ -91,7 +91,7 @@ class Plugin:
         return entry, _complaint(entry, self.fulfils, self.point.value)
 
 
-def offered(group: str, noun: str, fulfils: Any, taken: Container[str]) -> tuple[Plugin, ...]:
+def plugins_of(group: str, noun: str, fulfils: Any, taken: Container[str]) -> tuple[Plugin, ...]:
     """Return what installed distributions add to a registry, by name; nothing is imported.
 
     Args:
@@ -102,7 +102,7 @@ def offered(group: str, noun: str, fulfils: Any, taken: Container[str]) -> tuple
     """
     first: dict[str, Plugin] = {}
     plugins = []
-    for point in sorted(entry_points(group=group), key=lambda point: (point.name, _called(point.dist))):
+    for point in sorted(entry_points(group=group), key=lambda point: (point.name, _distribution_name(point.dist))):
         owner = "the workbench itself" if point.name in taken else ""
         if point.name in first:
             owner = first[point.name].distribution
@@ -111,7 +111,7 @@ def offered(group: str, noun: str, fulfils: Any, taken: Container[str]) -> tuple
     return tuple(plugins)
 
 
-def imported() -> list[str]:
+def imported_code() -> list[str]:
     """Return the code of every distribution with entries of which this process has imported a module, sorted."""
     return sorted({Plugin(point, "").code for point in _all_points() if point.module in sys.modules})
 
@@ -140,7 +140,7 @@ def _all_points() -> Iterator[EntryPoint]:
             yield from points.select(group=group)
 
 
-def _called(distribution: Distribution | None) -> str:
+def _distribution_name(distribution: Distribution | None) -> str:
     return f"{distribution.name} {distribution.version}" if distribution else "an installed package"
 
 

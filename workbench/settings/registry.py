@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from workbench.errors import PluginError, UnknownNameError
 from workbench.errors.printable import printable
-from workbench.settings.plugins import PREFIX, Plugin, PluginWarning, offered
+from workbench.settings.plugins import PREFIX, Plugin, PluginWarning, plugins_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -78,7 +78,7 @@ class Modules(Generic[Entry]):
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:
         """What installed distributions add, usable or not, by name; nothing is imported."""
-        return offered(self.group, self.noun, self.fulfils, self._files)
+        return plugins_of(self.group, self.noun, self.fulfils, self._files)
 
     @cached_property
     def _added(self) -> dict[str, Plugin]:
@@ -143,12 +143,12 @@ class Modules(Generic[Entry]):
     def describe(self, name: str) -> str:
         """Return the first line of the entry's docstring less its own name; only a plugin is imported, not a file."""
         if name not in self._files:
-            return _described(self.get(name), name, self._added[name].point.module)
+            return _description_of(self.get(name), name, self._added[name].point.module)
         tree = ast.parse(self._files[name].read_text(encoding="utf-8"))
         return (ast.get_docstring(tree) or "").partition("\n")[0].removeprefix(f"{name}: ")
 
 
-def _described(entry: object, name: str, module: str) -> str:
+def _description_of(entry: object, name: str, module: str) -> str:
     """Return what a plugin says of itself in its module's first line, as our own do, or in that of its own class."""
     line = (sys.modules[module].__doc__ or "").partition("\n")[0]
     own = entry if isinstance(entry, type) else type(entry)

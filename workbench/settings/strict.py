@@ -31,21 +31,21 @@ def keep_bounds(model: type[BaseModel]) -> None:
                     own.metadata += [bound for bound in info.metadata if isinstance(bound, side)]
 
 
-def checked(schema: Any) -> Any:
+def strict_schema(schema: Any) -> Any:
     """Return a core schema in which numbers are no truth values and texts have only characters that texts have.
 
     Python counts True as 1, so that ``rank: true`` would train a LoRA of rank 1.
     """
     if isinstance(schema, list | tuple):
-        return type(schema)(map(checked, schema))
+        return type(schema)(map(strict_schema, schema))
     if not isinstance(schema, dict):
         return schema
     kind = schema.get("type")
     if not isinstance(kind, str):  # the fields of a model, by name
-        return {name: checked(part) for name, part in schema.items()}
+        return {name: strict_schema(part) for name, part in schema.items()}
     if schema.get("function", {}).get("function") in REFUSED.values():  # a nested model: done already
         return schema
-    inner: Any = {name: checked(part) if name in INSIDE else part for name, part in schema.items()}
+    inner: Any = {name: strict_schema(part) if name in INSIDE else part for name, part in schema.items()}
     refuse = REFUSED.get(kind)
     return core_schema.no_info_before_validator_function(refuse, inner) if refuse else inner
 

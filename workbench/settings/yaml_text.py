@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import yaml
 
 from workbench.errors import InputError, no_such_file, reason
-from workbench.files.ordinary import opened
+from workbench.files.ordinary import open_ordinary
 
 Key = tuple[str | int, ...]
 
@@ -47,7 +47,7 @@ class _Loader(_Base):  # type: ignore[misc] # which of two classes it is depends
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedYaml:
     """What a YAML text holds, and the line number (from 1) of each key path."""
 
     data: Any
@@ -114,7 +114,7 @@ def read_text(path: Path) -> str:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(f"cannot read this file: it is {_kind(path)}", where=where)
-        with opened(path) as file:
+        with open_ordinary(path) as file:
             content = file.read(MOST_BYTES + 1)
         text = content.decode("utf-8") if len(content) <= MOST_BYTES else ""
     except (FileNotFoundError, NotADirectoryError):
@@ -126,7 +126,7 @@ def read_text(path: Path) -> str:
     return text
 
 
-def parse(text: str, origin: str) -> Parsed:
+def parse(text: str, origin: str) -> ParsedYaml:
     """Return what a YAML text holds; ``origin`` is what messages call it.
 
     Raises:
@@ -148,7 +148,7 @@ def parse(text: str, origin: str) -> Parsed:
         raise InputError(f"not YAML: {problem}", where=f"{origin}, line {mark.line + 1}" if mark else origin) from None
     finally:
         loader.dispose()
-    return Parsed(data, lines)
+    return ParsedYaml(data, lines)
 
 
 def require_characters(text: str, where: str) -> None:
@@ -177,7 +177,7 @@ def _lines(node: yaml.Node | None, origin: str, key: Key = ()) -> dict[Key, int]
     elif isinstance(node, yaml.MappingNode):
         for name, value in _named_once(node, origin, key):
             lines |= {(*key, name.value): name.start_mark.line + 1, **_lines(value, origin, (*key, name.value))}
-        for mapping in _merged(node):
+        for mapping in _merged_mappings(node):
             lines = _lines(mapping, origin, key) | lines
     return lines
 
@@ -198,7 +198,7 @@ def _named_once(node: yaml.MappingNode, origin: str, key: Key) -> Iterator[tuple
             yield name, value
 
 
-def _merged(node: yaml.MappingNode) -> list[yaml.Node]:
+def _merged_mappings(node: yaml.MappingNode) -> list[yaml.Node]:
     """Return the mappings that are merged into one, the strongest first."""
     values = [value for name, value in node.value if name.tag == MERGE]
     return [part for value in values for part in (value.value if isinstance(value, yaml.SequenceNode) else [value])]

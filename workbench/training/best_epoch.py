@@ -19,12 +19,12 @@ from transformers import TrainerCallback
 
 from workbench.adapters.fit_record import Epoch
 from workbench.answering.evaluation import BROKEN_WEIGHTS, evaluate_split
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.errors import AnswerError, IntegrityError, TrainingError
 from workbench.files import checksummed
 from workbench.files.atomic import flush
-from workbench.machine.processes import agreed, first_ahead, wait_for_all
-from workbench.machine.sharding import put, whole
+from workbench.machine.processes import agree, first_ahead, wait_for_all
+from workbench.machine.sharding import copy_into, full_tensor
 from workbench.training.default_rates import default_rate
 
 if TYPE_CHECKING:
@@ -132,13 +132,13 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             self.best = epoch
             self.weights = {name: parameter.detach().clone() for name, parameter in self.model.trainable().items()}
         control.should_training_stop |= self.is_over
-        if self.keep and agreed(time.perf_counter() - self.saved >= CHECKPOINT_SECONDS):
+        if self.keep and agree(time.perf_counter() - self.saved >= CHECKPOINT_SECONDS):
             control.should_save, self.saved = True, time.perf_counter()
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Complete the checkpoint that Trainer has just written with what this callback knows."""
         folder = checkpoint(Path(args.output_dir), state.global_step)
-        weights = {name: whole(tensor) for name, tensor in self.weights.items()}
+        weights = {name: full_tensor(tensor) for name, tensor in self.weights.items()}
         wait_for_all()  # every process writes a part of the checkpoint
         with first_ahead():
             if (folder / KEPT).exists():
@@ -168,7 +168,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.clock.add(progress.seconds, progress.spent)
         self.first = progress.first
         try:
-            self.weights = beside(self.model, load_file(folder / WEIGHTS))
+            self.weights = to_device_of(self.model, load_file(folder / WEIGHTS))
         except (OSError, SafetensorError) as error:
             hint = f"Delete {folder}: the fit then begins anew."
             raise IntegrityError("damaged: not readable", where=str(folder / WEIGHTS), hint=hint) from error
@@ -215,7 +215,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
     def restore(self) -> None:
         """Put the best epoch's weights back into the model."""
         for name, parameter in self.model.trainable().items():
-            put(self.weights[name], parameter)
+            copy_into(self.weights[name], parameter)
         self.model.eval()
 
 

@@ -47,7 +47,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import nn
 
-from workbench.backbone.architecture import described
+from workbench.backbone.architecture import new_model
 from workbench.backbone.quantisation import KEPT
 from workbench.backbone.shape import shape_of
 from workbench.errors import InputError, reason
@@ -187,7 +187,7 @@ class Workload:
             return self.adapted
         card = METHODS.get(self.method)
         with torch.device("meta"):
-            body, wanted = described(self.config), card.configure(self.settings, self.config)
+            body, wanted = new_model(self.config), card.configure(self.settings, self.config)
             try:
                 adapted = LIBRARIES.get(card.library).attach(body, wanted)
             except (RuntimeError, NotImplementedError) as error:  # boft and shira compute with the weights

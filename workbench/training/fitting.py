@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from workbench.adapters.fit_record import FitRecord
 from workbench.errors import InputError
-from workbench.machine.lazy_imports import uncollected
+from workbench.machine.lazy_imports import without_collection
 from workbench.machine.processes import shards
 from workbench.machine.sharding import apart_for_training, require_second_version
-from workbench.machine.stopwatch import Stopwatch, together
+from workbench.machine.stopwatch import Stopwatch, sum_counts
 from workbench.methods.method import FitLength, Method
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def fit(
         IntegrityError: a checkpoint cannot be read.
         TrainingError: the loss or a validation score is not a finite number.
     """
-    with uncollected():
+    with without_collection():
         from transformers import set_seed  # these imports take seconds, and only a fit needs them
 
         from workbench.machine.memory import PeakMemory, freed_for_reuse
         from workbench.training.best_epoch import BestEpoch
-        from workbench.training.gradient_checkpointing import checkpointed, is_checkpointed
+        from workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
         from workbench.training.hooks import HookCallback, with_penalty
         from workbench.training.trainer import trainer_of
 
@@ -78,7 +78,7 @@ def fit(
         freed_for_reuse(),
         apart_for_training(model) as learner,
         with_penalty(learner, hooks),
-        checkpointed(learner.body, recomputes),
+        checkpoint_layers(learner.body, recomputes),
         listener.fit(label, steps) as advance,
     ):
         keeper = BestEpoch(
@@ -103,7 +103,7 @@ def fit(
         trainable_parameters=trained,
         checkpointed=recomputes,
         validation_examples=len(task.splits["validation"]),
-        spent=together(preparing.spent, training.spent),
+        spent=sum_counts(preparing.spent, training.spent),
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def checkpointed(body: nn.Module, wanted: bool = True) -> Iterator[None]:
+def checkpoint_layers(body: nn.Module, wanted: bool = True) -> Iterator[None]:
     """Let the layers of ``body`` keep no more than what they read while it trains, if that is ``wanted``.
 
     A language model then keeps no keys and values of earlier tokens either, unless a caller asks for them.
@@ -38,7 +38,7 @@ def checkpointed(body: nn.Module, wanted: bool = True) -> Iterator[None]:
     if not wanted:
         yield
         return
-    transformer = pretrained(body)
+    transformer = transformer_in(body)
     caching = getattr(transformer.config, "use_cache", None)
     transformer.gradient_checkpointing_enable({"use_reentrant": False})
     if caching:
@@ -51,7 +51,7 @@ def checkpointed(body: nn.Module, wanted: bool = True) -> Iterator[None]:
             transformer.config.use_cache = caching
 
 
-def pretrained(body: nn.Module) -> Any:
+def transformer_in(body: nn.Module) -> Any:
     """Return the transformer inside a body that a library may have wrapped."""
     from transformers import PreTrainedModel
 
@@ -83,7 +83,7 @@ def is_checkpointed(adaptation: Adaptation, budget: Budget, answer: int, body: n
     config = adaptation.backbone.config
     if config.is_encoder_decoder or _objection(adaptation.method, config):
         return False
-    prediction, room = _predicted(adaptation, budget, answer, checkpointing=False, body=body), available()
+    prediction, room = _predict_step(adaptation, budget, answer, checkpointing=False, body=body), available()
     if prediction is None or room is None:
         return False
     return (prediction.peak if body is None else prediction.step) * (1 + LEFT_OVER) > room
@@ -94,12 +94,12 @@ def label_tokens(budget: Budget, answer: int) -> int:
     return budget.batch_size * min(answer, budget.max_length)
 
 
-def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction | None:
+def predict_step(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction | None:
     """Return what a training step takes as a fit would make it; None where the architecture is not known."""
-    return _predicted(adaptation, budget, answer, is_checkpointed(adaptation, budget, answer))
+    return _predict_step(adaptation, budget, answer, is_checkpointed(adaptation, budget, answer))
 
 
-def _predicted(
+def _predict_step(
     adaptation: Adaptation, budget: Budget, answer: int, checkpointing: bool, body: nn.Module | None = None
 ) -> Prediction | None:
     shape = budget.batch_size, budget.max_length, label_tokens(budget, answer)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.batching import IGNORED, beside
+from workbench.backbone.batching import IGNORED, to_device_of
 from workbench.backbone.bf16_matrices import widen
-from workbench.machine.memory import PeakMemory, apart, freed_at_once, release
+from workbench.machine.memory import PeakMemory, freed_at_once, release, run_in_thread
 from workbench.methods.kind import GENERATED
 from workbench.methods.library import Merges
 from workbench.methods.model import TaskModel
@@ -51,7 +51,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
     Raises:
         InputError: the method cannot work on this backbone for this kind of task.
     """
-    from workbench.training.gradient_checkpointing import checkpointed, is_checkpointed
+    from workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
     from workbench.training.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
 
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
@@ -59,14 +59,14 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         rows = _longest(model, task, adaptation, budget)
         trainer: Any = trainer_of(model, adaptation, budget, 0, Path(folder), rows)
         device = trainer.args.device
-        batch = beside(model, trainer.data_collator(rows))
-        with checkpointed(model.body, is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)):
+        batch = to_device_of(model, trainer.data_collator(rows))
+        with checkpoint_layers(model.body, is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)):
             step = _step(model, trainer, batch) if model.trainable() else _NOTHING
         tokens = int(batch["attention_mask"].sum())
-        texts = beside(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
+        texts = to_device_of(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
         bare = _with_body(model, adaptation.backbone.load(precision=adaptation.precision))
         own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
-        merged = _merged(model, adaptation, texts)
+        merged = _merged_seconds(model, adaptation, texts)
         examples = len(texts["input_ids"])
     return MeasuredCost(
         device=device.type,
@@ -93,7 +93,7 @@ def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | 
     """Return memory in MB and the median seconds of a step's parts."""
     optimizer = trainer.create_optimizer()
     model.train()
-    memory = apart(lambda: _memory(model, optimizer, batch, trainer.args.max_grad_norm))
+    memory = run_in_thread(lambda: _memory(model, optimizer, batch, trainer.args.max_grad_norm))
     taken = [_timed_step(model, optimizer, batch, trainer.args.max_grad_norm) for _ in range(WARM_UP + REPETITIONS)]
     model.eval()
     parts = zip(("forward", "backward", "update"), zip(*taken[WARM_UP:], strict=True), strict=True)
@@ -140,7 +140,7 @@ def _questions(model: TaskModel, rows: Dataset, adaptation: Adaptation, budget: 
     return model.kind.questions(rows, adaptation.backbone.tokenizer, budget.max_length)
 
 
-def _merged(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | None:
+def _merged_seconds(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | None:
     """Return the seconds of a forward pass after the update was written into the weights, where that can be."""
     if adaptation.backbone.quantization or not isinstance(adaptation.library, Merges):
         return None  # merging into few bits would round the update away

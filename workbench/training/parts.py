@@ -32,7 +32,7 @@ def store_part(trainer: Trainer, folder: Path) -> None:
         "scheduler": trainer.lr_scheduler.state_dict(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(_held(part), _path(folder))
+    torch.save(_local_parts(part), _path(folder))
 
 
 @torch.no_grad()
@@ -51,11 +51,11 @@ def _path(folder: Path) -> Path:
     return folder / f"part-{processes.rank()}.pt"
 
 
-def _held(value: Any) -> Any:
+def _local_parts(value: Any) -> Any:
     """Return nested states with what this process holds in the place of each tensor that is dealt out."""
     if isinstance(value, dict):
-        return {name: _held(inner) for name, inner in value.items()}
-    return [_held(inner) for inner in value] if isinstance(value, list) else _local(value)
+        return {name: _local_parts(inner) for name, inner in value.items()}
+    return [_local_parts(inner) for inner in value] if isinstance(value, list) else _local(value)
 
 
 def _local(value: Any) -> Any:

@@ -126,10 +126,10 @@ class _Trainer(Trainer):  # type: ignore[misc]  # transformers publishes no type
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if not self.balanced:
             return super()._get_train_sampler(train_dataset)
-        return _Balanced([row["labels"] for row in self.train_dataset], self.args.seed)
+        return _BalancedSampler([row["labels"] for row in self.train_dataset], self.args.seed)
 
 
-class _Balanced(WeightedRandomSampler):
+class _BalancedSampler(WeightedRandomSampler):
     """Draws, with replacement, as many rows as there are, each class as often as the others."""
 
     def __init__(self, labels: Sequence[int], seed: int) -> None:

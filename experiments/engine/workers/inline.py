@@ -12,7 +12,7 @@ from experiments.engine.piece_progress import PieceProgress, report_progress
 from experiments.engine.work import Work, work_of
 from experiments.engine.workers.fit_recorder import FitRecorder
 from experiments.engine.workers.memory_budget import memory_here, require_memory
-from tasks.reading.mapped import let_go
+from tasks.reading.mapped import release_pages
 from workbench.machine import processes
 from workbench.machine.memory import libraries_set_aside
 
@@ -56,7 +56,7 @@ def do_piece(piece: Piece, site: Site) -> bool:
             return False
         began, recorder, effort = time.perf_counter(), FitRecorder(site.listener), piece.effort
         piece.work(replace(site, listener=recorder))
-        let_go()  # of the rows that it read
+        release_pages()  # of the rows that it read
         if recorder.made_all(effort.updates):
             site.workspace.pace.note(effort.pace, effort.updates, time.perf_counter() - began)
         return True

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
-from workbench.machine.memory import MB, installed
+from workbench.machine.memory import MB, installed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -25,7 +25,7 @@ def memory_of(piece: Piece) -> float:
 
 def memory_here() -> float:
     """Return the memory of this machine in MB; infinite where nobody knows."""
-    memory = installed()
+    memory = installed_bytes()
     return math.inf if memory is None else memory / MB
 
 

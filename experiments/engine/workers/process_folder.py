@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import UnwritableError
-from workbench.files.locks import held
+from workbench.files.locks import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ def process_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Yield a new folder in ``parent`` whose name begins with ``prefix``; it is deleted after the block."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
-        with held(folder / LOCK, wait=True):
+        with hold(folder / LOCK, wait=True):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -41,7 +41,7 @@ def delete_abandoned(parent: Path, prefix: str, new: float = NEW) -> int:
     for folder in parent.glob(f"{prefix}*"):
         with suppress(OSError, UnwritableError):
             if time.time() - folder.stat().st_mtime > new:
-                with held(folder / LOCK, wait=False) as mine:
+                with hold(folder / LOCK, wait=False) as mine:
                     if mine:
                         shutil.rmtree(folder, ignore_errors=True)
     return len(list(parent.glob(f"{prefix}*")))

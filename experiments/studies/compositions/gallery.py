@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.presentation import Figure
-from workbench.mlflow.names import plain
+from workbench.mlflow.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,9 @@ def figures(report: FusionReport) -> Iterator[Figure]:
     if len(report.record.shots) > 1:
         yield _figure("scores-by-shots", "", "Scores by number of examples", report)
     for seed_and_family, document in list(report.record.diagnostics.items())[:1]:
-        yield _figure("diagnostics", "-".join(map(plain, seed_and_family.split("/"))), "Before composing", document)
+        yield _figure(
+            "diagnostics", "-".join(map(plain_name, seed_and_family.split("/"))), "Before composing", document
+        )
     for row in report.rows:
         if row.role == "composition":
             yield from _learned(report, row)
@@ -46,7 +48,7 @@ def _learned(report: FusionReport, row: Row) -> Iterator[Figure]:
     names = list(dict.fromkeys(str(source["task"]) for source in sources if source["method"] == row.family))
     details = dict(report.details.get(row.label, {}))
     weights = details.pop("weights", None)
-    label = plain(row.label)
+    label = plain_name(row.label)
     if weights and len(weights) == len(names) and len(set(weights)) > 1:
         yield _figure("weights", label, f"Weights of {row.label}", dict(zip(names, weights, strict=True)))
     if details and all(len(values) == len(names) for values in details.values()):

@@ -33,7 +33,7 @@ from fusion.methods import COMPOSITIONS
 from fusion.target.composition import HeadStart
 from tasks.loading import registry
 from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
 from workbench.machine.device import resolve_precision
 from workbench.methods.methods import METHODS, trained_method
 from workbench.settings.base import Budget
@@ -139,7 +139,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         DataError: a task's data do not fit its file.
     """
     problems: list[Problem] = []
-    with collected(problems):
+    with collect_problems(problems):
         recipe = document.parse(Recipe, _known_settings(document))
     methods = named_entries(document, SOURCES, None, trained_method, problems)
     fresh = dict(_fresh(document, problems))
@@ -216,7 +216,7 @@ def _wrong_targets(document: Document, targets: Sequence[TaskSpec], sources: Seq
     known = {source.name for source in sources}
     for spec in targets:
         problems: list[Problem] = []
-        with collected(problems):
+        with collect_problems(problems):
             require_fusible(spec.name, spec.file.kind, document.where("targets"))
         yield from problems
         if spec.name in known:
@@ -246,7 +246,7 @@ def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, d
     methods = [*document.labels("sources", "methods"), "full"]
     for name, settings in document.entries("fresh").items():
         path = ("fresh", name)
-        with collected(problems):
+        with collect_problems(problems):
             if name not in methods:
                 raise UnknownNameError("method in 'fresh'", name, methods, document.where(*path))
             parsed = document.parse_part(path, settings, METHODS.get(name, document.where(*path)).settings)
@@ -260,7 +260,7 @@ def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
             libraries[name] = METHODS.get(name).library
     entries = named_entries(document, ("compositions",), "method", COMPOSITIONS.get, problems)
     for label, (method, settings) in entries.items():
-        with collected(problems):
+        with collect_problems(problems):
             where = document.where("compositions", label, "method")
             family = family_of(method, libraries, where) if libraries else ""
             role: Role = "control" if COMPOSITIONS.get(method).sourceless(settings) else "composition"

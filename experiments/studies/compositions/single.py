@@ -18,7 +18,7 @@ from fusion.ranking import RANKINGS
 from fusion.target.source_tasks import tasks_of
 from tasks.loading import registry
 from workbench.backbone.names import open_backbone
-from workbench.errors import Problem, SettingsError, collected
+from workbench.errors import Problem, SettingsError, collect_problems
 from workbench.machine.device import resolve_precision
 from workbench.machine.listener import Silent
 from workbench.methods.stored_model import backbone_of
@@ -75,15 +75,15 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     """
     document = Document({}, "command line").set(wanted.assignments)
     problems: list[Problem] = []
-    with collected(problems):
+    with collect_problems(problems):
         COMPOSITIONS.require(wanted.method, "--method")
         if document.data:  # imports torch; without settings, a misspelt name is reported before that
             _parsed(document, wanted)
-    with collected(problems):
+    with collect_problems(problems):
         RANKINGS.require(wanted.ranking, "--ranking")
-    with collected(problems):
+    with collect_problems(problems):
         require_seed(wanted.seed)
-    with collected(problems):
+    with collect_problems(problems):
         spec = registry.find(wanted.target, folders)
         require_fusible(spec.name, spec.file.kind)
     if problems:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.entry import Entry
     from experiments.studies.compositions.few_shot import FewShot
-    from fusion.composing.fuse import Fused
+    from fusion.composing.fuse import FusedModel
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
     from workbench.methods.task import Task
@@ -56,7 +56,7 @@ class Trial:
             return None
         return body_key(entry.method, self.request(Silent()), entry.settings)
 
-    def fused(self, listener: Listener, scratch: Path | None = None, before: Fused | None = None) -> Fused:
+    def fused(self, listener: Listener, scratch: Path | None = None, before: FusedModel | None = None) -> FusedModel:
         """Return the entry's model; ``before`` is one with the same body. Raises as :func:`fuse`."""
         entry, request = self.entry, self.request(listener, scratch)
         if entry.role in ("fresh", "full"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.engine.piece import Site
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
-    from fusion.composing.fuse import Fused
+    from fusion.composing.fuse import FusedModel
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
 
@@ -56,7 +56,7 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
         return keep_fused(adapter, fused, method, request, settings, store)
 
 
-def _model(trial: Trial, site: Site) -> Fused:
+def _model(trial: Trial, site: Site) -> FusedModel:
     """Return a trial's model; a body that the trial before had too is not composed again."""
     shared = trial.body_key
     before = site.in_memory.get(BODY)
@@ -73,7 +73,7 @@ def _model(trial: Trial, site: Site) -> Fused:
     return fused
 
 
-def _measured(trial: Trial, fused: Fused, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+def _measured(trial: Trial, fused: FusedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     problem = trial.problem
     evaluation = evaluate_model(fused.model, problem.target, problem.backbone, problem.budget)
     result = Result(
@@ -91,7 +91,7 @@ def _measured(trial: Trial, fused: Fused, site: Site, source_tasks: Mapping[str,
     return result
 
 
-def _retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: Workspace) -> Iterator[Retained]:
+def _retained(fused: FusedModel, trial: Trial, tasks: Mapping[str, Task], workspace: Workspace) -> Iterator[Retained]:
     """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
     few_shot, metric = trial.problem, fused.model.kind.metric
     for source in trial.sources:

@@ -17,7 +17,7 @@ from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Entry
 from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
-from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.errors import InputError, Problem, SettingsError, collect_problems
 from workbench.machine.device import resolve_precision
 from workbench.methods.methods import METHODS, trained_method
 from workbench.settings.bounds import LONGEST_NAME
@@ -86,7 +86,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
         DataError: a task's data do not fit its file.
     """
     problems: list[Problem] = []
-    with collected(problems):
+    with collect_problems(problems):
         recipe = document.parse(Recipe, settings_of_entries(document, ENTRIES, "method", METHODS.get))
     methods = named_entries(document, ENTRIES, "method", trained_method, problems)
     problems += wrong_labels(document, ENTRIES, "method in this recipe")

@@ -18,7 +18,7 @@ from fusion.composing.compatibility import unfit
 from fusion.routing.routers import ROUTERS
 from fusion.target.reading import KIND
 from tasks.loading import registry
-from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.errors import InputError, Problem, SettingsError, collect_problems
 from workbench.machine.device import resolve_precision
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS, trained_method
@@ -96,7 +96,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
         DataError: a task's data do not fit its file.
     """
     problems: list[Problem] = []
-    with collected(problems):
+    with collect_problems(problems):
         recipe = document.parse(Recipe, _known_settings(document))
     own = _sources(document, problems)
     routers = named_entries(document, ("routers",), "router", ROUTERS.get, problems)
@@ -127,7 +127,7 @@ def _sources(document: Document, problems: list[Problem]) -> tuple[str, MethodSe
     """Return method and settings of the tasks' own adapters; None where they are wrong, which ``problems`` tell."""
     given = document.data.get("sources", {"method": "lora"})
     if isinstance(given, dict):  # else the recipe's model says it
-        with collected(problems):
+        with collect_problems(problems):
             if "method" not in given:
                 raise InputError(
                     "'sources' needs method", where=document.where(*SOURCES), hint="sources: {method: lora}"

@@ -15,7 +15,7 @@ from pydantic import Field
 from fusion.routing.routers import Router, RouterSettings
 from fusion.target.reading import by_module
 from fusion.updates import lora
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.errors import InputError
 from workbench.methods.stored_model import open_adapter
 from workbench.settings.bounds import BatchSize, LearningRate, Whole
@@ -94,7 +94,7 @@ def _train(
             order = torch.cat([order, torch.randperm(len(encoded), generator=generator)])
         batch, order = collate([encoded[int(index)] for index in order[:size]]), order[size:]
         optimizer.zero_grad()
-        model(**beside(model, batch))["loss"].backward()
+        model(**to_device_of(model, batch))["loss"].backward()
         optimizer.step()
 
 

@@ -100,7 +100,7 @@ def prepare(parts: Sequence[Part], settings: Settings) -> Classifier:
     counts = [part["counts"].numpy() for part in parts]
     generator = np.random.default_rng(settings.seed)
     drawn = settings.trained_on == "moments"
-    features = np.vstack([_drawn(part, generator) if drawn else part["features"].numpy() for part in parts])
+    features = np.vstack([_draw_rows(part, generator) if drawn else part["features"].numpy() for part in parts])
     if settings.level == "task":
         counts = [own.sum(keepdims=True) for own in counts]
     sizes = np.concatenate(counts)
@@ -109,7 +109,7 @@ def prepare(parts: Sequence[Part], settings: Settings) -> Classifier:
     return Classifier(*fitted, tuple(map(len, counts)))
 
 
-def _drawn(part: Part, generator: np.random.Generator) -> NDArray[np.float32]:
+def _draw_rows(part: Part, generator: np.random.Generator) -> NDArray[np.float32]:
     """Return rows of the Gaussians of a task's classes, class after class: (n, h)."""
     factor = np.linalg.cholesky(covariance([part]))  # Σ = L Lᵀ
     means = np.repeat(part["means"].numpy(), part["counts"].numpy(), axis=0)

@@ -36,7 +36,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Rou
 
 
 @dataclass(frozen=True)
-class Whitened:
+class WhitenedMeans:
     """The class means of all adapters, where Σ⁻¹-distances are distances.
 
     Attributes:
@@ -48,17 +48,17 @@ class Whitened:
     means: tuple[NDArray[np.float64], ...]
 
 
-def prepare(parts: Sequence[Part], settings: RouterSettings) -> Whitened:
+def prepare(parts: Sequence[Part], settings: RouterSettings) -> WhitenedMeans:
     """Return the means whitened by the covariance of all tasks.
 
     Raises:
         InputError: no class has two different examples, so that there is no covariance.
     """
     factor = np.linalg.cholesky(covariance(parts))
-    return Whitened(factor, tuple(_whiten(factor, part["means"].numpy()) for part in parts))
+    return WhitenedMeans(factor, tuple(_whiten(factor, part["means"].numpy()) for part in parts))
 
 
-def score(known: Whitened, query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:
+def score(known: WhitenedMeans, query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:
     """Return −min over the classes c of an adapter of (f(x) − μ_c)ᵀ Σ⁻¹ (f(x) − μ_c): (texts, adapters)."""
     texts = _whiten(known.factor, query.reader.features(query.rows))  # (texts, h)
     return np.stack([-_nearest(texts, means) for means in known.means], axis=1)

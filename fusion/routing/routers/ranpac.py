@@ -92,21 +92,21 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     rows = task.splits["train"]
     vectors, row_labels = reader.features(rows), np.asarray(rows["label"][:])
     labels = np.unique(row_labels, return_inverse=True)[1] if settings.level == "class" else np.zeros(len(rows), int)
-    return summed(vectors, np.eye(labels.max() + 1)[labels], settings, adapter.manifest.seed_here)
+    return sum_features(vectors, np.eye(labels.max() + 1)[labels], settings, adapter.manifest.seed_here)
 
 
-def summed(features: NDArray[np.float32], targets: NDArray[np.float64], settings: Settings, seed: int) -> Part:
+def sum_features(features: NDArray[np.float32], targets: NDArray[np.float64], settings: Settings, seed: int) -> Part:
     """Return what :func:`fit` does, of features (n, hidden) and targets (n, labels); ``seed`` draws who is held out."""
     order = np.random.default_rng(seed).permutation(len(features))
     held = np.arange(len(features)) % FOLD == FOLD - 1
     part = {"held_examples": torch.tensor([held.sum()])}
     for name, indices in (("own", order[~held]), ("held", order[held])):
-        factor, total = _summed(features[indices], targets[indices], settings)
+        factor, total = _sums(features[indices], targets[indices], settings)
         part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": torch.from_numpy(total)}
     return part
 
 
-def added(first: Part, second: Part) -> Part:
+def add_sums(first: Part, second: Part) -> Part:
     """Return the sums over the examples of both; labels that ``second`` alone has come last there, and last here."""
     part = {"held_examples": first["held_examples"] + second["held_examples"]}
     for name in ("own", "held"):
@@ -118,7 +118,7 @@ def added(first: Part, second: Part) -> Part:
     return part
 
 
-def _summed(
+def _sums(
     features: NDArray[np.float32], targets: NDArray[np.float64], settings: Settings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return R (≤ M, M) with RᵀR = Σ h hᵀ, and Σ h yᵀ (M, labels), over features (n, hidden) and y (n, labels)."""
@@ -154,8 +154,8 @@ def prepare(parts: Sequence[Part], settings: Settings) -> Solution:
     if not examples or not own.gram.any():
         hint = f"ranpac holds out every {FOLD}th example of a task to choose λ; `prototype` does with one example."
         raise InputError("the tasks of these adapters have too few examples for this router", hint=hint)
-    best = min(RIDGES, key=lambda ridge: squared_error(solved(own, ridge), held, examples))
-    return Solution(solved(own + held, best), tuple(part["own_targets"].shape[1] for part in parts))
+    best = min(RIDGES, key=lambda ridge: squared_error(solve(own, ridge), held, examples))
+    return Solution(solve(own + held, best), tuple(part["own_targets"].shape[1] for part in parts))
 
 
 def sums(parts: Sequence[Part], name: str) -> Sums:
@@ -168,7 +168,7 @@ def sums(parts: Sequence[Part], name: str) -> Sums:
     return Sums(gram, targets)
 
 
-def solved(known: Sums, ridge: float) -> NDArray[np.float64]:
+def solve(known: Sums, ridge: float) -> NDArray[np.float64]:
     """Return (G + λI)⁻¹ C (M, labels) for λ = ``ridge`` · tr(G) / M."""
     regularised = known.gram.copy()
     regularised[np.diag_indices_from(regularised)] += ridge * np.trace(known.gram) / len(known.gram)

@@ -28,7 +28,7 @@ from experiments.studies.stream.results.summary import summarise
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.measures.markdown import code, escape
 from workbench.measures.statistics import Interval
-from workbench.mlflow.names import metric_name, plain
+from workbench.mlflow.names import metric_name, plain_name
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.training.measured_cost import MeasuredCost
 
@@ -185,4 +185,4 @@ def test_a_figure_with_blanks_in_its_name_is_shown() -> None:
 
 @pytest.mark.parametrize("name", [NASTY, BESIDE, "..", ".", "", "\udce4", "a/../../b"])
 def test_a_plain_name_is_one_part_of_a_path(name: str) -> None:
-    assert Path(plain(name)).name == plain(name) == metric_name(name)
+    assert Path(plain_name(name)).name == plain_name(name) == metric_name(name)

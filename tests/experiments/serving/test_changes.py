@@ -13,7 +13,7 @@ from experiments.workspace import Workspace
 from experiments.workspace.champions import Champions
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
-from workbench.adapters.name_resolution import Crowned, registered_name
+from workbench.adapters.name_resolution import NamedChampion, registered_name
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import StoppedError
 from workbench.machine.batch_queue import Batching
@@ -112,7 +112,7 @@ def test_a_replacement_under_load_loses_nothing(
         try:
             for seed in (1, 2):
                 new = train(copied, backbone, make_task("animals", SUBJECTS, FRUITS, 16 * seed + 16), seed=seed)
-                crowned = {registered_name(copied.adapters.get(new).manifest): Crowned(new)}
+                crowned = {registered_name(copied.adapters.get(new).manifest): NamedChampion(new)}
                 monkeypatch.setattr(Champions, "current", lambda self, crowned=crowned: crowned)
                 assert client.post("/reload").json()["added"] == [new]
                 response = client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from workbench.answering.hidden_states import Hidden
+from workbench.answering.hidden_states import HiddenStates
 from workbench.probes.cka import PROBE, alignment
 
 
@@ -47,7 +47,7 @@ def test_only_layers_that_vary_and_only_after_learning() -> None:
     generator = np.random.default_rng(1)
     then, now = generator.normal(size=(2, 3, 12, 4)).astype(np.float32)
     then[0] = now[0] = np.float32(0.1)
-    context: Any = SimpleNamespace(learned=Hidden(then, then), hidden=Hidden(now, now))
+    context: Any = SimpleNamespace(learned=HiddenStates(then, then), hidden=HiddenStates(now, now))
     values = PROBE.measure(None, context)  # type: ignore[arg-type]
     assert values.keys() == {"layer-1", "layer-2"}
     assert PROBE.measure(None, SimpleNamespace(learned=None)) == {}  # type: ignore[arg-type]

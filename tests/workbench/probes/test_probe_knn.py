@@ -11,13 +11,13 @@ import pytest
 from datasets import Dataset
 from sklearn.neighbors import NearestCentroid
 
-from workbench.answering.hidden_states import Hidden
+from workbench.answering.hidden_states import HiddenStates
 from workbench.probes.knn import PROBE
 
 
 def _context(train: np.ndarray, labels: list[int], held: np.ndarray, truth: list[int]) -> Any:
     noise = np.zeros_like
-    hidden = Hidden(np.stack([noise(train), train]), np.stack([noise(held), held]))  # only the last layer counts
+    hidden = HiddenStates(np.stack([noise(train), train]), np.stack([noise(held), held]))  # only the last layer counts
     splits = {"train": Dataset.from_dict({"label": labels}), "validation": Dataset.from_dict({"label": truth})}
     return SimpleNamespace(hidden=hidden, task=SimpleNamespace(splits=splits))
 

@@ -32,7 +32,7 @@ from workbench.methods.model import TaskModel
 from workbench.methods.task import Task
 from workbench.probes import ProbeContext
 from workbench.probes._harness_model import AdaptedLM
-from workbench.probes._harness_tasks import identity, loaded, scores
+from workbench.probes._harness_tasks import identity, load_tasks, scores
 from workbench.probes._language import bare_model
 from workbench.probes.lm_eval import PROBE, Harness, HarnessSettings
 
@@ -130,7 +130,7 @@ def test_an_answer_longer_than_the_model_reads_is_refused(ours: AdaptedLM) -> No
 def test_scores_are_the_harness_s(
     config: dict[str, Any], shots: int | None, ours: AdaptedLM, theirs: Any, tmp_path: Path
 ) -> None:
-    tasks = loaded([str(write_task(tmp_path, config))], shots)
+    tasks = load_tasks([str(write_task(tmp_path, config))], shots)
     values = scores(ours, tasks, 10, seed=0)
     assert values == scores(theirs, tasks, 10, seed=0)
     assert scores(ours, tasks, 10, seed=0) == values
@@ -143,7 +143,7 @@ def test_filters_of_answers_are_told_apart(ours: AdaptedLM, theirs: Any, tmp_pat
         {"name": "first-word", "filter": [first, {"function": "take_first"}]},
         {"name": "none", "filter": [{"function": "take_first"}]},
     ]
-    tasks = loaded([str(write_task(tmp_path, {**words_config(), "filter_list": filters}))], None)
+    tasks = load_tasks([str(write_task(tmp_path, {**words_config(), "filter_list": filters}))], None)
     values = scores(ours, tasks, None, seed=0)
     assert values == scores(theirs, tasks, None, seed=0)
     assert {*values["which_animal_in_words"]} == {"exact_match,first-word", "exact_match"}
@@ -169,7 +169,7 @@ def test_the_adapted_body_is_asked(causal: Backbone, task: Task, context_of: Con
         lm = AutoModelForCausalLM.from_pretrained(causal.folder).eval()
         lm.model = copy.deepcopy(body).merge_and_unload()
     (path,) = context.settings["lm-eval"].tasks  # type: ignore[attr-defined]
-    tasks = loaded([path], None)
+    tasks = load_tasks([path], None)
     expected = scores(HFLM(pretrained=lm, tokenizer=causal.tokenizer, batch_size=2), tasks, 100, seed=0)["which_animal"]
     before = scores(theirs, tasks, 100, seed=0)["which_animal"]
     assert values["which-animal/acc"] == expected["acc"]
@@ -204,7 +204,7 @@ def test_paths_are_whole_for_processes_elsewhere(choices: Path, monkeypatch: pyt
 def test_templates_reach_nothing_of_python(tmp_path: Path) -> None:
     reaching = {**choices_config(), "doc_to_text": "{{ ''.__class__.__mro__[1].__subclasses__() }}"}
     with pytest.raises(InputError, match="unsafe"):
-        loaded([str(write_task(tmp_path, reaching))], None)
+        load_tasks([str(write_task(tmp_path, reaching))], None)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_templates_reach_nothing_of_python(tmp_path: Path) -> None:
 def test_a_task_that_is_not_run_here_is_refused(changes: dict[str, Any], complaint: str, tmp_path: Path) -> None:
     path = write_task(tmp_path, {**words_config(), **changes})
     with pytest.raises(InputError) as caught:
-        loaded([str(path)], None)
+        load_tasks([str(path)], None)
     assert complaint in str(caught.value)
 
 
@@ -230,7 +230,7 @@ def test_the_harness_is_left_as_it_was(choices: Path, ours: AdaptedLM) -> None:
     from lm_eval.api import task
 
     before = (utils.env, evaluate.load, task.tqdm, are_progress_bars_disabled())
-    tasks = loaded([str(choices)], None)
+    tasks = load_tasks([str(choices)], None)
     identity(tasks, None)
     scores(ours, tasks, 2, seed=0)
     assert before == (utils.env, evaluate.load, task.tqdm, are_progress_bars_disabled())
@@ -239,7 +239,7 @@ def test_the_harness_is_left_as_it_was(choices: Path, ours: AdaptedLM) -> None:
 @pytest.mark.acceptance  # the harness reads thousands of files
 def test_names_are_those_of_the_harness() -> None:
     with pytest.raises(InputError, match=naming("lm-eval", "'arc_eazy'")) as caught:
-        loaded(["arc_eazy"], None)
+        load_tasks(["arc_eazy"], None)
     assert "arc_easy" in str(caught.value)
 
 

@@ -104,7 +104,7 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
         return "loreft"
     if architecture == UNION and (method := _union(config, where)):
         return method
-    message = f"architecture: {_shown(config)} is of no method here"
+    message = f"architecture: {_architecture_in_words(config)} is of no method here"
     raise InputError(message, where=where, hint=f"These are: {', '.join([*OF_PACKAGE, *OF_PEFT])}.")
 
 
@@ -122,7 +122,7 @@ def settings(config: Mapping[str, Any], method: str, where: str) -> dict[str, An
         for name in model.model_fields:
             field = FIELDS.get(name, name)
             if isinstance(value := part.get(field), int | float):
-                method_settings[name] = _bounded(model, name, value, f"{where}: {field}")
+                method_settings[name] = _within_bounds(model, name, value, f"{where}: {field}")
         if "flat" in part and "reparametrize" in model.model_fields:
             method_settings["reparametrize"] = not part["flat"]
     return method_settings
@@ -163,7 +163,7 @@ def _parts(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from (part for part in several if isinstance(part, dict)) if isinstance(several, list) else ()
 
 
-def _shown(config: Mapping[str, Any]) -> str:
+def _architecture_in_words(config: Mapping[str, Any]) -> str:
     """Return an architecture in words, with what tells it apart."""
     architecture = config.get("architecture")
     if architecture == UNION:
@@ -172,7 +172,7 @@ def _shown(config: Mapping[str, Any]) -> str:
     return f"{architecture!r} with {telling}" if telling else repr(architecture)
 
 
-def _bounded(model: type[MethodSettings], name: str, value: float, where: str) -> float:
+def _within_bounds(model: type[MethodSettings], name: str, value: float, where: str) -> float:
     """Return a setting's value; raises InputError where it is out of bounds."""
     from pydantic import ValidationError
 

@@ -43,7 +43,7 @@ def config_of_peft(body: Any, method: str) -> Any:
 
 def document(config: Any) -> dict[str, Any]:
     """Return a configuration of peft as a manifest keeps it."""
-    content: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=_plain))
+    content: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=_as_json))
     return content
 
 
@@ -78,5 +78,5 @@ def _updates(body: Any) -> Iterator[tuple[str, Any, Any]]:
         yield name, layer, layer.loras[NAME]
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return sorted(value) if isinstance(value, set | frozenset) else getattr(value, "value", str(value))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG
 from workbench.answering.elsewhere import adapters_head
-from workbench.answering.elsewhere.sender_class import labelled, own_class
+from workbench.answering.elsewhere.sender_class import own_class, with_labels
 from workbench.backbone.folder import tensor_names
 from workbench.errors import InputError
 from workbench.machine.quiet import quiet
@@ -78,7 +78,7 @@ def _flexible(backbone: Backbone) -> tuple[Any, frozenset[str]]:
 
     with torch.random.fork_rng(devices=[]), quiet("transformers.modeling_utils"):
         torch.manual_seed(0)
-        model, loading_info = labelled(backbone, 1).pretrained(AutoAdapterModel)
+        model, loading_info = with_labels(backbone, 1).pretrained(AutoAdapterModel)
     return model.eval(), frozenset(loading_info["missing_keys"])
 
 

@@ -88,10 +88,10 @@ def _words(folder: Path) -> Mapping[str, int]:
         with opening("the tokenizer beside the adapter", str(folder / LINES), HINT):
             lines = (folder / LINES).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         numbered = {word: number for number, word in enumerate(lines)}
-    return {**numbered, **_mapped(folder / VOCABULARY), **_mapped(folder / ADDED)}
+    return {**numbered, **_words_in(folder / VOCABULARY), **_words_in(folder / ADDED)}
 
 
-def _mapped(path: Path) -> dict[str, int]:
+def _words_in(path: Path) -> dict[str, int]:
     """Return the words of a JSON file; none where there is no such file."""
     content = read_mapping(path, "vocabulary", HINT) if path.is_file() else {}
     if word := next((word for word, number in content.items() if not isinstance(number, int)), None):

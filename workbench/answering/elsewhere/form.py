@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from workbench.adapters.manifest import Linked
+    from workbench.adapters.manifest import LinkedFiles
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone, Pooling
 
@@ -24,7 +24,7 @@ class Form(Protocol):
     def fits(self, folder: Path) -> bool:
         """Return whether a folder looks as this program writes it, by the names of its files."""
 
-    def read(self, folder: Path) -> Sent:
+    def read(self, folder: Path) -> SentFolder:
         """Return what the files of a folder say; nothing is loaded, and nothing runs.
 
         Raises:
@@ -48,7 +48,7 @@ class Form(Protocol):
         """
 
 
-class Sent(Protocol):
+class SentFolder(Protocol):
     """What lies in a folder."""
 
     @property
@@ -137,7 +137,7 @@ class Sender:
     head: Mapping[str, nn.Module] = field(default_factory=dict)
     original: Mapping[str, Any] = field(default_factory=dict)
     pooling: Pooling | None = None
-    linked: Linked | None = None
+    linked: LinkedFiles | None = None
     virtual: int = 0
     rounding: float = CLOSE
 

@@ -17,7 +17,7 @@ from workbench.adapters.manifest import HeadReference
 from workbench.backbone.generation import learns_a_prompt
 from workbench.backbone.pretrained import Pooling
 from workbench.errors import InputError
-from workbench.methods.layered_head import ACTIVATIONS, LINEAR, NORM, layered
+from workbench.methods.layered_head import ACTIVATIONS, LINEAR, NORM, build_head
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ def matching_head(
                 for hidden, batch in zip(states, batches, strict=True)
             ]
             for reference, head in _possible(pooling, layers):
-                if (off := _off(head, read, wanted)) is not None and (best is None or off < best.off):
+                if (off := _distance(head, read, wanted)) is not None and (best is None or off < best.off):
                     best = MatchingHead(reference.model_copy(update={"virtual": virtual}), head, off)
     if best is None or not best.off <= rounding:
         named = ", ".join(layers)
@@ -93,19 +93,19 @@ def _possible(pooling: Pooling, layers: Mapping[str, nn.Module]) -> Iterator[tup
     Where an activation is among the layers, the sender's program says where they are.
     """
     modules = [*layers.values()]
-    yield _declared(pooling, modules)
+    yield _declared_head(pooling, modules)
     if len(modules) == 1 or any(_activation(module) for module in modules):
         return
     norms = [module for module in modules if isinstance(module, nn.LayerNorm)]  # dense, activation, norm: ModernBERT
     behind = norms or modules[-1:]
     for activation in ACTIVATIONS.values():
-        yield _declared(
+        yield _declared_head(
             pooling,
             [layer for module in modules for layer in ([activation(), module] if module in behind else [module])],
         )
 
 
-def _declared(pooling: Pooling, modules: Sequence[nn.Module]) -> tuple[HeadReference, nn.Sequential]:
+def _declared_head(pooling: Pooling, modules: Sequence[nn.Module]) -> tuple[HeadReference, nn.Sequential]:
     """Return the head of these layers, activations included."""
     names = [_activation(module) or (NORM if isinstance(module, nn.LayerNorm) else LINEAR) for module in modules]
     eps = next((module.eps for module in modules if isinstance(module, nn.LayerNorm)), 1e-5)
@@ -115,7 +115,7 @@ def _declared(pooling: Pooling, modules: Sequence[nn.Module]) -> tuple[HeadRefer
         for name, tensor in module.state_dict().items()
     }
     reference = HeadReference(pooling=pooling, layers=tuple(names), eps=eps)
-    return reference, layered(reference, tensors).eval()
+    return reference, build_head(reference, tensors).eval()
 
 
 def _activation(module: nn.Module) -> str | None:
@@ -123,7 +123,7 @@ def _activation(module: nn.Module) -> str | None:
     return next((name for name, made in ACTIVATIONS.items() if repr(made()) == repr(module)), None)
 
 
-def _off(head: nn.Sequential, pooled: Sequence[Tensor], wanted: Sequence[Tensor]) -> float | None:
+def _distance(head: nn.Sequential, pooled: Sequence[Tensor], wanted: Sequence[Tensor]) -> float | None:
     try:
         return max(difference(head(vectors), right) for vectors, right in zip(pooled, wanted, strict=True))
     except RuntimeError:  # the layers do not follow each other

@@ -27,7 +27,7 @@ class Location:
     called: str
 
 
-def located(name: str) -> Location:
+def locate(name: str) -> Location:
     """Return what a person named: a folder, or a hub id (``owner/name[@revision]``) whose files are fetched.
 
     Raises:
@@ -38,7 +38,7 @@ def located(name: str) -> Location:
         folder = Path(name).expanduser()
         is_there = folder.exists() or folder.is_symlink()
     if is_there:
-        return Location(folder, _called(folder))
+        return Location(folder, _folder_name(folder))
     owner = name.partition("/")[0]
     if not HUB_ID.fullmatch(name) or owner in ("", ".", "..") or Path(owner).exists():
         error = no_such_file(folder, "there is no such folder")
@@ -48,7 +48,7 @@ def located(name: str) -> Location:
     return Location(adapter_folder(repository, revision or None), repository.partition("/")[2])
 
 
-def _called(folder: Path) -> str:
+def _folder_name(folder: Path) -> str:
     """Return a folder's name; that of the run where the folder is one of its checkpoints."""
     whole = folder.resolve()
     if whole.parent.name == "snapshots" and (repository := whole.parents[1].name).startswith("models--"):

@@ -83,11 +83,11 @@ def give_back(folder: Path, files: Sequence[str], target: Path) -> None:
             (target / file).write_text(str(documents[file]), encoding="utf-8")
         elif file in locations:
             with opening("what came in", str(folder / ORIGINAL)):
-                tensors = _gathered(folder, locations[file])
+                tensors = _gather(folder, locations[file])
             save_file(tensors, target / file, {"format": "pt"})
 
 
-def _gathered(folder: Path, locations: dict[str, Any]) -> dict[str, Tensor]:
+def _gather(folder: Path, locations: dict[str, Any]) -> dict[str, Tensor]:
     """Return tensors by their names at the sender."""
     with ExitStack() as stack:
         opened: dict[str, Any] = {}

@@ -45,7 +45,7 @@ def moves_base(config: Mapping[str, Any]) -> bool:
     return str(config.get(KEY)).lower() in MOVING
 
 
-def finished(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_start(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a sender's config without what says where training began."""
     return {**config, **{key: value for key, value in FINISHED.items() if key in config}}
 
@@ -63,7 +63,7 @@ def require_known(config: Mapping[str, Any], where: str) -> None:
     raise InputError(message, where=where, hint=way_out)
 
 
-def started(program: Any) -> dict[str, tuple[Tensor, Tensor]]:
+def start_factors(program: Any) -> dict[str, tuple[Tensor, Tensor]]:
     """Return A₀ (rank, in) and B₀ (out, rank) of each LoRA of a ``PeftModel`` whose weights are not loaded yet."""
     from peft.tuners.lora import LoraLayer
 
@@ -74,7 +74,7 @@ def started(program: Any) -> dict[str, tuple[Tensor, Tensor]]:
     }
 
 
-def joined(tensors: Mapping[str, Tensor], starts: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+def join_start(tensors: Mapping[str, Tensor], starts: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
     """Return LoRAs of twice the rank on the base model as it was: B A − B₀ A₀.
 
     Args:
@@ -90,7 +90,7 @@ def joined(tensors: Mapping[str, Tensor], starts: Mapping[str, tuple[Tensor, Ten
     return both
 
 
-def doubled(config: Mapping[str, Any]) -> dict[str, Any]:
+def double_rank(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config for twice the rank, under which every update is scaled as before."""
     more = math.sqrt(2) if config.get("use_rslora") else 2
     ranks, alphas = config.get("rank_pattern") or {}, config.get("alpha_pattern") or {}

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from workbench.adapters.folder import PEFT_WEIGHTS
 from workbench.answering.elsewhere import peft_config
-from workbench.answering.elsewhere.peft_beginning import doubled, joined
+from workbench.answering.elsewhere.peft_beginning import double_rank, join_start
 from workbench.answering.elsewhere.peft_weights import as_stored, of_one_prompt, projections
 from workbench.backbone.architecture import normalisations
 from workbench.errors import InputError
@@ -61,7 +61,7 @@ def body_of(
     """
     tensors = program.tensors
     if program.starts:
-        config, tensors = doubled(config), joined(tensors, program.starts)
+        config, tensors = double_rank(config), join_start(tensors, program.starts)
     if not trained.adapted and config["peft_type"] not in peft_config.PROMPTS:
         raise InputError("it adapts nothing of the transformer, but its head alone", where=where)
     of_body = peft_config.of_body(config, trained, where)

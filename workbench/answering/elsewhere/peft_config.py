@@ -105,7 +105,7 @@ def settings(
     }
     if "targets" in fields:
         method_settings["targets"] = _targets(config.get("target_modules"), trained, modules)
-    return _taken({name: value for name, value in method_settings.items() if value is not None}, method)
+    return _accepted_settings({name: value for name, value in method_settings.items() if value is not None}, method)
 
 
 def _targets(named: Any, trained: TrainedModules | None, modules: Iterable[str]) -> list[str] | None:
@@ -118,7 +118,7 @@ def _targets(named: Any, trained: TrainedModules | None, modules: Iterable[str])
     return names if picked and picked == {*trained.adapted} else sorted(trained.adapted) or None
 
 
-def _taken(method_settings: Mapping[str, Any], method: str) -> dict[str, Any]:
+def _accepted_settings(method_settings: Mapping[str, Any], method: str) -> dict[str, Any]:
     """Return the settings that a method here takes; peft takes others too, as a block size of 0 where a rank stands."""
     try:
         METHODS.get(method).settings.model_validate(method_settings)
@@ -128,7 +128,7 @@ def _taken(method_settings: Mapping[str, Any], method: str) -> dict[str, Any]:
     return dict(method_settings)
 
 
-def opened(config: Mapping[str, Any], where: str) -> PeftConfig:
+def sender_config(config: Mapping[str, Any], where: str) -> PeftConfig:
     """Return peft's configuration as its sender had it.
 
     Raises:
@@ -159,7 +159,7 @@ def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> P
         trained: what it puts on the transformer.
         where: the folder.
     """
-    own = opened(config, where)
+    own = sender_config(config, where)
     changes = BY_NAME | {
         "target_modules": sorted(trained.adapted),
         "modules_to_save": [*trained.whole] or None,
@@ -195,11 +195,11 @@ def _patterns(own: Any, trained: TrainedModules) -> dict[str, Any]:
 
 def document(config: PeftConfig) -> dict[str, Any]:
     """Return a configuration as a manifest keeps it."""
-    content: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=_plain))
+    content: dict[str, Any] = json.loads(json.dumps(config.to_dict(), default=_as_json))
     return content
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return sorted(value) if isinstance(value, set | frozenset) else getattr(value, "value", str(value))
 
 

@@ -21,17 +21,19 @@ def trained_modules(program: Any, prefix: str) -> TrainedModules:
     return TrainedModules(
         prefix=prefix,
         adapted={name.removeprefix(prefix): name for name in adapted if name.startswith(prefix)},
-        whole=tuple(name for name, _ in _wrapped(program, prefix, "ModulesToSaveWrapper") if not _is_pooler(name)),
+        whole=tuple(
+            name for name, _ in _wrapped_modules(program, prefix, "ModulesToSaveWrapper") if not _is_pooler(name)
+        ),
         tokens={
             name: [int(token) for token in module.token_adapter.token_indices["default"]]
-            for name, module in _wrapped(program, prefix, "TrainableTokensWrapper")
+            for name, module in _wrapped_modules(program, prefix, "TrainableTokensWrapper")
         },
     )
 
 
 def trained_poolers(program: Any, prefix: str) -> list[str]:
     """Return the names inside the class of modules of the pooler that were trained whole: they belong to the head."""
-    names = [name for name, _ in _wrapped(program, prefix, "ModulesToSaveWrapper")]
+    names = [name for name, _ in _wrapped_modules(program, prefix, "ModulesToSaveWrapper")]
     return [f"{prefix}{name}" for name in names if _is_pooler(name)]
 
 
@@ -47,7 +49,7 @@ def require_own_output(program: Any, outside: Iterable[str], where: str) -> None
         InputError: it was adapted, or trained whole; the layer is named.
     """
     trained = [*getattr(program.base_model, "targeted_module_names", ())]
-    trained += [name for wrapper in WRAPPERS for name, _ in _wrapped(program, "", wrapper)]
+    trained += [name for wrapper in WRAPPERS for name, _ in _wrapped_modules(program, "", wrapper)]
     if layer := next((name for name in outside if name in trained), None):
         message = f"{layer} was trained, and answers are generated here with the base model's own output layer"
         raise InputError(message, where=where, hint=MERGED)
@@ -71,7 +73,7 @@ def require_named(trained: TrainedModules, modules: Iterable[str], where: str) -
         raise InputError(message, where=where, hint=MERGED)
 
 
-def _wrapped(program: Any, prefix: str, wrapper: str) -> Iterator[tuple[str, Any]]:
+def _wrapped_modules(program: Any, prefix: str, wrapper: str) -> Iterator[tuple[str, Any]]:
     """Yield the transformer's modules that peft has wrapped so, by the transformer's own names."""
     from peft.utils import other
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.adapters.folder import PEFT_WEIGHTS
-from workbench.answering.elsewhere.peft_beginning import started
+from workbench.answering.elsewhere.peft_beginning import start_factors
 from workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
 from workbench.errors import InputError, opening
 from workbench.methods.libraries.peft import asking_for_packed
@@ -40,7 +40,9 @@ class Program:
     starts: Mapping[str, tuple[Tensor, Tensor]]
 
 
-def opened(model: nn.Module, folder: Path, config: PeftConfig, tensors: Mapping[str, Tensor], moving: bool) -> Program:
+def open_program(
+    model: nn.Module, folder: Path, config: PeftConfig, tensors: Mapping[str, Tensor], moving: bool
+) -> Program:
     """Return the sender's program.
 
     Args:
@@ -59,7 +61,7 @@ def opened(model: nn.Module, folder: Path, config: PeftConfig, tensors: Mapping[
     own = {name: weight.detach() for name, weight in model.named_parameters()}
     with opening("the adapter", str(folder)), asking_for_packed(model):
         program: Any = get_peft_model(model, config)
-        starts = started(program) if moving else {}
+        starts = start_factors(program) if moving else {}
         made = get_peft_model_state_dict(program, save_embedding_layers=False)
         expected = as_inside(made, config.is_prompt_learning)
         _Fitting(own, getattr(model.config, "vocab_size", None), where).require(expected, tensors)

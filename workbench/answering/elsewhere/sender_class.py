@@ -56,11 +56,11 @@ def own_class(backbone: Backbone, kind: str | None, outputs: int) -> OwnClass:
     """
     with torch.random.fork_rng(devices=[]), quiet(*LOUD):
         torch.manual_seed(0)
-        model, loading_info = labelled(backbone, outputs).pretrained(_loader(kind))
+        model, loading_info = with_labels(backbone, outputs).pretrained(_loader(kind))
     return OwnClass(model.eval(), frozenset(loading_info["missing_keys"]), frozenset(loading_info["unexpected_keys"]))
 
 
-def labelled(backbone: Backbone, outputs: int) -> Backbone:
+def with_labels(backbone: Backbone, outputs: int) -> Backbone:
     """Return the same backbone with so many labels in its config, and a padding token."""
     copy = backbone.elsewhere(backbone.folder)
     config = copy.config
@@ -133,7 +133,7 @@ def _loader(kind: str | None) -> Any:
 
 def _blank(backbone: Backbone, kind: str) -> Any:
     """Return the sender's class without numbers."""
-    config = labelled(backbone, ODD).config
+    config = with_labels(backbone, ODD).config
     with opening("the config", str(backbone.folder)), torch.device("meta"), Undrawn():
         try:
             return _loader(kind).from_config(config)

@@ -18,11 +18,11 @@ from workbench.answering.elsewhere.head_form import difference, matching_head
 from workbench.answering.elsewhere.headless import with_fitted_head
 from workbench.answering.elsewhere.identity import key_of, stored_as
 from workbench.answering.elsewhere.original import keep
-from workbench.answering.elsewhere.trying import POOLED, tried
+from workbench.answering.elsewhere.trying import POOLED, try_sender
 from workbench.backbone.architecture import positions
 from workbench.backbone.folder import ITSELF
 from workbench.errors import InputError, blaming
-from workbench.files.atomic import folder_beside, made, remove_whole
+from workbench.files.atomic import folder_beside, make_folder, remove_whole
 from workbench.machine.quiet import without_advice
 from workbench.methods import card
 from workbench.methods.adaptation import HEAD_FILE
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from workbench.adapters.manifest import TaskReference
     from workbench.adapters.store import AdapterStore
-    from workbench.answering.elsewhere.form import Sender, Sent
+    from workbench.answering.elsewhere.form import Sender, SentFolder
     from workbench.answering.elsewhere.headless import Fit
     from workbench.backbone.pretrained import Backbone
 
@@ -81,7 +81,7 @@ class ImportOptions:
         return (*base, *about, self.order, self.max_length, self.examples)
 
 
-def take_in(sent: Sent, options: ImportOptions, store: AdapterStore) -> tuple[StoredAdapter, bool]:
+def take_in(sent: SentFolder, options: ImportOptions, store: AdapterStore) -> tuple[StoredAdapter, bool]:
     """Return the adapter, stored, and whether it was before; on texts its logits are those of the sender's own program.
 
     Where no head is stored, its token states are. A folder that came in before, with the same said of it, is not read
@@ -94,17 +94,17 @@ def take_in(sent: Sent, options: ImportOptions, store: AdapterStore) -> tuple[St
     if here := stored_as(store, ending):
         return here, True
     with without_advice("peft"):
-        return _stored(sent, options, store, ending), False
+        return _store_adapter(sent, options, store, ending), False
 
 
-def _stored(sent: Sent, options: ImportOptions, store: AdapterStore, ending: str) -> StoredAdapter:
+def _store_adapter(sent: SentFolder, options: ImportOptions, store: AdapterStore, ending: str) -> StoredAdapter:
     """Return the adapter, stored under an id with this ``ending``; raises as :func:`take_in`."""
     is_headless = not sent.kinds
     kind = None if is_headless else options.task.kind
     sender = sent.opened(options.backbone, kind, max(len(options.order), 1))
-    with made(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
+    with make_folder(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
         with blaming("the sender's program fails on its first text", str(sent.folder)):
-            batches, wanted = tried(sender, options.backbone, kind)
+            batches, wanted = try_sender(sender, options.backbone, kind)
         sender.write(folder)
         sender = replace(sender, program=nn.Identity(), write=lambda folder: None)  # its weights leave memory
         check_adapter(folder)
@@ -125,7 +125,7 @@ def _stored(sent: Sent, options: ImportOptions, store: AdapterStore, ending: str
         return store.save(manifest, lambda draft: _move(folder, draft))
 
 
-def _manifest(sent: Sent, sender: Sender, options: ImportOptions) -> Manifest:
+def _manifest(sent: SentFolder, sender: Sender, options: ImportOptions) -> Manifest:
     """Return the manifest of an adapter without an id, under one linear layer on the backbone's pooling."""
     return Manifest(
         id=sent.method,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.backbone.stored_tensors import WIDENED
 from workbench.errors import InputError, opening
-from workbench.files.ordinary import opened
+from workbench.files.ordinary import open_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def require_floats(path: Path, allow_positions: bool = False) -> None:
     from safetensors import safe_open
 
     with opening("the weights", str(path)):
-        opened(path).close()
+        open_ordinary(path).close()
         with safe_open(path, framework="np") as tensors:
             types = {name: str(tensors.get_slice(name).get_dtype()) for name in tensors.keys()}  # noqa: SIM118
     for name, kind in types.items():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.answering.elsewhere.head_form import difference
 from workbench.backbone.network import completed
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.tokenizing import tokenise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ PADDED = 1e-3  # of the largest logit: what a text's logits differ more by alone
 Batch = dict[str, "Tensor"]
 
 
-def tried(sender: Sender, backbone: Backbone, kind: str | None) -> tuple[list[Batch], list[Tensor]]:
+def try_sender(sender: Sender, backbone: Backbone, kind: str | None) -> tuple[list[Batch], list[Tensor]]:
     """Return batches of texts, and what the sender's program computes of each.
 
     A text stands alone and beside longer ones. Where the sender's program answers otherwise to a text that is padded
@@ -47,5 +47,5 @@ def tried(sender: Sender, backbone: Backbone, kind: str | None) -> tuple[list[Ba
 
 def _batch(backbone: Backbone, *columns: list[str]) -> Batch:
     """Return texts, or pairs of them, as a batch."""
-    batch = dict(tokenised(backbone.tokenizer, *columns, padding=True, return_tensors="pt"))
+    batch = dict(tokenise(backbone.tokenizer, *columns, padding=True, return_tensors="pt"))
     return completed(backbone.config, batch)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.manifest import Linked
+from workbench.adapters.manifest import LinkedFiles
 from workbench.answering.elsewhere.form import Sender
 from workbench.answering.elsewhere.model_class import other_head
 from workbench.answering.elsewhere.model_files import has_tokenizer, model_files
@@ -117,7 +117,11 @@ class SentModel:
         self._require_complete(own, kind)
         prefix = base_prefix(self.itself, kind)
         head = self._head(own.model, prefix, kind)
-        return self._alone(own.model, head) if alone else self._based(own.model, head, backbone, prefix)
+        return (
+            self._sender_as_own_backbone(own.model, head)
+            if alone
+            else self._sender_on_backbone(own.model, head, backbone, prefix)
+        )
 
     def _require_complete(self, own: OwnClass, kind: str | None) -> None:
         """Make sure that the class has all its weights from the file, and the file none that the class does not have.
@@ -143,10 +147,12 @@ class SentModel:
         outside = head_modules(self.itself, kind)
         return {name: model.get_submodule(name) for name in (*poolers(model, prefix), *outside)}
 
-    def _alone(self, model: Any, head: Mapping[str, nn.Module]) -> Sender:
+    def _sender_as_own_backbone(self, model: Any, head: Mapping[str, nn.Module]) -> Sender:
         """Return the sender of a model that is its own backbone: its files are copied as they are, or linked."""
         names = model_files(self.folder)
-        linked = Linked(folder=str(self.folder.resolve()), files=_digests(self.folder, names)) if self.link else None
+        linked = (
+            LinkedFiles(folder=str(self.folder.resolve()), files=_digests(self.folder, names)) if self.link else None
+        )
 
         def write(folder: Path) -> None:
             for name in () if linked else names:
@@ -157,7 +163,7 @@ class SentModel:
         original = {} if subfolder == "." else {TRANSFORMER: subfolder}
         return Sender(model, {}, None, write, head, original, self.pooling, linked)
 
-    def _based(self, model: Any, head: Mapping[str, nn.Module], backbone: Backbone, prefix: str) -> Sender:
+    def _sender_on_backbone(self, model: Any, head: Mapping[str, nn.Module], backbone: Backbone, prefix: str) -> Sender:
         """Return the sender of a model whose body replaces the weights of ``backbone``."""
         from workbench.answering.elsewhere.body_weights import body_of, write_body
 

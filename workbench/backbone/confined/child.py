@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from workbench.backbone.confined.patterns import compared, split
-from workbench.backbone.confined.templates import rendered
+from workbench.backbone.confined.patterns import compare, split_texts
+from workbench.backbone.confined.templates import render
 from workbench.errors import reason
 
-ANSWERS: dict[str, Callable[..., Any]] = {"render": rendered, "compare": compared, "split": split}
+ANSWERS: dict[str, Callable[..., Any]] = {"render": render, "compare": compare, "split": split_texts}
 MEMORY = 2 << 30  # bytes
 
 

@@ -21,7 +21,7 @@ MOST_TRIED = 40  # characters
 MINIMAL = {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}
 
 
-def compared(patterns: list[str], names: list[str]) -> None:
+def compare(patterns: list[str], names: list[str]) -> None:
     """Look for each pattern in each name, in all ways in which peft looks for it.
 
     Raises:
@@ -43,7 +43,7 @@ def compared(patterns: list[str], names: list[str]) -> None:
             expression.search(name)
 
 
-def split(path: str, texts: list[str]) -> None:
+def split_texts(path: str, texts: list[str]) -> None:
     """Put texts through all of a ``tokenizer.json`` but its vocabulary: long runs of characters, and some texts.
 
     Raises:

@@ -83,7 +83,7 @@ class _Child:
 
     def _exchange(self, request: bytes) -> tuple[bytes, int]:
         """Return the reply and 0; no reply and the exit code where the process ends, negative if by a signal."""
-        self._process = process = self._process or _started()
+        self._process = process = self._process or _start()
         assert process.stdin
         assert process.stdout
         try:
@@ -100,7 +100,7 @@ class _Child:
         return line, code
 
 
-def _started() -> subprocess.Popen[bytes]:
+def _start() -> subprocess.Popen[bytes]:
     """Start a Python that neither reads settings of Python's nor looks into the current folder."""
     specs = [find_spec(package) for package in PACKAGES]
     folders = {str(Path(spec.origin).parents[1]): None for spec in specs if spec and spec.origin}  # in this order

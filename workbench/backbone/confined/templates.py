@@ -18,7 +18,7 @@ ADDED, TIMES = 100_000, 10  # a rendering has at most so many times the turns' c
 Turns = list[dict[str, str]]
 
 
-def rendered(template: str, chats: list[Turns], options: dict[str, Any]) -> list[str]:
+def render(template: str, chats: list[Turns], options: dict[str, Any]) -> list[str]:
     """Return the text of each chat.
 
     Args:
@@ -32,11 +32,14 @@ def rendered(template: str, chats: list[Turns], options: dict[str, Any]) -> list
     """
     if len(template) > LONGEST_TEMPLATE:
         raise ValueError(f"it has more than {LONGEST_TEMPLATE:,} characters")
-    compiled = _compiled(template)
-    return [_bounded(compiled.render(messages=turns, tools=None, documents=None, **options), turns) for turns in chats]
+    compiled = _compile(template)
+    return [
+        _require_bounds(compiled.render(messages=turns, tools=None, documents=None, **options), turns)
+        for turns in chats
+    ]
 
 
-def _bounded(text: str, turns: Turns) -> str:
+def _require_bounds(text: str, turns: Turns) -> str:
     given = sum(len(turn["content"]) for turn in turns)
     if len(text) > TIMES * given + ADDED:
         raise ValueError(f"it makes {len(text):,} characters of {given:,}")
@@ -68,7 +71,7 @@ def _to_json(value: Any, **options: Any) -> str:
 
 
 @lru_cache(maxsize=4)
-def _compiled(template: str) -> Template:
+def _compile(template: str) -> Template:
     environment: Environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )

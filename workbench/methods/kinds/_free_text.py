@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workbench.backbone.batching import IGNORED, require_scores
 from workbench.backbone.prompts import NEW_TOKENS
-from workbench.backbone.tokenizing import texts_of, tokenised
+from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.measures.text_scores import TEXT_SCORES
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class AnswersInWords:
 
 def tokens_of(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """Return the token ids of each text, without special tokens."""
-    ids: list[list[int]] = tokenised(tokenizer, texts, add_special_tokens=False, verbose=False)["input_ids"]
+    ids: list[list[int]] = tokenise(tokenizer, texts, add_special_tokens=False, verbose=False)["input_ids"]
     return ids
 
 
@@ -130,7 +130,7 @@ def answer_length(tokens: list[int], limit: int, end: int) -> int:
     return kept.index(end) + 1 if end in kept else len(kept)
 
 
-def finished(
+def to_answers(
     given: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
     wanted: Sequence[NDArray[np.float32]] | None,
     tokenizer: PreTrainedTokenizerBase,

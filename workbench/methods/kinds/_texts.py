@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from workbench.backbone.batching import in_batches, require_scores
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.tokenizing import tokenise
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -80,9 +80,9 @@ def _columns(rows: Dataset, tokenizer: PreTrainedTokenizerBase, **options: Any) 
     """Return what the tokenizer makes of the texts, by column; in a union of tasks only some rows may be pairs."""
     texts = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
     if all(None not in column for column in texts):
-        columns: Mapping[str, list[Any]] = tokenised(tokenizer, *texts, **options)
+        columns: Mapping[str, list[Any]] = tokenise(tokenizer, *texts, **options)
         return columns
     encodings = [
-        tokenised(tokenizer, *(text for text in row if text is not None), **options) for row in zip(*texts, strict=True)
+        tokenise(tokenizer, *(text for text in row if text is not None), **options) for row in zip(*texts, strict=True)
     ]
     return {name: [encoding[name] for encoding in encodings] for name in encodings[0]}

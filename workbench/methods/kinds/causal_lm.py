@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from workbench.backbone.architecture import is_causal
-from workbench.backbone.batching import IGNORED, in_batches, padded
+from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import Demonstrations, end_token, prompts
@@ -18,9 +18,9 @@ from workbench.methods.kinds._free_text import (
     Answer,
     AnswersInWords,
     answer_length,
-    finished,
     likelihoods_of,
     limits,
+    to_answers,
     tokens_of,
 )
 from workbench.methods.kinds._programs import CAUSAL_LM
@@ -97,13 +97,13 @@ class CausalLM(AnswersInWords):
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad on the right to the longest row of the batch."""
-        return lambda rows: padded(rows, tokenizer.pad_token_id, "right")
+        return lambda rows: pad_rows(rows, tokenizer.pad_token_id, "right")
 
     def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the token states (batch, tokens, h); with labels, those before answer tokens (answer tokens, h)."""
         if labels is None:
             return model.states(**inputs), None
-        states = model.states(**inputs, question=_asked(inputs, labels))
+        states = model.states(**inputs, question=_prompt_mask(inputs, labels))
         following = labels[:, 1:]  # the state at t predicts token t + 1
         learned = following != IGNORED
         return states[:, :-1][learned], following[learned]
@@ -126,9 +126,11 @@ class CausalLM(AnswersInWords):
             generated = zip(tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True)
             return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]
 
-        given = in_batches(ask, model, questions, lambda batch: padded(batch, pad, "left"))
+        given = in_batches(ask, model, questions, lambda batch: pad_rows(batch, pad, "left"))
         has_answers = "answer" in rows.column_names
-        return finished(given, self._wanted(model, rows, tokenizer, max_length) if has_answers else None, tokenizer)
+        return to_answers(
+            given, self._right_log_probabilities(model, rows, tokenizer, max_length) if has_answers else None, tokenizer
+        )
 
     def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
         texts = prompts(rows["text"][:], tokenizer, self.demonstrations)
@@ -138,20 +140,20 @@ class CausalLM(AnswersInWords):
             raise InputError(message, hint="Is the text empty? Leave it out.")
         return tokens
 
-    def _wanted(
+    def _right_log_probabilities(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[NDArray[np.float32]]:
         """Return the log-probability of each token of each right answer, end token included."""
 
         def tell(_: list[int], batch: dict[str, Tensor]) -> list[NDArray[np.float32]]:
             labels = batch.pop("labels")
-            states = model.states(**batch, question=_asked(batch, labels))
+            states = model.states(**batch, question=_prompt_mask(batch, labels))
             return likelihoods_of(model.head, states[:, :-1], labels[:, 1:])
 
         return in_batches(tell, model, self.encode(rows, tokenizer, max_length), self.collate(tokenizer))
 
 
-def _asked(inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+def _prompt_mask(inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
     """Return 1 for each token of a prompt, 0 for its answer and for padding: (batch, tokens)."""
     return inputs["attention_mask"] * (labels == IGNORED)
 

@@ -83,7 +83,7 @@ class Regression(ReadsTexts):
 
         values, (_, spread) = np.asarray(rows["value"][:], dtype=np.float64), _scale(rows)
         error = answers - values
-        score = _explained(error, values)
+        score = _explained_share(error, values)
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
@@ -128,7 +128,7 @@ class Regression(ReadsTexts):
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test R² of always answering the training values' mean, which no constant beats there."""
         values = np.asarray(test["value"][:], dtype=np.float64)
-        return float(_explained(np.mean(train["value"][:]) - values, values).mean())
+        return float(_explained_share(np.mean(train["value"][:]) - values, values).mean())
 
 
 def _scale(rows: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -137,7 +137,7 @@ def _scale(rows: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return centre, spread
 
 
-def _explained(error: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _explained_share(error: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 − error² ÷ var(values) (examples,); where values do not vary, 1 for no error and 0 for any."""
     variance = values.var() if (values != values[:1]).any() else 0.0  # that of equal values may be a rounding error
     explained: NDArray[np.float64] = 1 - error**2 / variance if variance else (error == 0).astype(np.float64)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from workbench.backbone.architecture import is_seq2seq
-from workbench.backbone.batching import IGNORED, in_batches, padded
+from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import decode
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import end_token
-from workbench.backbone.tokenizing import tokenised
-from workbench.methods.kinds._free_text import Answer, AnswersInWords, answer_length, finished, likelihoods_of, limits
+from workbench.backbone.tokenizing import tokenise
+from workbench.methods.kinds._free_text import Answer, AnswersInWords, answer_length, likelihoods_of, limits, to_answers
 from workbench.methods.kinds._programs import SEQ2SEQ
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ class Seq2Seq(AnswersInWords):
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Return the texts, cut at the end."""
-        ids = tokenised(tokenizer, rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
+        ids = tokenise(tokenizer, rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
         return [{"input_ids": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text and of each answer, special tokens included."""
-        texts = tokenised(tokenizer, rows["text"][:], verbose=False)["input_ids"]
+        texts = tokenise(tokenizer, rows["text"][:], verbose=False)["input_ids"]
         return [len(ids) for ids in texts], [len(ids) for ids in _targets(rows["answer"][:], tokenizer)]
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ class Seq2Seq(AnswersInWords):
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad texts, and answers, on the right to the longest of the batch."""
-        return lambda rows: padded(rows, tokenizer.pad_token_id, "right")
+        return lambda rows: pad_rows(rows, tokenizer.pad_token_id, "right")
 
     def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the decoder's states: of the text it repeats (batch, tokens, h), or of answer tokens (tokens, h)."""
@@ -92,9 +92,11 @@ class Seq2Seq(AnswersInWords):
 
         given = in_batches(ask, model, questions, self.collate(tokenizer))
         has_answers = "answer" in rows.column_names
-        return finished(given, self._wanted(model, rows, tokenizer, max_length) if has_answers else None, tokenizer)
+        return to_answers(
+            given, self._right_log_probabilities(model, rows, tokenizer, max_length) if has_answers else None, tokenizer
+        )
 
-    def _wanted(
+    def _right_log_probabilities(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[NDArray[np.float32]]:
         """Return the log-probability of each token of each right answer, end token included."""
@@ -117,7 +119,7 @@ def _answering(model: Network, inputs: dict[str, Tensor], labels: Tensor) -> Ten
 
 def _targets(answers: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     end = end_token(tokenizer)
-    targets = tokenised(tokenizer, text_target=answers, verbose=False)["input_ids"]
+    targets = tokenise(tokenizer, text_target=answers, verbose=False)["input_ids"]
     return [ids if ids[-1:] == [end] else [*ids, end] for ids in targets]
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from workbench.backbone.architecture import state_width
-from workbench.backbone.batching import IGNORED, in_batches, padded, require_scores
-from workbench.backbone.tokenizing import tokenised
+from workbench.backbone.batching import IGNORED, in_batches, pad_rows, require_scores
+from workbench.backbone.tokenizing import tokenise
 from workbench.measures.label_counts import LabelCounts
 from workbench.methods.kinds._programs import TOKEN_CLASSIFICATION
 
@@ -30,7 +30,7 @@ OUTSIDE = "O"
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TaggedText:
     """What a model says of one text.
 
     Attributes:
@@ -66,12 +66,12 @@ class TokenClassification:
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Tokenise, cutting what is longer than ``max_length`` tokens."""
-        ids = tokenised(tokenizer, rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
+        ids = tokenise(tokenizer, rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
         return [{"input_ids": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text, special tokens included."""
-        ids = tokenised(tokenizer, rows["text"][:], verbose=False)["input_ids"]
+        ids = tokenise(tokenizer, rows["text"][:], verbose=False)["input_ids"]
         return [len(tokens) for tokens in ids], [0] * len(ids)
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ class TokenClassification:
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad on the right to the longest row of the batch."""
-        return lambda rows: padded(rows, tokenizer.pad_token_id, "right")
+        return lambda rows: pad_rows(rows, tokenizer.pad_token_id, "right")
 
     def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the token states (batch, tokens, h); with labels, those of words' first sub-words (words, h)."""
@@ -102,31 +102,31 @@ class TokenClassification:
 
     def answers(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
-    ) -> list[Tagged]:
+    ) -> list[TaggedText]:
         """Return the logits of each word of each text; raises AnswerError where they are no numbers."""
         words, firsts = [tuple(text.split()) for text in rows["text"][:]], _firsts(rows, tokenizer, max_length)
 
-        def tag(indices: list[int], batch: dict[str, Tensor]) -> list[Tagged]:
+        def tag(indices: list[int], batch: dict[str, Tensor]) -> list[TaggedText]:
             logits, tagged = model(**batch)["logits"].float().cpu().numpy(), []
             for index, row in zip(indices, logits, strict=True):
                 seen, tokens = list(firsts[index]), list(firsts[index].values())
                 word_logits = np.full((len(words[index]), row.shape[-1]), np.nan, dtype=np.float32)
                 word_logits[seen] = row[tokens]
-                tagged.append(Tagged(words[index], word_logits))
+                tagged.append(TaggedText(words[index], word_logits))
             return tagged
 
         answers = in_batches(tag, model, self.questions(rows, tokenizer, max_length), self.collate(tokenizer))
         require_scores([answer.logits[list(first)] for answer, first in zip(answers, firsts, strict=True)])
         return answers
 
-    def digest(self, answers: Sequence[Tagged]) -> str:
+    def digest(self, answers: Sequence[TaggedText]) -> str:
         """Return the SHA-256 of all logits' bytes, and of how many words each text has."""
         checksum = hashlib.sha256()
         for answer in answers:
             checksum.update(f"{len(answer.words)} ".encode() + answer.logits.tobytes())
         return checksum.hexdigest()
 
-    def outcomes(self, rows: Dataset, answers: Sequence[Tagged]) -> pd.DataFrame:
+    def outcomes(self, rows: Dataset, answers: Sequence[TaggedText]) -> pd.DataFrame:
         """Return one row per text.
 
         Columns: id, label and prediction (tags with spaces), ``correct`` (all tags right), ``confidence`` (probability
@@ -181,7 +181,7 @@ class TokenClassification:
         wanted, given, hits = np.array(every, dtype=np.int64).reshape(len(pairs), 3, len(names)).swapaxes(0, 1)
         return LabelCounts(tuple(names), wanted, given, hits, np.ones(len(pairs), dtype=np.int64))
 
-    def say(self, answers: Sequence[Tagged], labels: Sequence[str]) -> list[tuple[str, float | None]]:
+    def say(self, answers: Sequence[TaggedText], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return the entities, ``PER: Ada Lovelace; LOC: London``, or with other tags each word's, ``cats/NOUN``."""
         pairs: list[tuple[str, float | None]] = []
         for answer in answers:
@@ -194,7 +194,7 @@ class TokenClassification:
             pairs.append((text, _confidence(answer)))
         return pairs
 
-    def values(self, answers: Sequence[Tagged], labels: Sequence[str]) -> list[list[str]]:
+    def values(self, answers: Sequence[TaggedText], labels: Sequence[str]) -> list[list[str]]:
         """Return a tag for each word of each text; ``O``, or nothing, for words that were cut off."""
         return [_tags(answer, labels) for answer in answers]
 
@@ -202,7 +202,9 @@ class TokenClassification:
         """Return the test score of giving every word the training split's most frequent tag."""
         names: list[str] = test.features["tags"].feature.names
         tag = Counter(tag for tags in train["tags"][:] for tag in tags).most_common(1)[0][0]
-        given = [Tagged(("",) * len(tags), np.tile(np.eye(len(names))[tag], (len(tags), 1))) for tags in test["tags"]]
+        given = [
+            TaggedText(("",) * len(tags), np.tile(np.eye(len(names))[tag], (len(tags), 1))) for tags in test["tags"]
+        ]
         return self.scores(self.outcomes(test, given), len(names))[self.metric]
 
 
@@ -218,7 +220,7 @@ def _firsts(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) 
     to it and some do not.
     """
     texts = rows["text"][:]
-    offsets = tokenised(tokenizer, texts, truncation=True, max_length=max_length, return_offsets_mapping=True)[
+    offsets = tokenise(tokenizer, texts, truncation=True, max_length=max_length, return_offsets_mapping=True)[
         "offset_mapping"
     ]
     firsts = []
@@ -234,12 +236,12 @@ def _firsts(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) 
     return firsts
 
 
-def _tags(answer: Tagged, names: Sequence[str]) -> list[str]:
+def _tags(answer: TaggedText, names: Sequence[str]) -> list[str]:
     missing = OUTSIDE if OUTSIDE in names else ""
     return [missing if np.isnan(row).any() else names[row.argmax()] for row in answer.logits]
 
 
-def _confidence(answer: Tagged) -> float | None:
+def _confidence(answer: TaggedText) -> float | None:
     seen = answer.logits[np.isfinite(answer.logits).all(axis=1)]
     return float(np.exp(_log_softmax(seen).max(axis=1).sum())) if len(seen) else None
 

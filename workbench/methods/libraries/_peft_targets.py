@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-def adapted(wanted: Any, config: PretrainedConfig) -> dict[str, Any]:
+def targets_by_name(wanted: Any, config: PretrainedConfig) -> dict[str, Any]:
     """Return the modules whose matrix is adapted by their names; they have no numbers.
 
     If ``wanted`` names no targets, those that peft knows for the architecture are put into it.

@@ -178,7 +178,7 @@ def prepare(body: Any) -> None:
         if len(accepted) == 1:
             module.register_forward_pre_hook(partial(_with_cache, accepted.pop()), with_kwargs=True)
         if isinstance(module, ReftLayer):
-            module.forward = partial(_edited, module, module.forward)
+            module.forward = partial(_edit, module, module.forward)
 
 
 def _trainable(body: Any) -> nn.Module:
@@ -203,7 +203,7 @@ def _with_cache(name: str, module: nn.Module, given: Any, named: dict[str, Any])
     return given, {name if key in CACHE else key: value for key, value in named.items()}
 
 
-def _edited(layer: Any, forward: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+def _edit(layer: Any, forward: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
     """Return the states (batch, tokens, h) as the layer edits them, at the first tokens of a text and only there."""
     from adapters.context import ForwardContext
 

@@ -46,7 +46,7 @@ class Arrow:
         """Return the body with the sources of ``config`` on it, without what the general ones have in common."""
         model = hosting(hosting(body, config.sources), config.general, GENERAL)
         taken_off(model, [f"{GENERAL}{index}" for index in range(len(config.general))])
-        return _routed(model, config)
+        return _add_router(model, config)
 
     def save(self, body: Any, folder: Path) -> None:
         """Write each LoRA into a folder of its own."""
@@ -57,7 +57,7 @@ class Arrow:
 
     def load(self, body: nn.Module, folder: Path, config: ArrowSettings) -> nn.Module:
         """Return the body with the stored LoRAs."""
-        return _routed(hosting(body, stored_apart(folder)), config)
+        return _add_router(hosting(body, stored_apart(folder)), config)
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body."""
@@ -86,7 +86,7 @@ def taken_off(body: Any, general: Sequence[str]) -> None:
         body.delete_adapter(name)
 
 
-def _routed(model: Any, config: ArrowSettings) -> nn.Module:
+def _add_router(model: Any, config: ArrowSettings) -> nn.Module:
     from peft import ArrowConfig, LoraConfig
 
     names = list(model.peft_config)

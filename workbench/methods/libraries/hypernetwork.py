@@ -84,7 +84,7 @@ class Hypernetwork:
 
     def attach(self, body: nn.Module, config: HypernetworkConfig) -> nn.Module:
         """Return the wrapped body under a fresh network."""
-        return _generated(PEFT.attach(body, config.lora), config)
+        return _with_generator(PEFT.attach(body, config.lora), config)
 
     def save(self, body: Any, folder: Path) -> None:
         """Write the LoRA as peft does, and the network beside it."""
@@ -96,7 +96,7 @@ class Hypernetwork:
 
     def load(self, body: nn.Module, folder: Path, config: HypernetworkConfig) -> nn.Module:
         """Return the wrapped body under the stored network; the stored LoRA is what it makes."""
-        model = _generated(PEFT.load(body, folder, config.lora), config)
+        model = _with_generator(PEFT.load(body, folder, config.lora), config)
         generator_of(model).load_state_dict(load_file(folder / FILE))
         generate(model)
         return model
@@ -137,7 +137,7 @@ def _factors(body: Any) -> Iterator[tuple[str, Any]]:
             yield name, module
 
 
-def _generated(body: Any, config: HypernetworkConfig) -> nn.Module:
+def _with_generator(body: Any, config: HypernetworkConfig) -> nn.Module:
     factors = list(_factors(body))
     kinds = ["b" if "lora_B" in name else "a" for name, _ in factors]
     shapes = [tuple(module.weight.shape) for _, module in factors]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.libraries.plain import FILE
-from workbench.methods.library import Described
+from workbench.methods.library import DescribedLibrary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +37,7 @@ class Mixture:
 
     def attach(self, body: nn.Module, config: MixtureConfig) -> nn.Module:
         """Return the body with the fresh weights of every package, all trainable."""
-        return _joined(body, config, lambda name, library, base: library.attach(base, config.parts[name]))
+        return _join(body, config, lambda name, library, base: library.attach(base, config.parts[name]))
 
     def save(self, body: Any, folder: Path) -> None:
         """Write each package's weights into the folder of its name, as the package itself writes them."""
@@ -45,13 +45,13 @@ class Mixture:
             own_folder = folder / name
             own_folder.mkdir()
             with _only(body, name):
-                LIBRARIES.get(name).save(body if name == "peft" else _unwrapped(body), own_folder)
+                LIBRARIES.get(name).save(body if name == "peft" else _unwrap(body), own_folder)
         if (stored := folder / "plain" / FILE).is_file():  # a wrapped layer's own weights have another name
             save_file({name.replace(".base_layer.", "."): tensor for name, tensor in load_file(stored).items()}, stored)
 
     def load(self, body: nn.Module, folder: Path, config: MixtureConfig) -> nn.Module:
         """Return the body with the stored weights of every package, all trainable."""
-        return _joined(body, config, lambda name, library, base: library.load(base, folder / name, config.parts[name]))
+        return _join(body, config, lambda name, library, base: library.load(base, folder / name, config.parts[name]))
 
     def contradiction(
         self, folder: Path, config: MixtureConfig, architecture: PretrainedConfig, reshapes: bool
@@ -59,7 +59,7 @@ class Mixture:
         """Return in what a package's stored configuration is another one than its part of ``config``; else None."""
         for name, part in config.parts.items():
             library = LIBRARIES.get(name)
-            if isinstance(library, Described) and (
+            if isinstance(library, DescribedLibrary) and (
                 differs := library.contradiction(folder / name, part, architecture, reshapes)
             ):
                 return f"{name}: {differs}"
@@ -73,7 +73,7 @@ class Mixture:
         return bare
 
 
-def _joined(body: Any, config: MixtureConfig, put: Callable[[str, Library, nn.Module], nn.Module]) -> nn.Module:
+def _join(body: Any, config: MixtureConfig, put: Callable[[str, Library, nn.Module], nn.Module]) -> nn.Module:
     owned = {}
     for name in [part for part in ORDER if part in config.parts]:
         body = put(name, LIBRARIES.get(name), body)
@@ -96,7 +96,7 @@ def _only(body: Any, name: str) -> Iterator[None]:
         parameter.requires_grad = True
 
 
-def _unwrapped(body: Any) -> Any:
+def _unwrap(body: Any) -> Any:
     return body.get_base_model() if "peft" in body.owned else body
 
 

@@ -17,7 +17,7 @@ from workbench.adapters.folder import CONFIG, read_config
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.methods.libraries._described import describe, differing_in_peft
 from workbench.methods.libraries._mixed_loras import can_mix, mix, unmix
-from workbench.methods.libraries._peft_targets import adapted
+from workbench.methods.libraries._peft_targets import targets_by_name
 from workbench.methods.libraries._peft_tensors import own_replaced, put_back_own, require_own_unchanged, require_places
 from workbench.settings.base import MethodSettings
 
@@ -55,7 +55,7 @@ class TargetedSettings(MethodSettings):
 
 def matrices(wanted: Any, config: PretrainedConfig) -> list[Any]:
     """Return each module of the architecture whose matrix a peft configuration adapts; without numbers."""
-    return list(adapted(wanted, config).values())
+    return list(targets_by_name(wanted, config).values())
 
 
 def needs_targets(
@@ -104,7 +104,7 @@ def _require_bounded(folder: Path, body: nn.Module) -> None:
 
 
 @contextmanager
-def whole() -> Iterator[None]:
+def require_all_weights() -> Iterator[None]:
     """Let loading fail where stored weights lack some of an adapter's: peft draws them anew, and warns."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Found missing adapter keys")
@@ -158,7 +158,7 @@ class Peft:
 
         _require_bounded(folder, body)
         replaced = own_replaced(body, folder, trains_biases(read_config(folder)))
-        with whole(), asking_for_packed(body):
+        with require_all_weights(), asking_for_packed(body):
             model: Any = PeftModel.from_pretrained(body, folder, is_trainable=True)
         require_places(model, folder)
         model.pretrained = replaced
@@ -185,7 +185,7 @@ class Peft:
         _require_bounded(folder, body)
         require_own_unchanged(body.get_base_model() if isinstance(body, PeftModel) else body, folder)
         if not isinstance(body, PeftModel):
-            with whole(), asking_for_packed(body):
+            with require_all_weights(), asking_for_packed(body):
                 model: nn.Module = PeftModel.from_pretrained(body, folder, name)
             require_places(model, folder, name)
             return model

@@ -28,7 +28,9 @@ class Plain:
         for name, parameter in body.named_parameters():
             parameter.requires_grad = config(name)
         if not _is_whole(body):
-            body.pretrained = {name: parameter.detach().clone() for name, parameter in _trained(body).items()}
+            body.pretrained = {
+                name: parameter.detach().clone() for name, parameter in _trained_parameters(body).items()
+            }
         model: nn.Module = body
         return model
 
@@ -36,7 +38,7 @@ class Plain:
         """Write what is trainable; a wholly trained model is saved as transformers saves it."""
         if _is_whole(body):
             body.save_pretrained(folder)
-        elif trained := _trained(body):
+        elif trained := _trained_parameters(body):
             save_file({name: parameter.detach().contiguous() for name, parameter in trained.items()}, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Callable[[str], bool]) -> nn.Module:
@@ -46,9 +48,9 @@ class Plain:
             ValueError: a trained one is missing, or one is there that is not trained.
         """
         body = self.attach(body, config)
-        trained = {id(parameter) for parameter in _trained(body).values()}
+        trained = {id(parameter) for parameter in _trained_parameters(body).values()}
         others = [name for name, tensor in body.state_dict(keep_vars=True).items() if id(tensor) not in trained]
-        missing = {name for name in _trained(body) if not name.startswith(UNREAD)}
+        missing = {name for name in _trained_parameters(body) if not name.startswith(UNREAD)}
         for file in _files(folder):
             stored = load_file(file)
             if not _is_whole(body):  # one that is has buffers too
@@ -74,7 +76,7 @@ def _files(folder: Path) -> list[Path]:
     return weight_files(folder) if any((folder / name).is_file() for name in (FILE, INDEX)) else []
 
 
-def _trained(body: nn.Module) -> dict[str, nn.Parameter]:
+def _trained_parameters(body: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in body.named_parameters() if parameter.requires_grad}
 
 

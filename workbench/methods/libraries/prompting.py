@@ -20,7 +20,7 @@ class Prompting:
 
     def attach(self, body: nn.Module, config: Any) -> nn.Module:
         """Return the frozen body, without any demonstrations yet."""
-        return _shown(body, ())
+        return _with_demonstrations(body, ())
 
     def save(self, body: Any, folder: Path) -> None:
         """Write the demonstrations as a JSON list of pairs."""
@@ -28,7 +28,7 @@ class Prompting:
 
     def load(self, body: nn.Module, folder: Path, config: Any) -> nn.Module:
         """Return the frozen body with the stored demonstrations; raises IntegrityError where they cannot be read."""
-        return _shown(body, checksummed.require(DEMONSTRATIONS, folder / FILE))
+        return _with_demonstrations(body, checksummed.require(DEMONSTRATIONS, folder / FILE))
 
     def detach(self, body: Any) -> nn.Module:
         """Return the body without them."""
@@ -37,7 +37,7 @@ class Prompting:
         return bare
 
 
-def _shown(body: Any, demonstrations: tuple[tuple[str, str], ...]) -> nn.Module:
+def _with_demonstrations(body: Any, demonstrations: tuple[tuple[str, str], ...]) -> nn.Module:
     body.demonstrations = demonstrations
     frozen: nn.Module = body.requires_grad_(False)
     return frozen

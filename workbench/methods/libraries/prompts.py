@@ -94,7 +94,7 @@ def _text_only(model: Any) -> nn.Module:
     model.shows_prompt = False
     model.forward = partial(_forward, model, model.forward)
     model.register_forward_pre_hook(_without_types, with_kwargs=True)
-    model.register_forward_hook(_trimmed, with_kwargs=True)
+    model.register_forward_hook(_trim, with_kwargs=True)
     body: nn.Module = model
     return body
 
@@ -129,7 +129,7 @@ def _without_types(model: Any, given: Any, named: dict[str, Any]) -> tuple[Any, 
     return given, {name: value for name, value in named.items() if name != "token_type_ids"}
 
 
-def _trimmed(model: Any, given: Any, named: dict[str, Any], output: Any) -> Any:
+def _trim(model: Any, given: Any, named: dict[str, Any], output: Any) -> Any:
     """Keep the states of the text: (batch, virtual + tokens, h) → (batch, tokens, h)."""
     if model.shows_prompt:
         return output

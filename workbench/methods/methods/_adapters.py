@@ -29,7 +29,7 @@ class InvertibleSettings(BottleneckSettings):
     inv_adapter_reduction_factor: Reduction = Field(2, description="half the hidden size ÷ the bottleneck size")
 
 
-def packaged(name: str) -> Callable[[MethodSettings, PretrainedConfig], AdapterConfig]:
+def package_config(name: str) -> Callable[[MethodSettings, PretrainedConfig], AdapterConfig]:
     """Return what turns settings into the package's configuration called ``name`` (``seq_bn``, …).
 
     The settings that a card adds have the names of the package's own.

@@ -53,8 +53,8 @@ def begin_at(body: Any, starts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         body.add_adapter(START, deepcopy(body.peft_config[OWN]))
     layers = lora_layers(body)
     for name, (left, right) in starts.items():
-        _put(layers[name], OWN, left, right)
-        _put(layers[name], START, -left, right)
+        _set_factors(layers[name], OWN, left, right)
+        _set_factors(layers[name], START, -left, right)
     body.base_model.set_adapter([OWN, START])
     body.set_requires_grad(START, False)
 
@@ -73,12 +73,12 @@ def _join(body: Any) -> None:
         right = torch.cat([layer.lora_A[name].weight.detach() for name in (OWN, START)], dim=0)  # (2 rank, in)
         with shown_in_float32(layer):
             layer.update_layer(OWN, config.r, config.lora_alpha, config=config)
-        _put(layer, OWN, left, right)
+        _set_factors(layer, OWN, left, right)
     body.delete_adapter(START)
     body.set_adapter(OWN)
 
 
 @torch.no_grad()
-def _put(layer: Any, name: str, left: Tensor, right: Tensor) -> None:
+def _set_factors(layer: Any, name: str, left: Tensor, right: Tensor) -> None:
     layer.lora_B[name].weight.copy_(left)
     layer.lora_A[name].weight.copy_(right)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.backbone.batching import beside
+from workbench.backbone.batching import to_device_of
 from workbench.methods.methods._counterweight import has_learned, lora_layers
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def examples(
     train: Dataset = task.splits["train"]
     rows = train.select(sorted(random.Random(seed).sample(range(len(train)), min(count, len(train)))))
     collate = model.kind.collate(tokenizer)
-    return [beside(model, collate([row])) for row in model.kind.encode(rows, tokenizer, max_length)]
+    return [to_device_of(model, collate([row])) for row in model.kind.encode(rows, tokenizer, max_length)]
 
 
 def read_inputs(model: TaskModel, batches: list[dict[str, Tensor]], visit: Callable[[str, Tensor], None]) -> None:
@@ -60,7 +60,7 @@ def read_inputs(model: TaskModel, batches: list[dict[str, Tensor]], visit: Calla
     def hook(name: str) -> Hook:
         return lambda layer, given, output: visit(name, _vectors(given[0]))
 
-    with _watched(model, hook), torch.no_grad():
+    with _watch(model, hook), torch.no_grad():
         for batch in batches:
             model(**batch)
 
@@ -84,7 +84,7 @@ def gradients(model: TaskModel, batches: list[dict[str, Tensor]]) -> dict[str, T
 
         return watch
 
-    with _watched(model, hook):
+    with _watch(model, hook):
         for batch in batches:
             model(**batch)["loss"].backward()
             model.zero_grad(set_to_none=True)
@@ -92,7 +92,7 @@ def gradients(model: TaskModel, batches: list[dict[str, Tensor]]) -> dict[str, T
 
 
 @contextmanager
-def _watched(model: TaskModel, hook: Callable[[str], Hook]) -> Iterator[None]:
+def _watch(model: TaskModel, hook: Callable[[str], Hook]) -> Iterator[None]:
     """Run the block in evaluation mode, with a hook on each layer that a LoRA is on."""
     training = model.training
     handles = [layer.register_forward_hook(hook(name)) for name, layer in lora_layers(model.body).items()]

@@ -51,12 +51,12 @@ def _settings(parts: Sequence[Part]) -> type[MethodSettings]:
     rates = [card.settings.model_fields["learning_rate"].default for _, card in parts]
     fields: dict[str, Any] = {"learning_rate": (float, min(rates))}  # what the most delicate part bears
     for name, card in parts:
-        fields[_field(name)] = (_own(name, card), Field(default_factory=_own(name, card), alias=name))
+        fields[_field(name)] = (_own_settings(name, card), Field(default_factory=_own_settings(name, card), alias=name))
     return create_model("Settings", __base__=_MixtureSettings, **fields)
 
 
 @cache
-def _own(name: str, card: Method) -> type[Settings]:
+def _own_settings(name: str, card: Method) -> type[Settings]:
     """Return the settings that are a method's alone, without what every method takes."""
     fields: dict[str, Any] = {
         field: (info.annotation, info)
@@ -66,7 +66,7 @@ def _own(name: str, card: Method) -> type[Settings]:
     return create_model(f"{name} in a mixture", __base__=Settings, **fields)
 
 
-def _whole(name: str, card: Method, settings: MethodSettings) -> MethodSettings:
+def _full_settings(name: str, card: Method, settings: MethodSettings) -> MethodSettings:
     shared = {field: getattr(settings, field) for field in MethodSettings.model_fields}
     return card.settings.model_validate({**getattr(settings, _field(name)).model_dump(), **shared})
 
@@ -79,7 +79,7 @@ def _configurations(parts: Sequence[Part], settings: MethodSettings, config: Pre
     """Return the configurations of each package that takes part."""
     configurations: dict[str, list[Any]] = {}
     for name, card in parts:
-        configurations.setdefault(card.library, []).append(card.configure(_whole(name, card, settings), config))
+        configurations.setdefault(card.library, []).append(card.configure(_full_settings(name, card, settings), config))
     return configurations
 
 
@@ -108,7 +108,7 @@ def _objection(parts: Sequence[Part], settings: MethodSettings, config: Pretrain
             return ALONE.get(name, f"{name} cannot be mixed")
         if card.prepare or (card.hooks is not Method.hooks and not card.trains_backbone):  # partial: `unfreeze` alone
             return f"{name} does more than gradient steps on fixed weights"
-        if objection := card.objection(_whole(name, card, settings), config, kind):
+        if objection := card.objection(_full_settings(name, card, settings), config, kind):
             return f"{name}: {objection}"
     return _clash(_configurations(parts, settings, config))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workbench.methods.method import Method
-from workbench.methods.methods._adapters import packaged
+from workbench.methods.methods._adapters import package_config
 from workbench.methods.methods._compacter import CompacterSettings, objection
 
 METHOD = Method(
@@ -11,6 +11,6 @@ METHOD = Method(
     paper="Karimi Mahabadi et al. 2021, arXiv:2106.04647, sec. 4",
     library="adapters",
     settings=CompacterSettings,
-    configure=packaged("compacter++"),
+    configure=package_config("compacter++"),
     objection=objection,
 )

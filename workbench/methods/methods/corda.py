@@ -49,13 +49,13 @@ def begin(settings: Settings, model: TaskModel, batches: list[dict[str, Tensor]]
     read_inputs(model, batches, add)
     starts, layers = {}, lora_layers(model.body)
     for name, own in moments.items():
-        left, right = oriented(matrix(layers[name]), own, settings.rank)
+        left, right = oriented_factors(matrix(layers[name]), own, settings.rank)
         scale = layers[name].scaling[OWN] ** -0.5
         starts[name] = scale * left, scale * right
     begin_at(model.body, starts)
 
 
-def oriented(weight: Tensor, moments: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+def oriented_factors(weight: Tensor, moments: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Return B₀ = U_r √S_r (out, rank) and A₀ = √S_r V_rᵀ C⁻¹ = U_rᵀ W ÷ √S_r (rank, in).
 
     Args:

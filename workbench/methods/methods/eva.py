@@ -51,7 +51,7 @@ def begin(settings: Settings, model: TaskModel, batches: list[dict[str, Tensor]]
     components = {name: scatters.pop(name).components(most) for name in list(scatters)}
     explained = {name: shares for name, (_, shares) in components.items()}
     chosen = ranks(explained, settings.rank)
-    _put(model.body, {name: components[name][0][:rank] for name, rank in chosen.items()})
+    _set_directions(model.body, {name: components[name][0][:rank] for name, rank in chosen.items()})
 
 
 class Scatter:
@@ -96,7 +96,7 @@ def ranks(explained: Mapping[str, Tensor], rank: int) -> dict[str, int]:
 
 
 @torch.no_grad()
-def _put(body: Any, directions: Mapping[str, Tensor]) -> None:
+def _set_directions(body: Any, directions: Mapping[str, Tensor]) -> None:
     """Give each LoRA its A (rank, in), and the config the ranks that are not the usual one."""
     config, layers = body.peft_config[OWN], lora_layers(body)
     config.rank_pattern, config.alpha_pattern = {}, {}

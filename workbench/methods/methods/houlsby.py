@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from workbench.methods.method import Method
-from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, packaged
+from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, package_config
 
 METHOD = Method(
     title="Houlsby adapter",
     paper="Houlsby et al. 2019, arXiv:1902.00751, fig. 2",
     library="adapters",
     settings=BottleneckSettings,
-    configure=packaged("double_seq_bn"),
+    configure=package_config("double_seq_bn"),
     objection=lacks_architecture,
 )

@@ -39,11 +39,13 @@ class Settings(lora.Settings):
 def begin(settings: Settings, model: TaskModel, batches: list[dict[str, Tensor]]) -> None:
     """Let a fresh LoRA begin along the gradient."""
     by_layer = gradients(model, batches)
-    starts = {name: along(gradient, settings.rank, settings.stable_gamma) for name, gradient in by_layer.items()}
+    starts = {
+        name: factors_along(gradient, settings.rank, settings.stable_gamma) for name, gradient in by_layer.items()
+    }
     begin_at(model.body, starts)
 
 
-def along(gradient: Tensor, rank: int, gamma: float) -> tuple[Tensor, Tensor]:
+def factors_along(gradient: Tensor, rank: int, gamma: float) -> tuple[Tensor, Tensor]:
     """Return B₀ (out, rank) and A₀ (rank, in) for a gradient (out, in)."""
     left, _, right = torch.linalg.svd(gradient, full_matrices=False)
     size = gradient.shape[0] ** 0.25 / gamma**0.5

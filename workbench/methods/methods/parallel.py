@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workbench.methods.method import Method
-from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, packaged
+from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, package_config
 from workbench.settings.bounds import Factor
 
 
@@ -18,6 +18,6 @@ METHOD = Method(
     paper="He et al. 2022, arXiv:2110.04366, sec. 3.3",
     library="adapters",
     settings=Settings,
-    configure=packaged("par_bn"),
+    configure=package_config("par_bn"),
     objection=lacks_architecture,
 )

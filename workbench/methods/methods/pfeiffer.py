@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from workbench.methods.method import Method
-from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, packaged
+from workbench.methods.methods._adapters import BottleneckSettings, lacks_architecture, package_config
 
 METHOD = Method(
     title="Pfeiffer adapter",
     paper="Pfeiffer et al. 2021, arXiv:2005.00247, fig. 3",
     library="adapters",
     settings=BottleneckSettings,
-    configure=packaged("seq_bn"),
+    configure=package_config("seq_bn"),
     objection=lacks_architecture,
 )

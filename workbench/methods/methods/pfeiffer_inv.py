@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from workbench.methods.method import Method
-from workbench.methods.methods._adapters import InvertibleSettings, lacks_architecture, packaged
+from workbench.methods.methods._adapters import InvertibleSettings, lacks_architecture, package_config
 
 METHOD = Method(
     title="Invertible Pfeiffer adapter (MAD-X)",
     paper="Pfeiffer et al. 2020, arXiv:2005.00052, sec. 4.2, eq. 3",
     library="adapters",
     settings=InvertibleSettings,
-    configure=packaged("seq_bn_inv"),
+    configure=package_config("seq_bn_inv"),
     objection=lacks_architecture,
 )

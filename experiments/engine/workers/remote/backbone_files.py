@@ -14,7 +14,7 @@ from workbench.files import atomic
 from workbench.files.cache import cache_folder, writing_cache
 from workbench.files.digest import digest, key
 from workbench.files.hub_files import MODEL_FILES
-from workbench.files.locks import held
+from workbench.files.locks import hold
 
 if TYPE_CHECKING:
     from experiments.engine.workers.remote.file_parts import Part
@@ -64,7 +64,7 @@ def fetch_backbone(backbone: Backbone, number: int, source: BackboneSource) -> B
     """
     files = source.backbone_files(number)
     cached_folder = cache_folder() / FOLDER / files.key
-    with writing_cache(), held(cached_folder.with_name(f"{cached_folder.name}.lock"), wait=True):
+    with writing_cache(), hold(cached_folder.with_name(f"{cached_folder.name}.lock"), wait=True):
         if not cached_folder.is_dir():
             atomic.sweep(cached_folder.parent)
             with atomic.written_whole(cached_folder) as folder:

@@ -12,7 +12,7 @@ from experiments.engine.workers.remote.incoming_files import IncomingFiles
 from experiments.workspace import Workspace
 from workbench.errors import WorkError
 from workbench.files import atomic
-from workbench.files.locks import held
+from workbench.files.locks import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +107,7 @@ class WorkspaceServer:
             if worker in self._dead:
                 return False
             stack = ExitStack()
-            if not stack.enter_context(held(inside(self._root, f"claims/{key}"), wait=False)):
+            if not stack.enter_context(hold(inside(self._root, f"claims/{key}"), wait=False)):
                 stack.close()
                 return False
             self._claims[key] = worker, stack

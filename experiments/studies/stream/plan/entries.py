@@ -13,7 +13,7 @@ from experiments.strategies import STRATEGIES
 from experiments.studies.core.tune import learning_rates
 from experiments.studies.stream.plan.entry import Entry
 from experiments.studies.stream.plan.recipe import Recipe
-from workbench.errors import InputError, Problem, collected, suggest
+from workbench.errors import InputError, Problem, collect_problems, suggest
 from workbench.methods.methods import METHODS, trained_method
 from workbench.settings.base import Settings
 from workbench.training.default_rates import default_rate
@@ -50,11 +50,11 @@ def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Pro
         problems: so far.
     """
     scenario = None
-    with collected(problems):
+    with collect_problems(problems):
         name = document.text("scenario") if "scenario" in document.data else DEFAULT_SCENARIO
         scenario = SCENARIOS.get(name, document.where("scenario")) if name is not None else None
     for label, named in FORM.read(document, problems):
-        with collected(problems):
+        with collect_problems(problems):
             yield _entry(document, label, named, kinds, scenario)
 
 

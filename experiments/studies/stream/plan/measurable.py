@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.errors import InputError, Problem, SettingsError, collect_problems
 from workbench.machine.extras import require_installed
-from workbench.methods.sampling import stratified
+from workbench.methods.sampling import stratified_sample
 from workbench.probes import NEEDS, PROBES, Adjustable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def named_probes(document: Document, problems: list[Problem]) -> dict[str, Setti
     entries = document.entries(SETTINGS)
     for index, name in document.names("probes"):
         where = document.where("probes", index)
-        with collected(problems, where):
+        with collect_problems(problems, where):
             card = PROBES.get(name, where)
             if name in NEEDS:
                 require_installed(NEEDS[name], f"the probe {name}")
@@ -51,7 +51,7 @@ def asked_of_probes(document: Document, settings: Mapping[str, Settings]) -> dic
     asked: dict[str, ProbeRequest] = {}
     for name, probe_settings in settings.items():
         card = PROBES.get(name)
-        with collected(problems, document.where(SETTINGS, name)):
+        with collect_problems(problems, document.where(SETTINGS, name)):
             assert isinstance(card, Adjustable)
             asked[name] = card.ask(probe_settings)
     if problems:
@@ -64,7 +64,7 @@ def require_measurable(document: Document, recipe: Recipe, backbone: Backbone, k
     problems: list[Problem] = []
     for index, name in enumerate(recipe.probes):
         where = document.where("probes", index)
-        with collected(problems, where):
+        with collect_problems(problems, where):
             for kind in kinds:
                 if objection := PROBES.get(name, where).objection(backbone, kind):
                     raise InputError(f"probe {name} cannot be measured here: {objection}", where=where)
@@ -82,4 +82,4 @@ def require_measurable(document: Document, recipe: Recipe, backbone: Backbone, k
 
 def general_text(task: Task, size: int) -> tuple[str, ...]:
     """Return texts of a task's test split, ``size`` of them."""
-    return tuple(stratified(task.splits["test"], size, DRAW)["text"][:])
+    return tuple(stratified_sample(task.splits["test"], size, DRAW)["text"][:])

@@ -40,7 +40,7 @@ from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
 from tasks.loading.overlap import overlapping
 from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.errors import InputError, Problem, SettingsError, collect_problems
 from workbench.files.digest import key
 from workbench.machine import processes
 from workbench.machine.device import resolve_precision
@@ -155,7 +155,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         DataError: a task's data do not fit its file.
     """
     problems: list[Problem] = []
-    with collected(problems):
+    with collect_problems(problems):
         recipe = document.parse(Recipe, known_settings(document))
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     kinds = tuple(dict.fromkeys(spec.file.kind for spec in specs))
@@ -167,10 +167,10 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         raise SettingsError(problems)
     entries = (*own, *at_other_rates(recipe, own))
     problems += [*untried(document, recipe), *indistinct(document, entries)]
-    with collected(problems):
+    with collect_problems(problems):
         recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
     problems += misordered(document, recipe, [spec.name for spec in specs])
-    with collected(problems):
+    with collect_problems(problems):
         fits = len(recipe.seeds) * order_count(recipe) * (len(entries) + recipe.tune * len(own)) * len(specs)
         require_affordable(fits, document.origin)
     if problems:
@@ -233,7 +233,7 @@ def _text(
     name = document.text("probe_text")
     if name is None:
         return None
-    with collected(problems, document.where("probe_text")):
+    with collect_problems(problems, document.where("probe_text")):
         if name in names:
             raise InputError(f"'probe_text' is a task of the stream: {name!r}")
         return registry.find(name, folders)

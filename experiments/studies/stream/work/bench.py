@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from experiments.studies.stream.work.answering import Answering
 from experiments.studies.stream.work.probes import Probing
 from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
-from tasks.reading.mapped import let_go
+from tasks.reading.mapped import release_pages
 from workbench.files.digest import key, size
 from workbench.methods.kinds import KINDS
 from workbench.probes import PROBES
@@ -57,7 +57,7 @@ class Bench:
                 if plan.recipe.probes:
                     probing.look(answering, cells[-1].evaluation, newest=task is step.task)
                 if plan.recipe.probes or cells[-1].status != "carried":
-                    let_go()  # of its rows: after the last stage all tasks are tested
+                    release_pages()  # of its rows: after the last stage all tasks are tested
         fit = learning.steps.fit(step.key)
         cost = Cost(
             train_seconds=fit.seconds,

@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from experiments.studies.stream.plan.measurable import DRAW
-from workbench.answering.hidden_states import Hidden
+from workbench.answering.hidden_states import HiddenStates
 from workbench.errors import IntegrityError, reason
 from workbench.files import atomic, checksummed
 from workbench.files.digest import key
 from workbench.machine.stopwatch import Stopwatch
-from workbench.methods.sampling import stratified
+from workbench.methods.sampling import stratified_sample
 from workbench.probes import PROBES, ProbeContext
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Probing:
     def _context(self, answering: Answering, evaluation: str) -> ProbeContext:
         task, size, learned = answering.taught, self.recipe.probe_examples, answering.as_learned
         unchanged = answering.identity == learned.identity
-        splits = {name: stratified(task.splits[name], size, DRAW) for name in ("train", "validation")}
+        splits = {name: stratified_sample(task.splits[name], size, DRAW) for name in ("train", "validation")}
         context = ProbeContext(
             task=replace(task, splits=splits),
             backbone=self.backbone,
@@ -111,13 +111,13 @@ class Probing:
     def _outcomes(self, evaluation: str) -> pd.DataFrame:
         return pd.read_parquet(self.workspace.evaluations.outcomes(evaluation))
 
-    def _learned(self, learned: Answering) -> Hidden | None:
+    def _learned(self, learned: Answering) -> HiddenStates | None:
         """Return the hidden states right after the task was learned; those that were lost are taken again."""
         if not self._reads_hidden:
             return None
         return self._kept(learned) or self._context(learned, learned.evaluation).hidden
 
-    def _kept(self, learned: Answering) -> Hidden | None:
+    def _kept(self, learned: Answering) -> HiddenStates | None:
         folder = self._hidden(learned)
         return self.workspace.access.read(folder, lambda: _hidden_states(folder)) if folder.is_dir() else None
 
@@ -134,9 +134,9 @@ class Probing:
         return [answering.task.fingerprint, self.recipe.probe_examples, self.recipe.budget.max_length]
 
 
-def _hidden_states(folder: Path) -> Hidden:
+def _hidden_states(folder: Path) -> HiddenStates:
     checksummed.require_sound(folder, under=folder.name)
     try:
-        return Hidden(**load_file(folder / HIDDEN))
+        return HiddenStates(**load_file(folder / HIDDEN))
     except (OSError, SafetensorError, TypeError) as error:
         raise IntegrityError(f"damaged: not readable ({reason(error)})", where=str(folder / HIDDEN)) from None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.adapters.manifest import Manifest
-    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.form import SentFolder
 
 FORMS = Modules[Form]("form of folder", __name__, "FORM", Form)
 
@@ -28,7 +28,7 @@ def form_of(manifest: Manifest) -> Form:
     return FORMS.get(manifest.elsewhere.program)
 
 
-def sent(folder: Path) -> Sent:
+def read_folder(folder: Path) -> SentFolder:
     """Return what the files of a folder say that another program wrote.
 
     Raises:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.form import SentFolder
     from workbench.backbone.pretrained import Backbone
 
 SETUP = "adapter_setup.json"
@@ -66,7 +66,7 @@ class AdaptersFolder:
             return "peft_type" not in read_config(folder)
         return any((folder / name).is_file() for name in (FUSION_CONFIG, SETUP))
 
-    def read(self, folder: Path) -> Sent:
+    def read(self, folder: Path) -> SentFolder:
         """Return what the configs say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
         if not (folder / CONFIG).is_file():
             raise InputError("several adapters that were composed", where=str(folder), hint=COMPOSED)

@@ -12,7 +12,7 @@ from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS, read_config, require
 from workbench.answering.elsewhere import peft_config
 from workbench.answering.elsewhere.files import weights_in
 from workbench.answering.elsewhere.form import CLOSE, Sender
-from workbench.answering.elsewhere.peft_beginning import KEY, finished, moves_base
+from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
 from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
 from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
 from workbench.backbone.finite_weights import require_finite
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.form import SentFolder
     from workbench.backbone.pretrained import Backbone
 
 FILES = (CONFIG, PEFT_WEIGHTS)
@@ -63,14 +63,14 @@ class PeftFolder:
         """Return whether an adapter's config of peft lies there."""
         return (folder / CONFIG).is_file() and "peft_type" in read_config(folder)
 
-    def read(self, folder: Path) -> Sent:
+    def read(self, folder: Path) -> SentFolder:
         """Return what config and weights say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
         path = folder / CONFIG
         config = read_config(folder)
         method = peft_config.method_of(config, str(path))
         _require_task_type(config, str(path))
         require_known_beginning(config, str(path))
-        require_staying(finished(config), path)
+        require_staying(without_start(config), path)
         weights = weights_in(folder, PEFT_WEIGHTS)
         require_finite(weights)
         return SentByPeft(folder, config, method)
@@ -159,7 +159,7 @@ class SentByPeft:
             trained_modules,
             trained_poolers,
         )
-        from workbench.answering.elsewhere.peft_program import opened, require_modules
+        from workbench.answering.elsewhere.peft_program import open_program, require_modules
         from workbench.answering.elsewhere.peft_sizes import require_justified
         from workbench.answering.elsewhere.sender_class import base_prefix, head_modules, own_class, require_known
 
@@ -172,10 +172,10 @@ class SentByPeft:
         if not self.is_prompt:
             require_modules(own.model, self.tensors, str(self.folder / PEFT_WEIGHTS))
         require_known(self.tensors, own.drawn, str(self.folder))
-        moving, config = moves_base(self.config), finished(self.config)
-        require_justified(own.model, peft_config.opened(config, where), self.tensors, where)
-        asked = peft_config.opened({**config, KEY: self.config[KEY]} if moving else config, where)
-        program = opened(own.model, self.folder, asked, self.tensors, moving)
+        moving, config = moves_base(self.config), without_start(self.config)
+        require_justified(own.model, peft_config.sender_config(config, where), self.tensors, where)
+        asked = peft_config.sender_config({**config, KEY: self.config[KEY]} if moving else config, where)
+        program = open_program(own.model, self.folder, asked, self.tensors, moving)
         trained, outside = trained_modules(program.model, prefix), head_modules(backbone, kind)
         inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
         require_named(trained, inside, where)

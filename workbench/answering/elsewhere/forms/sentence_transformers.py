@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.form import SentFolder
     from workbench.backbone.pretrained import Backbone
 
 TRANSFORMER, POOLING, NORMALIZE = "Transformer", "Pooling", "Normalize"
@@ -35,7 +35,7 @@ class SentenceTransformersFolder:
         """Return whether a list of modules lies there."""
         return (folder / MODULES).is_file()
 
-    def read(self, folder: Path) -> Sent:
+    def read(self, folder: Path) -> SentFolder:
         """Return what config and modules say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`.
 
         A vector's length, which ``Normalize`` makes 1, does not count: a head is fitted on what is pooled. A

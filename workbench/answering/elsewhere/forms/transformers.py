@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.answering.elsewhere.form import Sent
+    from workbench.answering.elsewhere.form import SentFolder
     from workbench.backbone.pretrained import Backbone
 
 MOST_LABELS = 100_000
@@ -38,7 +38,7 @@ class TransformersFolder:
         others = (folder / ADAPTER_CONFIG, folder / MODULES)
         return (folder / CONFIG).is_file() and not any(path.is_file() for path in others)
 
-    def read(self, folder: Path) -> Sent:
+    def read(self, folder: Path) -> SentFolder:
         """Return what config and headers say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
         return model_of(folder)
 
