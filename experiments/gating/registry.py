@@ -10,7 +10,7 @@ from experiments.answers.tracked import run_of, test_scores
 from experiments.gating import succession
 from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
-from experiments.workspace.champions import RegisteredName, name_from_mlflow
+from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import printable_address
 from workbench.mlflow.registration import CHAMPION

@@ -9,7 +9,7 @@ from workbench.adapters.ids import by_id
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from experiments.workspace.champions import RegisteredName
+    from experiments.workspace.registered_names import RegisteredName
     from workbench.mlflow.registration import Version
 
 MOST_NAMED = 8  # versions that a message lists

@@ -1,4 +1,4 @@
-"""Small results that stand by themselves: one JSON file of one type for each key."""
+"""Small results: one JSON file of one type for each key."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-_made = cache(TypeAdapter)
+_adapter = cache(TypeAdapter)
 
 
 def form_of(kind: type[T]) -> TypeAdapter[T]:
-    """Return what reads and writes values of a dataclass; to make it takes a while, so it is made once."""
+    """Return the TypeAdapter that reads and writes values of a dataclass; it is made once, since that takes a while."""
     hashable: Any = kind  # which mypy does not know of every class
-    form: TypeAdapter[T] = _made(hashable)
+    form: TypeAdapter[T] = _adapter(hashable)
     return form
 
 
 class Documents(Generic[T]):
-    """The files ``KEY.json`` below one folder, each whole or not at all."""
+    """The files ``KEY.json`` in one folder; each is written completely or not at all."""
 
     def __init__(self, root: Path, kind: type[T], access: Access | None = None) -> None:
-        """Keep values of a dataclass below ``root``; it is made when the first one is saved."""
+        """Keep values of a dataclass in ``root``, which is made when the first one is saved."""
         self.root, self.access, self._kind = root, access or Access(), form_of(kind)
 
     def get(self, key: str) -> T | None:
@@ -44,10 +44,10 @@ class Documents(Generic[T]):
         return self.access.read(path, lambda: checksummed.read(self._kind, path, key))
 
     def require(self, key: str) -> T:
-        """Return what is known to have been saved under ``key``; raises IntegrityError where it is not there."""
+        """Return what was saved under ``key``; raises IntegrityError if it is missing."""
         value = self.get(key)
         if value is None:
-            raise IntegrityError("missing: what a piece of work came to", where=str(self.root / f"{key}.json"))
+            raise IntegrityError("the result of a piece is missing", where=str(self.root / f"{key}.json"))
         return value
 
     def save(self, key: str, value: T) -> T:

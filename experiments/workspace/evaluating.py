@@ -1,4 +1,4 @@
-"""Testing a model once: what determines an evaluation, and how it is run on a budget's test split."""
+"""Evaluating a model once: what determines an evaluation, and how it is run on a test split."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 
 def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) -> str:
-    """Return the key of a test: what determines the model, the data, and how much of them is read."""
+    """Return the key of an evaluation: of the model, the data, and how much of them is read."""
     return key([identity, task.fingerprint, budget.eval_examples, budget.max_length])
 
 
 def test_key(adapter: StoredAdapter, task: Task, budget: Budget) -> str:
-    """Return the key of a stored adapter's test on a task that has its labels, in whatever order."""
+    """Return the key of a stored adapter's evaluation on a task with the same labels in any order."""
     posed = task.pose(adapter.manifest.task)
     return evaluation_key(key([adapter.identity, posed]) if posed else adapter.identity, task, budget)
 
 
 def majority_score(task: Task, budget: Budget) -> float:
-    """Return M[j]: the test score of always giving the training split's most frequent answer."""
+    """Return M[j]: the test score of a model that always gives the most frequent answer of the training split."""
     return KINDS.get(task.kind).majority(task.splits["train"], test_rows(task, budget))
 
 
@@ -45,14 +45,14 @@ def evaluate_model(model: TaskModel, task: Task, backbone: Backbone, budget: Bud
 
 
 def validation_score(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> float:
-    """Return the main score of ``model`` on the validation split of ``task``, which is drawn already: all of it."""
+    """Return the main score of ``model`` on the whole validation split of ``task``, which was drawn already."""
     return evaluate_split(model, task, "validation", backbone, budget.max_length).scores[model.kind.metric]
 
 
 def evaluate_stored(
     workspace: Workspace, adapter: StoredAdapter, task: Task, backbone: Backbone, budget: Budget
 ) -> StoredEvaluation:
-    """Return how a stored adapter does on the test split of ``task``; what the workspace knows is not run again."""
+    """Return the evaluation of a stored adapter on the test split of ``task``; it is run once in a workspace."""
     where = test_key(adapter, task, budget)
     stored = workspace.evaluations.get(where)
     if stored is not None:
@@ -62,7 +62,7 @@ def evaluate_stored(
 
 
 def fit_and_evaluate(workspace: Workspace, lesson: Lesson, listener: Listener, label: str) -> FittedAdapter:
-    """Return what becomes of a lesson's adapter: trained and tested, or taken from the workspace.
+    """Train and evaluate a lesson's adapter, or read both from the workspace.
 
     ``listener`` hears of the fit under ``label``.
 
@@ -73,7 +73,7 @@ def fit_and_evaluate(workspace: Workspace, lesson: Lesson, listener: Listener, l
 
 
 def fitted_adapter(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> FittedAdapter:
-    """Return what became of a lesson's adapter, which is in the store; it is tested if it was not tested before."""
+    """Return the result of a lesson's adapter, which is in the store; it is evaluated if it was not before."""
     evaluation = evaluate_stored(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
     fit = adapter.manifest.own_fit
     return FittedAdapter(
@@ -92,15 +92,15 @@ def fitted_adapter(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter)
 
 
 def known_evaluation(workspace: Workspace, adapter: StoredAdapter) -> StoredEvaluation | None:
-    """Return how a stored adapter did on the test split of its own task; None where it was not tested yet."""
+    """Return the evaluation of a stored adapter on the test split of its own task; None if it was not run yet."""
     where = known_evaluation_key(workspace, adapter)
     return None if where is None else workspace.evaluations.get(where)
 
 
 def known_evaluation_key(workspace: Workspace, adapter: StoredAdapter) -> str | None:
-    """Return where the evaluation of a stored adapter on its own task is, or would be.
+    """Return the key of the evaluation of a stored adapter on its own task, whether or not it was run.
 
-    The data of one from elsewhere may be others here: it is where the adapter was tested last; None where it was not.
+    The data of an imported adapter may differ here: the key is that of its last evaluation, None without one.
     """
     manifest = adapter.manifest
     measured = None if manifest.imported is None else workspace.measured_scores.get(manifest.id)

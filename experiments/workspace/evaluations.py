@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredEvaluation:
-    """What is left of an :class:`Evaluation` when its per-example outcomes stay on disk."""
+    """An :class:`Evaluation` without its per-example outcomes, which stay on disk."""
 
     scores: dict[str, float]
     logits_sha256: str

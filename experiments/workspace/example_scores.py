@@ -1,4 +1,4 @@
-"""What a stored evaluation says of each example."""
+"""The score of each example in a stored evaluation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def example_scores(path: Path) -> pd.Series:
     import pyarrow.parquet as pq
 
     try:
-        open_ordinary(path).close()  # pyarrow would wait for whoever writes into a pipe
+        open_ordinary(path).close()  # if it were a pipe, pyarrow would wait for a writer
         column = "score" if "score" in pq.read_schema(path).names else "correct"
         return pd.read_parquet(path, columns=["id", column]).set_index("id")[column].astype(float).sort_index()
     except PermissionError:

@@ -1,4 +1,4 @@
-"""What a piece that trains and tests one adapter leaves."""
+"""The result of a piece that trains and tests one adapter."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedAdapter:
-    """One adapter, and how it does.
+    """One adapter and its scores.
 
-    A field with a default is not in every document: the piece says the coordinates, and earlier versions wrote less.
+    A field with a default is not in every document: coordinates come from the piece, and earlier versions wrote less.
 
     Attributes:
         adapter: its id in the store.
@@ -27,7 +27,7 @@ class FittedAdapter:
         peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
         stored_bytes: the adapter on disk.
         spent: what else was counted during the fit, by quantity.
-        label, task, seed: where it stands in an experiment; many may share what is in the workspace.
+        label, task, seed: its coordinates in an experiment; several experiments may share the adapter.
     """
 
     adapter: str
@@ -54,14 +54,14 @@ FITTED_ADAPTERS = PieceResults("pieces", FittedAdapter, FittedAdapter.is_there)
 
 
 def fitted_adapters(record: RecordDocument, workspace: Workspace, part: str) -> tuple[FittedAdapter, ...]:
-    """Return the adapters of an experiment that are there, each with its coordinates.
+    """Return the adapters of an experiment that are done, each with its coordinates.
 
     Raises:
         IntegrityError: a document or the answers to a test split are damaged or missing.
     """
     adapters = []
     for coordinates, fitted in FITTED_ADAPTERS.of(record, workspace, part):
-        workspace.evaluations.known_outcomes(fitted.evaluation)
+        workspace.evaluations.require_outcomes(fitted.evaluation)
         adapters.append(
             replace(fitted, label=coordinates.get("label", ""), task=coordinates["task"], seed=coordinates["seed"])
         )

@@ -1,32 +1,4 @@
-"""The workspace on disk: the truth that reports and MLflow are views of.
-
-::
-
-    adapters/ID/                    the adapter store
-    steps/KEY/                      what one step of a stream left: state/, fit.json; outcome*.json, one for each way in
-                                    which it was evaluated
-    fits/KEY/                       checkpoints of a fit that is going on
-    attempts/KEY.json               one learning rate that was tried, by validation
-    pieces/KEY.json                 the result of a piece of a comparison, by the piece's own key
-    system/NAME.jsonl               the machine's load while an experiment ran or an adapter was trained
-    costs/KEY.json                  what a training step and the answers of one method take
-    trials/KEY/                     one entry of a comparison of compositions: outcomes.parquet, result.json
-    evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
-    repairs/KEY.json                what one repair of one stream brings back
-    probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
-    routers/KEY/                    what a router knows of one adapter, or how it scores the validation texts of several
-    damaged/ID-xxxxxxxx/            an adapter that was found damaged, or came from elsewhere, and was trained here
-    measured/ID.json                the validation score of an adapter from elsewhere, measured here
-    champions.json                  which version of each registered name answers, and which did before
-    claims/KEY                      an empty file that is locked while its piece of work is done
-    pace.jsonl                      how long work took here before
-    experiments/NAME/record.json    which pieces make up the experiment, and all that is the same for them
-    mlflow.db, mlartifacts/         MLflow, unless $MLFLOW_TRACKING_URI says otherwise
-
-Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
-once is done for every run that needs it. Documents and folders carry digests of what is in them
-(:mod:`workbench.files.checksummed`). Damage is an error for who reads, and a run makes it again (:mod:`.damage`).
-"""
+"""The workspace on disk: the truth that reports and MLflow are views of. See :mod:`.layout` for what is in it."""
 
 from __future__ import annotations
 
@@ -44,6 +16,7 @@ from experiments.workspace.champions import Champions
 from experiments.workspace.damage import DamagePolicy, is_sound, set_unusable_aside
 from experiments.workspace.documents import Documents
 from experiments.workspace.evaluations import Evaluations
+from experiments.workspace.layout import FOLDERS, SWEPT
 from experiments.workspace.measured_scores import FOLDER, MeasuredScore
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
@@ -63,26 +36,6 @@ if TYPE_CHECKING:
     from workbench.training import Lesson
 
 T = TypeVar("T")
-SWEPT = (
-    "",
-    "steps",
-    "steps/*",
-    "steps/*/state",
-    "adapters",
-    "attempts",
-    "pieces",
-    "repairs",
-    "measured",
-    "costs",
-    "trials",
-    "evaluations",
-    "probes",
-    "probes/*",
-    "routers",
-    "fits/*",
-    "experiments/*",
-)
-OWN = {pattern.partition("/")[0] for pattern in SWEPT if pattern} | {"damaged", "claims", "system", "mlartifacts"}
 
 
 class Workspace:
@@ -94,7 +47,7 @@ class Workspace:
         Args:
             root: the folder.
             access: how things are read; by default nothing is fetched, and damage is an error.
-            sound: keys of what was compared with its digests already; once is enough for one command.
+            sound: keys of what this command has compared with its digests already.
         """
         self.root, self.access = root, access or Access()
         self.sound: set[str] = set() if sound is None else sound
@@ -104,14 +57,14 @@ class Workspace:
         return Workspace(self.root, replace(self.access, damage=DamagePolicy(listener)), self.sound)
 
     def require_elsewhere(self, target: Path) -> None:
-        """Raise InputError where ``target`` lies in a folder whose content the workspace takes for its own."""
+        """Raise InputError where ``target`` is in a folder that only the workspace writes."""
         inside = Path(os.path.relpath(os.path.realpath(target), os.path.realpath(self.root))).parts
-        if inside and inside[0] in OWN:
+        if inside and inside[0] in FOLDERS:
             hint = f"Name a folder outside of {self.root / inside[0]}."
-            raise InputError("the workspace keeps its own things there", where=str(target), hint=hint)
+            raise InputError("the workspace keeps its own files there", where=str(target), hint=hint)
 
     def sweep(self) -> int:
-        """Delete what killed processes left half-written, and return how many bytes that was."""
+        """Delete half-written files of killed processes, and return how many bytes they had."""
         folders = [self.root, *(folder for pattern in SWEPT[1:] for folder in self.root.glob(pattern))]
         return sum(atomic.sweep(folder) for folder in folders if folder.is_dir())
 
@@ -127,26 +80,26 @@ class Workspace:
 
     @cached_property
     def evaluations(self) -> Evaluations:
-        """Models on test splits."""
+        """Evaluations of models on test splits."""
         return Evaluations(self.root / "evaluations", self.access, self.sound)
 
     @cached_property
     def champions(self) -> Champions:
-        """Which version of each registered name answers."""
+        """The champion of each registered name."""
         return Champions(self.root)
 
     @cached_property
     def measured_scores(self) -> Documents[MeasuredScore]:
-        """What adapters from elsewhere score here, by their ids."""
+        """Validation scores of imported adapters that were measured here, by their ids."""
         return self.documents(FOLDER, MeasuredScore)
 
     def score(self, manifest: Manifest) -> Score | None:
-        """Return the validation score of an adapter that counts here: its own, or what was measured here.
+        """Return the validation score of an adapter that counts here: for an imported adapter, the one measured here.
 
-        None for an adapter from elsewhere that was not measured here.
+        None for an imported adapter that was not measured here.
 
         Raises:
-            IntegrityError: what was measured is damaged.
+            IntegrityError: the measured score is damaged.
         """
         if manifest.imported is None:
             return own_score(manifest)
@@ -157,7 +110,7 @@ class Workspace:
 
     @cached_property
     def pace(self) -> Pace:
-        """How long work took here before."""
+        """Durations of earlier pieces, for estimates."""
         return Pace(self.root / "pace.jsonl")
 
     def documents(self, folder: str, kind: type[T]) -> Documents[T]:
@@ -169,7 +122,7 @@ class Workspace:
         return self.root / "experiments" / name
 
     def scratch(self, key: str) -> Path:
-        """Return where a fit that takes long keeps its checkpoints until it is done."""
+        """Return the folder of a fit's checkpoints, which exists until the fit is done."""
         return self.root / "fits" / key
 
     def system(self, name: str) -> Path:
@@ -185,11 +138,11 @@ class Workspace:
         return self._fetched(self.root / "probes" / key)
 
     def step(self, key: str) -> Path:
-        """Return the folder of what one step of a stream left."""
+        """Return the folder with the results of one stage of a stream."""
         return self._fetched(self.root / "steps" / key)
 
     def has_adapter(self, name: str) -> bool:
-        """Return whether an adapter is in the store as it was written; it is compared with its digests once."""
+        """Return whether an adapter is in the store and undamaged; it is compared with its digests once."""
         if name in self.sound:
             return (self.adapters.root / name).is_dir()
         if not is_sound(self.adapters, name):
@@ -198,14 +151,14 @@ class Workspace:
         return True
 
     def trained_adapter(self, lesson: Lesson, listener: Listener, label: str) -> StoredAdapter:
-        """Return a lesson's adapter from the store, trained if it is not there yet; its checkpoints are cleared away.
+        """Return a lesson's adapter from the store; it is trained if it is not there, and its checkpoints are deleted.
 
-        A process that is training it already is waited for. A damaged adapter is moved aside, and trained again.
+        If another process is training it, this waits for that. A damaged adapter is moved aside, and trained again.
 
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
-        from workbench.training import learn  # torch and all: who reads a report does not need it
+        from workbench.training import learn  # imports torch, which reading a report does not need
 
         scratch = self.scratch(lesson.key)
         with self.claim(lesson.key):
@@ -216,12 +169,12 @@ class Workspace:
 
     @contextmanager
     def lock_experiment(self, name: str) -> Iterator[None]:
-        """Hold an experiment, so that it is not run twice at the same time; the lock dies with the process.
+        """Lock an experiment, so that it is not run twice at the same time; the lock ends with the process.
 
-        What killed runs have left half-written is swept.
+        Half-written files of killed runs are deleted.
 
         Raises:
-            InputError: somebody else holds it.
+            InputError: another process has locked it.
             UnwritableError: the workspace cannot be written.
         """
         if not is_first():
@@ -240,10 +193,10 @@ class Workspace:
 
     @contextmanager
     def claim(self, key: str, wait: bool = True) -> Iterator[bool]:
-        """Hold a piece of work, so that no other process does it at the same time; the claim dies with the process.
+        """Claim a piece, so that no other process does it at the same time; the claim ends with the process.
 
-        Yields whether it is held: True once nobody else does; with ``wait=False`` at once. Processes that share each
-        fit do everything in step and claim nothing.
+        Yields whether this process has it: always True if it waits, which ``wait=False`` does not. Processes that share
+        each fit do everything together and claim nothing.
         """
         if processes.count() > 1:
             yield True

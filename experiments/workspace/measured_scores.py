@@ -1,4 +1,4 @@
-"""What adapters from elsewhere score in this workspace: the sender's numbers count nowhere."""
+"""Scores of imported adapters, measured in this workspace: the sender's numbers are not used."""
 
 from __future__ import annotations
 

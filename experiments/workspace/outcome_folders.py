@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
     from experiments.workspace.access import Access
 
-MOST_KEPT = 10_000  # documents that stay in memory, less than 1 KB each
+MOST_CACHED = 10_000  # documents in memory, less than 1 KB each
 T = TypeVar("T")
 
 
 class OutcomeFolders(Generic[T]):
-    """The folders ``KEY/`` with a document of one type and ``outcomes.parquet``, whole or not at all."""
+    """The folders ``KEY/`` with a document of one type and ``outcomes.parquet``, complete or not at all."""
 
     def __init__(self, root: Path, file: str, kind: type[T], about: str, access: Access, sound: set[str]) -> None:
         """Keep folders below ``root``, each with a document called ``file``.
 
-        ``about`` says for messages what is in them, ``sound`` are the keys of those that were compared with their
-        digests.
+        ``about`` names their content in messages; ``sound`` has the keys of those whose digests were
+        compared.
         """
         self.root, self.access = root, access
         self._file, self._kind, self._about, self._sound = file, form_of(kind), about, sound
-        self._read_before: dict[str, tuple[int, T]] = {}
+        self._cache: dict[str, tuple[int, T]] = {}
 
     def get(self, key: str) -> T | None:
         """Return what is under ``key``, or None.
@@ -43,19 +43,19 @@ class OutcomeFolders(Generic[T]):
         return self.access.read(folder, lambda: self._read(folder) if folder.is_dir() else None)
 
     def require(self, key: str) -> T:
-        """Return what is known to have been stored under ``key``; raises IntegrityError if it is not there."""
+        """Return what was stored under ``key``; raises IntegrityError if it is missing."""
         value = self.get(key)
         if value is None:
             raise IntegrityError(f"missing: {self._about}", where=str(self.root / key))
         return value
 
     def outcomes(self, key: str) -> Path:
-        """Return where the per-example outcomes are, or would be."""
+        """Return the path of the per-example outcomes, whether or not they are there."""
         self.access.fetch(self.root / key)
         return self.root / key / FILE
 
-    def known_outcomes(self, key: str) -> Path:
-        """Return the same of what is known to have been stored; raises as :meth:`require`."""
+    def require_outcomes(self, key: str) -> Path:
+        """Return the path of the per-example outcomes; raises IntegrityError as :meth:`require`."""
         self.require(key)
         return self.outcomes(key)
 
@@ -68,15 +68,15 @@ class OutcomeFolders(Generic[T]):
         return value
 
     def _read(self, folder: Path) -> T:
-        """Return the document of a folder, read once for as long as its files stay: later stages ask for it again."""
+        """Return the document of a folder; it is read again only if its files have changed."""
         stamp = checksummed.stamp(folder)
-        then, value = self._read_before.get(folder.name, (0, None))
-        if value is None or stamp is None or hash(stamp) != then:
+        cached_stamp, value = self._cache.get(folder.name, (0, None))
+        if value is None or stamp is None or hash(stamp) != cached_stamp:
             value = self._read_anew(folder)
             if stamp is not None:
-                self._read_before[folder.name] = hash(stamp), value
-        if len(self._read_before) > MOST_KEPT:
-            del self._read_before[next(iter(self._read_before))]
+                self._cache[folder.name] = hash(stamp), value
+        if len(self._cache) > MOST_CACHED:
+            del self._cache[next(iter(self._cache))]
         return value
 
     def _read_anew(self, folder: Path) -> T:

@@ -1,4 +1,4 @@
-"""The record of an experiment: which pieces it consists of. Their results stand with the pieces."""
+"""The record of an experiment: which pieces it consists of. Their results are stored with the pieces."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "record.json"
-WORDS = ("description", "data_sources", "precision")  # of what pieces share: change no number, or are in their keys
+NOT_IN_IDENTITY = ("description", "data_sources", "precision")  # they change no number, or are in the keys of pieces
 MACHINES = "machines"  # of a cluster, in the provenance
 EARLIER = ("comparison.json", "fusion.json")  # what records were called before there was one form of them
-ASIDE = re.compile(r"(?P<name>.+)-before-(?P<when>\d{8}-\d{6})(?:-(?P<number>\d+))?")  # see `Records._set_aside`
+SET_ASIDE = re.compile(r"(?P<name>.+)-before-(?P<when>\d{8}-\d{6})(?:-(?P<number>\d+))?")  # see `Records._set_aside`
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class PieceReference:
 
 @dataclass(frozen=True)
 class RecordDocument:
-    """What is written down of an experiment.
+    """What is stored of an experiment.
 
     Attributes:
         study: the key of its kind.
-        about: what is the same for all pieces, as its study has it.
+        about: what all pieces share; each study has its own form of it.
         pieces: all that the recipe asks for, done or not.
         provenance: command, date, versions, git state, machine: strings for people.
-        identity: SHA-256 of what determines the numbers: every piece with its data and versions, and what they share.
-        finished: whether a run came to the end; a piece that is not done any more is damage from then on.
+        identity: SHA-256 of everything that determines the numbers: the pieces with their data, and what they share.
+        finished: whether a run came to the end; from then on a missing piece is damage.
     """
 
     study: str
@@ -62,14 +62,14 @@ class RecordDocument:
         return frozenset(piece.key for piece in self.pieces)
 
     def content(self, experiment: str) -> dict[str, Any]:
-        """Return what a study's own record of this ``experiment`` begins with, before any piece is read."""
+        """Return the fields of a study's record of this ``experiment`` that are known before any piece is read."""
         return {**self.about, "experiment": experiment, "identity": self.identity, "provenance": self.provenance}
 
     def as_finished(self, machines: Sequence[str] = ()) -> RecordDocument:
-        """Return the record of a run that has come to the end; the ``machines`` of a cluster are added to its own."""
+        """Return the record of a run that has come to the end; ``machines`` of a cluster are added to earlier ones."""
         earlier = [machine for machine in self.provenance.get(MACHINES, "").split("; ") if machine]
-        all_of_them = {MACHINES: "; ".join(dict.fromkeys([*earlier, *machines]))} if earlier or machines else {}
-        return replace(self, provenance={**self.provenance, **all_of_them}, finished=True)
+        all_machines = {MACHINES: "; ".join(dict.fromkeys([*earlier, *machines]))} if earlier or machines else {}
+        return replace(self, provenance={**self.provenance, **all_machines}, finished=True)
 
     @property
     def command(self) -> str:
@@ -82,9 +82,9 @@ RECORD = TypeAdapter(RecordDocument)
 
 def identity(study: str, about: Mapping[str, Any], pieces: Iterable[PieceReference]) -> str:
     """Return :attr:`RecordDocument.identity`."""
-    shared = {name: value for name, value in about.items() if name not in WORDS}
-    parts = [study, sorted({piece.key for piece in pieces}), shared]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    shared = {name: value for name, value in about.items() if name not in NOT_IN_IDENTITY}
+    content = [study, sorted({piece.key for piece in pieces}), shared]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class Records:
@@ -99,17 +99,17 @@ class Records:
         return sorted({path.parent.name for file in (FILE, *EARLIER) for path in self.root.glob(f"*/{file}")})
 
     def runs(self, name: str) -> list[str]:
-        """Return the names under which the runs of an experiment are kept: the oldest first, its own name last.
+        """Return the names of an experiment's runs: those that were set aside, the oldest first, then its own name.
 
-        A run that a changed recipe replaced was set aside; one whose recipe asked for more is the same run.
+        A run is set aside when its recipe changes; if the recipe only asks for more, it is the same run.
         """
-        kept = [match for other in self.names() if (match := ASIDE.fullmatch(other)) and match["name"] == name]
-        by_age = sorted(kept, key=lambda match: (match["when"], int(match["number"] or 1)))
+        earlier = [match for folder in self.names() if (match := SET_ASIDE.fullmatch(folder)) and match["name"] == name]
+        by_age = sorted(earlier, key=lambda match: (match["when"], int(match["number"] or 1)))
         return [*(match[0] for match in by_age), name]
 
     def experiment_of(self, name: str) -> str:
-        """Return the experiment of which ``name`` is a run that was set aside; ``name`` itself where it is none."""
-        match = ASIDE.fullmatch(name)
+        """Return the experiment of which ``name`` is a run that was set aside; else ``name`` itself."""
+        match = SET_ASIDE.fullmatch(name)
         return match["name"] if match and (self.root / match["name"] / FILE).is_file() else name
 
     def get(self, name: str) -> RecordDocument | None:
@@ -121,8 +121,8 @@ class Records:
         """
         path = self.root / name / FILE
         if earlier := self._earlier(name):
-            hint = "The same command as then writes it anew; adapters that are there are not trained again."
-            raise InputError(f"an earlier version wrote the record of {name!r}", where=str(earlier), hint=hint)
+            hint = "Run the recipe again: its adapters are not trained again."
+            raise InputError(f"the record of {name!r} was written by an earlier version", where=str(earlier), hint=hint)
         return self.access.read(path, lambda: checksummed.read(RECORD, path))
 
     def require(self, name: str) -> RecordDocument:
@@ -130,25 +130,25 @@ class Records:
 
         Raises:
             UnknownNameError: no such experiment was begun here.
-            IntegrityError: its record is damaged or gone.
+            IntegrityError: its record is damaged or missing.
         """
         with needed_by(name, ""):
             if record := self.get(name):
                 return record
             if (self.root / name / "report.json").is_file():
-                raise IntegrityError("missing: the record of this experiment", where=str(self.root / name))
+                raise IntegrityError("the record of this experiment is missing", where=str(self.root / name))
         raise UnknownNameError("experiment", name, self.names(), str(self.root.parent), command="workbench report")
 
     def save(self, name: str, record: RecordDocument) -> None:
-        """Write a record, where it is not what stands there already."""
+        """Write a record if it differs from the stored one."""
         if record != self.get(name):
             checksummed.write(RECORD, record, self.root / name / FILE)
 
     def begin(self, name: str, record: RecordDocument, say: Callable[[str], None]) -> RecordDocument:
-        """Return the record that a run with the plan of ``record`` goes on with, and write it.
+        """Write and return the record of a run that begins with the plan of ``record``.
 
-        A run that only adds pieces goes on with the record that is there. Where pieces are no longer asked for, the
-        recipe has changed: what was there is kept under a name of its own, and ``say`` hears which.
+        A run that only adds pieces continues the stored record. If pieces are no longer asked for, the recipe has
+        changed: the stored record is set aside under another name, which is passed to ``say``.
 
         Raises:
             InputError: the name belongs to another kind of experiment.
@@ -180,8 +180,8 @@ class Records:
         return aside
 
     def _earlier(self, name: str) -> Path | None:
-        """Return the record that an earlier version wrote, where that is the only one."""
-        path, others = self.root / name / FILE, [self.root / name / file for file in EARLIER]
+        """Return the path of a record of an earlier version, if there is no newer one."""
+        path, earlier = self.root / name / FILE, [self.root / name / file for file in EARLIER]
         if path.is_file():
             return path if checksummed.has_key(path, "steps") else None
-        return next((other for other in others if other.is_file()), None)
+        return next((file for file in earlier if file.is_file()), None)

@@ -1,4 +1,4 @@
-"""What a router knows of each adapter, and how it scores its own texts, kept on disk once it is known."""
+"""What a router knows of each adapter, and how it scores validation texts: computed once, and stored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def part_folders(
     adapters: Sequence[StoredAdapter],
     backbone: Backbone,
 ) -> list[Path]:
-    """Return for each adapter where what the router knows of it is, or would be."""
+    """Return for each adapter the folder of what the router knows of it, whether or not it is there."""
     reader = reader_for(adapters, backbone)
     return [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
 
@@ -51,11 +51,11 @@ def known_state(
     task_of: Callable[[StoredAdapter], Task],
     listener: Listener,
 ) -> RoutingState:
-    """Return a router that knows ``adapters``; what it learned of an adapter before is read, not learned again.
+    """Return a router that knows ``adapters``; what it learned of an adapter before is read from the workspace.
 
-    ``task_of`` gives the examples that an adapter was trained on; it is asked only for what is not known yet, and
-    before anything is learned, so that what is missing is said at once. What is damaged is learned again; where nothing
-    can be written, what was learned is not kept.
+    ``task_of`` gives the examples that an adapter was trained on. It is called only for adapters that the router does
+    not know yet, and for all of them before any is learned, so that a missing task is an error at once. Damaged parts
+    are learned again; in a workspace that cannot be written, nothing is stored.
     """
     damage = DamagePolicy(listener)
     card, reader = ROUTERS.get(router), reader_for(adapters, backbone)
@@ -66,16 +66,16 @@ def known_state(
         for adapter, part in zip(adapters, parts, strict=True)
     ]
 
-    def learned(adapter: StoredAdapter, task: Task | None, folder: Path) -> Part:
+    def learn(adapter: StoredAdapter, task: Task | None, folder: Path) -> Part:
         if task:
             listener.say(f"router {router}: reading the training examples of {adapter.id}")
         part = fit_part(router, settings, adapter, task, reader)
-        with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
+        with suppress(UnwritableError):  # it is learned again the next time
             save_part(folder, part, router, settings, adapter)
         return part
 
     known = [
-        learned(adapter, task, folder) if part is None else part
+        learn(adapter, task, folder) if part is None else part
         for adapter, part, task, folder in zip(adapters, parts, tasks, folders, strict=True)
     ]
     return RoutingState(router, settings, tuple(adapters), tuple(known), reader)
@@ -90,8 +90,8 @@ def with_floors(
 ) -> RoutingState:
     """Return a router that rejects texts which fit none of its tasks, as ``rejection`` says; None: it rejects none.
 
-    How it scores the tasks' own validation texts is kept in the workspace. ``validation_of`` gives those of an
-    adapter's task; it is asked only for what is not known yet.
+    How it scores the validation texts of its tasks is stored in the workspace. ``validation_of`` gives the texts of an
+    adapter's task; it is called only where they were not scored yet.
     """
     if rejection is None:
         return state
@@ -114,7 +114,7 @@ def with_floors(
 
 
 def _known_part(folder: Path, workspace: Workspace, damage: DamagePolicy) -> Part | None:
-    """Return what is in a folder, which is compared with its digests once; None where nothing sound is there."""
+    """Return what a folder holds, which is compared with its digests once; None if nothing undamaged is there."""
 
     def load() -> Part | None:
         part = load_part(folder, compared=folder.name in workspace.sound)
@@ -125,4 +125,4 @@ def _known_part(folder: Path, workspace: Workspace, damage: DamagePolicy) -> Par
     try:
         return damage.read(folder, load)
     except UnwritableError:
-        return None  # the damaged one cannot be taken away
+        return None  # the damaged one cannot be deleted

@@ -15,7 +15,8 @@ import pytest
 from experiments.answers.http_server.selection import select
 from experiments.answers.naming import source_ids
 from experiments.workspace import Workspace
-from experiments.workspace.champions import FILE, RegisteredName
+from experiments.workspace.champions import FILE
+from experiments.workspace.registered_names import RegisteredName
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks

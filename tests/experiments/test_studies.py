@@ -31,7 +31,7 @@ def test_a_card_has_the_modules_that_the_engine_calls(name: str) -> None:
     assert study.key in study.recipe.model_fields
     assert [other for other in STUDIES.names() if study.key in STUDIES.get(other).recipe.model_fields] == [name]
     for module, functions in MODULES.items():
-        assert all(callable(getattr(import_module(f"{study.package}.{module}"), function)) for function in functions)
+        assert all(callable(getattr(import_module(study.module(module)), function)) for function in functions)
 
 
 @pytest.mark.parametrize("name", RECIPES.names())

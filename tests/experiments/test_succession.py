@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from experiments.gating.succession import back, by_score, full_name, promoted
-from experiments.workspace.champions import RegisteredName, name_from_mlflow
+from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from workbench.errors import InputError, UnknownNameError
 from workbench.mlflow.registration import RegisteredModel, Version
 

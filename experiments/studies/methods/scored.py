@@ -40,7 +40,7 @@ def _problem(
 
     def examples(replication: Replication, _: str) -> pd.Series | None:
         cell = cells[replication]
-        return scores_by_example(workspace.evaluations.known_outcomes(cell.evaluation), cell.score)
+        return scores_by_example(workspace.evaluations.require_outcomes(cell.evaluation), cell.score)
 
     values = {replication: cell.score for replication, cell in cells.items()}
     step = score_step([tested.examples])

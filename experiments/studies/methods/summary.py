@@ -36,7 +36,7 @@ Place = tuple[str, int]  # task, seed
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> ComparisonReport:
     """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
     record = ComparisonRecord.read(experiment, document, workspace)
-    return summarise(record, workspace.evaluations.known_outcomes, brief)
+    return summarise(record, workspace.evaluations.require_outcomes, brief)
 
 
 def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False) -> ComparisonReport:

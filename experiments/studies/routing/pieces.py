@@ -134,6 +134,6 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
 
 def _right_answers(workspace: Workspace, fit: FittedAdapter) -> NDArray[Any]:
     """Return for each test text of an adapter's task whether it answers rightly (n,), in the split's order."""
-    answers = pd.read_parquet(workspace.evaluations.known_outcomes(fit.evaluation), columns=["correct"])
+    answers = pd.read_parquet(workspace.evaluations.require_outcomes(fit.evaluation), columns=["correct"])
     right: NDArray[Any] = answers["correct"].to_numpy(dtype=bool)
     return right

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> RoutingReport:
     """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
     record = RoutingRecord.read(experiment, document, workspace)
-    return summarise(record, workspace.evaluations.known_outcomes, brief)
+    return summarise(record, workspace.evaluations.require_outcomes, brief)
 
 
 def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:

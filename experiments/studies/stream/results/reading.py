@@ -68,7 +68,7 @@ def _relabelled(coordinates: Mapping[str, Any], step: str, workspace: Workspace)
         return None
     for cell in outcome.cells if not workspace.access.mends else ():
         if cell.evaluation:
-            workspace.evaluations.known_outcomes(cell.evaluation)
+            workspace.evaluations.require_outcomes(cell.evaluation)
     return replace(outcome, strategy=coordinates["label"], order=coordinates["order"])
 
 

@@ -1,0 +1,125 @@
+"""The versions of a registered name, which of them is the champion, and every change of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from workbench.mlflow.alias import Succession
+from workbench.mlflow.registration import Entry, RegisteredModel, Version
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the champion of a name.
+
+    Attributes:
+        version: number of the version that became the champion.
+        adapter: its id.
+        before: number of the version that was champion until then; None where there was none.
+        when: the time, UTC, in ISO format.
+        why: who or what decided, in words, with the scores and the examples that were compared.
+    """
+
+    version: str
+    adapter: str | None
+    before: str | None
+    when: str
+    why: str
+
+
+@dataclass(frozen=True)
+class RegisteredName:
+    """The versions of one registered name, and which of them were champions.
+
+    Attributes:
+        versions: by number, the lowest first.
+        line: numbers of the champions; the last one is the champion now, and a rollback goes to the one before it.
+        history: every change, the oldest first.
+    """
+
+    versions: tuple[Version, ...] = ()
+    line: tuple[str, ...] = ()
+    history: tuple[Change, ...] = ()
+
+    @property
+    def champion(self) -> Version | None:
+        """The version that answers under the name."""
+        return self.version(self.line[-1]) if self.line else None
+
+    @property
+    def before(self) -> Version | None:
+        """The champion before this one, to which a rollback goes."""
+        return self.version(self.line[-2]) if len(self.line) > 1 else None
+
+    @property
+    def succession(self) -> Succession | None:
+        """What MLflow's alias has to say; None where there is no champion."""
+        if self.champion is None:
+            return None
+        aside = frozenset(version.adapter for version in self.versions if version.set_aside and version.adapter)
+        return Succession(self.champion, self.before, aside)
+
+    def version(self, number: str) -> Version | None:
+        """Return the version with this number, or None."""
+        return next((version for version in self.versions if version.number == number), None)
+
+    def version_of(self, adapter: str) -> Version | None:
+        """Return the version of an adapter, or None."""
+        return next((version for version in self.versions if version.adapter == adapter), None)
+
+    def with_versions_of(self, model: RegisteredModel) -> RegisteredName:
+        """Return the same with the versions that only MLflow has; a number that exists here is not given twice.
+
+        Numbers may differ, if the registry is another one or was emptied. So a version is identified by its adapter.
+        """
+        versions = list(self.versions)
+        for logged in model.versions:
+            if any(version.is_of(logged) for version in versions):
+                continue
+            numbers = {version.number for version in versions}
+            number = str(1 + max(map(int, numbers))) if logged.number in numbers else logged.number
+            versions.append(replace(logged, number=number))
+        return replace(self, versions=tuple(sorted(versions, key=lambda version: int(version.number))))
+
+    def with_facts_of(self, entry: Entry) -> RegisteredName:
+        """Return the same with what is known now of an adapter that has a version already."""
+        facts = {name: getattr(entry, name) for name in ("measure", "validation", "examples")}
+        versions = (
+            replace(version, **facts, identity=entry.model) if version.adapter == entry.adapter else version
+            for version in self.versions
+        )
+        return replace(self, versions=tuple(versions))
+
+    def with_champion(self, version: Version, line: tuple[str, ...], why: str, aside: bool) -> RegisteredName:
+        """Return the same with another champion.
+
+        Args:
+            version: the new champion.
+            line: numbers of the champions before it.
+            why: see :class:`Change`.
+            aside: whether a person replaced the champion before, so that it does not become champion again by itself.
+        """
+        before = self.champion
+        replaced = before.number if aside and before is not None else None
+        versions = tuple(
+            replace(known, set_aside=known.number != version.number and (known.set_aside or known.number == replaced))
+            for known in self.versions
+        )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        change = Change(version.number, version.adapter, None if before is None else before.number, now, why)
+        return RegisteredName(versions, (*line, version.number), (*self.history, change))
+
+
+def name_from_mlflow(model: RegisteredModel) -> RegisteredName:
+    """Return a registered name that only MLflow has: an earlier version or another workspace wrote it."""
+    name = RegisteredName().with_versions_of(model)
+    line: list[str] = []
+    number = model.champion
+    while number is not None and number not in line and name.version(number) is not None:
+        line.append(number)
+        number = model.before.get(number)
+    champion = name.version(line[0]) if line else None
+    if champion is None:
+        return name
+    return name.with_champion(champion, tuple(reversed(line[1:])), "taken over from MLflow's alias", aside=False)
