@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from experiments.engine.piece import Piece
     from experiments.engine.study import Plan, Report
     from experiments.engine.workers.machine import Machine
-    from experiments.repairing.report import RepairReport
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
+    from experiments.studies.repair.report import RepairReport
     from experiments.workspace import RecordDocument, Workspace
     from fusion.routing.rejection import Rejection
     from tasks.task_file.task_file import TaskFile
@@ -178,17 +178,17 @@ class Workbench:
 
         return task_file(task, self.task_folders)
 
-    def repair(
+    def repair_plan(
         self,
         experiment: str,
         repairs: Sequence[str] = (),
         strategies: Sequence[str] = (),
         assignments: Sequence[str] = (),
-    ) -> RepairReport:
-        """Return what repairs bring back of the shared weights of a finished stream, beside doing nothing.
+    ) -> Plan:
+        """Return what :meth:`repair` would do.
 
         Args:
-            experiment: its name.
+            experiment: name of a finished stream.
             repairs: their names; all if empty.
             strategies: labels of the recipe's entries; all with shared weights if empty.
             assignments: settings, as ``refit-head.examples=64``.
@@ -198,12 +198,25 @@ class Workbench:
             InputError: nothing can be repaired, or data or weights are not those that were learned.
             IntegrityError: a file that is needed is damaged.
         """
-        from experiments.repairing.repairing import repair_experiment
+        from experiments.studies.repair.recipe import plain_repair
 
-        settings = Document({}, "command line").set(assignments)
-        return repair_experiment(
-            self.workspace, experiment, repairs, strategies, settings, self.task_folders, self.listener
-        )
+        document = plain_repair(experiment, repairs, strategies, assignments)
+        return study_for(document).plan(document, self.task_folders, self.workspace)
+
+    def repair(
+        self,
+        experiment: str,
+        repairs: Sequence[str] = (),
+        strategies: Sequence[str] = (),
+        assignments: Sequence[str] = (),
+    ) -> RepairReport:
+        """Return what repairs bring back of the shared weights of a finished stream, beside doing nothing.
+
+        It is an experiment of its own, which :meth:`run` continues; takes and raises what :meth:`repair_plan` does.
+        """
+        report: Any = self.run(self.repair_plan(experiment, repairs, strategies, assignments))
+        repaired: RepairReport = report
+        return repaired
 
     def route(
         self,
@@ -291,7 +304,7 @@ class Workbench:
             DataError: a task's data do not fit its file.
         """
         document = find_recipe(recipe).set(assignments)
-        return study_for(document).plan(document, self.task_folders)
+        return study_for(document).plan(document, self.task_folders, self.workspace)
 
     def comparison_plan(
         self, task: str, methods: Sequence[str], assignments: Sequence[str] = (), **others: Any

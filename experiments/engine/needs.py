@@ -17,7 +17,7 @@ from workbench.errors import Problem, SettingsError, collect_problems
 from workbench.machine.availability import Availability
 
 if TYPE_CHECKING:
-    from experiments.engine.recipes import ExperimentRecipe
+    from experiments.engine.recipes import NamedRecipe
     from workbench.settings.base import Document
 
 
@@ -40,7 +40,7 @@ class Need:
         return {"what": self.what, "name": self.name, "state": self.found.state, "place": self.found.location}
 
 
-def needs(document: Document, recipe: type[ExperimentRecipe], folders: Sequence[Path]) -> list[Need]:
+def needs(document: Document, recipe: type[NamedRecipe], folders: Sequence[Path]) -> list[Need]:
     """Return what the recipe in ``document``, one of the model ``recipe``, needs: its backbone first, each task once.
 
     Raises:

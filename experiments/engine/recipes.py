@@ -20,13 +20,20 @@ Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 Labelled = Annotated[dict[Label, dict[str, Any]], Field(min_length=1, max_length=200)]
 
 
-class ExperimentRecipe(Settings):
-    """What the recipes of all studies have."""
+class NamedRecipe(Settings):
+    """What the recipes of all studies have; one that goes on from an experiment needs no more."""
 
-    task_keys: ClassVar[tuple[Key, ...]] = (("tasks",),)  # where its recipes list tasks
+    task_keys: ClassVar[tuple[Key, ...]] = ()  # where its recipes list tasks
 
     name: Name
     description: str = ""
+
+
+class ExperimentRecipe(NamedRecipe):
+    """What the recipes of studies that train have."""
+
+    task_keys: ClassVar[tuple[Key, ...]] = (("tasks",),)
+
     backbone: str
     seeds: Seeds = (0,)
     budget: Budget = Budget()

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from experiments.workspace import find_workspace
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
     from experiments.engine.piece import Piece
-    from experiments.engine.recipes import ExperimentRecipe
+    from experiments.engine.recipes import NamedRecipe
     from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Presentation
     from experiments.reporting.scored import Scores
@@ -88,6 +90,7 @@ class Study:
             None where nothing is logged before the end. Its report has to give what MLflow holds of that part in the
             end.
         rooms: module → package inside ``package``, for modules that do not lie in ``package`` itself.
+        reads_workspace: whether its recipes name what a workspace holds; ``make_plan`` is given the workspace then.
     """
 
     package: str
@@ -95,20 +98,27 @@ class Study:
     describe: Callable[[RecordDocument], str]
     changed: Callable[[RecordDocument, Mapping[str, Any]], RecordDocument | None] = nothing_changed
     rooms: Mapping[str, str] = field(default_factory=dict)
+    reads_workspace: bool = False
 
     @property
-    def recipe(self) -> type[ExperimentRecipe]:
+    def recipe(self) -> type[NamedRecipe]:
         """The model of its recipes: ``Recipe`` in ``recipe.py``."""
-        model: type[ExperimentRecipe] = self._module("recipe").Recipe
+        model: type[NamedRecipe] = self._module("recipe").Recipe
         return model
 
-    def plan(self, document: Document, task_folders: Sequence[Path] = ()) -> Plan:
+    def plan(self, document: Document, task_folders: Sequence[Path] = (), workspace: Workspace | None = None) -> Plan:
         """Return a recipe with its names resolved and its data read, by ``make_plan`` in ``plan.py``.
+
+        Args:
+            document: the recipe.
+            task_folders: of the person's own tasks.
+            workspace: that the recipe speaks of; by default the one that commands take.
 
         Raises:
             SettingsError: all that is wrong with the recipe, in one message.
         """
-        plan: Plan = self._module("plan").make_plan(document, task_folders)
+        read = (workspace or find_workspace(None),) if self.reads_workspace else ()
+        plan: Plan = self._module("plan").make_plan(document, task_folders, *read)
         return plan
 
     def about(self, plan: Plan) -> Mapping[str, Any]:

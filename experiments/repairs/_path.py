@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from experiments.repairs import Shared
-from fusion.updates import lora
-from fusion.updates.lowrank import aligned, stack
 from workbench.adapters.folder import PEFT_WEIGHTS
 from workbench.errors import InputError
 
@@ -43,6 +39,8 @@ def without_lora(stream: EndOfStream) -> str | None:
     method, folder = stream.context.adaptation.method, stream.last.existing / "body"
     if not (folder / PEFT_WEIGHTS).is_file():
         return f"the weights of {method} are no LoRA"
+    from fusion.updates import lora  # torch comes with it
+
     try:
         lora.read(folder)
     except InputError as error:
@@ -60,6 +58,9 @@ def between(stream: EndOfStream, before: EndOfStream | None, share: float) -> Sh
         before: the same stream at an earlier stage.
         share: 0 for the end of the stream, 1 for the earlier state.
     """
+    from fusion.updates import lora
+    from fusion.updates.lowrank import aligned, stack
+
     now = stream.open()
     if stream.context.adaptation.card.library == "plain":
         earlier = before.open().body if before else stream.context.adaptation.backbone.load()
@@ -74,16 +75,14 @@ def between(stream: EndOfStream, before: EndOfStream | None, share: float) -> Sh
     return Shared(body, now.heads)
 
 
-@torch.no_grad()
 def _move(body: nn.Module, earlier: nn.Module, share: float) -> None:
     was = dict(earlier.named_parameters())
     for name, weight in body.named_parameters():
         if weight.requires_grad:
-            weight.lerp_(was[name].to(weight), share)
+            weight.data.lerp_(was[name].data.to(weight), share)
 
 
-@torch.no_grad()
 def _move_heads(heads: Mapping[str, nn.Module], earlier: Mapping[str, nn.Module], share: float) -> None:
     for name, head in earlier.items():
         for part, was in head.named_parameters():
-            heads[name].get_parameter(part)[: len(was)].lerp_(was, share)
+            heads[name].get_parameter(part).data[: len(was)].lerp_(was.data, share)

@@ -13,9 +13,6 @@ import numpy as np
 
 from experiments.repairs import Attempt, Shared
 from experiments.repairs._path import without_body
-from experiments.strategies._heads import head_name
-from fusion.target.heads import fit_head
-from workbench.answering.evaluation import features
 from workbench.methods.sampling import stratified_sample
 from workbench.settings.base import Settings
 from workbench.settings.bounds import Count
@@ -52,6 +49,8 @@ class RefitHead:
 
     def attempts(self, stream: EndOfStream, settings: RefitHeadSettings) -> Iterator[Attempt]:
         """Yield one."""
+        from experiments.strategies._heads import head_name  # torch comes with it
+
         shared, context = stream.open(), stream.context
         last = head_name(context, context.tasks[-1])
         by_head: dict[str, list[Task]] = {}
@@ -65,6 +64,8 @@ class RefitHead:
 
 def _refitted(stream: EndOfStream, shared: Shared, tasks: Sequence[Task], examples: int) -> nn.Module:
     """Return a head fitted on all of ``tasks``, which share it."""
+    from fusion.target.heads import fit_head
+
     train = [_read(stream, shared, task, "train", examples) for task in tasks]
     validation = [_read(stream, shared, task, "validation", None) for task in tasks]
     seen, held = (np.concatenate([states for states, _ in read]) for read in (train, validation))
@@ -76,6 +77,8 @@ def _read(
     stream: EndOfStream, shared: Shared, task: Task, split: str, size: int | None
 ) -> tuple[NDArray[np.float32], list[int]]:
     """Return the feature vectors (examples, h) of a split, and its labels."""
+    from workbench.answering.evaluation import features  # torch comes with it
+
     context = stream.context
     rows = stratified_sample(task.splits[split], size, context.seed)
     read = features(stream.model(shared, task), rows, context.adaptation.backbone.tokenizer, context.budget.max_length)

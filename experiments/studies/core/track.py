@@ -59,6 +59,7 @@ def child(
     seed: int | None = None,
     finished: bool = True,
     seconds: float | None = None,
+    order: int = 0,
 ) -> RunRecord:
     """Return the run of what is compared under a ``label``, of one seed or of all.
 
@@ -72,12 +73,14 @@ def child(
         seed: None where its numbers are means over seeds.
         finished: whether nothing more is to come.
         seconds: what its training took.
+        order: which order of the tasks it is, where there are several of a seed.
     """
     points = tuple(metrics)
     seeded = {} if seed is None else {"seed": str(seed)}
+    seeded |= {"order": str(order)} if order else {}
     return RunRecord(
         key="/".join((record.identity, label, *seeded.values())),
-        name=label if seed is None else f"{label} seed {seed}",
+        name=" ".join((label, *(f"{name} {value}" for name, value in seeded.items()))),
         tags={NOTE_TAG: _note(record, label, {**own, **seeded}, points), **shared_tags(record), "label": label}
         | {**own, **seeded},
         params=_texts(params),

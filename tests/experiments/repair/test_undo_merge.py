@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from experiments.api import Workbench
-from experiments.repairing import selection
-from experiments.repairing.opening import opening
-from experiments.repairing.streams import learned_streams, stream_record
 from experiments.repairs import REPAIRS, EndOfStream
+from experiments.studies.repair import selection
+from experiments.studies.repair.end_of_stream import end_of_stream
 from tests.conftest import Call
+from tests.experiments.repair.conftest import repairs_of
 from tests.messages import naming
 from tests.runs import done
 from workbench.answering.evaluation import evaluate
@@ -46,9 +46,8 @@ def learned(bench: Workbench, plan: Any) -> Workbench:
 
 def ends(bench: Workbench) -> list[EndOfStream]:
     """The streams that keep their merges, opened."""
-    record = stream_record(bench.workspace, "undoing")
-    opened = opening(bench.workspace, record, bench.task_folders, Silent())
-    return [opened.end(stream) for stream in learned_streams(record, ["kept"])]
+    plan: Any = bench.repair_plan("undoing", ["undo-merge"], ["kept"])
+    return [end_of_stream(plan, stream, bench.workspace, Silent()) for stream in plan.record.streams]
 
 
 def answers(end: EndOfStream, model: TaskModel, task: Task) -> str:
@@ -79,8 +78,8 @@ def test_an_undone_merge_answers_as_before_it_to_the_last_bit(learned: Workbench
 def test_a_merge_is_undone_where_that_validates_better(
     learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, place: Path
 ) -> None:
-    real = learned.repair("undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
-    for repaired, stream in zip(real.entries[0].repaired["undo-merge"], real.entries[0].streams, strict=True):
+    real = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
+    for repaired, stream in zip(real.entries[0].rows[1].done, real.entries[0].streams, strict=True):
         assert repaired.attempts == 1
         assert bool(repaired.chosen) == (repaired.validation > repaired.unrepaired)
         assert repaired.chosen or repaired.scores == stream.kept
@@ -91,15 +90,13 @@ def test_a_merge_is_undone_where_that_validates_better(
         return dict.fromkeys([task.name for task in end.context.tasks], next(validated))
 
     monkeypatch.setattr(selection, "_validation", standing)
-    (entry,) = learned.repair("undoing", ["undo-merge"], ["kept"]).entries
+    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["kept"]).entries
     strategies = {strategy.label: strategy for strategy in learned.report("undoing").strategies}  # type: ignore[attr-defined]
     alone, merged = (
         {replication.seed: replication.matrix for replication in strategies[name].replications}
         for name in ("isolated", "kept")
     )
-    undone = {
-        stream.seed: repaired for stream, repaired in zip(entry.streams, entry.repaired["undo-merge"], strict=True)
-    }
+    undone = {stream.seed: repaired for stream, repaired in zip(entry.streams, entry.rows[1].done, strict=True)}
     assert undone[0].chosen == {"stage": 2, "loras": 3}
     assert [*undone[0].scores.values()] == [*alone[0][3]]
     assert undone[1].chosen == {"stage": 3, "loras": 2}
@@ -109,7 +106,7 @@ def test_a_merge_is_undone_where_that_validates_better(
     code, out, err = call("repair", "undoing", "--method", "undo-merge", "--strategy", "kept", *options)
     assert code == 0, err
     words = " ".join(out.split())
-    assert "repairs of kept (merged, lora)" in words
+    assert "undo-merge of kept" in words
     assert entry.verdict in words
 
 
@@ -124,9 +121,9 @@ def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
         return real(model, task, *more)
 
     monkeypatch.setattr(selection, "validation_score", counted)
-    (entry,) = learned.repair("undoing", ["undo-merge"], ["two"]).entries
+    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["two"]).entries
     assert asked == ["animals", "halves", "fruits", "animals", "halves"] * 2
-    for repaired, stream in zip(entry.repaired["undo-merge"], entry.streams, strict=True):
+    for repaired, stream in zip(entry.rows[1].done, entry.streams, strict=True):
         assert repaired.chosen in ({}, {"stage": 3, "loras": 3})
         assert repaired.scores["fruits"] == stream.kept["fruits"]
     assert "fruits" not in entry.moved
@@ -134,12 +131,12 @@ def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
 
 def test_what_cannot_be_undone_is_refused(learned: Workbench) -> None:
     with pytest.raises(InputError, match=naming("'plain' is merged", "(undo: N")):
-        learned.repair("undoing", strategies=["plain"])
+        repairs_of(learned, "undoing", strategies=["plain"])
     with pytest.raises(InputError, match="no merge of stage 9 was kept") as refused:
-        learned.repair("undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=9"])
+        repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=9"])
     assert "2, 3" in str(refused.value.hint)
     others = [name for name in REPAIRS.names() if name != "undo-merge"]
-    entries = learned.repair("undoing", others).entries
+    entries = repairs_of(learned, "undoing", others).entries
     assert [entry.label for entry in entries] == ["kept", "two"], "the others have nothing to undo"
     for entry in entries:
         assert entry.refused == dict.fromkeys(others, "its tasks share several LoRAs, and no one body")

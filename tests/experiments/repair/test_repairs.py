@@ -12,7 +12,7 @@ import torch
 
 from experiments.repairs import REPAIRS, EndOfStream, Shared
 from fusion.updates import lora
-from tests.experiments.repairing.conftest import Learned
+from tests.experiments.repair.conftest import Learned
 from workbench.answering.evaluation import evaluate
 from workbench.probes._weights import changes
 

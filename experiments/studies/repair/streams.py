@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.strategies._groups import ADAPTERS_FOLDER
 from experiments.studies import STUDIES, study_of
 from experiments.studies.stream.results.record import Record
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from experiments.strategies import Strategy
     from experiments.studies.stream.plan.entry import Entry
     from experiments.workspace import Workspace
+
+WEIGHTS = ("body", ADAPTERS_FOLDER)  # folders of a state, of which those that share weights have one
 
 
 @dataclass(frozen=True)
@@ -22,30 +27,31 @@ class LearnedStream:
     """One entry in one replication, at its end.
 
     Attributes:
-        steps: stage → key of the step.
-        learned: R[j, j] by task, in the stream's order.
-        kept: R[T, j], in the same order.
-        validation: by task, right after the task was learned.
+        entry: its label; ``strategy`` and ``method`` are what it is.
+        order: which order of the stream, 0 the recipe's own.
+        tasks: in the order in which they were learned.
+        states: stage → key of the step, of those whose weights are there; the last stage's always are.
+        learned: R[j, j] by task.
+        kept: R[T, j] by task.
+        validation: by task, right after it was learned.
     """
 
-    entry: Entry
+    entry: str
+    strategy: str
+    method: str
     seed: int
     order: int
-    steps: Mapping[int, str]
+    tasks: tuple[str, ...]
+    states: Mapping[int, str]
     learned: Mapping[str, float]
     kept: Mapping[str, float]
     validation: Mapping[str, float]
 
     @property
-    def last(self) -> str:
-        """The task that was learned last."""
-        return [*self.learned][-1]
-
-    @property
     def label(self) -> str:
         """What to call it on a screen."""
         order = f" · order {self.order}" if self.order else ""
-        return f"{self.entry.label} · seed {self.seed}{order}"
+        return f"{self.entry} · seed {self.seed}{order}"
 
 
 def stream_record(workspace: Workspace, experiment: str) -> Record:
@@ -53,21 +59,23 @@ def stream_record(workspace: Workspace, experiment: str) -> Record:
 
     Raises:
         UnknownNameError: no such experiment in this workspace.
-        InputError: it is no stream, or it is not finished.
+        InputError: it is not a stream, has one task, or is not finished.
         IntegrityError: a file of its record is damaged or missing.
     """
     document = workspace.records.require(experiment)
     if study_of(document, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
-        raise InputError("this experiment is no stream, and has forgotten nothing to bring back", where=experiment)
+        raise InputError("this experiment is not a stream: there is nothing to repair", where=experiment)
     record = Record.read(experiment, document, workspace)
     if not document.finished:
         hint = f"Go on with it: {document.command or 'workbench run RECIPE'}"
         raise InputError("this stream is not finished", where=experiment, hint=hint)
+    if len(record.tasks) < 2:
+        raise InputError("one task alone cannot be forgotten", where=experiment)
     return record
 
 
-def learned_streams(record: Record, labels: Sequence[str] = ()) -> list[LearnedStream]:
-    """Return each stream that learned its tasks in shared weights, of the entries called ``labels``; of all without.
+def repairable(record: Record, labels: Sequence[str], where: str) -> list[Entry]:
+    """Return the entries called ``labels``, without any all, whose tasks share weights that a repair can change.
 
     Raises:
         UnknownNameError: no entry has such a label.
@@ -76,15 +84,14 @@ def learned_streams(record: Record, labels: Sequence[str] = ()) -> list[LearnedS
     by_label = {entry.label: entry for entry in record.entries}
     for label in labels:
         if label not in by_label:
-            raise UnknownNameError("strategy", label, by_label, "--strategy")
+            raise UnknownNameError("strategy", label, by_label, where)
     shared = [entry for entry in record.entries if shared_weights(entry)]
     if alone := [by_label[label] for label in labels if by_label[label] not in shared]:
         message, hint = _nothing_shared(alone[0]), f"These have: {', '.join(entry.label for entry in shared)}."
-        raise InputError(message, where="--strategy", hint=hint)
+        raise InputError(message, where=where, hint=hint)
     if not shared:
         raise InputError("no entry has shared weights that a later task changes", where=record.experiment)
-    wanted = [entry for entry in shared if entry.label in labels or (not labels and entry.frontier is None)]
-    return [stream for entry in wanted for stream in _of(entry, record)]
+    return [entry for entry in shared if entry.label in labels or (not labels and entry.frontier is None)]
 
 
 def shared_weights(entry: Entry) -> Strategy | None:
@@ -110,21 +117,44 @@ def _nothing_shared(entry: Entry) -> str:
     return f"{strategy}: it has no shared weights that a later task changes"
 
 
-def _of(entry: Entry, record: Record) -> Iterator[LearnedStream]:
+def learned_streams(record: Record, entry: Entry, workspace: Workspace) -> Iterator[LearnedStream]:
+    """Yield an entry's streams, replication by replication.
+
+    Raises:
+        InputError: the shared weights after the last stage were not kept.
+    """
     steps: dict[tuple[int, int], dict[int, str]] = {}
     for coordinates, step in record.steps:
         if coordinates["label"] == entry.label:
             steps.setdefault((coordinates["seed"], coordinates["order"]), {})[coordinates["stage"]] = step
     for (seed, order), keys in steps.items():
+        states = {stage: key for stage, key in keys.items() if weights_in(workspace.step(key))}
+        if len(record.tasks) not in states:
+            hint = f"Learn them again: {record.provenance.get('command') or 'workbench run RECIPE'}"
+            where = str(workspace.step(keys[max(keys)]))
+            raise InputError(f"{entry.label}, seed {seed}: the final weights are gone", where=where, hint=hint)
         mine = [
             outcome
             for outcome in record.outcomes
             if (outcome.strategy, outcome.seed, outcome.order) == (entry.label, seed, order)
         ]
         outcomes = sorted(mine, key=lambda outcome: outcome.stage)
-        learned = {
-            outcome.task: cell.score for outcome in outcomes for cell in outcome.cells if cell.task == outcome.task
-        }
-        kept = {cell.task: cell.score for cell in outcomes[-1].cells}
-        validation = {outcome.task: outcome.validation for outcome in outcomes}
-        yield LearnedStream(entry, seed, order, keys, learned, kept, validation)
+        yield LearnedStream(
+            entry.label,
+            entry.strategy,
+            entry.method,
+            seed,
+            order,
+            record.orders[order],
+            states,
+            learned={
+                outcome.task: cell.score for outcome in outcomes for cell in outcome.cells if cell.task == outcome.task
+            },
+            kept={cell.task: cell.score for cell in outcomes[-1].cells},
+            validation={outcome.task: outcome.validation for outcome in outcomes},
+        )
+
+
+def weights_in(step: Path) -> list[str]:
+    """Return the folders of shared weights in the state of a step; none where they were not kept."""
+    return [name for name in WEIGHTS if (step / "state" / name).is_dir()]

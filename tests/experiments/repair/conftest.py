@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.api import Workbench
 from experiments.repairs import EndOfStream
 from experiments.strategies import STRATEGIES
+from experiments.studies import report_on
+from tests.runs import done
 from tests.stages import RATES, context_for, walk
 from workbench.backbone.pretrained import Backbone
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
+
+if TYPE_CHECKING:
+    from experiments.studies.repair.report import RepairReport
 
 Learned = Callable[..., EndOfStream]
 
@@ -33,3 +39,10 @@ def learned(backbone: Backbone, task: Task, other_task: Task, tmp_path_factory: 
         return EndOfStream(entry, context, dict(enumerate(walk(entry, context, folder), start=1)))
 
     return learned
+
+
+def repairs_of(bench: Workbench, *asked: Any, **more: Any) -> RepairReport:
+    """Do what ``bench.repair`` does, and log nothing."""
+    plan = bench.repair_plan(*asked, **more)
+    report: Any = report_on(plan.name, done(plan, bench.workspace), bench.workspace)
+    return report  # type: ignore[no-any-return]

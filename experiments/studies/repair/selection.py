@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.repairs import REPAIRS
+from experiments.studies.repair.record import Repaired
 from experiments.workspace.evaluating import evaluate_model, validation_score
-from experiments.workspace.repaired import FOLDER, Repaired
 from workbench.errors import InputError
-from workbench.files.digest import key
-from workbench.machine.package_versions import versions
 from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from experiments.repairing.streams import LearnedStream
-    from experiments.repairs import Attempt, EndOfStream, Shared, Stored
-    from experiments.workspace import Workspace
+    from experiments.repairs import Attempt, EndOfStream, Repair, Shared, Stored
+    from experiments.studies.repair.streams import LearnedStream
     from workbench.settings.base import Settings
 
 CLOSE = 0.05  # other processors round otherwise, and change a few answers; other weights change most of them
 
 
-def repaired(
-    workspace: Workspace, stream: LearnedStream, end: EndOfStream, repair: str, settings: Settings
-) -> Repaired:
-    """Return the result of a repair; a repair that was made before is not made again, and reads no test split again.
+def repaired(stream: LearnedStream, end: EndOfStream, repair: Repair, settings: Settings) -> Repaired:
+    """Return what a repair comes to.
 
     Raises:
         InputError: the weights do not answer as they did at the end of the stream: the backbone is another one.
         TrainingError: a score is not a finite number.
     """
-    entry, documents = REPAIRS.get(repair), workspace.documents(FOLDER, Repaired)
-    asked = [REPAIRS.identity(repair), entry.revision, settings.model_dump(mode="json"), sorted(end.states)]
-    where = key([end.last.key, *asked, versions()])
-    with workspace.claim(where):
-        return documents.get(where) or documents.save(where, _made(stream, end, entry, settings))
-
-
-def _made(stream: LearnedStream, end: EndOfStream, entry: Any, settings: Settings) -> Repaired:
     began, attempts = time.perf_counter(), 0
     unrepaired = _validation(end, end.standing())
     if end.as_learned:
         _require_same(stream, end.as_learned, unrepaired[end.as_learned])
     before = best = sum(unrepaired.values()) / len(unrepaired)
     chosen = None
-    for attempt in entry.attempts(end, settings):
+    for attempt in repair.attempts(end, settings):
         attempts += 1
         standing = {**unrepaired, **_validation(end, attempt.shared, attempt.tasks)}
         if (mean := sum(standing.values()) / len(standing)) > best:

@@ -1,1 +1,0 @@
-"""Repairs tried on the shared weights of finished streams, and what they bring back."""

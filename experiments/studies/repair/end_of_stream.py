@@ -1,0 +1,73 @@
+"""From what a workspace holds of a finished stream to its weights and its tasks, as a repair takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.repairs import EndOfStream
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES, Context, State
+from experiments.studies.repair.streams import weights_in
+from experiments.studies.stream.plan.plan import method_settings, strategy_settings
+from tasks.loading import registry
+from tasks.loading.overlap import overlapping
+from workbench.errors import InputError
+from workbench.files import checksummed
+from workbench.machine.device import resolve_precision
+from workbench.methods.adaptation import Adaptation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from experiments.studies.repair.resolved import RepairPlan
+    from experiments.studies.repair.streams import LearnedStream
+    from experiments.studies.stream.results.record import Record
+    from experiments.workspace import Workspace
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
+
+
+def end_of_stream(plan: RepairPlan, stream: LearnedStream, workspace: Workspace, listener: Listener) -> EndOfStream:
+    """Return a stream as a repair takes it; no weights are read."""
+    entry, budget = plan.learned[stream.entry], plan.budget
+    precision = resolve_precision(budget.precision)
+    context = Context(
+        settings=strategy_settings(entry),
+        adaptation=Adaptation(plan.backbone, entry.method, method_settings(entry), precision),
+        budget=budget,
+        seed=stream.seed,
+        workspace=workspace,
+        listener=listener,
+        label=stream.label,
+        scenario=SCENARIOS.get(plan.record.scenario),
+        tasks=tuple(plan.tasks[name] for name in stream.tasks),
+    )
+    states = {stage: State(workspace.step(key) / "state", key) for stage, key in stream.states.items()}
+    return EndOfStream(STRATEGIES.get(entry.strategy), context, states)
+
+
+def require_sound(stream: LearnedStream, workspace: Workspace) -> None:
+    """Raise IntegrityError where the weights that a stream left are not as they were."""
+    for step in map(workspace.step, stream.states.values()):
+        for name in (*weights_in(step), "heads"):
+            checksummed.require_sound(step, among=f"state/{name}/", under=step.name)
+
+
+def tasks_of(record: Record, folders: Sequence[Path]) -> dict[str, Task]:
+    """Return the tasks of a stream by name, whole.
+
+    Raises:
+        UnknownNameError: a task is not to be found.
+        InputError: the data of a task are not those that were learned.
+    """
+    find = registry.finder(folders)
+    loaded = tuple(registry.load(find(name)) for name in record.tasks)
+    tasks = dict(
+        zip(record.tasks, loaded if record.overlap is None else overlapping(loaded, record.overlap), strict=True)
+    )
+    changed = [name for name, task in tasks.items() if record.data.get(name) != task.fingerprint]
+    if changed:
+        hint = "A repair reads the examples that were learned; bring them back, or run the recipe again."
+        raise InputError(f"the data of {', '.join(changed)} have changed since", where=record.experiment, hint=hint)
+    return tasks

@@ -1,0 +1,102 @@
+"""Repairs of a stream, resolved: the stream found in the workspace, its data read, and what cannot be repaired told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.entries import collisions, named_entries, settings_of_entries
+from experiments.repairs import REPAIRS
+from experiments.studies.repair.recipe import Recipe
+from experiments.studies.repair.record import NOTHING, Entry, RepairRecord
+from experiments.studies.repair.resolved import RepairPlan
+from experiments.studies.repair.streams import learned_streams, repairable, stream_record
+from workbench.backbone.names import open_backbone
+from workbench.errors import Problem, SettingsError, collect_problems
+from workbench.machine.listener import Silent
+from workbench.settings.base import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from experiments.studies.stream.plan.entry import Entry as LearnedEntry
+    from experiments.workspace import Workspace
+    from workbench.settings.base import Document
+
+REPAIRS_KEY = ("repairs",)
+
+
+def make_plan(document: Document, task_folders: Sequence[Path], workspace: Workspace) -> RepairPlan:
+    """Resolve a recipe: find its stream in ``workspace``, and read the data; no weights are read.
+
+    Raises:
+        SettingsError: all that is wrong with the recipe, in one message.
+        UnknownNameError: a task of the stream is not to be found.
+        InputError: the stream cannot be repaired, or its data or weights are not those that were learned.
+        IntegrityError: a file of the stream is damaged.
+    """
+    problems: list[Problem] = []
+    with collect_problems(problems):
+        recipe = document.parse(Recipe, settings_of_entries(document, REPAIRS_KEY, "repair", REPAIRS.get))
+    repairs = named_entries(document, REPAIRS_KEY, "repair", REPAIRS.get, problems)
+    if (stream := document.text("repair")) is not None:
+        with collect_problems(problems, document.where("repair")):
+            source = stream_record(workspace, stream)
+    if problems:
+        raise SettingsError(problems)
+    chosen = repairable(source, recipe.entries, document.where("entries"))
+    repairs = repairs or {name: (name, REPAIRS.get(name).settings()) for name in REPAIRS.names()}
+    rows = ((row_label(name, entry), document.where(*REPAIRS_KEY, name)) for entry in chosen for name in repairs)
+    if problems := [*collisions(rows, (entry.label for entry in chosen))]:
+        raise SettingsError(problems)
+    budget = Budget.model_validate(source.budget)
+    record = RepairRecord(
+        experiment=recipe.name,
+        description=recipe.description,
+        backbone=source.backbone,
+        seeds=source.seeds,
+        reference=NOTHING,
+        data=source.data,
+        data_sources=source.data_sources,
+        precision=source.precision,
+        stream=source.experiment,
+        scenario=source.scenario,
+        tasks=source.tasks,
+        kinds=source.kinds,
+        budget=source.budget,
+        majority=dict(zip(source.tasks, source.majority, strict=True)),
+        test_sizes=dict(zip(source.tasks, source.test_sizes, strict=True)),
+        streams=tuple(stream for entry in chosen for stream in learned_streams(source, entry, workspace)),
+        entries=(),
+    )
+    from experiments.studies.repair.end_of_stream import tasks_of  # torch comes with it; mistakes are told without it
+
+    backbone = open_backbone(source.backbone).quantized(budget.quantization)
+    learned = {entry.label: entry for entry in chosen}
+    plan = RepairPlan(record, learned, tasks_of(source, task_folders), backbone, budget, repairs)
+    return replace(plan, record=replace(record, entries=tuple(_entries(plan, workspace))))
+
+
+def _entries(plan: RepairPlan, workspace: Workspace) -> Iterator[Entry]:
+    """Yield every repair of every entry, and why it cannot be done where that is so."""
+    from experiments.studies.repair.end_of_stream import end_of_stream
+
+    for label in plan.learned:
+        streams = (stream for stream in plan.record.streams if stream.entry == label)
+        ends = [end_of_stream(plan, stream, workspace, Silent()) for stream in streams]
+        for name, (repair, settings) in plan.repairs.items():
+            why = next((why for end in ends if (why := REPAIRS.get(repair).objection(end))), "")
+            yield Entry(
+                row_label(name, plan.learned[label]), label, name, repair, settings.model_dump(mode="json"), why
+            )
+
+
+def row_label(repair: str, entry: LearnedEntry) -> str:
+    """Return what a repair of an entry is compared under; the entry itself stands beside it under its own label."""
+    return f"{repair} of {entry.label}"
+
+
+def about(plan: RepairPlan) -> dict[str, Any]:
+    """Return what is the same for all pieces of a plan."""
+    return plan.record.about()

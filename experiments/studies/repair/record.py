@@ -1,0 +1,110 @@
+"""What repairs of a stream came to so far, beside what the stream left: a report needs no model, and no stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from experiments.studies.core.record import Record
+from experiments.studies.repair.streams import LearnedStream
+from experiments.workspace.piece_results import PieceResults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.workspace import RecordDocument, Workspace
+
+NOTHING = "nothing"  # what every repair is compared with
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """One repair of one stream.
+
+    Attributes:
+        chosen: the numbers of the attempt that validates best, by name; empty where doing nothing does.
+        attempts: how many ways were tried beside doing nothing.
+        unrepaired: mean validation score of all tasks with nothing done, in [0, 1].
+        validation: the same of what was chosen.
+        scores: task → its score on the test split after the repair, in the stream's order.
+        seconds: wall time of all of it.
+    """
+
+    chosen: Mapping[str, float]
+    attempts: int
+    unrepaired: float
+    validation: float
+    scores: Mapping[str, float]
+    seconds: float
+
+
+REPAIRED = PieceResults("repairs", Repaired)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One repair of one entry of the stream.
+
+    Attributes:
+        of: label of the stream's entry.
+        name: label of the repair in the recipe; ``repair`` and ``settings`` are what it is.
+        refused: why it cannot be done with these weights; empty where it can.
+    """
+
+    label: str
+    of: str
+    name: str
+    repair: str
+    settings: Mapping[str, Any]
+    refused: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairRecord(Record):
+    """Repairs of a stream as far as they have come.
+
+    Attributes:
+        stream: name of the stream's experiment.
+        budget: the stream's.
+        majority: task → M[j], the score of always giving the most frequent answer.
+        test_sizes: task → how many examples its test split has.
+        streams: what is repaired: each of the stream's entries in each replication.
+        entries: each repair of each of the stream's entries.
+        cells: (label, seed, order) → what a repair came to.
+    """
+
+    kind = "repairs of a stream"
+    result_fields = ("cells",)
+
+    stream: str
+    scenario: str
+    tasks: tuple[str, ...]
+    kinds: Mapping[str, str]
+    budget: Mapping[str, Any]
+    majority: Mapping[str, float]
+    test_sizes: Mapping[str, int]
+    streams: tuple[LearnedStream, ...]
+    entries: tuple[Entry, ...]
+    cells: Mapping[tuple[str, int, int], Repaired] = field(default_factory=dict)
+
+    def pairs(self) -> Iterator[tuple[LearnedStream, Entry]]:
+        """Yield each stream with each repair that can be done with its weights."""
+        for stream in self.streams:
+            yield from ((stream, entry) for entry in self.entries if entry.of == stream.entry and not entry.refused)
+
+    @property
+    def planned(self) -> int:
+        """How many repairs there will be, one for each replication."""
+        return sum(1 for _ in self.pairs())
+
+    @property
+    def done(self) -> int:
+        """How many of them are there."""
+        return len(self.cells)
+
+    @classmethod
+    def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return what each repair came to."""
+        cells = REPAIRED.of(document, workspace, "repair")
+        return {"cells": {(at["label"], at["seed"], at["order"]): cell for at, cell in cells}}

@@ -1,0 +1,40 @@
+"""A recipe of repairs, resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.studies.repair.record import RepairRecord
+    from experiments.studies.stream.plan.entry import Entry
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget, Settings
+
+
+@dataclass(frozen=True)
+class RepairPlan:
+    """What will be repaired, and how.
+
+    Attributes:
+        record: without any result.
+        learned: the stream's entries, by their labels.
+        tasks: by name, whole.
+        repairs: label → repair and its settings.
+    """
+
+    study: ClassVar[str] = "repair"
+    record: RepairRecord
+    learned: Mapping[str, Entry]
+    tasks: Mapping[str, Task]
+    backbone: Backbone
+    budget: Budget
+    repairs: Mapping[str, tuple[str, Settings]]
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.record.experiment

@@ -1,0 +1,33 @@
+"""What repairs have measured as scores that can be held against another experiment's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from experiments.studies.repair.quantities import AVERAGE
+from experiments.studies.repair.summary import report
+
+if TYPE_CHECKING:
+    from experiments.reporting.scored import Scores
+    from experiments.studies.repair.report import EntryReport
+    from experiments.studies.repair.row import Row
+    from experiments.workspace import RecordDocument, Workspace
+
+
+def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
+    """Return the average accuracy of each repair, and with nothing done; it is of all tasks together."""
+    found = report(experiment, document, workspace, brief=True)
+    record = found.record
+    tests = {task: split_key(record.data.get(task), size) for task, size in record.test_sizes.items()}
+
+    def problem(entry: EntryReport, row: Row) -> ProblemScores:
+        replications = zip(entry.streams, row.values, strict=True)
+        values = {(stream.seed, stream.tasks): known[AVERAGE.name] for stream, known in replications if known}
+        return ProblemScores({at: value for at, value in values.items() if value is not None}, tests)
+
+    return {
+        row.label: {AVERAGE.name: MetricScores("higher", {"": problem(entry, row)})}
+        for entry in found.entries
+        for row in entry.rows
+    }
