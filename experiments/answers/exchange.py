@@ -69,7 +69,7 @@ class Exchange:
         Raises:
             UnknownNameError: no such adapter.
             InputError: something is in ``folder`` already, it is one of the workspace's own, the task is none for a
-                causal language model, or the adapter is no plain LoRA, or of another backbone.
+                causal language model, or the adapter is not a plain LoRA, or of another backbone.
         """
         from experiments.answers.server_lora import export_lora_for_servers
 

@@ -94,7 +94,7 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
             _require_possible(source, find)
         if source.options.name and names[source.options.name] > 1:
             hint = "Leave it out: an id begins with the names of task and method. --from-file takes a list with names."
-            problems.append(Problem("one name cannot be that of several adapters", source.at("name"), hint))
+            problems.append(Problem("several adapters cannot have the same name", source.at("name"), hint))
     if problems:
         raise SettingsError(problems)
 

@@ -130,8 +130,8 @@ def _backbone(sent: SentFolder, source: Source, here: KnownHere) -> Backbone:
 def _with_links(sent: SentFolder, source: Source) -> SentFolder:
     """Return a whole model whose files stay where they are; raises InputError where it is none, or has another base."""
     if not isinstance(sent, SentModel):
-        message = f"what {sent.program} wrote here is an adapter, and is copied"
-        raise InputError(message, where=source.at("link"), hint="Whole models are linked. Leave it out.")
+        message = f"this is an adapter ({sent.program}), and only whole models can be linked"
+        raise InputError(message, where=source.at("link"), hint="Leave it out: the adapter is copied.")
     if source.options.backbone not in (None, ITSELF):
         hint = "Leave out one of the two: on another backbone the weights are written anew."
         raise InputError("a linked model is its own backbone", where=source.at("backbone"), hint=hint)
@@ -148,7 +148,7 @@ def _kind(sent: SentFolder, task: Task | None, source: Source) -> str:
         if isinstance(sent, SentModel):
             hint += f" Or use it as a backbone: workbench train TASK --backbone {shlex.quote(source.name)}"
         other = sent.other_head if isinstance(sent, OtherHead) else None
-        message = f"the head in this folder is for {other}, which is no kind of task here" if other else NO_HEAD
+        message = f"the head in this folder is for {other}, which is not a kind of task here" if other else NO_HEAD
         raise InputError(message, where=source.name, hint=hint)
     return task.kind if task else sent.kinds[0]
 

@@ -44,11 +44,11 @@ def register(
 ) -> None:
     """Enter an adapter as a version of TASK.METHOD, here and in MLflow; it is logged first if it was not logged yet.
 
-    It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
-    The workspace keeps the champion, and MLflow's alias follows it. The name of a task means its best adapter on
-    validation here, not the champion, which is registered already. Bounds are those of `workbench gate`: if one is
-    broken, the exit code is 3, and nothing is logged or registered. For --min-macro-f1 and --min-worst-label the
-    adapter answers the validation examples, so its task has to be visible. To undo it: `workbench adapters rollback`.
+    It becomes the champion if there is none, or if it beats the champion on the same validation examples. The workspace
+    keeps the champion; MLflow's alias is a copy. Here the name of a task means its best adapter on validation, not the
+    champion, which is registered already. The bounds are those of `workbench gate`: if one is broken, the exit code is
+    3, and nothing is logged or registered. --min-macro-f1 and --min-worst-label need the task's validation examples. To
+    undo it: `workbench adapters rollback`.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
@@ -89,15 +89,15 @@ NAME = Annotated[
 def promote(
     name: NAME,
     to: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="Number of the version, or the id of its adapter; needed.")
+        str | None, typer.Option(metavar="VERSION", help="The version: its number, or the id of its adapter. Required.")
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
-    """Make a registered version the champion, whatever it scores; `predict` then answers with that.
+    """Make a registered version the champion, whatever it scores; `predict` then uses it.
 
-    Both validation scores are printed, with the examples that they are scores of, or why they cannot be compared; the
-    workspace records it. `workbench adapters rollback NAME` goes back to the champion before.
+    Prints both validation scores and on which examples they were measured, or why they cannot be compared. The
+    workspace records the change; `workbench adapters rollback NAME` undoes it.
     """
     from experiments.api import Workbench
 
@@ -112,12 +112,11 @@ def rollback(
     workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
-    """Make the version the champion again that was champion before; `predict` then answers with that.
+    """Make the previous champion the champion again; `predict` then uses it.
 
-    The workspace records every change of the champion, and MLflow's alias follows. A second rollback goes one champion
-    further back, also after --to. If nothing is recorded, the message lists the versions, and --to names one. A version
-    that was rolled back does not become the champion again when its adapter is registered; `workbench adapters promote`
-    makes it so.
+    The workspace records every change of the champion. A second rollback goes one champion further back, also after
+    --to. If no change is recorded, the message lists the versions for --to. Registering the adapter of a version that
+    was rolled back does not make it champion again; `workbench adapters promote` does.
     """
     from experiments.api import Workbench
 

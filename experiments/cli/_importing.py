@@ -24,39 +24,40 @@ def import_(
         list[str] | None,
         typer.Argument(
             metavar="DIR_OR_HUB_ID…",
-            help="What `adapters export`, peft, adapters or transformers wrote; several may be given.",
+            help="Folders that `adapters export`, peft, adapters or transformers wrote, or hub ids.",
             autocompletion=completion.folder,
             show_default=False,
         ),
     ] = None,
     from_file: Annotated[
         Path | None,
-        typer.Option(metavar="LIST", help="A file with a folder or hub id a line, or a YAML list that says more."),
+        typer.Option(
+            metavar="LIST", help="File with one folder or hub id a line, or a YAML list with options for each."
+        ),
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(
-            help="The task here that it answers, where the folder does not say.", autocompletion=completion.task
-        ),
+        typer.Option(help="Your task that it answers, if the folder does not say it.", autocompletion=completion.task),
     ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="Its base model: a name, hub id or folder; needed only if it is not known here.",
+            help="Its base model: a name, hub id or folder. Needed if the workspace does not know it.",
             autocompletion=completion.backbone,
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The beginning of its id, of one adapter; task and method if left out.")
+        str | None, typer.Option(help="Beginning of its id; task and method if left out. For one adapter only.")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Names of its labels in the order of its numbers, with commas between them.")
+        str | None, typer.Option(help="Its labels in the order of its outputs, separated by commas.")
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(min=4, help="Tokens of a text, longer ones are cut; as many as it reads if left out.")
+        int | None,
+        typer.Option(min=4, help="Most tokens of a text, longer ones are cut; as many as it reads if left out."),
     ] = None,
     link: Annotated[
-        bool, typer.Option("--link", help="Leave the files of a whole model where they are, and refer to them.")
+        bool, typer.Option("--link", help="Do not copy the files of a whole model: read them where they are.")
     ] = False,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
@@ -64,23 +65,22 @@ def import_(
 ) -> None:
     """Take in adapters and models that were trained elsewhere; no code in them is run.
 
-    What `adapters export` wrote is verified and copied. Folders of peft (`save_pretrained`) are taken in, and answer
-    as their own program does: that is tried on texts, and what cannot be repeated is refused. Where a folder has no
+    What `adapters export` wrote is verified and copied. Folders of peft (`save_pretrained`) answer here as their own
+    program does: this is tried on texts, and a folder whose answers cannot be repeated is refused. If a folder has no
     head, a linear one is fitted on the frozen features of the training examples of --task. A hub id is OWNER/NAME or
     OWNER/NAME@REVISION.
 
-    So are whole models (of transformers, Trainer or sentence-transformers). With --backbone, a model is stored as
-    weights on its base model; otherwise it is its own backbone, and its files are copied, or left where they are with
-    --link.
+    Whole models of transformers, Trainer or sentence-transformers come in too. With --backbone, a model is stored as
+    weights on its base model. Without, it is its own backbone: its files are copied, or read where they are (--link).
 
-    What it was trained on is unknown, and its sender's scores count nowhere (for what a task's name means, for gates
+    Nobody knows what it was trained on. So its sender's scores do not count (for what a task's name means, for gates
     and champions, for `fuse --from auto:K`) until `workbench adapters test ID` has measured it here.
 
     The base model that its sender names is opened only if you have it: under a registered name, or because another
     adapter of this workspace belongs to it. Otherwise name it with --backbone (`itself`: a whole model is its own).
 
-    Of several, what is refused keeps nothing else from coming in; the exit code is then 2. The same command goes on
-    after it was stopped: what came in before is not stored again.
+    If one of several is refused, the others still come in, and the exit code is 2. After a stop, the same command goes
+    on: what came in before is not stored again.
     """
     from experiments.answers.import_options import ImportOptions, labels_in
     from experiments.api import Workbench
@@ -106,7 +106,7 @@ def _sources(names: Sequence[str], file: Path | None, options: ImportOptions) ->
     from workbench.errors import InputError
 
     if not names and file is None:
-        raise InputError("name a folder or a hub id", hint="workbench adapters import DIR, or --from-file LIST")
+        raise InputError("adapters import needs a folder or a hub id", hint="Or a list of them: --from-file LIST")
     return [*(Source(name, options) for name in names), *(listed(file, options) if file else ())]
 
 

@@ -27,11 +27,11 @@ def test(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Let an adapter answer the validation and test examples of its task as they are here, and print its scores.
+    """Measure an adapter here, on the validation and test examples of its task, and print its scores.
 
-    From then on an imported adapter counts by the validation score that was measured here. It answers the examples on
-    which the adapter was scored that answers for the task now, so that the two can be compared. Scores on another
-    --task are printed and not kept.
+    From then on, an imported adapter counts by this validation score. It is measured on the same examples as that of
+    the adapter that answers for the task now, so that the two can be compared. Scores on another --task are printed,
+    but not kept.
     """
     from experiments.api import Workbench
 
@@ -49,7 +49,7 @@ def test(
         stdout.print(f"\n{may_have_seen('these examples')}")
     if tested.may_have_seen and not tested.counts:
         stdout.print(
-            f"\nNot kept: it came in for another task. Import it with --task {tested.task}, and it counts there."
+            f"\nNot kept: it was imported for another task. To let it count here, import it with --task {tested.task}."
         )
     if tested.counts:
         stdout.print("\nThe validation score counts from now on: it was measured here.")

@@ -62,9 +62,9 @@ def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
     uncounted = [adapter.manifest for adapter in adapters if chosen_workspace.score(adapter.manifest) is None]
     if any(manifest.fit for manifest in uncounted):
-        stdout.print("“sender: …” is not measured here, and counts nowhere: workbench adapters test ID measures it.")
+        stdout.print("“sender: …” was not measured here and does not count. To measure it: workbench adapters test ID")
     if any(manifest.fit is None for manifest in uncounted):
-        stdout.print("“not measured”: workbench adapters test ID measures it here, and it counts from then on.")
+        stdout.print("“not measured” does not count. To measure it here: workbench adapters test ID")
     if any(adapter.manifest.elsewhere for adapter in adapters):
         stdout.print("“elsewhere”: trained by another program; on which data is not known.")
 
@@ -132,7 +132,7 @@ def verify(
     workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
-    """Compare every file with the SHA-256 in the manifest, and name every damaged adapter."""
+    """Compare every file with its SHA-256 in the manifest, and name every damaged adapter."""
     chosen_workspace = find_workspace(workspace)
     store = chosen_workspace.adapters
     names = [adapter_id(chosen_workspace, adapter, Messages())] if adapter else store.ids()
@@ -168,7 +168,7 @@ def export(
         bool, typer.Option("--vllm", help="Write a language model's LoRA as vLLM, SGLang and LoRAX load it.")
     ] = False,
     original: Annotated[
-        bool, typer.Option("--original", help="Write what came in as it came, for the program that trained it.")
+        bool, typer.Option("--original", help="Write the files as they came in, for the program that trained it.")
     ] = False,
     backbone: Annotated[
         str | None, typer.Option(help="With --merge and --vllm: where the backbone is now, if it was given by path.")
@@ -177,20 +177,22 @@ def export(
 ) -> None:
     """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
 
-    Its README is a model card, and shows how to open the adapter without the workbench. Without --merge the folder has
-    none of the backbone's weights, and `workbench adapters import` takes it back. With --merge --as FORM it is a model
-    that transformers' `pipeline` answers with by itself; an architecture that cannot express the adapter's head is
-    refused. With --vllm the folder holds a causal language model's LoRA alone, for servers of language models. With
-    --original an adapter that another program trained is written as it came: that program opens it, and its numbers are
-    the same. Without, `workbench adapters import` takes task, labels and head back with it.
+    Its README is a model card, and shows how to open the adapter without the workbench. `workbench adapters import`
+    takes the folder back, with task, labels and head. Three options write something else:
+
+    --merge writes the whole model; with --as FORM, transformers' `pipeline` answers with it. An architecture that
+    cannot express the adapter's head is refused. --vllm writes a causal language model's LoRA alone, for servers of
+    language models. --original writes an adapter that another program trained as it came: that program opens it, with
+    the same numbers.
     """
     from experiments.api import Workbench
 
     if original and (merge or form or vllm):
-        hint = "What came in is written as it came, or in another form."
-        raise InputError("--original goes with none of --merge, --as and --vllm", hint=hint)
+        hint = "--original writes the files as they came in; the others write another form. Leave one out."
+        raise InputError("--original cannot be combined with --merge, --as or --vllm", hint=hint)
     if vllm and (merge or form):
-        raise InputError("--vllm and --merge are two things", hint="A server puts the LoRA onto the backbone itself.")
+        hint = "--vllm writes the LoRA alone: the server adds it to the backbone itself. Leave one out."
+        raise InputError("--vllm cannot be combined with --merge or --as", hint=hint)
     if vllm:
         written = Workbench(workspace, listener=Messages()).exchange.export_for_servers(adapter, folder, backbone)
         stdout.print(f"Exported to {written.folder}")
@@ -201,9 +203,9 @@ def export(
         )
         return
     if backbone and not (merge or original):
-        raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
+        raise InputError("--backbone needs --merge or --vllm", hint="Without them, no backbone is read or written.")
     if form and not merge:
-        raise InputError("--as is for --merge", hint="An adapter alone has no form: it goes onto its backbone.")
+        raise InputError("--as needs --merge", hint="It says as which class the whole model is written.")
     target = Workbench(workspace, listener=Messages()).exchange.export(adapter, folder, merge, backbone, form, original)
     stdout.print(f"Exported to {target}")
     stdout.print(f"Next: hf upload OWNER/NAME {shlex.quote(str(target))}")
@@ -212,15 +214,17 @@ def export(
 @app.command()
 def convert(
     adapter: Adapter,
-    rank: Annotated[int, typer.Option(min=1, max=4096, help="Of the LoRA; a higher one is closer.")] = 8,
+    rank: Annotated[
+        int, typer.Option(min=1, max=4096, help="Rank of the LoRA; a higher rank keeps more of the update.")
+    ] = 8,
     backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Store an adapter of another method of peft as a LoRA, which `fuse`, routers and shared batches take.
+    """Store an adapter of another method of peft as a LoRA, which `fuse`, routers and mixed batches can use.
 
-    The update of each matrix is cut to --rank, so that the answers may differ: the validation score of both is printed.
+    The update of each matrix is cut to --rank, so its answers may differ: both validation scores are printed.
     """
     from experiments.api import Workbench
 
@@ -253,16 +257,15 @@ def remove(
         str,
         typer.Argument(
             metavar="ID",
-            help="An id, its short id, or its beginning with some characters of that.",
+            help="An id, a short id, or the beginning of an id that includes some of its short id.",
             autocompletion=completion.adapter_id,
         ),
     ],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Delete an adapter from the workspace; this needs an id, the name of a task is not enough.
+    """Delete an adapter from the workspace, by its id; the name of a task is not enough.
 
-    It cannot be undone, but the command that trained it makes the same adapter again. What MLflow has of it stays
-    there.
+    It cannot be undone, but the command that trained it makes the same adapter again. MLflow keeps its copy.
     """
     chosen_workspace = find_workspace(workspace)
     removed = chosen_workspace.adapters.remove(adapter)

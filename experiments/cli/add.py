@@ -47,14 +47,14 @@ def add(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter for TASK, and let it answer under the task's name if nothing speaks against it.
+    """Train an adapter for TASK, check it, and let it answer under the task's name if all checks pass.
 
-    In this order: the data are checked (texts of validation and test must not be in an earlier split), the adapter is
-    trained and tested, its validation scores are compared with the bounds and with the champion's, every other adapter
-    is verified to be as it was, and the new one is registered. If the champion is better or cannot be compared, the new
-    version does not answer, and the command says which adapter does. If a bound is broken, the exit code is 3, nothing
-    is registered, and the task is answered as before. The same command again repeats nothing that is done. To undo it:
-    `workbench adapters rollback`.
+    First the data are checked: texts of validation and test must not be in an earlier split. Then the adapter is
+    trained and tested, and its validation scores are compared with the bounds and with the champion's. Every other
+    adapter is verified to be unchanged, and the new one is registered. If the champion is better or cannot be compared,
+    the new version does not answer, and the command says which adapter does. If a bound is broken, the exit code is 3
+    and nothing is registered. The same command again repeats nothing that is done. To undo it: `workbench adapters
+    rollback`.
     """
     from experiments.api import Workbench
     from experiments.engine.work import Work
@@ -73,9 +73,12 @@ def add(
         print_gate(added.gate)
     if added.trained is not None and not added.gate.passed:
         kept = added.trained.adapter.id
-        stderr.print(f"{kept} stays, to be looked at: `workbench adapters remove {kept}` takes it away.", markup=False)
+        stderr.print(
+            f"{kept} is kept, so that you can look at it. To delete it: `workbench adapters remove {kept}`",
+            markup=False,
+        )
         if Workbench(workspace, tasks).chosen(task) == kept:
-            stderr.print(f"Until then {task!r} means this adapter, since the task has no other one.", markup=False)
+            stderr.print(f"Until then {task!r} means this adapter: the task has no other.", markup=False)
     added.gate.require()
     if as_json or added.registered is None or added.trained is None:
         return

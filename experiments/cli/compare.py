@@ -69,8 +69,8 @@ def compare(
 
     require_dry_run(measure, dry_run)
     if dry_run and recommend:
-        hint = "Leave one of them out."
-        raise InputError("a dry run trains nothing to recommend from", where="--recommend", hint=hint)
+        hint = "A dry run has no scores to recommend from. Leave one of them out."
+        raise InputError("--recommend cannot be combined with --dry-run", hint=hint)
     workbench = Workbench(workspace, tasks)
     settings = {"backbone": backbone, "seeds": list(range(seeds)), "tune": tune}
     plan = workbench.comparison_plan(task, listed(methods), assignments or [], **settings)

@@ -25,7 +25,7 @@ def doctor(
 ) -> None:
     """Check everything that the workbench needs, and say how to install what is missing.
 
-    Where MLflow's registry says another champion than the workspace, it is told.
+    If MLflow's registry names another champion than the workspace, the registry is corrected.
 
     The exit code is 1 if something that every command needs does not work.
     """

@@ -35,11 +35,11 @@ def evaluate(
     adapter: Adapter,
     file: Annotated[Path | None, path_option("FILE", "Labelled rows: CSV, TSV, TXT, JSONL, Parquet or XLSX.")] = None,
     column: Annotated[
-        str | None, typer.Option(help="Column that holds the text; that of the task's file if left out, else `text`.")
+        str | None, typer.Option(help="Column with the text; that of the task's file if left out, else `text`.")
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option(help="Column that holds what is right; that of the task's file if left out, else `label`."),
+        typer.Option(help="Column with the right answer; that of the task's file if left out, else `label`."),
     ] = None,
     pair: Annotated[str | None, typer.Option(help="For tasks with two texts: the column of the second.")] = None,
     wrong: Annotated[
@@ -53,7 +53,7 @@ def evaluate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="With --out and --figure: replace an existing file.")
     ] = False,
-    prefix: Annotated[str, typer.Option(help="With --out: what stands before the names of the new columns.")] = PREFIX,
+    prefix: Annotated[str, typer.Option(help="With --out: put this before the names of the new columns.")] = PREFIX,
     backbone: Annotated[
         str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
     ] = None,
@@ -61,7 +61,7 @@ def evaluate(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Compare an adapter's answers to the rows of a labelled file with what is right there.
+    """Score an adapter's answers on the rows of a labelled file.
 
     Accuracy, macro F1 and the scores of other kinds of tasks come with 95 % intervals over the rows; then precision,
     recall and F1 of each label, the confusion matrix, and wrong answers. Rows without a text or a label, and rows with
@@ -104,7 +104,7 @@ def _required(adapter: str, file: Path | None) -> Path:
         raise InputError("a router has no labels of its own", where=adapter, hint=hint)
     if file is None:
         hint = "Give --file labelled.csv. Without labels: workbench predict ID --file FILE"
-        raise InputError("which labelled file?", where="--file", hint=hint)
+        raise InputError("workbench evaluate needs a labelled file", hint=hint)
     from tasks.reading.text_files import require_readable
 
     require_readable(file)
@@ -120,7 +120,7 @@ def _writers(out: Path | None, prefix: str, rows: FileRows, source: Path, predic
         columns = {predictor.target: "value", **{name: name for name in rest}}
         yield partial(_write, AnswerFile(out, rows, columns, prefix, source))
     elif prefix != PREFIX:
-        raise InputError("--prefix is for files", hint="Give --out answers.csv too.")
+        raise InputError("--prefix needs --out", hint="Add --out answers.csv.")
 
 
 def _drawers(figure: Path | None, kind: str) -> Iterator[Write]:

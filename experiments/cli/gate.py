@@ -49,14 +49,14 @@ def gate(
         float | None,
         typer.Option(
             metavar="X",
-            help="Adapter: the least share of validation answers that are those of --against, in percent.",
+            help="Adapter: the least percentage of validation answers that are the same as those of --against.",
         ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
-            help="With --min-agreement: the other adapter, for example the version before; a task means its champion.",
+            help="With --min-agreement: the other adapter, such as the previous version; a task means its champion.",
             autocompletion=completion.adapter,
         ),
     ] = None,
@@ -82,16 +82,16 @@ def gate(
         list[str] | None,
         typer.Option(
             metavar="LABEL",
-            help="Experiment: check this entry of the recipe; may be given several times. All if left out; joint "
-            "training, which cannot forget, is then checked only for its average.",
+            help="Experiment: check only this entry of the recipe; may be given several times. Joint training cannot "
+            "forget: if left out, only its average is checked.",
         ),
     ] = None,
     whole_interval: Annotated[
         bool,
         typer.Option(
             "--whole-interval",
-            help="Experiment: the whole 95 % interval over seeds has to hold, not the mean alone. One seed has none, "
-            "which breaks the bound.",
+            help="Experiment: the whole 95 % interval over seeds has to hold, not only the mean. One seed has no "
+            "interval, so the bound is broken.",
         ),
     ] = False,
     workspace: WorkspaceOption = None,
@@ -100,11 +100,11 @@ def gate(
 ) -> None:
     """Check bounds on an adapter or an experiment: exit code 0 if all hold, 3 if one is broken.
 
-    All bounds are in percent or points, as reports show them: 90, not 0.9. The bounds say whether NAME is an adapter or
-    an experiment. Bounds on an adapter look at validation alone; for all but --min-score and --not-below-champion it
-    answers those examples. The name of a task means its best adapter on validation here, as for `workbench adapters
-    register`. Bounds on an experiment, a finished stream, look at what its report says of the test splits: the mean
-    over seeds, or with --whole-interval the worse end of the interval.
+    All bounds are in percent or points, as reports show them: 90, not 0.9. The bounds decide whether NAME is an adapter
+    or an experiment. Bounds on an adapter use validation scores; all but --min-score and --not-below-champion need the
+    task's validation examples. Here the name of a task means its best adapter on validation, as for `workbench adapters
+    register`. Bounds on an experiment, a finished stream, use the test scores of its report: the mean over seeds, or
+    with --whole-interval the worse end of the interval.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
@@ -129,7 +129,7 @@ def _require_one_kind(adapter: bool, stream: StreamBounds) -> None:
     """Raise InputError where no bound is given, or bounds of both kinds."""
     hint = f"Of an adapter: {OF_ADAPTERS}. Of an experiment: {OF_STREAMS}."
     if adapter and (stream.asked or stream.strategies or stream.whole_interval):
-        raise InputError("these are bounds of an adapter and of an experiment", hint=f"Check one at a time. {hint}")
+        raise InputError("bounds of an adapter and of an experiment at once", hint=f"Check one at a time. {hint}")
     if not adapter and not stream.asked:
         raise InputError("there is no bound to check", hint=f"Give at least one. {hint}")
 
@@ -158,11 +158,11 @@ def _gate_experiment(workbench: Workbench, name: str, bounds: StreamBounds) -> G
 
 
 def _of_tasks(given: Sequence[str]) -> dict[str, float]:
-    """Return the bounds by task; raises InputError where one is no bound of a task, or a task has two."""
+    """Return the bounds by task; raises InputError where one is not TASK=X, or a task has two."""
     bounds: dict[str, float] = {}
     for task, bound in map(_of_task, given):
         if task in bounds:
-            raise InputError(f"there are two bounds of {task!r}", where="--max-forgetting-of", hint="Leave one out.")
+            raise InputError(f"{task!r} has two bounds", where="--max-forgetting-of", hint="Leave one out.")
         bounds[task] = bound
     return bounds
 
@@ -175,4 +175,4 @@ def _of_task(given: str) -> tuple[str, float]:
     except ValueError:
         pass
     hint = "For example: --max-forgetting-of bbc-news=2"
-    raise InputError(f"this is TASK=X, a task and points, not {given!r}", where="--max-forgetting-of", hint=hint)
+    raise InputError(f"{given!r} is not TASK=X, a task and points", where="--max-forgetting-of", hint=hint)

@@ -54,7 +54,7 @@ def predict(
     ] = None,
     column: Annotated[
         str | None,
-        typer.Option(help="Column of the file that holds the text; that of the task's file if left out, else `text`."),
+        typer.Option(help="Column with the text; that of the task's file if left out, else `text`."),
     ] = None,
     pair: Annotated[
         str | None, typer.Option(help="For tasks with two texts: the second text, or its column in the file.")
@@ -91,16 +91,15 @@ def predict(
 ) -> None:
     """Print the answer to each text, the confidence, and the adapter that answered; or write them to a file.
 
-    Without TEXT, lines are read from stdin; blank lines are left out. A blank TEXT, and a row without a text, have no
-    answer: with --json, all values of their entries are null. If the file has the task's column of labels, the accuracy
-    is said too; `workbench evaluate` says more.
+    Without TEXT, lines are read from stdin; blank lines are left out. A blank TEXT, or a row without a text, gets no
+    answer: with --json, all values of its entry are null. If the file has the task's column of labels, the accuracy is
+    printed too; `workbench evaluate` prints more.
 
     router:NAME chooses for each text which adapter answers (see `workbench routers list`). Without --among, it chooses
-    among one adapter for each task on the backbone: the champion, else the best or newest. Tasks whose texts are not
-    like these (pairs or single texts), and libraries that the router does not support, are left out. --set changes the
-    router's settings. A router that reads training data needs the adapters' tasks. With --min-routing-score or
-    --max-false-rejections, a text that fits none of these tasks gets no answer: with --json its task is null, and
-    nearest_task names the one with the highest score.
+    among one adapter a task: the champion, else the best or newest. It leaves out tasks with other texts (pairs or
+    single texts) and libraries that the router does not support. --set changes the router's settings. A router that
+    reads training data needs the adapters' tasks. With --min-routing-score or --max-false-rejections, a text that fits
+    none of these tasks gets no answer: with --json, its task is null and nearest_task has the highest score.
     """
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile
@@ -112,10 +111,10 @@ def predict(
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     rejected = rejection(min_routing_score, max_false_rejections)
     if router is None and rejected:
-        raise InputError("texts are rejected by routers", where=rejected.option, hint="Give router:NAME, not an id.")
+        raise InputError(f"{rejected.option} needs a router", hint="Give router:NAME in place of the id.")
     if router is None and (among or assignments or (tasks and file is None)):
         hint = "Give router:NAME in place of the id; --tasks also goes with --file."
-        raise InputError("--among, --set and --tasks are for routers", hint=hint)
+        raise InputError("--among, --set and --tasks need a router", hint=hint)
     _require_out(out, {"--for-spreadsheets": for_spreadsheets, "--overwrite": overwrite, "--prefix": prefix})
     workbench = Workbench(workspace, tasks, Messages())
 
@@ -182,7 +181,7 @@ def _answered(
 def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
     """Raise InputError where one of the options is given, which say how a file is written, and no file is."""
     if out is None and (given := [name for name, value in options.items() if value]):
-        raise InputError(f"{given[0]} is for files", hint="Give --out answers.csv too.")
+        raise InputError(f"{given[0]} needs --out", hint="Add --out answers.csv.")
 
 
 def _entries(asked: Sequence[Any], predictions: Sequence[Any], right: Sequence[str | None]) -> list[dict[str, Any]]:

@@ -43,42 +43,42 @@ def report(
     ] = None,
     csv: Annotated[
         Path | None,
-        path_option("DIR", "Write its tables as CSV, a file each, numbers not rounded."),
+        path_option("DIR", "Write its tables as CSV, one file each, numbers not rounded."),
     ] = None,
     figures: Annotated[
         Path | None,
-        path_option("DIR", "Write its figures, a file each."),
+        path_option("DIR", "Write its figures, one file each."),
     ] = None,
     form: Annotated[
         Literal["png", "svg", "pdf"] | None,
         typer.Option("--format", help="With --figures: which format; pdf if left out."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     columns: Annotated[
         str | None,
         typer.Option(
             metavar="A,B,…",
-            help="Show the tables that have these columns, with them alone; also in --latex and --csv. A wrong name "
-            "lists those that there are.",
+            help="Show only these columns, in every table that has them; also in --latex and --csv. A wrong name "
+            "lists all names.",
         ),
     ] = None,
     runs: Annotated[
-        bool, typer.Option("--runs", help="List the runs of EXPERIMENT: one that a changed recipe replaced is kept.")
+        bool, typer.Option("--runs", help="List the runs of EXPERIMENT, also those that a changed recipe replaced.")
     ] = False,
     run: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Report on this run of it, by the number that --runs gives it."),
+        typer.Option(min=1, metavar="N", help="Report on an earlier run, by its number in --runs."),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
             metavar="OTHER",
-            help="Show what differs from another experiment, or from another run by its number: settings, and the "
-            "scores of what both have, paired at equal seeds.",
+            help="Compare with another experiment, or with another run by its number: the settings that differ, and "
+            "the scores of what both have, paired by seed.",
             autocompletion=completion.experiment,
         ),
     ] = None,
-    log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Log to MLflow what it does not have yet.")] = False,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
 ) -> None:
@@ -98,7 +98,7 @@ def report(
         listing([{"name": name, "description": _description(chosen_workspace, name)} for name in names], as_json)
         return
     if runs:
-        _require_none({**shown, **written_to}, "--runs lists the runs of an experiment, and no more", "Leave one out.")
+        _require_none({**shown, **written_to}, "--runs only lists the runs of an experiment", "Leave one out.")
         print_runs(chosen_workspace, experiment, workspace, as_json)
         return
     _require_together(form and not figures, columns and (as_json or html), against and log, full and not as_json)
@@ -133,14 +133,14 @@ def _require_together(
 ) -> None:
     """Raise InputError where options are given that mean nothing together."""
     if form_alone:
-        raise InputError("this is the format of figures", where="--format", hint="Add --figures DIR.")
+        raise InputError("--format needs --figures DIR", hint="It is the format of the figures.")
     if columns_of_all:
-        hint = "They choose columns for the terminal, --latex and --csv; --json and --html have them all."
-        raise InputError("these are columns of tables alone", where="--columns", hint=hint)
+        hint = "It chooses columns for the terminal, --latex and --csv; --json and --html have all of them."
+        raise InputError("--columns cannot be combined with --json or --html", hint=hint)
     if difference_logged:
-        raise InputError("MLflow holds experiments, not differences of two", where="--log", hint="Leave out one.")
+        raise InputError("--log cannot be combined with --against", hint="MLflow holds experiments, not differences.")
     if full_alone:
-        raise InputError("the values of every seed stand in the JSON document", where="--full", hint="Add --json.")
+        raise InputError("--full needs --json", hint="It adds the values of every seed to the JSON document.")
 
 
 def _require_targets(targets: Sequence[Path], overwrite: bool) -> None:
@@ -148,7 +148,7 @@ def _require_targets(targets: Sequence[Path], overwrite: bool) -> None:
     from workbench.files.atomic import require_folder_of, require_new
 
     if overwrite and not targets:
-        raise InputError("nothing is written", where="--overwrite", hint="Add --html, --latex, --csv or --figures.")
+        raise InputError("--overwrite needs a file to write", hint="Add --html, --latex, --csv or --figures.")
     for path in targets:
         require_folder_of(path)
         require_new(path, overwrite)

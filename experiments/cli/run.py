@@ -44,7 +44,7 @@ def run(
             metavar="POINTS",
             min=0.1,
             max=100,
-            help="Run with as many seeds as find a difference of so many points, going by what was run so far.",
+            help="Run with enough seeds to show a difference of so many points, as estimated from the results so far.",
         ),
     ] = None,
     dry_run: DryRun = False,
@@ -62,8 +62,8 @@ def run(
 
     require_dry_run(measure, dry_run)
     if recipe is None:
-        hint = "`workbench recipes list` names those that are shipped; a path to a YAML file of your own works too."
-        raise InputError("which recipe?", where="workbench run", hint=hint)
+        hint = "`workbench recipes list` names the shipped ones; a path to your own YAML file works too."
+        raise InputError("workbench run needs a RECIPE", hint=hint)
     workbench = Workbench(workspace, tasks)
     plan = workbench.plan(recipe, assignments or [])
     if seeds_for is not None:

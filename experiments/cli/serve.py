@@ -62,10 +62,10 @@ def serve(
 ) -> None:
     """Answer over HTTP what `workbench predict` answers, with one backbone in memory, until Ctrl-C.
 
-    Without ID, an adapter for each task of the workspace is served: its champion, else the best or newest. POST
-    /predict asks, GET /adapters tells what is served, and POST /reload looks again which adapters that are. GET /
-    lists all paths. --set changes the router's settings. With --min-routing-score or --max-false-rejections, a router
-    may find that a text is of none of the tasks.
+    Without ID, one adapter a task is served: its champion, else the best or newest. POST /predict answers texts, GET
+    /adapters lists what is served, POST /reload looks for new and removed adapters, and GET / lists all paths. --set
+    changes the router's settings. With --min-routing-score or --max-false-rejections, a router gives no answer to a
+    text that fits none of the tasks.
     """
     from experiments.answers.http_server import address
     from experiments.answers.http_server.limits import Limits
@@ -79,7 +79,7 @@ def serve(
 
     rejected = rejection(min_routing_score, max_false_rejections)
     if not router and (option := "--set" if assignments else rejected and rejected.option):
-        raise InputError(f"{option} is for routers", hint="Give --router NAME too.")
+        raise InputError(f"{option} needs a router", hint="Add --router NAME.")
     if router:
         ROUTERS.require(router, "--router")
     key = address.read_key(api_key_file) if api_key_file else None
@@ -90,7 +90,7 @@ def serve(
     limits = Limits(max_texts, max_characters, timeout, connections=max_connections)
     with address.bind(host, port) as bound:
         if key is None and not address.is_this_machine_alone(bound):
-            stderr.print(f"Warning: whoever reaches {address.url(bound)} may ask: there is no --api-key-file.")
+            stderr.print(f"Warning: everybody who reaches {address.url(bound)} can ask: there is no --api-key-file.")
         stderr.print(f"Opening {_served(first)} …")
         from experiments.answers.http_server.current import Routing  # torch comes with it
         from experiments.answers.http_server.metrics import Metrics
@@ -106,7 +106,7 @@ def serve(
         service = Service(first, selected, routing, batching, Metrics())
         line = f"serving {_served(first)} at {address.url(bound)} (Ctrl-C stops it)"
         finished = answer(service, bound, limits, key, lambda: stdout.print(line))
-    rest = "Every request that was taken was answered." if finished else "Requests that were not answered are dropped."
+    rest = "All accepted requests were answered." if finished else "Requests without an answer were dropped."
     stdout.print(f"Stopped. {rest}")
 
 

@@ -75,7 +75,7 @@ def check(
     from tasks.drafting.check import check as examine
 
     if max_length is not None and not backbone:
-        raise InputError("tokens are counted by a backbone", where="--max-length", hint="Add --backbone NAME.")
+        raise InputError("--max-length needs --backbone NAME", hint="Tokens are counted by its tokenizer.")
     length = KEPT_TOKENS if max_length is None else max_length
     spec = registry.find(name, registry.user_folders(tasks))
     _warn_of_code(spec)

@@ -53,7 +53,7 @@ def train(
     if method is None:
         registry.find(task, workbench.task_folders)  # a mistyped task is reported first
         hint = "`workbench methods list` names them all; to begin with: --method lora"
-        raise InputError("which method?", where="--method", hint=hint)
+        raise InputError("workbench train needs --method NAME", hint=hint)
     lesson = workbench.lesson_from(task, method, backbone, seed, assignments or [])
     with progress(task, Work(updates=workbench.updates(lesson))) as listener:
         workbench.listener = listener

@@ -55,7 +55,7 @@ def ui(
 ) -> None:
     """Serve the MLflow UI to this machine until Ctrl-C, and print the address of each experiment's newest report.
 
-    A workspace has a port of its own, since a browser keeps for each address which panels are closed.
+    Each workspace has its own port, because a browser remembers by address which panels are closed.
     """
     from experiments.workspace import find_workspace
     from workbench.errors import InputError

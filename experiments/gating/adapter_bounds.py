@@ -44,10 +44,10 @@ class AdapterBounds:
             require_number(self.max_ece, "--max-ece")
         if self.min_agreement is not None and self.against is None:
             hint = "Add --against ID; the name of a task means its champion there."
-            raise InputError("with which adapter should the answers agree?", where="--min-agreement", hint=hint)
+            raise InputError("--min-agreement needs --against ID", hint=hint)
         if self.against is not None and self.min_agreement is None:
             hint = "Add --min-agreement X."
-            raise InputError("this is the adapter whose answers should be the same", where="--against", hint=hint)
+            raise InputError("--against needs --min-agreement X", hint=hint)
 
     @property
     def asked(self) -> bool:

@@ -146,7 +146,7 @@ def require_percent(bound: float | None, option: str) -> None:
     """Refuse what cannot be meant as a lower bound in percent.
 
     Raises:
-        InputError: it is no number, above 100, or looks like a share, which nearly everything would pass.
+        InputError: it is not a number, above 100, or looks like a share, which nearly every score would pass.
     """
     if bound is None:
         return

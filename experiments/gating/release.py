@@ -86,7 +86,7 @@ class Release:
 
         Raises:
             UnknownNameError: no such experiment, strategy or task.
-            InputError: it is no stream, or it is not finished.
+            InputError: it is not a stream, or it is not finished.
         """
         from experiments.gating.stream_bounds import gate_experiment
 

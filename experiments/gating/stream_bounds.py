@@ -64,13 +64,13 @@ def gate_experiment(workspace: Workspace, experiment: str, bounds: StreamBounds)
 
     Raises:
         UnknownNameError: no such experiment, strategy or task.
-        InputError: it is no stream, or what is asked for is not finished.
+        InputError: it is not a stream, or what is asked for is not finished.
         IntegrityError: a file that its report is made of is damaged or missing.
     """
     record = workspace.records.require(experiment)
     if study_of(record, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
         hint = "An adapter that came out of it has bounds of its own: workbench gate ID --min-score X"
-        raise InputError("this experiment is no stream, and has no forgetting to bound", where=experiment, hint=hint)
+        raise InputError("this experiment is not a stream: it has no forgetting", where=experiment, hint=hint)
     return gate_report(cast("Report", report_on(experiment, record, workspace, brief=True)), bounds)
 
 
@@ -89,7 +89,7 @@ def gate_report(report: Report, bounds: StreamBounds) -> Gate:
     checks = tuple(check for strategy in strategies for check in _checks(strategy, bounds))
     if not checks:
         hint = f"Bound its average with --min-average, or name it: --strategy {strategies[0].label}"
-        raise InputError("only joint training is in it, which cannot forget", where=experiment, hint=hint)
+        raise InputError("its only strategy is joint training, which cannot forget", where=experiment, hint=hint)
     return Gate("experiment", experiment, checks)
 
 

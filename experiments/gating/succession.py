@@ -97,7 +97,7 @@ def back(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
         line = below[: len(below) - 1 - below[::-1].index(version.number)] if version.number in below else known.line
         return known.with_champion(version, line, f"rolled back, to version {version.number}", aside=True)
     if was is None:
-        raise InputError("it has no champion", where=name, hint=_choices(known))
+        raise InputError("this name has no champion", where=name, hint=_choices(known))
     if known.before is None:
         raise InputError(f"no champion before version {was.number} is recorded", where=name, hint=_choices(known))
     return known.with_champion(known.before, known.line[:-2], "rolled back", aside=True)
@@ -110,7 +110,7 @@ def promoted(name: str, known: RegisteredName, to: str | None) -> RegisteredName
         InputError: ``to`` is None, there is no such version, or it is the champion.
     """
     if to is None:
-        raise InputError("which version?", where=name, hint=_choices(known))
+        raise InputError("--to VERSION is missing", where=name, hint=_choices(known))
     version, was = _meant(name, known, to), known.champion
     why = "promoted: there was no champion" if was is None else f"promoted; {compared(version, was)}"
     return known.with_champion(version, known.line, why, aside=True)
@@ -122,7 +122,7 @@ def _meant(name: str, known: RegisteredName, to: str) -> Version:
         if to.isdecimal():
             raise InputError(f"there is no version {to}", where=name, hint=_choices(known))
         hint = f"{_choices(known)} `workbench adapters register ID` makes an adapter a version."
-        raise InputError(f"no version is of {to!r}", where=name, hint=hint)
+        raise InputError(f"{to!r} is not the adapter of any version", where=name, hint=hint)
     if known.champion is not None and version.number == known.champion.number:
         raise InputError(f"version {version.number} is the champion already", where=name, hint=_choices(known))
     return version

@@ -86,7 +86,7 @@ def difference_of(workspace: Workspace, first: str, second: str) -> ExperimentDi
     """
     if first == second:
         hint = f"`workbench report {first} --runs` lists earlier runs of it."
-        raise InputError(f"{first!r} is held against itself", where="--against", hint=hint)
+        raise InputError(f"{first!r} cannot be compared with itself", where="--against", hint=hint)
     records = {name: workspace.records.require(name) for name in (first, second)}
     ours, theirs = records.values()
     if ours.study != theirs.study:

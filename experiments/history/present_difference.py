@@ -45,7 +45,7 @@ def present(difference: ExperimentDifference) -> Presentation:
 
 
 def _untracked() -> Tracking:
-    raise InputError("MLflow holds experiments, not differences of two", where="--log")
+    raise InputError("--log cannot be combined with --against", hint="MLflow holds experiments, not differences.")
 
 
 def _described(side: ComparedExperiment) -> str:

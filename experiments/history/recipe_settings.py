@@ -96,7 +96,7 @@ def _entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield each setting below ``path`` with its value, which is no mapping."""
+    """Yield each setting below ``path`` with its value, which is not a mapping."""
     name = path.rpartition(".")[2]
     if name in DERIVED:
         return

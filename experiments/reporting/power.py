@@ -60,7 +60,7 @@ def enough_seeds(seeds: Sequence[int], differences: Mapping[str, Difference], po
     where = "--seeds-for"
     tested = [(label, difference) for label, difference in differences.items() if difference.p is not None]
     if not tested:
-        message = "how many seeds are needed cannot be told: no difference was measured with two seeds or more"
+        message = "no difference was measured with two seeds or more, so the number of seeds cannot be computed"
         raise InputError(message, where=where, hint="Run the recipe with two or three seeds first.")
     label, difference = tested[0]
     needed = seeds_needed(difference, points)

@@ -53,11 +53,11 @@ def texts_of(
         task: the name of that task; None where several may answer.
 
     Raises:
-        InputError: nothing to read, both of them, no such column, a column of what is no table, a text that is the name
-            of a file, or what cannot be read.
+        InputError: there is nothing to read, or texts and a file; a column is missing, or named of what is not a table;
+            a text is the name of a file; or something cannot be read.
     """
     if path is not None and texts:
-        raise InputError("texts and --file are two things", hint="Leave one out.")
+        raise InputError("texts cannot be combined with --file", hint="Leave one out.")
     expected = expected_columns(file, named)
     if path is not None and _is_table(path, expected):
         rows = _opened(path, expected)
@@ -76,12 +76,12 @@ def labelled_table(path: Path, expected: Sequence[str]) -> FileRows:
     """Return the rows of a table; a .txt is one where it has one of the ``expected`` columns.
 
     Raises:
-        InputError: it is no table, or it cannot be read.
+        InputError: it is not a table, or it cannot be read.
     """
     if not _is_table(path, expected):
         require_readable(path)
         hint = f"A table is one of {formats.READABLE}; a .txt needs a header with the columns."
-        raise InputError("this is no table of texts and labels", where=str(path), hint=hint)
+        raise InputError("this file is not a table", where=str(path), hint=hint)
     return _opened(path, expected)
 
 
@@ -113,17 +113,17 @@ def _require_no_files(texts: Sequence[str]) -> None:
 
 
 def _require_lines(path: Path | None, column: str | None) -> None:
-    """Raise InputError where something that is no table known here cannot be meant as one text a line."""
+    """Raise InputError where something that is not a known table cannot be read as one text a line either."""
     hint = f"A table is one of {formats.READABLE}; its suffix says which."
     if path is None:
         if column is not None:
-            raise InputError("--column is for tables", hint="Save the table in a file, and give --file FILE.csv too.")
+            raise InputError("--column needs --file", hint="Save the table in a file, and add --file FILE.csv.")
         return
     require_readable(path)
     if suffix_of(path) in NO_LINES:
         raise InputError("files of this format are not read here", where=str(path), hint=hint)
     if column is not None and suffix_of(path) != ".txt":
-        raise InputError("--column is for tables, and this name is no table's", where=str(path), hint=hint)
+        raise InputError("--column needs a table, and this is not one by its name", where=str(path), hint=hint)
 
 
 def _lines(path: Path) -> list[str]:
@@ -177,17 +177,19 @@ class AnswerFile:
             for_spreadsheets: whether no text may begin as a formula does.
 
         Raises:
-            InputError: its folder is not there, it is the file that is read, its suffix is no format, or a column is
-                there already.
+            InputError: its folder is missing, it is the file that is read, its suffix is not a known format, or the
+                rows have such a column already.
         """
         row_files.require_writable(path)
         require_folder_of(path)
         if for_spreadsheets and path.suffix.lower() not in row_files.DELIMITERS:
             hint = f"Spreadsheets open {' and '.join(row_files.DELIMITERS)}."
-            raise InputError("--for-spreadsheets is for other files", where=str(path), hint=hint)
+            raise InputError("--for-spreadsheets is not for this format", where=str(path), hint=hint)
         self.for_spreadsheets = for_spreadsheets
         if source is not None and path.exists() and path.samefile(source):
-            raise InputError("this is the file that is read", where=str(path), hint="Give --out another name.")
+            raise InputError(
+                "answers cannot replace the file that is read", where=str(path), hint="Give --out another name."
+            )
         self.path, self.rows, self.plain = path, rows, tuple(new_columns)
         self.new_columns = {f"{prefix}{name}": attribute for name, attribute in new_columns.items()}
         if taken := [name for name in self.new_columns if name in rows.columns]:

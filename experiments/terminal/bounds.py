@@ -1,4 +1,4 @@
-"""Bounds as options, which `gate`, `add` and `adapters register` share, and what became of them as a table."""
+"""Bounds as options, which `gate`, `add` and `adapters register` share, and their results as a table."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ NotBelowChampion = Annotated[
     bool,
     typer.Option(
         "--not-below-champion",
-        help="Adapter: its validation score must not be below that of the champion of TASK.METHOD. It holds where "
-        "there is no champion yet; scores on other examples cannot be compared, and break it.",
+        help="Adapter: its validation score must not be below the champion's. Without a champion the bound holds; with "
+        "scores on other examples, which cannot be compared, it is broken.",
     ),
 ]
 Margin = Annotated[
     float | None,
     typer.Option(
-        "--margin", metavar="X", help="With --not-below-champion: points by which it may be below.", show_default="0"
+        "--margin", metavar="X", help="With --not-below-champion: points by which it may be lower.", show_default="0"
     ),
 ]
 
 
 def below_champion(not_below: bool, margin: float | None) -> float | None:
-    """Return how far a score may be below the champion's, in points; None where that is not asked.
+    """Return how far a score may be below the champion's, in points; None without this bound.
 
     Raises:
-        InputError: a margin alone.
+        InputError: a margin without the bound.
     """
     if margin is not None and not not_below:
-        hint = "Add --not-below-champion."
-        raise InputError("this is how far below the champion a score may be", where="--margin", hint=hint)
+        hint = "It says by how many points a score may be below the champion's."
+        raise InputError("--margin needs --not-below-champion", hint=hint)
     return (margin or 0.0) if not_below else None
 
 

@@ -18,7 +18,7 @@ UsageError: Any = BadParameter.__base__  # typer brings a click of its own, and 
 
 @contextmanager
 def placed(given: Sequence[str]) -> Iterator[None]:
-    """Tell where an option goes that stands before the command that takes it; ``given`` is all that was written.
+    """Say where to write an option that stands before the command that takes it; ``given`` is the whole command line.
 
     Raises:
         InputError: such an option stands there, and the hint is the command as it was meant; or a file stands where

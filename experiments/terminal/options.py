@@ -47,18 +47,20 @@ Backbone = Annotated[str, typer.Option(help="Registered name, hub id or folder."
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")]
 Measure = Annotated[
     bool,
-    typer.Option("--measure", help="With --dry-run: time ten training steps of what was never done in the workspace."),
+    typer.Option(
+        "--measure", help="With --dry-run: time ten training steps of work that the workspace has no times of."
+    ),
 ]
 
 
 def require_dry_run(measure: bool, dry_run: bool) -> None:
-    """Make sure that ``--measure`` stands with ``--dry-run``.
+    """Make sure that ``--measure`` is given only with ``--dry-run``.
 
     Raises:
         InputError: it does not.
     """
     if measure and not dry_run:
-        raise InputError("only a dry run times steps for it", where="--measure", hint="Add --dry-run.")
+        raise InputError("--measure needs --dry-run", hint="Add --dry-run.")
 
 
 def _possible(jobs: int) -> int:
@@ -74,7 +76,7 @@ Jobs = Annotated[
         min=1,
         max=256,
         callback=_possible,
-        help="Processes that work side by side, each with its share of the cores and its own model; Ray starts them.",
+        help="Processes that work side by side, each with its own model and its share of the cores; started by Ray.",
     ),
 ]
 
@@ -85,7 +87,7 @@ def _joinable(address: str | None) -> str | None:
     require_extra("cluster", "--cluster")
     if "://" in address:
         hint = "Run the command on a machine of the cluster, with `--cluster auto`."
-        raise InputError(f"{address!r} is no HOST:PORT", where="--cluster", hint=hint)
+        raise InputError(f"{address!r} is not HOST:PORT", where="--cluster", hint=hint)
     return address
 
 
@@ -102,14 +104,15 @@ MinRoutingScore = Annotated[
     float | None,
     typer.Option(
         metavar="SCORE",
-        help="With a router: texts whose best score is lower are of none of these tasks, and get no answer.",
+        help="With a router: a text whose best score is lower is of none of these tasks, and gets no answer.",
     ),
 ]
 MaxFalseRejections = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="The same, with a score for each task, below which at most this share (0.05) of validation texts lies.",
+        help="With a router: the same, with a lowest score for each task that rejects at most this share of its "
+        "validation texts, such as 0.05.",
     ),
 ]
 Assignments = Annotated[

@@ -287,7 +287,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
     ),
     "questions": (
         lambda folder: config(folder, architectures=["BertForQuestionAnswering"]),
-        "the head in this folder is for question answering, which is no kind of task here",
+        "the head in this folder is for question answering, which is not a kind of task here",
         BOTH,
     ),
     "no class": (lambda folder: config(folder, architectures=[]), "the config names no class", BOTH),

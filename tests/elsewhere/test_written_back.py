@@ -61,7 +61,7 @@ def test_what_did_not_come_so_is_not_written_so(shop: Shop, bert: Path, call: Ca
     code, _, err = call("adapters", "export", shop.own, "out", "--original")
     assert (code, "made by the workbench" in err, Path("out").exists()) == (2, True, False)
     code, _, err = call("adapters", "export", shop.few, "out", "--original", "--merge")
-    assert (code, "--original goes with none of" in err) == (2, True)
+    assert (code, "--original cannot be combined with" in err) == (2, True)
     sent_by_peft(bert, shop.folder / "loha", LoHaConfig(task_type=SEQ, r=2, target_modules=["query"]), num_labels=2)
     labels = ("first", "second")
     loha = shop.bench.exchange.import_adapter(shop.folder / "loha", str(bert), task="animals", labels=labels)

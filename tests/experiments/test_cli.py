@@ -116,10 +116,10 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
         assert (tmp_path / refused).read_text() != "precious"
     assert files(tmp_path) == before
     code, out, err = call("report", "stream", "--overwrite")
-    assert (code, out, "--overwrite: nothing is written" in err) == (2, "", True)
+    assert (code, out, "--overwrite needs a file to write" in err) == (2, "", True)
     code, out, err = call("report", "stream", "--format", "svg")
     assert (code, out) == (2, "")
-    assert "Add --figures DIR" in err
+    assert "--format needs --figures DIR" in err
     code, out, err = call("report", "stream", "--html", "pages/page.html")
     assert (code, out, (tmp_path / "pages").exists()) == (2, "", False)
     assert lacks(err, "Error: pages/page.html: ", "'pages'\n", "mkdir -p pages\n") == []
@@ -236,14 +236,14 @@ MISTAKES = {
     ),
     "wrong type": (["train", "animals", "--method", "lora", "--set", "rank=many"], "rank=many"),
     "assignment without a value": (["train", "animals", "--method", "lora", "--set", "rank"], "expected key=value"),
-    "missing method": (["train", "animals"], "--method: which method?"),
+    "missing method": (["train", "animals"], "needs --method NAME"),
     "missing method of an unknown task": (["train", "anmals"], "no task called 'anmals'"),
     "a method twice": (["compare", "animals", "--methods", "lora,bitfit, lora"], "named more than once: lora"),
     "unknown recipe": (["run", "quikstart"], "Did you mean quickstart"),
     "missing recipe": (["run", "nowhere.yaml"], "nowhere.yaml"),
     "no adapter yet": (["predict", "nothing", "text"], "there are no adapters here yet"),
     "unknown experiment": (["report", "nothing"], "no experiment called 'nothing'"),
-    "all seeds without JSON": (["report", "nothing", "--full"], "--full: the values of every seed stand in the JSON"),
+    "all seeds without JSON": (["report", "nothing", "--full"], "--full needs --json"),
     "all seeds of no experiment": (["report", "--full", "--json"], "--full: no experiment is named"),
     "nothing logged yet": (["ui"], "nothing has been logged"),
     "import of something else": (["adapters", "import", "tasks"], "data lie here, and no adapter or model"),

@@ -215,9 +215,9 @@ def test_every_table_that_predict_reads_is_read_as_it_reads_it(evaluate: Call, b
 
 
 REFUSED = {
-    "no file": (["nouns"], "which labelled file?"),
+    "no file": (["nouns"], "needs a labelled file\n  Give --file"),
     "no such file": (["nouns", "--file", "none.csv"], "no such file"),
-    "lines": (["nouns", "--file", "lines.txt"], "this is no table of texts and labels"),
+    "lines": (["nouns", "--file", "lines.txt"], "lines.txt: this file is not a table"),
     "text column": (["nouns", "--file", "labelled.csv", "--column", "body"], "there is no column 'body'"),
     "label column": (["nouns", "--file", "labelled.csv", "--label-column", "team"], "Name one with --label-column."),
     "unlabelled": (["nouns", "--file", "blank.csv"], "no row can be judged: 60 without a label"),

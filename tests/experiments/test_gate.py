@@ -216,7 +216,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "two kinds": (["gate", "animals", "--min-score", "9", "--max-forgetting", "1"], "of an adapter and of an experi"),
     "a share": (["gate", "animals", "--min-score", "0.9"], "--min-score 90"),
     "no number": (["gate", "animals", "--min-score", "nan"], "a bound is a finite number"),
-    "a margin alone": (["gate", "animals", "--min-score", "9", "--margin", "1"], "Add --not-below-champion"),
+    "a margin alone": (["gate", "animals", "--min-score", "9", "--margin", "1"], "--margin needs --not-below-champion"),
     "agreement with nobody": (["gate", "x", "--min-agreement", "9"], "Add --against ID"),
     "against for nothing": (["gate", "x", "--min-score", "9", "--against", "y"], "Add --min-agreement"),
     "a negative margin": (["gate", "animals", "--not-below-champion", "--margin=-1"], "0 or more points"),
@@ -224,7 +224,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no points": (["gate", "x", "--max-forgetting-of", "animals=few"], "TASK=X"),
     "two bounds of a task": (
         ["gate", "x", "--max-forgetting-of", "a=1", "--max-forgetting-of", "a=9"],
-        "there are two bounds of 'a'",
+        "'a' has two bounds",
     ),
     "no such experiment": (["gate", "x", "--max-forgetting", "1"], "no experiment called 'x'"),
     "no adapters": (["gate", "animals", "--min-score", "9"], "there are no adapters here yet"),

@@ -135,15 +135,15 @@ REFUSED = {
     "no such experiment": (["steam", "--runs"], "Did you mean stream"),
     "no such other run": (["stream", "--against", "9"], "--against: there is no run 9 of 'stream'"),
     "no such other": (["stream", "--against", "steam"], "no experiment called 'steam'"),
-    "itself": (["stream", "--against", "3"], "--against: 'stream' is held against itself"),
+    "itself": (["stream", "--against", "3"], "--against: 'stream' cannot be compared with itself"),
     "another kind": (["stream", "--against", "methods"], "are experiments of two kinds (strategies and methods)"),
-    "logged": (["stream", "--against", "1", "--log"], "--log: MLflow holds experiments, not differences"),
+    "logged": (["stream", "--against", "1", "--log"], "--log cannot be combined with --against"),
     "no name": (["--runs"], "--runs: no experiment is named"),
-    "a page of runs": (["stream", "--runs", "--html", "page.html"], "--html: --runs lists the runs of an experiment"),
+    "a page of runs": (["stream", "--runs", "--html", "page.html"], "--html: --runs only lists"),
     "no such column": (["stream", "--columns", "forgetting,foo"], "--columns: there is no column called 'foo'\n"),
     "columns of JSON": (
         ["stream", "--columns", "forgetting", "--json"],
-        "--columns: these are columns of tables alone",
+        "--columns cannot be combined with --json or --html",
     ),
 }
 
@@ -230,5 +230,5 @@ def test_other_packages_are_told_by_name() -> None:
 
 
 def test_an_experiment_is_not_held_against_itself(bench: Workbench) -> None:
-    with pytest.raises(InputError, match="held against itself"):
+    with pytest.raises(InputError, match="compared with itself"):
         difference_of(bench.workspace, "stream", "stream")

@@ -266,14 +266,17 @@ def prefixed(path: Path) -> None:
 MISTAKES = {
     "no such column": (["--file", "rows.csv", "--out", "out.csv"], "there is no column 'text'"),
     "no such second column": (["--file", "rows.csv", "--column", "body", "--pair", "bdy"], "Name one with --pair"),
-    "the file itself": (["--file", "rows.csv", "--column", "body", "--out", "./rows.csv"], "the file that is read"),
+    "the file itself": (
+        ["--file", "rows.csv", "--column", "body", "--out", "./rows.csv"],
+        "cannot replace the file that is read",
+    ),
     "no spreadsheet": (
         ["--file", "rows.csv", "--column", "body", "--out", "out.jsonl", "--for-spreadsheets"],
         "Spreadsheets open .csv and .tsv",
     ),
     "nothing for a spreadsheet": (["the cat", "--for-spreadsheets"], "--out answers.csv"),
-    "nothing to overwrite": (["the cat", "--overwrite"], "--overwrite is for files\n  Give --out answers.csv too."),
-    "no names to put a prefix before": (["the cat", "--prefix", "my_"], "--prefix is for files"),
+    "nothing to overwrite": (["the cat", "--overwrite"], "--overwrite needs --out\n"),
+    "no names to put a prefix before": (["the cat", "--prefix", "my_"], "--prefix needs --out"),
     "no format": (["--file", "rows.csv", "--column", "body", "--out", "out.xlsx"], "cannot tell the format to write"),
     "no such folder": (
         ["--file", "rows.csv", "--column", "body", "--out", "answrs/out.csv"],
@@ -281,7 +284,7 @@ MISTAKES = {
     ),
     "a column twice": (["--file", "labelled.csv", "--column", "body", "--out", "out.csv"], "--prefix predicted_"),
     "no file": (["--file", "nowhere.csv", "--column", "body"], "no such file"),
-    "texts and a file": (["the cat", "--file", "rows.csv", "--column", "body"], "texts and --file are two things"),
+    "texts and a file": (["the cat", "--file", "rows.csv", "--column", "body"], "cannot be combined with --file"),
     "the name of a file as a text": (
         ["broken.csv"],
         "broken.csv: this is the name of a file, not a text\n  For the texts in it: --file broken.csv",
@@ -289,12 +292,12 @@ MISTAKES = {
     "a header alone": (["--file", "header.csv"], "header.csv: cannot be read: there are no rows in it"),
     "a text in Latin-1": (["sch\udcf6n"], "a text is not UTF-8\n  Save it in a file and give --file."),
     "a second text in Latin-1": (["the cat", "--pair", "sch\udcf6n"], "a text is not UTF-8"),
-    "a column of lines": (["the cat", "--column", "body"], "--column is for tables\n  Save the table in a file"),
-    "a column of an unknown format": (["--file", "lines.dat", "--column", "body"], "this name is no table's"),
+    "a column of lines": (["the cat", "--column", "body"], "--column needs --file\n  Save the table in a file"),
+    "a column of an unknown format": (["--file", "lines.dat", "--column", "body"], "lines.dat: --column needs a table"),
     "JSON": (["--file", "rows.json"], "rows.json: files of this format are not read here\n  A table is one of .csv"),
     "a rejection without a router": (
         ["the cat", "--min-routing-score", "0"],
-        "--min-routing-score: texts are rejected by routers\n  Give router:NAME, not an id.",
+        "--min-routing-score needs a router\n  Give router:NAME",
     ),
     "a share of all": (["the cat", "--max-false-rejections", "1"], "--max-false-rejections: 1 is not between 0 and 1"),
     "a broken line": (["--file", "broken.csv", "--column", "body", "--out", "out.csv"], "broken.csv, line 3: 3 fields"),
@@ -336,7 +339,7 @@ def test_a_column_of_what_is_piped_in_is_refused(predict: Call, monkeypatch: pyt
     monkeypatch.setattr(sys, "stdin", io.StringIO("message,n\nthe cat,1\n"))
     code, out, err = predict("classification", "--column", "message")
     assert (code, out) == (2, "")
-    assert "give --file FILE.csv too" in err
+    assert "--column needs --file" in err
 
 
 def test_entries_of_blank_texts_are_there_too(predict: Call) -> None:

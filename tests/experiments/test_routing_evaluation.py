@@ -217,7 +217,7 @@ def test_what_a_router_cannot_do_is_said(call: Call, bert: Path, llama: Path, tm
         ("router:prototype", "--among", ids[0], "--pair", "dog"): "answer for single texts",
         ("router:prototype", "--among", ids[0], "--set", "levels=task"): "Did you mean level",
         ("router:oracle", "--among", ids[0]): "true task",
-        (ids[0], "--among", ids[1]): "are for routers",
+        (ids[0], "--among", ids[1]): "need a router",
     }
     for (name, *options), message in expected.items():
         code, out, err = call("predict", name, "the cat very", *options)

@@ -99,10 +99,10 @@ def test_a_promotion_takes_any_version_and_records_what_was_compared() -> None:
     foreign = promoted("news.lora", registered(0.5, None), "2")
     assert foreign.history[-1].why.startswith("promoted; not compared: no score of version 2 counts here")
     for to, message in (
-        (None, r"which version\?\n  Name one with --to: version 2 "),
+        (None, r"--to VERSION is missing\n  Name one with --to: version 2 "),
         ("1", "version 1 is the champion already"),
         ("7", "no version 7"),
-        ("x-1", "of 'x-1'"),
+        ("x-1", "'x-1' is not"),
     ):
         with pytest.raises(InputError, match=message):
             promoted("news.lora", registered(0.5, 0.25), to)

@@ -38,7 +38,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRNOTAVAIL:
-            raise InputError(f"{host} is no address of this machine", where="--host") from None
+            raise InputError(f"{host} is not an address of this machine", where="--host") from None
         message = (
             f"port {port} of {host} is taken" if error.errno == errno.EADDRINUSE else f"port {port}: {error.strerror}"
         )

@@ -92,7 +92,7 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
 
     @app.post("/reload")
     async def reload() -> Reloaded:
-        """Look again which adapters are to be served; requests go on being answered."""
+        """Look for new and removed adapters; requests are answered meanwhile."""
         try:
             changes = await run_in_threadpool(service.reload)
         except WorkbenchError as error:
@@ -124,9 +124,9 @@ def _add_state(app: FastAPI, service: Service) -> None:
 
 def _require_within(limits: Limits, question: Question) -> None:
     if len(question.texts) > limits.texts:
-        message = f"{len(question.texts)} texts are more than one request may have: {limits.texts}"
+        message = f"one request may have {limits.texts} texts, and this one has {len(question.texts)}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
     longest = max(len(text) if isinstance(text, str) else sum(map(len, text)) for text in question.inputs)
     if longest > limits.characters:
-        message = f"a text of {longest:,} characters is longer than one may be: {limits.characters:,}"
+        message = f"one text may have {limits.characters:,} characters, and the longest here has {longest:,}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)

@@ -20,7 +20,7 @@ def _of_whole_characters(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"half a character at place {error.start}") from None
+        raise ValueError(f"half a character at position {error.start}") from None
     return text
 
 

@@ -77,7 +77,7 @@ class Service:
             WorkbenchError: something is wrong with them; what was served before still is.
         """
         if not self._reloading.acquire(blocking=False):  # those that wait would take the threads that requests need
-            raise BusyError("a reload is going on")
+            raise BusyError("another reload is running")
         try:
             before = self.current
             self.current = Current.of(self._selected(), self._routing, before)

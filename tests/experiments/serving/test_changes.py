@@ -86,7 +86,7 @@ def test_one_reload_at_a_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> 
         assert client.post("/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 200
         go.set()
         assert first.result().status_code == 200
-    assert (second.status_code, second.json()["detail"]) == (409, "nothing was changed: a reload is going on")
+    assert (second.status_code, second.json()["detail"]) == (409, "nothing was changed: another reload is running")
     assert client.post("/reload").status_code == 200
 
 

@@ -93,7 +93,7 @@ MALFORMED: dict[str, tuple[Any, int, str]] = {
         422,
         'texts[1] has to be a text, or a pair: {"text": "…", "text_pair": "…"}',
     ),
-    "half a character": ({"texts": ["\ud800"]}, 422, "texts[0]: half a character at place 0"),
+    "half a character": ({"texts": ["\ud800"]}, 422, "texts[0]: half a character at position 0"),
     "another key": (
         {"texts": ["the cat"], "tsk": "animals"},
         422,
@@ -126,12 +126,16 @@ MALFORMED: dict[str, tuple[Any, int, str]] = {
     "pairs": ({"texts": [{"text": "a", "text_pair": "b"}], "task": "animals"}, 422, "animals answers for single texts"),
     "no pairs": ({"texts": ["a"], "task": "pairs"}, 422, "pairs answers for pairs of texts"),
     "some pairs": ({"texts": ["a", {"text": "a", "text_pair": "b"}], "task": "pairs"}, 422, "some texts are pairs"),
-    "many": ({"texts": ["a"] * 9, "task": "animals"}, 413, "9 texts are more than one request may have: 8"),
-    "long": ({"texts": ["a" * 101], "task": "animals"}, 413, "101 characters is longer than one may be: 100"),
+    "many": ({"texts": ["a"] * 9, "task": "animals"}, 413, "one request may have 8 texts, and this one has 9"),
+    "long": (
+        {"texts": ["a" * 101], "task": "animals"},
+        413,
+        "one text may have 100 characters, and the longest here has 101",
+    ),
     "a long pair": (
         {"texts": [{"text": "a" * 60, "text_pair": "b" * 60}], "task": "pairs"},
         413,
-        "120 characters is longer",
+        "the longest here has 120",
     ),
     "huge": ({"texts": ["a" * 100_000], "task": "animals"}, 413, "the request has more than"),
 }

@@ -68,8 +68,8 @@ REFUSED = {
     "no such adapter": (["animls"], "there is no adapter called 'animls'\n  Did you mean animals?"),
     "no such router": (["--router", "arow"], "there is no router called 'arow'\n  Did you mean arrow?"),
     "no such setting": (["--router", "arrow", "--set", "tokns=3"], "unknown key 'tokns'"),
-    "a setting without a router": (["--set", "tokens=3"], "--set is for routers"),
-    "a rejection without a router": (["--max-false-rejections", "0.1"], "--max-false-rejections is for routers"),
+    "a setting without a router": (["--set", "tokens=3"], "--set needs a router"),
+    "a rejection without a router": (["--max-false-rejections", "0.1"], "--max-false-rejections needs a router"),
     "two rejections": (
         ["--router", "arrow", "--max-false-rejections", "0.1", "--min-routing-score", "0"],
         "give a score or a share, not both",
@@ -78,7 +78,7 @@ REFUSED = {
     "a router of other adapters": (["biases", "--router", "arrow"], "is an adapter of plain (bitfit)"),
     "no such backbone": (["--backbone", "minilmm"], "there is no backbone called 'minilmm'"),
     "no such host": (["--host", "300.1.1.1"], "--host: there is no host '300.1.1.1'"),
-    "another machine's": (["--host", "192.0.2.1"], "--host: 192.0.2.1 is no address of this machine"),
+    "another machine's": (["--host", "192.0.2.1"], "--host: 192.0.2.1 is not an address of this machine"),
     "no such key": (["--api-key-file", "nowhere"], "nowhere: the key cannot be read: No such file"),
     "a short key": (["--api-key-file", "short"], "short: a key is one word of at least 16 letters"),
     "a key of two words": (["--api-key-file", "words"], "words: a key is one word of at least 16 letters"),
@@ -144,7 +144,7 @@ def test_a_server_that_others_reach_without_a_key_is_warned_of(
         (["--host", "localhost"], False),
     ):
         code, _, err = call("serve", "animals", *options, *PORT, "--workspace", str(workspace.root))
-        assert (code, "Warning: whoever reaches http://0.0.0.0:" in err) == (0, warned), err
+        assert (code, "Warning: everybody who reaches http://0.0.0.0:" in err) == (0, warned), err
 
 
 def test_an_empty_workspace_is_said(call: Call) -> None:
