@@ -57,5 +57,5 @@ def _inner(first: Update, second: Update) -> float:
     return sum(inner(pair, second[name]) for name, pair in first.items() if name in second)
 
 
-def _of(cosines: Cosines, one: str, other: str) -> float:
-    return cosines[one][other] if other in cosines[one] else cosines[other][one]
+def _of(cosines: Cosines, first: str, second: str) -> float:
+    return cosines[first][second] if second in cosines[first] else cosines[second][first]

@@ -60,7 +60,7 @@ def ranked(
     if rule == NEWEST:  # the newest stands last
         pairs = [pair for pair in pairs if pair[1] == len(groups) - 1]
     if cosines is not None:
-        return sorted(pairs, key=lambda pair: -linkage(*(groups[index].tasks for index in pair), cosines))
+        return sorted(pairs, key=lambda pair: -linkage(groups[pair[0]].tasks, groups[pair[1]].tasks, cosines))
     statistic = {NEWEST: "cosine", TRIAL: "cosine"}.get(rule, rule)
     names = [group.folder for group in groups]
     values = diagnose(names, updates, permutations=0).pairs[{**HIGH, **LOW}[statistic]].value
