@@ -95,13 +95,13 @@ def text(file: Path) -> str:
 @cache
 def imports(file: Path) -> frozenset[str]:
     """Return the modules that a file imports, anywhere in it; of ``from a import b`` both ``a`` and ``a.b``."""
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(text(file))):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            names |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
-    return frozenset(found)
+            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return frozenset(names)
 
 
 def importing(module: str) -> set[Path]:
@@ -150,14 +150,14 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the tests, and run none")
     arguments = parser.parse_args()
     try:
-        found = needed(changed_since(arguments.since))
+        selection = needed(changed_since(arguments.since))
     except subprocess.CalledProcessError as error:
         parser.error(f"--since {arguments.since}: {error.stderr.strip()}")
-    if not found.files:
+    if not selection.files:
         print("Nothing that tests import has changed.")
         return 0
     options = ["--collect-only"] if arguments.list else ["--durations", "5"]
-    code = pytest.main(["-m", "", *options, *found.files], plugins=[found])
+    code = pytest.main(["-m", "", *options, *selection.files], plugins=[selection])
     return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else int(code)
 
 

@@ -46,10 +46,10 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-def swap(one: Path, other: Path) -> None:
+def swap(first: Path, other: Path) -> None:
     """Let two files or folders change places."""
-    aside = one.with_name(f"{one.name}-aside")
-    for path, target in ((one, aside), (other, one), (aside, other)):
+    aside = first.with_name(f"{first.name}-aside")
+    for path, target in ((first, aside), (other, first), (aside, other)):
         shutil.move(path, target)
 
 

@@ -16,10 +16,10 @@ def names(files: set[Path]) -> set[str]:
 
 
 def test_a_changed_entry_needs_its_own_cases_and_the_file_named_after_it() -> None:
-    found = needed(["experiments/strategies/o_lora.py"])
-    assert names(found.whole) == {"test_strategies_o_lora.py"}
-    assert [*found.over] == ["o-lora"]
-    assert {"test_contracts.py", "test_strategies_choice.py"} <= names(found.over["o-lora"])
+    selection = needed(["experiments/strategies/o_lora.py"])
+    assert names(selection.whole) == {"test_strategies_o_lora.py"}
+    assert [*selection.over] == ["o-lora"]
+    assert {"test_contracts.py", "test_strategies_choice.py"} <= names(selection.over["o-lora"])
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_a_changed_entry_needs_its_own_cases_and_the_file_named_after_it() -> No
     ],
 )
 def test_any_other_file_needs_the_tests_that_know_it(changed: str, tests: set[str]) -> None:
-    found = needed([changed])
-    assert names(found.whole) >= tests
-    assert bool(found.whole) == bool(tests)
-    assert len(found.whole) < 10
-    assert not found.over
+    selection = needed([changed])
+    assert names(selection.whole) >= tests
+    assert bool(selection.whole) == bool(tests)
+    assert len(selection.whole) < 10
+    assert not selection.over
 
 
 def test_of_a_contract_the_cases_of_the_changed_entry_run_also_those_that_wait() -> None:

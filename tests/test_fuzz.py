@@ -16,17 +16,17 @@ CASES = 33  # of each kind: 330
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("fuzz") / "root") as made:
         yield made
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hostile_input_is_taken_or_refused(kind: str, place: Site) -> None:
+def test_hostile_input_is_taken_or_refused(kind: str, workplace: Site) -> None:
     for number in range(CASES):
         name = f"{kind}:{number}"
         try:
-            try_case(place, name)
+            try_case(workplace, name)
         except BaseException as error:
             error.add_note(f"python -m tests.fuzzing --only {name}")
             raise

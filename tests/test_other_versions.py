@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif("EXCHANGE" not in os.environ, reason="make test-
 
 
 @pytest.fixture(scope="module")
-def place() -> Path:
+def exchange() -> Path:
     """The folder of both."""
     return Path(os.environ["EXCHANGE"])
 
@@ -53,23 +53,23 @@ def logits(folder: Path, case: str, task: Task) -> torch.Tensor:
     )
 
 
-def test_adapters_are_written(place: Path, bert: Path, llama: Path, task: Task) -> None:
-    own = place / VERSION
+def test_adapters_are_written(exchange: Path, bert: Path, llama: Path, task: Task) -> None:
+    own = exchange / VERSION
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
     for name, folder in ((BACKBONE, bert), (ROTARY, llama)):
-        if not (place / name).is_dir():  # the first to come is 4.57, which cannot read a tokenizer that 5 has saved
-            shutil.copytree(folder, place / name)
-    change(place / ROTARY, rope_theta=500_000.0)
+        if not (exchange / name).is_dir():  # the first to come is 4.57, which cannot read a tokenizer that 5 has saved
+            shutil.copytree(folder, exchange / name)
+    change(exchange / ROTARY, rope_theta=500_000.0)
     for case, (name, method) in CASES.items():
-        adaptation = Adaptation(open_backbone(str(place / name)), method, METHODS.get(method).settings(), "fp32")
+        adaptation = Adaptation(open_backbone(str(exchange / name)), method, METHODS.get(method).settings(), "fp32")
         learn(Lesson(task, adaptation, BUDGET, 0), AdapterStore(own / name), Silent(), case)
     save_file({case: logits(own, case, task) for case in CASES}, own / LOGITS)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_adapters_of_the_other_version_answer_alike(case: str, place: Path, task: Task) -> None:
-    others = [path.parent for path in place.glob(f"*/{LOGITS}") if path.parent.name[0] != VERSION[0]]
+def test_adapters_of_the_other_version_answer_alike(case: str, exchange: Path, task: Task) -> None:
+    others = [path.parent for path in exchange.glob(f"*/{LOGITS}") if path.parent.name[0] != VERSION[0]]
     if not others:
         pytest.skip("nothing was written by another major version yet")
     for other in others:

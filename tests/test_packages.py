@@ -16,10 +16,10 @@ INSTALLED = ("workbench", "tasks", "fusion", "experiments")
 
 def test_a_wheel_has_every_package_but_the_measuring_programs() -> None:
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    found = configuration["tool"]["setuptools"]["packages"]["find"]
+    patterns = configuration["tool"]["setuptools"]["packages"]["find"]
     folders = {file.parent for name in INSTALLED for file in (ROOT / name).rglob("*.py")}
     packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert set(find_packages(str(ROOT), include=found["include"])) == packages
+    assert set(find_packages(str(ROOT), include=patterns["include"])) == packages
     assert len(packages) > 30
 
 

@@ -140,7 +140,7 @@ def overrides(nodes: Sequence[ast.AST]) -> Iterator[str]:
     } | {node.value for node in nodes if isinstance(node, ast.Constant)}
     for node in nodes:
         if isinstance(node, ast.ClassDef) and foreign & {ast.unparse(base).partition(".")[0] for base in node.bases}:
-            methods = [each for each in node.body if isinstance(each, ast.FunctionDef) and not each.decorator_list]
+            methods = [part for part in node.body if isinstance(part, ast.FunctionDef) and not part.decorator_list]
             yield from (method.name for method in methods if method.name not in called)
 
 
@@ -149,7 +149,7 @@ def is_super(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id == "super"
 
 
-def found(nodes: Sequence[ast.AST]) -> dict[str, int]:
+def private_parts(nodes: Sequence[ast.AST]) -> dict[str, int]:
     """Return the private parts that a module uses, and a line of each."""
     parts: dict[str, int] = {}
     for node in nodes:
@@ -159,7 +159,7 @@ def found(nodes: Sequence[ast.AST]) -> dict[str, int]:
 
 
 def test_private_parts_of_libraries_have_a_reason_or_are_not_used() -> None:
-    used = [(path, name, line) for path, nodes in modules().items() for name, line in found(nodes).items()]
+    used = [(path, name, line) for path, nodes in modules().items() for name, line in private_parts(nodes).items()]
     unlisted = [f"{path.relative_to(ROOT)}:{line}: {name}" for path, name, line in used if name not in ALLOWED]
     assert not unlisted, "use a public way, or add the part to ALLOWED with the reason"
     assert {name for _, name, _ in used} == {*ALLOWED}, "a reason for what is no longer used"
@@ -182,4 +182,4 @@ def test_private_parts_of_libraries_have_a_reason_or_are_not_used() -> None:
     ],
 )
 def test_a_use_of_a_private_part_is_found(source: str, part: str) -> None:
-    assert [*found(nodes_of(source))] == [part]
+    assert [*private_parts(nodes_of(source))] == [part]

@@ -79,7 +79,7 @@ class Session:
         if isinstance(part, Program):
             (self.folder / part.name).write_text(part.text, encoding="utf-8")
             return []
-        line = re.sub(ID, lambda found: self.ids.get(found[0], found[0]), part.line)
+        line = re.sub(ID, lambda match: self.ids.get(match[0], match[0]), part.line)
         printed = self._started(line.removesuffix("&")) if line.endswith("&") else self._run(line)
         self._compare(part, printed)
         return printed
@@ -109,9 +109,9 @@ class Session:
         for line in part.printed:
             if line.strip() in ("", LEFT_OUT):
                 continue
-            found = next((match for match in map(pattern(line).fullmatch, map(str.strip, rest)) if match), None)
-            assert found, f"$ {part.line}\nthe page has: {line}\nhere:\n" + "\n".join(printed)
-            self.ids |= dict(zip(re.findall(ID, line), found.groups(), strict=True))
+            fitting = next((match for match in map(pattern(line).fullmatch, map(str.strip, rest)) if match), None)
+            assert fitting, f"$ {part.line}\nthe page has: {line}\nhere:\n" + "\n".join(printed)
+            self.ids |= dict(zip(re.findall(ID, line), fitting.groups(), strict=True))
 
 
 def pattern(line: str) -> re.Pattern[str]:

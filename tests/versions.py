@@ -39,25 +39,25 @@ def depends(file: Path) -> bool:
 
 def reached(file: Path) -> set[str]:
     """Return all modules that a file imports, and that those of this project import, anywhere in them."""
-    found: set[str] = set()
+    modules: set[str] = set()
     waiting = [file]
     while waiting:
-        for module in imported(waiting.pop()) - found:
-            found.add(module)
+        for module in imported(waiting.pop()) - modules:
+            modules.add(module)
             waiting += [path for path in [source(module)] if path]
-    return found
+    return modules
 
 
 @cache
 def imported(file: Path) -> frozenset[str]:
     """Return the modules that a file imports when it runs, in functions too; of ``from a import b`` also ``a.b``."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in _running(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            names |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
-    return frozenset(found)
+            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return frozenset(names)
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:

@@ -66,15 +66,15 @@ def methods() -> str:
     return join(page)
 
 
-def entries(title: str, introduction: str, found: Modules[Any]) -> Callable[[], str]:
+def entries(title: str, introduction: str, modules: Modules[Any]) -> Callable[[], str]:
     """Return the writer of a page on any other registry: title, paper and settings where an entry has such."""
 
     def page() -> str:
         parts = [f"# {title}", introduction]
-        for name in found.names():
-            entry = found.get(name)
+        for name in modules.names():
+            entry = modules.get(name)
             facts = [fact for fact in (getattr(entry, "title", ""), getattr(entry, "paper", "")) if fact]
-            parts += [*heading(found, name), " · ".join(map(prose, facts))]
+            parts += [*heading(modules, name), " · ".join(map(prose, facts))]
             if model := getattr(entry, "settings", None):
                 parts.append(settings_table(model))
         return join(parts)
@@ -144,11 +144,11 @@ def quantities() -> str:
     return join(page)
 
 
-def heading(found: Modules[Any], name: str) -> list[str]:
+def heading(modules: Modules[Any], name: str) -> list[str]:
     """Return an entry's heading, its one line, and whatever else the docstring of its file says."""
-    module = import_module(f"{found.package}.{name.replace('-', '_')}")
+    module = import_module(f"{modules.package}.{name.replace('-', '_')}")
     text = inspect.cleandoc(module.__doc__ or "").partition("\n")[2]
-    return [f"## `{name}`", f"**{prose(found.describe(name))}**", prose(text.strip())]
+    return [f"## `{name}`", f"**{prose(modules.describe(name))}**", prose(text.strip())]
 
 
 def settings_table(model: type[Any], leave_out: Iterable[str] = ()) -> str:

@@ -34,14 +34,14 @@ def pieces() -> Iterator[str]:
     yield rates(contestants)
 
 
-def contestant_row(name: str, one: dict[str, Any]) -> str:
+def contestant_row(name: str, contestant: dict[str, Any]) -> str:
     """Return a contestant's row; the fresh LoRA is what all are compared with."""
-    difference = one["gain"]
+    difference = contestant["gain"]
     p = "" if difference["p_holm"] is None else probability(difference["p_holm"]).removeprefix("p = ")
     compared = ("", "", "")
     if name != "fresh lora":
         compared = (f"{gap(difference['bootstrap'])} {MARKS[difference['reading']]}", limits(difference), p)
-    return row(name, number(one["score"]), *compared)
+    return row(name, number(contestant["score"]), *compared)
 
 
 def related(contestants: dict[str, Any]) -> Iterator[str]:

@@ -125,8 +125,8 @@ print(json.dumps({"began": began, "first": began, "end": time.monotonic()}))
     assert not way.ended, "it is stopped"
     way.take_turn(0.2, alone=True)
     assert way.ended
-    (told,) = way.times()
-    assert 0.2 <= told["seconds"] <= time.monotonic() - began - 1.9
+    (entry,) = way.times()
+    assert 0.2 <= entry["seconds"] <= time.monotonic() - began - 1.9
 
 
 def test_efficiency_compares_the_cluster_with_each_inline_way_that_was_measured() -> None:

@@ -64,9 +64,9 @@ def classified(**options: Any) -> Callable[[Any], None]:
     return lambda model: model.add_classification_head("sent", num_labels=3, id2label=LABELS, **options)
 
 
-def taken(folder: Path, base: Path, **said: Any) -> tuple[StoredAdapter, Tensor]:
+def taken(folder: Path, base: Path, **options: Any) -> tuple[StoredAdapter, Tensor]:
     """Import a folder; return the adapter, and its logits of all texts."""
-    stored = Workbench(folder.parent / "ws", [folder.parent]).exchange.import_adapter(folder, str(base), **said)
+    stored = Workbench(folder.parent / "ws", [folder.parent]).exchange.import_adapter(folder, str(base), **options)
     backbone = open_backbone(str(base))
     model = open_adapter(stored, backbone)
     with torch.inference_mode():

@@ -55,11 +55,13 @@ def trained_by_peft(base: Path, config: Any, loader: str = "AutoModelForSequence
     return model
 
 
-def imported(base: Path, folder: Path, workspace: Path, labels: tuple[str, ...] = ("x", "y", "z"), **said: Any) -> Any:
+def imported(
+    base: Path, folder: Path, workspace: Path, labels: tuple[str, ...] = ("x", "y", "z"), **options: Any
+) -> Any:
     """Return what a sender wrote as a stored adapter of a new workspace."""
     from experiments.api import Workbench
 
-    return Workbench(workspace, []).exchange.import_adapter(folder, str(base), labels=labels, **said)
+    return Workbench(workspace, []).exchange.import_adapter(folder, str(base), labels=labels, **options)
 
 
 def answers_here(stored: Any, base: Path) -> Tensor:

@@ -60,7 +60,7 @@ class Shop:
         return replace(self, folder=folder)
 
 
-def said(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a text in one line."""
     return " ".join(text.split())
 

@@ -16,7 +16,7 @@ from fusion.methods import COMPOSITIONS
 from tasks.loading import registry
 from tests.conftest import Call
 from tests.elsewhere.senders import TEXTS
-from tests.elsewhere.shop import Shop, done, said
+from tests.elsewhere.shop import Shop, done, one_line
 from tests.fusion_sources import request_for
 from tests.messages import lacks
 from workbench.answering import serving
@@ -85,7 +85,7 @@ def test_show_says_which_sources_of_a_composed_adapter_were_trained_elsewhere(
         made.append(keep_fused(f"made-{len(made)}", fused, "average", request, settings, adapters).id)
     for name, foreign in zip(made, ({shop.few: "peft"}, {shop.few: "peft"}, None), strict=True):
         assert json.loads(done(call, "adapters", "show", name, "--json")).get("sources_elsewhere") == foreign
-        shown = said(done(call, "adapters", "show", name))
+        shown = one_line(done(call, "adapters", "show", name))
         assert (f"{shop.few} (peft): trained elsewhere" in shown) == bool(foreign)
 
 
@@ -97,9 +97,9 @@ def test_rows_of_one_batch_are_answered_as_alone(original: Shop, backbone: Backb
     opened = serving.Serving(stored, backbone)
     assert opened.mixes
     mixed = opened.answers(rows, owners)
-    for place, adapter in enumerate(stored):
+    for row, adapter in enumerate(stored):
         alone = serving.SingleAdapter(adapter, backbone).answers(rows_of(TEXTS), [adapter.id] * len(TEXTS))
-        beside = mixed[place * len(TEXTS) :][: len(TEXTS)]
+        beside = mixed[row * len(TEXTS) :][: len(TEXTS)]
         assert [answer.words for answer in beside] == [answer.words for answer in alone]
         assert [answer.confidence for answer in beside] == pytest.approx([answer.confidence for answer in alone])
     wanted = original.logits[original.few].softmax(-1).max(-1).values

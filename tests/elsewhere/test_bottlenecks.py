@@ -117,9 +117,9 @@ def test_side_by_side_each_answers_as_alone(names: tuple[str, ...], mixes: bool,
     for adapter in adapters:
         own = [row for row, owner in enumerate(owners) if owner == adapter.id]
         alone = answers([adapter], backbone, rows.select(own), [adapter.id] * len(own))
-        assert [together[row].words for row in own] == [each.words for each in alone]
-        for row, each in zip(own, alone, strict=True):
-            assert together[row].confidence == pytest.approx(each.confidence, abs=1e-5)
+        assert [together[row].words for row in own] == [answer.words for answer in alone]
+        for row, answer in zip(own, alone, strict=True):
+            assert together[row].confidence == pytest.approx(answer.confidence, abs=1e-5)
 
 
 def test_they_are_gated_once_they_were_measured(shop: Shop, call: Call) -> None:

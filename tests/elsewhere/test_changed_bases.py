@@ -62,7 +62,7 @@ def test_lora_that_took_from_the_base_model_is_composed_like_any(bert: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("beginning", "told", "way_out"),
+    ("beginning", "message", "way_out"),
     [
         ("pissa_niter_4", "draws at random", "path_initial_model_for_weight_conversion"),
         ("corda", "reading its sender's texts", "path_initial_model_for_weight_conversion"),
@@ -72,12 +72,12 @@ def test_lora_that_took_from_the_base_model_is_composed_like_any(bert: Path, tmp
     ],
 )
 def test_what_was_taken_from_the_base_model_and_is_not_known_is_refused(
-    beginning: str, told: str, way_out: str, bert: Path, tmp_path: Path
+    beginning: str, message: str, way_out: str, bert: Path, tmp_path: Path
 ) -> None:
     sent_by_peft(bert, tmp_path / "sent", LoraConfig(**SEQ, r=4), num_labels=3)
     path = tmp_path / "sent" / CONFIG
     path.write_text(json.dumps(json.loads(path.read_text()) | {"init_lora_weights": beginning}))
-    with pytest.raises(InputError, match=f"init_lora_weights: '{beginning}' .*{told}") as refused:
+    with pytest.raises(InputError, match=f"init_lora_weights: '{beginning}' .*{message}") as refused:
         imported(bert, tmp_path / "sent", tmp_path / "ws")
     assert way_out in str(refused.value)
     assert not (tmp_path / "ws" / "adapters").exists()
@@ -128,5 +128,5 @@ def test_trained_biases_are_nobody_elses(bert: Path, tmp_path: Path) -> None:
         [["biased"], ["other", "plain"]],
     )
     for name, logits in wanted.items():
-        (said,) = opened.answers([Question(rows_of(TEXTS), [stored[name].id] * len(TEXTS))])
-        assert [answer.words for answer in said] == ["xyz"[index] for index in logits.argmax(dim=1)]
+        (answers,) = opened.answers([Question(rows_of(TEXTS), [stored[name].id] * len(TEXTS))])
+        assert [answer.words for answer in answers] == ["xyz"[index] for index in logits.argmax(dim=1)]

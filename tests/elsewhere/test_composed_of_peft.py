@@ -61,9 +61,9 @@ def test_rows_of_loras_on_different_modules_share_a_batch(
     serving = Serving(adapters, backbone)
     assert serving.mixes
     owners = [stored[names[row % len(names)]].id for row in range(len(TEXTS))]
-    told = serving.answers(rows_of(TEXTS), owners)
-    for row, (owner, answer) in enumerate(zip(owners, told, strict=True)):
-        adapter = next(each for each in adapters if each.id == owner)
+    answers = serving.answers(rows_of(TEXTS), owners)
+    for row, (owner, answer) in enumerate(zip(owners, answers, strict=True)):
+        adapter = next(candidate for candidate in adapters if candidate.id == owner)
         sure = answers_here(adapter, bert)[row].softmax(dim=0)
         assert answer.words == adapter.manifest.task.labels[int(sure.argmax())]
         np.testing.assert_allclose(answer.confidence, float(sure.max()), atol=1e-5)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Call
-from tests.elsewhere.shop import Shop, done, said
+from tests.elsewhere.shop import Shop, done, one_line
 from tests.messages import lacks
 
 SEEN = "may have been among what it was trained on"
@@ -26,11 +26,11 @@ def test_what_is_not_known_is_said_to_be_so(shop: Shop, call: Call) -> None:
     assert (entry["trained_by"], "trained elsewhere (peft)" in entry["description"]) == ("peft", True)
     assert listed(call, shop.own)["trained_by"] is None
     text = done(call, "adapters", "list")
-    assert ("not measured" in text, "“elsewhere”: trained by another program" in said(text)) == (True, True)
+    assert ("not measured" in text, "“elsewhere”: trained by another program" in one_line(text)) == (True, True)
     document = json.loads(done(call, "adapters", "show", shop.few, "--json"))
     assert (document["fit"], document["seed"], document["created"], document["task"]["fingerprint"]) == (None,) * 4
     assert document["budget"] == {"max_length": 64}, "what the model reads; the rest was never said"
-    text = said(done(call, "adapters", "show", shop.few))
+    text = one_line(done(call, "adapters", "show", shop.few))
     assert lacks(text, "trained elsewhere, by peft", "not known") == []
     assert ("label order second, first" in text, "best epoch" in text, "nan" in text) == (True, False, False)
     assert "2 steps" not in text
@@ -46,11 +46,11 @@ def test_it_counts_once_it_was_measured_here(shop: Shop, call: Call) -> None:
     assert listed(call, shop.few)["validation"] == round(document["metrics"]["validation_accuracy"], 4)
     shown = json.loads(done(call, "adapters", "show", shop.few, "--json"))
     assert shown["test"]["accuracy"] == document["metrics"]["test_accuracy"], "it is remembered"
-    text = said(done(call, "adapters", "test", shop.few))
+    text = one_line(done(call, "adapters", "test", shop.few))
     assert (SEEN in text, "nan" in text) == (True, False)
-    text = said(done(call, "evaluate", shop.few, "--file", "tasks/animals-test.csv"))
+    text = one_line(done(call, "evaluate", shop.few, "--file", "tasks/animals-test.csv"))
     assert SEEN in text
-    assert SEEN not in said(done(call, "evaluate", shop.own, "--file", "tasks/fruits-test.csv"))
+    assert SEEN not in one_line(done(call, "evaluate", shop.own, "--file", "tasks/fruits-test.csv"))
 
 
 def test_labels_may_stand_in_another_order_in_the_task_that_is_asked(shop: Shop, call: Call) -> None:
@@ -60,20 +60,20 @@ def test_labels_may_stand_in_another_order_in_the_task_that_is_asked(shop: Shop,
     for adapter in (shop.few, shop.own):
         straight, turned = (shop.bench.exchange.test(adapter, name) for name in ("animals", "swapped"))
         assert (straight.validation, straight.test) == (turned.validation, turned.test)
-    text = said(done(call, "adapters", "test", shop.few, "--task", "swapped"))
+    text = one_line(done(call, "adapters", "test", shop.few, "--task", "swapped"))
     assert ("--task swapped" in text, "counts from now on" in text) == (True, False)
     other = swapped.replace("[second, first]", "{second: last, first: first}")
     (folder / "others.yaml").write_text(other, encoding="utf-8")
     code, out, err = call("adapters", "test", shop.few, "--task", "others")
     assert (code, out) == (2, "")
-    assert lacks(said(err), "unknown to the task: second", "missing in the adapter: last") == []
+    assert lacks(one_line(err), "unknown to the task: second", "missing in the adapter: last") == []
 
 
 def test_it_is_gated_registered_and_rolled_back(counted: Shop, call: Call) -> None:
-    text = said(done(call, "gate", counted.few, "--min-score", "0", "--not-below-champion"))
+    text = one_line(done(call, "gate", counted.few, "--min-score", "0", "--not-below-champion"))
     assert "validation accuracy" in text
     bounds = ("--min-macro-f1", "0", "--min-worst-label", "0", "--max-ece", "100")
-    assert "validation macro F1" in said(done(call, "gate", counted.few, *bounds))
+    assert "validation macro F1" in one_line(done(call, "gate", counted.few, *bounds))
     document = json.loads(done(call, "adapters", "register", counted.few, "--json"))
     assert (document["name"], document["champion"]) == ("animals.lora", True)
     assert counted.few in done(call, "predict", "animals", "the cat", "--json")

@@ -174,7 +174,7 @@ def test_directions_that_adalora_dropped_stay_dropped(bert: Path, tmp_path: Path
 def test_what_peft_advises_its_users_is_not_said(bert: Path, tmp_path: Path) -> None:
     for case in ("lora-bias", "vera-from-seed", "ln"):
         sent_by_peft(bert, tmp_path / case, copy.deepcopy(CASES[case][0]), num_labels=3)
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as advice:
             warnings.simplefilter("always")
             answers_here(imported(bert, tmp_path / case, tmp_path / "ws"), bert)
-        assert not [warning for warning in told if "peft" in warning.filename]
+        assert not [warning for warning in advice if "peft" in warning.filename]

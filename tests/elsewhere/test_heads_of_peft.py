@@ -167,7 +167,7 @@ OUTPUT = "lm_head was trained, and answers are generated here with the base mode
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         ({"target_modules": ["q_proj", "lm_head"]}, OUTPUT),
         ({"modules_to_save": ["embed_tokens", "lm_head"]}, OUTPUT),
@@ -178,10 +178,10 @@ OUTPUT = "lm_head was trained, and answers are generated here with the base mode
     ],
     ids=["adapted", "trained whole", "another's end"],
 )
-def test_what_a_body_cannot_have_is_refused(more: dict[str, Any], told: str, base: Base, tmp_path: Path) -> None:
+def test_what_a_body_cannot_have_is_refused(more: dict[str, Any], message: str, base: Base, tmp_path: Path) -> None:
     config = LoraConfig(task_type=TaskType.CAUSAL_LM, r=4, **more)
     sent_by_peft(base("llama"), tmp_path / "sent", config, LOADERS[TaskType.CAUSAL_LM])
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         imported(base("llama"), tmp_path / "sent", tmp_path / "ws", labels=())
 
 

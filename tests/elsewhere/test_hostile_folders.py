@@ -101,8 +101,8 @@ def _tensor(name: str, make: Callable[[torch.Tensor], torch.Tensor], file: str =
 
     def change(folder: Path) -> None:
         tensors = load_file(folder / file)
-        found = next(each for each in sorted(tensors) if name in each)
-        save_file({**tensors, found: make(tensors[found]).contiguous()}, folder / file)
+        tensor = next(key for key in sorted(tensors) if name in key)
+        save_file({**tensors, tensor: make(tensors[tensor]).contiguous()}, folder / file)
 
     return change
 
@@ -110,9 +110,10 @@ def _tensor(name: str, make: Callable[[torch.Tensor], torch.Tensor], file: str =
 def _renamed(old: str, new: str, file: str = WEIGHTS) -> Change:
     def change(folder: Path) -> None:
         tensors = load_file(folder / file)
-        found = next(each for each in sorted(tensors) if old in each)
+        old_name = next(key for key in sorted(tensors) if old in key)
         save_file(
-            {**{name: tensor for name, tensor in tensors.items() if name != found}, new: tensors[found]}, folder / file
+            {**{name: tensor for name, tensor in tensors.items() if name != old_name}, new: tensors[old_name]},
+            folder / file,
         )
 
     return change
@@ -138,18 +139,18 @@ def _header(folder: Path) -> None:
     file.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + length :])
 
 
-def _modules(place: str) -> Change:
+def _modules(path: str) -> Change:
     """Return what makes a model one of sentence-transformers whose pooling lies in a folder of that name."""
 
     def change(folder: Path) -> None:
         modules = [
             {"type": "sentence_transformers.models.Transformer", "path": ""},
-            {"type": "sentence_transformers.models.Pooling", "path": place},
+            {"type": "sentence_transformers.models.Pooling", "path": path},
         ]
         (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
-        if place.isalpha():
-            (folder / place).mkdir()
-            (folder / place / "config.json").symlink_to("/etc/hostname")
+        if path.isalpha():
+            (folder / path).mkdir()
+            (folder / path / "config.json").symlink_to("/etc/hostname")
 
     return change
 

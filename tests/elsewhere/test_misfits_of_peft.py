@@ -49,18 +49,19 @@ def small(folder: Path, **keys: int) -> Path:
 
 
 def test_base_model_of_another_size(sent: Path, tmp_path: Path) -> None:
-    told = refused(small(tmp_path / "small"), sent, tmp_path)
-    assert f"{QUERY}.lora_A.weight is [4, 32] in this folder, and the base model takes [4, 16]" in told
-    told = refused(small(tmp_path / "short", hidden_size=32, num_hidden_layers=1), sent, tmp_path)
+    message = refused(small(tmp_path / "small"), sent, tmp_path)
+    assert f"{QUERY}.lora_A.weight is [4, 32] in this folder, and the base model takes [4, 16]" in message
+    message = refused(small(tmp_path / "short", hidden_size=32, num_hidden_layers=1), sent, tmp_path)
     assert (
-        "bert.encoder.layer.1.attention.self.query.lora_A.weight has no place: there is no bert.encoder.layer.1" in told
+        "bert.encoder.layer.1.attention.self.query.lora_A.weight has no place: there is no bert.encoder.layer.1"
+        in message
     )
 
 
 def test_base_model_of_another_architecture(sent: Path, tmp_path: Path) -> None:
-    told = refused(write_base(tmp_path / "other", "roberta"), sent, tmp_path)
-    assert f"{QUERY}.lora_A.weight has no place: there is no bert in the base model" in told
-    assert "--backbone" in told
+    message = refused(write_base(tmp_path / "other", "roberta"), sent, tmp_path)
+    assert f"{QUERY}.lora_A.weight has no place: there is no bert in the base model" in message
+    assert "--backbone" in message
 
 
 @pytest.mark.parametrize("tokens", [2, 40])
@@ -72,8 +73,8 @@ def test_vocabulary_that_was_resized(tokens: int, bert: Path, tmp_path: Path) ->
     AutoTokenizer.from_pretrained(bert).save_pretrained(tmp_path / "resized")
     config = LoraConfig(**SEQ, r=4, target_modules=["query", "word_embeddings"])
     wanted = sent_by_peft(tmp_path / "resized", tmp_path / "sent", config, num_labels=3)()
-    told = f"lora_embedding_A is for {len(WORDS) + 5 + tokens} tokens, and the base model has {len(WORDS) + 5}"
-    assert told in refused(bert, tmp_path / "sent", tmp_path)
+    message = f"lora_embedding_A is for {len(WORDS) + 5 + tokens} tokens, and the base model has {len(WORDS) + 5}"
+    assert message in refused(bert, tmp_path / "sent", tmp_path)
     stored = imported(tmp_path / "resized", tmp_path / "sent", tmp_path / "ws")
     assert torch.equal(answers_here(stored, tmp_path / "resized"), wanted)
 
@@ -86,7 +87,7 @@ def changed(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda tensors: tensors[f"base_model.model.{QUERY}.lora_A.weight"].fill_(torch.nan), "NaN"),
         (lambda tensors: tensors.pop(f"base_model.model.{QUERY}.lora_A.weight"), f"{QUERY}.lora_A.weight are missing"),
@@ -103,10 +104,10 @@ def changed(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None
     ids=["nan", "missing", "headless", "too many", "the base model's"],
 )
 def test_weights_that_do_not_fit(
-    change: Callable[[dict[str, Tensor]], object], told: str, sent: Path, bert: Path, tmp_path: Path
+    change: Callable[[dict[str, Tensor]], object], message: str, sent: Path, bert: Path, tmp_path: Path
 ) -> None:
     changed(sent, change)
-    assert told in refused(bert, sent, tmp_path)
+    assert message in refused(bert, sent, tmp_path)
 
 
 def test_head_of_another_width_than_there_are_labels(sent: Path, bert: Path, tmp_path: Path) -> None:
@@ -132,8 +133,8 @@ def test_tokenizer_beside_the_adapter(files: str, sent: Path, bert: Path, tmp_pa
     write()
     imported(bert, sent, tmp_path / "same")
     write("<tool>")
-    told = f"its tokenizer is another one: '<tool>', number {len(words)} here, is not known there"
-    assert told in refused(bert, sent, tmp_path)
+    message = f"its tokenizer is another one: '<tool>', number {len(words)} here, is not known there"
+    assert message in refused(bert, sent, tmp_path)
 
 
 def test_tokenizer_that_cuts_its_words_elsewhere(sent: Path, bert: Path, tmp_path: Path) -> None:

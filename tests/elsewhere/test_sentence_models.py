@@ -40,8 +40,8 @@ def write_sentences(
     kinds = ("Transformer", "Pooling", "Normalize", *modules)
     places = ["0_Transformer" if apart else "", *(f"{at}_{kind}" for at, kind in enumerate(kinds[1:], 1))]
     listed = [
-        {"idx": at, "name": str(at), "path": place, "type": f"sentence_transformers.models.{kind}"}
-        for at, (kind, place) in enumerate(zip(kinds, places, strict=True))
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for at, (kind, path) in enumerate(zip(kinds, places, strict=True))
     ]
     (folder / "modules.json").write_text(json.dumps(listed))
     (folder / "1_Pooling").mkdir()

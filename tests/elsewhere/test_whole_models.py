@@ -67,8 +67,8 @@ def here(stored: StoredAdapter) -> Tensor:
     return logits
 
 
-def taken_in(folder: Path, workspace: Path, backbone: Path | str | None = None, **said: Any) -> StoredAdapter:
-    return Workbench(workspace, []).exchange.import_adapter(folder, backbone and str(backbone), **said)
+def taken_in(folder: Path, workspace: Path, backbone: Path | str | None = None, **options: Any) -> StoredAdapter:
+    return Workbench(workspace, []).exchange.import_adapter(folder, backbone and str(backbone), **options)
 
 
 @pytest.mark.parametrize("backbone", ["named", "its own", "linked"])

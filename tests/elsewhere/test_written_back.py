@@ -27,9 +27,9 @@ from workbench.errors import InputError, IntegrityError
 
 def require_same_tensors(came: Path, back: Path) -> None:
     """Make sure that two files have the same tensors, types and bytes included."""
-    one, other = load_file(came), load_file(back)
-    assert one.keys() == other.keys()
-    for name, tensor in one.items():
+    first, other = load_file(came), load_file(back)
+    assert first.keys() == other.keys()
+    for name, tensor in first.items():
         assert tensor.dtype == other[name].dtype
         assert torch.equal(tensor, other[name]), name
 
@@ -194,8 +194,8 @@ def test_what_is_kept_leads_nowhere_else(places: object, why: str, tmp_path: Pat
     target.mkdir()
     save_file({"x": torch.zeros(1)}, tmp_path / "secret.safetensors")
     save_file({"y": torch.zeros(1)}, folder / PEFT_WEIGHTS)
-    told = {"documents": json.dumps({"../../evil": "text"}), "places": json.dumps({PEFT_WEIGHTS: places})}
-    save_file({}, folder / ORIGINAL, told)
+    metadata = {"documents": json.dumps({"../../evil": "text"}), "places": json.dumps({PEFT_WEIGHTS: places})}
+    save_file({}, folder / ORIGINAL, metadata)
     with pytest.raises((InputError, IntegrityError), match=why):
         give_back(folder, (CONFIG, PEFT_WEIGHTS), target)
     assert not list(target.iterdir())

@@ -36,7 +36,7 @@ def rough_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def place(request: pytest.FixtureRequest, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study_folder(request: pytest.FixtureRequest, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three tasks and the recipe over them that the file of tests calls RECIPE; it is run in `space`."""
     folder = tmp_path_factory.mktemp("place")
     write_tasks(folder)
@@ -45,15 +45,15 @@ def place(request: pytest.FixtureRequest, bert: Path, tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="module")
-def bench(place: Path) -> Workbench:
+def bench(study_folder: Path) -> Workbench:
     """A workbench on that folder."""
-    return Workbench(place / "space", [place / "tasks"])
+    return Workbench(study_folder / "space", [study_folder / "tasks"])
 
 
 @pytest.fixture(scope="module")
-def plan(bench: Workbench, place: Path) -> Any:
+def plan(bench: Workbench, study_folder: Path) -> Any:
     """What the recipe comes to."""
-    return bench.plan(str(place / "tiny.yaml"))
+    return bench.plan(str(study_folder / "tiny.yaml"))
 
 
 @pytest.fixture(scope="module")

@@ -62,9 +62,9 @@ def alias(made: ScoredAdapters) -> str | None:
 
 def champions_in(document: str) -> str:
     """Return what `doctor --json` says of champions."""
-    (found,) = [finding for finding in json.loads(document) if finding["name"] == "champions"]
-    assert found["works"]
-    return str(found["detail"])
+    (champions,) = [finding for finding in json.loads(document) if finding["name"] == "champions"]
+    assert champions["works"]
+    return str(champions["detail"])
 
 
 def require_champion_everywhere(made: ScoredAdapters, call: Call, champion: str) -> None:
@@ -266,10 +266,10 @@ def test_versions_of_other_examples_are_not_compared(copy: ScoredAdapters, bert:
     other = copy.bench.workspace.trained_adapter(lesson, Silent(), "").id
     code, out, err = call("adapters", "register", other)
     assert code == 0, err
-    said = " ".join(out.split())
-    assert "version 2 stays champion: not compared: version 4 " in said
-    assert "on 8 validation examples of animals" in said
-    assert "`workbench adapters promote animals.lora --to 4`" in said
+    text = " ".join(out.split())
+    assert "version 2 stays champion: not compared: version 4 " in text
+    assert "on 8 validation examples of animals" in text
+    assert "`workbench adapters promote animals.lora --to 4`" in text
 
 
 def test_who_removes_a_champion_is_told(copy: ScoredAdapters, call: Call) -> None:
@@ -282,19 +282,19 @@ def test_who_removes_a_champion_is_told(copy: ScoredAdapters, call: Call) -> Non
 def test_two_commands_change_champions_one_after_the_other(tmp_path: Path) -> None:
     held, done, heard = threading.Event(), threading.Event(), Ear()
     first, second = Workspace(tmp_path).champions, Workspace(tmp_path).champions
-    one = RegisteredName().with_versions_of(RegisteredModel("a.lora", (Version("1", "a"),)))
+    registered = RegisteredName().with_versions_of(RegisteredModel("a.lora", (Version("1", "a"),)))
     seen: list[list[str]] = []
 
     def change() -> None:
         with first.changing(Silent()) as names:
             held.set()
             done.wait(10)
-            first.save({**names, "a.lora": one})
+            first.save({**names, "a.lora": registered})
 
     def wait() -> None:
         with second.changing(heard) as names:
             seen.append([*names])
-            second.save({**names, "b.lora": one})
+            second.save({**names, "b.lora": registered})
 
     threads = [threading.Thread(target=change), threading.Thread(target=wait)]
     threads[0].start()

@@ -156,9 +156,11 @@ class TestTuning:
         assert search.chosen == original.chosen
 
     def test_it_uses_a_seed_that_is_not_compared_and_counts_failures(
-        self, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+        self, bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        plan = bench.plan(str(place / "tiny.yaml"), ["name=other", "seeds=[100]", "methods={lora: {}}", "tune=1"])
+        plan = bench.plan(
+            str(study_folder / "tiny.yaml"), ["name=other", "seeds=[100]", "methods={lora: {}}", "tune=1"]
+        )
         seen = []
 
         def diverge(*given: object) -> None:
@@ -172,7 +174,7 @@ class TestTuning:
         assert seen == [101], "what failed once is not tried again"
 
     def test_no_checkpoint_is_left_of_what_was_tried(
-        self, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+        self, bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(best_epoch, "CHECKPOINT_SECONDS", 0.0)
         kept, save = [], best_epoch.BestEpoch.on_save
@@ -183,7 +185,7 @@ class TestTuning:
 
         monkeypatch.setattr(best_epoch.BestEpoch, "on_save", saved)
         change = ["name=long", "seeds=[0]", "tasks=[animals]", "methods={lora: {learning_rate: 0.01}}", "tune=1"]
-        bench.run(bench.plan(str(place / "tiny.yaml"), [*change, "budget.epochs=2"]))
+        bench.run(bench.plan(str(study_folder / "tiny.yaml"), [*change, "budget.epochs=2"]))
         assert kept, "the case is not what it should be"
         assert not [*(bench.workspace.root / "fits").iterdir()]
 
@@ -258,9 +260,9 @@ class TestViews:
         ],
     )
     def test_a_learning_rate_that_the_recipe_chose_for_one_method_alone_is_told(
-        self, bench: Workbench, place: Path, tmp_path: Path, methods: str, others: tuple[object, ...]
+        self, bench: Workbench, study_folder: Path, tmp_path: Path, methods: str, others: tuple[object, ...]
     ) -> None:
-        plan = bench.plan(str(place / "tiny.yaml"), [f"methods={methods}"])
+        plan = bench.plan(str(study_folder / "tiny.yaml"), [f"methods={methods}"])
         document = blank(STUDIES.get("methods"), plan, pieces(plan), "test")
         own = circumstances(ComparisonRecord.read("tiny", document, Workspace(tmp_path)))
         unequal = [
@@ -308,21 +310,21 @@ class TestViews:
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_trained(
-    bench: Workbench, place: Path, change: str, message: str
+    bench: Workbench, study_folder: Path, change: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        bench.plan(str(place / "tiny.yaml"), [change])
+        bench.plan(str(study_folder / "tiny.yaml"), [change])
     assert message in str(caught.value)
 
 
 @pytest.fixture(scope="module")
-def echo(place: Path) -> str:
+def echo(study_folder: Path) -> str:
     """The name of a task whose answers are words."""
     words = "cat dog plum fig the a very often".split()
     rows = [f"{first} {second},{second}" for first in words for second in words]
-    (place / "tasks" / "echo.csv").write_text("\n".join(["text,answer", *rows]))
+    (study_folder / "tasks" / "echo.csv").write_text("\n".join(["text,answer", *rows]))
     files = "description: made in tests\nfiles: {data: echo.csv}\ncolumns: {text: text, answer: answer}\n"
-    (place / "tasks" / "echo.yaml").write_text(f"kind: causal-lm\nmax_new_tokens: 4\n{files}license: CC0-1.0\n")
+    (study_folder / "tasks" / "echo.yaml").write_text(f"kind: causal-lm\nmax_new_tokens: 4\n{files}license: CC0-1.0\n")
     return "echo"
 
 
@@ -354,12 +356,19 @@ class TestCommand:
     arguments = ("--seeds", "1", "--set", "budget.epochs=1", "--set", "budget.max_length=16")
 
     @pytest.fixture
-    def call(self, place: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def call(self, study_folder: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         from experiments.cli import main
 
-        monkeypatch.chdir(place)
+        monkeypatch.chdir(study_folder)
         monkeypatch.setenv("COLUMNS", "80")
-        where = ("--workspace", str(place / "space"), "--tasks", str(place / "tasks"), "--backbone", str(bert))
+        where = (
+            "--workspace",
+            str(study_folder / "space"),
+            "--tasks",
+            str(study_folder / "tasks"),
+            "--backbone",
+            str(bert),
+        )
 
         def call(*given: str) -> tuple[int, str, str]:
             monkeypatch.setattr(sys, "argv", ["workbench", "compare", *given, *self.arguments, *where])
@@ -386,9 +395,9 @@ class TestCommand:
         assert "Did you mean lora" in err
 
 
-def test_a_run_is_planned_with_as_many_seeds_as_find_a_difference(report, place: Path, call) -> None:
-    where = ["--workspace", str(place / "space"), "--tasks", str(place / "tasks")]
-    command = ["run", str(place / "tiny.yaml"), "--dry-run", *where, "--seeds-for"]
+def test_a_run_is_planned_with_as_many_seeds_as_find_a_difference(report, study_folder: Path, call) -> None:
+    where = ["--workspace", str(study_folder / "space"), "--tasks", str(study_folder / "tasks")]
+    command = ["run", str(study_folder / "tiny.yaml"), "--dry-run", *where, "--seeds-for"]
     needed = enough_seeds(report.seeds, report.declared, 0.4)
     code, out, err = call(*command, "40")
     assert (code, f"{len(needed)} seeds: {', '.join(map(str, needed))}" in err) == (0, True)

@@ -122,9 +122,9 @@ def test_the_verdict_is_about_the_best_that_lacks_the_sources(report) -> None:
     assert report.as_json()["best_composition_minus_best_control"]["mean"] == report.contest.seeds.mean
 
 
-def test_a_start_without_sources_is_a_control_and_no_composition(bench: Workbench, place: Path) -> None:
+def test_a_start_without_sources_is_a_control_and_no_composition(bench: Workbench, study_folder: Path) -> None:
     started = "compositions={none: {method: warm-start, start: fresh}, one: {method: warm-start, start: [fresh, sum]}}"
-    plan = bench.plan(str(place / "tiny.yaml"), [started])
+    plan = bench.plan(str(study_folder / "tiny.yaml"), [started])
     none, with_source = (
         next(entry for entry in plan.all_entries(0) if entry.label == label) for label in ("none", "one")
     )
@@ -137,7 +137,7 @@ def test_a_start_without_sources_is_a_control_and_no_composition(bench: Workbenc
     )
 
 
-def test_what_was_not_equal_is_found(report, bench: Workbench, place: Path) -> None:
+def test_what_was_not_equal_is_found(report, bench: Workbench, study_folder: Path) -> None:
     (picked,) = report.unequal
     assert picked.what == "models tried in each place"
     assert {label for _, who in picked.others for label in who} <= {"best composition", "best control", "best source"}
@@ -181,35 +181,35 @@ def test_compositions_stand_below_the_sources_of_their_own_family(report) -> Non
     assert tables.retention(alone).rows[0][0].text == "the source alone"
 
 
-def test_a_recipe_retrieves_loras_by_the_tasks_of_its_sources(report, bench: Workbench, place: Path) -> None:
+def test_a_recipe_retrieves_loras_by_the_tasks_of_its_sources(report, bench: Workbench, study_folder: Path) -> None:
     changes = ["name=retrieved", "shots=[8]", "compositions={nearest: {method: task-retrieval, top_k: 1}}"]
-    found = bench.run(bench.plan(str(place / "tiny.yaml"), changes), "test")
-    assert found.complete
-    assert {one.task for one in found.retained if one.label == "nearest"} == {"animals", "halves"}
+    retrieved = bench.run(bench.plan(str(study_folder / "tiny.yaml"), changes), "test")
+    assert retrieved.complete
+    assert {score.task for score in retrieved.retained if score.label == "nearest"} == {"animals", "halves"}
 
 
-def test_a_second_run_does_nothing_again(report, bench: Workbench, place: Path, monkeypatch) -> None:
+def test_a_second_run_does_nothing_again(report, bench: Workbench, study_folder: Path, monkeypatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a trial was run again")
 
     monkeypatch.setattr("experiments.studies.compositions.trial.Trial.fused", refuse)
-    again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
+    again = bench.run(bench.plan(str(study_folder / "tiny.yaml")), "test")
     assert again.as_json()["contestants"] == report.as_json()["contestants"]
 
 
-def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -> None:
+def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, study_folder: Path) -> None:
     lost = report.record.cells[-1].key
     shutil.rmtree(results_of(bench.workspace).root / lost)
-    again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
+    again = bench.run(bench.plan(str(study_folder / "tiny.yaml")), "test")
     for label, entry in report.as_json()["contestants"].items():
         for shots, scores in entry["standings"].items():
             assert again.as_json()["contestants"][label]["standings"][shots]["score"] == scores["score"], label
 
 
 def test_other_versions_are_another_trial_of_every_contestant(
-    report, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+    report, bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = bench.plan(str(place / "tiny.yaml"))
+    plan = bench.plan(str(study_folder / "tiny.yaml"))
 
     trials = [(entry, problem) for entry in plan.all_entries(0) for problem in plan.problems(0)]
     adapters = {
@@ -289,40 +289,44 @@ def test_an_unfinished_comparison_is_called_that(report) -> None:
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_trained(
-    bench: Workbench, place: Path, change: str, message: str
+    bench: Workbench, study_folder: Path, change: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        bench.plan(str(place / "tiny.yaml"), [change])
+        bench.plan(str(study_folder / "tiny.yaml"), [change])
     assert message in str(caught.value)
 
 
-def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, place: Path) -> None:
+def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, study_folder: Path) -> None:
     changes = ["compositions.sum.method=summ", "targets=[nothing]", "sources.methods.lora.rnk=4"]
     with pytest.raises(SettingsError) as caught:
-        bench.plan(str(place / "tiny.yaml"), changes)
+        bench.plan(str(study_folder / "tiny.yaml"), changes)
     assert len(caught.value.problems) == 3
 
 
-def test_texts_longer_than_the_backbone_reads_are_refused_with_their_lines(bench: Workbench, place: Path) -> None:
-    recipe = place / "long.yaml"
-    recipe.write_text((place / "tiny.yaml").read_text().replace("max_length: 16", "max_length: 65"))
+def test_texts_longer_than_the_backbone_reads_are_refused_with_their_lines(
+    bench: Workbench, study_folder: Path
+) -> None:
+    recipe = study_folder / "long.yaml"
+    recipe.write_text((study_folder / "tiny.yaml").read_text().replace("max_length: 16", "max_length: 65"))
     with pytest.raises(SettingsError) as caught:
         bench.plan(str(recipe))
     assert [problem.where for problem in caught.value.problems] == [f"{recipe}, line 7", f"{recipe}, line 11"]
     assert all("max_length 65 is more than" in problem.what for problem in caught.value.problems)
     with pytest.raises(SettingsError) as caught:
-        bench.plan(str(place / "tiny.yaml"), ["budget.max_length=65"])
+        bench.plan(str(study_folder / "tiny.yaml"), ["budget.max_length=65"])
     assert [problem.where for problem in caught.value.problems] == ["--set budget.max_length=65"]
 
 
-def test_bits_that_are_set_are_named_where_the_backbone_says_others(bench: Workbench, place: Path, bert: Path) -> None:
+def test_bits_that_are_set_are_named_where_the_backbone_says_others(
+    bench: Workbench, study_folder: Path, bert: Path
+) -> None:
     changes = [f"backbone={bert}:int8", "sources.budget.quantization=nf4"]
     with pytest.raises(InputError, match=r"^--set sources\.budget\.quantization=nf4: .* is not nf4"):
-        bench.plan(str(place / "tiny.yaml"), changes)
+        bench.plan(str(study_folder / "tiny.yaml"), changes)
 
 
-def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, place: Path) -> None:
-    path = str(place / "tiny.yaml")
+def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, study_folder: Path) -> None:
+    path = str(study_folder / "tiny.yaml")
     plain, both_heads = bench.plan(path), bench.plan(path, ["heads=[fitted, random]"])
     trained = {"fresh lora", "fresh pfeiffer", "full fine-tuning", "mixed"}
     labels = {entry.label for entry in plain.all_entries(0)}
@@ -340,13 +344,13 @@ def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, place: 
         bench.plan(path, ["heads=[fitted, random]", clash])
 
 
-def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench: Workbench, place: Path) -> None:
-    plan = bench.plan(str(place / "tiny.yaml"), ["sources.budget.quantization=int8"])
+def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench: Workbench, study_folder: Path) -> None:
+    plan = bench.plan(str(study_folder / "tiny.yaml"), ["sources.budget.quantization=int8"])
     labels = {entry.label for entry in replace(plan, entries=()).all_entries({})}
     assert labels == {"frozen features"}, "its own weights are what it would train"
     with pytest.raises(InputError, match=naming("full fine-tuning", "int8")):
         changes = ["sources.budget.quantization=int8", "fresh={full: {learning_rate: 0.001}}"]
-        bench.plan(str(place / "tiny.yaml"), changes)
+        bench.plan(str(study_folder / "tiny.yaml"), changes)
 
 
 def test_sources_of_one_task_are_told_apart_by_their_ids() -> None:
@@ -441,14 +445,14 @@ class TestOneFuse:
             bench.fusion_plan("fruits", sources, "ties", 8, assignments=["budget.max_length=16"])
 
     def test_loras_are_retrieved_by_tasks_that_are_at_hand(
-        self, bench: Workbench, report, sources: str, place: Path, tmp_path: Path
+        self, bench: Workbench, report, sources: str, study_folder: Path, tmp_path: Path
     ) -> None:
         few = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
         given: dict[str, Any] = {"full": False, "assignments": few}
         plan = bench.fusion_plan("fruits", sources, "task-retrieval", 8, **given)
         manifest = bench.fuse(plan).adapter.manifest
         assert manifest.method == manifest.composition.method == "task-retrieval"
-        for file in (place / "tasks").glob("[fh]*"):  # all but animals
+        for file in (study_folder / "tasks").glob("[fh]*"):  # all but animals
             shutil.copy(file, tmp_path)
         with pytest.raises(InputError, match=naming("'animals' with the data", "animals-lora")):
             Workbench(bench.workspace.root, [tmp_path]).fusion_plan("fruits", sources, "task-retrieval", 8, **given)
@@ -476,11 +480,11 @@ class TestOneFuse:
             bench.fuse(plan)
         assert message in str(caught.value)
 
-    def test_from_the_command_line(self, sources: str, bench: Workbench, place: Path, call: Call) -> None:
+    def test_from_the_command_line(self, sources: str, bench: Workbench, study_folder: Path, call: Call) -> None:
         arguments = ["fuse", "fruits", "--from", sources, "--method", "average", "--shots", "8", "--no-full", "--json"]
         settings = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
         flags = [part for setting in settings for part in ("--set", setting)]
-        where = ["--workspace", str(bench.workspace.root), "--tasks", str(place / "tasks")]
+        where = ["--workspace", str(bench.workspace.root), "--tasks", str(study_folder / "tasks")]
         code, out, err = call(*arguments, *flags, *where)
         assert code == 0, err
         document = json.loads(out)
@@ -503,8 +507,10 @@ def test_every_composition_has_a_card(name: str) -> None:
     assert card.libraries
 
 
-def test_sources_that_cannot_be_composed_are_refused_before_they_are_trained(bench: Workbench, place: Path) -> None:
-    recipe = str(place / "tiny.yaml")
+def test_sources_that_cannot_be_composed_are_refused_before_they_are_trained(
+    bench: Workbench, study_folder: Path
+) -> None:
+    recipe = str(study_folder / "tiny.yaml")
     with pytest.raises(SettingsError, match=naming("prefix", "bottleneck adapter")):
         bench.plan(recipe, ["sources.methods.prefix={}"])
     with pytest.raises(SettingsError, match=naming("oft", "not a LoRA but 'OFT'")):

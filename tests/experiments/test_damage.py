@@ -162,17 +162,17 @@ def test_results_that_changed_places_are_named_and_made_again(
     experiment = finished[name]
     sound, root = document(experiment.root, name), experiment.copy(tmp_path)
     pairs = alike(root)
-    assert {one.relative_to(root).parts[0] for one, _ in pairs} >= set(SWAPPED[name]), pairs
-    for one, other in pairs:
-        swap(one, other)
+    assert {first.relative_to(root).parts[0] for first, _ in pairs} >= set(SWAPPED[name]), pairs
+    for first, other in pairs:
+        swap(first, other)
         try:
-            assert document(root, name) == sound, one
-            assert one.relative_to(root).parts[0] not in READ_BY_REPORTS[name] or one.name == "fit.json", one
+            assert document(root, name) == sound, first
+            assert first.relative_to(root).parts[0] not in READ_BY_REPORTS[name] or first.name == "fit.json", first
         except IntegrityError as error:
-            assert "belongs to another place" in str(error), one
-        swap(one, other)
-    for one, other in pairs:
-        swap(one, other)
+            assert "belongs to another place" in str(error), first
+        swap(first, other)
+    for first, other in pairs:
+        swap(first, other)
     ear = Ear()
     experiment.do(Workspace(root), ear)
     assert [line for line in ear.said if "belongs to another place" in line]

@@ -109,8 +109,8 @@ def test_where_no_process_starts_no_piece_is_to_blame_and_others_do_it() -> None
     assert sorted(run.done) == ["0", "1", "2", "3", "4"]
     assert run.stopped == ["1"] * 4, "each of two is started twice"
     message = "a process could not start on address of 1: OSError: disk full\n  "
-    said = Counter(line for line in run.ear.said if line != "working")
-    assert said == {f"{message}It is started again.": 2, f"{message}One process less works there.": 2}
+    messages = Counter(line for line in run.ear.said if line != "working")
+    assert messages == {f"{message}It is started again.": 2, f"{message}One process less works there.": 2}
     assert (run.ear.progress[-1].running, len(run.ear.progress[-1].machines)) == (0, 1)
 
 

@@ -69,8 +69,8 @@ def test_a_stranger_s_claim_takes_over_nothing(own: ScoredAdapters, stranger: st
     code, out, err = call("gate", stranger, "--min-score", "50", "--not-below-champion")
     assert (code, "adapters test" in err) == (3, True), err
     code, out, err = call("adapters", "register", stranger)
-    said = " ".join(out.split())
-    assert (code, lacks(said, "no champion", "version 1 ", "elsewhere") == []) == (0, True), err
+    text = " ".join(out.split())
+    assert (code, lacks(text, "no champion", "version 1 ", "elsewhere") == []) == (0, True), err
     assert meant(call)[0] == own.ids[2], "registered, and no champion"
     assert (listed(call, stranger)["validation"], listed(call, stranger)["sender_validation"]) == (None, 1.0)
     assert "sender: 1.0000" in call("adapters", "list")[1]

@@ -69,13 +69,13 @@ def test_a_second_run_trains_and_routes_nothing(
 
 
 def test_a_router_that_is_added_needs_no_training(
-    report: RoutingReport, bench: Workbench, plan, place: Path, monkeypatch: pytest.MonkeyPatch
+    report: RoutingReport, bench: Workbench, plan, study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = bench.plan(str(place / "tiny.yaml"), ["routers.mahalanobis={}"])
+    more = bench.plan(str(study_folder / "tiny.yaml"), ["routers.mahalanobis={}"])
     waiting = bench.pending(more)
     assert [piece.label for piece in waiting] == ["mahalanobis · seed 0", "mahalanobis · seed 1"]
     assert all(piece.alone for piece in waiting), "its time is measured"
-    renamed = bench.plan(str(place / "tiny.yaml"), ["name=renamed", "routers={again: {router: arrow}}"])
+    renamed = bench.plan(str(study_folder / "tiny.yaml"), ["name=renamed", "routers={again: {router: arrow}}"])
     assert bench.pending(renamed) == [], "a label is a name and nothing more"
 
 
@@ -175,12 +175,12 @@ def test_json_page_tables_and_runs_tell_the_same(report: RoutingReport, bench: W
     assert ("accuracy", arrow.accuracy.values[1], 0) in child.metrics
 
 
-def test_the_commands_know_it_as_any_other_experiment(report: RoutingReport, place: Path, call: Call) -> None:
-    options = ["--workspace", str(place / "space")]
+def test_the_commands_know_it_as_any_other_experiment(report: RoutingReport, study_folder: Path, call: Call) -> None:
+    options = ["--workspace", str(study_folder / "space")]
     code, out, err = call("report", "tiny-routing", "--json", *options)
     assert code == 0, err
     assert json.loads(out)["contenders"]["arrow"]["routing_accuracy"]["mean"] > 0
-    recipe = [str(place / "tiny.yaml"), "--tasks", str(place / "tasks"), *options]
+    recipe = [str(study_folder / "tiny.yaml"), "--tasks", str(study_folder / "tasks"), *options]
     code, out, err = call("run", *recipe, "--dry-run", "--json")
     assert code == 0, err
     ahead = json.loads(out)
@@ -219,16 +219,16 @@ WRONG = {
 
 
 @pytest.mark.parametrize("assignment", WRONG)
-def test_a_wrong_recipe_is_one_message(assignment: str, bench: Workbench, place: Path) -> None:
+def test_a_wrong_recipe_is_one_message(assignment: str, bench: Workbench, study_folder: Path) -> None:
     with pytest.raises(InputError) as caught:
-        bench.plan(str(place / "tiny.yaml"), [assignment])
+        bench.plan(str(study_folder / "tiny.yaml"), [assignment])
     assert WRONG[assignment] in str(caught.value)
     assert caught.value.where or isinstance(caught.value, SettingsError)
 
 
-def test_all_that_is_wrong_is_told_with_its_lines(bert: Path, place: Path, bench: Workbench) -> None:
+def test_all_that_is_wrong_is_told_with_its_lines(bert: Path, study_folder: Path, bench: Workbench) -> None:
     text = RECIPE.format(backbone=bert).replace("arrow: {}", "arow: {}").replace("level: task", "level: all")
-    path = place / "wrong.yaml"
+    path = study_folder / "wrong.yaml"
     path.write_text(text.replace("[animals, fruits]", "[animals, frits]"), encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         bench.plan(str(path))
@@ -236,15 +236,15 @@ def test_all_that_is_wrong_is_told_with_its_lines(bert: Path, place: Path, bench
     assert lines == {f"{path}, line {line}" for line in (4, 10, 11)}
 
 
-def test_tasks_that_routers_cannot_tell_apart_are_refused(bench: Workbench, place: Path) -> None:
-    folder = place / "tasks"
+def test_tasks_that_routers_cannot_tell_apart_are_refused(bench: Workbench, study_folder: Path) -> None:
+    folder = study_folder / "tasks"
     (folder / "numbers.csv").write_text("text,label\n" + "".join(f"cat {n},{n}.5\n" for n in range(40)))
     (folder / "numbers.yaml").write_text(
         "description: d\nkind: regression\nfiles: {train: numbers.csv}\ncolumns: {text: text, label: label}\n"
         "license: CC0-1.0\n"
     )
     with pytest.raises(SettingsError, match="task 'numbers' is regression"):
-        bench.plan(str(place / "tiny.yaml"), ["tasks=[animals, numbers]"])
+        bench.plan(str(study_folder / "tiny.yaml"), ["tasks=[animals, numbers]"])
 
     for split in ("train", "validation", "test"):
         lines = (folder / f"fruits-{split}.csv").read_text(encoding="utf-8").splitlines()
@@ -256,4 +256,4 @@ def test_tasks_that_routers_cannot_tell_apart_are_refused(bench: Workbench, plac
         "columns: {text: text, text_pair: other, label: label}\n"
     )
     with pytest.raises(InputError, match="only pairs"):
-        bench.plan(str(place / "tiny.yaml"), ["tasks=[animals, pairs]"])
+        bench.plan(str(study_folder / "tiny.yaml"), ["tasks=[animals, pairs]"])

@@ -290,7 +290,7 @@ def test_record_on_disk_is_json_and_names_every_step(plan: Plan, finished: Path)
     record = json.loads((finished / "experiments" / "stream" / "record.json").read_text())
     assert len(record["pieces"]) == len(plan.steps) == 2 * 2 * 3
     places = [piece["place"] for piece in record["pieces"]]
-    assert all((finished / "steps" / place["step"] / place["outcome"]).is_file() for place in places)
+    assert all((finished / "steps" / step["step"] / step["outcome"]).is_file() for step in places)
 
 
 def test_a_finished_run_is_compared_with_its_digests_once(

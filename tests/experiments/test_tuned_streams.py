@@ -61,16 +61,16 @@ class TestPlan:
         points = Counter(entry.frontier for entry in plan.entries if entry.frontier)
         assert points == {"sequential": 3}, "no head on features that never change, nothing isolated or joint"
 
-    def test_frontier_has_the_entries_that_are_listed(self, bench: Workbench, place: Path) -> None:
-        plan = bench.plan(str(place / "tiny.yaml"), ["frontier=[isolated]"])
+    def test_frontier_has_the_entries_that_are_listed(self, bench: Workbench, study_folder: Path) -> None:
+        plan = bench.plan(str(study_folder / "tiny.yaml"), ["frontier=[isolated]"])
         assert Counter(entry.frontier for entry in plan.entries if entry.frontier) == {"isolated": 3}
 
     def test_pieces_can_be_sent_to_another_process(self, plan: Any) -> None:
         for piece in pieces(plan):
             assert pickle.loads(pickle.dumps(piece)).key == piece.key
 
-    def test_a_recipe_without_tuning_has_the_keys_that_it_had(self, bench: Workbench, place: Path) -> None:
-        plain = bench.plan(str(place / "tiny.yaml"), ["tune=0", "frontier={}"])
+    def test_a_recipe_without_tuning_has_the_keys_that_it_had(self, bench: Workbench, study_folder: Path) -> None:
+        plain = bench.plan(str(study_folder / "tiny.yaml"), ["tune=0", "frontier={}"])
         assert [piece.coordinates["step"] for piece in pieces(plain)] == [step.key for step in plain.steps]
 
     @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ class TestPlan:
         ],
     )
     def test_keys_that_do_not_go_together_are_refused(
-        self, changes: list[str], message: str, bench: Workbench, place: Path
+        self, changes: list[str], message: str, bench: Workbench, study_folder: Path
     ) -> None:
         with pytest.raises(SettingsError, match=message) as caught:
-            bench.plan(str(place / "tiny.yaml"), changes)
+            bench.plan(str(study_folder / "tiny.yaml"), changes)
         assert "frontier" in str(caught.value)
 
 
@@ -107,12 +107,14 @@ class TestRun:
         rates = {strategy.label: strategy.entry.settings["learning_rate"] for strategy in report.strategies}
         assert rates["sequential"] > 0.0001, "its own rate is too small to learn anything in two steps"
 
-    def test_streams_are_those_of_the_rate_written_down(self, report: Any, bench: Workbench, place: Path) -> None:
+    def test_streams_are_those_of_the_rate_written_down(
+        self, report: Any, bench: Workbench, study_folder: Path
+    ) -> None:
         (chosen,) = {
             entry.entry.settings["learning_rate"] for entry in report.strategies if entry.label == "sequential"
         }
         changes = ["name=plain", "tune=0", "frontier={}", f"strategies.sequential.learning_rate={chosen!r}"]
-        plain = bench.plan(str(place / "tiny.yaml"), changes)
+        plain = bench.plan(str(study_folder / "tiny.yaml"), changes)
         waiting = {piece.coordinates["label"] for piece in bench.pending(plain)}
         assert "sequential" not in waiting, "they are done already"
         own, same = (entry for entry in report.strategies if entry.label == "sequential"), bench.run(plain, "test")
@@ -162,13 +164,13 @@ class TestRun:
         assert bench.run(plan, "again").as_json() == report.as_json()
 
     def test_a_run_without_any_rate_that_works_says_so(
-        self, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+        self, bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> None:
             raise TrainingError("the loss is not a number")
 
         monkeypatch.setattr("experiments.studies.core.tune.teach", fail)
-        plan = bench.plan(str(place / "tiny.yaml"), ["name=hopeless", "budget.train_examples=8"])
+        plan = bench.plan(str(study_folder / "tiny.yaml"), ["name=hopeless", "budget.train_examples=8"])
         with pytest.raises(TrainingError, match=r"no learning rate .* 0\.0001"):
             bench.run(plan, "test")
         assert not bench.report("hopeless").complete

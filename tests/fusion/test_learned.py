@@ -272,7 +272,7 @@ def test_regmean_does_not_read_the_answers_of_a_language_model(llama: Path, copy
         request_for((source,), replace(copying, splits={**copying.splits, "train": train}), backbone)
         for train in (rows, others)
     ]
-    first, second = (regmean.input_grams(mixture(each), 0, each) for each in asked)
+    first, second = (regmean.input_grams(mixture(examples), 0, examples) for examples in asked)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 

@@ -54,13 +54,15 @@ def tokens(backbone: Backbone, texts: list[str]) -> Batch:
 
 def states(body: Any, batch: Batch) -> Tensor:
     with torch.no_grad():
-        found: Tensor = body(**batch).last_hidden_state
-    return found
+        hidden: Tensor = body(**batch).last_hidden_state
+    return hidden
 
 
 def pooled(reader: Any, batch: Batch) -> Tensor:
     """Return the mean of each row's states, row by row and without padding: (batch, h)."""
-    rows = [{name: each[row : row + 1][:, mask.bool()] for name, each in batch.items()} for row, mask in _masks(batch)]
+    rows = [
+        {name: values[row : row + 1][:, mask.bool()] for name, values in batch.items()} for row, mask in _masks(batch)
+    ]
     return torch.stack([states(reader, row)[0].mean(dim=0) for row in rows])
 
 
@@ -92,12 +94,12 @@ def test_shares_are_a_softmax_over_the_nearest_or_all_equal() -> None:
 
 def test_a_task_is_the_mean_of_its_validation_prompts(request_: Request, backbone: Backbone, bare: Any) -> None:
     for examples in (4, 1000):
-        found = composed(request_, examples=examples).retriever.tasks
-        for place, task in enumerate(TASKS):
+        means = composed(request_, examples=examples).retriever.tasks
+        for row, task in enumerate(TASKS):
             rows = stratified_sample(task.splits["validation"], examples, request_.seed)
             assert len(rows) == min(examples, 16)
             wanted = pooled(bare, tokens(backbone, rows["text"][:])).mean(dim=0)
-            torch.testing.assert_close(found[place], wanted, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(means[row], wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("half", "tolerance"), [(False, 1e-6), (True, 1e-2)])
@@ -107,12 +109,12 @@ def test_with_one_lora_a_text_is_answered_as_by_that_source_alone(
     body, batch = composed(request_, top_k=1), tokens(backbone, BERT_TEXTS)
     body.retriever.tasks.copy_(pooled(bare, batch)[[2, 0, 1]])  # the text of row i is the second's, third's, first's
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-        found = states(body, batch)
+        actual = states(body, batch)
         alone = [states(open_adapter(source, backbone).body, batch) for source in request_.sources]
-    for row, place in enumerate([1, 2, 0]):
-        torch.testing.assert_close(found[row], alone[place][row], atol=tolerance, rtol=0)
-        others = [each[row] for other, each in enumerate(alone) if other != place]
-        assert all(float((found[row] - each).abs().max()) > 2 * tolerance for each in others), "they differ"
+    for row, index in enumerate([1, 2, 0]):
+        torch.testing.assert_close(actual[row], alone[index][row], atol=tolerance, rtol=0)
+        others = [theirs[row] for other, theirs in enumerate(alone) if other != index]
+        assert all(float((actual[row] - theirs).abs().max()) > 2 * tolerance for theirs in others), "they differ"
 
 
 def test_every_module_adds_what_each_row_s_shares_say(request_: Request, backbone: Backbone, bare: Any) -> None:
@@ -121,9 +123,9 @@ def test_every_module_adds_what_each_row_s_shares_say(request_: Request, backbon
     for layer in (module for module in body.modules() if isinstance(module, LoraLayer)):
         layer.register_forward_hook(lambda layer, given, output: seen.append((layer, given[0], output.clone())))
     states(body, batch)
-    found = cosines(pooled(bare, batch), body.retriever.tasks)
-    third = found.sort(dim=1).values[:, :1]
-    shares = (found / 0.05).masked_fill(found <= third, float("-inf")).softmax(dim=1)
+    similarities = cosines(pooled(bare, batch), body.retriever.tasks)
+    third = similarities.sort(dim=1).values[:, :1]
+    shares = (similarities / 0.05).masked_fill(similarities <= third, float("-inf")).softmax(dim=1)
     assert not torch.allclose(shares[0], shares[1], atol=1e-3), "each row has its own"
     assert len(seen) == 2 * 4
     with torch.no_grad():
@@ -131,9 +133,9 @@ def test_every_module_adds_what_each_row_s_shares_say(request_: Request, backbon
             assert torch.equal(output, layer.base_layer(x)), "the backbone alone reads the prompts"
         for layer, x, output in seen[4:]:
             wanted = layer.base_layer(x)
-            for place, name in enumerate(body.retriever.names):
+            for column, name in enumerate(body.retriever.names):
                 update = layer.scaling[name] * layer.lora_B[name].weight @ layer.lora_A[name].weight
-                wanted = wanted + shares[:, place, None, None] * (x @ update.T)
+                wanted = wanted + shares[:, column, None, None] * (x @ update.T)
             torch.testing.assert_close(output, wanted, atol=1e-4, rtol=1e-4)
 
 
@@ -152,7 +154,7 @@ def test_a_text_is_answered_alike_alone_and_in_a_batch(request_: Request, backbo
     body, batch = composed(request_, top_k=2, temperature=0.05), tokens(backbone, BERT_TEXTS)
     together = states(body, batch)
     for row, mask in _masks(batch):
-        alone = {name: each[row : row + 1][:, mask.bool()] for name, each in batch.items()}
+        alone = {name: values[row : row + 1][:, mask.bool()] for name, values in batch.items()}
         torch.testing.assert_close(together[row][mask.bool()], states(body, alone)[0], atol=1e-5, rtol=1e-5)
 
 
@@ -161,11 +163,11 @@ def test_it_is_stored_and_answers_for_its_target_without_data(
 ) -> None:
     card = COMPOSITIONS.get(NAME)
     fused = fuse(NAME, request_, card.settings(top_k=2))
-    said = hidden(fused.model.body)
+    states_before = hidden(fused.model.body)
     stored = keep_fused("retrieved", fused, NAME, request_, card.settings(top_k=2), AdapterStore(tmp_path))
     assert sorted(path.name for path in stored.folder.glob("task_*")) == ["task_0", "task_1", "task_2"]
     model = open_adapter(stored, backbone)
-    assert torch.equal(hidden(model.body), said)
+    assert torch.equal(hidden(model.body), states_before)
     assert not model.trainable().keys() - {"head.weight", "head.bias"}
 
     space: dict[str, Any] = {"backbone": str(backbone.folder), "folder": str(stored.folder), "texts": BERT_TEXTS}
@@ -242,13 +244,15 @@ def test_a_prompt_is_answered_by_its_nearest_task_s_lora_alone(speaking: Request
     nearest = cosines(prompts, prompts[[1, 0]]).argmax(dim=1).tolist()
     assert nearest[:2] == [1, 0]
     alone = [open_adapter(source, speaking.backbone) for source in speaking.sources]
-    theirs = [each.kind.answers(each, rows, tokenizer, 16) for each in alone]
-    for row, found in enumerate(model.kind.answers(model, rows, tokenizer, 16)):
+    theirs = [model_alone.kind.answers(model_alone, rows, tokenizer, 16) for model_alone in alone]
+    for row, answer in enumerate(model.kind.answers(model, rows, tokenizer, 16)):
         wanted, other = theirs[nearest[row]][row], theirs[1 - nearest[row]][row]
-        assert found.tokens.tolist() == wanted.tokens.tolist()
-        torch.testing.assert_close(torch.tensor(found.likelihoods), torch.tensor(wanted.likelihoods), atol=1e-5, rtol=0)
-        torch.testing.assert_close(torch.tensor(found.wanted), torch.tensor(wanted.wanted), atol=1e-5, rtol=0)
-        assert abs(found.wanted - other.wanted).max() > 1e-3, "the sources differ"
+        assert answer.tokens.tolist() == wanted.tokens.tolist()
+        torch.testing.assert_close(
+            torch.tensor(answer.likelihoods), torch.tensor(wanted.likelihoods), atol=1e-5, rtol=0
+        )
+        torch.testing.assert_close(torch.tensor(answer.wanted), torch.tensor(wanted.wanted), atol=1e-5, rtol=0)
+        assert abs(answer.wanted - other.wanted).max() > 1e-3, "the sources differ"
 
 
 def test_it_generates_with_a_cache_what_it_says_without(speaking: Request) -> None:
@@ -256,18 +260,18 @@ def test_it_generates_with_a_cache_what_it_says_without(speaking: Request) -> No
     rows = rows_of(PROMPTS)
     answers = model.kind.answers(model, rows, tokenizer, 16)
     for asked, answer in zip(model.kind.questions(rows, tokenizer, 16), answers, strict=True):
-        prompt, said = asked["input_ids"], answer.tokens.tolist()
+        prompt, tokens = asked["input_ids"], answer.tokens.tolist()
         ids = torch.tensor([prompt])
         given: Batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if model.body.config.is_encoder_decoder:
-            given["decoder_input_ids"] = torch.tensor([[model.body.config.decoder_start_token_id, *said[:-1]]])
+            given["decoder_input_ids"] = torch.tensor([[model.body.config.decoder_start_token_id, *tokens[:-1]]])
         else:
-            ids = torch.tensor([[*prompt, *said[:-1]]])
-            question = torch.tensor([[1] * len(prompt) + [0] * (len(said) - 1)])
+            ids = torch.tensor([[*prompt, *tokens[:-1]]])
+            question = torch.tensor([[1] * len(prompt) + [0] * (len(tokens) - 1)])
             given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "question": question}
         with torch.inference_mode():
-            likelihoods, found = model.head(model.states(**given)[0, -len(said) :]).log_softmax(dim=-1).max(dim=-1)
-        assert found.tolist() == said
+            likelihoods, best = model.head(model.states(**given)[0, -len(tokens) :]).log_softmax(dim=-1).max(dim=-1)
+        assert best.tolist() == tokens
         torch.testing.assert_close(likelihoods, torch.tensor(answer.likelihoods), atol=1e-3, rtol=0)
 
 
@@ -278,8 +282,8 @@ def test_answers_have_no_part_in_the_choice(speaking: Request, monkeypatch: pyte
 
     def shares(embeddings: Tensor) -> Tensor:
         asked.append(embeddings)
-        found: Tensor = own(embeddings)
-        return found
+        shares_of: Tensor = own(embeddings)
+        return shares_of
 
     monkeypatch.setattr(model.body.retriever, "shares", shares)
     rows = rows_of(PROMPTS, answer=["cat", "horse", "plum"])
@@ -296,15 +300,15 @@ def test_a_model_that_answers_in_words_comes_back(speaking: Request, tmp_path: P
     fused = fuse(NAME, speaking, card.settings())
     assert fused.head == "the backbone's own"
     rows = rows_of(PROMPTS, answer=["cat", "horse", "plum"])
-    said = fused.model.kind.answers(fused.model, rows, tokenizer, 16)
+    answers = fused.model.kind.answers(fused.model, rows, tokenizer, 16)
     stored = keep_fused("retrieved", fused, NAME, speaking, card.settings(), AdapterStore(tmp_path))
     model = open_adapter(stored, speaking.backbone)
-    assert model.kind.digest(model.kind.answers(model, rows, tokenizer, 16)) == model.kind.digest(said)
+    assert model.kind.digest(model.kind.answers(model, rows, tokenizer, 16)) == model.kind.digest(answers)
 
     folders = {"backbone": str(speaking.backbone.folder), "folder": str(stored.folder)}
     space: dict[str, Any] = {**folders, "texts": PROMPTS}
     exec(_program(stored.folder), space)
-    assert space["answers"] == [each.text for each in said]
+    assert space["answers"] == [answer.text for answer in answers]
 
 
 def test_the_beams_of_a_prompt_keep_its_loras(speaking: Request) -> None:
@@ -317,11 +321,11 @@ def test_the_beams_of_a_prompt_keep_its_loras(speaking: Request) -> None:
     def say(ids: list[list[int]]) -> list[list[int]]:
         longest = max(map(len, ids))
         padded = torch.tensor([[0] * (longest - len(row)) + row for row in ids])
-        found: Tensor = lm.generate(input_ids=padded, attention_mask=(padded != 0).long())
-        return found[:, longest:].tolist()
+        generated: Tensor = lm.generate(input_ids=padded, attention_mask=(padded != 0).long())
+        return generated[:, longest:].tolist()
 
     prompts = [row["input_ids"] for row in model.kind.questions(rows_of(PROMPTS), speaking.backbone.tokenizer, 16)]
-    assert say(prompts) == [said for prompt in prompts for said in say([prompt])]
+    assert say(prompts) == [text for prompt in prompts for text in say([prompt])]
 
 
 def test_tokens_that_go_on_with_other_prompts_are_refused(speaking: Request) -> None:
@@ -330,10 +334,10 @@ def test_tokens_that_go_on_with_other_prompts_are_refused(speaking: Request) -> 
     mask, decoding = torch.ones_like(ids), body.config.is_encoder_decoder
     start = {"decoder_input_ids": ids[:, :1]} if decoding else {}
     with torch.inference_mode():
-        found = body(input_ids=ids, attention_mask=mask, use_cache=True, **start)
-        further: dict[str, Any] = {"past_key_values": found.past_key_values, "use_cache": True}
+        output = body(input_ids=ids, attention_mask=mask, use_cache=True, **start)
+        further: dict[str, Any] = {"past_key_values": output.past_key_values, "use_cache": True}
         if decoding:
-            further |= {"encoder_outputs": (found.encoder_last_hidden_state,), "attention_mask": mask}
+            further |= {"encoder_outputs": (output.encoder_last_hidden_state,), "attention_mask": mask}
         name = "decoder_input_ids" if decoding else "input_ids"
         with pytest.raises(InputError, match="a layer is given 4 rows where 2 prompts were read"):
             body(**further, **{name: ids[:, :1].repeat_interleave(2, dim=0)})

@@ -97,7 +97,7 @@ def tried(call: Callable[[], Any], *places: object) -> Any:
             assert message.strip(), "nothing was said"
             require_short(message)
             require_no_control(message)
-            assert any(str(place) in message for place in places), f"it does not say where: {message}"
+            assert any(str(path) in message for path in places), f"it does not say where: {message}"
             assert isinstance(error, InputError) or error.exit_code in CODES, message
             return error
 

@@ -203,7 +203,7 @@ def _workbook(random: Random, rows: list[dict[str, Any]]) -> bytes:
     if random.random() < 0.2:
         sheet.merge_cells("A2:B3")
     if random.random() < 0.2:
-        title = "".join(each for each in text(random)[:20] if each.isprintable() and each not in "\\*?:/[]")
+        title = "".join(sign for sign in text(random)[:20] if sign.isprintable() and sign not in "\\*?:/[]")
         book.create_sheet(title or "b")
     file = io.BytesIO()
     book.save(file)

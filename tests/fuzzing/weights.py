@@ -84,7 +84,7 @@ def _tensors(random: Random, file: Path) -> None:
         random.choice(CHANGES)(random, tensors, name)
         if not tensors:
             break
-    kept = {each: tensor.contiguous().clone() for each, tensor in tensors.items()}
+    kept = {key: tensor.contiguous().clone() for key, tensor in tensors.items()}
     save_file(kept, file, random.choice([{"format": "pt"}, {"format": "pt"}, {"format": "tf"}, None]))
 
 

@@ -26,44 +26,44 @@ def file(kind: str = "classification", **more: Any) -> TaskFile:
     return TaskFile.model_validate({"description": "made in tests", "kind": kind, **more})
 
 
-def read(known: TaskReference, said: TaskFile | None, columns: dict[str, list[Any]], **named: str) -> LabelledRows:
-    return labelled_rows(known, said, pd.DataFrame(columns, dtype=object), NamedColumns(**named), "mails.csv")
+def read(known: TaskReference, task_file: TaskFile | None, columns: dict[str, list[Any]], **named: str) -> LabelledRows:
+    return labelled_rows(known, task_file, pd.DataFrame(columns, dtype=object), NamedColumns(**named), "mails.csv")
 
 
 @pytest.mark.parametrize("prompt", [None, "Title: {title} Body: {body} Answer:"])
 def test_a_text_of_several_columns_is_that_of_the_task(prompt: str | None) -> None:
-    said = file(
+    task_file = file(
         "causal-lm", columns={"text": ["title", "body"], "answer": "reply"}, **({"prompt": prompt} if prompt else {})
     )
     frame = pd.DataFrame({"title": ["a", "", " b", "c"], "body": ["d ", " ", "", "e"], "reply": ["x"] * 4})
-    spec = TaskSpec("mails", said, "files", Settings(), Document({}, "mails.yaml"), Path())
+    spec = TaskSpec("mails", task_file, "files", Settings(), Document({}, "mails.yaml"), Path())
     expected = normalise.rows_of(spec, "data", frame).frame["text"].tolist()
-    form = text_form(said, list(frame.columns), NamedColumns(), "mails.csv")
+    form = text_form(task_file, list(frame.columns), NamedColumns(), "mails.csv")
     texts = [form.text_of(row) for row in frame.to_dict("records")]
     assert [text for text in texts if text is not None] == expected
     assert texts[1] is None
-    rows = read(task("causal-lm", (), metric="exact-match", max_new_tokens=4), said, frame.to_dict("list"))
+    rows = read(task("causal-lm", (), metric="exact-match", max_new_tokens=4), task_file, frame.to_dict("list"))
     assert rows.rows["text"][:] == expected
     assert (rows.row_numbers, rows.left_out.without_text) == ((0, 2, 3), 1)
     assert rows.rows["max_new_tokens"][:] == [4, 4, 4]
 
 
 def test_another_column_takes_the_place_of_the_only_one_of_a_prompt() -> None:
-    said = file("causal-lm", columns={"text": "body", "answer": "reply"}, prompt="Q: {body} A:")
-    form = text_form(said, ["mail", "reply"], NamedColumns(text="mail"), "mails.csv")
+    task_file = file("causal-lm", columns={"text": "body", "answer": "reply"}, prompt="Q: {body} A:")
+    form = text_form(task_file, ["mail", "reply"], NamedColumns(text="mail"), "mails.csv")
     assert form.text_of({"mail": "who?"}) == "Q: who? A:"
 
 
 def test_columns_are_those_of_the_person_then_of_the_task_then_the_usual_ones() -> None:
-    said = file(columns={"text": "body", "label": "class"})
+    task_file = file(columns={"text": "body", "label": "class"})
     body = {"body": ["x"], "text": ["y"], "class": ["ham"], "label": ["spam"]}
-    assert read(task(), said, body).rows[0] == {"id": "file-0", "text": "x", "label": 0}
+    assert read(task(), task_file, body).rows[0] == {"id": "file-0", "text": "x", "label": 0}
     assert read(task(), None, body).rows[0] == {"id": "file-0", "text": "y", "label": 1}
-    assert read(task(), said, body, text="text", label="label").rows[0]["label"] == 1
+    assert read(task(), task_file, body, text="text", label="label").rows[0]["label"] == 1
     without = {name: values for name, values in body.items() if name != "body"}
-    assert read(task(), said, without).rows[0]["text"] == "y"
+    assert read(task(), task_file, without).rows[0]["text"] == "y"
     with pytest.raises(InputError, match="no column 'class'"):
-        read(task(), said, {"body": ["x"], "label": ["ham"]})
+        read(task(), task_file, {"body": ["x"], "label": ["ham"]})
 
 
 def test_every_row_is_counted() -> None:
@@ -126,7 +126,7 @@ def test_pairs_need_both_columns() -> None:
     pair = task(pair=True)
     with pytest.raises(InputError, match="answers for pairs"):
         read(pair, None, {"text": ["a"], "label": ["ham"]})
-    said = file(columns={"text": "text", "text_pair": "other"})
-    assert read(pair, said, {"text": ["a"], "other": ["b"], "label": ["ham"]}).rows[0]["text_pair"] == "b"
+    task_file = file(columns={"text": "text", "text_pair": "other"})
+    assert read(pair, task_file, {"text": ["a"], "other": ["b"], "label": ["ham"]}).rows[0]["text_pair"] == "b"
     with pytest.raises(InputError, match="answers for single texts"):
         read(task(), None, {"text": ["a"], "other": ["b"], "label": ["ham"]}, pair="other")

@@ -79,11 +79,11 @@ def test_an_unknown_name_is_answered_with_the_nearest(folder: Path) -> None:
 
 def test_several_tasks_are_found_with_one_look_at_the_folders(folder: Path) -> None:
     (folder / "mine.yaml").write_text(GOOD)
-    found = registry.finder([folder])
+    find = registry.finder([folder])
     (folder / "late.yaml").write_text(GOOD)
-    assert found("mine").name == "mine"
+    assert find("mine").name == "mine"
     with pytest.raises(UnknownNameError, match="no task called 'late'"):
-        found("late")
+        find("late")
 
 
 FAMILY = """description: base

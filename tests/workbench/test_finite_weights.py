@@ -44,13 +44,13 @@ def test_what_is_not_finite_is_found_in_every_type(kind: torch.dtype, tmp_path: 
     assert not_finite(path) is None
 
 
-@pytest.mark.parametrize("place", [0, 99, 100, 9_999])
+@pytest.mark.parametrize("position", [0, 99, 100, 9_999])
 def test_a_tensor_of_many_parts_is_looked_at_to_its_end(
-    place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    position: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finite_weights, "CHUNK", 400)
     tensor = torch.ones(100, 100)
-    tensor.view(-1)[place] = math.nan
+    tensor.view(-1)[position] = math.nan
     save_file({"first": torch.ones(7), "second": tensor}, tmp_path / "x.safetensors")
     with pytest.raises(InputError, match=r"x\.safetensors: the tensor second holds NaN or infinity"):
         require_finite(tmp_path / "x.safetensors")

@@ -205,7 +205,7 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(
 
 
 @pytest.mark.parametrize(
-    ("method", "keys", "told"),
+    ("method", "keys", "reason"),
     [
         ("lora", {"target_modules": ["query"]}, r"target_modules is \['query'\], and \[.*'value'.*\] by its manifest"),
         ("lora", {"layers_to_transform": [0]}, r"layers_to_transform is \[0\], and None by"),
@@ -225,7 +225,7 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(
     ids=str,
 )
 def test_a_config_that_contradicts_the_manifest_is_refused_with_both_values(
-    sent: Callable[..., Path], backbone: Backbone, method: str, keys: dict[str, Any], told: str
+    sent: Callable[..., Path], backbone: Backbone, method: str, keys: dict[str, Any], reason: str
 ) -> None:
     folder = sent(method)
     (path,) = folder.rglob(CONFIG)
@@ -233,10 +233,10 @@ def test_a_config_that_contradicts_the_manifest_is_refused_with_both_values(
     content.get("config", content).update(keys)  # in those of the package adapters, a part of it
     path.write_text(json.dumps(content), encoding="utf-8")
     stored = StoredAdapter(read_manifest(sealed(folder)), folder)
-    with pytest.raises(InputError, match=f"{folder.name}: .*{told}"):
+    with pytest.raises(InputError, match=f"{folder.name}: .*{reason}"):
         open_adapter(stored, backbone)
     if method not in ("prompt", "lora+bitfit"):  # their libraries keep one adapter at a time
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=reason):
             Serving([stored], backbone)
     if method == "lora":
         with pytest.raises(InputError):
@@ -244,7 +244,7 @@ def test_a_config_that_contradicts_the_manifest_is_refused_with_both_values(
 
 
 @pytest.mark.parametrize(
-    ("method", "weights", "name", "told"),
+    ("method", "weights", "name", "reason"),
     [
         ("lora", "adapter_model.safetensors", "base_model.model.pooler.dense.lora_A.weight", "no place"),
         ("lora", "adapter_model.safetensors", "encoder.layer.0.output.dense.bias", "weight of the backbone"),
@@ -260,12 +260,12 @@ def test_a_config_that_contradicts_the_manifest_is_refused_with_both_values(
     ids=str,
 )
 def test_a_tensor_that_has_no_place_is_not_dropped_and_none_replaces_the_backbone_s(
-    sent: Callable[..., Path], backbone: Backbone, method: str, weights: str, name: str, told: str
+    sent: Callable[..., Path], backbone: Backbone, method: str, weights: str, name: str, reason: str
 ) -> None:
     folder = sent(method)
     own = backbone.load().state_dict().get(name.removeprefix("base_model.model."), torch.ones(3))
     save_file({**load_file(folder / weights), name: own + 1}, folder / weights, {"format": "pt"})
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=reason) as caught:
         open_adapter(StoredAdapter(read_manifest(sealed(folder)), folder), backbone)
     assert name in str(caught.value)
 

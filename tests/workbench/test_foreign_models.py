@@ -278,9 +278,9 @@ def test_weights_of_other_names_are_not_drawn_anew(copy: Path) -> None:
 @BEFORE_5
 def test_a_gemma_3_that_version_4_cannot_open_is_told_what_can() -> None:
     config = config_object({"model_type": "gemma3_text", "num_hidden_layers": 1}, "here")
-    found = {"missing_keys": ["embed_tokens.weight"], "unexpected_keys": ["model.embed_tokens.weight"]}
+    keys = {"missing_keys": ["embed_tokens.weight"], "unexpected_keys": ["model.embed_tokens.weight"]}
     with pytest.raises(InputError, match=r"weights lack 1 .*\n.*Use transformers 5"):
-        require_whole(Path("gemma"), config, found)
+        require_whole(Path("gemma"), config, keys)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -289,8 +289,8 @@ def test_a_weight_that_is_no_number_is_one_message(copy: Path, number: float) ->
     tensors = load_file(weights)
     tensors["encoder.layer.1.output.dense.weight"][2, 3] = number
     save_file(tensors, weights, {"format": "pt"})
-    told = f"{weights}: the tensor encoder.layer.1.output.dense.weight holds NaN or infinity"
-    assert told in refused(copy)
+    message = f"{weights}: the tensor encoder.layer.1.output.dense.weight holds NaN or infinity"
+    assert message in refused(copy)
     for name in (str(copy), f"{copy}:int8"):
         with pytest.raises(InputError, match="holds NaN or infinity"):
             open_backbone(name).load()

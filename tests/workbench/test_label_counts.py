@@ -15,9 +15,9 @@ NAMES = ("billing", "returns", "shipping", "unseen")
 
 
 def counts(kind: str, outcomes: pd.DataFrame, names: tuple[str, ...]) -> LabelCounts:
-    found = KINDS.get(kind).label_counts(outcomes, names)
-    assert found is not None
-    return found
+    label_counts = KINDS.get(kind).label_counts(outcomes, names)
+    assert label_counts is not None
+    return label_counts
 
 
 def test_labels_are_scored_as_scikit_learn_does() -> None:

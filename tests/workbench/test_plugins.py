@@ -121,12 +121,12 @@ def test_a_broken_plugin_is_named_once_and_skipped(site: Path, monkeypatch: pyte
     text, value, why = BROKEN[case]
     install(site, "broken-one", {"it.py": text}, {"methods": {"it": value}}, version="0.3")
     begin_anew(monkeypatch, site)
-    with pytest.warns(PluginWarning) as told:
+    with pytest.warns(PluginWarning) as warned:
         names = METHODS.names()
     assert METHODS.names() == names
     assert "it" not in names
     assert "lora" in names
-    (message,) = [str(warning.message) for warning in told]
+    (message,) = [str(warning.message) for warning in warned]
     assert message.startswith("Skipped: method 'it' of broken-one 0.3 cannot be used: ")
     assert why in message
     assert "\n" not in message
@@ -152,10 +152,10 @@ def test_a_name_that_is_taken_stays_with_whoever_has_it(site: Path, monkeypatch:
         site, "b-second", {}, {"methods": {"queries": "my_queries.method:METHOD", "lora": "my_queries.method:METHOD"}}
     )
     begin_anew(monkeypatch, site)
-    with pytest.warns(PluginWarning) as told:
+    with pytest.warns(PluginWarning) as warned:
         names = METHODS.names()
     assert {"lora", "queries"} <= {*names}
-    skipped = [str(warning.message) for warning in told]
+    skipped = [str(warning.message) for warning in warned]
     assert len(skipped) == 2
     assert lacks(skipped[0], "method 'lora' of b-second 1.0 ", "the workbench itself") == []
     assert lacks(skipped[1], "method 'queries' of b-second 1.0 ", "a-first 1.0 ") == []
@@ -199,12 +199,12 @@ def test_doctor_lists_every_entry_with_its_error_and_groups_that_nobody_reads(
     entries = {"methods": {"it": "it:METHOD"}, "rows": {"mine": "it:rows"}, "strategy": {"ewc-2": "it:STRATEGY"}}
     install(site, "broken-one", {"it.py": "raise RuntimeError('no')"}, entries)
     begin_anew(monkeypatch, site)
-    found = {finding.name: finding for finding in plugin_findings(extendable())}
-    assert found["method queries"].works
-    assert found["method queries"].detail == METHODS.code("queries")["queries"]
-    assert found["method it"].detail == "method 'it' of broken-one 1.0 cannot be used: it:METHOD: no"
-    assert found["rows mine"].detail == "rows 'mine' of broken-one 1.0 cannot be used: it:rows: no"
-    assert found["method it"].remedy
-    assert found["adapter_workbench.strategy"].detail == "nothing reads this group of entry points (ewc-2)"
-    assert "adapter_workbench.strategies" in found["adapter_workbench.strategy"].remedy
-    assert not any(finding.needed for finding in found.values())
+    findings = {finding.name: finding for finding in plugin_findings(extendable())}
+    assert findings["method queries"].works
+    assert findings["method queries"].detail == METHODS.code("queries")["queries"]
+    assert findings["method it"].detail == "method 'it' of broken-one 1.0 cannot be used: it:METHOD: no"
+    assert findings["rows mine"].detail == "rows 'mine' of broken-one 1.0 cannot be used: it:rows: no"
+    assert findings["method it"].remedy
+    assert findings["adapter_workbench.strategy"].detail == "nothing reads this group of entry points (ewc-2)"
+    assert "adapter_workbench.strategies" in findings["adapter_workbench.strategy"].remedy
+    assert not any(finding.needed for finding in findings.values())

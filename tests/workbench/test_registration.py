@@ -111,8 +111,8 @@ def crowned(tracker: Tracker, name: str, *adapters: str) -> RegisteredModel:
 
 
 def test_all_registered_models_are_read(tracker: Tracker, tmp_path: Path) -> None:
-    one, two, three = crowned(tracker, "read.lora", "a", "b", "c").versions
-    tracker.follow("read.lora", Succession(two, one, frozenset({"c"})), None)
+    first, two, three = crowned(tracker, "read.lora", "a", "b", "c").versions
+    tracker.follow("read.lora", Succession(two, first, frozenset({"c"})), None)
     models = {model.name: model for model in tracker.registered_models()}
     assert models["read.lora"] == tracker.registered("read.lora")
     assert (models["read.lora"].champion, models["read.lora"].before) == ("2", {"2": "1"})
@@ -125,15 +125,15 @@ def test_all_registered_models_are_read(tracker: Tracker, tmp_path: Path) -> Non
 
 
 def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
-    one, two, three = crowned(tracker, "follow.lora", "a", "b", "c").versions
+    first, two, three = crowned(tracker, "follow.lora", "a", "b", "c").versions
 
     def champion() -> str | None:
         return tracker.aliases()["follow.lora"]
 
-    assert tracker.follow("follow.lora", Succession(one, None, frozenset()), None) is None
-    assert tracker.follow("follow.lora", Succession(two, one, frozenset()), one) is None, "as was expected"
+    assert tracker.follow("follow.lora", Succession(first, None, frozenset()), None) is None
+    assert tracker.follow("follow.lora", Succession(two, first, frozenset()), first) is None, "as was expected"
     assert champion() == "2"
-    line = tracker.follow("follow.lora", Succession(three, two, frozenset()), one)
+    line = tracker.follow("follow.lora", Succession(three, two, frozenset()), first)
     parts = "version 2 (b, 0.5000", "version 3 (c, 0.5000", "`workbench adapters promote follow.lora --to b`"
     assert lacks(str(line), *parts) == []
     assert champion() == "3"
@@ -151,8 +151,8 @@ def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
 
 
 def test_a_version_that_mlflow_has_not_is_told(tracker: Tracker, tmp_path: Path) -> None:
-    (one,) = crowned(tracker, "gone.lora", "a").versions
-    absent = Succession(replace(one, number="2", adapter="b"), one, frozenset())
+    (first,) = crowned(tracker, "gone.lora", "a").versions
+    absent = Succession(replace(first, number="2", adapter="b"), first, frozenset())
     for name, asked in (("gone.lora", tracker), ("never.lora", tracker)):
         line = asked.follow(name, absent, None)
         assert lacks(str(line), "version of b", f"champion of {name}. ", "`workbench adapters register b`") == []

@@ -71,7 +71,7 @@ def require_whole(root: Path) -> None:
     from mlflow.artifacts import download_artifacts
 
     asked = client(root)
-    (experiment,) = (each for each in asked.search_experiments() if each.name != "Default")
+    (experiment,) = (candidate for candidate in asked.search_experiments() if candidate.name != "Default")
     runs = asked.search_runs([experiment.experiment_id])
     assert (experiment.name, len(runs)) == ("stream", 2)
     run = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
@@ -87,7 +87,7 @@ def require_whole(root: Path) -> None:
     uri = asked.get_model_version_download_uri("news.lora", version.version)
     assert (Path(download_artifacts(artifact_uri=uri)) / "weights.txt").read_text() == "weights"
     here = root.resolve().as_uri()
-    assert all(place.startswith(here) for place in (uri, experiment.artifact_location, run.info.artifact_uri))
+    assert all(location.startswith(here) for location in (uri, experiment.artifact_location, run.info.artifact_uri))
     folders = {path.name for path in (root / "mlartifacts").iterdir()}
     assert folders == {run.info.run_id, "models"}, "the files of the runs before are gone"
     assert [path.name for path in (root / "mlartifacts" / "models").iterdir()] == [model.model_id]

@@ -45,9 +45,9 @@ def test_a_difference_has_one_of_three_verdicts(difference: float, margin: float
 
 
 def test_without_a_test_nothing_is_decided() -> None:
-    found = verdicts({"one seed": None, "equal": paired([0.01, 0.01]), "row": Estimate(0.05, 0.006, 10)}, 0.02)
-    assert [found[label].word for label in ("one seed", "equal", "row")] == ["undecided", "undecided", "higher"]
-    assert found["row"].family == 1, "tests that could not be made do not count"
+    readings = verdicts({"one seed": None, "equal": paired([0.01, 0.01]), "row": Estimate(0.05, 0.006, 10)}, 0.02)
+    assert [readings[label].word for label in ("one seed", "equal", "row")] == ["undecided", "undecided", "higher"]
+    assert readings["row"].family == 1, "tests that could not be made do not count"
 
 
 def test_identical_tests_count_once() -> None:

@@ -76,7 +76,7 @@ def test_an_undone_merge_answers_as_before_it_to_the_last_bit(learned: Workbench
 
 
 def test_a_merge_is_undone_where_that_validates_better(
-    learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, place: Path
+    learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, study_folder: Path
 ) -> None:
     real = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
     for repaired, stream in zip(real.entries[0].rows[1].done, real.entries[0].streams, strict=True):
@@ -102,7 +102,7 @@ def test_a_merge_is_undone_where_that_validates_better(
     assert undone[1].chosen == {"stage": 3, "loras": 2}
     assert [*undone[1].scores.values()] == [*merged[1][2][:2], alone[1][3][2]]
 
-    options = ["--workspace", str(place / "space"), "--tasks", str(place / "tasks")]
+    options = ["--workspace", str(study_folder / "space"), "--tasks", str(study_folder / "tasks")]
     code, out, err = call("repair", "undoing", "--method", "undo-merge", "--strategy", "kept", *options)
     assert code == 0, err
     words = " ".join(out.split())

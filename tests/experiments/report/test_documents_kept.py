@@ -43,7 +43,7 @@ def test_the_reference_page_says_where_each_number_is(study: str) -> None:
     for declared in declared_by(STUDIES.get(study)):
         for quantity in declared.quantities:
             if where := path(declared, quantity):
-                assert [*found(document, where.split("."))], where
+                assert [*values_at(document, where.split("."))], where
             for table, column in quantity.columns.items():
                 assert column in tables[table].columns
             for metric in metrics(declared, quantity):
@@ -51,7 +51,7 @@ def test_the_reference_page_says_where_each_number_is(study: str) -> None:
                 assert any(re.fullmatch(pattern, name) for name in logged), metric
 
 
-def found(content: Any, keys: Sequence[str]) -> Iterator[Any]:
+def values_at(content: Any, keys: Sequence[str]) -> Iterator[Any]:
     """Yield what stands at a path whose keys in capitals mean any."""
     if not keys:
         yield content
@@ -60,7 +60,7 @@ def found(content: Any, keys: Sequence[str]) -> Iterator[Any]:
     inside = content if isinstance(content, dict) else {}
     for key in inside if first.isupper() else [first]:
         if key in inside:
-            yield from found(inside[key], rest)
+            yield from values_at(inside[key], rest)
 
 
 def frozen(study: str) -> dict[str, Any]:

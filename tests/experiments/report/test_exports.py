@@ -169,9 +169,9 @@ def test_nothing_is_drawn_before_it_is_asked_for(tmp_path: Path) -> None:
 def test_marks_have_one_legend() -> None:
     seeds, examples, single = interval([0.1, 0.2]), Interval(0.1, 0.05, 0.15), interval([0.1])
     family = in_family({"a": Difference(seeds, examples, 0.2), "b": Difference(interval([0.1, 0.3]), None, 0.01)})
-    told = legend(family.values())
+    text = legend(family.values())
     marks = ("▲ higher", "▼ lower", "= not distinguishable")
-    assert lacks(told, *marks, "paired t-test over seeds", "Holm for 2 differences", "0.05", "95 %") == []
+    assert lacks(text, *marks, "paired t-test over seeds", "Holm for 2 differences", "0.05", "95 %") == []
     assert "interval over test examples" in legend([None, Difference(single, examples)])
     assert Difference(seeds, examples).shown is seeds
     assert Difference(single, examples).shown is examples

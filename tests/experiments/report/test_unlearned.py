@@ -36,8 +36,8 @@ def test_only_tests_right_after_learning_with_low_scores_are_looked_at() -> None
         StageOutcome("all", 0, 3, "c", (cell("a", 3, 0.5), cell("b", 3, 0.61)), COST, 0.5),
     ]
     majority = constant_scores(["a", "b", "c"], [0.5, 0.5, None])
-    found = doubtful_tests(outcomes, {"shared": "sequential", "all": "joint"}, majority, WORKSPACE)
-    assert [(test.label, test.outcomes.name) for test in found] == [
+    doubtful = doubtful_tests(outcomes, {"shared": "sequential", "all": "joint"}, majority, WORKSPACE)
+    assert [(test.label, test.outcomes.name) for test in doubtful] == [
         ("shared", "a-1"),
         ("shared", "c-3"),
         ("all", "a-3"),
@@ -81,6 +81,6 @@ def test_a_sentence_for_each_strategy_or_one_for_all(record: Record, tmp_path: P
     assert isinstance(first, Paragraph)
     assert first.text == f"! {sentence}", "before all tables"
     blocks = present(report).blocks
-    matrices = next(place for place, block in enumerate(blocks) if isinstance(block, Grid))
-    warned = next(place for place, block in enumerate(blocks) if isinstance(block, Paragraph) and "!" in block.text)
+    matrices = next(number for number, block in enumerate(blocks) if isinstance(block, Grid))
+    warned = next(number for number, block in enumerate(blocks) if isinstance(block, Paragraph) and "!" in block.text)
     assert warned > matrices, "below the scores of each task"

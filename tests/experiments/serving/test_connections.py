@@ -114,7 +114,7 @@ def test_a_request_that_does_not_come_to_its_end_is_given_up(while_serving: Whil
         kept.sendall(b"G")
         late = [connect(), connect(b"GET /hea"), connect(PREDICT % 100 + b'{"texts": '), kept]
         chunked = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{    \r\n"
-        return [answer(each) for each in (*late, connect(chunked))]
+        return [answer(connection) for connection in (*late, connect(chunked))]
 
     answers, _ = while_serving(client, limits)
     given_up = (408, "the request was not there as a whole within 0.3 seconds")
@@ -160,7 +160,7 @@ def test_where_every_connection_is_answered_a_further_one_is_refused(
         time.sleep(0.2)  # until all three are taken
         refused = answer(connect(HEALTH))
         go.set()
-        return refused, [code(each) for each in asking]
+        return refused, [code(connection) for connection in asking]
 
     (refused, codes), _ = while_serving(client, Limits(connections=3))
     assert (refused[0], "connection" in refused[1], codes) == (503, True, [200] * 3)
@@ -173,10 +173,10 @@ def test_unfinished_bodies_are_bounded_together_and_do_not_keep_small_ones_out(w
     def client(connect: Open) -> tuple[int, set[tuple[int, str]], int]:
         large = [connect(PREDICT % limits.bytes + unfinished) for _ in range(12)]
         time.sleep(0.5)
-        waited_for = [each for each in large if is_waited_for(each)]
-        for each in large:
-            each.shutdown(socket.SHUT_WR)
-        refused = {answer(each) for each in large if each not in waited_for}
+        waited_for = [connection for connection in large if is_waited_for(connection)]
+        for connection in large:
+            connection.shutdown(socket.SHUT_WR)
+        refused = {answer(connection) for connection in large if connection not in waited_for}
         return len(waited_for), refused, code(connect(PREDICT % SMALL + ASKED.ljust(SMALL)))
 
     (waited_for, refused, small), _ = while_serving(client, limits)
@@ -224,11 +224,11 @@ def test_a_server_ends_in_spite_of_slow_clients(while_serving: WhileServing, cap
             idle, deaf = connect(HEALTH), connect(OPENAPI * 1000, receiving=4096)
             assert (code(idle), deaf.recv(1)) == (200, b"H")
             time.sleep(0.3)  # until what is sent to the deaf one waits to be taken
-            answers.extend(pool.submit(answer, each) for each in (*header, *body))
+            answers.extend(pool.submit(answer, connection) for connection in (*header, *body))
 
         _, seconds = while_serving(client, Limits())
     assert seconds < 5
-    assert [each.result() for each in answers] == [(503, "the server is stopping")] * 40
+    assert [connection.result() for connection in answers] == [(503, "the server is stopping")] * 40
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -248,5 +248,5 @@ def test_a_server_ends_in_spite_of_slow_clients(while_serving: WhileServing, cap
 def test_what_is_not_http_is_refused_in_the_form_of_all_refusals(
     sent: bytes, message: str, while_serving: WhileServing
 ) -> None:
-    (number, said), _ = while_serving(lambda connect: answer(connect(sent)), Limits())
-    assert (number, message in said) == (400, True)
+    (number, detail), _ = while_serving(lambda connect: answer(connect(sent)), Limits())
+    assert (number, message in detail) == (400, True)
