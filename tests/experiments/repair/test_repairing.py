@@ -41,7 +41,7 @@ def learned(bench: Workbench, plan: Any) -> Workbench:
 
 
 def test_repairs_are_reported_beside_doing_nothing(
-    learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, place: Path
+    learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, study_folder: Path
 ) -> None:
     report = repairs_of(learned, "tiny", ["refit-head", "merge-back"], assignments=["merge-back.shares=[0.5]"])
     assert report.complete
@@ -67,7 +67,7 @@ def test_repairs_are_reported_beside_doing_nothing(
     monkeypatch.setattr(
         "experiments.studies.repair.pieces.repaired", lambda *_: pytest.fail("what is known is not made again")
     )
-    options = ["--workspace", str(place / "space"), "--tasks", str(place / "tasks")]
+    options = ["--workspace", str(study_folder / "space"), "--tasks", str(study_folder / "tasks")]
     chosen = ["--method", "refit-head,merge-back", "--set", "merge-back.shares=[0.5]"]
     code, out, err = call("repair", "tiny", *chosen, *options, "--json")
     assert code == 0, err
