@@ -11,7 +11,7 @@ from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.registries import extendable
 
 if TYPE_CHECKING:
-    from experiments.engine.diagnosis import Finding
+    from experiments.engine.finding import Finding
     from experiments.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
@@ -53,7 +53,7 @@ def doctor(
 
 def _champions(workspace: Workspace) -> Finding:
     """Let MLflow's aliases follow the workspace's champions."""
-    from experiments.engine.diagnosis import Finding
+    from experiments.engine.finding import Finding
     from experiments.gating.registry import reconcile
     from workbench.errors import WorkbenchError
 

@@ -61,15 +61,15 @@ def check(
     model = study_for(document).recipe
     document.parse(model)
     required = needs(document, model, user_folders(tasks))
-    lost = [need for need in required if need.found.state == "missing"]
+    lost = [need for need in required if need.availability.state == "missing"]
     if as_json:
-        states = {need.found.state for need in required}
+        states = {need.availability.state for need in required}
         ready = {"here": states == {"here"}, "obtainable": not lost}
         emit({"recipe": document.data["name"], **ready, "needs": [need.as_json() for need in required]})
     else:
         table(
             ["what", "name", "", "where"],
-            [[need.what, need.name, TOLD[need.found.state], need.found.location] for need in required],
+            [[need.what, need.name, TOLD[need.availability.state], need.availability.location] for need in required],
         )
         stdout.print(_in_short(required))
     if lost:
@@ -78,7 +78,7 @@ def check(
 
 def _in_short(required: Sequence[Need]) -> str:
     """Return what has to be done before the recipe can run, in one sentence."""
-    counts = {state: [need.name for need in required if need.found.state == state] for state in TOLD}
+    counts = {state: [need.name for need in required if need.availability.state == state] for state in TOLD}
     if lost := counts["missing"]:
         return f"Cannot be had: {', '.join(lost)}."
     if counts["download"]:

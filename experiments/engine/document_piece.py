@@ -1,4 +1,4 @@
-"""The pieces of most studies: each leaves one document."""
+"""The pieces of most studies: the result of each is one document."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DocumentPiece:
-    """A :class:`experiments.engine.piece.Piece`, which says what the other attributes are.
+    """A :class:`experiments.engine.piece.Piece` whose result is one document.
 
-    Where ``result`` is of an installed distribution that adds entries, its code goes into the key that was given.
+    If ``result`` is a function of an installed distribution that adds entries, its code is added to the key.
 
     Attributes:
-        leaves: what kind of document.
+        leaves: where documents of this type are stored.
         result: does the work, and returns the document; possible to pickle.
     """
 
@@ -38,7 +38,7 @@ class DocumentPiece:
     alone: bool = False
 
     def __post_init__(self) -> None:
-        """Let a study of somebody else's do its pieces anew where its code has changed."""
+        """Add the code of another distribution to the key: if it changes, the piece is done again."""
         result = self.result
         while isinstance(result, partial):
             result = result.func
@@ -51,5 +51,5 @@ class DocumentPiece:
         return document is not None and self.leaves.is_complete(document, workspace)
 
     def work(self, site: Site) -> None:
-        """Do the work, and leave the document."""
+        """Do the work, and store the document."""
         self.leaves.documents(site.workspace).save(self.key, self.result(site))

@@ -1,6 +1,6 @@
 """The labelled entries of a recipe: each names a method, a router, … and its settings.
 
-Two labels that look the same on a page would show the numbers of one entry as those of the other.
+Labels that look the same on a page are refused: a reader could not tell which numbers belong to which entry.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ class Card(Protocol):
 
 @dataclass(frozen=True)
 class ParsedEntry:
-    """What an entry names, and the settings that it gives of it: by the word under which it stands.
+    """A parsed entry.
 
     Attributes:
-        about: what the entry says of itself, where its form has that.
+        names: what the entry names, by the key under which it does that (``method``, ``router``, …).
+        settings: the settings of each, by the same key.
+        about: settings of the entry itself, if its form has any.
     """
 
     names: Mapping[str, str]
@@ -43,14 +45,14 @@ class ParsedEntry:
 
 @dataclass(frozen=True)
 class EntryForm:
-    """How the entries at a key of a recipe are written, all in one way: what each names, and settings of that.
+    """The form of the entries under a key of a recipe: what each names, and settings of that.
 
     Attributes:
-        key: where the entries stand.
-        cards: the word under which an entry says what it names → what finds it; raises InputError, which names the
-            place. With one word, an entry that leaves it out names what its label says. The last one has all settings
-            that belong to no other.
-        about: what an entry may say of itself beside.
+        key: of the entries.
+        cards: key under which an entry names something → function that finds its card, or raises InputError. With one
+            such key, an entry without it names what its label says. Settings that belong to no other card are the last
+            one's.
+        about: settings of the entry itself.
     """
 
     key: Key
@@ -58,13 +60,13 @@ class EntryForm:
     about: type[Any] | None = None
 
     def read(self, document: Document, problems: list[Problem]) -> Iterator[tuple[str, ParsedEntry]]:
-        """Yield each entry by its label; ``problems`` take what is wrong with others."""
+        """Yield the label and the content of each entry; ``problems`` take what is wrong with others."""
         for label, entry in document.entries(*self.key).items():
-            named = None
+            parsed = None
             with collect_problems(problems):
-                named = self._named(document, label, entry)
-            if named:
-                yield label, named
+                parsed = self._parsed(document, label, entry)
+            if parsed:
+                yield label, parsed
 
     def settings_in(self, document: Document) -> Iterator[LocatedModel]:
         """Yield where in a recipe which settings stand, as far as what its entries name is known."""
@@ -78,24 +80,24 @@ class EntryForm:
                         card(entry.get(word, label if len(self.cards) == 1 else ""), None).settings,
                     )
 
-    def _named(self, document: Document, label: str, entry: Mapping[str, Any]) -> ParsedEntry:
+    def _parsed(self, document: Document, label: str, entry: Mapping[str, Any]) -> ParsedEntry:
         path = (*self.key, label)
         missing = [word for word in self.cards if word not in entry and len(self.cards) > 1]
         if missing:
             raise InputError(f"{'.'.join(map(str, path))!r} needs {' and '.join(missing)}", where=document.where(*path))
         names = {word: entry.get(word, label) for word in self.cards}
-        wrong: list[Problem] = []
+        problems: list[Problem] = []
         models: dict[str, type[Any]] = {}
         for word, card in self.cards.items():
-            with collect_problems(wrong):
+            with collect_problems(problems):
                 models[word] = card(names[word], document.where(*path, *([word] if word in entry else []))).settings
-        if wrong:
-            raise SettingsError(wrong)
-        rest = {name: value for name, value in entry.items() if name not in self.cards}
+        if problems:
+            raise SettingsError(problems)
+        settings = {name: value for name, value in entry.items() if name not in self.cards}
         forms = ([self.about] if self.about else []) + [*models.values()]
-        parts = [{name: rest.pop(name) for name in form.model_fields if name in rest} for form in forms[:-1]]
-        given = zip([*parts, rest], forms, strict=True)
-        parsed = document.parse_parts(*((path, part, form) for part, form in given))
+        parts = [{name: settings.pop(name) for name in form.model_fields if name in settings} for form in forms[:-1]]
+        with_forms = zip([*parts, settings], forms, strict=True)
+        parsed = document.parse_parts(*((path, part, form) for part, form in with_forms))
         about = parsed.pop(0) if self.about else None
         return ParsedEntry(names, dict(zip(models, parsed, strict=True)), about)
 
@@ -116,8 +118,8 @@ def settings_of_entries(document: Document, key: Key, word: str | None, card: Lo
     yield from EntryForm(key, {word or "": card}).settings_in(document)
 
 
-def wrong_labels(document: Document, keys: Sequence[str], noun: str) -> list[Problem]:
-    """Return a problem for each label under ``keys`` that another one looks like, and for a reference that is none."""
+def label_problems(document: Document, keys: Sequence[str], noun: str) -> list[Problem]:
+    """Return a problem for each label under ``keys`` that looks like another one, and for an unknown reference."""
     labels = [(label, document.where(key, label)) for key in keys for label in document.labels(key)]
     problems = [*collisions(labels)]
     names, reference = [label for label, _ in labels], document.text("reference")
@@ -127,22 +129,22 @@ def wrong_labels(document: Document, keys: Sequence[str], noun: str) -> list[Pro
     return problems
 
 
-def same(label: str) -> str:
-    """Return what a reader takes a label for: without case, width of its letters, and spaces that were doubled."""
+def normalized(label: str) -> str:
+    """Return a label as a reader sees it: without case, width of letters, and doubled spaces."""
     return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
-def collisions(labels: Iterable[tuple[str, str]], taken: Iterable[str] = ()) -> Iterator[Problem]:
+def collisions(labels: Iterable[tuple[str, str]], other_labels: Iterable[str] = ()) -> Iterator[Problem]:
     """Yield a problem for each label that another row of the same tables has.
 
     Args:
-        labels: each with the place where it stands.
-        taken: labels of rows that the tables have anyway.
+        labels: each with where it is in the recipe.
+        other_labels: of rows that the tables have anyway.
     """
-    rows = {same(label): label for label in taken}
+    rows = {normalized(label): label for label in other_labels}
     for label, where in labels:
-        read = same(label)
-        if read in rows:
-            message = f"{label!r} and {rows[read]!r} would be the same row of the tables"
+        key = normalized(label)
+        if key in rows:
+            message = f"{label!r} and {rows[key]!r} would be the same row of the tables"
             yield Problem(message, where, "Give it another label.")
-        rows.setdefault(read, label)
+        rows.setdefault(key, label)

@@ -1,4 +1,4 @@
-"""How long pieces will take: at the speed of earlier work, or of optimiser steps that are made for it."""
+"""How long pieces will take: at the speed of earlier pieces, or of optimiser steps that are timed for that."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ class Estimate:
     """How long a piece will take.
 
     Attributes:
-        seconds: None where nothing tells.
-        measured: whether they are those of its optimiser steps alone, made just now: loading, tests and probes come on
-            top.
+        seconds: None where they cannot be estimated.
+        measured: whether they are only for its optimiser steps, timed just now: loading, tests and probes are added.
     """
 
     seconds: float | None
@@ -29,47 +28,47 @@ class Estimate:
 
 @dataclass
 class Estimator:
-    """What is expected of the time of pieces in one workspace.
+    """Estimates how long pieces will take in one workspace.
 
     Attributes:
-        workspace: has noted how long work took.
-        measure: whether steps are made where it has not.
-        say: is called before steps are made, with what they are.
+        workspace: has the durations of earlier pieces.
+        measure: whether optimiser steps are timed where there was no such piece.
+        say: is called with the name of the steps before they are timed.
     """
 
     workspace: Workspace
     measure: bool
     say: Callable[[str], None]
-    _made: dict[str, Speed | None] = field(default_factory=dict)
+    _speeds: dict[str, Speed | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Read what is noted."""
-        self._before = self.workspace.pace.estimator()
+        """Read the durations."""
+        self._by_pace = self.workspace.pace.estimator()
 
-    def of(self, piece: Piece, done: bool) -> Estimate:
-        """Return what is expected of a piece; no steps are made for one that is done.
+    def estimate(self, piece: Piece, done: bool) -> Estimate:
+        """Return how long a piece will take; no steps are timed for a piece that is done.
 
         Raises:
-            TrainingError: steps were made, and failed.
+            TrainingError: the timed steps failed.
         """
         effort = piece.effort
-        seconds = self._before(effort.pace, effort.updates)
+        seconds = self._by_pace(effort.pace, effort.updates)
         if seconds is not None:
             return Estimate(round(seconds, 1))
         if done or not self.measure or effort.updates is None:
             return Estimate(None)
         if not effort.updates:
             return Estimate(0.0, measured=True)
-        speed = self._timed(piece)
-        timed = None if speed is None else speed.takes(effort.updates)
-        return Estimate(None) if timed is None else Estimate(round(timed, 1), measured=True)
+        speed = self._measured_speed(piece)
+        seconds = None if speed is None else speed.takes(effort.updates)
+        return Estimate(None) if seconds is None else Estimate(round(seconds, 1), measured=True)
 
-    def _timed(self, piece: Piece) -> Speed | None:
-        """Return the speed of a piece's optimiser steps, made once for all that are alike."""
+    def _measured_speed(self, piece: Piece) -> Speed | None:
+        """Return the speed of a piece's optimiser steps, measured once for all pieces that are alike."""
         steps = piece.effort.steps
         if steps is None:
             return None
-        if steps.key not in self._made:
+        if steps.key not in self._speeds:
             self.say(f"Steps of {steps.label} are timed.")
-            self._made[steps.key] = steps.speed()
-        return self._made[steps.key]
+            self._speeds[steps.key] = steps.speed()
+        return self._speeds[steps.key]

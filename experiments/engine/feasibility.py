@@ -1,4 +1,4 @@
-"""What cannot be done on a backbone is said before its weights are fetched: its config alone is read."""
+"""Refuses what cannot be done on a backbone before its weights are fetched: only its config is read."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
     from workbench.settings.base import Budget, Document, Key, MethodSettings
 
-MethodUse = tuple[str, "MethodSettings", "Key"]  # method, its settings, where the document names it
+MethodUse = tuple[str, "MethodSettings", "Key"]  # method, its settings, its key in the document
 
 
 def require_feasible(
     document: Document, backbone: str, budget: Budget, at: Key, uses: Iterable[MethodUse], kinds: Iterable[str]
 ) -> None:
-    """Make sure that each method can work on ``backbone`` for each kind of task as the budget says, its optimiser too.
+    """Make sure that each method can be trained on ``backbone`` for each kind of task under the budget.
 
     Args:
         document: of the recipe.
-        backbone: its name, which may say in how many bits it is, as the budget may.
+        backbone: its name, which may say in how many bits it is; the budget may say that too.
         budget: of its fits.
-        at: where the budget stands in the document.
-        uses: methods, their settings, and where the document names them.
+        at: key of the budget in the document.
+        uses: methods, their settings, and their keys in the document.
         kinds: of the tasks.
 
     Raises:
-        SettingsError: all that cannot be, in one message.
+        SettingsError: all that is not possible, in one message.
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.config_of` does.
     """
     config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or budget.quantization
@@ -59,12 +59,12 @@ def open_feasible(
     kinds: Sequence[str],
     budgets: Sequence[tuple[Budget, Key]],
 ) -> Backbone:
-    """Return the backbone of a recipe, packed as its first budget says; its weights are fetched, but not read.
+    """Return the backbone of a recipe, quantized as its first budget says; its weights are fetched, but not read.
 
-    ``budgets`` stand with their places in the document.
+    ``budgets`` come with their keys in the document.
 
     Raises:
-        SettingsError: all that cannot be (see :func:`require_feasible`), or each budget whose texts are too long.
+        SettingsError: all that is not possible (see :func:`require_feasible`), or each budget whose texts are too long.
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.open_backbone` does.
     """
     (budget, key), *_ = budgets

@@ -1,4 +1,4 @@
-"""What training will take, before anything is loaded: the memory of a step, and what its time depends on."""
+"""Predicts what training will take, before anything is loaded: the memory of a step, and what its time depends on."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     card, document = trained_method(method), Document({}, "command line").set(assignments)
     settings, budget = settings_and_budget(document, card.settings)
     config = config_of(model, "--model-config")
-    speaks = any(name.endswith("ForCausalLM") for name in config.architectures or [])
-    kind = "causal-lm" if speaks else "classification"
+    is_causal = any(name.endswith("ForCausalLM") for name in config.architectures or [])
+    kind = "causal-lm" if is_causal else "classification"
     require_possible(method, settings, config, kind, bits=budget.quantization)
     return Workload(
         config=config,
@@ -55,7 +55,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         batch_size=budget.batch_size,
         length=budget.max_length,
         quantization=budget.quantization,
-        label_tokens=label_tokens(budget, ANSWER if speaks else 0),
+        label_tokens=label_tokens(budget, ANSWER if is_causal else 0),
         checkpointing=budget.checkpointing == "on",
         stored_in_bf16=says_bf16(model),
     )
@@ -71,7 +71,7 @@ def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
 
 
 def lesson_updates(lesson: Lesson) -> int:
-    """Return how many optimiser steps a lesson takes at most; none where its method trains nothing."""
+    """Return the most optimiser steps that a lesson takes; 0 if its method trains nothing."""
     if not lesson.adaptation.card.trains:
         return 0
     return lesson.budget.updates(lesson.budget.drawn(len(lesson.task.splits["train"])))

@@ -1,4 +1,4 @@
-"""What one method learns on one task, from the settings that a person gives for it and for its budget."""
+"""One method trained on one task, planned from the settings of a person."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def settings_and_budget(document: Document, settings: type[Settings]) -> tuple[A
     Raises:
         SettingsError: all that is wrong with either, in one message.
     """
-    own = {name: value for name, value in document.data.items() if name != "budget"}
-    parsed, budget = document.parse_parts(((), own, settings), (("budget",), document.data.get("budget", {}), Budget))
+    method_settings = {name: value for name, value in document.data.items() if name != "budget"}
+    parsed, budget = document.parse_parts(
+        ((), method_settings, settings), (("budget",), document.data.get("budget", {}), Budget)
+    )
     return parsed, budget
 
 
@@ -49,7 +51,7 @@ def plan_lesson(
     if problems:
         raise SettingsError(problems)
     model = open_feasible(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
-    from workbench.methods.adaptation import Adaptation  # torch comes with them, and mistakes are reported without them
+    from workbench.methods.adaptation import Adaptation  # imports torch, which reporting mistakes does not need
     from workbench.training.default_rates import at_default_rate
 
     settings = at_default_rate(method, settings, model.config)

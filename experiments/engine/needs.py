@@ -1,6 +1,6 @@
-"""What a recipe needs from elsewhere: its backbone and its tasks, and whether they are on this machine.
+"""Whether the backbone and the tasks of a recipe are on this machine.
 
-Nothing is fetched, read or asked of a network, so that what is missing is known before anything is downloaded.
+Nothing is downloaded or read for that, and no network is used.
 """
 
 from __future__ import annotations
@@ -28,35 +28,40 @@ class Need:
     Attributes:
         what: what kind of thing.
         name: as the recipe calls it; a family by its members.
-        found: where it is.
+        availability: where it is.
     """
 
     what: Literal["backbone", "task"]
     name: str
-    found: Availability
+    availability: Availability
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"what": self.what, "name": self.name, "state": self.found.state, "place": self.found.location}
+        return {
+            "what": self.what,
+            "name": self.name,
+            "state": self.availability.state,
+            "place": self.availability.location,
+        }
 
 
 def needs(document: Document, recipe: type[NamedRecipe], folders: Sequence[Path]) -> list[Need]:
     """Return what the recipe in ``document``, one of the model ``recipe``, needs: its backbone first, each task once.
 
     Raises:
-        SettingsError: names that stand for nothing, all of them in one message.
+        SettingsError: unknown names, all of them in one message.
     """
     problems: list[Problem] = []
     by_name: dict[tuple[str, str], Need] = {}
-    backbone, general = document.text("backbone"), document.text("probe_text")
+    backbone, probe_text = document.text("backbone"), document.text("probe_text")
     if backbone is not None:
         with collect_problems(problems, document.where("backbone")):
             availability = backbone_available(backbone, document.where("backbone"))
             by_name["backbone", backbone] = Need("backbone", backbone, availability)
     specs = [spec for key in recipe.task_keys for spec in named_tasks(document, key, folders, problems)]
-    if general is not None:
+    if probe_text is not None:
         with collect_problems(problems, document.where("probe_text")):
-            specs.append(registry.find(general, folders))
+            specs.append(registry.find(probe_text, folders))
     if problems:
         raise SettingsError(problems)
     for spec in specs:

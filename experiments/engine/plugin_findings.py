@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.diagnosis import Finding
+from experiments.engine.finding import Finding
 from tasks.sources.python import GROUP as ROWS
 from workbench.errors import PluginError, suggest
 from workbench.settings.plugins import groups, plugins_of

@@ -1,4 +1,4 @@
-"""Under which circumstances numbers were made: command, versions, git state, machine."""
+"""What numbers were computed with: command, versions, git state, machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from workbench.machine.package_versions import PACKAGES
 from workbench.settings.plugins import imported_code
 
-PLUGINS = "plugins"  # distributions whose entries were at hand, each with its version and the digest of its code
+PLUGINS = "plugins"  # distributions that add entries, each with its version and the digest of its code
 
 
 def provenance(command: str) -> dict[str, str]:
@@ -33,14 +33,14 @@ def provenance(command: str) -> dict[str, str]:
 def git_state() -> str:
     """Return the commit of the running code, with ``+changes`` if files differ from it; ``not a checkout`` outside.
 
-    A repository that the code merely lies in, as that of a project with an environment of its own, is not meant.
+    The repository of another project that contains this code, for example in its environment, does not count.
     """
-    here = Path(__file__)
-    from_the_root = _git(here.parent, "ls-files", "--full-name", "--", here.name)
-    commit = _git(here.parent, "rev-parse", "--short=12", "HEAD")
-    if from_the_root != here.relative_to(here.parents[2]).as_posix() or not commit:
+    file = Path(__file__)
+    path_in_repository = _git(file.parent, "ls-files", "--full-name", "--", file.name)
+    commit = _git(file.parent, "rev-parse", "--short=12", "HEAD")
+    if path_in_repository != file.relative_to(file.parents[2]).as_posix() or not commit:
         return "not a checkout"
-    return f"{commit}+changes" if _git(here.parent, "status", "--porcelain", "--untracked-files=no") else commit
+    return f"{commit}+changes" if _git(file.parent, "status", "--porcelain", "--untracked-files=no") else commit
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -52,7 +52,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _torch() -> str:
-    """Return torch's threads in each process and its device: the last bits of results depend on them, as do times."""
+    """Return torch's threads in each process and its device: times and rounding depend on them."""
     import torch
 
     device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""

@@ -1,4 +1,4 @@
-"""Showing a run elsewhere while it goes on and when it ends: as files in the workspace, and as runs in MLflow."""
+"""Writes a run to files of the workspace and to MLflow, while it goes on and when it ends."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ if TYPE_CHECKING:
     from workbench.machine.listener import Listener
     from workbench.mlflow.run_record import RunRecord
 
-PAUSE = 60.0  # seconds that a server which failed is left alone, at least
+PAUSE = 60.0  # shortest time, in seconds, until a server that failed is tried again
 SHARE = 0.05  # of a run's time that may go into logging while it goes on
-PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
+PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds to wait for a slow server: after a piece, and at the end of a run
 
 
 class Publisher:
-    """Keeps MLflow up with a run, which never fails and hardly ever waits for the sake of it.
+    """Logs a run to MLflow. Errors are reported once and never end the run.
 
-    After each sync there is a pause, so that all of them together take a small share of the time however many tasks a
-    stream has. A server that fails is asked again after a longer one. The end brings all that was missed.
+    After each sync there is a pause, so that all of them together take a small share of the time, however many tasks a
+    stream has. After an error the pause is longer. What was missed is logged at the end.
     """
 
     def __init__(self, workspace: Workspace, listener: Listener) -> None:
-        """Publish to the tracking server of ``workspace``; ``listener`` hears of trouble, once."""
+        """Publish to the tracking server of ``workspace``; ``listener`` hears of the first error."""
         self.workspace, self.listener = workspace, listener
         self.tracker = Tracker(tracking_uri(workspace.root))
-        self.told = False
-        self.rests_until = 0.0
+        self._reported = False
+        self._paused_until = 0.0
 
-    def update(self, part: Callable[[], Presentation | None]) -> None:
-        """Log the part of an experiment that has just changed; nothing is read during a pause."""
+    def update(self, present_change: Callable[[], Presentation | None]) -> None:
+        """Log the part of an experiment that has just changed; during a pause it is not even read."""
         began = time.monotonic()
-        if is_first() and began >= self.rests_until and (presentation := part()):
-            arrived = self._try(presentation, mlflow_run.progress(presentation), PATIENCE)
+        if is_first() and began >= self._paused_until and (presentation := present_change()):
+            logged = self._try(presentation, mlflow_run.progress(presentation), PATIENCE)
             ended = time.monotonic()
-            self.rests_until = ended + max((ended - began) / SHARE, 0.0 if arrived else PAUSE)
+            self._paused_until = ended + max((ended - began) / SHARE, 0.0 if logged else PAUSE)
 
     def finish(self, presentation: Presentation) -> bool:
-        """Write the page, the figures and the document; log everything, and return whether it arrived."""
+        """Write the page, the figures and the document; log everything, and return whether that worked."""
         if not is_first():
             return True
         drawn = files(presentation)
@@ -61,16 +61,16 @@ class Publisher:
             for name, content in drawn.items():
                 write_whole(self.workspace.experiment(presentation.experiment) / name, content)
         except UnwritableError:
-            return False  # a workspace that can only be read: nothing of the run is new
+            return False  # a workspace that can only be read: the run did nothing new
         return self._try(presentation, mlflow_run.run_record(presentation, drawn), LAST_PATIENCE)
 
     def _try(self, presentation: Presentation, run: RunRecord, within: float) -> bool:
         try:
             _sync(self.tracker, presentation, run, self.workspace, within)
         except (TrackingError, UnwritableError) as error:
-            if not self.told:
+            if not self._reported:
                 self.listener.say(f"Tracking: {error}")
-            self.told = True
+            self._reported = True
             return False
         return True
 
@@ -79,7 +79,7 @@ def writing_tracker(workspace: Workspace) -> Tracker:
     """Return the tracker of a workspace, to write with.
 
     Raises:
-        TrackingError: its store is a file that can only be read, of which MLflow itself makes many lines.
+        TrackingError: its store is a file that can only be read; MLflow's own message has many lines.
     """
     uri = tracking_uri(workspace.root)
     store = database_of(uri)
@@ -91,12 +91,12 @@ def writing_tracker(workspace: Workspace) -> Tracker:
 
 
 def log_whole(tracker: Tracker, presentation: Presentation, workspace: Workspace) -> None:
-    """Write to MLflow what it does not hold yet of an experiment.
+    """Write to MLflow whatever of an experiment is not there yet.
 
     Args:
         tracker: of the store.
         presentation: of the experiment.
-        workspace: where it is, with the machine's load while it was worked on.
+        workspace: of the experiment; it has the machine's load during the run.
 
     Raises:
         TrackingError: the server does not answer.
@@ -107,7 +107,7 @@ def log_whole(tracker: Tracker, presentation: Presentation, workspace: Workspace
 def _sync(
     tracker: Tracker, presentation: Presentation, run: RunRecord, workspace: Workspace, within: float = math.inf
 ) -> None:
-    """Log the run of an experiment, with what the machine's load was while it was worked on."""
+    """Log the run of an experiment, with the machine's load meanwhile."""
     workspace.champions.begin()
     load = points(workspace.system(presentation.experiment))
     tracker.sync(presentation.tracked, replace(run, metrics=(*run.metrics, *load)), presentation.about, within)

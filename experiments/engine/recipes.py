@@ -23,7 +23,7 @@ Labelled = Annotated[dict[Label, dict[str, Any]], Field(min_length=1, max_length
 class NamedRecipe(Settings):
     """What the recipes of all studies have; one that goes on from an experiment needs no more."""
 
-    task_keys: ClassVar[tuple[Key, ...]] = ()  # where its recipes list tasks
+    task_keys: ClassVar[tuple[Key, ...]] = ()  # keys under which its recipes list tasks
 
     name: Name
     description: str = ""
@@ -58,7 +58,7 @@ def find_recipe(name: str) -> Document:
 
 
 def require_affordable(fits: int, where: str) -> None:
-    """Make sure that an experiment is one that can end, before anything is made for each of its fits.
+    """Make sure that an experiment is not too large, before anything is planned for each of its fits.
 
     Raises:
         InputError: there are more than a hundred thousand fits.

@@ -1,4 +1,4 @@
-"""Running any study: its pieces are done in the order of their needs, and what is done is not done again."""
+"""Running any study: its pieces are done in the order of their needs, and none is done twice."""
 
 from __future__ import annotations
 
@@ -36,38 +36,38 @@ def run(
 ) -> RecordDocument:
     """Do every piece of ``plan`` that is not done yet, and return the record of all of them.
 
-    Whatever ends the process, what a piece finished stays, and the next call goes on from there. What is damaged is
-    made again. Where nothing can be written, a plan that is done is read.
+    Whatever ends the process, finished pieces stay, and the next call continues from there. Damaged results are made
+    again. In a workspace that cannot be written, a finished plan is read.
 
     Args:
         study: the kind of experiment.
-        plan: the study's.
-        workspace: takes what the pieces leave.
+        plan: of that study.
+        workspace: takes the results.
         listener: hears how it goes.
-        command: what to keep as the command that was given.
-        workers: who does the pieces, but for those that measure time; by default this process.
+        command: as it is written to the provenance.
+        workers: do the pieces, except those that measure time; by default this process does all.
         on_done: is called with each piece that this run has done: the record, the piece, and the workspace to read
             them from.
 
     Raises:
-        TrainingError: a fit failed; what was finished before is kept.
-        InputError: the experiment is being run already, or its name belongs to another kind.
-        UnwritableError: nothing can be written, and there is something to do.
+        TrainingError: a fit failed; finished pieces are kept.
+        InputError: another process runs the experiment, or its name belongs to another kind.
+        UnwritableError: the workspace cannot be written, and not all pieces are done.
     """
     pieces = study.pieces(plan)
-    record = blank(study, plan, pieces, command)
+    record = new_record(study, plan, pieces, command)
     try:
         return _run(plan.name, pieces, record, workspace.mending(listener), listener, workers or Inline(), on_done)
     except UnwritableError:
-        kept = workspace.records.get(plan.name)
-        if kept is None or kept.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):
+        stored = workspace.records.get(plan.name)
+        if stored is None or stored.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):
             raise
         listener.say(READ_ONLY)
-        return kept
+        return stored
 
 
-def blank(study: Study, plan: Plan, pieces: Sequence[Piece], command: str) -> RecordDocument:
-    """Return the record of a plan that is about to be run."""
+def new_record(study: Study, plan: Plan, pieces: Sequence[Piece], command: str) -> RecordDocument:
+    """Return the record of a plan, before anything is done."""
     about = json.loads(json.dumps(study.about(plan)))
     references = tuple(PieceReference(piece.key, json.loads(json.dumps(piece.coordinates))) for piece in pieces)
     return RecordDocument(study.key, about, references, provenance(command), identity(study.key, about, references))
@@ -98,13 +98,13 @@ def _run(
 
 
 def pending(pieces: Sequence[Piece], workspace: Workspace) -> list[Piece]:
-    """Return the pieces that still have to be done, each once; damage counts as not done."""
-    waiting: dict[str, Piece] = {}
+    """Return the pieces that are not done, each once; a damaged result counts as not done."""
+    undone: dict[str, Piece] = {}
     for piece in pieces:
         try:
             done = piece.is_done(workspace)
         except IntegrityError:
             done = False  # a run makes it again
         if not done:
-            waiting.setdefault(piece.key, piece)
-    return [*waiting.values()]
+            undone.setdefault(piece.key, piece)
+    return [*undone.values()]

@@ -1,7 +1,7 @@
-"""How busy the machine was while something was trained: MLflow's own monitors, read into a file of the workspace.
+"""The machine's load while something is trained: MLflow's own monitors, written to a file of the workspace.
 
-MLflow's thread would write to the server, and hang with it. This one writes a line for each sample, and the lines go to
-MLflow with the rest of the run. ``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false`` switches it off,
+MLflow's thread would write to the server, and wait if that hangs. This one writes a line for each sample, and the lines
+are logged with the rest of the run. ``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false`` switches it off,
 ``MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL`` is the time between samples, 10 seconds by default.
 """
 
@@ -43,18 +43,18 @@ def record_system_metrics(file: Path) -> Iterator[None]:
 
 
 def _interval() -> float:
-    given = os.environ.get(INTERVAL) or str(SECONDS)
+    text = os.environ.get(INTERVAL) or str(SECONDS)
     try:
-        seconds = float(given)
+        seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not seconds > 0:
-        raise InputError(f"{given!r} is no number of seconds", where=f"${INTERVAL}", hint="The default is 10.")
+        raise InputError(f"{text!r} is not a number of seconds", where=f"${INTERVAL}", hint="The default is 10.")
     return seconds
 
 
 def points(file: Path) -> tuple[tuple[str, float | None, int], ...]:
-    """Return what was sampled, as metrics of a run; the step is the number of the sample."""
+    """Return the samples as metrics of a run; the step is the number of the sample."""
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     return tuple(
         (f"system/{name}", value, step) for step, line in enumerate(lines) for name, value in _read(line).items()
@@ -72,7 +72,7 @@ def _read(line: str) -> dict[str, float]:
 
 
 def _monitors() -> list[Any]:
-    """Return those that work here: processor and memory, and graphics processors where they can be asked."""
+    """Return the monitors that work here: processor and memory, and GPUs if their driver answers."""
     with quick_and_quiet():
         from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
         from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
@@ -81,11 +81,11 @@ def _monitors() -> list[Any]:
         monitors = [CPUMonitor(), GPUMonitor()]
     except (ImportError, RuntimeError):
         monitors = [CPUMonitor()]
-    _look(monitors)  # what it says first is the load since the last time that somebody asked
+    _read_monitors(monitors)  # the first values are the load since an earlier reading
     return monitors
 
 
-def _look(monitors: list[Any]) -> dict[str, float]:
+def _read_monitors(monitors: list[Any]) -> dict[str, float]:
     sample: dict[str, float] = {}
     for monitor in monitors:
         monitor.collect_metrics()
@@ -98,6 +98,6 @@ def _sample(file: Path, monitors: list[Any], seconds: float, stop: Event) -> Non
     while not stop.wait(seconds):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            append_text(file, json.dumps(_look(monitors)) + "\n")
+            append_text(file, json.dumps(_read_monitors(monitors)) + "\n")
         except OSError:
-            return  # a full disk is for the fit to tell
+            return  # the fit reports a full disk

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems: list[Problem]) -> list[TaskSpec]:
-    """Return the tasks in the list at ``key``; what is wrong with one is added to ``problems``, and the others follow.
+    """Return the tasks in the list at ``key``; ``problems`` take what is wrong with others.
 
-    Nothing is loaded. A task that comes twice, by its own name and by its family's, is a problem too.
+    Nothing is loaded. A task that is listed twice, by its own name and by its family's, is a problem too.
     """
     specs: list[TaskSpec] = []
     with collect_problems(problems, document.where(*key)):

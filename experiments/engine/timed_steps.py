@@ -1,4 +1,4 @@
-"""How long an optimiser step takes: what that depends on, and how long some take that are made for it."""
+"""How long an optimiser step takes: what that depends on, and a measurement."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ STEPS = 10
 
 
 def step_shape(budget: Budget) -> str:
-    """Return what the time of an optimiser step depends on, as far as a budget says it."""
+    """Return the part of a budget that the time of an optimiser step depends on."""
     settings = budget.model_dump(mode="json")
     return " ".join(f"{name}={settings.get(name)}" for name in SHAPE)
 
 
 @dataclass(frozen=True)
 class TimedSteps:
-    """The first steps of a fit, which is not kept.
+    """The first steps of a fit that is thrown away afterwards.
 
     Attributes:
         adaptation: what is trained.
@@ -44,7 +44,7 @@ class TimedSteps:
 
     @property
     def label(self) -> str:
-        """What they are called."""
+        """Their name for people."""
         return f"{self.adaptation.method} on {self.adaptation.backbone.name} ({self.task.name})"
 
     @property
@@ -55,7 +55,7 @@ class TimedSteps:
         return f"{adaptation.backbone.name} {adaptation.method} {settings} {step_shape(self.budget)}"
 
     def speed(self) -> Speed | None:
-        """Make at most :data:`STEPS` steps, and return that of the median step; None where there are not two.
+        """Make at most :data:`STEPS` steps, and return the speed of the median step; None if there are fewer than two.
 
         Raises:
             TrainingError: the fit failed.

@@ -1,13 +1,13 @@
-"""Work in optimiser steps: how much pieces take, and how long it takes at the speed of other work.
+"""Work in optimiser steps: how much pieces take, and how long that takes at the speed of other work.
 
-Everything that tells how far a run is, or how long it will take, counts in this one way::
+Progress and estimates of a run are all counted in this way::
 
     pieces of a plan ── work_of → Work ─┬─ a dry run: table and total (terminal.preview)
-                                        ├─ Ray's crew: which chain is the longest (engine.workers.schedule)
+                                        ├─ Ray's workers: which chain is the longest (engine.workers.schedule)
                                         └─ what a run has to do ─┐
-    fits as they are heard, pieces that end ── engine.clock.Clock ┴─ bars and lines (terminal.progress)
+    steps of fits, pieces that end ──────── engine.clock.Clock ──┴─ bars and lines (terminal.progress)
 
-    earlier pieces (workspace.pace), steps made for it (timed_steps), this run so far (Clock) ── pace.Speed ── seconds
+    earlier pieces (workspace.pace), timed steps (timed_steps), this run so far (Clock) ── pace.Speed ── seconds
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """How much work something is.
+    """An amount of work.
 
     Attributes:
         pieces: how many.
-        fits: how many of them have a fit to make.
+        fits: how many of them have a fit.
         updates: the optimiser steps of these fits; None where nobody knows before.
     """
 
@@ -36,7 +36,7 @@ class Work:
     updates: int | None = 0
 
     def __add__(self, other: Work) -> Work:
-        """Return the work of both; its steps are not known where those of one are not."""
+        """Return the sum; its steps are unknown if those of one are."""
         unknown = self.updates is None or other.updates is None
         updates = None if unknown else (self.updates or 0) + (other.updates or 0)
         return Work(self.pieces + other.pieces, self.fits + other.fits, updates)
@@ -46,7 +46,7 @@ UNKNOWN = Work(updates=None)
 
 
 def work_of(pieces: Iterable[Piece]) -> Work:
-    """Return the work of pieces, whether or not somebody did it already."""
+    """Return the work of pieces, done or not."""
     return sum((_work(piece.effort.updates) for piece in pieces), Work())
 
 

@@ -31,8 +31,8 @@ def command_given() -> str:
 def dry_run(workbench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None, measure: bool) -> None:
     """Print what :func:`carry_out` would do, and on which machines; ``measure`` times steps of what was never done."""
     crew = CrewAhead(jobs, () if cluster is None else workbench.machines(cluster))
-    expectations = Estimator(workbench.workspace, measure, stderr.print)
-    preview.preview(plan, workbench.pieces(plan), workbench.pending(plan), expectations, as_json, crew)
+    estimator = Estimator(workbench.workspace, measure, stderr.print)
+    preview.preview(plan, workbench.pieces(plan), workbench.pending(plan), estimator, as_json, crew)
 
 
 def carry_out(workbench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:

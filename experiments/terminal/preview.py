@@ -59,7 +59,7 @@ def preview(
     plan: Plan,
     pieces: Sequence[Piece],
     pending: Sequence[Piece],
-    expectations: Estimator,
+    estimator: Estimator,
     as_json: bool,
     crew: CrewAhead,
 ) -> None:
@@ -68,7 +68,7 @@ def preview(
     ahead = []
     for piece in pieces:
         done = piece.key not in waiting
-        ahead.append(Ahead(piece, done, expectations.of(piece, done)))
+        ahead.append(Ahead(piece, done, estimator.estimate(piece, done)))
     todo = [entry for entry in ahead if not entry.done]
     expected = crew.makespan(pending, {entry.piece.key: entry.seconds for entry in todo})
     if as_json:

@@ -17,7 +17,7 @@ import pytest
 from scipy.stats import t
 
 from experiments.api import Workbench
-from experiments.engine.run import blank
+from experiments.engine.run import new_record
 from experiments.engine.work import work_of
 from experiments.reporting.equality import Inequality, inequalities
 from experiments.reporting.mlflow_run import run_record
@@ -263,7 +263,7 @@ class TestViews:
         self, bench: Workbench, study_folder: Path, tmp_path: Path, methods: str, others: tuple[object, ...]
     ) -> None:
         plan = bench.plan(str(study_folder / "tiny.yaml"), [f"methods={methods}"])
-        document = blank(STUDIES.get("methods"), plan, pieces(plan), "test")
+        document = new_record(STUDIES.get("methods"), plan, pieces(plan), "test")
         own = circumstances(ComparisonRecord.read("tiny", document, Workspace(tmp_path)))
         unequal = [
             (inequality.what, inequality.reference, inequality.others) for inequality in inequalities(own, "full")

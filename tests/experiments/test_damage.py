@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from experiments.engine.diagnosis import _swept
+from experiments.engine.diagnosis import _leftovers
 from experiments.engine.system_metrics import points
 from experiments.studies import STUDIES, report_of, report_on
 from experiments.studies.stream.plan.plan import make_plan
@@ -399,7 +399,7 @@ def test_what_is_finished_is_read_where_nothing_can_be_written(
 
 def test_what_a_killed_run_left_is_swept_by_the_next_one(finished: dict[str, Finished], tmp_path: Path) -> None:
     root = finished["stream"].copy(tmp_path)
-    assert not list(_swept(Workspace(root)))
+    assert not list(_leftovers(Workspace(root)))
     step = next((root / "steps").iterdir())
     leftovers = [step.with_name(f".{step.name}.0123456789ab"), step / "state" / ".body.0123456789ab"]
     leftovers += [root / "adapters" / ".animals-lora.0123456789ab", root / "trials" / ".key.0123456789ab"]
@@ -407,7 +407,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next_one(finished: dict[str, Fin
         path.mkdir(parents=True)
         (path / "model.safetensors").write_bytes(b"x" * 100_000)
         path.with_name(f"{path.name}.lock").touch()
-    (finding,) = _swept(Workspace(Path(shutil.copytree(root, tmp_path / "doctor"))))
+    (finding,) = _leftovers(Workspace(Path(shutil.copytree(root, tmp_path / "doctor"))))
     assert finding.detail == "0.4 MB that killed runs had left half-written"
     finished["stream"].do(Workspace(root), Ear())
     assert not [path for path in root.rglob(".*") if path.name != ".lock"]

@@ -130,7 +130,7 @@ def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, m
     file.write_text(file.read_text() + '{"cpu', encoding="utf-8")
     assert points(file) == samples, "a line that was cut off is left out"
     monkeypatch.setenv(INTERVAL, "0")
-    with pytest.raises(InputError, match="no number of seconds"), record_system_metrics(file):
+    with pytest.raises(InputError, match="not a number of seconds"), record_system_metrics(file):
         pass
     monkeypatch.setenv(SWITCH, "false")
     with record_system_metrics(tmp_path / "off.jsonl"):

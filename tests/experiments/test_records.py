@@ -110,12 +110,12 @@ def test_changed_data_are_another_experiment_in_mlflow(first_run: FirstRun, reci
     steps = tuple(replace(step, key=f"{step.key[:-1]}x", before=None) for step in changed.steps)
     other = replace(changed, tasks=(turned, *others), orders=((turned, *others),), steps=steps)
     assert {piece.key for piece in pieces(other)}.isdisjoint(record.keys)
-    from experiments.engine.run import blank
+    from experiments.engine.run import new_record
     from experiments.studies import STUDIES
 
     study = STUDIES.get("stream")
-    assert blank(study, other, pieces(other), "").identity != record.identity
-    assert blank(study, plan, pieces(plan), "another command").identity == record.identity
+    assert new_record(study, other, pieces(other), "").identity != record.identity
+    assert new_record(study, plan, pieces(plan), "another command").identity == record.identity
 
 
 @pytest.mark.parametrize("file", ["record.json", "comparison.json", "fusion.json"])

@@ -1,4 +1,4 @@
-"""Who does the pieces of a plan: this process alone, or several processes that Ray places."""
+"""The workers that do the pieces of a plan: this process alone, or several processes that Ray starts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Workers(Protocol):
-    """Whoever does pieces.
+    """Do the pieces of a run.
 
     Attributes:
-        machines: that took part, for people; empty where that was this one alone.
+        machines: those of a cluster that took part, for people; empty without a cluster.
     """
 
     machines: tuple[str, ...]
@@ -30,22 +30,22 @@ class Workers(Protocol):
     def do(
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
     ) -> None:
-        """Do every piece that is not done, and leave in ``workspace`` what it leaves.
+        """Do every piece that is not done, and write its results to ``workspace``.
 
         Args:
             pieces: in an order in which what a piece needs stands before it.
-            workspace: of a run, which makes damaged things again.
+            workspace: of a run, which mends damage.
             listener: hears how it goes, in the thread that calls.
             done: is called with each piece that had not been done, in the thread that calls.
 
         Raises:
-            WorkbenchError: a piece failed; what was finished is kept.
-            InputError: a piece takes more memory by forecast than any machine has; nothing was done.
+            WorkbenchError: a piece failed; finished pieces are kept.
+            InputError: by forecast a piece takes more memory than any machine has; nothing was done.
         """
 
 
 def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
-    """Return who does the pieces of a run; Ray is imported for more than one process alone.
+    """Return the workers of a run; Ray is imported only for more than one process.
 
     Args:
         jobs: how many processes share the cores of a machine.

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
+from experiments.engine.entries import label_problems, named_entries, settings_of_entries
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
@@ -89,7 +89,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
     with collect_problems(problems):
         recipe = document.parse(Recipe, settings_of_entries(document, ENTRIES, "method", METHODS.get))
     methods = named_entries(document, ENTRIES, "method", trained_method, problems)
-    problems += wrong_labels(document, ENTRIES, "method in this recipe")
+    problems += label_problems(document, ENTRIES, "method in this recipe")
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     if problems:
         raise SettingsError(problems)

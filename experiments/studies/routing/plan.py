@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
+from experiments.engine.entries import label_problems, named_entries, settings_of_entries
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
@@ -101,7 +101,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
     own = _sources(document, problems)
     routers = named_entries(document, ("routers",), "router", ROUTERS.get, problems)
     joint = named_entries(document, ("joint",), "method", trained_method, problems)
-    problems += wrong_labels(document, ("routers", "joint"), "router or joint model in this recipe")
+    problems += label_problems(document, ("routers", "joint"), "router or joint model in this recipe")
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     problems += _wrong_kinds(document, specs)
     if own:
