@@ -94,5 +94,5 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     revision=2,
-    affects=lambda request, settings: halves_apart(request, settings.per),
+    affects={2: lambda request, settings: halves_apart(request, settings.per)},
 )

@@ -77,5 +77,5 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     revision=2,
-    affects=lambda request, settings: halves_apart(request, "layer"),
+    affects={2: lambda request, settings: halves_apart(request, "layer")},
 )

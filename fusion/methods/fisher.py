@@ -160,5 +160,7 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     revision=3,
-    affects=lambda request, settings: not all(_is_drawn(source, require_target(request)) for source in request.sources),
+    affects={
+        3: lambda request, settings: not all(_is_drawn(source, require_target(request)) for source in request.sources)
+    },
 )

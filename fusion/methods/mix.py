@@ -59,5 +59,5 @@ COMPOSITION = Composition(
     needs_target=True,
     trains=True,
     revision=2,
-    affects=lambda request, settings: halves_apart(request, settings.per),
+    affects={2: lambda request, settings: halves_apart(request, settings.per)},
 )

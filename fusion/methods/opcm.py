@@ -84,5 +84,5 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=arithmetic(merge),
     revision=2,
-    affects=lambda request, settings: settings.alpha == 1,
+    affects={2: lambda request, settings: settings.alpha == 1},
 )

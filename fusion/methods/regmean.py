@@ -122,5 +122,5 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     revision=2,
-    affects=lambda request, settings: require_target(request).kind == "causal-lm",
+    affects={2: lambda request, settings: require_target(request).kind == "causal-lm"},
 )

@@ -126,9 +126,13 @@ def _like_the_first(request: Request, rank: int) -> LoraSettings:
     source = request.sources[0]
     given = {name: value for name, value in source.manifest.settings.items() if name in LoraSettings.model_fields}
     own = LoraSettings.model_validate({**given, "rank": rank})
-    if _is_rslora(source):
-        own = own.model_copy(update={"alpha": own.alpha * math.sqrt(rank)})  # a LoRA's scale is alpha ÷ rank
-    return own
+    divisor = math.sqrt(_rank(source, rank)) if _is_rslora(source) else _rank(source, rank)
+    return own.model_copy(update={"alpha": own.alpha * (rank / divisor)})  # a LoRA's scale is alpha ÷ rank
+
+
+def _rank(source: StoredAdapter, otherwise: int) -> int:
+    """Return the rank that a source was trained with; ``otherwise`` where its settings do not say."""
+    return int(source.manifest.settings.get("rank") or otherwise)
 
 
 def _is_rslora(source: StoredAdapter) -> bool:
@@ -148,6 +152,9 @@ COMPOSITION = Composition(
     trains=True,
     parts=lambda settings: tuple(name for name in settings.start if name not in {FRESH, REPTILE}),
     sourceless=lambda settings: settings.start == (FRESH,),
-    revision=2,
-    affects=lambda request, settings: settings.start != (FRESH,) or _is_rslora(request.sources[0]),
+    revision=3,
+    affects={
+        2: lambda request, settings: settings.start != (FRESH,) or _is_rslora(request.sources[0]),
+        3: lambda request, settings: _rank(request.sources[0], settings.rank) != settings.rank,
+    },
 )

@@ -132,7 +132,8 @@ class Composition:
         trains: whether it trains the head along with something of the body, so that it matters how the head begins.
         revision: raised when the same settings come to mean another result, so that stored results are not mistaken
             for it.
-        affects: request, settings → whether the last revision changed the result; where not, its key stays.
+        affects: a revision → request, settings → whether it changed the result; where not, its key stays. A revision
+            that is not named changed every result.
         parts: settings → names of the other compositions that it runs, with their default settings.
         sourceless: settings → whether nothing of the sources is in the result, so that it is a control of the others.
     """
@@ -146,13 +147,16 @@ class Composition:
     reads_sources: bool = False
     trains: bool = False
     revision: int = 1
-    affects: Callable[[Request, Any], bool] = lambda request, settings: True
+    affects: Mapping[int, Callable[[Request, Any], bool]] = field(default_factory=dict)
     parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
     sourceless: Callable[[Any], bool] = lambda settings: False
 
     def revision_of(self, request: Request, settings: Any) -> int:
         """Return the last revision that changed what these settings give for ``request``."""
-        return self.revision if self.revision == 1 or self.affects(request, settings) else self.revision - 1
+        for revision in range(self.revision, 1, -1):
+            if revision not in self.affects or self.affects[revision](request, settings):
+                return revision
+        return 1
 
 
 class Merge(Protocol):

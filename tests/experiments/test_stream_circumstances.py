@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from experiments.reporting.page import page as drawn_page
+from experiments.strategies.isolated import IsolatedSettings
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.plan.entry import Entry
 from experiments.studies.stream.results.circumstances import circumstances
@@ -65,6 +66,14 @@ def test_each_advantage_is_found(report: Report, label: str, own: Mapping[str, A
 
 def test_a_composition_that_is_trained_further_begins_under_a_fitted_head() -> None:
     assert Request.head == "fitted", "what the entry `fused` is said to have"
+
+
+@pytest.mark.parametrize("init", get_args(IsolatedSettings.model_fields["init"].annotation))
+def test_every_start_but_a_fresh_one_has_a_fitted_head(report: Report, init: str) -> None:
+    entries = {entry.label: entry for entry in report.record.entries}
+    began = replace(entries["isolated"], settings={**entries["isolated"].settings, "init": init})
+    own = circumstances(reduced(report.record, began).record)["isolated"]
+    assert own["head of a task at first"] == ("random" if init == "fresh" else "fitted")
 
 
 def test_page_and_json_tell_who_had_which(report: Report) -> None:

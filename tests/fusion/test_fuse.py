@@ -132,8 +132,10 @@ def test_a_revision_is_in_the_keys_of_those_results_alone_that_it_changed(
     for name in ("mix", "adamerging", "evolve"):
         assert [meaning(name, usual), meaning(name, halves)] == [name, f"{name}@2"]
     assert meaning("mix", halves, per="source") == "mix"
-    assert meaning("warm-start", usual, start="fresh") == "warm-start"
-    assert meaning("warm-start", rank_stabilised, start="fresh") == "warm-start@2"
+    own = usual.sources[0].manifest.settings["rank"]
+    assert meaning("warm-start", usual, start="fresh", rank=own) == "warm-start"
+    assert meaning("warm-start", usual, start="fresh", rank=own + 1) == "warm-start@3"
+    assert meaning("warm-start", rank_stabilised, start="fresh", rank=own) == "warm-start@2"
     assert "mix@2" in meaning("warm-start", halves, start="mix"), "as a part, by its own settings"
     assert "mix@2" not in meaning("warm-start", usual, start="mix")
 

@@ -152,3 +152,15 @@ def test_every_start_has_the_scale_and_the_training_of_the_control(start: str, r
     for layer in layers(composed.body).values():
         assert layer.scaling["default"] == 3.0
         assert layer.lora_dropout["default"].p == 0.25
+
+
+@pytest.mark.parametrize("start", ["fresh", "average"])
+@pytest.mark.parametrize(("method", "scale"), [("lora", 3.0), ("rslora", 6.0)])
+def test_another_rank_leaves_the_scale_as_it_is(start: str, method: str, scale: float, request_: Request) -> None:
+    """The first source has rank 4 and alpha 12: 12 ÷ 4, and 12 ÷ √4 where its scale is that of rsLoRA."""
+    first = request_.sources[0]
+    given = first.manifest.settings | {"rank": 4, "alpha": 12.0}
+    first = replace(first, manifest=first.manifest.model_copy(update={"settings": given, "method": method}))
+    asked = replace(request_, sources=(first, *request_.sources[1:]))
+    composed = warm_start.COMPOSITION.compose(asked, warm_start.Settings(start=start, rank=2))
+    assert {layer.scaling["default"] for layer in layers(composed.body).values()} == {scale}

@@ -48,5 +48,5 @@ def _head(record: Record, entry: Entry) -> str | None:
     """Return how the head of a task after the first begins; None where answers are generated, which needs none."""
     if record.kinds and {*record.kinds.values()} <= {*GENERATED}:
         return None
-    # a composition that is trained further begins under a head that was fitted on its features
-    return "fitted" if entry.settings.get("init") == "fused" else "random"
+    # an isolated LoRA that is not drawn afresh begins under a head that was fitted on its features
+    return "random" if entry.settings.get("init", "fresh") == "fresh" else "fitted"
