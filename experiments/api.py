@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,18 @@ from experiments.engine.piece import Site
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
 from experiments.engine.system_metrics import record_system_metrics
+from experiments.engine.work import work_of
 from experiments.engine.workers import machines, workers
 from experiments.gating.release import Release
-from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
+from experiments.studies import STUDIES, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
 from tasks.loading import registry
 from workbench.machine.listener import Silent
 from workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from experiments.answers.routed_predictions import RoutedPrediction
     from experiments.engine.piece import Piece
     from experiments.engine.study import Plan, Report
+    from experiments.engine.work import Work
     from experiments.engine.workers.machine import Machine
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from tasks.task_file.task_file import TaskFile
     from workbench.machine.listener import Listener
     from workbench.training import Lesson
+
+    Watch = Callable[[Work], AbstractContextManager[Listener]]
 
 
 class Workbench:
@@ -201,7 +207,7 @@ class Workbench:
         from experiments.studies.repair.recipe import plain_repair
 
         document = plain_repair(experiment, repairs, strategies, assignments)
-        return study_for(document).plan(document, self.task_folders, self.workspace)
+        return study_for(document.data).plan(document, self.task_folders, self.workspace)
 
     def repair(
         self,
@@ -304,7 +310,8 @@ class Workbench:
             DataError: a task's data do not fit its file.
         """
         document = find_recipe(recipe).set(assignments)
-        return study_for(document).plan(document, self.task_folders, self.workspace)
+        make_plan = study_for(document.data).planner(self.workspace)
+        return make_plan(document, self.task_folders)
 
     def comparison_plan(
         self, task: str, methods: Sequence[str], assignments: Sequence[str] = (), **others: Any
@@ -324,7 +331,7 @@ class Workbench:
 
     def pieces(self, plan: Plan) -> Sequence[Piece]:
         """Return all the work of ``plan``, done or not."""
-        return STUDIES.get(plan.study).pieces(plan)
+        return [*STUDIES.get(plan.study).pieces(plan)]
 
     def pending(self, plan: Plan) -> list[Piece]:
         """Return the pieces of ``plan`` that :meth:`run` still has to do."""
@@ -340,7 +347,9 @@ class Workbench:
 
         return 0 if lesson.adapter_id in self.workspace.adapters else lesson_updates(lesson)
 
-    def run(self, plan: Plan, command: str = "", jobs: int = 1, cluster: str | None = None) -> Report:
+    def run(
+        self, plan: Plan, command: str = "", jobs: int = 1, cluster: str | None = None, watch: Watch | None = None
+    ) -> Report:
         """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
 
         Args:
@@ -348,6 +357,7 @@ class Workbench:
             command: what to keep as the command that was given.
             jobs: how many processes work on it side by side, each with its share of the processor's cores.
             cluster: address of a Ray cluster, with ``jobs`` processes on each of its machines.
+            watch: shows how the work goes that is left to do; what it gives is the listener from then on.
 
         Raises:
             InputError: Ray is not installed, the cluster cannot be joined, or no machine has memory for a piece.
@@ -356,18 +366,20 @@ class Workbench:
         from experiments.engine.publish import Publisher
         from experiments.tracking.anew import bring_here
 
-        who = workers(jobs, cluster)
-        study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
+        who, study, pieces = workers(jobs, cluster), STUDIES.get(plan.study), self.pieces(plan)
+        watched = watch(work_of(pending(pieces, self.workspace))) if watch else nullcontext(self.listener)
+        with watched as self.listener:
+            publisher = Publisher(self.workspace, self.listener)
 
-        def on_done(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
-            publisher.update(lambda: present_change(plan.name, record, piece.coordinates, workspace))
+            def on_done(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
+                publisher.update(lambda: present_change(plan.name, record, piece.coordinates, workspace))
 
-        with record_system_metrics(self.workspace.system(plan.name)):
-            record = run(study, plan, self.workspace, self.listener, command, who, on_done)
-        report = report_on(plan.name, record, self.workspace)
-        publisher.finish(present(report))
-        bring_here(self.workspace, self.listener)
-        return report
+            with record_system_metrics(self.workspace.system(plan.name)):
+                record = run(study, plan, self.workspace, self.listener, command, who, on_done, pieces)
+            report = report_on(plan.name, record, self.workspace)
+            publisher.finish(study.present(report))
+            bring_here(self.workspace, self.listener)
+            return report
 
     def report(self, experiment: str) -> Report:
         """Return the report on an experiment, from what is stored; raises UnknownNameError where it is unknown."""

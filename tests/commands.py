@@ -136,7 +136,7 @@ def _recipe(given: Mapping[str, Any]) -> None:
     if given["recipe"] not in RECIPES.names():
         return
     document = find_recipe(given["recipe"]).set(given["assignments"])
-    document.parse(study_for(document).recipe)
+    document.parse(study_for(document.data).recipe)
 
 
 def _settings(find: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], None]:

@@ -58,7 +58,7 @@ def check(
     from tasks.loading.registry import user_folders
 
     document = find_recipe(recipe).set(assignments or [])
-    model = study_for(document).recipe
+    model = study_for(document.data).recipe
     document.parse(model)
     required = needs(document, model, user_folders(tasks))
     lost = [need for need in required if need.availability.state == "missing"]

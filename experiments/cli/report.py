@@ -194,7 +194,7 @@ def _description(workspace: Workspace, name: str) -> str:
 
     try:
         record = workspace.records.require(name)
-        return study_of(record, str(workspace.experiment(name))).describe(record)
+        return study_of(record.study, str(workspace.experiment(name))).describe(record)
     except IntegrityError as error:
         return f"{error.where}: {error.what}"
     except InputError as error:  # an earlier version wrote it

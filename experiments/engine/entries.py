@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
@@ -42,6 +42,12 @@ class ParsedEntry:
     settings: Mapping[str, Any]
     about: Any = None
 
+    @property
+    def only(self) -> tuple[str, Any]:
+        """What an entry names that names one thing, and its settings."""
+        (name,), (settings,) = self.names.values(), self.settings.values()
+        return name, settings
+
 
 @dataclass(frozen=True)
 class EntryForm:
@@ -53,11 +59,13 @@ class EntryForm:
             such key, an entry without it names what its label says. Settings that belong to no other card are the last
             one's.
         about: settings of the entry itself.
+        known: functions that find cards of more names than an entry may give; their settings are known keys too.
     """
 
     key: Key
     cards: Mapping[str, Lookup]
     about: type[Any] | None = None
+    known: Mapping[str, Lookup] = field(default_factory=dict)
 
     def read(self, document: Document, problems: list[Problem]) -> Iterator[tuple[str, ParsedEntry]]:
         """Yield the label and the content of each entry; ``problems`` take what is wrong with others."""
@@ -73,12 +81,10 @@ class EntryForm:
         for label, entry in document.entries(*self.key).items():
             if self.about:
                 yield (*self.key, label), self.about
-            for word, card in self.cards.items():
+            for word, card in {**self.cards, **self.known}.items():
                 with suppress(InputError):
-                    yield (
-                        (*self.key, label),
-                        card(entry.get(word, label if len(self.cards) == 1 else ""), None).settings,
-                    )
+                    name = entry.get(word, label if len(self.cards) == 1 else "")
+                    yield (*self.key, label), card(name, None).settings
 
     def _parsed(self, document: Document, label: str, entry: Mapping[str, Any]) -> ParsedEntry:
         path = (*self.key, label)
@@ -100,22 +106,6 @@ class EntryForm:
         parsed = document.parse_parts(*((path, part, form) for part, form in with_forms))
         about = parsed.pop(0) if self.about else None
         return ParsedEntry(names, dict(zip(models, parsed, strict=True)), about)
-
-
-def named_entries(
-    document: Document, key: Key, word: str | None, card: Lookup, problems: list[Problem]
-) -> dict[str, tuple[str, Any]]:
-    """Return by label what the entries at ``key`` name, and its settings; ``problems`` take what is wrong with others.
-
-    ``word`` and ``card`` are those of :class:`EntryForm`; without a word, an entry's label is the name.
-    """
-    named = EntryForm(key, {word or "": card}).read(document, problems)
-    return {label: (entry.names[word or ""], entry.settings[word or ""]) for label, entry in named}
-
-
-def settings_of_entries(document: Document, key: Key, word: str | None, card: Lookup) -> Iterator[LocatedModel]:
-    """Yield where in a recipe which settings stand, as far as what its entries name is known."""
-    yield from EntryForm(key, {word or "": card}).settings_in(document)
 
 
 def label_problems(document: Document, keys: Sequence[str], noun: str) -> list[Problem]:

@@ -10,21 +10,23 @@ from workbench.methods.methods import require_possible
 from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from workbench.backbone.pretrained import Backbone
-    from workbench.settings.base import Budget, Document, Key, MethodSettings
+    from workbench.settings.base import Budget, Key, MethodSettings
+
+    Where = Callable[..., str]
 
 MethodUse = tuple[str, "MethodSettings", "Key"]  # method, its settings, its key in the document
 
 
 def require_feasible(
-    document: Document, backbone: str, budget: Budget, at: Key, uses: Iterable[MethodUse], kinds: Iterable[str]
+    where: Where, backbone: str, budget: Budget, at: Key, uses: Iterable[MethodUse], kinds: Iterable[str]
 ) -> None:
     """Make sure that each method can be trained on ``backbone`` for each kind of task under the budget.
 
     Args:
-        document: of the recipe.
+        where: names the place of a key in the recipe, for messages.
         backbone: its name, which may say in how many bits it is; the budget may say that too.
         budget: of its fits.
         at: key of the budget in the document.
@@ -35,25 +37,25 @@ def require_feasible(
         SettingsError: all that is not possible, in one message.
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.config_of` does.
     """
-    config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or budget.quantization
+    config, bits = config_of(backbone, where("backbone")), bits_of(backbone) or budget.quantization
     problems: list[Problem] = []
     for method, settings, key in uses:
         for kind in dict.fromkeys(kinds):
             with collect_problems(problems):
-                require_possible(method, settings, config, kind, document.where(*key), bits)
+                require_possible(method, settings, config, kind, where(*key), bits)
         with collect_problems(problems):
-            require_optimizer(settings.optimizer, document.where(*key, "optimizer"))
+            require_optimizer(settings.optimizer, where(*key, "optimizer"))
         if budget.checkpointing == "on":
             from workbench.training.gradient_checkpointing import require_checkpointing  # torch takes a while
 
             with collect_problems(problems):
-                require_checkpointing(method, config, document.where(*at, "checkpointing"))
+                require_checkpointing(method, config, where(*at, "checkpointing"))
     if problems:
         raise SettingsError(problems)
 
 
 def open_feasible(
-    document: Document,
+    where: Where,
     backbone: str,
     uses: Sequence[MethodUse],
     kinds: Sequence[str],
@@ -68,14 +70,14 @@ def open_feasible(
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.open_backbone` does.
     """
     (budget, key), *_ = budgets
-    require_feasible(document, backbone, budget, key, uses, kinds)
-    model = open_backbone(backbone, document.where("backbone"))
-    model = model.quantized(budget.quantization, document.where(*key, "quantization"))
+    require_feasible(where, backbone, budget, key, uses, kinds)
+    model = open_backbone(backbone, where("backbone"))
+    model = model.quantized(budget.quantization, where(*key, "quantization"))
     virtual = max(settings.virtual_tokens for _, settings, _ in uses)
     problems: list[Problem] = []
     for budget, key in budgets:
         with collect_problems(problems):
-            model.require_length(budget.max_length, document.where(*key, "max_length"), virtual)
+            model.require_length(budget.max_length, where(*key, "max_length"), virtual)
     if problems:
         raise SettingsError(problems)
     return model

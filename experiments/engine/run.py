@@ -33,6 +33,7 @@ def run(
     command: str = "",
     workers: Workers | None = None,
     on_done: OnPieceDone = lambda record, piece, workspace: None,
+    pieces: Sequence[Piece] | None = None,
 ) -> RecordDocument:
     """Do every piece of ``plan`` that is not done yet, and return the record of all of them.
 
@@ -48,13 +49,14 @@ def run(
         workers: do the pieces, except those that measure time; by default this process does all.
         on_done: is called with each piece that this run has done: the record, the piece, and the workspace to read
             them from.
+        pieces: the plan's, where they are made already.
 
     Raises:
         TrainingError: a fit failed; finished pieces are kept.
         InputError: another process runs the experiment, or its name belongs to another kind.
         UnwritableError: the workspace cannot be written, and not all pieces are done.
     """
-    pieces = study.pieces(plan)
+    pieces = [*(study.pieces(plan) if pieces is None else pieces)]
     record = new_record(study, plan, pieces, command)
     try:
         return _run(plan.name, pieces, record, workspace.mending(listener), listener, workers or Inline(), on_done)
@@ -68,7 +70,7 @@ def run(
 
 def new_record(study: Study, plan: Plan, pieces: Sequence[Piece], command: str) -> RecordDocument:
     """Return the record of a plan, before anything is done."""
-    about = json.loads(json.dumps(study.about(plan)))
+    about = json.loads(json.dumps(study.shared_facts(plan)))
     references = tuple(PieceReference(piece.key, json.loads(json.dumps(piece.coordinates))) for piece in pieces)
     return RecordDocument(study.key, about, references, provenance(command), identity(study.key, about, references))
 

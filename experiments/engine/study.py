@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -11,7 +12,6 @@ from experiments.workspace import find_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
 
     from experiments.engine.piece import Piece
     from experiments.engine.recipes import NamedRecipe
@@ -30,6 +30,7 @@ class Plan(Protocol):
         study: name of its study, in :data:`experiments.studies.STUDIES`.
         name: of the experiment.
         backbone: that everything is trained on.
+        shared_facts: what is the same for all pieces, for the record: values that JSON has.
     """
 
     study: ClassVar[str]
@@ -38,6 +39,8 @@ class Plan(Protocol):
     def name(self) -> str: ...  # noqa: D102 - above
     @property
     def backbone(self) -> Backbone: ...  # noqa: D102
+    @property
+    def shared_facts(self) -> Mapping[str, Any]: ...  # noqa: D102
 
 
 class Report(Protocol):
@@ -103,59 +106,63 @@ class Study:
     @property
     def recipe(self) -> type[NamedRecipe]:
         """The model of its recipes: ``Recipe`` in ``recipe.py``."""
-        model: type[NamedRecipe] = self._module("recipe").Recipe
+        model: type[NamedRecipe] = self._named("recipe", "Recipe")
         return model
 
-    def plan(self, document: Document, task_folders: Sequence[Path] = (), workspace: Workspace | None = None) -> Plan:
-        """Return a recipe with its names resolved and its data read, by ``make_plan`` in ``plan.py``.
+    def planner(self, workspace: Workspace | None = None) -> Callable[[Document, Sequence[Path]], Plan]:
+        """Return ``make_plan(document, task_folders)`` in ``plan.py``: names of a recipe resolved, and its data read.
 
-        Args:
-            document: the recipe.
-            task_folders: of the person's own tasks.
-            workspace: that the recipe speaks of; by default the one that commands take.
-
-        Raises:
-            SettingsError: all that is wrong with the recipe, in one message.
+        It raises SettingsError: all that is wrong with the recipe, in one message. ``workspace``: that recipes speak
+        of; by default the one that commands take.
         """
-        read = (workspace or find_workspace(None),) if self.reads_workspace else ()
-        plan: Plan = self._module("plan").make_plan(document, task_folders, *read)
-        return plan
+        make_plan: Callable[..., Plan] = self._named("plan", "make_plan")
+        return partial(make_plan, workspace=workspace or find_workspace(None)) if self.reads_workspace else make_plan
 
-    def about(self, plan: Plan) -> Mapping[str, Any]:
-        """Return what is the same for all pieces, for the record, by ``about`` in ``plan.py``."""
-        about: Mapping[str, Any] = self._module("plan").about(plan)
-        return about
+    def plan(self, document: Document, task_folders: Sequence[Path] = (), workspace: Workspace | None = None) -> Plan:
+        """Return the plan of a recipe, as :meth:`planner` makes it."""
+        return self.planner(workspace)(document, task_folders)
 
-    def pieces(self, plan: Plan) -> Sequence[Piece]:
-        """Return all the work there is, by ``pieces`` in ``pieces.py``; what a piece needs stands before it."""
-        return [*self._module("pieces").pieces(plan)]
+    def shared_facts(self, plan: Plan) -> Mapping[str, Any]:
+        """Return what is the same for all pieces, for the record: the plan's, or ``about(plan)`` in ``plan.py``."""
+        facts: Mapping[str, Any]
+        facts = plan.shared_facts if hasattr(plan, "shared_facts") else self._named("plan", "about")(plan)
+        return facts
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
-        """Return the report on what the pieces of ``record`` have left so far, by ``report`` in ``summary.py``.
+    @property
+    def pieces(self) -> Callable[[Plan], Iterable[Piece]]:
+        """``pieces(plan)`` in ``pieces.py``: all the work there is; what a piece needs stands before it."""
+        pieces: Callable[[Plan], Iterable[Piece]] = self._named("pieces", "pieces")
+        return pieces
+
+    @property
+    def report(self) -> Callable[..., Report]:
+        """``report(experiment, record, workspace, brief=False)`` in ``summary.py``: of what the pieces have left.
 
         No model is needed for it. ``brief``: without what compares one row with another, which takes long and is not
         logged while a run goes on.
         """
-        report: Report = self._module("summary").report(experiment, record, workspace, brief)
+        report: Callable[..., Report] = self._named("summary", "report")
         return report
 
-    def scored(self, experiment: str, record: RecordDocument, workspace: Workspace) -> Scores:
-        """Return what the pieces have left as scores that can be held against another experiment's.
+    @property
+    def scored(self) -> Callable[[str, RecordDocument, Workspace], Scores]:
+        """``scored(experiment, record, workspace)`` in ``scored.py``: scores to hold against another experiment's.
 
-        By ``scored`` in ``scored.py``: label → main metric → scores, replication by replication.
+        Label → main metric → scores, replication by replication.
         """
-        scores: Scores = self._module("scored").scored(experiment, record, workspace)
-        return scores
+        scored: Callable[[str, RecordDocument, Workspace], Scores] = self._named("scored", "scored")
+        return scored
 
-    def present(self, report: Report) -> Presentation:
-        """Return what people see of a report, in whatever medium, by ``present`` in ``present.py``."""
-        presentation: Presentation = self._module("present").present(report)
-        return presentation
+    @property
+    def present(self) -> Callable[[Report], Presentation]:
+        """``present(report)`` in ``present.py``: what people see of a report, in whatever medium."""
+        present: Callable[[Report], Presentation] = self._named("present", "present")
+        return present
 
     def module(self, name: str) -> str:
         """Return the full name of one of the study's modules, by its name alone."""
         room = self.rooms.get(name)
         return f"{self.package}.{room}.{name}" if room else f"{self.package}.{name}"
 
-    def _module(self, name: str) -> ModuleType:
-        return import_module(self.module(name))
+    def _named(self, module: str, name: str) -> Any:
+        return getattr(import_module(self.module(module)), name)

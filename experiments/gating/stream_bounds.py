@@ -68,7 +68,7 @@ def gate_experiment(workspace: Workspace, experiment: str, bounds: StreamBounds)
         IntegrityError: a file that its report is made of is damaged or missing.
     """
     record = workspace.records.require(experiment)
-    if study_of(record, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
+    if study_of(record.study, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
         hint = "An adapter that came out of it has bounds of its own: workbench gate ID --min-score X"
         raise InputError("this experiment is not a stream: it has no forgetting", where=experiment, hint=hint)
     return gate_report(cast("Report", report_on(experiment, record, workspace, brief=True)), bounds)

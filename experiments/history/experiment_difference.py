@@ -114,7 +114,7 @@ def difference_of(workspace: Workspace, first: str, second: str) -> ExperimentDi
 
 def _scores(name: str, record: RecordDocument, workspace: Workspace) -> Scores:
     with needed_by(name, record.command):
-        return study_of(record, str(workspace.experiment(name))).scored(name, record, workspace)
+        return study_of(record.study, str(workspace.experiment(name))).scored(name, record, workspace)
 
 
 def _called(workspace: Workspace, first: str, second: str) -> dict[str, str]:

@@ -117,7 +117,7 @@ def value_in_words(setting: str, value: Any) -> str:
 def _run(number: int, name: str, newest: RecordDocument, workspace: Workspace) -> Run:
     try:
         record = workspace.records.require(name)
-        description = study_of(record, str(workspace.experiment(name))).describe(record)
+        description = study_of(record.study, str(workspace.experiment(name))).describe(record)
         ours, theirs = settings_of(record).entries, settings_of(newest).entries
         return Run(
             number,

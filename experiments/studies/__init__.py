@@ -10,28 +10,27 @@ from workbench.errors import IntegrityError
 from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from experiments.engine.study import Report
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import RecordDocument, Workspace
-    from workbench.settings.base import Document
 
 STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study, besides=["core"])
 
 
-def study_of(record: RecordDocument, where: str) -> Study:
-    """Return the study that made a record; raises IntegrityError where this version has none of that key."""
+def study_of(key: str, where: str) -> Study:
+    """Return the study that made a record with this key; raises IntegrityError where this version has none."""
     for study in map(STUDIES.get, STUDIES.names()):
-        if study.key == record.study:
+        if study.key == key:
             return study
-    raise IntegrityError(f"this version has no study with the recipe key {record.study!r}", where=where)
+    raise IntegrityError(f"this version has no study with the recipe key {key!r}", where=where)
 
 
-def study_for(document: Document) -> Study:
-    """Return the study whose key stands in a recipe; the stream study where none does."""
+def study_for(keys: Container[str]) -> Study:
+    """Return the study whose key is among the keys of a recipe; the stream study where none is."""
     studies = [STUDIES.get(name) for name in STUDIES.names()]
-    return next((study for study in studies if study.key in document.data), STUDIES.get("stream"))
+    return next((study for study in studies if study.key in keys), STUDIES.get("stream"))
 
 
 def present_of(workspace: Workspace, experiment: str) -> Presentation:
@@ -58,7 +57,7 @@ def report_on(experiment: str, record: RecordDocument, workspace: Workspace, bri
         IntegrityError: a file that it is made of is damaged or missing.
     """
     with needed_by(experiment, record.command):
-        study = study_of(record, str(workspace.experiment(experiment)))
+        study = study_of(record.study, str(workspace.experiment(experiment)))
         return study.report(experiment, record, workspace, brief)
 
 
@@ -70,7 +69,7 @@ def present_change(
     For a view that grows: only that part is read, and nothing is compared. None where the study shows nothing before
     the end.
     """
-    study = study_of(record, str(workspace.experiment(experiment)))
+    study = study_of(record.study, str(workspace.experiment(experiment)))
     part = study.changed(record, coordinates)
     if part is None:
         return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.engine.estimates import Estimator
-from experiments.engine.work import work_of
+from experiments.engine.run import pending
 from experiments.reporting.terminal import show
 from experiments.studies import present
 from experiments.terminal import preview
@@ -32,13 +33,13 @@ def dry_run(workbench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster:
     """Print what :func:`carry_out` would do, and on which machines; ``measure`` times steps of what was never done."""
     crew = CrewAhead(jobs, () if cluster is None else workbench.machines(cluster))
     estimator = Estimator(workbench.workspace, measure, stderr.print)
-    preview.preview(plan, workbench.pieces(plan), workbench.pending(plan), estimator, as_json, crew)
+    pieces = workbench.pieces(plan)
+    preview.preview(plan, pieces, pending(pieces, workbench.workspace), estimator, as_json, crew)
 
 
 def carry_out(workbench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:
     """Do what is left to do of a plan, and return its report."""
-    with progress(plan.name, work_of(workbench.pending(plan))) as workbench.listener:
-        return workbench.run(plan, command_given(), jobs, cluster)
+    return workbench.run(plan, command_given(), jobs, cluster, partial(progress, plan.name))
 
 
 def print_report(report: Report, workbench: Workbench, plan: Plan, workspace: Path | None) -> None:

@@ -134,7 +134,7 @@ def _compare(recipe: str, bert: Path, folder: Path, monkeypatch: pytest.MonkeyPa
     path = folder / "recipe.yaml"
     path.write_text((HEAD + recipe).format(backbone=bert))
     document = read(path)
-    study = study_for(document)
+    study = study_for(document.data)
     plan = study.plan(document, [folder / "tasks"])
     alone, together = (Workspace(folder / name) for name in ("alone", "together"))
     ears = Ear(), Ear()

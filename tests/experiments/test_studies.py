@@ -17,7 +17,7 @@ from tests.streams import write_recipe
 from workbench.settings.base import read
 
 MODULES = {
-    "plan": ("make_plan", "about"),
+    "plan": ("make_plan",),
     "pieces": ("pieces",),
     "summary": ("report",),
     "present": ("present",),
@@ -38,7 +38,7 @@ def test_a_card_has_the_modules_that_the_engine_calls(name: str) -> None:
 def test_a_shipped_recipe_is_one_of_its_study(name: str) -> None:
     document = read(RECIPES.path(name))
     keys = {STUDIES.get(other).key for other in STUDIES.names()} & document.data.keys()
-    study = study_for(document)
+    study = study_for(document.data)
     assert keys == {study.key}, "no recipe is of two studies"
     parsed = document.parse(study.recipe)
     assert parsed.name == name, "as its file is called"

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from experiments.engine.entries import collisions, named_entries, settings_of_entries
+from experiments.engine.draft import drafted
+from experiments.engine.entries import EntryForm, collisions
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
-from experiments.engine.task_names import named_tasks
 from experiments.studies.compositions.entry import (
     Entry,
     Role,
@@ -23,9 +23,9 @@ from experiments.studies.compositions.entry import (
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
-from experiments.studies.compositions.record import PICKS, EntryRecord, FusionRecord
+from experiments.studies.compositions.record import PICKS, EntryRecord
 from experiments.studies.compositions.trial import Trial
-from experiments.studies.core.data_sources import data_sources
+from experiments.studies.core.record import shared_facts
 from experiments.workspace.evaluating import majority_score
 from fusion.composing.compatibility import unfit
 from fusion.composing.fuse import require_fusible
@@ -43,15 +43,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from experiments.engine.draft import Draft
     from experiments.engine.feasibility import MethodUse
     from tasks.task_file.spec import TaskSpec
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
     from workbench.settings.base import Document
-    from workbench.settings.known_keys import LocatedModel
 
 
 SOURCES = ("sources", "methods")
+FORMS = (
+    EntryForm(SOURCES, {"": trained_method}, known={"": METHODS.get}),
+    EntryForm(("compositions",), {"method": COMPOSITIONS.get}),
+)
 BESIDE_SOURCES = ("control", "average", "composition")  # roles of what is compared in what it retains of the sources
 
 
@@ -89,6 +93,24 @@ class FusionPlan:
     fresh: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     heads: tuple[HeadStart, ...] = ("fitted",)
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
+
+    @property
+    def shared_facts(self) -> dict[str, Any]:
+        """What is the same for all pieces, for the record."""
+        any_budget = next(iter(self.budgets.values()))
+        return shared_facts(
+            self.targets,
+            any_budget,
+            description=self.description,
+            backbone=self.backbone.name,
+            reference=self.reference,
+            targets=[target.name for target in self.targets],
+            shots=[*self.budgets],
+            seeds=self.seeds,
+            budgets={str(shots): budget for shots, budget in self.budgets.items()},
+            majority={target.name: majority_score(target, any_budget) for target in self.targets},
+            parties=[_recorded(entry) for entry in self.all_entries(self.seeds[0])],
+        )
 
     def families(self, seed: int) -> dict[str, tuple[Source, ...]]:
         """Return the sources of one seed by fine-tuning method."""
@@ -130,7 +152,12 @@ class FusionPlan:
         return hardest and entry.role in BESIDE_SOURCES
 
 
-def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
+def _recorded(entry: Entry) -> EntryRecord:
+    settings, head = entry.settings.model_dump(mode="json"), entry.head if entry.trains else None
+    return EntryRecord(entry.label, entry.role, entry.family, entry.method, settings, head)
+
+
+def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -138,26 +165,22 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         InputError: settings of full fine-tuning, which cannot take part on the backbone.
         DataError: a task's data do not fit its file.
     """
-    problems: list[Problem] = []
-    with collect_problems(problems):
-        recipe = document.parse(Recipe, _known_settings(document))
-    methods = named_entries(document, SOURCES, None, trained_method, problems)
-    fresh = dict(_fresh(document, problems))
-    entries = tuple(_entries(document, problems))
-    sources = named_tasks(document, ("sources", "tasks"), task_folders, problems)
-    targets = named_tasks(document, ("targets",), task_folders, problems)
+    draft = drafted(document, Recipe, FORMS, task_folders)
+    methods = {label: entry.only for label, entry in draft.entries[SOURCES].items()}
+    fresh = dict(_fresh(document, draft.problems))
+    entries = tuple(_entries(document, draft))
+    sources, targets = draft.tasks["sources", "tasks"], draft.tasks["targets",]
     labels = document.labels("compositions")
     own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
     own += [f"{label}, {head} head" for label in [*own, *labels] for head in get_args(HeadStart)]
-    problems += collisions(((label, document.where("compositions", label)) for label in labels), own)
-    problems += _wrong_targets(document, targets, sources)
-    if problems:
-        raise SettingsError(problems)
+    draft.problems.extend(collisions(((label, document.where("compositions", label)) for label in labels), own))
+    draft.problems.extend(_wrong_targets(document, targets, sources))
+    recipe = draft.require()
     require_affordable(_fits(recipe, len(methods), len(entries), len(sources), len(targets)), document.origin)
     wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
     budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
-    backbone = open_feasible(document, recipe.backbone, wanted, kinds, budgets)
+    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
     if "full" in fresh and backbone.quantization:
         message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
@@ -253,51 +276,15 @@ def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, d
             yield name, parsed.model_dump(mode="json", include=set(settings))
 
 
-def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
+def _entries(document: Document, draft: Draft[Recipe]) -> Iterator[Entry]:
     libraries = {}
     for name in document.labels("sources", "methods"):
         with suppress(InputError):  # reported with the sources already
             libraries[name] = METHODS.get(name).library
-    entries = named_entries(document, ("compositions",), "method", COMPOSITIONS.get, problems)
-    for label, (method, settings) in entries.items():
-        with collect_problems(problems):
+    for label, entry in draft.entries["compositions",].items():
+        method, settings = entry.only
+        with collect_problems(draft.problems):
             where = document.where("compositions", label, "method")
             family = family_of(method, libraries, where) if libraries else ""
             role: Role = "control" if COMPOSITIONS.get(method).sourceless(settings) else "composition"
             yield Entry(label, role, family, method, settings)
-
-
-def _known_settings(document: Document) -> Iterator[LocatedModel]:
-    yield from settings_of_entries(document, SOURCES, None, METHODS.get)
-    yield from settings_of_entries(document, ("compositions",), "method", COMPOSITIONS.get)
-
-
-def about(plan: FusionPlan) -> dict[str, Any]:
-    """Return what is the same for all pieces of a plan."""
-    any_budget = next(iter(plan.budgets.values()))
-    record = FusionRecord(
-        experiment=plan.name,
-        description=plan.description,
-        backbone=plan.backbone.name,
-        reference=plan.reference,
-        targets=tuple(target.name for target in plan.targets),
-        shots=tuple(plan.budgets),
-        seeds=plan.seeds,
-        budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
-        majority={target.name: majority_score(target, any_budget) for target in plan.targets},
-        entries=tuple(
-            EntryRecord(
-                entry.label,
-                entry.role,
-                entry.family,
-                entry.method,
-                entry.settings.model_dump(mode="json"),
-                entry.head if entry.trains else None,
-            )
-            for entry in plan.all_entries(plan.seeds[0])
-        ),
-        data={target.name: target.fingerprint for target in plan.targets},
-        data_sources=data_sources(plan.targets),
-        precision=resolve_precision(any_budget.precision),
-    )
-    return record.about()

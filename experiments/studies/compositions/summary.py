@@ -19,6 +19,7 @@ from experiments.studies.compositions.record import CONTROL, PICK, PICKS, Fusion
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
+from experiments.studies.core.report import reported
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import mean_of_known
 
@@ -27,17 +28,10 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.result import Result
-    from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.outcome_folders import OutcomeFolders
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place
-
-
-def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> FusionReport:
-    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
-    record = FusionRecord.read(experiment, document, workspace)
-    return summarise(record, results_in(workspace), brief)
 
 
 def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool = False) -> FusionReport:
@@ -225,3 +219,6 @@ def _share(ours: Result, reference: Result) -> float | None:
 
 def _columns(rows: list[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(fmean(column) for column in zip(*rows, strict=True))
+
+
+report = reported(FusionRecord, lambda record, workspace, brief: summarise(record, results_in(workspace), brief))

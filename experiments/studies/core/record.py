@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
-from experiments.studies.core.data_sources import DataSource
+from experiments.studies.core.data_sources import DataSource, data_sources
 from experiments.workspace.documents import form_of
 from workbench.errors import IntegrityError
+from workbench.machine.device import resolve_precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     from experiments.workspace import RecordDocument, Workspace
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +93,19 @@ class Record(ABC):
         return about
 
 
-def as_json(**facts: Any) -> dict[str, Any]:
-    """Return facts of a plan as JSON has them: dataclasses as objects of their fields."""
+def shared_facts(tasks: Sequence[Task], budget: Budget, /, **own: Any) -> dict[str, Any]:
+    """Return what is the same for all pieces of a plan, as JSON has it.
+
+    Args:
+        tasks: that are learned, or composed for.
+        budget: says in which precision.
+        own: the study's own facts, by their keys in record.json; settings and dataclasses become objects.
+    """
+    facts = {
+        **own,
+        "data": {task.name: task.fingerprint for task in tasks},
+        "data_sources": data_sources(tasks),
+        "precision": resolve_precision(budget.precision),
+    }
     written: dict[str, Any] = form_of(dict[str, Any]).dump_python(facts, mode="json")
     return written

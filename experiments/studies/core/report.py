@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from experiments.reporting.equality import inequalities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from experiments.engine.study import Report
     from experiments.reporting.equality import Inequality
     from experiments.studies.core.record import Record
+    from experiments.workspace import RecordDocument, Workspace
+
+RecordT = TypeVar("RecordT", bound="Record")
+ReportT = TypeVar("ReportT", bound="StudyReport")
 
 LONG = 15  # tasks: a matrix of more has cells that are smaller than their numbers
+
+
+def reported(record: type[RecordT], summarise: Callable[[RecordT, Workspace, bool], ReportT]) -> Callable[..., ReportT]:
+    """Return the function ``report`` of a study: its record is read, and summarised.
+
+    ``summarise`` takes the record, the workspace that it is of, and whether to leave out what compares two entries.
+    """
+
+    def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> ReportT:
+        return summarise(record.read(experiment, document, workspace), workspace, brief)
+
+    return report
 
 
 class StudyReport(ABC):

@@ -7,17 +7,17 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.entries import label_problems, named_entries, settings_of_entries
+from experiments.engine.draft import drafted
+from experiments.engine.entries import EntryForm
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
-from experiments.engine.task_names import named_tasks
-from experiments.studies.core.data_sources import data_sources
+from experiments.studies.core.record import shared_facts
 from experiments.studies.core.tune import tuning_seed
 from experiments.studies.methods.recipe import Recipe
-from experiments.studies.methods.record import ComparisonRecord, Entry
+from experiments.studies.methods.record import Entry
 from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
-from workbench.errors import InputError, Problem, SettingsError, collect_problems
+from workbench.errors import InputError
 from workbench.machine.device import resolve_precision
 from workbench.methods.methods import METHODS, trained_method
 from workbench.settings.bounds import LONGEST_NAME
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from workbench.settings.base import Document
 
 ENTRIES = ("methods",)
+FORM = EntryForm(ENTRIES, {"method": trained_method}, known={"method": METHODS.get})
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,25 @@ class ComparisonPlan:
         return self.recipe.reference or next(iter(self.adaptations))
 
     @property
+    def shared_facts(self) -> dict[str, Any]:
+        """What is the same for all pieces, for the record."""
+        recipe = self.recipe
+        return shared_facts(
+            self.tasks,
+            recipe.budget,
+            description=recipe.description,
+            backbone=recipe.backbone,
+            tasks=[task.name for task in self.tasks],
+            seeds=recipe.seeds,
+            reference=self.reference,
+            budget=recipe.budget,
+            tune=recipe.tune,
+            majority={task.name: majority_score(task, recipe.budget) for task in self.tasks},
+            entrants=[_entry(label, adaptation) for label, adaptation in self.adaptations.items()],
+            kinds={task.name: task.kind for task in self.tasks},
+        )
+
+    @property
     def tuning_seed(self) -> int:
         """The seed of all that is tried to choose a learning rate."""
         return tuning_seed(self.recipe.seeds)
@@ -77,7 +97,7 @@ class ComparisonPlan:
         return Lesson(task, adaptation, self.recipe.budget, seed)
 
 
-def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPlan:
+def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> ComparisonPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -85,20 +105,15 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
         InputError: a method that cannot work on the backbone, or for the kind of a task.
         DataError: a task's data do not fit its file.
     """
-    problems: list[Problem] = []
-    with collect_problems(problems):
-        recipe = document.parse(Recipe, settings_of_entries(document, ENTRIES, "method", METHODS.get))
-    methods = named_entries(document, ENTRIES, "method", trained_method, problems)
-    problems += label_problems(document, ENTRIES, "method in this recipe")
-    specs = named_tasks(document, ("tasks",), task_folders, problems)
-    if problems:
-        raise SettingsError(problems)
+    draft = drafted(document, Recipe, [FORM], task_folders, "method in this recipe")
+    recipe, specs = draft.require(), draft.tasks["tasks",]
+    methods = {label: entry.only for label, entry in draft.entries[ENTRIES].items()}
     tuned = sum(METHODS.get(method).trains for method, _ in methods.values())
     fits = len(specs) * (len(recipe.seeds) * len(methods) + recipe.tune * tuned)
     require_affordable(fits, document.origin)
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
-    backbone = open_feasible(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
     from workbench.training.default_rates import at_default_rate
 
@@ -123,28 +138,6 @@ def plain_comparison(task: str, methods: Sequence[str]) -> dict[str, Any]:
         raise InputError(f"named more than once: {', '.join(twice)}", where="--methods", hint=hint)
     name = re.sub(r"[^a-z0-9._-]+", "-", f"compare-{task}".lower())[:LONGEST_NAME]
     return {"name": name, "tasks": [task], "methods": {name: {} for name in methods}}
-
-
-def about(plan: ComparisonPlan) -> dict[str, Any]:
-    """Return what is the same for all pieces of a plan."""
-    recipe = plan.recipe
-    record = ComparisonRecord(
-        experiment=recipe.name,
-        description=recipe.description,
-        backbone=recipe.backbone,
-        tasks=tuple(task.name for task in plan.tasks),
-        seeds=recipe.seeds,
-        reference=plan.reference,
-        budget=recipe.budget.model_dump(mode="json"),
-        tune=recipe.tune,
-        majority={task.name: majority_score(task, recipe.budget) for task in plan.tasks},
-        entries=tuple(_entry(label, adaptation) for label, adaptation in plan.adaptations.items()),
-        data={task.name: task.fingerprint for task in plan.tasks},
-        kinds={task.name: task.kind for task in plan.tasks},
-        data_sources=data_sources(plan.tasks),
-        precision=resolve_precision(recipe.budget.precision),
-    )
-    return record.about()
 
 
 def _entry(label: str, adaptation: Adaptation) -> Entry:

@@ -12,6 +12,7 @@ from experiments.reporting.examples import over_examples, scores_by_example, tes
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.replications import paired
 from experiments.reporting.wording import unit
+from experiments.studies.core.report import reported
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport
@@ -27,16 +28,9 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.studies.methods.record import Entry
-    from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter
 
 Place = tuple[str, int]  # task, seed
-
-
-def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> ComparisonReport:
-    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
-    record = ComparisonRecord.read(experiment, document, workspace)
-    return summarise(record, workspace.evaluations.require_outcomes, brief)
 
 
 def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False) -> ComparisonReport:
@@ -123,3 +117,8 @@ class _Summary:
 
     def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
         return self.correct[ours.evaluation], self.correct[theirs.evaluation]
+
+
+report = reported(
+    ComparisonRecord, lambda record, workspace, brief: summarise(record, workspace.evaluations.require_outcomes, brief)
+)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.engine.entries import collisions, named_entries, settings_of_entries
+from experiments.engine.draft import drafted
+from experiments.engine.entries import EntryForm, collisions
 from experiments.repairs import REPAIRS
 from experiments.studies.repair.recipe import Recipe
 from experiments.studies.repair.record import NOTHING, Entry, RepairRecord
 from experiments.studies.repair.resolved import RepairPlan
 from experiments.studies.repair.streams import learned_streams, repairable, stream_record
 from workbench.backbone.names import open_backbone
-from workbench.errors import Problem, SettingsError, collect_problems
+from workbench.errors import SettingsError, collect_problems
 from workbench.machine.listener import Silent
 from workbench.settings.base import Budget
 
@@ -36,15 +37,12 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
         InputError: the stream cannot be repaired, or its data or weights are not those that were learned.
         IntegrityError: a file of the stream is damaged.
     """
-    problems: list[Problem] = []
-    with collect_problems(problems):
-        recipe = document.parse(Recipe, settings_of_entries(document, REPAIRS_KEY, "repair", REPAIRS.get))
-    repairs = named_entries(document, REPAIRS_KEY, "repair", REPAIRS.get, problems)
+    draft = drafted(document, Recipe, [EntryForm(REPAIRS_KEY, {"repair": REPAIRS.get})], task_folders)
+    repairs = {label: entry.only for label, entry in draft.entries[REPAIRS_KEY].items()}
     if (stream := document.text("repair")) is not None:
-        with collect_problems(problems, document.where("repair")):
+        with collect_problems(draft.problems, document.where("repair")):
             source = stream_record(workspace, stream)
-    if problems:
-        raise SettingsError(problems)
+    recipe = draft.require()
     chosen = repairable(source, recipe.entries, document.where("entries"))
     repairs = repairs or {name: (name, REPAIRS.get(name).settings()) for name in REPAIRS.names()}
     rows = ((row_label(name, entry), document.where(*REPAIRS_KEY, name)) for entry in chosen for name in repairs)
@@ -95,8 +93,3 @@ def _entries(plan: RepairPlan, workspace: Workspace) -> Iterator[Entry]:
 def row_label(repair: str, entry: LearnedEntry) -> str:
     """Return what a repair of an entry is compared under; the entry itself stands beside it under its own label."""
     return f"{repair} of {entry.label}"
-
-
-def about(plan: RepairPlan) -> dict[str, Any]:
-    """Return what is the same for all pieces of a plan."""
-    return plan.record.about()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,3 +38,8 @@ class RepairPlan:
     def name(self) -> str:
         """The experiment's name."""
         return self.record.experiment
+
+    @property
+    def shared_facts(self) -> dict[str, Any]:
+        """What is the same for all pieces, for the record."""
+        return self.record.about()

@@ -63,7 +63,7 @@ def stream_record(workspace: Workspace, experiment: str) -> Record:
         IntegrityError: a file of its record is damaged or missing.
     """
     document = workspace.records.require(experiment)
-    if study_of(document, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
+    if study_of(document.study, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
         raise InputError("this experiment is not a stream: there is nothing to repair", where=experiment)
     record = Record.read(experiment, document, workspace)
     if not document.finished:

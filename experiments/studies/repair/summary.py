@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import in_family
 from experiments.reporting.replications import over_replications, paired
+from experiments.studies.core.report import reported
 from experiments.studies.repair.quantities import METRICS
 from experiments.studies.repair.record import NOTHING, RepairRecord
 from experiments.studies.repair.report import EntryReport, RepairReport
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.repair.record import Repaired
     from experiments.studies.repair.streams import LearnedStream
-    from experiments.workspace import RecordDocument, Workspace
-
-
-def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> RepairReport:
-    """Return the report on what the pieces have left; see :meth:`experiments.engine.study.Study`."""
-    return summarise(RepairRecord.read(experiment, document, workspace), brief)
 
 
 def summarise(record: RepairRecord, brief: bool = False) -> RepairReport:
@@ -96,3 +91,6 @@ def _gain(row: Row, nothing: Row, streams: Sequence[LearnedStream], step: float 
     pairs = zip(*(of.metrics["average_accuracy"].values for of in (row, nothing)), strict=True)
     gaps = tuple(None if None in pair else pair[0] - pair[1] for pair in pairs)
     return paired(gaps, seeds, step)
+
+
+report = reported(RepairRecord, lambda record, workspace, brief: summarise(record, brief))

@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.entries import label_problems, named_entries, settings_of_entries
+from experiments.engine.draft import drafted
+from experiments.engine.entries import EntryForm
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
-from experiments.engine.task_names import named_tasks
-from experiments.studies.core.data_sources import data_sources
+from experiments.studies.core.record import shared_facts
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
-from experiments.studies.routing.record import JOINT, ROUTER, Entry, RoutingRecord
+from experiments.studies.routing.record import JOINT, ROUTER, Entry
 from fusion.composing.compatibility import unfit
 from fusion.routing.routers import ROUTERS
 from fusion.target.reading import KIND
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from workbench.settings.known_keys import LocatedModel
 
 SOURCES = ("sources",)
+FORMS = (
+    EntryForm(("routers",), {"router": ROUTERS.get}),
+    EntryForm(("joint",), {"method": trained_method}, known={"method": METHODS.get}),
+)
 LORA_ONLY = ("peft",)  # libraries of routers that read the update of each module
 
 
@@ -74,6 +78,32 @@ class RoutingPlan:
         """The label that differences are taken from."""
         return self.recipe.reference or next(iter((*self.joint, *self.routers)))
 
+    @property
+    def shared_facts(self) -> dict[str, Any]:
+        """What is the same for all pieces, for the record."""
+        recipe = self.recipe
+        routers = [
+            Entry(label, ROUTER, router, settings.model_dump(mode="json"), ROUTERS.get(router).reads_data)
+            for label, (router, settings) in self.routers.items()
+        ]
+        joint = [
+            Entry(label, JOINT, adaptation.method, adaptation.settings.model_dump(mode="json"))
+            for label, adaptation in self.joint.items()
+        ]
+        return shared_facts(
+            self.tasks,
+            recipe.budget,
+            description=recipe.description,
+            backbone=recipe.backbone,
+            tasks=[task.name for task in self.tasks],
+            seeds=recipe.seeds,
+            reference=self.reference,
+            budget=recipe.budget,
+            method=self.adaptation.method,
+            settings=self.adaptation.settings,
+            contenders=[*routers, *joint],
+        )
+
     def lesson(self, task: Task, seed: int) -> Lesson:
         """Return what a task's own adapter learns."""
         return Lesson(task, self.adaptation, self.recipe.budget, seed)
@@ -87,7 +117,7 @@ class RoutingPlan:
         return {label: Lesson(together, adaptation, budget, seed) for label, adaptation in self.joint.items()}
 
 
-def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
+def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> RoutingPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -95,22 +125,18 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
         InputError: a method that cannot work on the backbone.
         DataError: a task's data do not fit its file.
     """
-    problems: list[Problem] = []
-    with collect_problems(problems):
-        recipe = document.parse(Recipe, _known_settings(document))
-    own = _sources(document, problems)
-    routers = named_entries(document, ("routers",), "router", ROUTERS.get, problems)
-    joint = named_entries(document, ("joint",), "method", trained_method, problems)
-    problems += label_problems(document, ("routers", "joint"), "router or joint model in this recipe")
-    specs = named_tasks(document, ("tasks",), task_folders, problems)
-    problems += _wrong_kinds(document, specs)
+    noun = "router or joint model in this recipe"
+    draft = drafted(document, Recipe, FORMS, task_folders, noun, _sources_known(document))
+    routers, joint = ({label: entry.only for label, entry in draft.entries[form.key].items()} for form in FORMS)
+    specs, own = draft.tasks["tasks",], _sources(document, draft.problems)
+    draft.problems.extend(_wrong_kinds(document, specs))
     if own:
-        problems += _wrong_libraries(document, own[0], routers)
-    if problems or own is None:
-        raise SettingsError(problems)
+        draft.problems.extend(_wrong_libraries(document, own[0], routers))
+    recipe = draft.require()
+    assert own is not None
     require_affordable(len(recipe.seeds) * (len(specs) + len(joint) + len(routers)), document.origin)
     wanted = [(*own, SOURCES), *((*entry, ("joint", label)) for label, entry in joint.items())]
-    backbone = open_feasible(document, recipe.backbone, wanted, [KIND], [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document.where, recipe.backbone, wanted, [KIND], [(recipe.budget, ("budget",))])
     _require_readable(document, backbone, own, routers)
     precision = resolve_precision(recipe.budget.precision)
     tasks = tuple(registry.load(spec) for spec in specs)
@@ -180,39 +206,8 @@ def _require_alike(document: Document, tasks: Sequence[Task]) -> None:
         raise InputError(message, where=document.where("tasks"), hint=hint)
 
 
-def _known_settings(document: Document) -> Iterator[LocatedModel]:
+def _sources_known(document: Document) -> Iterator[LocatedModel]:
     given = document.data.get("sources")
     with suppress(InputError):
         if isinstance(given, dict):
             yield SOURCES, METHODS.get(given.get("method", "")).settings
-    yield from settings_of_entries(document, ("routers",), "router", ROUTERS.get)
-    yield from settings_of_entries(document, ("joint",), "method", METHODS.get)
-
-
-def about(plan: RoutingPlan) -> dict[str, Any]:
-    """Return what is the same for all pieces of a plan."""
-    recipe = plan.recipe
-    routers = (
-        Entry(label, ROUTER, router, settings.model_dump(mode="json"), ROUTERS.get(router).reads_data)
-        for label, (router, settings) in plan.routers.items()
-    )
-    joint = (
-        Entry(label, JOINT, adaptation.method, adaptation.settings.model_dump(mode="json"))
-        for label, adaptation in plan.joint.items()
-    )
-    record = RoutingRecord(
-        experiment=recipe.name,
-        description=recipe.description,
-        backbone=recipe.backbone,
-        tasks=tuple(task.name for task in plan.tasks),
-        seeds=recipe.seeds,
-        reference=plan.reference,
-        budget=recipe.budget.model_dump(mode="json"),
-        method=plan.adaptation.method,
-        settings=plan.adaptation.settings.model_dump(mode="json"),
-        entries=(*routers, *joint),
-        data={task.name: task.fingerprint for task in plan.tasks},
-        data_sources=data_sources(plan.tasks),
-        precision=resolve_precision(recipe.budget.precision),
-    )
-    return record.about()

@@ -11,6 +11,7 @@ import numpy as np
 from experiments.reporting.differences import in_family
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.replications import paired
+from experiments.studies.core.report import reported
 from experiments.studies.routing.record import RoutingRecord
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.row import AdapterRow, Row
@@ -24,14 +25,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.studies.routing.record import Entry, EntryResult
-    from experiments.workspace import RecordDocument, Workspace
     from workbench.measures.statistics import Array
-
-
-def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> RoutingReport:
-    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
-    record = RoutingRecord.read(experiment, document, workspace)
-    return summarise(record, workspace.evaluations.require_outcomes, brief)
 
 
 def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:
@@ -123,3 +117,8 @@ def _over_seeds(cells: Sequence[EntryResult]) -> list[Array]:
     """Return for each task (n_j,) the share of seeds with which each text was answered rightly."""
     by_task = zip(*(cell.outcome.scores for cell in cells), strict=True)
     return [np.mean(scores, axis=0) for scores in by_task]
+
+
+report = reported(
+    RoutingRecord, lambda record, workspace, brief: summarise(record, workspace.evaluations.require_outcomes, brief)
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from experiments.engine.entries import EntryForm, ParsedEntry, collisions
+from experiments.engine.entries import EntryForm, collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.tune import learning_rates
@@ -19,13 +19,13 @@ from workbench.settings.base import Settings
 from workbench.training.default_rates import default_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from transformers import PretrainedConfig
 
+    from experiments.engine.entries import ParsedEntry
     from experiments.scenarios import Scenario
     from workbench.settings.base import Document
-    from workbench.settings.known_keys import LocatedModel
 
 ENTRIES = "strategies"
 TRIED = "tried"
@@ -38,14 +38,17 @@ class Title(Settings):
     title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
 
 
-FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, Title)
+FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, Title, {"method": METHODS.get})
 
 
-def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Problem]) -> Iterator[Entry]:
+def named_in_stream(
+    document: Document, named: Mapping[str, ParsedEntry], kinds: Sequence[str], problems: list[Problem]
+) -> Iterator[Entry]:
     """Yield each entry of ``strategies`` that fits; what is wrong with the others is added to ``problems``.
 
     Args:
         document: of the recipe.
+        named: label → what the entry names.
         kinds: of the stream's tasks.
         problems: so far.
     """
@@ -53,9 +56,9 @@ def named_in_stream(document: Document, kinds: Sequence[str], problems: list[Pro
     with collect_problems(problems):
         name = document.text("scenario") if "scenario" in document.data else DEFAULT_SCENARIO
         scenario = SCENARIOS.get(name, document.where("scenario")) if name is not None else None
-    for label, named in FORM.read(document, problems):
+    for label, entry in named.items():
         with collect_problems(problems):
-            yield _entry(document, label, named, kinds, scenario)
+            yield _entry(document, label, entry, kinds, scenario)
 
 
 def at_default_rates(document: Document, config: PretrainedConfig, entries: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -79,7 +82,7 @@ def at_other_rates(recipe: Recipe, entries: Sequence[Entry]) -> Iterator[Entry]:
         forgetful = [entry.label for entry in entries if entry.can_forget and _trains(entry, recipe.scenario)]
         for label in forgetful if recipe.frontier == TRIED else recipe.frontier:
             entry = by_label[label]
-            yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe, entry))
+            yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe.tune, entry))
         return
     for label, rates in recipe.frontier.items():
         entry = by_label[label]
@@ -87,11 +90,11 @@ def at_other_rates(recipe: Recipe, entries: Sequence[Entry]) -> Iterator[Entry]:
         yield from (_point(entry, rate, f"{rate:g}") for rate in others)
 
 
-def tried_rates(recipe: Recipe, entry: Entry) -> tuple[float, ...]:
-    """Return the learning rates that an entry tries before the stream begins, its own first; none without training."""
-    if not recipe.tune or not METHODS.get(entry.method).trains:
+def tried_rates(tune: int, entry: Entry) -> tuple[float, ...]:
+    """Return the ``tune`` learning rates that an entry tries first of all, its own before others; none if untrained."""
+    if not tune or not METHODS.get(entry.method).trains:
         return ()
-    return learning_rates(entry.settings["learning_rate"], recipe.tune)
+    return learning_rates(entry.settings["learning_rate"], tune)
 
 
 def untried(document: Document, recipe: Recipe) -> Iterator[Problem]:
@@ -138,11 +141,6 @@ def _trains(entry: Entry, scenario: str) -> bool:
     """Return whether an entry trains what tasks share: the body, or a head of all tasks."""
     card = METHODS.get(entry.method)
     return card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
-
-
-def known_settings(document: Document) -> Iterator[LocatedModel]:
-    """Yield where in a recipe which settings stand, as far as the names of its strategies and methods are known."""
-    yield from replace(FORM, cards={"strategy": STRATEGIES.get, "method": METHODS.get}).settings_in(document)
 
 
 def _entry(

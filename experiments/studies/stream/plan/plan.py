@@ -6,20 +6,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
+from experiments.engine.draft import drafted
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.forecast import forecast_of
 from experiments.engine.recipes import require_affordable
-from experiments.engine.task_names import named_tasks
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
-from experiments.studies.core.data_sources import data_sources
-from experiments.studies.core.record import as_json
+from experiments.studies.core.record import shared_facts
 from experiments.studies.core.tune import attempt_key, tuning_seed
 from experiments.studies.stream.plan.entries import (
+    FORM,
     at_default_rates,
     at_other_rates,
     indistinct,
-    known_settings,
     misnamed,
     named_in_stream,
     tried_rates,
@@ -93,6 +92,28 @@ class Plan:
         """The experiment's name."""
         return self.recipe.name
 
+    @property
+    def shared_facts(self) -> dict[str, Any]:
+        """What is the same for all pieces, for the record."""
+        recipe, tasks = self.recipe, self.tasks
+        return shared_facts(
+            tasks,
+            recipe.budget,
+            description=recipe.description,
+            backbone=recipe.backbone,
+            tasks=recipe.tasks,
+            test_sizes=[len(test_rows(task, recipe.budget)) for task in tasks],
+            majority=[majority_score(task, recipe.budget) for task in tasks],
+            seeds=recipe.seeds,
+            orders=[[task.name for task in order] for order in self.orders],
+            scenario=recipe.scenario,
+            overlap=recipe.overlap,
+            contenders=self.entries,
+            reference=recipe.reference,
+            budget=recipe.budget,
+            kinds={task.name: task.kind for task in tasks},
+        )
+
     def previous(self, step: Step) -> Step:
         """Return the step that ``step`` starts from."""
         return self._streams[stream_of(step)][step.stage - 2]
@@ -121,7 +142,7 @@ class Plan:
         budget, seed = self.recipe.budget, tuning_seed(self.recipe.seeds)
         return [
             (rate, [Lesson(task, self.adaptation(entry.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]])
-            for rate in ([] if entry.frontier else tried_rates(self.recipe, entry))
+            for rate in ([] if entry.frontier else tried_rates(self.recipe.tune, entry))
         ]
 
     def adaptation(self, entry: Entry) -> Adaptation:
@@ -154,17 +175,14 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         SettingsError: all that is wrong with the recipe, in one message.
         DataError: a task's data do not fit its file.
     """
-    problems: list[Problem] = []
-    with collect_problems(problems):
-        recipe = document.parse(Recipe, known_settings(document))
-    specs = named_tasks(document, ("tasks",), task_folders, problems)
+    draft = drafted(document, Recipe, [FORM], task_folders)
+    problems, specs = draft.problems, draft.tasks["tasks",]
     kinds = tuple(dict.fromkeys(spec.file.kind for spec in specs))
-    own = tuple(named_in_stream(document, kinds, problems))
+    own = tuple(named_in_stream(document, draft.entries[FORM.key], kinds, problems))
     problems += misnamed(document)
     text = _text(document, [spec.name for spec in specs], task_folders, problems)
     probing = named_probes(document, problems)
-    if problems:
-        raise SettingsError(problems)
+    recipe = draft.require()
     entries = (*own, *at_other_rates(recipe, own))
     problems += [*untried(document, recipe), *indistinct(document, entries)]
     with collect_problems(problems):
@@ -176,7 +194,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     if problems:
         raise SettingsError(problems)
     wanted = [(entry.method, method_settings(entry), ("strategies", entry.label, "method")) for entry in own]
-    backbone = open_feasible(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     own = at_default_rates(document, backbone.config, own)
     entries = (*own, *at_other_rates(recipe, own))
     recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
@@ -260,27 +278,4 @@ def _start_key(plan: Plan, entry: Entry, seed: int) -> str:
             **posed,
             **({"code": code} if code else {}),
         }
-    )
-
-
-def about(plan: Plan) -> dict[str, Any]:
-    """Return what is the same for all pieces of a plan."""
-    recipe, tasks = plan.recipe, plan.tasks
-    return as_json(
-        description=recipe.description,
-        backbone=recipe.backbone,
-        tasks=recipe.tasks,
-        test_sizes=tuple(len(test_rows(task, recipe.budget)) for task in tasks),
-        majority=tuple(majority_score(task, recipe.budget) for task in tasks),
-        seeds=recipe.seeds,
-        orders=tuple(tuple(task.name for task in order) for order in plan.orders),
-        scenario=recipe.scenario,
-        overlap=recipe.overlap,
-        contenders=plan.entries,
-        reference=recipe.reference,
-        budget=recipe.budget.model_dump(mode="json"),
-        data={task.name: task.fingerprint for task in tasks},
-        kinds={task.name: task.kind for task in tasks},
-        data_sources=data_sources(tasks),
-        precision=resolve_precision(recipe.budget.precision),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.studies.core.report import reported
 from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
 from experiments.studies.stream.results.comparison import adjusted, compare
 from experiments.studies.stream.results.evidence import evidence
@@ -26,16 +27,10 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.plan.entry import Entry
     from experiments.studies.stream.work.stage_outcome import StageOutcome
-    from experiments.workspace import RecordDocument, Workspace
     from workbench.measures.statistics import Array
 
     Outcomes = Mapping[tuple[str, int, int], list[StageOutcome]]
     Matrices = Mapping[tuple[str, int, int], Array]
-
-
-def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
-    """Return the report on what the pieces of a stream have left; see :meth:`experiments.engine.study.Study`."""
-    return summarise(Record.read(experiment, document, workspace), brief)
 
 
 def summarise(record: Record, brief: bool = False) -> Report:
@@ -118,3 +113,6 @@ def _course(
 
 def _baselines(record: Record, entry: Entry) -> tuple[str | None, str | None]:
     return single_task_baseline(record, entry), joint_baseline(record, entry)
+
+
+report = reported(Record, lambda record, workspace, brief: summarise(record, brief))
