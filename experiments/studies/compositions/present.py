@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.equality import not_equal
-from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
-from experiments.reporting.provenance_tags import rerun_block
+from experiments.reporting.presentation import Medium, Paragraph
 from experiments.reporting.wording import plural, settings
 from experiments.studies.compositions import tables
 from experiments.studies.compositions.gallery import figures
-from experiments.studies.compositions.tracking import about, experiment_of, tracking
-from experiments.studies.core.data_sources import data_table, used
+from experiments.studies.compositions.tracking import experiment_note, experiment_of, tracking
+from experiments.studies.core.data_sources import used
+from experiments.studies.core.presented import closing, presented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block
+    from experiments.reporting.presentation import Block, Presentation
     from experiments.studies.compositions.report import FusionReport
 
 
 def present(report: FusionReport) -> Presentation:
     """Return what people see of a report on compositions."""
     record = report.record
-    targets = ", ".join(record.targets)
-    return Presentation(
-        experiment=record.experiment,
-        tracked=experiment_of(record),
-        title="fusion report",
-        facts=(
-            plural(len(record.targets), "target"),
-            f"K = {', '.join(map(str, record.shots))}",
-            plural(len(record.seeds), "seed"),
-            f"backbone {record.backbone}",
-        ),
-        further=(targets, record.provenance.get("started", "")),
-        says=record.description,
-        verdict=report.verdict,
-        complete=report.complete,
-        written=partial(_blocks, report),
-        document=lambda full: report.as_json(),
-        about=about(record),
-        tracking=partial(tracking, report),
-    )
+    targets = plural(len(record.targets), "target")
+    facts = (targets, f"K = {', '.join(map(str, record.shots))}", plural(len(record.seeds), "seed"))
+    note, further, tracked = experiment_note(record), (", ".join(record.targets),), experiment_of(record)
+    return presented(report, "fusion report", facts, _blocks, tracking, note, further, tracked=tracked)
 
 
 def _blocks(report: FusionReport) -> Iterator[Block]:
@@ -65,6 +48,4 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
     yield tables.sources(report)
     budgets = record.budgets.items()
     shown = [(f"budget, K = {shots}", settings(used(budget, record.precision))) for shots, budget in budgets]
-    yield Definitions("Circumstances", shown)
-    yield from data_table(record.data_sources)
-    yield rerun_block(record.provenance)
+    yield from closing(report, shown, compared=0)  # what was not equal stands further up

@@ -97,13 +97,11 @@ class FusionReport(StudyReport):
         """Return the row with this label, or None."""
         return next((row for row in self.rows if row.label == label), None)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as one document."""
+    def as_json(self, full: bool = False) -> dict[str, Any]:
+        """Return the report as one document; it has all that each seed gave."""
         return {
             **self.head("targets", "shots", "majority", "budgets"),
-            "verdict": self.verdict,
             "best_composition_minus_best_control": self.contest.as_json() if self.contest else None,
-            "not_equal": [inequality.as_json() for inequality in self.unequal],
             "contestants": {
                 row.label: {
                     "role": row.role,

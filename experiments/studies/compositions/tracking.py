@@ -55,7 +55,7 @@ def _below(report: FusionReport) -> str:
     return f"Test score in percent, differences in points with the 95 % interval {over}."
 
 
-def about(record: FusionRecord) -> str:
+def experiment_note(record: FusionRecord) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
     if record.single:
         return "Adapters made of others by `workbench fuse`: a run each, its contestants below it."

@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from experiments.reporting.cells import minus_reference, minus_reference_over_examples
+from experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
+from experiments.reporting.differences import in_family
 from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.shown import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from experiments.reporting.differences import Difference
+    from experiments.reporting.presentation import Cell
+    from workbench.measures.statistics import Interval
 
 R = TypeVar("R")
+ComparedT = TypeVar("ComparedT", bound="Compared")
+
+
+class Compared(Protocol):
+    """What is reported of an entry that is compared with the reference.
+
+    Attributes:
+        label: what the recipe calls it.
+        tasks: task → its score, over seeds.
+        difference: minus the reference's score; None for the reference itself.
+        cells: what each unit gave, as far as it is there.
+    """
+
+    @property
+    def label(self) -> str: ...  # noqa: D102 - above
+    @property
+    def tasks(self) -> Mapping[str, Interval]: ...  # noqa: D102
+    @property
+    def difference(self) -> Difference | None: ...  # noqa: D102
+    @property
+    def cells(self) -> Sequence[Any]: ...  # noqa: D102
+
+
+def declared(rows: Iterable[Compared]) -> dict[str, Difference]:
+    """Return by label what the recipe compares with its reference."""
+    return {row.label: row.difference for row in rows if row.difference}
+
+
+def in_one_family(rows: Sequence[ComparedT]) -> tuple[ComparedT, ...]:
+    """Return the rows with the p of their differences adjusted for how many there are."""
+    family = in_family(declared(rows))
+    return tuple(replace(row, difference=family.get(row.label)) for row in rows)  # type: ignore[type-var]
+
+
+def labelled(head: str) -> Shown[Any]:
+    """Return the column of labels."""
+    return Shown(Column(head), lambda row: words(row.label))
+
+
+def by_tasks(tasks: Iterable[str], media: Medium = Medium.ANY) -> list[Shown[Any]]:
+    """Return a column of scores for each task."""
+    return [Shown(Column(task, media=media), partial(_on_task, task)) for task in tasks]
+
+
+def _on_task(task: str, row: Compared) -> Cell:
+    return score(row.tasks[task])
+
+
+def difference_of(row: Compared) -> Difference | None:
+    """Return the difference of a row from the reference."""
+    return row.difference
 
 
 def minus(reference: str, of: Callable[[R], Difference | None], note: str = "") -> Shown[R]:

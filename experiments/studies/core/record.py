@@ -67,6 +67,14 @@ class Record(ABC):
         """Whether all planned results are there."""
         return self.done == self.planned
 
+    def judged(self, sentence: str, results: str) -> str:
+        """Return a verdict, after how many ``results`` are there if it is not the whole."""
+        return (
+            sentence
+            if self.complete
+            else f"Not finished: {self.done} of {self.planned} {results} are there. {sentence}"
+        )
+
     @classmethod
     @abstractmethod
     def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:

@@ -39,10 +39,12 @@ class StudyReport(ABC):
     Attributes:
         study: the name of its study.
         record: what it is made of.
+        verdict: what came out, in sentences.
     """
 
     study: ClassVar[str]
     record: Record
+    verdict: str
 
     @property
     def complete(self) -> bool:
@@ -78,7 +80,13 @@ class StudyReport(ABC):
             **{name: about[name] for name in (*shared, *names)},
             "complete": self.complete,
             "provenance": dict(record.provenance),
+            "verdict": self.verdict,
+            "not_equal": [inequality.as_json() for inequality in self.unequal],
         }
+
+    @abstractmethod
+    def as_json(self, full: bool = False) -> dict[str, Any]:
+        """Return the document of ``report --json``; ``full`` adds what each seed gave."""
 
     def _repr_html_(self: Report) -> str:
         """Return the page for a notebook, without its pictures."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments.reporting.adapter_run import tracked_data
 from experiments.reporting.cells import words
@@ -10,12 +10,16 @@ from experiments.reporting.mlflow_run import markdown
 from experiments.reporting.presentation import Column
 from experiments.reporting.provenance_tags import provenance_tags
 from experiments.reporting.shown import Shown, table
+from experiments.studies.core.quantity import means
 from workbench.measures.markdown import escape
+from workbench.mlflow.names import metric_name
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from experiments.studies.core.compare import Compared
+    from experiments.studies.core.quantity import Quantity
     from experiments.studies.core.record import Record
     from experiments.studies.core.report import StudyReport
     from workbench.measures.statistics import Interval
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 12  # numbers in a child's description
 Point = tuple[str, float | None, int]
+RowT = TypeVar("RowT", bound="Compared")
 
 
 def parent(
@@ -90,6 +95,16 @@ def child(
         began=began(record.provenance),
         seconds=seconds,
     )
+
+
+def settled(quantities: Iterable[Quantity[RowT]], row: RowT, report: StudyReport, needed: int) -> Iterator[Point]:
+    """Yield an entry's means under its label, once all ``needed`` results are there; the step counts seeds."""
+    if len(row.cells) < needed:
+        return
+    step = len(report.record.seeds)
+    yield from means(quantities, row, row.label, step)
+    compared = row.difference.seeds.mean if row.difference and report.complete else None
+    yield metric_name(row.label, "difference"), compared, step
 
 
 def began(provenance: Mapping[str, str]) -> float | None:

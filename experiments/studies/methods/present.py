@@ -6,22 +6,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
-from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import NOTHING, failure, warnings
-from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
-from experiments.reporting.provenance_tags import rerun_block
+from experiments.reporting.presentation import Figure, Medium, Paragraph
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
-from experiments.studies.core.data_sources import data_table, used
+from experiments.studies.core.data_sources import used
+from experiments.studies.core.presented import closing, presented
 from experiments.studies.methods import tables
 from experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
-from experiments.studies.methods.tracking import about, tracking
+from experiments.studies.methods.tracking import experiment_note, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure as Drawing
 
-    from experiments.reporting.presentation import Block
+    from experiments.reporting.presentation import Block, Presentation
     from experiments.studies.methods.report import ComparisonReport
 
 TITLE = "Score and size"
@@ -34,25 +33,9 @@ CAPTION = (
 def present(report: ComparisonReport) -> Presentation:
     """Return what people see of a report on methods."""
     record = report.record
-    return Presentation(
-        experiment=record.experiment,
-        tracked=record.experiment,
-        title="comparison of methods",
-        facts=(
-            tasks_named(record.tasks),
-            plural(len(record.seeds), "seed"),
-            f"backbone {record.backbone}",
-        ),
-        further=(record.provenance.get("started", ""),),
-        says=record.description,
-        verdict=report.verdict,
-        judged="Recommendation",
-        complete=report.complete,
-        written=partial(_blocks, report),
-        document=report.as_json,
-        about=about(record),
-        tracking=partial(tracking, report),
-    )
+    facts = (tasks_named(record.tasks), plural(len(record.seeds), "seed"))
+    note = experiment_note(record)
+    return presented(report, "comparison of methods", facts, _blocks, tracking, note, judged="Recommendation")
 
 
 def _blocks(report: ComparisonReport) -> Iterator[Block]:
@@ -66,11 +49,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
         yield tables.costs(report)
     if record.searches:
         yield tables.searches(report)
-    if len(report.rows) > 1:
-        yield not_equal(report.unequal, record.reference)
-    yield _settings_used(report)
-    yield from data_table(report.record.data_sources)
-    yield rerun_block(record.provenance)
+    yield from closing(report, _settings_used(report), len(report.rows))
 
 
 def _failures(report: ComparisonReport) -> Iterator[str]:
@@ -99,11 +78,11 @@ def _alternative(report: ComparisonReport) -> str:
     return f"{TITLE}. {numbers}. The tables of this page hold the numbers."
 
 
-def _settings_used(report: ComparisonReport) -> Definitions:
+def _settings_used(report: ComparisonReport) -> list[tuple[str, str]]:
     record = report.record
     entries = [("budget", settings(used(record.budget, record.precision)))]
     entries += [(row.label, f"{row.method}, {settings(row.settings)}") for row in report.rows]
     for task, score in record.majority.items():
         kind = record.kinds.get(task, "")
         entries.append((f"{baseline(kind)}, {task}", f"{number(score)}{unit({task: kind}).sign}"))
-    return Definitions("Circumstances", entries)
+    return entries

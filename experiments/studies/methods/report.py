@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.methods.circumstances import circumstances
@@ -27,17 +28,22 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class ComparisonReport(StudyReport):
-    """Everything that is said about a comparison of methods."""
+    """Everything that is said about a comparison of methods.
+
+    Attributes:
+        verdict: the recommendation, and how much of the comparison is there if it is not the whole.
+    """
 
     study: ClassVar[str] = "methods"
     record: ComparisonRecord
     rows: tuple[Row, ...]
     recommendation: Recommendation | None
+    verdict: str = ""
 
     @property
     def declared(self) -> dict[str, Difference]:
         """Each row's difference from the reference."""
-        return {row.label: row.difference for row in self.rows if row.difference}
+        return declared(self.rows)
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
@@ -55,21 +61,11 @@ class ComparisonReport(StudyReport):
         label = (self.recommendation and self.recommendation.label) or self.record.reference
         return max((cell for cell in self.record.cells if cell.label == label), key=lambda cell: cell.validation)
 
-    @property
-    def verdict(self) -> str:
-        """The recommendation, and how much of the comparison is there if it is not the whole."""
-        sentence = self.recommendation.sentence if self.recommendation else "Nothing can be recommended yet."
-        if self.complete:
-            return sentence
-        return f"Not finished: {len(self.record.cells)} of {self.record.planned} adapters are there. {sentence}"
-
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
         advice = self.recommendation
         return {
             **self.head("tasks", "budget", "tune", "majority"),
-            "verdict": self.verdict,
-            "not_equal": [inequality.as_json() for inequality in self.unequal],
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
             "methods": {row.label: _entry(row, full) for row in self.rows},
         }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import in_family
 from experiments.reporting.examples import over_examples, scores_by_example, test_sizes
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.replications import paired
 from experiments.reporting.wording import unit
+from experiments.studies.core.compare import in_one_family
 from experiments.studies.core.report import reported
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
@@ -41,10 +41,10 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
         outcomes: finds the file of a stored evaluation.
         brief: without what compares two methods.
     """
-    rows = [*_Summary(record, outcomes, brief).rows()]
-    family = in_family({row.label: row.difference for row in rows if row.difference})
-    rows = [replace(row, difference=family.get(row.label)) for row in rows]
-    return ComparisonReport(record, tuple(rows), recommend(rows, record.reference, unit(record.kinds)))
+    rows = in_one_family([*_Summary(record, outcomes, brief).rows()])
+    advice = recommend(rows, record.reference, unit(record.kinds))
+    sentence = advice.sentence if advice else "Nothing can be recommended yet."
+    return ComparisonReport(record, rows, advice, record.judged(sentence, "adapters"))
 
 
 @dataclass(frozen=True)

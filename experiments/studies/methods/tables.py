@@ -5,21 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import score, words
+from experiments.reporting.cells import words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import MOST_NAMED, plural, unit
-from experiments.studies.core.compare import minus, over_examples
+from experiments.studies.core.compare import by_tasks, difference_of, labelled, minus, over_examples
 from experiments.studies.core.quantity import shown_in
 from experiments.studies.core.tuning_table import tuning_table
 from experiments.studies.methods.quantities import METHOD, SCORE
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
     from experiments.studies.methods.report import ComparisonReport
     from experiments.studies.methods.row import Row
-
-METHOD_COLUMN = Column("method")
 
 
 def tuned(report: ComparisonReport) -> str:
@@ -46,12 +43,12 @@ def scores(report: ComparisonReport) -> Table:
         "Test scores",
         report.scored,
         [
-            Shown(METHOD_COLUMN, partial(_name, report)),
-            *(Shown(Column(task, media=room), partial(_on_task, task)) for task in tasks),
+            Shown(Column("method"), partial(_name, report)),
+            *by_tasks(tasks, room),
             Shown(Column("mean" if tasks else "score"), SCORE.cell),
             *shown_in("scores", METHOD),
-            minus(record.reference, _difference, "over seeds"),
-            over_examples(_difference),
+            minus(record.reference, difference_of, "over seeds"),
+            over_examples(difference_of),
         ],
         note=f"{scale.title}, with the 95 % interval over seeds; differences from {record.reference} in points, paired "
         f"over seeds (t) and over test examples (bootstrap). {tuned(report)} Nothing was selected on a test split.",
@@ -65,24 +62,12 @@ def _name(report: ComparisonReport, row: Row) -> Cell:
     return words(row.label, *method, badge="recommended" if advised else "", tone="good")
 
 
-def _label(row: Row) -> Cell:
-    return words(row.label)
-
-
-def _on_task(task: str, row: Row) -> Cell:
-    return score(row.tasks[task])
-
-
-def _difference(row: Row) -> Difference | None:
-    return row.difference
-
-
 def summary(report: ComparisonReport) -> Table:
     """Return the table that a description has room for."""
     columns = [
-        Shown(METHOD_COLUMN, _label),
+        labelled("method"),
         Shown(Column("score"), SCORE.cell),
-        minus(report.record.reference, _difference),
+        minus(report.record.reference, difference_of),
         *shown_in("summary", METHOD),
     ]
     return table("summary", "", report.scored, columns)
@@ -94,7 +79,7 @@ def costs(report: ComparisonReport) -> Table:
         "costs",
         "Costs",
         report.scored,
-        [Shown(METHOD_COLUMN, _label), *shown_in("costs", METHOD)],
+        [labelled("method"), *shown_in("costs", METHOD)],
         note="Parameters, time of a fit, the process's highest memory in it, and size on disk are means over all "
         "adapters. Memory of a step alone, times per token and per answer were measured once, on a batch of "
         f"{report.record.tasks[0]}.",
@@ -107,7 +92,7 @@ def searches(report: ComparisonReport) -> Table:
     tried = report.record.searches
     return tuning_table(
         [
-            Shown(METHOD_COLUMN, lambda search: words(search.label)),
+            Shown(Column("method"), lambda search: words(search.label)),
             Shown(Column("task", left=True), lambda search: words(search.task)),
         ],
         tried,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
 from experiments.reporting.wording import unit
-from experiments.studies.core.quantity import means, points
-from experiments.studies.core.track import child, parent
+from experiments.studies.core.quantity import points
+from experiments.studies.core.track import child, parent, settled
 from experiments.studies.methods.quantities import ADAPTER, METHOD
 from experiments.studies.methods.tables import summary
 from workbench.measures.markdown import escape
@@ -17,10 +17,8 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.track import Point
     from experiments.studies.methods.record import ComparisonRecord
     from experiments.studies.methods.report import ComparisonReport
-    from experiments.studies.methods.row import Row
     from workbench.mlflow.run_record import RunRecord
 
 MOST_TASKS = 4  # whose scores are columns
@@ -29,11 +27,12 @@ MOST_TASKS = 4  # whose scores are columns
 def tracking(report: ComparisonReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
     record, advice = report.record, report.recommendation
+    needed = len(record.tasks) * len(record.seeds)
     run = parent(
         report,
         tags={"recommended": advice.label} if advice and advice.label else {},
         params={**record.budget, "tasks": ", ".join(record.tasks)},
-        metrics=(point for row in report.rows for point in _summary(row, report)),
+        metrics=(point for row in report.rows for point in settled(METHOD, row, report, needed)),
         children=_children(report),
         view=View(("label", "method", "seed"), tuple(metric_name("score", task) for task in record.tasks[:MOST_TASKS])),
     )
@@ -41,7 +40,7 @@ def tracking(report: ComparisonReport) -> Tracking:
     return Tracking(run, summary(report), (below,))
 
 
-def about(record: ComparisonRecord) -> str:
+def experiment_note(record: ComparisonRecord) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
     return (
         f"Methods on {escape(', '.join(record.tasks))}, on {escape(record.backbone)}, with one budget. Each run is one"
@@ -62,14 +61,3 @@ def _children(report: ComparisonReport) -> Iterator[RunRecord]:
                 own, params = {"method": row.method}, {**row.settings, **rates}
                 took = sum(cell.seconds for cell in cells)
                 yield child(report.record, row.label, own, params, metrics, tasks, seed, seconds=took)
-
-
-def _summary(row: Row, report: ComparisonReport) -> Iterator[Point]:
-    """Yield a method's means under its label, once they will not change any more; the step is the number of seeds."""
-    record = report.record
-    if len(row.cells) < len(record.tasks) * len(record.seeds):
-        return
-    seeds = len(record.seeds)
-    yield from means(METHOD, row, row.label, seeds)
-    compared = row.difference.seeds.mean if row.difference and report.complete else None
-    yield metric_name(row.label, "difference"), compared, seeds

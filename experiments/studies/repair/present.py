@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
-from experiments.reporting.presentation import Definitions, Medium, Presentation, Sentences
-from experiments.reporting.provenance_tags import rerun_block
+from experiments.reporting.presentation import Medium, Sentences
 from experiments.reporting.wording import plural, settings, tasks_named
-from experiments.studies.core.data_sources import data_table, used
+from experiments.studies.core.data_sources import used
+from experiments.studies.core.presented import closing, presented
 from experiments.studies.repair import tables
-from experiments.studies.repair.tracking import about, tracking
+from experiments.studies.repair.tracking import experiment_note, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block
+    from experiments.reporting.presentation import Block, Presentation
     from experiments.studies.repair.report import RepairReport
 
 
 def present(report: RepairReport) -> Presentation:
     """Return what people see of a report on repairs."""
-    record = report.record
-    return Presentation(
-        experiment=record.experiment,
-        tracked=record.experiment,
-        title=f"repairs of {record.stream}",
-        facts=(
-            f"repairs of {record.stream}",
-            tasks_named(record.tasks),
-            plural(len(record.seeds), "seed"),
-            f"backbone {record.backbone}",
-        ),
-        further=(record.provenance.get("started", ""),),
-        says=record.description,
-        verdict=report.verdict,
-        complete=report.complete,
-        written=partial(_blocks, report),
-        document=report.as_json,
-        about=about(record),
-        tracking=partial(tracking, report),
-    )
+    record, title = report.record, f"repairs of {report.record.stream}"
+    facts = (title, tasks_named(record.tasks), plural(len(record.seeds), "seed"))
+    return presented(report, title, facts, _blocks, tracking, experiment_note(record))
 
 
 def _blocks(report: RepairReport) -> Iterator[Block]:
@@ -55,6 +37,4 @@ def _blocks(report: RepairReport) -> Iterator[Block]:
             yield from tables.moved(repaired, repaired.best)
     circumstances = [("stream", record.stream), ("budget", settings(used(record.budget, record.precision)))]
     circumstances += [(entry.name, f"{entry.repair}, {settings(entry.settings)}") for entry in record.entries]
-    yield Definitions("Circumstances", [*dict.fromkeys(circumstances)])
-    yield from data_table(record.data_sources)
-    yield rerun_block(record.provenance)
+    yield from closing(report, dict.fromkeys(circumstances), compared=0)

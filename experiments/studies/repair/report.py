@@ -108,11 +108,16 @@ def _outcome(row: Row) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RepairReport(StudyReport):
-    """The repairs of all entries that were asked for."""
+    """The repairs of all entries that were asked for.
+
+    Attributes:
+        verdict: what came out for each entry, and how much is there if it is not the whole.
+    """
 
     study: ClassVar[str] = "repair"
     record: RepairRecord
     entries: tuple[EntryReport, ...]
+    verdict: str
 
     @property
     def rows(self) -> list[Row]:
@@ -129,18 +134,9 @@ class RepairReport(StudyReport):
         """Nothing: a repair changes the weights that doing nothing leaves, and no other setting."""
         return {}
 
-    @property
-    def verdict(self) -> str:
-        """What came out for each entry, and how much is there if it is not the whole."""
-        sentences = " ".join(entry.verdict for entry in self.entries)
-        if self.complete:
-            return sentences
-        return f"Not finished: {self.record.done} of {self.record.planned} repairs are there. {sentences}"
-
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``, which always has the numbers of each replication."""
         return {
             **self.head("stream", "tasks", "budget", "majority"),
-            "verdict": self.verdict,
             "strategies": {entry.label: entry.as_json() for entry in self.entries},
         }

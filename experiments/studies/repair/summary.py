@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def summarise(record: RepairRecord, brief: bool = False) -> RepairReport:
     """Return the report on repairs as far as they have come; ``brief``: without what compares them with nothing."""
     labels = dict.fromkeys(stream.entry for stream in record.streams)
-    return RepairReport(record, tuple(_entry(record, label, brief) for label in labels))
+    entries = tuple(_entry(record, label, brief) for label in labels)
+    return RepairReport(record, entries, record.judged(" ".join(entry.verdict for entry in entries), "repairs"))
 
 
 def _entry(record: RepairRecord, label: str, brief: bool) -> EntryReport:

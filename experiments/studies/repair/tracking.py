@@ -38,7 +38,7 @@ def tracking(report: RepairReport) -> Tracking:
     return Tracking(run, summary(report), (below,))
 
 
-def about(record: RepairRecord) -> str:
+def experiment_note(record: RepairRecord) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
     return (
         f"Repairs of the stream {escape(record.stream)}, on {escape(record.backbone)}. Each run is one comparison with "

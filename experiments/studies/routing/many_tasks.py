@@ -13,7 +13,7 @@ from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import plural
 from experiments.studies.core.report import LONG
-from experiments.studies.routing.tables import ENTRY_COLUMN, confusing
+from experiments.studies.routing.tables import confusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def confused_most(report: RoutingReport) -> Table | None:
     if not confused:
         return None
     columns: list[Shown[Confused]] = [
-        Shown(ENTRY_COLUMN, lambda pair: words(pair.label)),
+        Shown(Column("who answers"), lambda pair: words(pair.label)),
         Shown(Column("task", left=True), lambda pair: words(pair.task)),
         Shown(Column("taken for", left=True), lambda pair: words(pair.taken_for)),
         Shown(Column("texts"), lambda pair: quantity(pair.share)),

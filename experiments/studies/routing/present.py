@@ -7,21 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
-from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import NOTHING, failure, warnings
-from experiments.reporting.presentation import Definitions, Figure, Medium, Presentation
-from experiments.reporting.provenance_tags import rerun_block
+from experiments.reporting.presentation import Figure, Medium
 from experiments.reporting.wording import number, plural, settings, tasks_named
-from experiments.studies.core.data_sources import data_table, used
+from experiments.studies.core.data_sources import used
+from experiments.studies.core.presented import closing, presented
 from experiments.studies.routing import many_tasks, tables
-from experiments.studies.routing.tracking import about, tracking
+from experiments.studies.routing.tracking import experiment_note, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.figure import Figure as Drawing
 
-    from experiments.reporting.presentation import Block
+    from experiments.reporting.presentation import Block, Presentation
     from experiments.studies.routing.report import RoutingReport
 
 TITLE = "Which tasks are taken for which"
@@ -34,29 +33,11 @@ CAPTION = (
 def present(report: RoutingReport) -> Presentation:
     """Return what people see of a report on routers."""
     record = report.record
-    return Presentation(
-        experiment=record.experiment,
-        tracked=record.experiment,
-        title="comparison of routers",
-        facts=(
-            tasks_named(record.tasks),
-            plural(len(record.seeds), "seed"),
-            f"adapters of {record.method}",
-            f"backbone {record.backbone}",
-        ),
-        further=(record.provenance.get("started", ""),),
-        says=record.description,
-        verdict=report.verdict,
-        complete=report.complete,
-        written=partial(_blocks, report),
-        document=report.as_json,
-        about=about(record),
-        tracking=partial(tracking, report),
-    )
+    facts = (tasks_named(record.tasks), plural(len(record.seeds), "seed"), f"adapters of {record.method}")
+    return presented(report, "comparison of routers", facts, _blocks, tracking, experiment_note(record))
 
 
 def _blocks(report: RoutingReport) -> Iterator[Block]:
-    record = report.record
     if report.scored:
         yield tables.scores(report)
         yield from below_differences(report.declared, "accuracy")
@@ -67,13 +48,9 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
         yield Figure("confusion", TITLE, CAPTION, _alternative(report), partial(_draw, report))
     if report.scored:
         yield many_tasks.by_task(report) if long else tables.by_task(report)
-    if record.adapters:
+    if report.record.adapters:
         yield replace(tables.adapters(report), folded=long)
-    if len(report.rows) > 1:
-        yield not_equal(report.unequal, record.reference)
-    yield _settings_used(report)
-    yield from data_table(report.record.data_sources)
-    yield rerun_block(record.provenance)
+    yield from closing(report, _settings_used(report), len(report.rows))
 
 
 def _confusions(report: RoutingReport, long: bool) -> Iterator[Block]:
@@ -112,11 +89,10 @@ def _alternative(report: RoutingReport) -> str:
     return f"{TITLE}. {numbers}. The exports of this report hold the numbers."
 
 
-def _settings_used(report: RoutingReport) -> Definitions:
+def _settings_used(report: RoutingReport) -> list[tuple[str, str]]:
     record = report.record
-    entries = [
+    return [
         ("budget", settings(used(record.budget, record.precision))),
         ("sources", f"{record.method}, {settings(record.settings)}"),
+        *((row.label, f"{row.role} {row.name}, {settings(row.settings)}") for row in report.rows),
     ]
-    entries += [(row.label, f"{row.role} {row.name}, {settings(row.settings)}") for row in report.rows]
-    return Definitions("Circumstances", entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.routing.circumstances import circumstances
@@ -33,7 +34,7 @@ class RoutingReport(StudyReport):
     @property
     def declared(self) -> dict[str, Difference]:
         """Each row's difference from the reference."""
-        return {row.label: row.difference for row in self.rows if row.difference}
+        return declared(self.rows)
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
@@ -52,8 +53,6 @@ class RoutingReport(StudyReport):
         return {
             **self.head("tasks", "budget"),
             "sources": {"method": record.method, **record.settings},
-            "verdict": self.verdict,
-            "not_equal": [inequality.as_json() for inequality in self.unequal],
             "contenders": {row.label: _entry(row, full) for row in self.rows},
             "adapters": {row.task: _adapter(row) for row in self.adapters},
         }

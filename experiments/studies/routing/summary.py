@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.differences import in_family
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.replications import paired
+from experiments.studies.core.compare import in_one_family
 from experiments.studies.core.report import reported
 from experiments.studies.routing.record import RoutingRecord
 from experiments.studies.routing.report import RoutingReport
@@ -37,10 +37,8 @@ def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: boo
         brief: without what compares two entries.
     """
     summary = _Summary(record, outcomes, brief)
-    rows, adapters = [*map(summary.row, record.entries)], tuple(map(summary.adapter, record.tasks))
-    family = in_family({row.label: row.difference for row in rows if row.difference})
-    rows = [replace(row, difference=family.get(row.label)) for row in rows]
-    report = RoutingReport(record, tuple(rows), adapters)
+    rows, adapters = in_one_family([*map(summary.row, record.entries)]), tuple(map(summary.adapter, record.tasks))
+    report = RoutingReport(record, rows, adapters)
     return replace(report, verdict=verdict(report))
 
 

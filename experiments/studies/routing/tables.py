@@ -5,21 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import score, words
+from experiments.reporting.cells import words
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number
-from experiments.studies.core.compare import minus, over_examples
+from experiments.studies.core.compare import by_tasks, difference_of, labelled, minus, over_examples
 from experiments.studies.core.quantity import shown_in
 from experiments.studies.routing.quantities import ACCURACIES, ADAPTER, COST
 from experiments.studies.routing.record import JOINT
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
     from experiments.studies.routing.report import RoutingReport
     from experiments.studies.routing.row import Row
 
-ENTRY_COLUMN = Column("who answers")
 CONFUSION = "Of the texts of each task (row), how many were taken for each task (column), in percent"
 
 
@@ -31,10 +29,10 @@ def scores(report: RoutingReport) -> Table:
         "Accuracy where nobody names the task",
         report.scored,
         [
-            Shown(ENTRY_COLUMN, _name),
+            Shown(Column("who answers"), _name),
             *shown_in("routers", ACCURACIES),
-            minus(record.reference, _difference, "over seeds"),
-            over_examples(_difference),
+            minus(record.reference, difference_of, "over seeds"),
+            over_examples(difference_of),
             *shown_in("routers", COST),
         ],
         note="Percent, mean over tasks, with the 95 % interval over seeds. Accuracy: the task and the label are right; "
@@ -51,18 +49,6 @@ def _name(row: Row) -> Cell:
     return words(row.label, *(() if description == row.label else (description,)))
 
 
-def _label(row: Row) -> Cell:
-    return words(row.label)
-
-
-def _difference(row: Row) -> Difference | None:
-    return row.difference
-
-
-def _on_task(task: str, row: Row) -> Cell:
-    return score(row.tasks[task])
-
-
 def by_task(report: RoutingReport) -> Table:
     """Return the accuracy on each task."""
     return table(
@@ -70,8 +56,8 @@ def by_task(report: RoutingReport) -> Table:
         "Accuracy by task",
         report.scored,
         [
-            Shown(ENTRY_COLUMN, _label),
-            *(Shown(Column(task), partial(_on_task, task)) for task in report.record.tasks),
+            labelled("who answers"),
+            *by_tasks(report.record.tasks),
         ],
         note="Share of each task's test texts with the right task and the right label, in percent.",
         media=Medium.PAGE,
@@ -121,8 +107,8 @@ def adapters(report: RoutingReport) -> Table:
 def summary(report: RoutingReport) -> Table:
     """Return the table that a description has room for."""
     columns = [
-        Shown(ENTRY_COLUMN, _label),
+        labelled("who answers"),
         *shown_in("summary", ACCURACIES),
-        minus(report.record.reference, _difference),
+        minus(report.record.reference, difference_of),
     ]
     return table("summary", "", report.scored, columns)

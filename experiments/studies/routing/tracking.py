@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
-from experiments.studies.core.quantity import means, points
-from experiments.studies.core.track import child, parent
+from experiments.studies.core.quantity import points
+from experiments.studies.core.track import child, parent, settled
 from experiments.studies.routing.quantities import ENTRY, SEED
 from experiments.studies.routing.tables import summary
 from workbench.measures.markdown import escape
@@ -30,7 +30,7 @@ def tracking(report: RoutingReport) -> Tracking:
         report,
         tags={},
         params={**record.budget, "tasks": ", ".join(record.tasks)},
-        metrics=(point for row in report.rows for point in _summary(row, report)),
+        metrics=(point for row in report.rows for point in settled(ENTRY, row, report, len(record.seeds))),
         children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
         view=View(("label", "role", "seed"), ("accuracy", "routing_accuracy")),
     )
@@ -38,7 +38,7 @@ def tracking(report: RoutingReport) -> Tracking:
     return Tracking(run, summary(report), (below,))
 
 
-def about(record: RoutingRecord) -> str:
+def experiment_note(record: RoutingRecord) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
     return (
         f"Routers among adapters for {escape(', '.join(record.tasks))}, on {escape(record.backbone)}. Each run is one"
@@ -58,13 +58,3 @@ def _points(cell: EntryResult, record: RoutingRecord) -> Iterator[Point]:
     yield from points(SEED, cell, 0)
     for task, accuracy in zip(record.tasks, cell.outcome.accuracies, strict=True):
         yield metric_name("accuracy", task), accuracy, 0
-
-
-def _summary(row: Row, report: RoutingReport) -> Iterator[Point]:
-    """Yield an entry's means under its label, once they will not change any more; the step counts seeds."""
-    seeds = report.record.seeds
-    if len(row.cells) < len(seeds):
-        return
-    yield from means(ENTRY, row, row.label, len(seeds))
-    compared = row.difference.seeds.mean if row.difference and report.complete else None
-    yield metric_name(row.label, "difference"), compared, len(seeds)

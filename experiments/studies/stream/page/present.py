@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.learned_nothing import warnings
-from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
+from experiments.reporting.presentation import Medium, Paragraph, Sentences
 from experiments.reporting.wording import plural, replicated
+from experiments.studies.core.presented import presented
 from experiments.studies.stream.page import difference_tables, long_streams, merge_table, tables
 from experiments.studies.stream.page.beginning_table import beginning_table
 from experiments.studies.stream.page.conditions import conditions
 from experiments.studies.stream.page.gallery import figures
 from experiments.studies.stream.page.sentences import spurious_sentences
-from experiments.studies.stream.page.tracking import about, tracking
+from experiments.studies.stream.page.tracking import experiment_note, tracking
 from experiments.studies.stream.page.unlearned_sentences import is_all, sentences
 from experiments.studies.stream.results.evidence import other_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block
+    from experiments.reporting.presentation import Block, Presentation
     from experiments.studies.stream.results.report import Report
 
 REMEDIES = "more epochs, another learning rate (`tune` in the recipe tries some), more examples"
@@ -31,27 +31,12 @@ IN_WORDS = 12  # differences from the reference: more sentences are not read, an
 
 def present(report: Report) -> Presentation:
     """Return what people see of a report on a stream."""
-    record, shown = report.record, len(report.strategies)
-    started = record.provenance.get("started", "")
-    return Presentation(
-        experiment=record.experiment,
-        tracked=record.experiment,
-        title="forgetting report",
-        facts=(
-            plural(len(record.tasks), "task"),
-            replicated(len(record.seeds), len(record.orders)),
-            f"backbone {record.backbone}",
-        ),
-        further=("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario, started),
-        says=record.description,
-        verdict=report.verdict,
-        evidence=report.evidence,
-        complete=report.complete,
-        written=partial(_blocks, report),
-        document=report.as_json,
-        about=about(record),
-        tracking=partial(tracking, report),
-    )
+    record = report.record
+    facts = (plural(len(record.tasks), "task"), replicated(len(record.seeds), len(record.orders)))
+    shown = len(report.strategies)
+    further = ("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario)
+    note = experiment_note(record)
+    return presented(report, "forgetting report", facts, _blocks, tracking, note, further, evidence=report.evidence)
 
 
 def _blocks(report: Report) -> Iterator[Block]:

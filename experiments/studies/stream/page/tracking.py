@@ -70,7 +70,7 @@ def tracking(report: Report) -> Tracking:
     return Tracking(run, strategies, below, ("forgetting-curves", "accuracy-matrices"))
 
 
-def about(record: Record) -> str:
+def experiment_note(record: Record) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
     return (
         f"A stream of {len(record.tasks)} tasks on {escape(record.backbone)}, {escape(record.scenario)}. Each run is"
