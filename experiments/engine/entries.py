@@ -72,12 +72,12 @@ class EntryForm:
         for label, entry in document.entries(*self.key).items():
             parsed = None
             with collect_problems(problems):
-                parsed = self._parsed(document, label, entry)
+                parsed = self._parse(document, label, entry)
             if parsed:
                 yield label, parsed
 
     def settings_in(self, document: Document) -> Iterator[LocatedModel]:
-        """Yield where in a recipe which settings stand, as far as what its entries name is known."""
+        """Yield the key and the model of each entry's settings; entries that name something unknown are left out."""
         for label, entry in document.entries(*self.key).items():
             if self.about:
                 yield (*self.key, label), self.about
@@ -86,7 +86,7 @@ class EntryForm:
                     name = entry.get(word, label if len(self.cards) == 1 else "")
                     yield (*self.key, label), card(name, None).settings
 
-    def _parsed(self, document: Document, label: str, entry: Mapping[str, Any]) -> ParsedEntry:
+    def _parse(self, document: Document, label: str, entry: Mapping[str, Any]) -> ParsedEntry:
         path = (*self.key, label)
         missing = [word for word in self.cards if word not in entry and len(self.cards) > 1]
         if missing:
@@ -119,7 +119,7 @@ def label_problems(document: Document, keys: Sequence[str], noun: str) -> list[P
     return problems
 
 
-def normalized(label: str) -> str:
+def normalize(label: str) -> str:
     """Return a label as a reader sees it: without case, width of letters, and doubled spaces."""
     return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
@@ -131,9 +131,9 @@ def collisions(labels: Iterable[tuple[str, str]], other_labels: Iterable[str] = 
         labels: each with where it is in the recipe.
         other_labels: of rows that the tables have anyway.
     """
-    rows = {normalized(label): label for label in other_labels}
+    rows = {normalize(label): label for label in other_labels}
     for label, where in labels:
-        key = normalized(label)
+        key = normalize(label)
         if key in rows:
             message = f"{label!r} and {rows[key]!r} would be the same row of the tables"
             yield Problem(message, where, "Give it another label.")

@@ -21,7 +21,7 @@ Labelled = Annotated[dict[Label, dict[str, Any]], Field(min_length=1, max_length
 
 
 class NamedRecipe(Settings):
-    """What the recipes of all studies have; one that goes on from an experiment needs no more."""
+    """The keys that the recipes of all studies have; a recipe about a finished experiment needs no more."""
 
     task_keys: ClassVar[tuple[Key, ...]] = ()  # keys under which its recipes list tasks
 

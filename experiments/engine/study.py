@@ -44,14 +44,14 @@ class Plan(Protocol):
 
 
 class Report(Protocol):
-    """What is said about an experiment as far as it has come.
+    """The report on an experiment, from the pieces that are done so far.
 
     Attributes:
         study: name of its study, in :data:`experiments.studies.STUDIES`.
-        complete: whether everything that was planned is there.
-        progress: how many results are there, and how many there will be.
-        seeds: what it was repeated with.
-        verdict: what came out, in sentences.
+        complete: whether all pieces are done.
+        progress: how many results there are, and how many there will be.
+        seeds: of its replications.
+        verdict: the outcome, in sentences.
         declared: by label, what the recipe compares with its reference, in the main metric: one family of tests.
     """
 
@@ -75,8 +75,8 @@ class Report(Protocol):
         """Return the page for a notebook, without its pictures."""
 
 
-def nothing_changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> None:
-    """Return nothing: what is logged are means, once all that they are taken over is there."""
+def no_change(record: RecordDocument, coordinates: Mapping[str, Any]) -> None:
+    """Return None: only means are logged, and only when all of their values are there."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Study:
     package: str
     key: str
     describe: Callable[[RecordDocument], str]
-    changed: Callable[[RecordDocument, Mapping[str, Any]], RecordDocument | None] = nothing_changed
+    changed: Callable[[RecordDocument, Mapping[str, Any]], RecordDocument | None] = no_change
     rooms: Mapping[str, str] = field(default_factory=dict)
     reads_workspace: bool = False
 
@@ -138,8 +138,8 @@ class Study:
     def report(self) -> Callable[..., Report]:
         """``report(experiment, record, workspace, brief=False)`` in ``summary.py``: of what the pieces have left.
 
-        No model is needed for it. ``brief``: without what compares one row with another, which takes long and is not
-        logged while a run goes on.
+        No model is opened for it. ``brief``: without comparisons of one row with another, which take long and are not
+        logged during a run.
         """
         report: Callable[..., Report] = self._named("summary", "report")
         return report

@@ -54,7 +54,7 @@ class Champions:
             IntegrityError: the file is damaged.
             TrackingError: the champions have to be taken over, and another process keeps the database locked.
         """
-        stored = self._stored()
+        stored = self._read()
         if stored is not None:
             return stored.names
         store = next((uri for uri in self._stores() if _is_file(uri)), None)
@@ -68,8 +68,8 @@ class Champions:
             message = "MLflow's database is locked, and the champions have to be read from it once"
             hint = "Try again when no other process writes it."
             raise TrackingError(message, where=printable_address(store), hint=hint) from None
-        with suppress(UnwritableError), hold(self.root / LOCK, wait=False) as mine:
-            if mine and not self.path.exists():
+        with suppress(UnwritableError), hold(self.root / LOCK, wait=False) as acquired:
+            if acquired and not self.path.exists():
                 self._write(names)
         return names
 
@@ -103,8 +103,8 @@ class Champions:
             UnwritableError: the workspace cannot be written.
         """
         lock = self.root / LOCK
-        with hold(lock, wait=False) as mine:
-            if mine:
+        with hold(lock, wait=False) as acquired:
+            if acquired:
                 yield dict(self.names())
                 return
         listener.say("Another command is changing champions here; this one waits for it.")
@@ -122,7 +122,7 @@ class Champions:
     def _write(self, names: Mapping[str, RegisteredName]) -> None:
         checksummed.write(form_of(ChampionsDocument), ChampionsDocument(dict(sorted(names.items()))), self.path)
 
-    def _stored(self) -> ChampionsDocument | None:
+    def _read(self) -> ChampionsDocument | None:
         try:
             return checksummed.read(form_of(ChampionsDocument), self.path)
         except IntegrityError as error:

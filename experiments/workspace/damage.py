@@ -66,7 +66,7 @@ def needed_by(experiment: str, command: str) -> Iterator[None]:
 
 
 def is_sound(store: AdapterStore, name: str) -> bool:
-    """Return whether an adapter is there, and as it was written."""
+    """Return whether an adapter is in the store and undamaged."""
     folder = store.folder(name)
     try:
         check_files(StoredAdapter(read_manifest(folder), folder))

@@ -40,7 +40,7 @@ def majority_score(task: Task, budget: Budget) -> float:
 
 
 def evaluate_model(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Evaluation:
-    """Run ``model`` over the test split of ``task``, as far as ``budget`` allows."""
+    """Evaluate ``model`` on the examples of the test split of ``task`` that ``budget`` allows."""
     return evaluate(model, test_rows(task, budget), len(task.labels), backbone.tokenizer, budget.max_length)
 
 

@@ -1,4 +1,4 @@
-"""Evaluations on disk: a model on a test split, with what it answered to each example."""
+"""Evaluations on disk: a model on a test split, with its answer to each example."""
 
 from __future__ import annotations
 

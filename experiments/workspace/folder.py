@@ -131,15 +131,15 @@ class Workspace:
 
     def router(self, key: str) -> Path:
         """Return the folder of what a router knows of one adapter, or of how it scores validation texts."""
-        return self._fetched(self.root / "routers" / key)
+        return self._fetch_folder(self.root / "routers" / key)
 
     def probe(self, key: str) -> Path:
         """Return the folder of a probe's measurement."""
-        return self._fetched(self.root / "probes" / key)
+        return self._fetch_folder(self.root / "probes" / key)
 
     def step(self, key: str) -> Path:
         """Return the folder with the results of one stage of a stream."""
-        return self._fetched(self.root / "steps" / key)
+        return self._fetch_folder(self.root / "steps" / key)
 
     def has_adapter(self, name: str) -> bool:
         """Return whether an adapter is in the store and undamaged; it is compared with its digests once."""
@@ -180,14 +180,14 @@ class Workspace:
         if not is_first():
             yield
             return
-        with hold(self.experiment(name) / ".lock", wait=False) as mine:
-            if not mine:
+        with hold(self.experiment(name) / ".lock", wait=False) as acquired:
+            if not acquired:
                 hint = "Wait for it, or use another --workspace."
                 raise InputError(f"{name!r} is being run in this workspace already", hint=hint)
             self.sweep()
             yield
 
-    def _fetched(self, path: Path) -> Path:
+    def _fetch_folder(self, path: Path) -> Path:
         self.access.fetch(path)
         return path
 
@@ -201,8 +201,8 @@ class Workspace:
         if processes.count() > 1:
             yield True
             return
-        with hold(self.root / "claims" / key, wait) as mine:
-            yield mine
+        with hold(self.root / "claims" / key, wait) as acquired:
+            yield acquired
 
 
 def find_workspace(option: Path | None) -> Workspace:

@@ -9,6 +9,7 @@ import pytest
 
 from experiments.terminal.completion import adapter as completed
 from tests.conftest import Call
+from tests.messages import lacks
 from tests.workbench.test_store import manifest, writer
 from workbench.adapters.store import AdapterStore
 
@@ -28,7 +29,7 @@ def store(call: Call, tmp_path: Path) -> AdapterStore:
 def test_a_list_has_the_others_and_names_the_damaged(store: AdapterStore, call: Call) -> None:
     code, out, err = call("adapters", "list", "--json")
     assert (code, [adapter["id"] for adapter in json.loads(out)]) == (0, ["news-lora-1", "news-lora-4"])
-    assert err == "Not readable: news-lora-2, news-lora-3; `workbench adapters verify` says what is wrong.\n"
+    assert lacks(err, "news-lora-2", "news-lora-3", "`workbench adapters verify`") == []
     code, out, _ = call("adapters", "list")
     assert (code, "lora" in out) == (0, True)
 

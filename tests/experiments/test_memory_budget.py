@@ -13,7 +13,7 @@ from experiments.engine.workers import inline
 from experiments.engine.workers.memory_budget import memory_here, remaining_memory, require_memory
 from experiments.engine.workers.worker_slot import WorkerSlot, slots_to_use
 from tests.conftest import Call
-from tests.messages import lacks
+from tests.messages import lacks, naming
 from tests.toy_pieces import ToyPiece
 from workbench.errors import InputError
 
@@ -64,7 +64,7 @@ def test_fewer_pieces_than_slots_go_to_as_many_machines_as_there_are() -> None:
 
 def test_of_many_pieces_a_few_are_named() -> None:
     with pytest.raises(
-        InputError, match=r"enough: p0 takes 9 MB, p1 takes 9 MB, p2 takes 9 MB, and 2 more; the largest"
+        InputError, match=naming("p0 takes 9 MB", "p1 takes 9 MB", "p2 takes 9 MB", "2 more", "the largest has 8 MB")
     ):
         require_memory([Large(f"p{number}", memory_mb=9) for number in range(5)], [8])
 

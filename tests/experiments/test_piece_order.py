@@ -25,12 +25,12 @@ def test_the_longest_chain_comes_first_and_then_what_goes_on_from_it() -> None:
     assert schedule.longest() is FIRST, "three fits of 10 steps wait for it; the other piece has 25"
     assert schedule.longest() is SHORT
     assert schedule.longest() is None
-    schedule.finished(SHORT)
+    schedule.mark_done(SHORT)
     assert schedule.after(SHORT.key) is None
-    schedule.finished(FIRST)
+    schedule.mark_done(FIRST)
     assert schedule.after(FIRST.key) is SECOND, "its chain is longer than that of `beside`"
     assert schedule.after(FIRST.key) is BESIDE
-    schedule.finished(SECOND)
+    schedule.mark_done(SECOND)
     assert [schedule.longest(), len(schedule)] == [THIRD, 0]
 
 
@@ -39,10 +39,10 @@ def test_a_piece_that_needs_two_waits_for_both() -> None:
     schedule = Schedule([SHORT, FIRST, dependent])
     schedule.longest()
     schedule.longest()
-    schedule.finished(FIRST)
+    schedule.mark_done(FIRST)
     assert schedule.after(FIRST.key) is None
     assert schedule.longest() is None
-    schedule.finished(SHORT)
+    schedule.mark_done(SHORT)
     assert schedule.after(FIRST.key) is dependent
 
 
@@ -54,7 +54,7 @@ def test_a_piece_that_is_done_is_not_planned_and_holds_nothing_up() -> None:
 def test_what_a_failed_piece_is_needed_for_is_dropped_and_the_rest_goes_on() -> None:
     schedule = Schedule(PIECES)
     assert schedule.longest() is FIRST
-    schedule.failed(FIRST)
+    schedule.mark_failed(FIRST)
     assert {piece.label for piece in schedule.dropped} == {"second", "third", "beside"}
     assert schedule.longest() is SHORT
     assert [schedule.longest(), len(schedule)] == [None, 0]
@@ -63,9 +63,9 @@ def test_what_a_failed_piece_is_needed_for_is_dropped_and_the_rest_goes_on() -> 
 def test_a_piece_that_was_given_back_is_given_out_again() -> None:
     schedule = Schedule(PIECES)
     assert schedule.longest() is FIRST
-    schedule.returned(FIRST)
+    schedule.give_back(FIRST)
     assert schedule.longest() is FIRST
-    schedule.finished(FIRST)
+    schedule.mark_done(FIRST)
     assert schedule.longest() is SHORT, "25 steps against 20"
 
 
@@ -76,7 +76,7 @@ def test_a_long_chain_of_thousands_is_planned_and_dropped() -> None:
     schedule = Schedule(pieces)
     first = schedule.longest()
     assert first is pieces[0]
-    schedule.failed(first)
+    schedule.mark_failed(first)
     assert (len(schedule.dropped), len(schedule)) == (4999, 0)
 
 
@@ -87,7 +87,7 @@ def test_what_finds_no_room_waits_and_keeps_its_place() -> None:
     assert schedule.longest(memory=100) is SHORT, "the longest chain begins with a piece of 800 MB"
     assert schedule.longest(memory=100) is None
     assert schedule.longest(memory=800) is FIRST
-    schedule.finished(FIRST)
+    schedule.mark_done(FIRST)
     assert schedule.after(FIRST.key, memory=100) is BESIDE, "the longer chain goes on with 800 MB"
     assert schedule.longest() is SECOND
 
@@ -113,7 +113,7 @@ def test_a_worker_leaves_its_chain_where_a_longer_one_might_end_last(
     own = toy("own", begun)
     schedule = Schedule([begun, own, *longer, *(toy(str(number)) for number in range(singles - 1))])
     assert schedule.longest() is begun
-    schedule.finished(begun)
+    schedule.mark_done(begun)
     assert schedule.after(begun.key, workers, has_to_send=has_to_send) is (own if goes_on else None)
     assert schedule.longest() is longer[0]
     assert schedule.after(begun.key, workers, has_to_send=has_to_send) is (None if goes_on else own), (

@@ -116,7 +116,7 @@ class TwoMachines:
         backbones = [fetch_backbone(backbone, number, server) for number, backbone in enumerate(packed.backbones)]
         assert all(backbone.folder.is_relative_to(self._folder / "cache") for backbone in backbones)
         workspace = Workspace(self._folder / name, Access(fetch=sync.fetch)).mending(self._ear)
-        return sync, Site(workspace, self._ear), packed.unpacked(backbones)
+        return sync, Site(workspace, self._ear), packed.unpack(backbones)
 
 
 def test_a_stream_gives_the_same_report(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

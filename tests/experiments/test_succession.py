@@ -8,6 +8,7 @@ import pytest
 
 from experiments.gating.succession import back, by_score, full_name, promoted
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
+from tests.messages import naming
 from workbench.errors import InputError, UnknownNameError
 from workbench.mlflow.registration import RegisteredModel, Version
 
@@ -144,7 +145,7 @@ def test_champions_of_an_earlier_version_are_taken_over_with_those_before_them()
 
 def test_a_task_with_one_name_means_that() -> None:
     assert full_name("news", ["news.lora", "other.lora"]) == "news.lora"
-    with pytest.raises(InputError, match=r"'news' has 2 registered models: news\.head, news\.lora"):
+    with pytest.raises(InputError, match=naming("'news'", "news.head", "news.lora")):
         full_name("news", ["news.head", "news.lora"])
     with pytest.raises(UnknownNameError, match=r"Did you mean news\.lora"):
         full_name("news.lor", ["news.lora"])

@@ -36,19 +36,19 @@ def join_cluster(address: str, jobs: int, root: Path) -> Iterator[Sequence[Worke
     Raises:
         InputError: no cluster answers there, or a machine of it cannot work.
     """
-    with _connected(address):
+    with _connection(address):
         slots = _slots(jobs, root)
         yield [slot for slot in slots for _ in range(jobs)]
 
 
 def machines(address: str) -> list[Machine]:
     """Return the machines of a cluster; raises InputError as :func:`join_cluster`."""
-    with _connected(address):
+    with _connection(address):
         return _machines()
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[None]:
+def _connection(address: str) -> Iterator[None]:
     import ray
 
     if ray.is_initialized():

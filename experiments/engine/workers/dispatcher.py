@@ -127,7 +127,7 @@ class Dispatcher:
             self._on_failure(piece, failure.of_piece(piece.label))
         else:
             worker.last = piece.key
-            self._schedule.finished(piece)
+            self._schedule.mark_done(piece)
             self._finished += work_of([piece])
         self._hand_out()  # before the piece is logged, which may take seconds
         if not failure:
@@ -139,7 +139,7 @@ class Dispatcher:
         self._give_up(worker, failure.of_piece(piece.label))
         message = f"{piece.label}: the disk of {worker.slot.address} is full; one process less works there"
         self._listener.say(f"{message}. It is done again.")
-        self._schedule.returned(piece)
+        self._schedule.give_back(piece)
 
     def _give_up(self, worker: Worker, error: Exception) -> None:
         """Continue without a worker; raise ``error`` if it was the last one."""
@@ -159,7 +159,7 @@ class Dispatcher:
             self._give_up(worker, WorkError(message, hint=f"No machine is left. {KEPT}"))
             self._repeat(piece, message, error)
         elif isinstance(error, RayActorError) and error.actor_init_failed:
-            self._schedule.returned(piece)
+            self._schedule.give_back(piece)
             self._on_failed_start(worker, error)
         else:
             self._recent_deaths += 1
@@ -184,7 +184,7 @@ class Dispatcher:
         self._deaths[piece.key] += 1
         if self._deaths[piece.key] < MOST_DEATHS:
             self._listener.say(f"{message}. It is done again.")
-            self._schedule.returned(piece)
+            self._schedule.give_back(piece)
             return
         message = f"{MOST_DEATHS} processes that did it died, the last of them so: {reason(error)}"
         self._on_failure(piece, WorkError(f"{piece.label}: {message}"))
@@ -194,5 +194,5 @@ class Dispatcher:
 
     def _on_failure(self, piece: Piece, error: Exception) -> None:
         self._failures.append(error)
-        self._schedule.failed(piece)
+        self._schedule.mark_failed(piece)
         self._listener.say(f"{error}\n  What does not need it goes on.")

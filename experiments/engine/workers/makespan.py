@@ -38,5 +38,5 @@ def makespan(pieces: Sequence[Piece], processes: int, seconds: Callable[[Piece],
         if not busy:
             return clock + math.fsum(seconds(piece) for piece in pieces if piece.alone)
         clock, _, piece = heappop(busy)
-        schedule.finished(piece)
+        schedule.mark_done(piece)
         idle.append(piece.key)

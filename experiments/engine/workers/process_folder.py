@@ -41,7 +41,7 @@ def delete_abandoned(parent: Path, prefix: str, new: float = NEW) -> int:
     for folder in parent.glob(f"{prefix}*"):
         with suppress(OSError, UnwritableError):
             if time.time() - folder.stat().st_mtime > new:
-                with hold(folder / LOCK, wait=False) as mine:
-                    if mine:
+                with hold(folder / LOCK, wait=False) as acquired:
+                    if acquired:
                         shutil.rmtree(folder, ignore_errors=True)
     return len(list(parent.glob(f"{prefix}*")))

@@ -87,7 +87,7 @@ class Schedule:
         key = self._first(memory)
         return None if key is None else self._take(key)
 
-    def finished(self, piece: Piece) -> None:
+    def mark_done(self, piece: Piece) -> None:
         """Note that a piece is done."""
         for key in self._waiting[piece.key]:
             if key in self._unmet:
@@ -95,13 +95,13 @@ class Schedule:
                 if not self._unmet[key]:
                     self._offer(key)
 
-    def returned(self, piece: Piece) -> None:
+    def give_back(self, piece: Piece) -> None:
         """Offer a piece again that was taken, and was not done."""
         self._pieces[piece.key] = piece
         self._remaining += self._steps[piece.key]
         self._offer(piece.key)
 
-    def failed(self, piece: Piece) -> None:
+    def mark_failed(self, piece: Piece) -> None:
         """Drop whatever needs a piece that cannot be done, directly or not."""
         missing = [piece.key]
         while missing:

@@ -43,7 +43,7 @@ class PackedPieces:
         backbones = tuple(backbone.elsewhere(backbone.folder) for backbone in packer.backbones)
         return cls(stream.getvalue(), parts, backbones)
 
-    def unpacked(self, backbones: Sequence[Backbone]) -> list[Piece]:
+    def unpack(self, backbones: Sequence[Backbone]) -> list[Piece]:
         """Return the pieces, which use ``backbones`` instead of :attr:`backbones`."""
         pieces: list[Piece] = _Unpacker(backbones, io.BytesIO(self.content), buffers=self.buffers).load()
         return pieces

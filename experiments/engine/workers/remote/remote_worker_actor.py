@@ -52,7 +52,7 @@ class RemoteWorkerActor:
         self._sync = FileSync(self._server, root, name)
         backbones = [fetch_backbone(backbone, number, self._server) for number, backbone in enumerate(packed.backbones)]
         workspace = Workspace(root, Access(fetch=self._sync.fetch))
-        self._actor = WorkerActor(packed.unpacked(backbones), workspace, folder, ready, pause)
+        self._actor = WorkerActor(packed.unpack(backbones), workspace, folder, ready, pause)
 
     def work(self, key: str) -> Iterator[ProgressBatch]:
         """Do a piece as :meth:`.WorkerActor.work`: claim it in the workspace of the run, and send its results there."""

@@ -50,7 +50,7 @@ class RemoteWorkers:
             how = "what its pieces read is copied there, and what they write comes back"
             self._listener.say(f"{slot.address} does not see the workspace: {how}.")
         name = f"{self._run}-{len(self._names)}"
-        arguments = self._packed, self._server, name, Path.cwd(), ready, pause
+        arguments = self._packed_pieces, self._server, name, Path.cwd(), ready, pause
         actor = ray.remote(RemoteWorkerActor).options(**slot.options).remote(*arguments)
         self._names[actor] = name
         return actor
@@ -78,14 +78,14 @@ class RemoteWorkers:
             ray.get(calls, timeout=PATIENCE)
 
     @cached_property
-    def _packed(self) -> Any:
+    def _packed_pieces(self) -> Any:
         return ray.put(PackedPieces.of(self._pieces))
 
     @cached_property
     def _server(self) -> Any:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"num_cpus": 0, "max_concurrency": AT_ONCE, "scheduling_strategy": here}
-        return ray.remote(WorkspaceServer).options(**options).remote(self._root, self._packed)
+        return ray.remote(WorkspaceServer).options(**options).remote(self._root, self._packed_pieces)
 
 
 def _without_waiting(slot: WorkerSlot) -> dict[str, Any]:

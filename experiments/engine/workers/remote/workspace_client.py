@@ -64,19 +64,19 @@ class WorkspaceClient:
         self._call(self._actor.remove_worker, worker)
 
     def _call(self, method: Any, *arguments: Any) -> Any:
-        with _as_raised():
+        with _unwrap_errors():
             return ray.get(method.remote(*arguments))
 
     def _stream(self, method: Any, argument: Any) -> Iterator[list[Part]]:
         options = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
         for reference in method.options(**options).remote(argument):
-            with _as_raised():
+            with _unwrap_errors():
                 parts: list[Part] = ray.get(reference)
             yield parts
 
 
 @contextmanager
-def _as_raised() -> Iterator[None]:
+def _unwrap_errors() -> Iterator[None]:
     try:
         yield
     except RayTaskError as error:
