@@ -11,7 +11,7 @@ import yaml
 
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
-from experiments.studies.stream.plan.entries import Title
+from experiments.studies.stream.plan.entries import About
 from experiments.studies.stream.plan.recipe import Recipe
 from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
 from workbench.methods.methods import METHODS
@@ -114,7 +114,7 @@ def test_recipes_in_the_documents_parse() -> None:
             assert entry["strategy"] in STRATEGIES.names()
             own = set(entry) - {"strategy", "method"}
             assert own <= {
-                *Title.model_fields,
+                *About.model_fields,
                 *STRATEGIES.get(entry["strategy"]).settings.model_fields,
                 *METHODS.get(entry["method"]).settings.model_fields,
             }

@@ -36,6 +36,7 @@ ENTRIES = {
     "l2p": "{strategy: l2p, method: prompt, learning_rate: 0.1, tokens: 4, pool: 4, top: 2}",
     "ranpac": "{strategy: ranpac, method: lora, learning_rate: 0.02, rank: 2, width: 50}",
     "osf": "{strategy: osf, method: full, learning_rate: 0.003, growth: 0.25}",
+    "stacked": "{strategy: stacked, method: lora, learning_rate: 0.02, rank: 2}",
     "n-lora": "{strategy: n-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "sd-lora": "{strategy: sd-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "tree-lora": "{strategy: tree-lora, method: lora, learning_rate: 0.02, rank: 2, strength: [0.0, 0.5]}",

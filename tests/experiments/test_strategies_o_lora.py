@@ -66,6 +66,24 @@ def test_strength_makes_the_inputs_orthogonal(
     assert cosines[10.0] < cosines[0.0] / 20
 
 
+def test_the_control_of_what_stacks_loras_is_o_lora_without_its_penalty(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    bodies = []
+    for name, given in (("o-lora", {"strength": 0.0}), ("stacked", {})):
+        strategy = STRATEGIES.get(name)
+        context = context_for(
+            adapted("lora", backbone, rank=RANK), budget, tasks[:2], tmp_path / name, strategy.settings(**given)
+        )
+        *_, state = walk(strategy, context, tmp_path / name)
+        bodies.append(lora.read(state.existing / "body"))
+    alone, control = bodies
+    assert alone.keys() == control.keys()
+    for module, pair in alone.items():
+        assert torch.equal(pair.b, control[module].b)
+        assert torch.equal(pair.a, control[module].a)
+
+
 def test_stored_sum_is_past_plus_now_and_keeps_the_past(
     backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.results.strategy_report import StrategyReport
 
 
 class Compared(Protocol):
@@ -44,16 +45,19 @@ DIFFERENCES: tuple[Shown[Compared], ...] = (
 
 def differences(report: Report) -> Table:
     """Return each strategy's differences from the reference."""
-    reference = report.record.reference
+    reference, rows = report.record.reference, [strategy for strategy in report.strategies if strategy.differences]
+    others = {strategy.against(reference) for strategy in rows} - {reference}
+    against: Shown[StrategyReport] = Shown(Column("against", left=True), lambda row: words(row.against(reference)))
+    what = "Strategy − what the recipe compares it with" if others else "Strategy − reference"
     return table(
         "differences",
-        f"Against {reference}",
-        [strategy for strategy in report.strategies if strategy.differences],
-        [LABEL, *DIFFERENCES],
-        note="Strategy − reference in points, paired by seed and order, with the 95 % interval of this difference "
+        "As the recipe compares them" if others else f"Against {reference}",
+        rows,
+        [LABEL, *([against] if others else []), *DIFFERENCES],
+        note=f"{what} in points, paired by seed and order, with the 95 % interval of this difference "
         f"alone, and p. Higher or lower where {basis(report.declared.values())}, else {SAME}: the verdict goes by "
         "nothing else. The last column: the same over test examples, a paired bootstrap of average accuracy.",
-        short=f"Difference from {reference}",
+        short="Differences" if others else f"Difference from {reference}",
     )
 
 

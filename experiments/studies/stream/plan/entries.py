@@ -32,13 +32,14 @@ TRIED = "tried"
 DEFAULT_SCENARIO = Recipe.model_fields["scenario"].default
 
 
-class Title(Settings):
-    """What an entry may say of itself beside its settings; no result depends on it."""
+class About(Settings):
+    """What an entry may say of itself beside its settings; no result of its own depends on it."""
 
     title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
+    against: str = Field("", description="the entry that it is compared with, instead of the recipe's reference")
 
 
-FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, Title, {"method": METHODS.get})
+FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, About, {"method": METHODS.get})
 
 
 def named_in_stream(
@@ -124,6 +125,20 @@ def misnamed(document: Document) -> Iterator[Problem]:
             yield Problem(message, document.where(*path), suggest(label, labels))
 
 
+def uncompared(document: Document, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """Yield a problem for each ``against`` that names no other entry, or stands in the reference."""
+    labels, reference = document.labels(ENTRIES), document.text("reference")
+    for entry in entries:
+        where = document.where(ENTRIES, entry.label, "against")
+        if entry.against and entry.label == reference:
+            yield Problem(f"{entry.label!r} is the reference, and compared with nothing", where, "Leave it out.")
+        elif entry.against == entry.label:
+            yield Problem(f"{entry.label!r} cannot be compared with itself", where, "Name another entry.")
+        elif entry.against and entry.against not in labels:
+            message = f"'against' names no entry of {ENTRIES!r}: {entry.against!r}"
+            yield Problem(message, where, suggest(entry.against, labels))
+
+
 def indistinct(document: Document, entries: Sequence[Entry]) -> Iterator[Problem]:
     """Yield a problem for each label that another entry has, or seems to have."""
     paths = [
@@ -153,4 +168,6 @@ def _entry(
         raise InputError(f"{strategy}: {objection}", where=document.where(ENTRIES, label))
     settings = {name: value for part in named.settings.values() for name, value in part.model_dump(mode="json").items()}
     default = METHODS.get(method).default_rate
-    return Entry(label, strategy, method, settings, default_rate=default, title=named.about.title)
+    return Entry(
+        label, strategy, method, settings, default_rate=default, title=named.about.title, against=named.about.against
+    )

@@ -29,6 +29,7 @@ class Entry:
         default_rate: the learning rate that its method has where a recipe names none; None where nothing is trained,
             and in records of earlier versions.
         title: what sentences call it; the label where it is empty.
+        against: the label of the entry that it is compared with; the recipe's reference where it is empty.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Entry:
     tried: tuple[Tried, ...] = ()
     default_rate: float | None = None
     title: str = ""
+    against: str = ""
 
     @property
     def can_forget(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,6 +22,7 @@ from experiments.studies.stream.plan.entries import (
     misnamed,
     named_in_stream,
     tried_rates,
+    uncompared,
     untried,
 )
 from experiments.studies.stream.plan.entry import TUNED_ON, Tried
@@ -108,7 +109,7 @@ class Plan:
             orders=[[task.name for task in order] for order in self.orders],
             scenario=recipe.scenario,
             overlap=recipe.overlap,
-            contenders=self.entries,
+            contenders=[_written(entry) for entry in self.entries],
             reference=recipe.reference,
             budget=recipe.budget,
             kinds={task.name: task.kind for task in tasks},
@@ -184,7 +185,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     probing = named_probes(document, problems)
     recipe = draft.require()
     entries = (*own, *at_other_rates(recipe, own))
-    problems += [*untried(document, recipe), *indistinct(document, entries)]
+    problems += [*untried(document, recipe), *indistinct(document, entries), *uncompared(document, own)]
     with collect_problems(problems):
         recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
     problems += misordered(document, recipe, [spec.name for spec in specs])
@@ -279,3 +280,8 @@ def _start_key(plan: Plan, entry: Entry, seed: int) -> str:
             **({"code": code} if code else {}),
         }
     )
+
+
+def _written(entry: Entry) -> dict[str, Any]:
+    """Return an entry as the record has it; without ``against`` where it is the reference, as in earlier versions."""
+    return {name: value for name, value in asdict(entry).items() if name != "against" or value}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.differences import SAME, bare_gap
 from experiments.reporting.wording import number, plural, probability, unit
 from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words
-from experiments.studies.stream.results.verdict import headline, reference_of
+from experiments.studies.stream.results.verdict import compared_with, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,8 @@ WORDS = {  # metric → what it is called here, and the words for a negative and
 
 def evidence(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
     """Return a line for each metric in which the headline strategy is compared, and one that says by which test."""
-    ours, reference = headline(strategies), reference_of(record, strategies)
+    ours = headline(strategies)
+    reference = compared_with(ours, record, strategies)
     if ours is None or reference is None or not paired_in(ours):
         return []
     lines = [f"{WORDS[name][0]}: {text}." for name, text in _metrics(record, ours, reference)]
@@ -34,9 +35,9 @@ def evidence(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
 
 def other_evidence(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
     """Return a line for every strategy but the reference and the one that the verdict is about."""
-    first, reference = headline(strategies), reference_of(record, strategies)
-    lines = []
+    first, lines = headline(strategies), []
     for ours in strategies:
+        reference = compared_with(ours, record, strategies)
         if reference is None or ours is first or not ours.differences or not paired_in(ours):
             continue
         parts = [f"{WORDS[name][0].lower()} {text}" for name, text in _metrics(record, ours, reference)]

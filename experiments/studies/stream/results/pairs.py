@@ -1,4 +1,4 @@
-"""Pairs of strategies that no recipe declares: every two besides the reference, adjusted for how many there are."""
+"""Which two strategies a recipe compares, and all others: every two besides, adjusted for how many there are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.results.final_outcomes import FinalOutcomes
+    from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
 
 
@@ -30,11 +31,30 @@ class Pair:
         return {"first": self.first, "second": self.second, **differences}
 
 
-def all_pairs(
-    outcomes: FinalOutcomes, labels: Sequence[str], reports: Mapping[str, Sequence[ReplicationReport]]
+def declared_pairs(record: Record) -> dict[str, str]:
+    """Return label → the entry that the recipe compares it with: its ``against``, else the reference.
+
+    The reference is compared with nothing, nor are entries at further learning rates.
+    """
+    labels = [entry.label for entry in record.entries]
+    return {
+        entry.label: against
+        for entry in record.entries
+        if entry.frontier is None
+        and entry.label != record.reference
+        and (against := entry.against or record.reference) in labels
+    }
+
+
+def other_pairs(
+    outcomes: FinalOutcomes,
+    labels: Sequence[str],
+    declared: Mapping[str, str],
+    reports: Mapping[str, Sequence[ReplicationReport]],
 ) -> tuple[Pair, ...]:
-    """Return every two of ``labels``, in their order, as one family for each metric."""
-    pairs = [*combinations(labels, 2)]
+    """Return every two of ``labels`` that are not ``declared``, in their order, as one family for each metric."""
+    asked = {frozenset(pair) for pair in declared.items()}
+    pairs = [pair for pair in combinations(labels, 2) if frozenset(pair) not in asked]
     compared = {f"{first} − {second}": compare(outcomes, first, second, reports) for first, second in pairs}
     return tuple(
         Pair(*labels, differences) for labels, differences in zip(pairs, adjusted(compared).values(), strict=True)

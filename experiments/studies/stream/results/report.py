@@ -111,7 +111,7 @@ class Report(StudyReport):
             "cells": strategy.cells,
             "stages": {"finished": strategy.finished, "planned": strategy.planned},
             "baselines": {"single": strategy.single, "joint": strategy.joint},
-            "comparison": {"against": self.record.reference, **gaps} if gaps else None,
+            "comparison": {"against": strategy.against(self.record.reference), **gaps} if gaps else None,
             "learned_nothing": [asdict(test) for test in strategy.unlearned],
             **({"seeds": [replication.as_json() for replication in strategy.replications]} if full else {}),
             **({"tuning": tuning.as_json()} if tuning else {}),

@@ -72,6 +72,10 @@ class StrategyReport:
         """What a sentence calls it: the title that the recipe gives it, else its label."""
         return self.entry.title or self.label
 
+    def against(self, reference: str) -> str:
+        """Return the label of what it is compared with: the recipe's ``reference`` unless its entry names another."""
+        return self.entry.against or reference
+
     @cached_property
     def matrix(self) -> Grid:
         """R (T + 1, T) in the recipe's own order, mean over seeds; None where not measured."""

@@ -13,7 +13,7 @@ from experiments.studies.stream.results.evidence import evidence
 from experiments.studies.stream.results.final_outcomes import FinalOutcomes
 from experiments.studies.stream.results.frontier import frontiers
 from experiments.studies.stream.results.matrix import accuracy_matrix, grid
-from experiments.studies.stream.results.pairs import all_pairs
+from experiments.studies.stream.results.pairs import declared_pairs, other_pairs
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.replication_report import ReplicationReport
 from experiments.studies.stream.results.report import Report
@@ -59,8 +59,8 @@ def summarise(record: Record, brief: bool = False) -> Report:
     }
     finals = FinalOutcomes(record)
 
-    declared = _compared(record) if record.reference in reports and not brief else []
-    family = adjusted({label: compare(finals, label, record.reference, reports) for label in declared})
+    declared = {} if brief else declared_pairs(record)
+    family = adjusted({label: compare(finals, label, against, reports) for label, against in declared.items()})
     constants = constant_scores(record.tasks, record.majority)
     everything = [
         StrategyReport(
@@ -74,15 +74,10 @@ def summarise(record: Record, brief: bool = False) -> Report:
     ]
     strategies = tuple(strategy for strategy in everything if strategy.entry.frontier is None)
     others = tuple(strategy for strategy in everything if strategy.entry.frontier is not None)
-    pairs = () if brief else all_pairs(finals, _compared(record), reports)
+    pairs = () if brief else other_pairs(finals, [strategy.label for strategy in strategies], declared, reports)
     drawn = frontiers(strategies, others, record.tunings)
     words = verdict(record, strategies), tuple(evidence(record, strategies))
     return Report(record, strategies, others, pairs, drawn, *words)
-
-
-def _compared(record: Record) -> list[str]:
-    """Return the labels that a recipe compares with its reference: its own entries, not those at further rates."""
-    return [entry.label for entry in record.entries if entry.frontier is None and entry.label != record.reference]
 
 
 def _outcomes(record: Record) -> Outcomes:

@@ -30,7 +30,8 @@ def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
 
 def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
     """Return what the reference lost, what the headline strategy lost, and whether that may be chance."""
-    ours, reference = headline(strategies), reference_of(record, strategies)
+    ours = headline(strategies)
+    reference = compared_with(ours, record, strategies)
     if ours is None or reference is None:
         return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
     if not paired_in(ours):
@@ -44,9 +45,12 @@ def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def reference_of(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
-    """Return the strategy that the others are compared with; None where the recipe names none."""
-    return next((strategy for strategy in strategies if strategy.label == record.reference), None)
+def compared_with(
+    ours: StrategyReport | None, record: Record, strategies: Sequence[StrategyReport]
+) -> StrategyReport | None:
+    """Return the strategy that ``ours`` is compared with; None where the recipe names none."""
+    label = ours.against(record.reference) if ours else record.reference
+    return next((strategy for strategy in strategies if strategy.label == label), None)
 
 
 def _lost(side: StrategyReport, ours: StrategyReport) -> str:
