@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from experiments.workspace import find_workspace
+from workbench.machine.earlier_names import of_room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,3 +167,10 @@ class Study:
 
     def _named(self, module: str, name: str) -> Any:
         return getattr(import_module(self.module(module)), name)
+
+
+if not TYPE_CHECKING:  # for mypy, every attribute would be there
+
+    def __getattr__(name):
+        """Return what is in :mod:`.piece` now."""
+        return of_room(__name__, name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.answering.evaluation import Evaluation, evaluate, evaluate_split
 from workbench.files.digest import key
+from workbench.machine.earlier_names import renamed
 from workbench.methods.kinds import KINDS
 from workbench.methods.sampling import test_rows
 from workbench.methods.stored_model import open_for
@@ -107,3 +108,10 @@ def known_evaluation_key(workspace: Workspace, adapter: StoredAdapter) -> str | 
     if measured is not None and measured.identity == manifest.identity and measured.test:
         return measured.test
     return evaluation_key(adapter.identity, manifest.task, manifest.budget) if manifest.task.fingerprint else None
+
+
+if not TYPE_CHECKING:  # for mypy, every attribute would be there
+
+    def __getattr__(name):
+        """Return what had another name before."""
+        return globals()[renamed(__name__, name)]

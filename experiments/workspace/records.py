@@ -16,6 +16,7 @@ from experiments.workspace.access import Access
 from experiments.workspace.damage import needed_by
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.files import checksummed
+from workbench.machine.earlier_names import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,12 @@ class PieceReference:
 
     key: str
     coordinates: Annotated[Mapping[str, Any], Field(alias="place")]  # in record.json
+
+    if not TYPE_CHECKING:  # for mypy, every attribute would be there
+
+        def __getattr__(self, name):
+            """Return what had another name before."""
+            return getattr(self, renamed(f"{__name__}.PieceReference", name))
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
+from experiments.engine.document_piece import DocumentPiece
+from experiments.engine.piece import Effort
 from experiments.gating.gate import Check
 from experiments.reporting import provenance_tags
+from experiments.workspace import PieceReference, evaluating, piece_results
+from experiments.workspace.piece_results import PieceResults
 from workbench.machine.earlier_names import ATTRIBUTES, NAMES, ROOMS
 from workbench.methods import method
 from workbench.methods.method import FitHooks, FitLength, Method
 from workbench.settings.base import MethodSettings, Settings
+
+PIECE = DocumentPiece("key", {"seed": 0}, "label", Effort("pace"), PieceResults("pieces", str), len)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,7 +37,7 @@ def test_a_module_of_before_has_what_it_had(name: str, monkeypatch: pytest.Monke
 def test_a_room_with_the_name_of_a_module_has_what_that_had() -> None:
     for room, module in ROOMS.items():
         now = importlib.import_module(module)
-        entry = next(entry for entry in vars(now) if entry[0].isupper())
+        entry = next(name for name, value in vars(now).items() if getattr(value, "__module__", "") == module)
         with pytest.warns(DeprecationWarning, match=f"{room}.{entry} is {module}.{entry} now"):
             assert getattr(importlib.import_module(room), entry) is getattr(now, entry)
     with pytest.warns(DeprecationWarning):
@@ -44,6 +50,10 @@ def test_a_room_with_the_name_of_a_module_has_what_that_had() -> None:
 def test_what_has_another_name_now_is_there_under_its_old_one() -> None:
     owners = {
         "experiments.gating.gate.Check": Check("score", "at least", 80.0, 90.0),
+        "experiments.engine.document_piece.DocumentPiece": PIECE,
+        "experiments.workspace.records.PieceReference": PieceReference("key", {"seed": 0}),
+        evaluating.__name__: evaluating,
+        piece_results.__name__: piece_results,
         provenance_tags.__name__: provenance_tags,
         method.__name__: method,
     }

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 NAMES = {  # before → now
+    "experiments.workspace.left": "experiments.workspace.piece_results",
     "fusion.composition": "fusion.target.composition",
     "fusion.diagnostics": "fusion.diagnosis.diagnostics",
     "fusion.lora": "fusion.updates.lora",
@@ -27,12 +28,17 @@ NAMES = {  # before → now
     "workbench.task": "workbench.methods.task",
 }
 ATTRIBUTES = {  # before → now, of documented modules and classes
+    "experiments.engine.document_piece.DocumentPiece.place": "coordinates",
     "experiments.gating.gate.Check.found": "value",
     "experiments.reporting.provenance_tags.once_more": "rerun_block",
-    "workbench.methods.method.FitHooks": "FitHooks",
-    "workbench.methods.method.FitLength": "FitLength",
+    "experiments.workspace.evaluating.fitted": "fit_and_evaluate",
+    "experiments.workspace.piece_results.Left": "PieceResults",
+    "experiments.workspace.records.PieceReference.place": "coordinates",
+    "workbench.methods.method.Course": "FitHooks",
+    "workbench.methods.method.Steps": "FitLength",
 }
-ROOMS = {  # rooms that have the name of a module of before → that module
+ROOMS = {  # rooms and modules that have the name of a module of before → the module with its entries
+    "experiments.engine.study": "experiments.engine.piece",
     "workbench.backbone": "workbench.backbone.pretrained",
     "workbench.methods": "workbench.methods.methods",
     "workbench.settings": "workbench.settings.base",
