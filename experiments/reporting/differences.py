@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SAME = "not distinguishable"
 MARKS = {"higher": "▲", "lower": "▼", SAME: "="}  # of readings, where there is no room for words
 LEVEL = 0.05
+DIGITS = 12  # in which two differences are equal: sums in another order differ in the last bits
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,23 @@ def in_family(differences: Mapping[str, Difference]) -> dict[str, Difference]:
     """Return the differences, by label, with p adjusted for all of them together, after Holm.
 
     A family is declared before there is a result: every row against the reference of a recipe, in one metric. Rows with
-    the same differences to the last bit are one hypothesis, tested once: two that forget exactly 0 differ from the
-    reference by just what the reference forgot.
+    the same differences are one hypothesis, tested once: two that forget exactly 0 differ from the reference by just
+    what the reference forgot. So are a row and its mirror, first − second and second − first.
     """
-    tests = {difference.seeds.values: difference.p for difference in differences.values()}
+    tests = {_test(difference): difference.p for difference in differences.values()}
     adjusted = dict(zip(tests, holm([*tests.values()]), strict=True))
     size = sum(chance is not None for chance in tests.values())
     return {
-        label: replace(difference, adjusted=adjusted[difference.seeds.values], family=max(size, 1))
+        label: replace(difference, adjusted=adjusted[_test(difference)], family=max(size, 1))
         for label, difference in differences.items()
     }
+
+
+def _test(difference: Difference) -> tuple[float | None, ...]:
+    """Return what two differences share if they are one test: their values up to rounding, whichever is first."""
+    values = [None if value is None else round(value, DIGITS) + 0.0 for value in difference.seeds.values]
+    turned = next((value < 0 for value in values if value), False)
+    return tuple(-value + 0.0 if turned and value is not None else value for value in values)
 
 
 def gap_in_words(difference: Difference, below: str, above: str, compared: str) -> str:

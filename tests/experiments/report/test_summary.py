@@ -211,6 +211,19 @@ def test_identical_tests_are_one_hypothesis() -> None:
     assert alone["lora"].adjusted == alone["pfeiffer"].adjusted == tested["lora"].p
 
 
+def test_a_sum_in_another_order_or_a_mirrored_pair_is_no_further_hypothesis() -> None:
+    first, again = [0.1 + 0.2, 0.4, 0.0], [0.3, 0.4, 0.0]  # 0.1 + 0.2 is not 0.3 to the last bit
+    assert first != again
+    tested = {
+        label: Difference(interval(gaps), None, paired_t_test(gaps))
+        for label, gaps in (("a", first), ("b", again), ("c", [-gap for gap in again]), ("d", [0.1, 0.2, 0.15]))
+    }
+    family = in_family(tested)
+    assert {difference.family for difference in family.values()} == {2}
+    assert len({family[label].adjusted for label in "abc"}) == 1
+    assert family["c"].reading != family["a"].reading or family["a"].reading == SAME
+
+
 def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
     """Nothing is higher in one place that another calls not distinguishable."""
 
