@@ -64,7 +64,7 @@ def check(
     lost = [need for need in required if need.availability.state == "missing"]
     if as_json:
         states = {need.availability.state for need in required}
-        ready = {"here": states == {"here"}, "obtainable": not lost}
+        ready = {"here": states <= {"here"}, "obtainable": not lost}
         emit({"recipe": document.data["name"], **ready, "needs": [need.as_json() for need in required]})
     else:
         table(
@@ -78,6 +78,8 @@ def check(
 
 def _in_short(required: Sequence[Need]) -> str:
     """Return what has to be done before the recipe can run, in one sentence."""
+    if not required:
+        return "It needs no data and no backbone of its own: it goes on from an experiment in the workspace."
     counts = {state: [need.name for need in required if need.availability.state == state] for state in TOLD}
     if lost := counts["missing"]:
         return f"Cannot be had: {', '.join(lost)}."

@@ -12,6 +12,8 @@ from experiments.api import Workbench
 from experiments.engine.recipes import RECIPES
 from experiments.studies import STUDIES, study_for
 from tests.experiments import test_comparing, test_composing, test_routing_study
+from tests.experiments.report.finished import FINISHED
+from tests.experiments.test_recipe_values import PLANNERS
 from tests.runs import pieces
 from tests.streams import write_recipe
 from workbench.settings.base import read
@@ -32,6 +34,13 @@ def test_a_card_has_the_modules_that_the_engine_calls(name: str) -> None:
     assert [other for other in STUDIES.names() if study.key in STUDIES.get(other).recipe.model_fields] == [name]
     for module, functions in MODULES.items():
         assert all(callable(getattr(import_module(study.module(module)), function)) for function in functions)
+
+
+def test_no_study_is_left_out() -> None:
+    assert set(FINISHED) == set(STUDIES.names()), "its documents, tables and points in MLflow are kept"
+    keys = {STUDIES.get(name).key for name in STUDIES.names()}
+    assert {study_for(read(RECIPES.path(name)).data).key for name in RECIPES.names()} == keys, "it has a shipped recipe"
+    assert {study_for(read(RECIPES.path(name)).data).key for name in PLANNERS} == keys, "wrong values are told"
 
 
 @pytest.mark.parametrize("name", RECIPES.names())

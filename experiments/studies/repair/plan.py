@@ -13,7 +13,7 @@ from experiments.studies.repair.record import NOTHING, Entry, RepairRecord
 from experiments.studies.repair.resolved import RepairPlan
 from experiments.studies.repair.streams import learned_streams, repairable, stream_record
 from workbench.backbone.names import open_backbone
-from workbench.errors import SettingsError, collect_problems
+from workbench.errors import SettingsError
 from workbench.machine.listener import Silent
 from workbench.settings.base import Budget
 
@@ -39,10 +39,8 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
     """
     draft = drafted(document, Recipe, [EntryForm(REPAIRS_KEY, {"repair": REPAIRS.get})], task_folders)
     repairs = {label: entry.only for label, entry in draft.entries[REPAIRS_KEY].items()}
-    if (stream := document.text("repair")) is not None:
-        with collect_problems(draft.problems, document.where("repair")):
-            source = stream_record(workspace, stream)
     recipe = draft.require()
+    source = stream_record(workspace, recipe.repair)
     chosen = repairable(source, recipe.entries, document.where("entries"))
     repairs = repairs or {name: (name, REPAIRS.get(name).settings()) for name in REPAIRS.names()}
     rows = ((row_label(name, entry), document.where(*REPAIRS_KEY, name)) for entry in chosen for name in repairs)

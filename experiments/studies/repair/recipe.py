@@ -10,7 +10,7 @@ from experiments.engine.recipes import NamedRecipe
 from experiments.repairs import REPAIRS
 from workbench.errors import UnknownNameError
 from workbench.settings.base import Document, unique
-from workbench.settings.bounds import LONGEST_NAME, Label
+from workbench.settings.bounds import LONGEST_NAME, Label, Name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ SUFFIX = "-repaired"  # of an experiment that a command makes
 class Recipe(NamedRecipe):
     """One file; it has ``repair`` where a stream's has ``strategies``. Backbone, seeds and budget are the stream's."""
 
-    repair: str = Field(description="name of a finished stream in the workspace")
+    repair: Name = Field(description="name of a finished stream in the workspace")
     entries: Annotated[tuple[str, ...], Field(max_length=1000)] = Field(
         (), description="labels of the stream's entries; all whose tasks share weights if empty"
     )

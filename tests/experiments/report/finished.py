@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from experiments.studies.compositions import summary as compositions
 from experiments.studies.core.tune import Attempt
 from experiments.studies.methods import record as compared
 from experiments.studies.methods import summary as methods
+from experiments.studies.repair import record as mended
+from experiments.studies.repair import summary as repair
+from experiments.studies.repair.streams import LearnedStream
 from experiments.studies.routing import record as routed
 from experiments.studies.routing import summary as routing
 from experiments.studies.routing.outcome import RoutingOutcome
@@ -182,9 +186,55 @@ class Results:
         return trials.Result(score, {"accuracy": score}, 100, fit, "random", weights=weights, retained=retained)
 
 
+def of_repair() -> StudyReport:
+    """Two entries, of which one has a repair that cannot be done; a repair that helps, and one that changes nothing."""
+    streams = tuple(_learned(label, seed) for label in ("shared", "merged") for seed in SEEDS)
+    settings = {"back": {"shares": [0.5]}, "undo-merge": {"stage": None}}
+    entries = [
+        mended.Entry(f"{name} of {label}", label, name, name.replace("back", "merge-back"), own)
+        for label in ("shared", "merged")
+        for name, own in settings.items()
+    ]
+    entries[1] = replace(entries[1], refused="no merge was kept")
+    record = mended.RepairRecord(
+        experiment="made-up-repairs",
+        reference=mended.NOTHING,
+        stream="made-up-stream",
+        scenario="task-incremental",
+        tasks=TASKS,
+        kinds=dict.fromkeys(TASKS, "classification"),
+        budget={"epochs": 1},
+        majority={"animals": 0.25, "fruits": 0.5},
+        test_sizes={"animals": 100, "fruits": 50},
+        streams=streams,
+        entries=tuple(entries),
+        cells={
+            (entry.label, stream.seed, stream.order): _repaired(stream, 0.2 if entry.name == "back" else 0.0)
+            for stream in streams
+            for entry in entries
+            if entry.of == stream.entry and not entry.refused
+        },
+        **SHARED,
+    )
+    return repair.summarise(record)
+
+
+def _learned(label: str, seed: int) -> LearnedStream:
+    learned, kept = {"animals": 0.9 + 0.01 * seed, "fruits": 0.8}, {"animals": 0.5 - 0.02 * seed, "fruits": 0.8}
+    strategy = "merged" if label == "merged" else "sequential"
+    return LearnedStream(label, strategy, "lora", seed, 0, TASKS, {2: f"{label}-{seed}"}, learned, kept, learned)
+
+
+def _repaired(stream: LearnedStream, gain: float) -> mended.Repaired:
+    scores = {**stream.kept, "animals": stream.kept["animals"] + gain * (1 + 0.1 * stream.seed)}
+    chosen = {"share": 0.5} if gain else {}
+    return mended.Repaired(chosen, 1, 0.6, 0.6 + gain / 2, scores, 2.5 + stream.seed)
+
+
 FINISHED: dict[str, Callable[[], StudyReport]] = {
     "stream": of_stream,
     "methods": of_methods,
     "routing": of_routing,
     "compositions": of_compositions,
+    "repair": of_repair,
 }

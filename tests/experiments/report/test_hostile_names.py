@@ -23,6 +23,10 @@ from experiments.studies.compositions.report import FusionReport, Row
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Recommendation
 from experiments.studies.methods.row import Row as MethodRow
+from experiments.studies.repair.record import Entry as RepairEntry
+from experiments.studies.repair.record import Repaired, RepairRecord
+from experiments.studies.repair.streams import LearnedStream
+from experiments.studies.repair.summary import summarise as summarise_repairs
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.summary import summarise
 from experiments.workspace.fitted_adapter import FittedAdapter
@@ -136,13 +140,29 @@ def compositions() -> Presentation:
     return present(FusionReport(record, rows, (), (), weights, f"{NASTY} is the best."))
 
 
-@pytest.fixture(scope="module", params=["stream", "comparison", "compositions"])
+def repairs() -> Presentation:
+    learned = LearnedStream(
+        NASTY, NASTY, NASTY, 0, 0, (NASTY, f"{NASTY} 2"), {}, *[{NASTY: 0.5, f"{NASTY} 2": 0.5}] * 3
+    )
+    better = Repaired({NASTY: 0.5}, 1, 0.5, 0.6, {NASTY: 0.6, f"{NASTY} 2": 0.6}, 1.0)
+    entries = [RepairEntry(f"{name} of {NASTY}", NASTY, name, NASTY, {NASTY: NASTY}) for name in (NASTY, f"{NASTY} 2")]
+    entries[1] = replace(entries[1], refused=NASTY)
+    record = RepairRecord(
+        experiment=NASTY, description=NASTY, backbone=NASTY, seeds=(0,), reference=NASTY, stream=NASTY, scenario=NASTY,
+        tasks=learned.tasks, kinds={}, budget={NASTY: NASTY}, majority=dict.fromkeys(learned.tasks, 0.1),
+        test_sizes=dict.fromkeys(learned.tasks, 10), streams=(learned,), entries=tuple(entries),
+        cells={(entries[0].label, 0, 0): better}, provenance={"command": NASTY},
+    )  # fmt: skip
+    return present(summarise_repairs(record))
+
+
+@pytest.fixture(scope="module", params=["stream", "comparison", "compositions", "repairs"])
 def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Presentation:
     if request.param == "stream":
         from tests.experiments.report.conftest import invent
 
         return stream(invent(tmp_path_factory.mktemp("invented"), seeds=(0, 1)))
-    return comparison() if request.param == "comparison" else compositions()
+    return {"comparison": comparison, "compositions": compositions, "repairs": repairs}[request.param]()
 
 
 def test_no_name_gets_out_of_a_description(shown: Presentation) -> None:

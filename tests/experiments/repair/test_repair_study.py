@@ -1,0 +1,224 @@
+"""Repairs as a study: a recipe of their own, pieces that go on where they were stopped, and a report as any study's."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.api import Workbench
+from experiments.engine.run import run
+from experiments.repairs import REPAIRS
+from experiments.studies import STUDIES, present, report_on
+from experiments.studies.repair import pieces as work
+from experiments.studies.repair.record import REPAIRED, Repaired
+from experiments.workspace import Workspace
+from tests.conftest import Call
+from tests.ear import Ear
+from tests.experiments.test_remote_studies import TwoMachines
+from tests.messages import naming
+from tests.runs import done, pending, pieces
+from workbench.errors import InputError, IntegrityError, SettingsError
+from workbench.files.digest import key
+from workbench.machine.package_versions import versions
+
+RECIPE = """name: tiny
+backbone: {backbone}
+tasks: [animals, halves]
+seeds: [0, 1]
+orders: 2
+budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32, train_examples: 16}}
+strategies:
+  isolated: {{strategy: isolated, method: lora, learning_rate: 0.02}}
+  shared: {{strategy: sequential, method: full, learning_rate: 0.003}}
+reference: isolated
+"""
+REPAIR = """name: back
+repair: tiny
+entries: [shared]
+repairs:
+  half: {repair: merge-back, shares: [0.5]}
+  refit-head: {examples: 8}
+  undo-merge: {}
+"""
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def learned(bench: Workbench, plan: Any, study_folder: Path) -> Path:
+    """The folder of a stream that has been run."""
+    done(plan, bench.workspace)
+    (study_folder / "back.yaml").write_text(REPAIR, encoding="utf-8")
+    return study_folder
+
+
+@pytest.fixture
+def own(learned: Path, tmp_path: Path) -> Workbench:
+    """A workbench on a copy of that folder's workspace."""
+    shutil.copytree(learned / "space", tmp_path / "space")
+    return Workbench(tmp_path / "space", [learned / "tasks"])
+
+
+@pytest.fixture
+def back(own: Workbench, learned: Path) -> Any:
+    """What the recipe comes to there."""
+    return own.plan(str(learned / "back.yaml"))
+
+
+def test_a_piece_is_a_repair_of_an_entry_in_a_replication_and_travels(back: Any) -> None:
+    here, there = pieces(back), pickle.loads(pickle.dumps(pieces(back)))
+    for attribute in ("key", "needs", "coordinates", "label", "alone"):
+        assert [getattr(piece, attribute) for piece in there] == [getattr(piece, attribute) for piece in here]
+    assert len({piece.key for piece in here}) == len(here) == 2 * 2 * 2, "two repairs, seeds and orders"
+    assert {piece.coordinates["label"] for piece in here} == {"half of shared", "refit-head of shared"}
+    (refused,) = [entry for entry in back.record.entries if entry.refused]
+    assert refused.label == "undo-merge of shared"
+
+
+def test_what_is_stopped_goes_on_and_is_done_for_every_experiment(
+    own: Workbench, back: Any, learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, made = work.repaired, list[str]()
+
+    def stopped(stream: Any, *more: Any) -> Repaired:
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(stream.label)
+        return real(stream, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "repaired", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            done(back, own.workspace)
+    assert len(pending(back, own.workspace)) == 8 - 3
+    half_way = report_on("back", own.workspace.records.require("back"), own.workspace)
+    assert half_way.progress == (3, 8)
+    assert half_way.verdict.startswith("Not finished: 3 of 8 repairs are there.")
+    json.dumps(half_way.as_json(), allow_nan=False)
+    assert [child for child in present(half_way).tracking().run.children if "half" in child.name]
+    done(back, own.workspace)
+    assert pending(back, own.workspace) == []
+    monkeypatch.setattr(work, "repaired", lambda *_: pytest.fail("what is done is not done again"))
+    other = own.plan(str(learned / "back.yaml"), ["name=other", "repairs={refit-head: {examples: 8}}"])
+    done(other, own.workspace)
+    kept = own.repair_plan("tiny", ["merge-back"], ["shared"], ["merge-back.shares=[0.5]"])
+    assert pending(kept, own.workspace) == []
+
+
+def test_results_of_before_are_read(own: Workbench, back: Any) -> None:
+    """Under the key that they had when repairs were no experiment."""
+    before = Repaired({"share": 0.5}, 1, 0.1, 0.9, {"animals": 0.25, "halves": 0.75}, 1.0)
+    revision, settings = REPAIRS.get("merge-back").revision, {"shares": [0.5]}
+    for stream in back.record.streams:
+        asked = [REPAIRS.identity("merge-back"), revision, settings, sorted(stream.states)]
+        REPAIRED.documents(own.workspace).save(key([stream.states[2], *asked, versions()]), before)
+    left = {piece.coordinates["label"] for piece in pending(back, own.workspace)}
+    assert left == {"refit-head of shared"}
+
+
+def test_two_machines_come_to_the_same(
+    own: Workbench, back: Any, learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, together = STUDIES.get("repair"), Workspace(Path(shutil.copytree(own.workspace.root, tmp_path / "together")))
+    expected = study.report("back", done(back, own.workspace), own.workspace).as_json()["strategies"]
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    ear = Ear()
+    record = run(study, back, together, ear, workers=TwoMachines(tmp_path, ear))
+    report = study.report("back", record, together).as_json()["strategies"]
+    assert dict(_lasting(report)) == dict(_lasting(expected))
+
+
+def _lasting(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of a document, but for times."""
+    if isinstance(content, dict | list):
+        for name, value in content.items() if isinstance(content, dict) else enumerate(content):
+            if name != "seconds":
+                yield from _lasting(value, f"{path}/{name}")
+    else:
+        yield path, content
+
+
+def test_a_dry_run_lists_the_repairs(learned: Path, own: Workbench, call: Call) -> None:
+    options = ["--workspace", str(own.workspace.root), "--tasks", str(learned / "tasks")]
+    code, out, err = call("run", str(learned / "back.yaml"), *options, "--dry-run", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["study"] == "repair"
+    assert [piece["done"] for piece in document["pieces"]] == [False] * 8
+    assert not (own.workspace.root / "repairs").exists()
+
+
+def test_runs_in_mlflow_have_the_seed_and_order(own: Workbench, back: Any) -> None:
+    report = report_on("back", done(back, own.workspace), own.workspace)
+    run = present(report).tracking().run
+    assert len({child.key for child in run.children}) == len(run.children) == 3 * 4, "doing nothing is one of them"
+    names = {name for name, _, _ in run.metrics}
+    assert {"shared/average_accuracy", "half of shared/retention_low", "half of shared/gain"} <= names
+    child = next(child for child in run.children if child.name == "half of shared seed 1 order 1")
+    assert child.tags["strategy"] == "sequential"
+    assert {"average_accuracy", "validation", "cost/seconds"} <= {name for name, _, _ in child.metrics}
+
+
+def test_the_document_has_the_keys_of_before(own: Workbench, back: Any) -> None:
+    """docs/results/repair.json was printed when repairs were no experiment."""
+    before = json.loads((ROOT / "docs/results/repair.json").read_text(encoding="utf-8"))
+    now = report_on("back", done(back, own.workspace), own.workspace).as_json()
+    assert before.keys() - now.keys() <= {"command", "machine", "versions"}
+    ((old,), new) = before["strategies"].values(), now["strategies"]["shared"]
+    assert old.keys() == new.keys()
+    assert old["nothing"].keys() == new["nothing"].keys()
+    for repair in new["repairs"].values():
+        assert repair.keys() == old["repairs"]["merge-back"].keys()
+        assert repair["metrics"].keys() == old["nothing"]["metrics"].keys()
+        assert old["repairs"]["merge-back"]["gain"].keys() <= repair["gain"].keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ("repair=tny", ("tny", "Did you mean tiny?")),
+        ("repair=../tiny", ("'repair'",)),
+        ("entries=[shard]", ("shard", "Did you mean shared?", "--set entries=[shard]")),
+        ("entries=[isolated]", ("isolated", "no shared weights", "These have: shared.")),
+        ("repairs.rewnd={}", ("rewnd", "Did you mean rewind?")),
+        ("repairs.half.shares=[2]", ("repairs.half.shares.0", "less than or equal to 1")),
+        ("repairs.HALF={repair: rewind}", ("'HALF of shared' and 'half of shared'", "same row")),
+        ("seeds=[0]", ("unknown key 'seeds'",)),
+        ("name=tiny", ("another kind of experiment",)),
+    ],
+)
+def test_a_wrong_recipe_is_one_message(change: str, parts: tuple[str, ...], own: Workbench, learned: Path) -> None:
+    with pytest.raises(InputError, match=naming(*parts)) as caught:
+        done(own.plan(str(learned / "back.yaml"), [change]), own.workspace)
+    assert caught.value.exit_code == 2
+    assert isinstance(caught.value, SettingsError) or "\n" not in caught.value.what
+    assert not (own.workspace.root / "repairs").exists()
+
+
+def test_damaged_weights_are_named(own: Workbench, back: Any) -> None:
+    step = own.workspace.root / "steps" / back.record.streams[0].states[1]
+    weights = next(path for path in (step / "state" / "body").rglob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(IntegrityError, match=naming(weights.name)):
+        done(back, own.workspace)
+
+
+def test_weights_that_are_gone_are_told_before_anything_is_done(own: Workbench, back: Any, learned: Path) -> None:
+    shutil.rmtree(own.workspace.root / "steps" / back.record.streams[0].states[2] / "state" / "body")
+    with pytest.raises(InputError, match=naming("shared", "final weights are gone")):
+        own.plan(str(learned / "back.yaml"))
+
+
+@pytest.mark.acceptance
+def test_jobs_give_the_same_report(own: Workbench, back: Any) -> None:
+    expected = report_on("back", done(back, own.workspace), own.workspace).as_json()["strategies"]
+    shutil.rmtree(own.workspace.root / "repairs")
+    report = own.run(back, jobs=2).as_json()["strategies"]
+    assert dict(_lasting(report)) == dict(_lasting(expected))
