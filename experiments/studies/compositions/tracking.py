@@ -19,10 +19,10 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from experiments.reporting.adapter_run import Point
     from experiments.studies.compositions.entry_scores import EntryScores
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.compositions.report import FusionReport, Row
-    from experiments.studies.core.track import Point
     from workbench.mlflow.run_record import RunRecord
 
 SINGLE = "fuse"  # the experiment that holds every single fuse, a run each

@@ -16,7 +16,7 @@ from workbench.measures.statistics import Interval, mean_of_known
 from workbench.mlflow.names import metric_name
 
 if TYPE_CHECKING:
-    from experiments.studies.core.track import Point
+    from experiments.reporting.adapter_run import Point
 
 R = TypeVar(
     "R", contravariant=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments.reporting.adapter_run import tracked_data
+from experiments.reporting.adapter_run import Point, tracked_data
 from experiments.reporting.cells import words
 from experiments.reporting.mlflow_run import markdown
 from experiments.reporting.presentation import Column
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from workbench.mlflow.view import View
 
 MOST_SHOWN = 12  # numbers in a child's description
-Point = tuple[str, float | None, int]
 RowT = TypeVar("RowT", bound="Compared")
 
 

@@ -16,7 +16,7 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.track import Point
+    from experiments.reporting.adapter_run import Point
     from experiments.studies.repair.record import RepairRecord
     from experiments.studies.repair.report import EntryReport, RepairReport
     from experiments.studies.repair.row import Row

@@ -16,7 +16,7 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.track import Point
+    from experiments.reporting.adapter_run import Point
     from experiments.studies.routing.record import EntryResult, RoutingRecord
     from experiments.studies.routing.report import RoutingReport
     from experiments.studies.routing.row import Row

@@ -27,7 +27,7 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.core.track import Point
+    from experiments.reporting.adapter_run import Point
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
     from experiments.studies.stream.results.report import Report
