@@ -74,7 +74,7 @@ def test_a_benchmark_is_planned_from_folders_in_hub_layout(
     assert [task.name for task in plan.tasks] == tasks
     assert {tuple(sorted(task.name for task in order)) for order in plan.orders} == {tuple(sorted(tasks))}
     strategies = read(RECIPES.path(name)).data["strategies"]
-    assert {step.entry.label for step in plan.steps} == set(strategies), "each entry fits the backbone and the tasks"
+    assert {step.entry.label for step in plan.stages} == set(strategies), "each entry fits the backbone and the tasks"
     for task in plan.tasks:
         assert all(len(rows) for rows in task.splits.values())
         if task.labels:

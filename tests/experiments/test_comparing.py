@@ -24,7 +24,7 @@ from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import enough_seeds
 from experiments.studies import STUDIES
-from experiments.studies.core.tune import SPREAD, Attempt, choose, learning_rates
+from experiments.studies.core.tune import SPREAD, LearningRateTrial, choose, learning_rates
 from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
@@ -206,7 +206,11 @@ class TestTuning:
         assert learning_rates(1e-3, 0) == ()
 
     def test_equal_scores_are_told_apart_by_likelihood_and_failures_never_win(self) -> None:
-        tried = [Attempt(1.0, 0.9, -0.5, 1), Attempt(2.0, 0.9, -0.3, 1), Attempt(3.0, None, None, 1)]
+        tried = [
+            LearningRateTrial(1.0, 0.9, -0.5, 1),
+            LearningRateTrial(2.0, 0.9, -0.3, 1),
+            LearningRateTrial(3.0, None, None, 1),
+        ]
         assert choose(tried) == 2.0
 
 

@@ -28,7 +28,7 @@ from experiments.studies.compositions.result import Result
 from experiments.studies.compositions.result import results_in as results_of
 from experiments.studies.compositions.summary import summarise
 from experiments.studies.compositions.tracking import tracking
-from experiments.studies.compositions.trial import Trial
+from experiments.studies.compositions.trial import FewShotTrial
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
@@ -192,7 +192,7 @@ def test_a_second_run_does_nothing_again(report, bench: Workbench, study_folder:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a trial was run again")
 
-    monkeypatch.setattr("experiments.studies.compositions.trial.Trial.fused", refuse)
+    monkeypatch.setattr("experiments.studies.compositions.trial.FewShotTrial.fused", refuse)
     again = bench.run(bench.plan(str(study_folder / "tiny.yaml")), "test")
     assert again.as_json()["contestants"] == report.as_json()["contestants"]
 
@@ -220,7 +220,7 @@ def test_other_versions_are_another_trial_of_every_contestant(
         return {
             f"{entry.label} {problem.shots}": {
                 trial_piece(plan, entry, problem, ()).key,
-                Trial(entry, problem, adapters[entry.label]).key,
+                FewShotTrial(entry, problem, adapters[entry.label]).key,
             }
             for entry, problem in trials
         }

@@ -285,7 +285,7 @@ def test_a_damaged_state_is_not_trained_on(
     undisturbed = scores(finished["stream"].copy(tmp_path / "undisturbed"), Ear())
     for way in ("flip", "empty", "remove"):
         root, ear = finished["stream"].copy(tmp_path / way), Ear()
-        first = branch.steps[0]
+        first = branch.stages[0]
         state = root / "steps" / first.key / "state"
         damaged = [path for path in state.rglob("*") if path.is_file()]
         assert damaged

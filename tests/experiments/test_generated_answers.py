@@ -75,7 +75,7 @@ def test_a_stream_is_learned_and_verified_bit_for_bit(bench: Workbench, llama: P
     statuses = [
         [cell.status for cell in outcome.cells]
         for outcome in record.outcomes
-        if (outcome.strategy, outcome.stage) == ("isolated", 2)
+        if (outcome.label, outcome.stage) == ("isolated", 2)
     ]
     assert statuses == [["verified", "measured"]]
 

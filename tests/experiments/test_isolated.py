@@ -10,7 +10,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, adapter_ids
-from experiments.studies.stream.work import bench
+from experiments.studies.stream.work import stage_runner
 from experiments.workspace import Workspace
 from experiments.workspace.routers import known_state
 from fusion.composing.fuse import from_nothing
@@ -140,7 +140,7 @@ def test_rows_take_no_memory_once_their_task_is_tested(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = []
-    monkeypatch.setattr(bench, "release_pages", lambda: times.append(1))
+    monkeypatch.setattr(stage_runner, "release_pages", lambda: times.append(1))
     report = stream_of(tmp_path, bert, {"alone": "{strategy: isolated, method: lora}"}, "seeds=[0]", "reference=alone")
     (strategy,) = report.strategies
     assert (strategy.cells["measured"], strategy.cells["verified"]) == (3, 2)

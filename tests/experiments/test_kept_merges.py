@@ -136,7 +136,7 @@ def test_stopped_in_every_fit_it_ends_with_the_same_bytes(
 
     def states(root: Path, listener: Any) -> list[str]:
         stream_run(plan, root, listener)
-        return [digest(root / "steps" / step.key / "state") for step in plan.steps]
+        return [digest(root / "steps" / step.key / "state") for step in plan.stages]
 
     undisturbed, stopper, lives = states(tmp_path / "undisturbed", Silent()), Stopper(), 0
     while True:
@@ -146,7 +146,7 @@ def test_stopped_in_every_fit_it_ends_with_the_same_bytes(
         except Stop:
             lives += 1
             assert lives < 10
-    assert lives == len(plan.steps) == 3
+    assert lives == len(plan.stages) == 3
     assert resumed == undisturbed
-    last = tmp_path / "stopped" / "steps" / plan.steps[-1].key / "state"
+    last = tmp_path / "stopped" / "steps" / plan.stages[-1].key / "state"
     assert [merge.stage for merge in groups_in(last).merges] == [2, 3]

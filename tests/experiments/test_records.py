@@ -107,8 +107,8 @@ def test_changed_data_are_another_experiment_in_mlflow(first_run: FirstRun, reci
     first, *others = plan.tasks
     turned = replace(first, fingerprint="other rows")
     changed = bench.plan(recipe, SMALL)
-    steps = tuple(replace(step, key=f"{step.key[:-1]}x", before=None) for step in changed.steps)
-    other = replace(changed, tasks=(turned, *others), orders=((turned, *others),), steps=steps)
+    stages = tuple(replace(stage, key=f"{stage.key[:-1]}x", before=None) for stage in changed.stages)
+    other = replace(changed, tasks=(turned, *others), orders=((turned, *others),), stages=stages)
     assert {piece.key for piece in pieces(other)}.isdisjoint(record.keys)
     from experiments.engine.run import new_record
     from experiments.studies import STUDIES

@@ -56,7 +56,7 @@ def scores(record: Record) -> list[Any]:
     """Everything of a record that may not depend on how often it was interrupted."""
     return [
         (
-            outcome.strategy,
+            outcome.label,
             outcome.seed,
             outcome.stage,
             outcome.task,
@@ -96,7 +96,7 @@ def record(finished: Path) -> Record:
 
 def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None:
     statuses = {
-        (outcome.strategy, outcome.stage): {cell.task: cell.status for cell in outcome.cells}
+        (outcome.label, outcome.stage): {cell.task: cell.status for cell in outcome.cells}
         for outcome in record.outcomes
         if outcome.seed == 0
     }
@@ -106,7 +106,7 @@ def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None
     assert statuses["isolated", 3] == {first: "verified", second: "verified", third: "measured"}
     assert set(statuses["sequential", 3].values()) == {"measured"}
     for outcome in record.outcomes:
-        if outcome.strategy == "isolated":
+        if outcome.label == "isolated":
             for cell in outcome.cells:
                 learned = next(
                     o for o in record.outcomes if (o.strategy, o.seed, o.task) == ("isolated", outcome.seed, cell.task)
@@ -215,7 +215,7 @@ def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, 
     do(last, tmp_path / "ws")
     workspace = Workspace(tmp_path / "ws")
     bodies = {path.parent.parent.name for path in (tmp_path / "ws" / "steps").glob("*/state/body")}
-    assert bodies == {step.key for step in plan.steps if step.stage == 3 and step.entry.label == "sequential"}
+    assert bodies == {step.key for step in plan.stages if step.stage == 3 and step.entry.label == "sequential"}
     again = [
         (piece.coordinates["label"], piece.coordinates["stage"])
         for piece in pending(branch, workspace)
@@ -280,7 +280,7 @@ def test_kept_model_that_answers_differently_is_measured_anew(
 
     monkeypatch.setattr(Evaluations, "save", falsified)
     record = do(plan, workspace.root, ear)
-    final = [outcome for outcome in record.outcomes if outcome.strategy == "isolated" and outcome.stage == 3]
+    final = [outcome for outcome in record.outcomes if outcome.label == "isolated" and outcome.stage == 3]
     assert {cell.status for outcome in final for cell in outcome.cells} == {"measured"}
     assert len(ear.said) == 4
     assert "the same logits" in ear.said[0]
@@ -288,7 +288,7 @@ def test_kept_model_that_answers_differently_is_measured_anew(
 
 def test_record_on_disk_is_json_and_names_every_step(plan: Plan, finished: Path) -> None:
     record = json.loads((finished / "experiments" / "stream" / "record.json").read_text())
-    assert len(record["pieces"]) == len(plan.steps) == 2 * 2 * 3
+    assert len(record["pieces"]) == len(plan.stages) == 2 * 2 * 3
     places = [piece["place"] for piece in record["pieces"]]
     assert all((finished / "steps" / step["step"] / step["outcome"]).is_file() for step in places)
 

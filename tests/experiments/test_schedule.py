@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.studies.stream.plan.schedule import resolved
-from experiments.studies.stream.work.bench import Bench
+from experiments.studies.stream.work.stage_runner import StageRunner
 from workbench.settings.base import Budget
 
 SPLITS = {"train": range(500), "validation": range(500), "test": range(500)}
@@ -45,9 +45,9 @@ def test_a_model_that_changed_at_a_skipped_stage_waits_for_the_next_tests() -> N
     plan = SimpleNamespace(recipe=SimpleNamespace(evaluate_every=10, probes=()), tasks=range(20), asked={})
     outcome = SimpleNamespace(cells=[SimpleNamespace(task="tested")])  # of the stage before
     step = SimpleNamespace(stage=12, key="before")
-    earlier = SimpleNamespace(plan=plan, step=step, steps=SimpleNamespace(outcome=lambda *_: outcome))
-    learning: Any = SimpleNamespace(plan=plan, step=SimpleNamespace(stage=13, task="newest"), earlier=earlier)
-    bench = Bench(learning)
+    earlier = SimpleNamespace(plan=plan, planned=step, folders=SimpleNamespace(outcome=lambda *_: outcome))
+    learning: Any = SimpleNamespace(plan=plan, planned=SimpleNamespace(stage=13, task="newest"), earlier=earlier)
+    bench = StageRunner(learning)
 
     def is_due(name: str, kept: bool) -> bool:
         answering: Any = SimpleNamespace(task=SimpleNamespace(name=name), kept=kept)

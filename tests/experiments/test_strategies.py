@@ -13,7 +13,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.studies.stream.plan.plan import make_plan
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.summary import summarise
-from experiments.studies.stream.work.steps import Steps
+from experiments.studies.stream.work.stage_folders import StageFolders
 from experiments.workspace import Workspace
 from tests.messages import naming
 from tests.runs import stream_run
@@ -67,12 +67,12 @@ def test_what_a_strategy_scores_in_a_scenario_is_what_it_answers(
     matrices = {strategy.label: strategy.matrix for strategy in report.strategies}
     assert [*matrices] == [*entries]
     for outcome in record.outcomes:
-        tested = [] if outcome.strategy == "joint" and outcome.stage == 1 else ["animals", "halves"][: outcome.stage]
-        assert [cell.task for cell in outcome.cells] == tested, outcome.strategy
+        tested = [] if outcome.label == "joint" and outcome.stage == 1 else ["animals", "halves"][: outcome.stage]
+        assert [cell.task for cell in outcome.cells] == tested, outcome.label
         for position, cell in enumerate(outcome.cells):
             answers = pd.read_parquet(evaluations.outcomes(cell.evaluation))
             assert len(answers) == 24, "the whole test split"
-            assert cell.score == answers["correct"].mean() == matrices[outcome.strategy][outcome.stage][position]
+            assert cell.score == answers["correct"].mean() == matrices[outcome.label][outcome.stage][position]
 
 
 @pytest.mark.acceptance
@@ -152,7 +152,7 @@ def _run(entries: dict[str, str], reference: str, scenario: str, epochs: int, be
     plan = make_plan(find_recipe(str(write_recipe(folder, bert))).set(changes), [folder / "tasks"])
     space = Workspace(folder / "space")
     record = stream_run(plan, space.root)
-    for step in plan.steps:
-        fit = Steps(space).fit(step.key)
+    for step in plan.stages:
+        fit = StageFolders(space).fit(step.key)
         assert plan.updates(step) == fit.steps * fit.trials, f"{step.label} takes as many steps as were planned"
     return record

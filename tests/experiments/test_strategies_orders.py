@@ -41,7 +41,7 @@ def test_orders_can_be_named(bert: Path, tmp_path: Path) -> None:
     named = ", ".join(f"[{', '.join(order)}]" for order in further)
     plan = planned(bert, tmp_path, f"orders=[{named}]")
     assert orders(plan) == [NAMES, *further]
-    assert {step.order for step in plan.steps} == {0, 1, 2}
+    assert {step.order for step in plan.stages} == {0, 1, 2}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_orders_that_are_none_are_told(given: str, message: str, bert: Path, tmp
 def test_equal_beginnings_are_learned_once(bert: Path, tmp_path: Path) -> None:
     plan = planned(bert, tmp_path, "orders=6")
     for label in ("isolated", "sequential"):
-        own = [step for step in plan.steps if step.entry.label == label]
+        own = [step for step in plan.stages if step.entry.label == label]
         keys = {tuple(task.name for task in step.tasks): set() for step in own}
         for step in own:
             keys[tuple(task.name for task in step.tasks)].add(step.key)
@@ -83,12 +83,12 @@ def test_equal_beginnings_are_learned_once(bert: Path, tmp_path: Path) -> None:
 def test_all_at_once_is_one_step_from_the_pretrained_weights(bert: Path, tmp_path: Path) -> None:
     change = "strategies.joint={strategy: joint, method: full, learning_rate: 0.003}"
     plan = planned(bert, tmp_path, "orders=2", "seeds=[0, 1]", change)
-    own = [step for step in plan.steps if step.entry.label == "joint"]
+    own = [step for step in plan.stages if step.entry.label == "joint"]
     assert STRATEGIES.get("joint").stages == "last"
     assert [(step.seed, step.order, step.stage, step.before) for step in own] == [
         (seed, order, 3, None) for seed in (0, 1) for order in (0, 1)
     ]
-    sequential = [step for step in plan.steps if step.entry.label == "sequential" and step.seed == step.order == 0]
+    sequential = [step for step in plan.stages if step.entry.label == "sequential" and step.seed == step.order == 0]
     assert plan.updates(own[0]) == sum(plan.updates(step) for step in sequential), "as many passes as the stream"
 
 
@@ -109,7 +109,7 @@ def test_frontier_is_the_entry_at_other_rates(bert: Path, tmp_path: Path) -> Non
     for entry in others:
         assert entry.frontier == "sequential"
         assert {**entry.settings, "learning_rate": own.settings["learning_rate"]} == own.settings
-    steps = {entry.label: {step.key for step in plan.steps if step.entry == entry} for entry in (own, *others)}
+    steps = {entry.label: {step.key for step in plan.stages if step.entry == entry} for entry in (own, *others)}
     assert len(set.union(*steps.values())) == 9
 
 
@@ -135,6 +135,6 @@ def test_steps_that_orders_share_are_planned_once(bert: Path, tmp_path: Path) ->
     entry = "tried: {strategy: sequential, method: full}"
     plan = planned(bert, tmp_path, "orders=6", f"strategies={{{entry}}}", "reference=tried")
     waiting = [piece.coordinates["step"] for piece in pending(plan, Workspace(tmp_path / "space"))]
-    assert len(plan.steps) == 6 * 3
-    assert sorted(waiting) == sorted({step.key for step in plan.steps})
+    assert len(plan.stages) == 6 * 3
+    assert sorted(waiting) == sorted({step.key for step in plan.stages})
     assert len(waiting) == 3 + 6 + 6, "three first tasks, six pairs, six orders"

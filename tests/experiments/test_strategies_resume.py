@@ -64,14 +64,14 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
         record = stream_run(plan, root, listener)
         numbers = [
             (
-                outcome.strategy,
+                outcome.label,
                 outcome.stage,
                 outcome.validation,
                 [(cell.task, cell.score, cell.evaluation) for cell in outcome.cells],
             )
             for outcome in record.outcomes
         ]
-        steps = [step.key for step in plan.steps]
+        steps = [step.key for step in plan.stages]
         states = {key: digest(root / "steps" / key / "state") for key in steps}
         kept = {file.parent.name: file.read_bytes() for file in root.glob("evaluations/*/outcomes.parquet")}
         return [numbers, kept], states
@@ -85,15 +85,15 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
         except Stop:
             lives += 1
             assert lives < 100
-    assert len(plan.steps) == 2 * len(names) - ("joint" in names)
-    assert lives == len(stopper.stopped) == len(plan.steps) - ("ranpac" in names), "it fits in its first session alone"
+    assert len(plan.stages) == 2 * len(names) - ("joint" in names)
+    assert lives == len(stopper.stopped) == len(plan.stages) - ("ranpac" in names), "it fits in its first session alone"
     assert resumed == undisturbed
     assert not list((tmp_path / "stopped" / "fits").glob("*/*")), "no checkpoint is left behind"
     if keep == "last":
         dropped = {"memory.parquet", "fisher.safetensors", "body"}
         remaining = {
             path.name
-            for step in plan.steps
+            for step in plan.stages
             if step.stage == 1
             for path in (tmp_path / "stopped" / "steps" / step.key / "state").iterdir()
         }

@@ -92,7 +92,7 @@ def test_page_and_json_tell_who_had_which(report: Report) -> None:
 def reduced(record: Record, *entries: Entry) -> Report:
     """What is reported where these alone were compared."""
     kept = {entry.label for entry in entries}
-    outcomes = tuple(outcome for outcome in record.outcomes if outcome.strategy in kept)
+    outcomes = tuple(outcome for outcome in record.outcomes if outcome.label in kept)
     return summarise(replace(record, entries=entries, outcomes=outcomes))
 
 
@@ -108,7 +108,7 @@ def test_equals_are_called_that(report: Report) -> None:
 
 
 def test_what_is_not_known_yet_is_no_inequality(report: Report) -> None:
-    early = tuple(outcome for outcome in report.record.outcomes if outcome.stage == 1 and outcome.strategy != "replay")
+    early = tuple(outcome for outcome in report.record.outcomes if outcome.stage == 1 and outcome.label != "replay")
     own = circumstances(replace(report.record, outcomes=early))
     assert own["replay"]["fits of a stage, of which validation picks one"] is None
     assert own["joint"]["tasks that are learned together"] is None

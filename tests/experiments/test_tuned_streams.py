@@ -13,7 +13,7 @@ import pytest
 
 from experiments.api import Workbench
 from experiments.reporting.page import page as drawn_page
-from experiments.studies.core.tune import ATTEMPTS, Attempt, choose, over_tasks
+from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
 from experiments.studies.stream.page.present import present
 from tests.runs import pieces
 from workbench.errors import IntegrityError, SettingsError, TrainingError
@@ -71,7 +71,7 @@ class TestPlan:
 
     def test_a_recipe_without_tuning_has_the_keys_that_it_had(self, bench: Workbench, study_folder: Path) -> None:
         plain = bench.plan(str(study_folder / "tiny.yaml"), ["tune=0", "frontier={}"])
-        assert [piece.coordinates["step"] for piece in pieces(plain)] == [step.key for step in plain.steps]
+        assert [piece.coordinates["step"] for piece in pieces(plain)] == [step.key for step in plain.stages]
 
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -177,11 +177,11 @@ class TestRun:
 
 
 def test_a_rate_that_failed_on_one_task_has_no_mean() -> None:
-    fine, failed = Attempt(0.1, 0.8, -0.5, 1.0), Attempt(0.1, None, None, 2.0)
-    assert over_tasks([fine, replace(fine, validation=0.6, log_likelihood=-0.7)]) == Attempt(
+    fine, failed = LearningRateTrial(0.1, 0.8, -0.5, 1.0), LearningRateTrial(0.1, None, None, 2.0)
+    assert over_tasks([fine, replace(fine, validation=0.6, log_likelihood=-0.7)]) == LearningRateTrial(
         0.1, pytest.approx(0.7), pytest.approx(-0.6), 2.0
     )
-    assert over_tasks([fine, failed]) == Attempt(0.1, None, None, 3.0)
+    assert over_tasks([fine, failed]) == LearningRateTrial(0.1, None, None, 3.0)
 
 
 def _tried(plan: Any, label: str) -> dict[float, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from experiments.engine.forecast import lesson_effort
 from experiments.engine.piece import Effort
 from experiments.engine.timed_steps import step_shape
 from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesResult, TrialResult
-from experiments.studies.compositions.trial import Trial
+from experiments.studies.compositions.trial import FewShotTrial
 from experiments.studies.compositions.trying import tried
 from fusion.composing.compatibility import require_compatible
 from fusion.composing.fuse import composition_code
@@ -124,7 +124,7 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
             "validation": counted and counted.validation,
             **({"elsewhere": adapter.manifest.elsewhere.program} if adapter.manifest.elsewhere else {}),
         }
-        for adapter, counted in ((each, site.workspace.score(each.manifest)) for each in adapters)
+        for adapter, counted in ((source, site.workspace.score(source.manifest)) for source in adapters)
     )
     diagnostics = None
     if adapters[0].manifest.library == "peft" and len(adapters) > 1:
@@ -142,7 +142,7 @@ def trial_piece(plan: FusionPlan, entry: Entry, problem: FewShot, needs: tuple[s
     return DocumentPiece(
         key=_trial_key(entry, problem, plan.source_tasks.values() if retains else None),
         coordinates={**coordinates, "shots": problem.shots, "seed": problem.seed},
-        label=Trial(entry, problem).label,
+        label=FewShotTrial(entry, problem).label,
         effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
         leaves=TRIALS,
         result=partial(_trial_result, entry, problem, read, plan.source_tasks if retains else {}),
@@ -179,6 +179,6 @@ def _trial_result(
 ) -> TrialResult:
     """Make the model, which may need rows of the tasks to ``read``; test it, and return where the result is."""
     sources = tuple(source.stored_in(site.workspace) for source in entry.sources)
-    trial = Trial(entry, problem, sources, read)
+    trial = FewShotTrial(entry, problem, sources, read)
     tried(trial, site, retained)
     return TrialResult(trial.key)

@@ -24,7 +24,7 @@ from experiments.studies.compositions.entry import (
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS, EntryRecord
-from experiments.studies.compositions.trial import Trial
+from experiments.studies.compositions.trial import FewShotTrial
 from experiments.studies.core.record import shared_facts
 from experiments.workspace.evaluating import majority_score
 from fusion.composing.compatibility import unfit
@@ -141,10 +141,10 @@ class FusionPlan:
             for budget in self.budgets.values():
                 yield FewShot(target, self.backbone, resolve_precision(budget.precision), budget, seed)
 
-    def own_trial(self) -> Trial:
+    def own_trial(self) -> FewShotTrial:
         """Return the trial of the fusion itself, in the plan of a single one."""
         entry = next(entry for entry in self.all_entries(self.seeds[0]) if entry.label == self.reference)
-        return Trial(entry, next(self.problems(self.seeds[0])), self.stored, self.source_tasks)
+        return FewShotTrial(entry, next(self.problems(self.seeds[0])), self.stored, self.source_tasks)
 
     def retains(self, entry: Entry, problem: FewShot) -> bool:
         """Return whether to test on the sources' tasks: compositions, on the first target with most examples."""

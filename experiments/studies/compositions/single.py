@@ -11,7 +11,7 @@ from experiments.studies.compositions.entry import Entry, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
-from experiments.studies.compositions.trial import Trial
+from experiments.studies.compositions.trial import FewShotTrial
 from fusion.composing.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
@@ -150,7 +150,7 @@ def _plan(
     method = wanted.method
     composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
     own = Entry(method, "composition", composed_of[0].method, method, settings)
-    trial = Trial(replace(own, sources=composed_of), few_shot, sources)
+    trial = FewShotTrial(replace(own, sources=composed_of), few_shot, sources)
     adapter = fused_id(method, trial.request(Silent()), trial.entry.settings)
     plan = FusionPlan(
         name=f"fuse-{adapter}",

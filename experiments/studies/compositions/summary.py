@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.result import Result
     from experiments.workspace.outcome_folders import OutcomeFolders
 
-Place = tuple[str, int, int]  # target, K, seed
-Taken = Mapping[Place, str]  # the key of the result that stands in each place
+Unit = tuple[str, int, int]  # target, K, seed
+Taken = Mapping[Unit, str]  # the key of the result of each unit
 
 
 def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool = False) -> FusionReport:
@@ -92,7 +92,7 @@ class _Summary:
 
     @cached_property
     def taken(self) -> dict[str, Taken]:
-        by_label: dict[str, dict[Place, str]] = {}
+        by_label: dict[str, dict[Unit, str]] = {}
         for cell in self.record.cells:
             by_label.setdefault(cell.label, {})[cell.target, cell.shots, cell.seed] = cell.key
         return by_label  # type: ignore[return-value]
@@ -112,55 +112,55 @@ class _Summary:
         return {**every, "all": self._entry_scores(taken, self.record.shots)} if len(every) > 1 else every
 
     def _entry_scores(self, taken: Taken, shots: Iterable[int]) -> EntryScores:
-        places = [place for place in taken if place[1] in set(shots)]
-        results = [self.known[taken[place]] for place in places]
+        units = [unit for unit in taken if unit[1] in set(shots)]
+        results = [self.known[taken[unit]] for unit in units]
         targets = {
-            name: mean_of_known(self.known[taken[place]].score for place in places if place[0] == name)
+            name: mean_of_known(self.known[taken[unit]].score for unit in units if unit[0] == name)
             for name in self.record.targets
         }
         return EntryScores(
             score=mean_of_known(result.score for result in results),
             targets=targets,
             validation=mean_of_known(result.fit.validation for result in results),
-            gain=self._difference(taken, self.taken.get(self.record.reference, {}), places),
+            gain=self._difference(taken, self.taken.get(self.record.reference, {}), units),
             fits=tuple(result.fit for result in results),
         )
 
-    def _difference(self, taken: Taken, reference: Taken, places: Iterable[Place]) -> Difference | None:
-        """Return ours − the reference's over the places that both have; None where there are none, or in brief."""
+    def _difference(self, taken: Taken, reference: Taken, units: Iterable[Unit]) -> Difference | None:
+        """Return ours − the reference's over the units that both have; None where there are none, or in brief."""
         if self.brief:
             return None
-        common = [place for place in places if place in reference]
+        common = [unit for unit in units if unit in reference]
         if not common:
             return None
-        gaps = {place: self.known[taken[place]].score - self.known[reference[place]].score for place in common}
-        seeds = [seed for seed in self.record.seeds if any(place[2] == seed for place in gaps)]
-        by_seed = [mean_of_known(gap for place, gap in gaps.items() if place[2] == seed) for seed in seeds]
-        sizes = [self.known[taken[place]].examples for place in common if place[2] == seeds[0]]
+        gaps = {unit: self.known[taken[unit]].score - self.known[reference[unit]].score for unit in common}
+        seeds = [seed for seed in self.record.seeds if any(unit[2] == seed for unit in gaps)]
+        by_seed = [mean_of_known(gap for unit, gap in gaps.items() if unit[2] == seed) for seed in seeds]
+        sizes = [self.known[taken[unit]].examples for unit in common if unit[2] == seeds[0]]
         by_target = (
-            [(self.examples[taken[place]], self.examples[reference[place]]) for place in common if place[0] == target]
-            for target in dict.fromkeys(place[0] for place in common)
+            [(self.examples[taken[unit]], self.examples[reference[unit]]) for unit in common if unit[0] == target]
+            for target in dict.fromkeys(unit[0] for unit in common)
         )
         return paired(by_seed, seeds, score_step(sizes), over_examples(by_target))
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
-        """Return in each place the result with the best validation (score, then likelihood), and how often whose.
+        """Return in each unit the result with the best validation (score, then likelihood), and how often whose.
 
         Nothing where there is no choice.
         """
         labels = [entry.label for entry in self.record.entries if entry.role in roles and entry.label in self.taken]
         if len(labels) < 2:
             return {}, {}
-        places = sorted({place for label in labels for place in self.taken[label]})
+        units = sorted({unit for label in labels for unit in self.taken[label]})
         chosen = {
-            place: max(
-                (label for label in labels if place in self.taken[label]),
-                key=lambda label: self._validation(self.taken[label][place]),  # max calls it at once
+            unit: max(
+                (label for label in labels if unit in self.taken[label]),
+                key=lambda label: self._validation(self.taken[label][unit]),  # max calls it at once
             )
-            for place in places
+            for unit in units
         }
         counts = Counter(chosen.values())
-        return {place: self.taken[label][place] for place, label in chosen.items()}, dict(counts.most_common())
+        return {unit: self.taken[label][unit] for unit, label in chosen.items()}, dict(counts.most_common())
 
     def _validation(self, key: str) -> tuple[float, float]:
         """Return the validation score and likelihood of a model; results of earlier versions may lack the likelihood.
@@ -186,18 +186,18 @@ class _Summary:
         reference = self.taken.get(self.record.reference, {})
         for label, taken in self.taken.items():
             shares = [
-                _share(self.known[taken[place]], self.known[reference[place]])
-                for place in taken
-                if place in reference and label != self.record.reference and self._both_trained(taken, reference, place)
+                _share(self.known[taken[unit]], self.known[reference[unit]])
+                for unit in taken
+                if unit in reference and label != self.record.reference and self._both_trained(taken, reference, unit)
             ]
             if shares:
                 yield Speed(label, tuple(shares))
 
-    def _both_trained(self, ours: Taken, theirs: Taken, place: Place) -> bool:
-        return all(self.known[taken[place]].fit.steps for taken in (ours, theirs))
+    def _both_trained(self, ours: Taken, theirs: Taken, unit: Unit) -> bool:
+        return all(self.known[taken[unit]].fit.steps for taken in (ours, theirs))
 
     def _details(self, taken: Taken) -> dict[str, tuple[float, ...]]:
-        """Return the mean over places of what needs a picture: the weights, and details by layer."""
+        """Return the mean over units of what needs a picture: the weights, and details by layer."""
         results = [self.known[key] for key in taken.values()]
         weights = [{"weights": result.weights} if result.weights else {} for result in results]
         details = [{**own, **result.details} for own, result in zip(weights, results, strict=True)]

@@ -143,19 +143,19 @@ def _within_a_third(speed: Speed) -> Cell:
 def trained_elsewhere(sources: Sequence[Mapping[str, Any]]) -> Iterator[Paragraph]:
     """Yield which sources another program trained, if any: on which rows is not known."""
     if names := dict.fromkeys(str(source["adapter"]) for source in sources if "elsewhere" in source):
-        told = f"Trained elsewhere: {', '.join(names)}. Test rows may have been among what they were trained on."
-        yield Paragraph(told, "warning")
+        sentence = f"Trained elsewhere: {', '.join(names)}. Test rows may have been among what they were trained on."
+        yield Paragraph(sentence, "warning")
 
 
 def sources(report: FusionReport) -> Table:
     """Return the adapters that were composed."""
 
-    def said(name: str, source: Mapping[str, Any]) -> Cell:
+    def source_cell(name: str, source: Mapping[str, Any]) -> Cell:
         return words(DASH if source[name] is None else source[name])
 
     columns = [
         *(
-            Shown(Column(name, left=name in ("task", "method")), partial(said, name))
+            Shown(Column(name, left=name in ("task", "method")), partial(source_cell, name))
             for name in ("adapter", "task", "method", "seed")
         ),
         Shown(Column("validation"), lambda source: quantity(source["validation"])),

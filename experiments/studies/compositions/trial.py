@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trial:
+class FewShotTrial:
     """An entry, its problem, the entry's sources as they are stored, and tasks of theirs that it may read."""
 
     entry: Entry

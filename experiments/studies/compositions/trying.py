@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from experiments.studies.compositions.result import Result, Retained, results_in
-from experiments.studies.compositions.trial import Trial
+from experiments.studies.compositions.trial import FewShotTrial
 from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import evaluate_model, evaluate_stored
 from fusion.composing.fuse import fused_id, keep_fused
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BODY = "composed body"  # which the next trial may reuse
 
 
-def tried(trial: Trial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     """Return the result of a trial; it is run only if the workspace does not hold it yet.
 
     ``source_tasks`` are those on which to test what the model retains, by name.
@@ -56,7 +56,7 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
         return keep_fused(adapter, fused, method, request, settings, store)
 
 
-def _model(trial: Trial, site: Site) -> FusedModel:
+def _model(trial: FewShotTrial, site: Site) -> FusedModel:
     """Return a trial's model; a body that the trial before had too is not composed again."""
     shared = trial.body_key
     before = site.in_memory.get(BODY)
@@ -73,7 +73,7 @@ def _model(trial: Trial, site: Site) -> FusedModel:
     return fused
 
 
-def _measured(trial: Trial, fused: FusedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+def _measured(trial: FewShotTrial, fused: FusedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     problem = trial.problem
     evaluation = evaluate_model(fused.model, problem.target, problem.backbone, problem.budget)
     result = Result(
@@ -91,7 +91,9 @@ def _measured(trial: Trial, fused: FusedModel, site: Site, source_tasks: Mapping
     return result
 
 
-def _retained(fused: FusedModel, trial: Trial, tasks: Mapping[str, Task], workspace: Workspace) -> Iterator[Retained]:
+def _retained(
+    fused: FusedModel, trial: FewShotTrial, tasks: Mapping[str, Task], workspace: Workspace
+) -> Iterator[Retained]:
     """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
     few_shot, metric = trial.problem, fused.model.kind.metric
     for source in trial.sources:

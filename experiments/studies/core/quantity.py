@@ -90,8 +90,8 @@ class Quantity(Generic[R]):
         """Return the same quantity of what has ``part``; None of what has none."""
 
         def read(row: S) -> Value:
-            found = part(row)
-            return None if found is None else self.read(found)
+            result = part(row)
+            return None if result is None else self.read(result)
 
         return self.reported(read)
 

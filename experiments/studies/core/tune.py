@@ -36,7 +36,7 @@ FIRST_SEED = 100
 
 
 @dataclass(frozen=True)
-class Attempt:
+class LearningRateTrial:
     """One learning rate, tried: the best epoch's score and log-likelihood on the validation split.
 
     Both are None where the fit failed, as it may at a rate that is too high; it counts as a trial like any other.
@@ -48,7 +48,7 @@ class Attempt:
     seconds: float
 
 
-ATTEMPTS = PieceResults("attempts", Attempt)
+ATTEMPTS = PieceResults("attempts", LearningRateTrial)
 
 
 def tuning_seed(compared: Iterable[int]) -> int:
@@ -66,7 +66,7 @@ def learning_rates(own: float, trials: int) -> tuple[float, ...]:
     return (own, *(math.exp(low + float(point) * (high - low)) for point in points))[:trials]
 
 
-def choose(tried: Sequence[Attempt]) -> float:
+def choose(tried: Sequence[LearningRateTrial]) -> float:
     """Return the learning rate with the best validation score; of equal ones, the likelier; of those, the first tried.
 
     Raises:
@@ -88,14 +88,14 @@ def first_rate(settings: Mapping[str, Any], default: float | None) -> str | None
     return "the default" if settings["learning_rate"] == default else "the recipe's"
 
 
-def over_tasks(attempts: Sequence[Attempt]) -> Attempt:
+def over_tasks(attempts: Sequence[LearningRateTrial]) -> LearningRateTrial:
     """Return the mean of one learning rate's attempts on several tasks; it failed where any of them failed."""
     shared, seconds = attempts[0].learning_rate, sum(trial.seconds for trial in attempts)
     scores = [trial.validation for trial in attempts if trial.validation is not None]
     if len(scores) < len(attempts):
-        return Attempt(shared, None, None, seconds)
+        return LearningRateTrial(shared, None, None, seconds)
     likelihoods = [trial.log_likelihood for trial in attempts if trial.log_likelihood is not None]
-    return Attempt(shared, fmean(scores), fmean(likelihoods) if likelihoods else None, seconds)
+    return LearningRateTrial(shared, fmean(scores), fmean(likelihoods) if likelihoods else None, seconds)
 
 
 def rate(lesson: Lesson) -> float:
@@ -128,17 +128,17 @@ def attempt(name: str, lesson: Lesson) -> DocumentPiece:
     )
 
 
-def _tried(lesson: Lesson, identity: str, label: str, site: Site) -> Attempt:
+def _tried(lesson: Lesson, identity: str, label: str, site: Site) -> LearningRateTrial:
     """Fit, and keep the validation score alone; a rate at which the fit fails counts as tried."""
     began, scratch = time.perf_counter(), site.workspace.scratch(identity)
     try:
         _, fit = teach(lesson, site.listener, label, scratch)
     except TrainingError as error:
         site.listener.say(f"{label}: {error.what}")
-        trial = Attempt(rate(lesson), None, None, time.perf_counter() - began)
+        trial = LearningRateTrial(rate(lesson), None, None, time.perf_counter() - began)
     else:
         best = [epoch for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
         likelihood = best[0].validation_log_likelihood if best else None
-        trial = Attempt(rate(lesson), fit.validation, likelihood, fit.seconds)
+        trial = LearningRateTrial(rate(lesson), fit.validation, likelihood, fit.seconds)
     shutil.rmtree(scratch, ignore_errors=True)
     return trial

@@ -12,7 +12,7 @@ from experiments.reporting.wording import number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from experiments.studies.core.tune import Attempt
+    from experiments.studies.core.tune import LearningRateTrial
 
 R = TypeVar("R")
 
@@ -21,7 +21,7 @@ class Searched(Protocol):
     """Learning rates that were tried, and the one that was chosen."""
 
     @property
-    def attempts(self) -> tuple[Attempt, ...]: ...  # noqa: D102 - above
+    def attempts(self) -> tuple[LearningRateTrial, ...]: ...  # noqa: D102 - above
     @property
     def chosen(self) -> float: ...  # noqa: D102
 
@@ -50,5 +50,5 @@ def tuning_table(
     return table("learning-rates", title, searches, columns, note, media=Medium.PAGE)
 
 
-def _in_words(attempt: Attempt) -> str:
+def _in_words(attempt: LearningRateTrial) -> str:
     return f"{attempt.learning_rate:.2g}: {'failed' if attempt.validation is None else number(attempt.validation)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from experiments.studies.core.record import Record
-from experiments.studies.core.tune import ATTEMPTS, Attempt, choose
+from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.piece_results import PieceResults
 from workbench.training.measured_cost import MeasuredCost
@@ -45,7 +45,7 @@ class Search:
     label: str
     task: str
     seed: int
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[LearningRateTrial, ...]
     chosen: float
 
 
@@ -95,7 +95,7 @@ class ComparisonRecord(Record):
 
 def _searches(document: RecordDocument, workspace: Workspace) -> tuple[Search, ...]:
     """Return the searches that have come to their end and found a learning rate that works."""
-    tried: dict[tuple[str, str, int], list[Attempt]] = {}
+    tried: dict[tuple[str, str, int], list[LearningRateTrial]] = {}
     for coordinates, attempt in ATTEMPTS.of(document, workspace, "attempt"):
         tried.setdefault((coordinates["label"], coordinates["task"], coordinates["seed"]), []).append(attempt)
     planned = Counter(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from experiments.studies.methods.record import Entry
     from experiments.workspace.fitted_adapter import FittedAdapter
 
-Place = tuple[str, int]  # task, seed
+TaskSeed = tuple[str, int]  # task, seed
 
 
 def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False) -> ComparisonReport:
@@ -58,8 +58,8 @@ class _Summary:
             yield self._row(entry)
 
     @cached_property
-    def cells(self) -> dict[str, dict[Place, FittedAdapter]]:
-        by_label: dict[str, dict[Place, FittedAdapter]] = {entry.label: {} for entry in self.record.entries}
+    def cells(self) -> dict[str, dict[TaskSeed, FittedAdapter]]:
+        by_label: dict[str, dict[TaskSeed, FittedAdapter]] = {entry.label: {} for entry in self.record.entries}
         for cell in self.record.cells:
             by_label[cell.label][cell.task, cell.seed] = cell
         return by_label
@@ -79,7 +79,7 @@ class _Summary:
             label=label,
             method=entry.method,
             settings=entry.settings,
-            score=interval(self._by_seed({place: cell.score for place, cell in fits.items()})),
+            score=interval(self._by_seed({at: cell.score for at, cell in fits.items()})),
             tasks={
                 task: interval(fits[task, seed].score if (task, seed) in fits else None for seed in record.seeds)
                 for task in record.tasks
@@ -96,7 +96,7 @@ class _Summary:
     def _learned_nothing(self, cell: FittedAdapter) -> str | None:
         return learned_nothing_in(self.outcomes(cell.evaluation), cell.score, self.record.majority.get(cell.task))
 
-    def _by_seed(self, values: Mapping[Place, float]) -> list[float | None]:
+    def _by_seed(self, values: Mapping[TaskSeed, float]) -> list[float | None]:
         """Return for each seed the mean over tasks; None where a task is missing."""
         tasks = self.record.tasks
         return [
@@ -104,15 +104,12 @@ class _Summary:
             for seed in self.record.seeds
         ]
 
-    def _difference(self, ours: Mapping[Place, FittedAdapter]) -> Difference | None:
+    def _difference(self, ours: Mapping[TaskSeed, FittedAdapter]) -> Difference | None:
         theirs = self.cells[self.record.reference]
         if self.brief or ours is theirs:
             return None
-        gaps = {place: cell.score - theirs[place].score for place, cell in ours.items() if place in theirs}
-        by_task = [
-            [self._outcomes(ours[place], theirs[place]) for place in gaps if place[0] == task]
-            for task in self.record.tasks
-        ]
+        gaps = {at: cell.score - theirs[at].score for at, cell in ours.items() if at in theirs}
+        by_task = [[self._outcomes(ours[at], theirs[at]) for at in gaps if at[0] == task] for task in self.record.tasks]
         return paired(self._by_seed(gaps), self.record.seeds, score_step(test_sizes(by_task)), over_examples(by_task))
 
     def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
     """Return the average accuracy of each repair, and with nothing done; it is of all tasks together."""
-    found = report(experiment, document, workspace, brief=True)
-    record = found.record
+    summarised = report(experiment, document, workspace, brief=True)
+    record = summarised.record
     tests = {task: split_key(record.data.get(task), size) for task, size in record.test_sizes.items()}
 
     def problem(entry: EntryReport, row: Row) -> ProblemScores:
@@ -28,6 +28,6 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
 
     return {
         row.label: {AVERAGE.name: MetricScores("higher", {"": problem(entry, row)})}
-        for entry in found.entries
+        for entry in summarised.entries
         for row in entry.rows
     }

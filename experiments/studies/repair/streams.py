@@ -123,11 +123,11 @@ def learned_streams(record: Record, entry: Entry, workspace: Workspace) -> Itera
     Raises:
         InputError: the shared weights after the last stage were not kept.
     """
-    steps: dict[tuple[int, int], dict[int, str]] = {}
-    for coordinates, step in record.steps:
+    stage_keys: dict[tuple[int, int], dict[int, str]] = {}
+    for coordinates, key in record.stages:
         if coordinates["label"] == entry.label:
-            steps.setdefault((coordinates["seed"], coordinates["order"]), {})[coordinates["stage"]] = step
-    for (seed, order), keys in steps.items():
+            stage_keys.setdefault((coordinates["seed"], coordinates["order"]), {})[coordinates["stage"]] = key
+    for (seed, order), keys in stage_keys.items():
         states = {stage: key for stage, key in keys.items() if weights_in(workspace.step(key))}
         if len(record.tasks) not in states:
             hint = f"Learn them again: {record.provenance.get('command') or 'workbench run RECIPE'}"
@@ -136,7 +136,7 @@ def learned_streams(record: Record, entry: Entry, workspace: Workspace) -> Itera
         mine = [
             outcome
             for outcome in record.outcomes
-            if (outcome.strategy, outcome.seed, outcome.order) == (entry.label, seed, order)
+            if (outcome.label, outcome.seed, outcome.order) == (entry.label, seed, order)
         ]
         outcomes = sorted(mine, key=lambda outcome: outcome.stage)
         yield LearnedStream(

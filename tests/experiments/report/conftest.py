@@ -131,7 +131,7 @@ def half_way(record: Record) -> Record:
     kept = tuple(
         outcome
         for outcome in record.outcomes
-        if outcome.seed == 0 and (outcome.strategy == first or (outcome.strategy == second and outcome.stage <= 2))
+        if outcome.seed == 0 and (outcome.label == first or (outcome.label == second and outcome.stage <= 2))
     )
     return replace(record, outcomes=kept)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.studies.compositions import record as composed
 from experiments.studies.compositions import result as trials
 from experiments.studies.compositions import summary as compositions
-from experiments.studies.core.tune import Attempt
+from experiments.studies.core.tune import LearningRateTrial
 from experiments.studies.methods import record as compared
 from experiments.studies.methods import summary as methods
 from experiments.studies.repair import record as mended
@@ -73,7 +73,7 @@ def _stage(label: str, seed: int, stage: int) -> StageOutcome:
 def of_methods() -> StudyReport:
     """Two methods, the first of which was measured and tuned."""
     cost = MeasuredCost("cpu", 5, 100, 300.0, 420.0, 1e-5, 2e-5, 0.1, 1.5, 1.25, None, 8, 16)
-    attempts = (Attempt(0.02, 0.8, -0.4, 1.5), Attempt(0.2, None, None, 0.5))
+    attempts = (LearningRateTrial(0.02, 0.8, -0.4, 1.5), LearningRateTrial(0.2, None, None, 0.5))
     entries = (compared.Entry("full", "full", {"learning_rate": 0.003}), compared.Entry("small", "lora", {}))
     record = compared.ComparisonRecord(
         experiment="made-up-methods",

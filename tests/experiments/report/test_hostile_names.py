@@ -90,7 +90,7 @@ def stream(record: Record) -> Presentation:
     outcomes = tuple(
         replace(
             outcome,
-            strategy=labels[outcome.strategy],
+            label=labels[outcome.label],
             cells=tuple(replace(cell, task=tasks[cell.task]) for cell in outcome.cells),
         )
         for outcome in record.outcomes

@@ -19,7 +19,7 @@ from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import over_replications, seed_means
 from experiments.studies.core.quantity import as_json
-from experiments.studies.core.tune import Attempt
+from experiments.studies.core.tune import LearningRateTrial
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.page.sentences import frontier_sentences
 from experiments.studies.stream.results.quantities import COST, measuring
@@ -86,9 +86,7 @@ def test_baselines_are_of_the_same_seed_and_order(replicated: Record) -> None:
     drop = replace(
         replicated,
         entries=(replicated.entries[0], lora),
-        outcomes=tuple(
-            outcome for outcome in replicated.outcomes if (outcome.strategy, outcome.order) != ("isolated", 1)
-        ),
+        outcomes=tuple(outcome for outcome in replicated.outcomes if (outcome.label, outcome.order) != ("isolated", 1)),
     )
     assert values(summarise(drop), "sequential", "transfer_gain")[1::2] == [None, None]
 
@@ -102,9 +100,7 @@ def test_another_learning_rate_is_no_row(replicated: Record, replicated_report: 
     assert "1e-" not in replicated_report.verdict
     assert replicated_report.evidence[-1].startswith("Over 3 tasks and 2 seeds, each in 2 orders;")
     assert replicated_report.complete
-    missing = tuple(
-        outcome for outcome in replicated.outcomes if outcome.strategy != "replay-1e-04" or outcome.stage < 3
-    )
+    missing = tuple(outcome for outcome in replicated.outcomes if outcome.label != "replay-1e-04" or outcome.stage < 3)
     assert not summarise(replace(replicated, outcomes=missing)).complete
 
 
@@ -156,7 +152,7 @@ def test_the_page_says_which_rate_validation_picks(replicated: Record, replicate
     assert "replay: single-task validation picks learning rate 2e-05 (90.0 %), which is the rate" in page
     assert "the recipe's own order of the stream; the tables count all 2 orders" in page
     waiting = replace(
-        replicated, outcomes=tuple(outcome for outcome in replicated.outcomes if outcome.strategy != "replay-1e-04")
+        replicated, outcomes=tuple(outcome for outcome in replicated.outcomes if outcome.label != "replay-1e-04")
     )
     assert "replay: single-task validation cannot pick a learning rate yet" in " ".join(
         frontier_sentences(summarise(waiting))
@@ -164,8 +160,8 @@ def test_the_page_says_which_rate_validation_picks(replicated: Record, replicate
 
 
 def test_a_rate_that_failed_is_named_and_not_waited_for(replicated: Record) -> None:
-    fine = Attempt(2e-5, 0.9, -0.3, 1.0)
-    tried = (fine, replace(fine, learning_rate=1e-5, validation=0.8), Attempt(1e-4, None, None, 1.0))
+    fine = LearningRateTrial(2e-5, 0.9, -0.3, 1.0)
+    tried = (fine, replace(fine, learning_rate=1e-5, validation=0.8), LearningRateTrial(1e-4, None, None, 1.0))
     tuned = summarise(replace(replicated, tunings={"sequential": Tuning(tried, 2e-5)}))
     frontier = tuned.frontier["sequential"]
     assert frontier.picked is frontier.chosen
@@ -179,7 +175,7 @@ def test_rates_are_compared_in_the_replications_that_all_have_begun(replicated: 
     worse = tuple(
         replace(outcome, validation=0.1) if outcome.seed == 1 else outcome
         for outcome in replicated.outcomes
-        if (outcome.strategy, outcome.seed) != ("sequential-1e-05", 1)
+        if (outcome.label, outcome.seed) != ("sequential-1e-05", 1)
     )
     points = summarise(replace(replicated, outcomes=worse)).frontier["sequential"].points
     assert [point.validation for point in points] == pytest.approx([0.85, 0.91, 0.93])

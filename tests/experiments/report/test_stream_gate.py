@@ -94,7 +94,7 @@ def test_what_one_replication_lacks_is_not_known(replicated: Record) -> None:
     """The second seed of sequential was not tested after stage 2 of the first order, where a and b are known."""
     kept = [
         replace(outcome, cells=())
-        if (outcome.strategy, outcome.seed, outcome.order, outcome.stage) == ("sequential", 1, 0, 2)
+        if (outcome.label, outcome.seed, outcome.order, outcome.stage) == ("sequential", 1, 0, 2)
         else outcome
         for outcome in replicated.outcomes
     ]

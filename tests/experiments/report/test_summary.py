@@ -30,7 +30,7 @@ def cell(record: Record, label: str, seed: int, stage: int, task: str) -> float:
     (score,) = (
         cell.score
         for outcome in record.outcomes
-        if (outcome.strategy, outcome.seed, outcome.stage) == (label, seed, stage)
+        if (outcome.label, outcome.seed, outcome.stage) == (label, seed, stage)
         for cell in outcome.cells
         if cell.task == task
     )
@@ -134,7 +134,7 @@ def test_the_baseline_with_the_same_settings_is_preferred(record: Record) -> Non
 
 def test_cost_is_the_whole_stream_and_probes_the_last_stage(record: Record, report: Report) -> None:
     entry = report.as_json()["strategies"]["full-sequential"]
-    outcomes = [outcome for outcome in record.outcomes if outcome.strategy == "full-sequential"]
+    outcomes = [outcome for outcome in record.outcomes if outcome.label == "full-sequential"]
     assert entry["cost"]["train_seconds"] == pytest.approx(sum(outcome.cost.train_seconds for outcome in outcomes) / 3)
     drift = entry["probes"]["cka"]["drift"]
     assert drift["values"] == [outcome.probes["cka"]["drift"] for outcome in outcomes if outcome.stage == 4]
@@ -156,12 +156,12 @@ def test_what_has_not_finished_is_not_scored(half_way: Record) -> None:
 
 
 def test_a_strategy_with_one_stage_has_finished_after_it(record: Record) -> None:
-    kept = tuple(outcome for outcome in record.outcomes if outcome.strategy != "full-joint" or outcome.stage == 4)
+    kept = tuple(outcome for outcome in record.outcomes if outcome.label != "full-joint" or outcome.stage == 4)
     report = summarise(replace(record, outcomes=kept))
     assert report.complete
     assert report.as_json()["strategies"]["full-joint"]["stages"] == {"finished": 3, "planned": 3}
     assert report.as_json()["strategies"]["full-joint"]["metrics"]["average_accuracy"]["mean"] is not None
-    without = tuple(outcome for outcome in kept if (outcome.strategy, outcome.seed) != ("full-joint", 2))
+    without = tuple(outcome for outcome in kept if (outcome.label, outcome.seed) != ("full-joint", 2))
     assert not summarise(replace(record, outcomes=without)).complete
 
 
@@ -228,7 +228,7 @@ def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
     """Nothing is higher in one place that another calls not distinguishable."""
 
     def shifted(outcome: StageOutcome) -> StageOutcome:
-        if outcome.strategy != "full-sequential":
+        if outcome.label != "full-sequential":
             return outcome
         cells = (replace(cell, score=cell.score + 0.15 * (outcome.seed - 1)) for cell in outcome.cells)
         return replace(outcome, cells=tuple(cells))

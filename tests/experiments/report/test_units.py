@@ -16,7 +16,7 @@ from experiments.reporting.presentation import Presentation
 from experiments.reporting.terminal import show
 from experiments.reporting.wording import PERCENT, baselines, unit
 from experiments.studies import present
-from experiments.studies.core.tune import Attempt
+from experiments.studies.core.tune import LearningRateTrial
 from experiments.studies.methods import figures as method_figures
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord, Search
@@ -90,7 +90,7 @@ def comparison(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
             ),
         )
     )
-    search = Search("lora", next(iter(kinds)), 100, (Attempt(0.1, 0.5, -1.0, 1.0),), 0.1)
+    search = Search("lora", next(iter(kinds)), 100, (LearningRateTrial(0.1, 0.5, -1.0, 1.0),), 0.1)
     record = ComparisonRecord(
         experiment="made-up", description="", backbone="minilm", tasks=tuple(kinds), seeds=(0, 1), reference="full",
         budget={}, tune=1, majority=dict.fromkeys(kinds, 0.25), entries=(), searches=(search,), kinds=kinds,

@@ -71,7 +71,7 @@ def test_one_seed_has_no_interval(one_seed: Record) -> None:
 
 def test_scores_are_those_of_the_seeds_that_are_compared(record: Record, one_seed: Record) -> None:
     """What only one of the two has finished would shift its score, and not the difference."""
-    half = tuple(outcome for outcome in record.outcomes if outcome.seed == 0 or outcome.strategy != "lora-isolated")
+    half = tuple(outcome for outcome in record.outcomes if outcome.seed == 0 or outcome.label != "lora-isolated")
     two = record.entries[:2]
     report = summarise(replace(record, outcomes=half, entries=two))
     alone = summarise(replace(one_seed, entries=two))

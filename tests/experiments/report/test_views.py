@@ -57,7 +57,7 @@ def nasty(record: Record) -> Report:
             outcomes=tuple(
                 replace(
                     outcome,
-                    strategy=NASTY if outcome.strategy == old else outcome.strategy,
+                    label=NASTY if outcome.label == old else outcome.label,
                     cells=tuple(
                         replace(cell, task=NASTY if cell.task == task else cell.task) for cell in outcome.cells
                     ),
@@ -75,7 +75,7 @@ def underscored(record: Record) -> Record:
         replace(entry, label=f"_{entry.label}", frontier=entry.frontier and f"_{entry.frontier}")
         for entry in record.entries
     )
-    outcomes = tuple(replace(outcome, strategy=f"_{outcome.strategy}") for outcome in record.outcomes)
+    outcomes = tuple(replace(outcome, label=f"_{outcome.label}") for outcome in record.outcomes)
     return replace(record, entries=entries, outcomes=outcomes, reference=f"_{record.reference}", examples={})
 
 
@@ -159,7 +159,7 @@ def test_a_child_says_what_it_is_and_lasts_as_long_as_its_training(report: Repor
     took = [
         outcome.cost.train_seconds
         for outcome in report.record.outcomes
-        if (outcome.strategy, outcome.seed) == ("full-sequential", 1)
+        if (outcome.label, outcome.seed) == ("full-sequential", 1)
     ]
     assert child.seconds == pytest.approx(sum(took))
     assert run.seconds == pytest.approx(sum(child.seconds or 0 for child in run.children))

@@ -27,13 +27,13 @@ class Exhibit:
     Attributes:
         title: over it.
         caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
-        told: what its text alternative names for each strategy: words, and a metric.
+        read_out: what its text alternative names for each strategy: words, and a metric.
         one_order: whether it shows the recipe's own order alone.
     """
 
     title: str
     caption: str
-    told: tuple[str, str]
+    read_out: tuple[str, str]
     one_order: bool = False
 
 
@@ -148,7 +148,7 @@ def caption(report: Report, name: str) -> str:
 def alternative(report: Report, name: str) -> str:
     """Return what a figure shows, for whoever cannot see it."""
     exhibit = _exhibit(report, name)
-    quantity, metric = exhibit.told
+    quantity, metric = exhibit.read_out
     sign = " points" if metric == "forgetting" else unit(report.record.kinds).sign
     values = [(strategy.label, strategy.metrics[metric].mean) for strategy in report.strategies]
     scores = ", ".join(f"{label} {number(value)}{sign}" for label, value in values if value is not None)

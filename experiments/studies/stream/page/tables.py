@@ -98,10 +98,13 @@ def probes(report: Report) -> Table | None:
     if not keys:
         return None
 
-    def found(key: tuple[str, str], label: str) -> Cell:
+    def probe_cell(key: tuple[str, str], label: str) -> Cell:
         return plain(measured[label].get(key))
 
-    columns = [Shown(STRATEGY_COLUMN, words), *(Shown(Column(" ".join(key)), partial(found, key)) for key in keys)]
+    columns = [
+        Shown(STRATEGY_COLUMN, words),
+        *(Shown(Column(" ".join(key)), partial(probe_cell, key)) for key in keys),
+    ]
     return table(
         "probes",
         "Probes after the last stage",

@@ -120,9 +120,9 @@ def _note(report: Report, strategy: StrategyReport, replication: ReplicationRepo
         "",
         enumerate(tasks),
         [
-            Shown(Column("task"), lambda place: words(place[1])),
-            Shown(Column("when it was learned"), lambda place: shown(matrix[place[0] + 1][place[0]])),
-            Shown(Column(f"after stage {stage} of {len(tasks)}"), lambda place: shown(matrix[stage][place[0]])),
+            Shown(Column("task"), lambda numbered: words(numbered[1])),
+            Shown(Column("when it was learned"), lambda numbered: shown(matrix[numbered[0] + 1][numbered[0]])),
+            Shown(Column(f"after stage {stage} of {len(tasks)}"), lambda numbered: shown(matrix[stage][numbered[0]])),
         ],
     )
     scale = f"{unit(report.record.kinds).title}. {FRACTIONS}"
@@ -143,7 +143,7 @@ def _models(report: Report, strategy: StrategyReport, replication: ReplicationRe
 
 def _stages(replication: ReplicationReport) -> Iterator[Point]:
     """Yield what is known at each stage: scores, the metrics had the stream ended there, probes, and the cost."""
-    for stage, values in enumerate(replication.course, start=1):
+    for stage, values in enumerate(replication.metrics_by_stage, start=1):
         yield from points(METRIC.values(), values, stage)
     for stage, row in enumerate(replication.matrix):
         for task, score in zip(replication.tasks, row, strict=True):

@@ -1,4 +1,4 @@
-"""A recipe, resolved: every name looked up, all settings typed, all data read, every step with its key."""
+"""A recipe, resolved: every name looked up, all settings typed, all data read, every stage with its key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from experiments.studies.stream.plan.measurable import (
     require_measurable,
 )
 from experiments.studies.stream.plan.orders import misordered, order_count, ordered
-from experiments.studies.stream.plan.planned_steps import all_steps, stream_of
+from experiments.studies.stream.plan.planned_stages import all_stages, stream_of
 from experiments.studies.stream.plan.recipe import Recipe
 from experiments.studies.stream.plan.schedule import resolved
 from experiments.workspace.evaluating import majority_score
@@ -58,13 +58,13 @@ if TYPE_CHECKING:
 
     from experiments.engine.piece import Forecast
     from experiments.studies.stream.plan.entry import Entry
-    from experiments.studies.stream.plan.planned_steps import Step, Stream
+    from experiments.studies.stream.plan.planned_stages import PlannedStage, Stream
     from tasks.task_file.spec import TaskSpec
     from workbench.methods.task import Task
     from workbench.probes import ProbeRequest
     from workbench.settings.base import Document, MethodSettings, Settings, SettingsT
 
-FORMAT = 2  # raised when the meaning of stored steps changes
+FORMAT = 2  # raised when the meaning of stored stages changes
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Plan:
     tasks: tuple[Task, ...]
     entries: tuple[Entry, ...]
     orders: tuple[tuple[Task, ...], ...] = ()
-    steps: tuple[Step, ...] = ()
+    stages: tuple[PlannedStage, ...] = ()
     text: tuple[str, ...] = ()
     asked: Mapping[str, ProbeRequest] = field(default_factory=dict)
 
@@ -115,27 +115,27 @@ class Plan:
             kinds={task.name: task.kind for task in tasks},
         )
 
-    def previous(self, step: Step) -> Step:
-        """Return the step that ``step`` starts from."""
-        return self._streams[stream_of(step)][step.stage - 2]
+    def previous(self, planned: PlannedStage) -> PlannedStage:
+        """Return the stage that a stage starts from."""
+        return self._streams[stream_of(planned)][planned.stage - 2]
 
-    def learned(self, step: Step, task: Task) -> Step:
-        """Return the step of the same stream after which ``task`` could first be answered."""
-        return self._learned[stream_of(step), task.name]
+    def learned(self, planned: PlannedStage, task: Task) -> PlannedStage:
+        """Return the stage of the same stream after which ``task`` could first be answered."""
+        return self._learned[stream_of(planned), task.name]
 
-    def forecast(self, step: Step) -> Forecast:
+    def forecast(self, planned: PlannedStage) -> Forecast:
         """Return what a plain training step takes.
 
         A strategy's own needs (a second model, a memory of old examples) are not counted.
         """
-        return forecast_of(self.adaptation(step.entry), self.recipe.budget, step.task)
+        return forecast_of(self.adaptation(planned.entry), self.recipe.budget, planned.task)
 
-    def updates(self, step: Step) -> int:
-        """Return how many optimiser steps a step's training takes at most, all of its fits together."""
-        budget, entry = self.recipe.budget, step.entry
+    def updates(self, planned: PlannedStage) -> int:
+        """Return how many optimiser steps a stage's training takes at most, all of its fits together."""
+        budget, entry = self.recipe.budget, planned.entry
         if not METHODS.get(entry.method).trains:
             return 0
-        examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
+        examples = [budget.drawn(len(task.splits["train"])) for task in planned.tasks]
         return sum(map(budget.updates, STRATEGIES.get(entry.strategy).fits(strategy_settings(entry), examples)))
 
     def attempts(self, entry: Entry) -> list[tuple[float, list[Lesson]]]:
@@ -152,20 +152,20 @@ class Plan:
         return Adaptation(self.backbone, entry.method, method_settings(entry), precision)
 
     @cached_property
-    def _streams(self) -> dict[Stream, list[Step]]:
-        """The steps of each stream, so that a question about one cell of a matrix does not search all steps."""
-        streams: dict[Stream, list[Step]] = {}
-        for step in self.steps:
-            streams.setdefault(stream_of(step), []).append(step)
+    def _streams(self) -> dict[Stream, list[PlannedStage]]:
+        """The stages of each stream, so that a question about one cell of a matrix does not search all stages."""
+        streams: dict[Stream, list[PlannedStage]] = {}
+        for planned in self.stages:
+            streams.setdefault(stream_of(planned), []).append(planned)
         return streams
 
     @cached_property
-    def _learned(self) -> dict[tuple[Stream, str], Step]:
-        """The step of each stream after which a task could first be answered."""
-        first: dict[tuple[Stream, str], Step] = {}
-        for step in self.steps:
-            for task in step.tasks if step.before is None else (step.task,):
-                first.setdefault((stream_of(step), task.name), step)
+    def _learned(self) -> dict[tuple[Stream, str], PlannedStage]:
+        """The stage of each stream after which a task could first be answered."""
+        first: dict[tuple[Stream, str], PlannedStage] = {}
+        for planned in self.stages:
+            for task in planned.tasks if planned.before is None else (planned.task,):
+                first.setdefault((stream_of(planned), task.name), planned)
         return first
 
 
@@ -211,7 +211,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     plan = Plan(recipe, backbone, tasks, entries, ordered(tasks, recipe), text=words, asked=asked)
     plan = replace(plan, entries=tuple(_tuned(plan)))
     starts = partial(_start_key, plan)
-    return replace(plan, steps=tuple(all_steps(recipe.seeds, plan.orders, plan.entries, starts)))
+    return replace(plan, stages=tuple(all_stages(recipe.seeds, plan.orders, plan.entries, starts)))
 
 
 def _overlap(document: Document, recipe: Recipe) -> float | None:

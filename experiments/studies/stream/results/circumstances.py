@@ -20,7 +20,7 @@ def circumstances(record: Record) -> dict[str, dict[str, Any]]:
 
 
 def _own(record: Record, entry: Entry) -> dict[str, Any]:
-    outcomes = [outcome for outcome in record.outcomes if outcome.strategy == entry.label and outcome.cells]
+    outcomes = [outcome for outcome in record.outcomes if outcome.label == entry.label and outcome.cells]
     stages = {outcome.stage for outcome in outcomes}
     return {
         "tasks that are learned together": min(stages, default=None),

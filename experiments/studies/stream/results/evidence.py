@@ -53,10 +53,13 @@ def _metrics(record: Record, ours: StrategyReport, reference: StrategyReport) ->
             continue
         sign = " points" if name == "forgetting" else unit(record.kinds).sign
         theirs, mine = (number(compared(side, ours, name).mean) for side in (reference, ours))
-        yield name, f"{reference.label} {theirs}{sign}, {ours.label} {mine}{sign}{_told(difference, below, above)}"
+        yield (
+            name,
+            f"{reference.label} {theirs}{sign}, {ours.label} {mine}{sign}{_in_words(difference, below, above)}",
+        )
 
 
-def _told(difference: Difference, below: str, above: str) -> str:
+def _in_words(difference: Difference, below: str, above: str) -> str:
     """Return the difference with interval and p; only p where it is undecided; nothing where no test was made."""
     if not difference.by_test:
         return ""

@@ -35,8 +35,8 @@ Values = Mapping[str, Value]  # metric → what it is after a stage: of a replic
 
 def _metric(metric: Metric) -> Quantity[Values]:
     column = Column(metric.name.replace("_", " "), f"{metric.better} is better", short=MAIN.get(metric.name, ""))
-    place = "strategies" if metric.name in MAIN else "further-metrics"
-    columns = {place: column}
+    shown_in = "strategies" if metric.name in MAIN else "further-metrics"
+    columns = {shown_in: column}
 
     def read(values: Values) -> Value:
         return values[metric.name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.strategies import adapter_ids
 from experiments.strategies._groups import groups_in
-from experiments.studies.stream.work.steps import Steps
+from experiments.studies.stream.work.stage_folders import StageFolders
 from workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
 
-    ChosenStep = tuple[Mapping[str, Any], str]
+    ChosenStage = tuple[Mapping[str, Any], str]
 
 
-def chosen_steps(document: RecordDocument, rungs: Mapping[str, int]) -> list[ChosenStep]:
-    """Return the coordinates and the step's key of each piece that is a step.
+def chosen_stages(document: RecordDocument, rungs: Mapping[str, int]) -> list[ChosenStage]:
+    """Return the coordinates and the stage's key of each piece that is a stage.
 
     Args:
         document: the record.
         rungs: label → which of its learning rates was chosen; a label that has none is left out, where it tries some.
     """
-    steps = []
+    stages = []
     for coordinates in (piece.coordinates for piece in document.pieces):
         if "step" in coordinates:
-            steps.append((coordinates, coordinates["step"]))
+            stages.append((coordinates, coordinates["step"]))
         elif "steps" in coordinates and coordinates["label"] in rungs:
-            steps.append((coordinates, coordinates["steps"][rungs[coordinates["label"]]]))
-    return steps
+            stages.append((coordinates, coordinates["steps"][rungs[coordinates["label"]]]))
+    return stages
 
 
-def outcomes_of(steps: Iterable[ChosenStep], document: RecordDocument, workspace: Workspace) -> list[StageOutcome]:
-    """Return the outcomes of a stream's steps; all that are damaged or missing are named in one IntegrityError."""
+def outcomes_of(stages: Iterable[ChosenStage], document: RecordDocument, workspace: Workspace) -> list[StageOutcome]:
+    """Return the outcomes of a stream's stages; all that are damaged or missing are named in one IntegrityError."""
     outcomes: list[StageOutcome] = []
     damaged: list[IntegrityError] = []
-    for coordinates, step in steps:
+    for coordinates, stage_key in stages:
         try:
-            outcome = _relabelled(coordinates, step, workspace)
+            outcome = _relabelled(coordinates, stage_key, workspace)
             if outcome is None and document.finished and not workspace.access.mends:
-                path = Steps(workspace).folder(step) / coordinates["outcome"]
-                raise IntegrityError("missing: what this step came to", where=str(path))
+                path = StageFolders(workspace).folder(stage_key) / coordinates["outcome"]
+                raise IntegrityError("result file of this stage is missing", where=str(path))
         except IntegrityError as error:
             damaged.append(error)
             continue
@@ -61,29 +61,29 @@ def outcomes_of(steps: Iterable[ChosenStep], document: RecordDocument, workspace
     return outcomes
 
 
-def _relabelled(coordinates: Mapping[str, Any], step: str, workspace: Workspace) -> StageOutcome | None:
-    """Return a step's outcome under the label and the order that this experiment gives it."""
-    outcome = Steps(workspace).outcome(step, coordinates["outcome"])
+def _relabelled(coordinates: Mapping[str, Any], stage_key: str, workspace: Workspace) -> StageOutcome | None:
+    """Return a stage's outcome under the label and the order that this experiment gives it."""
+    outcome = StageFolders(workspace).outcome(stage_key, coordinates["outcome"])
     if outcome is None:
         return None
     for cell in outcome.cells if not workspace.access.mends else ():
         if cell.evaluation:
             workspace.evaluations.require_outcomes(cell.evaluation)
-    return replace(outcome, strategy=coordinates["label"], order=coordinates["order"])
+    return replace(outcome, label=coordinates["label"], order=coordinates["order"])
 
 
-def own_adapters(step: str, workspace: Workspace) -> dict[str, StoredAdapter]:
-    """Return the adapters that a step left, by task, as far as they are still there; none where tasks share one."""
+def own_adapters(stage_key: str, workspace: Workspace) -> dict[str, StoredAdapter]:
+    """Return the adapters that a stage left, by task, as far as they are still there; none where tasks share one."""
     adapters = {}
     with suppress(IntegrityError):  # a report needs none of them
-        for task, name in adapter_ids(Steps(workspace).folder(step) / "state").items():
+        for task, name in adapter_ids(StageFolders(workspace).folder(stage_key) / "state").items():
             with suppress(UnknownNameError, IntegrityError):
                 adapters[task] = workspace.adapters.get(name)
     return adapters
 
 
-def shared_adapters(step: str, workspace: Workspace) -> tuple[tuple[str, ...], ...]:
-    """Return the tasks of each adapter after a step, where tasks share some; none where that is not told."""
+def shared_adapters(stage_key: str, workspace: Workspace) -> tuple[tuple[str, ...], ...]:
+    """Return the tasks of each adapter after a stage, where tasks share some; none where that is not told."""
     with suppress(IntegrityError):
-        return tuple(group.tasks for group in groups_in(Steps(workspace).folder(step) / "state").groups)
+        return tuple(group.tasks for group in groups_in(StageFolders(workspace).folder(stage_key) / "state").groups)
     return ()

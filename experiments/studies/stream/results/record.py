@@ -11,7 +11,7 @@ from pydantic import Field
 
 from experiments.studies.core import record as core
 from experiments.studies.stream.plan.entry import Entry
-from experiments.studies.stream.results.reading import chosen_steps, outcomes_of, own_adapters, shared_adapters
+from experiments.studies.stream.results.reading import chosen_stages, outcomes_of, own_adapters, shared_adapters
 from experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
 from experiments.studies.stream.work.stage_outcome import StageOutcome
 from experiments.studies.stream.work.tuning import Tuning, require_attempts, tuning_so_far
@@ -40,7 +40,7 @@ class Record(core.Record):
             is known, and another entry at this same rate is left out.
         budget: the resolved budget, the same for all entries.
         kinds: task → its kind.
-        steps: coordinates and key of each step, as far as its learning rate is chosen.
+        stages: coordinates and key of each stage, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
             label, prediction, correct, confidence, log_likelihood).
@@ -51,7 +51,7 @@ class Record(core.Record):
     """
 
     kind = "a stream"
-    result_fields = ("steps", "outcomes", "examples", "doubtful", "adapters", "groups", "tunings")
+    result_fields = ("stages", "outcomes", "examples", "doubtful", "adapters", "groups", "tunings")
 
     description: str = ""
     tasks: tuple[str, ...]
@@ -63,7 +63,7 @@ class Record(core.Record):
     entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
     budget: Mapping[str, Any]
     kinds: Mapping[str, str] = field(default_factory=dict)
-    steps: tuple[tuple[Mapping[str, Any], str], ...] = ()
+    stages: tuple[tuple[Mapping[str, Any], str], ...] = ()
     outcomes: tuple[StageOutcome, ...] = ()
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
     doubtful: tuple[DoubtfulTest, ...] = ()
@@ -85,7 +85,7 @@ class Record(core.Record):
     def done(self) -> int:
         """How many of them have come to their end."""
         labels = {entry.label for entry in self.entries}
-        return sum(outcome.stage == len(self.tasks) and outcome.strategy in labels for outcome in self.outcomes)
+        return sum(outcome.stage == len(self.tasks) and outcome.label in labels for outcome in self.outcomes)
 
     @classmethod
     def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
@@ -95,13 +95,13 @@ class Record(core.Record):
             require_attempts((tried for entry in planned for tried in entry.tried), workspace)
         so_far = {entry.label: tuning_so_far(entry.tried, workspace) for entry in planned if entry.tried}
         tunings = {label: tuning for label, tuning in so_far.items() if tuning}
-        steps = chosen_steps(document, {label: tuning.rung for label, tuning in tunings.items()})
-        outcomes, last = outcomes_of(steps, document, workspace), len(document.about["tasks"])
+        stages = chosen_stages(document, {label: tuning.rung for label, tuning in tunings.items()})
+        outcomes, last = outcomes_of(stages, document, workspace), len(document.about["tasks"])
         return {
-            "steps": tuple(steps),
+            "stages": tuple(stages),
             "outcomes": tuple(outcomes),
             "examples": {
-                (stage.strategy, stage.seed, stage.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
+                (stage.label, stage.seed, stage.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
                 for stage in outcomes
                 if stage.stage == last
                 for cell in stage.cells
@@ -113,14 +113,14 @@ class Record(core.Record):
                 workspace,
             ),
             "adapters": {
-                (coordinates["label"], coordinates["seed"], coordinates["order"]): own_adapters(step, workspace)
-                for coordinates, step in steps
+                (coordinates["label"], coordinates["seed"], coordinates["order"]): own_adapters(stage_key, workspace)
+                for coordinates, stage_key in stages
                 if coordinates["stage"] == last
             },
             "groups": {
                 (coordinates["label"], coordinates["seed"], coordinates["order"], coordinates["stage"]): shared
-                for coordinates, step in steps
-                if (shared := shared_adapters(step, workspace))
+                for coordinates, stage_key in stages
+                if (shared := shared_adapters(stage_key, workspace))
             },
             "entries": tuple(_as_chosen(planned, tunings)),
             "tunings": tunings,

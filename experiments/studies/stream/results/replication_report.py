@@ -22,8 +22,8 @@ class ReplicationReport:
         order: which of the record's orders; 0 is the recipe's own.
         tasks: the stream as it was learned here, which is the order of the columns of R.
         matrix: R (T + 1, T).
-        course: the metrics by name after each stage, had the stream ended there, None where not defined; entry i is of
-            stage i + 1.
+        metrics_by_stage: the metrics by name after each stage, had the stream ended there, None where not defined;
+            entry i is of stage i + 1.
         outcomes: what was recorded, in the order of the stages.
     """
 
@@ -31,13 +31,13 @@ class ReplicationReport:
     order: int
     tasks: tuple[str, ...]
     matrix: Grid
-    course: tuple[Mapping[str, float | None], ...]
+    metrics_by_stage: tuple[Mapping[str, float | None], ...]
     outcomes: tuple[StageOutcome, ...]
 
     @property
     def metrics(self) -> Mapping[str, float | None]:
         """The metrics of the whole stream, by name."""
-        return self.course[-1]
+        return self.metrics_by_stage[-1]
 
     @property
     def statuses(self) -> Statuses:

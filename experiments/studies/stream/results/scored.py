@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
+from experiments.studies.stream.results import summary
 from experiments.studies.stream.results.comparison import COMPARED, step_of
 from experiments.studies.stream.results.final_outcomes import FinalOutcomes
 from experiments.studies.stream.results.quantities import BETTER
-from experiments.studies.stream.results.summary import report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,14 +24,14 @@ OVER_EXAMPLES = "average_accuracy"  # the one metric that is a mean over test ex
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
     """Return the metrics that a stream's report compares, of each entry of its recipe."""
-    return scores_in(report(experiment, document, workspace, brief=True))
+    return scores_in(summary.report(experiment, document, workspace, brief=True))
 
 
-def scores_in(found: Report) -> Scores:
+def scores_in(report: Report) -> Scores:
     """Return the same of a report."""
-    outcomes = FinalOutcomes(found.record)
+    outcomes = FinalOutcomes(report.record)
     return {
-        strategy.label: {name: _metric(name, strategy, outcomes) for name in COMPARED} for strategy in found.strategies
+        strategy.label: {name: _metric(name, strategy, outcomes) for name in COMPARED} for strategy in report.strategies
     }
 
 

@@ -150,7 +150,7 @@ class StrategyReport:
         """Return the metrics as if the stream had ended after ``stage``."""
 
         def metric(name: str) -> Interval:
-            return self.over(lambda replication: replication.course[stage - 1][name])
+            return self.over(lambda replication: replication.metrics_by_stage[stage - 1][name])
 
         return {entry.name: metric(entry.name) for entry in METRICS}
 

@@ -50,7 +50,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
                 order,
                 record.orders[order],
                 grid(matrices[entry.label, seed, order]),
-                _course(record, entry, seed, order, matrices),
+                _metrics_by_stage(record, entry, seed, order, matrices),
                 tuple(learned[entry.label, seed, order]),
             )
             for seed, order in record.replications
@@ -86,11 +86,11 @@ def _outcomes(record: Record) -> Outcomes:
         (entry.label, seed, order): [] for entry in record.entries for seed, order in record.replications
     }
     for outcome in sorted(record.outcomes, key=lambda outcome: outcome.stage):
-        by_replication.get((outcome.strategy, outcome.seed, outcome.order), []).append(outcome)
+        by_replication.get((outcome.label, outcome.seed, outcome.order), []).append(outcome)
     return by_replication
 
 
-def _course(
+def _metrics_by_stage(
     record: Record, entry: Entry, seed: int, order: int, matrices: Matrices
 ) -> tuple[Mapping[str, float | None], ...]:
     """Return the metrics after each stage of a replication."""

@@ -75,7 +75,7 @@ def doubtful_tests(
     return tuple(
         DoubtfulTest(label, stage.seed, stage.order, cell.task, cell.score, workspace.evaluations.outcomes(key))
         for label, strategy in strategies.items()
-        for stage, cell in just_learned([outcome for outcome in outcomes if outcome.strategy == label], strategy)
+        for stage, cell in just_learned([outcome for outcome in outcomes if outcome.label == label], strategy)
         if (key := cell.evaluation) and _is_doubtful(cell, majority[cell.task])
     )
 

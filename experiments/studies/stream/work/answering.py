@@ -1,4 +1,4 @@
-"""One of the tasks learned so far, and the model that answers for it after a step."""
+"""One of the tasks learned so far, and the model that answers for it after a stage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answering:
-    """A task, and the state of a step that answers for it."""
+    """A task, and the state of a stage that answers for it."""
 
     learning: Learning
     task: Task
@@ -37,7 +37,7 @@ class Answering:
     def identity(self) -> str:
         """What determines the model, and how it answers: the code of a strategy of somebody else's, too."""
         own = self.learning.strategy.identity(self.learning.after, self.task, self.learning.context)
-        return " ".join([own, *STRATEGIES.code(self.learning.step.entry.strategy).values()])
+        return " ".join([own, *STRATEGIES.code(self.learning.planned.entry.strategy).values()])
 
     @cached_property
     def model(self) -> TaskModel:
@@ -53,7 +53,7 @@ class Answering:
     @cached_property
     def kept(self) -> bool:
         """Whether it is the model of the stage before, and the question is the same."""
-        if self.task is self.learning.step.task or not self.learning.earlier:
+        if self.task is self.learning.planned.task or not self.learning.earlier:
             return False
         before = replace(self, learning=self.learning.earlier)
         return before.identity == self.identity and before.asked.fingerprint == self.asked.fingerprint

@@ -1,4 +1,4 @@
-"""The state after a step of a stream: how it is learned, and learned again where something of it is missing."""
+"""The state after a stage of a stream: how it is learned, and learned again where something of it is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State, adapter_ids
 from experiments.studies.stream.plan.plan import strategy_settings
-from experiments.studies.stream.work.steps import Steps, save_fit
+from experiments.studies.stream.work.stage_folders import StageFolders, save_fit
 from experiments.workspace.damage import is_sound
 from workbench.errors import IntegrityError
 from workbench.files import atomic, checksummed
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Strategy
     from experiments.studies.stream.plan.plan import Plan
-    from experiments.studies.stream.plan.planned_steps import Step
+    from experiments.studies.stream.plan.planned_stages import PlannedStage
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener
     from workbench.methods.task import Task
@@ -29,77 +29,77 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Learning:
-    """One step, and everything that takes part when its task is learned."""
+    """One stage, and everything that takes part when its task is learned."""
 
     plan: Plan
-    step: Step
+    planned: PlannedStage
     workspace: Workspace
     listener: Listener
 
     @property
-    def steps(self) -> Steps:
-        """What steps leave."""
-        return Steps(self.workspace)
+    def folders(self) -> StageFolders:
+        """What stages leave."""
+        return StageFolders(self.workspace)
 
     @property
     def folder(self) -> Path:
-        """What this step leaves."""
-        return self.steps.folder(self.step.key)
+        """What this stage leaves."""
+        return self.folders.folder(self.planned.key)
 
     @property
     def strategy(self) -> Strategy:
         """The way the stream is learned."""
-        return STRATEGIES.get(self.step.entry.strategy)
+        return STRATEGIES.get(self.planned.entry.strategy)
 
     @cached_property
     def context(self) -> Context:
         """What the strategy may use."""
         return Context(
-            settings=strategy_settings(self.step.entry),
-            adaptation=self.plan.adaptation(self.step.entry),
+            settings=strategy_settings(self.planned.entry),
+            adaptation=self.plan.adaptation(self.planned.entry),
             budget=self.plan.recipe.budget,
-            seed=self.step.seed,
+            seed=self.planned.seed,
             workspace=self.workspace,
             listener=self.listener,
-            label=self.step.label,
+            label=self.planned.label,
             scenario=SCENARIOS.get(self.plan.recipe.scenario),
-            tasks=self.step.tasks,
-            scratch=self.workspace.scratch(self.step.key),
+            tasks=self.planned.tasks,
+            scratch=self.workspace.scratch(self.planned.key),
         )
 
     @cached_property
     def earlier(self) -> Learning | None:
-        """The step that this one starts from; None where that is the pretrained weights."""
-        return replace(self, step=self.plan.previous(self.step)) if self.step.before else None
+        """The stage that this one starts from; None where that is the pretrained weights."""
+        return replace(self, planned=self.plan.previous(self.planned)) if self.planned.before else None
 
     def of(self, task: Task) -> Learning:
-        """Return the step of the same stream after which ``task`` could first be answered."""
-        return replace(self, step=self.plan.learned(self.step, task))
+        """Return the stage of the same stream after which ``task`` could first be answered."""
+        return replace(self, planned=self.plan.learned(self.planned, task))
 
     @property
     def before(self) -> State:
-        """The state that the step starts from."""
+        """The state that the stage starts from."""
         return self.earlier.after if self.earlier else State(None, "")
 
     @cached_property
     def after(self) -> State:
-        """The state that the step leaves."""
-        return State(self.folder / "state", self.step.key)
+        """The state that the stage leaves."""
+        return State(self.folder / "state", self.planned.key)
 
     def learn(self) -> None:
-        """Learn the step's task if that has not been done, or if what was learned was dropped since."""
+        """Learn the stage's task if that has not been done, or if what was learned was dropped since."""
         missing: list[Learning] = []
         learning: Learning | None = self
         with ExitStack() as claims:
             while learning:
-                claims.enter_context(self.workspace.claim(learning.step.key))  # recipes that begin alike share it
+                claims.enter_context(self.workspace.claim(learning.planned.key))  # recipes that begin alike share it
                 if learning._is_learned:
                     break
                 missing.append(learning)
                 learning = learning.earlier
             for learning in reversed(missing):
                 learning._learn()
-                shutil.rmtree(self.workspace.scratch(learning.step.key), ignore_errors=True)
+                shutil.rmtree(self.workspace.scratch(learning.planned.key), ignore_errors=True)
 
     def mend(self) -> None:
         """Learn again whatever is damaged of the states up to this one.
@@ -110,7 +110,7 @@ class Learning:
         while before := stages[-1].earlier:
             stages.append(before)
         for learning in reversed(stages):
-            if learning.step.key not in self.workspace.sound and learning._is_damaged():
+            if learning.planned.key not in self.workspace.sound and learning._is_damaged():
                 learning.learn()
 
     def drop(self) -> None:
@@ -124,42 +124,42 @@ class Learning:
 
     @property
     def _is_learned(self) -> bool:
-        """Whether the state after the step is there with all its parts."""
+        """Whether the state after the stage is there with all its parts."""
         return all((self.folder / name).exists() for name in ("fit.json", "state", *self._disposable))
 
     def _learn(self) -> None:
         with atomic.written_whole(self.folder) as folder:
             (folder / "state").mkdir()
             fit = self.strategy.learn(self.before, self.context, folder / "state")
-            save_fit(self.step.key, fit, folder)
-            checksummed.seal(folder, self.step.key)
+            save_fit(self.planned.key, fit, folder)
+            checksummed.seal(folder, self.planned.key)
             if self.folder.exists():
                 self._put_back(folder)
 
     def _put_back(self, folder: Path) -> None:
-        """Move the missing parts of a step to those that stayed; if this is interrupted, it can be done again."""
+        """Move the missing parts of a stage to those that stayed; if this is interrupted, it can be done again."""
         whole = not (self.folder / "state").exists()
         again = ["fit.json", "state"] if whole else self._disposable
         if whole:
             atomic.remove_whole(self.folder / checksummed.DIGESTS)
         for name in again:
             atomic.remove_whole(self.folder / name)  # a part that came back before the process was killed
-        checksummed.reseal(self.folder, folder, again, self.step.key)
+        checksummed.reseal(self.folder, folder, again, self.planned.key)
         for name in again:
             (folder / name).rename(self.folder / name)
 
     def _is_damaged(self) -> bool:
-        """Return whether something was damaged in the step's state, and was taken away."""
+        """Return whether something was damaged in the stage's state, and was taken away."""
         state = self.folder / "state"
         return state.exists() and not self.workspace.access.read(state, self._sound)
 
     def _sound(self) -> bool:
-        """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""
-        checksummed.require_sound(self.folder, self._disposable, "state/", self.step.key)
-        self.steps.fit(self.step.key)
-        own = adapter_ids(self.folder / "state").get(self.step.task.name)
+        """Compare the stage's state with its digests, and the adapter that was learned with its own; else raise."""
+        checksummed.require_sound(self.folder, self._disposable, "state/", self.planned.key)
+        self.folders.fit(self.planned.key)
+        own = adapter_ids(self.folder / "state").get(self.planned.task.name)
         if own and not is_sound(self.workspace.adapters, own):
             where = str(self.folder / "state")
             raise IntegrityError(f"damaged: the adapter {own} is not as it was", where=where)
-        self.workspace.sound.add(self.step.key)
+        self.workspace.sound.add(self.planned.key)
         return True

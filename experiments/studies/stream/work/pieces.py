@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from experiments.engine.piece import Effort
 from experiments.engine.timed_steps import TimedSteps, step_shape
 from experiments.studies.core.tune import attempt, rate
-from experiments.studies.stream.work.bench import Bench, outcome_file
 from experiments.studies.stream.work.learning import Learning
-from experiments.studies.stream.work.steps import Steps
+from experiments.studies.stream.work.stage_folders import StageFolders
+from experiments.studies.stream.work.stage_runner import StageRunner, outcome_file
 from experiments.studies.stream.work.tuning import tuning, tuning_so_far
 from workbench.files.digest import key
 
@@ -22,52 +22,52 @@ if TYPE_CHECKING:
     from experiments.engine.piece import Piece, Site
     from experiments.studies.stream.plan.entry import Entry
     from experiments.studies.stream.plan.plan import Plan
-    from experiments.studies.stream.plan.planned_steps import Step
+    from experiments.studies.stream.plan.planned_stages import PlannedStage
     from experiments.studies.stream.work.tuning import Tuning
     from experiments.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class StepPiece:
-    """One step of a stream.
+class StagePiece:
+    """One stage of a stream.
 
     Attributes:
-        entry: whose step it is.
-        steps: the same step at each learning rate that the entry tries, of which :meth:`work` takes one;
-            one step where it tries none.
-        needs: the piece of the step before, and whatever chooses the learning rate.
+        entry: whose stage it is.
+        variants: the same stage at each learning rate that the entry tries, of which :meth:`work` takes one;
+            one stage where it tries none.
+        needs: the piece of the stage before, and whatever chooses the learning rate.
     """
 
     plan: Plan
     entry: Entry
-    steps: tuple[Step, ...]
+    variants: tuple[PlannedStage, ...]
     needs: tuple[str, ...]
     alone = False
 
     @cached_property
     def key(self) -> str:
-        """The step's key, and what is measured after it; where learning rates are tried, the keys of all of this."""
+        """The stage's key, and what is measured after it; where learning rates are tried, the keys of all of this."""
         if not self.entry.tried:
-            return key([self.step.key, self._outcome])
+            return key([self.planned.key, self._outcome])
         attempts = [tried.attempts for tried in self.entry.tried]
-        return key([[step.key for step in self.steps], attempts, self._outcome])
+        return key([[planned.key for planned in self.variants], attempts, self._outcome])
 
     @property
-    def step(self) -> Step:
-        """The step at the entry's own learning rate."""
-        return self.steps[0]
+    def planned(self) -> PlannedStage:
+        """The stage at the entry's own learning rate."""
+        return self.variants[0]
 
     @property
     def coordinates(self) -> Mapping[str, Any]:
-        """Which step of which entry and replication it is, and where its outcome stands."""
-        step = self.step
-        tried = {"steps": [variant.key for variant in self.steps]} if self.entry.tried else {"step": step.key}
+        """Which stage of which entry and replication it is, and where its outcome stands."""
+        planned = self.planned
+        tried = {"steps": [variant.key for variant in self.variants]} if self.entry.tried else {"step": planned.key}
         return {
-            "label": step.entry.label,
-            "seed": step.seed,
-            "order": step.order,
-            "stage": step.stage,
-            "task": step.task.name,
+            "label": planned.entry.label,
+            "seed": planned.seed,
+            "order": planned.order,
+            "stage": planned.stage,
+            "task": planned.task.name,
             **tried,
             "outcome": self._outcome,
         }
@@ -75,52 +75,52 @@ class StepPiece:
     @property
     def label(self) -> str:
         """What to call it on a screen."""
-        return self.step.label
+        return self.planned.label
 
     @property
     def effort(self) -> Effort:
-        """All fits of the step; a training step is a plain one."""
-        plan, step, entry = self.plan, self.step, self.step.entry
+        """All fits of the stage; a training step is a plain one."""
+        plan, planned, entry = self.plan, self.planned, self.planned.entry
         pace = f"stream {plan.recipe.backbone} {entry.strategy} {entry.method} {step_shape(plan.recipe.budget)}"
-        steps = TimedSteps(plan.adaptation(entry), plan.recipe.budget, step.task)
-        return Effort(pace, plan.updates(step), partial(plan.forecast, step), steps)
+        timed = TimedSteps(plan.adaptation(entry), plan.recipe.budget, planned.task)
+        return Effort(pace, plan.updates(planned), partial(plan.forecast, planned), timed)
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the outcome is there, with the answers that it was taken from."""
         tuned = tuning_so_far(self.entry.tried, workspace)
         if self.entry.tried and tuned is None:
             return False
-        return Steps(workspace).finished(self._taken(tuned).key, self._outcome) is not None
+        return StageFolders(workspace).finished(self._taken(tuned).key, self._outcome) is not None
 
     def work(self, site: Site) -> None:
         """Learn, test, probe, write down, at the learning rate that was chosen."""
         tuned = tuning(self.entry.tried, site.workspace)
-        Bench(Learning(self.plan, self._taken(tuned), site.workspace, site.listener)).work()
+        StageRunner(Learning(self.plan, self._taken(tuned), site.workspace, site.listener)).work()
 
-    def _taken(self, tuned: Tuning | None) -> Step:
-        return self.steps[tuned.rung if tuned else 0]
+    def _taken(self, tuned: Tuning | None) -> PlannedStage:
+        return self.variants[tuned.rung if tuned else 0]
 
     @cached_property
     def _outcome(self) -> str:
-        return outcome_file(self.plan, self.step)
+        return outcome_file(self.plan, self.planned)
 
 
 def pieces(plan: Plan) -> Iterator[Piece]:
-    """Yield a piece for each learning rate that is tried on a task, then one for each step.
+    """Yield a piece for each learning rate that is tried on a task, then one for each stage.
 
-    The steps come replication by replication, so that the first complete comparison is there early. Within a
+    The stages come replication by replication, so that the first complete comparison is there early. Within a
     replication one entry follows the other, each with all of its stages.
     """
     yield from _attempts(plan)
     entries = {entry.label: entry for entry in plan.entries}
-    stages: dict[tuple[str, int, int, int], list[Step]] = {}
-    for step in plan.steps:
-        stages.setdefault((step.entry.label, step.seed, step.order, step.stage), []).append(step)
+    stages: dict[tuple[str, int, int, int], list[PlannedStage]] = {}
+    for planned in plan.stages:
+        stages.setdefault((planned.entry.label, planned.seed, planned.order, planned.stage), []).append(planned)
     before: dict[tuple[str, int, int], str] = {}
-    for (label, seed, order, _), steps in stages.items():
+    for (label, seed, order, _), variants in stages.items():
         entry = entries[label]
-        waits = (before[label, seed, order],) if steps[0].before else ()
-        piece = StepPiece(plan, entry, tuple(steps), (*waits, *_choice(entries, entry)))
+        waits = (before[label, seed, order],) if variants[0].before else ()
+        piece = StagePiece(plan, entry, tuple(variants), (*waits, *_choice(entries, entry)))
         before[label, seed, order] = piece.key
         yield piece
 

@@ -37,7 +37,7 @@ class Probing:
 
     Attributes:
         asked: what the recipe asks of probes that have settings, by their names.
-        found: probe → quantity → value, of all that was looked at; a quantity of a task is called ``TASK/quantity``.
+        measured: probe → quantity → value, of all that was looked at; a quantity of a task is called ``TASK/quantity``.
         clock: what that took.
     """
 
@@ -46,7 +46,7 @@ class Probing:
     workspace: Workspace
     text: tuple[str, ...]
     asked: Mapping[str, ProbeRequest]
-    found: dict[str, dict[str, float]] = field(default_factory=dict)
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
     clock: Stopwatch = field(default_factory=Stopwatch)
 
     def look(self, answering: Answering, evaluation: str, newest: bool) -> None:
@@ -63,7 +63,7 @@ class Probing:
                 task = answering.task.name
                 own = values if whole else {f"{task}/{quantity}": value for quantity, value in values.items()}
                 if own:
-                    self.found.setdefault(name, {}).update(own)
+                    self.measured.setdefault(name, {}).update(own)
 
     @property
     def _reads_hidden(self) -> bool:

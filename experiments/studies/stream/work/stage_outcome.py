@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 CellStatus = Literal["measured", "verified", "carried"]
 STATUSES: tuple[CellStatus, ...] = get_args(CellStatus)
@@ -57,9 +59,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What is known after one stage of one strategy in one replication.
+    """What is known after one stage of one entry in one replication.
 
     Attributes:
+        label: of the entry.
         seed: of the replication.
         order: of the replication: which order of the stream, 0 the recipe's own.
         task: the task learned at this stage.
@@ -72,7 +75,7 @@ class StageOutcome:
         trials: from how many fits.
     """
 
-    strategy: str
+    label: Annotated[str, Field(alias="strategy")]  # in the files of a stage
     seed: int
     stage: int
     task: str

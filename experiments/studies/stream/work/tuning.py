@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.studies.core.tune import ATTEMPTS, Attempt, choose, over_tasks
+from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
 from workbench.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Tuning:
         chosen: the learning rate that was taken.
     """
 
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[LearningRateTrial, ...]
     chosen: float
 
     @property

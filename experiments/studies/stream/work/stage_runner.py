@@ -1,4 +1,4 @@
-"""One step on the bench: learn, test, probe, write down."""
+"""A stage of a stream: learn, test, probe, write down."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from workbench.probes import PROBES
 
 if TYPE_CHECKING:
     from experiments.studies.stream.plan.plan import Plan
-    from experiments.studies.stream.plan.planned_steps import Step
+    from experiments.studies.stream.plan.planned_stages import PlannedStage
     from experiments.studies.stream.work.learning import Learning
     from experiments.studies.stream.work.stage_outcome import CellStatus
 
 
-def outcome_file(plan: Plan, step: Step) -> str:
-    """Return the name of a step's outcome, which tells what was measured.
+def outcome_file(plan: Plan, planned: PlannedStage) -> str:
+    """Return the name of a stage's outcome, which tells what was measured.
 
     At the end of a stream kept answers are verified; probes and the schedule of tests are the recipe's own.
     """
     recipe = plan.recipe
-    final = "-final" if step.stage == len(plan.tasks) else ""
+    final = "-final" if planned.stage == len(plan.tasks) else ""
     named = [PROBES.identity(name) for name in recipe.probes]
     probes = [named, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
     probes += [[name, asked.identity] for name, asked in sorted(plan.asked.items())]
@@ -37,28 +37,28 @@ def outcome_file(plan: Plan, step: Step) -> str:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """One step on the bench, and what is learned there."""
+class StageRunner:
+    """Works on one stage: its task is learned, and the tasks so far are tested and probed."""
 
     learning: Learning
 
     def work(self) -> None:
-        """Learn the step's task, test the tasks learned so far, probe, and write the outcome down."""
+        """Learn the stage's task, test the tasks learned so far, probe, and write the outcome down."""
         learning = self.learning
-        plan, step, workspace = learning.plan, learning.step, learning.workspace
+        plan, planned, workspace = learning.plan, learning.planned, learning.workspace
         learning.mend()
         learning.learn()
         probing = Probing(plan.recipe, plan.backbone, workspace, plan.text, plan.asked)
         cells = []
-        for task in step.tasks:  # one model at a time
+        for task in planned.tasks:  # one model at a time
             answering = Answering(learning, task)
             if self._is_due(answering):
                 cells.append(self._cell(answering))
                 if plan.recipe.probes:
-                    probing.look(answering, cells[-1].evaluation, newest=task is step.task)
+                    probing.look(answering, cells[-1].evaluation, newest=task is planned.task)
                 if plan.recipe.probes or cells[-1].status != "carried":
                     release_pages()  # of its rows: after the last stage all tasks are tested
-        fit = learning.steps.fit(step.key)
+        fit = learning.folders.fit(planned.key)
         cost = Cost(
             train_seconds=fit.seconds,
             peak_memory_mb=fit.peak_memory_mb,
@@ -67,21 +67,21 @@ class Bench:
             spent=fit.spent,
         )
         outcome = StageOutcome(
-            strategy=step.entry.label,
-            seed=step.seed,
-            order=step.order,
-            stage=step.stage,
-            task=step.task.name,
+            label=planned.entry.label,
+            seed=planned.seed,
+            order=planned.order,
+            stage=planned.stage,
+            task=planned.task.name,
             cells=tuple(cells),
             cost=cost,
             validation=fit.validation,
-            probes=probing.found,
+            probes=probing.measured,
             probe_seconds=probing.clock.seconds,
             chosen=fit.chosen,
             trials=fit.trials,
             curve=tuple(epoch.validation for epoch in fit.epochs),
         )
-        learning.steps.save_outcome(step.key, outcome_file(plan, step), outcome)
+        learning.folders.save_outcome(planned.key, outcome_file(plan, planned), outcome)
         if plan.recipe.keep_states == "last" and learning.earlier:
             learning.earlier.drop()
 
@@ -92,7 +92,7 @@ class Bench:
         of the stream all its logits are recomputed from what is stored and compared bit for bit.
         """
         began = time.perf_counter()
-        step, evaluations = self.learning.step, self.learning.workspace.evaluations
+        planned, evaluations = self.learning.planned, self.learning.workspace.evaluations
         task, kept, evaluation = answering.task, answering.kept, answering.evaluation
         stored = evaluations.get(evaluation)
         status: CellStatus = "carried" if kept else "measured"
@@ -102,17 +102,17 @@ class Bench:
             recomputed = answering.tested()
             status = "verified"
             if recomputed.logits_sha256 != stored.logits_sha256:
-                message = f"{step.label}: the kept model of {task.name!r} no longer gives the same logits"
+                message = f"{planned.label}: the kept model of {task.name!r} no longer gives the same logits"
                 self.learning.listener.say(message)
-                evaluation, status = key([evaluation, step.key]), "measured"
+                evaluation, status = key([evaluation, planned.key]), "measured"
                 stored = evaluations.save(evaluation, recomputed)
         score = stored.scores[KINDS.get(task.kind).metric]
         seconds = time.perf_counter() - began
-        return Cell(task.name, step.stage, score, stored.examples, status, seconds, evaluation)
+        return Cell(task.name, planned.stage, score, stored.examples, status, seconds, evaluation)
 
     @property
     def _is_last(self) -> bool:
-        return self.learning.step.stage == len(self.learning.plan.tasks)
+        return self.learning.planned.stage == len(self.learning.plan.tasks)
 
     @cached_property
     def _tested_before(self) -> frozenset[str]:
@@ -120,7 +120,7 @@ class Bench:
         earlier = self.learning.earlier
         if earlier is None:
             return frozenset()
-        outcome = earlier.steps.outcome(earlier.step.key, outcome_file(earlier.plan, earlier.step))
+        outcome = earlier.folders.outcome(earlier.planned.key, outcome_file(earlier.plan, earlier.planned))
         return frozenset(cell.task for cell in outcome.cells) if outcome else frozenset()
 
     def _is_due(self, answering: Answering) -> bool:
@@ -128,7 +128,7 @@ class Bench:
 
         The latter costs nothing. A model that changed at a stage that is not tested waits for the next one that is.
         """
-        step, every = self.learning.step, int(self.learning.plan.recipe.evaluate_every)
-        if step.stage % every == 0 or self._is_last or answering.task is step.task:
+        planned, every = self.learning.planned, int(self.learning.plan.recipe.evaluate_every)
+        if planned.stage % every == 0 or self._is_last or answering.task is planned.task:
             return True
         return answering.task.name in self._tested_before and answering.kept

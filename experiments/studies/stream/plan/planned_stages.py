@@ -1,4 +1,4 @@
-"""The steps of a stream: every entry learns every stage, in every order and with every seed."""
+"""The stages of a stream: every entry learns every stage, in every order and with every seed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Stream = tuple[str, float | None, int, int]
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedStage:
     """Learn the task of one stage, with one strategy, seed and order.
 
     Attributes:
         order: which order of the stream, 0 the recipe's own.
         tasks: those of all stages up to this one, in that order.
-        key: SHA-256 over everything that determines the state after this step: strategy, method, settings, backbone,
+        key: SHA-256 over everything that determines the state after this stage: strategy, method, settings, backbone,
             precision, scenario, budget, seed, versions, and ``tasks``.
-        before: the key of the state that this step starts from; None where it starts from the pretrained weights.
+        before: the key of the state that this stage starts from; None where it starts from the pretrained weights.
     """
 
     entry: Entry
@@ -48,28 +48,28 @@ class Step:
 
     @property
     def label(self) -> str:
-        """What to call the step on a screen."""
+        """What to call the stage on a screen."""
         order = f" · order {self.order}" if self.order else ""
         return f"{self.entry.label} · seed {self.seed}{order} · stage {self.stage} · {self.task.name}"
 
 
-def stream_of(step: Step) -> Stream:
-    """Return what tells a step's stream from all others; an entry that tries learning rates has one at each."""
-    return step.entry.label, step.entry.settings.get("learning_rate"), step.seed, step.order
+def stream_of(planned: PlannedStage) -> Stream:
+    """Return what tells a stage's stream from all others; an entry that tries learning rates has one at each."""
+    return planned.entry.label, planned.entry.settings.get("learning_rate"), planned.seed, planned.order
 
 
-def all_steps(
+def all_stages(
     seeds: Sequence[int],
     orders: Sequence[tuple[Task, ...]],
     entries: Sequence[Entry],
     start_key: Callable[[Entry, int], str],
-) -> Iterator[Step]:
-    """Yield all steps, replication by replication, so that the first complete comparison is there early.
+) -> Iterator[PlannedStage]:
+    """Yield all stages, replication by replication, so that the first complete comparison is there early.
 
     Args:
         seeds: of the recipe.
         orders: the stream's tasks, in each order that they are learned in.
-        entries: those that try several learning rates take all steps at each of them.
+        entries: those that try several learning rates take all stages at each of them.
         start_key: what determines the state of an entry before its first task, with a seed.
     """
     for seed in seeds:
@@ -79,7 +79,7 @@ def all_steps(
                 for stage, task in enumerate(tasks, start=1):
                     after = key([before, task.name, task.fingerprint])
                     if stage == len(tasks) or STRATEGIES.get(entry.strategy).stages == "each":
-                        yield Step(entry, seed, order, tasks[:stage], after, None if start else before)
+                        yield PlannedStage(entry, seed, order, tasks[:stage], after, None if start else before)
                         start = False
                     before = after
 
