@@ -11,8 +11,8 @@ from experiments.reporting.wording import plural, settings
 from experiments.studies.compositions import tables
 from experiments.studies.compositions.gallery import figures
 from experiments.studies.compositions.tracking import experiment_note, experiment_of, tracking
+from experiments.studies.core.closing import closing
 from experiments.studies.core.data_sources import used
-from experiments.studies.core.presented import closing, presented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def present(report: FusionReport) -> Presentation:
     targets = plural(len(record.targets), "target")
     facts = (targets, f"K = {', '.join(map(str, record.shots))}", plural(len(record.seeds), "seed"))
     note, further, tracked = experiment_note(record), (", ".join(record.targets),), experiment_of(record)
-    return presented(report, "fusion report", facts, _blocks, tracking, note, further, tracked=tracked)
+    return report.presented("fusion report", facts, _blocks, tracking, note, further, tracked=tracked)
 
 
 def _blocks(report: FusionReport) -> Iterator[Block]:

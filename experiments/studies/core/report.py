@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from experiments.reporting.equality import inequalities
+from experiments.reporting.presentation import Presentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Self
 
     from experiments.engine.study import Report
     from experiments.reporting.equality import Inequality
+    from experiments.reporting.presentation import Block, Tracking
     from experiments.studies.core.record import Record
     from experiments.workspace import RecordDocument, Workspace
 
@@ -87,6 +91,44 @@ class StudyReport(ABC):
     @abstractmethod
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds what each seed gave."""
+
+    def presented(
+        self,
+        title: str,
+        facts: Sequence[str],
+        blocks: Callable[[Self], Iterable[Block]],
+        tracking: Callable[[Self], Tracking],
+        note: str,
+        further: Sequence[str] = (),
+        **others: Any,
+    ) -> Presentation:
+        """Return what people see of it: what all studies present alike, and the parts of its own.
+
+        Args:
+            title: what kind of report it is.
+            facts: what was measured, in a few words each; the backbone is added.
+            blocks: returns what is read below the verdict, in order.
+            tracking: returns what MLflow holds of it.
+            note: Markdown that describes the experiment in MLflow.
+            further: facts for which a terminal has no room; when it was started is added.
+            others: attributes of the presentation that a study sets otherwise.
+        """
+        record = self.record
+        alike: dict[str, Any] = {
+            "experiment": record.experiment,
+            "tracked": record.experiment,
+            "title": title,
+            "facts": (*facts, f"backbone {record.backbone}"),
+            "further": (*further, record.provenance.get("started", "")),
+            "says": record.description,
+            "verdict": self.verdict,
+            "complete": self.complete,
+            "written": partial(blocks, self),
+            "document": self.as_json,
+            "about": note,
+            "tracking": partial(tracking, self),
+        }
+        return Presentation(**{**alike, **others})
 
     def _repr_html_(self: Report) -> str:
         """Return the page for a notebook, without its pictures."""

@@ -9,8 +9,8 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from experiments.reporting.presentation import Figure, Medium, Paragraph
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
+from experiments.studies.core.closing import closing
 from experiments.studies.core.data_sources import used
-from experiments.studies.core.presented import closing, presented
 from experiments.studies.methods import tables
 from experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
 from experiments.studies.methods.tracking import experiment_note, tracking
@@ -35,7 +35,7 @@ def present(report: ComparisonReport) -> Presentation:
     record = report.record
     facts = (tasks_named(record.tasks), plural(len(record.seeds), "seed"))
     note = experiment_note(record)
-    return presented(report, "comparison of methods", facts, _blocks, tracking, note, judged="Recommendation")
+    return report.presented("comparison of methods", facts, _blocks, tracking, note, judged="Recommendation")
 
 
 def _blocks(report: ComparisonReport) -> Iterator[Block]:

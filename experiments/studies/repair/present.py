@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.presentation import Medium, Sentences
 from experiments.reporting.wording import plural, settings, tasks_named
+from experiments.studies.core.closing import closing
 from experiments.studies.core.data_sources import used
-from experiments.studies.core.presented import closing, presented
 from experiments.studies.repair import tables
 from experiments.studies.repair.tracking import experiment_note, tracking
 
@@ -23,7 +23,7 @@ def present(report: RepairReport) -> Presentation:
     """Return what people see of a report on repairs."""
     record, title = report.record, f"repairs of {report.record.stream}"
     facts = (title, tasks_named(record.tasks), plural(len(record.seeds), "seed"))
-    return presented(report, title, facts, _blocks, tracking, experiment_note(record))
+    return report.presented(title, facts, _blocks, tracking, experiment_note(record))
 
 
 def _blocks(report: RepairReport) -> Iterator[Block]:

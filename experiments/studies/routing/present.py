@@ -10,8 +10,8 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from experiments.reporting.presentation import Figure, Medium
 from experiments.reporting.wording import number, plural, settings, tasks_named
+from experiments.studies.core.closing import closing
 from experiments.studies.core.data_sources import used
-from experiments.studies.core.presented import closing, presented
 from experiments.studies.routing import many_tasks, tables
 from experiments.studies.routing.tracking import experiment_note, tracking
 
@@ -34,7 +34,7 @@ def present(report: RoutingReport) -> Presentation:
     """Return what people see of a report on routers."""
     record = report.record
     facts = (tasks_named(record.tasks), plural(len(record.seeds), "seed"), f"adapters of {record.method}")
-    return presented(report, "comparison of routers", facts, _blocks, tracking, experiment_note(record))
+    return report.presented("comparison of routers", facts, _blocks, tracking, experiment_note(record))
 
 
 def _blocks(report: RoutingReport) -> Iterator[Block]:

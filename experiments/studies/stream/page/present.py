@@ -9,7 +9,6 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.learned_nothing import warnings
 from experiments.reporting.presentation import Medium, Paragraph, Sentences
 from experiments.reporting.wording import plural, replicated
-from experiments.studies.core.presented import presented
 from experiments.studies.stream.page import difference_tables, long_streams, merge_table, tables
 from experiments.studies.stream.page.beginning_table import beginning_table
 from experiments.studies.stream.page.conditions import conditions
@@ -36,7 +35,7 @@ def present(report: Report) -> Presentation:
     shown = len(report.strategies)
     further = ("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario)
     note = experiment_note(record)
-    return presented(report, "forgetting report", facts, _blocks, tracking, note, further, evidence=report.evidence)
+    return report.presented("forgetting report", facts, _blocks, tracking, note, further, evidence=report.evidence)
 
 
 def _blocks(report: Report) -> Iterator[Block]:
