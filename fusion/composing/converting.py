@@ -36,7 +36,9 @@ def as_lora(stored: StoredAdapter, backbone: Backbone, rank: int) -> tuple[TaskM
     """
     method = stored.manifest.method
     if stored.manifest.library != LIBRARY:
-        raise InputError(f"only adapters of peft become LoRAs, and {method} is of another library", where=stored.id)
+        raise InputError(
+            f"only adapters of peft can become LoRAs, and {method} belongs to another library", where=stored.id
+        )
     model = open_adapter(stored, backbone)
     if model.body.peft_config["default"].peft_type == "LORA":  # type: ignore[union-attr, index]  # a PeftModel
         raise InputError(f"this adapter is a LoRA already ({method})", where=stored.id)
@@ -45,9 +47,11 @@ def as_lora(stored: StoredAdapter, backbone: Backbone, rank: int) -> tuple[TaskM
     try:
         _, tensors = convert_to_lora(model.body, rank)
     except TypeError:
-        raise InputError(f"{method} has no update of weights that peft makes a LoRA of", where=stored.id) from None
+        raise InputError(f"peft cannot convert {method} to a LoRA", where=stored.id) from None
     except ValueError as error:
-        raise InputError(f"rank {rank} cannot be: {error}", where=stored.id, hint="Give a smaller --rank.") from None
+        raise InputError(
+            f"rank {rank} is not possible: {error}", where=stored.id, hint="Give a smaller --rank."
+        ) from None
     names = [name.removeprefix(lora.PREFIX).removesuffix(".lora_A.weight") for name in tensors if "lora_A" in name]
     update = {name: LowRank(*(tensors[f"{lora.PREFIX}{name}.lora_{side}.weight"] for side in "BA")) for name in names}
     body, settings = lora.attach(backbone, update)

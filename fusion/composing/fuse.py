@@ -233,7 +233,7 @@ def keep_fused(
 
 def _target(request: Request) -> Task:
     if request.target is None:
-        raise InputError("there is no target task to fuse for")
+        raise InputError("fusing needs a target task")
     require_fusible(request.target.name, request.target.kind)
     return request.target
 

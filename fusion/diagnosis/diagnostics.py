@@ -125,11 +125,11 @@ def diagnose(
         InputError: no update, or updates of different models.
     """
     if not updates:
-        raise InputError("there is no update to diagnose")
+        raise InputError("a diagnosis needs at least one update")
     generator = np.random.default_rng(seed)
     modules = [pairs for _, pairs in aligned(updates)]
     if not modules:
-        raise InputError("none of these updates adapts a module")
+        raise InputError("these updates adapt no module")
     sums = functools.reduce(operator.add, (module_sums(pairs, permutations, generator) for pairs in modules))
     pairs = {name: _pairs(values) for name, values in _statistics(sums).items()}
     together = against_chance((sums.together / sums.nuclear.sum()).numpy())

@@ -48,7 +48,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     """
     if not needs_head(model_on(request, torch.nn.Identity())):
         kind = require_target(request).kind
-        raise InputError(f"adamerging makes a model sure among labels, and a {kind} task has none")
+        raise InputError(f"adamerging minimises the entropy over labels, and a {kind} task has no labels")
     mixed = mixture(request, settings.per)
     mixed.weigh(mixed.uniform())
     model = with_fitted_head(model_on(request, mixed.body), request)

@@ -47,7 +47,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     require_target(request)
     methods = sorted({source.manifest.method for source in request.sources})
     if len(methods) > 1:
-        hint = "AdapterFusion puts one attention where all its adapters sit: give adapters of one method."
+        hint = "AdapterFusion has one attention at the position of all its adapters: give adapters of one method."
         raise InputError(f"the sources are of different methods: {', '.join(methods)}", hint=hint)
     own = LayerSettings.model_validate(settings.model_dump())
     folders = tuple(source.folder for source in request.sources)

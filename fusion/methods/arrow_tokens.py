@@ -47,8 +47,8 @@ def compose(request: Request, settings: Settings) -> Composed:
     answering = len(folders) - settings.general
     if answering < 2:
         remaining = max(0, answering)
-        message = f"{len(folders)} sources, of which {settings.general} are general, leave {remaining} to choose from"
-        raise InputError(message, where="general", hint="Two LoRAs at least have to answer.")
+        message = f"of {len(folders)} sources {settings.general} are general, which leaves {remaining} to choose from"
+        raise InputError(message, where="general", hint="At least two LoRAs have to remain.")
     first, *others = [{module: pair.rank for module, pair in update.items()} for update in request.updates]
     for source, ranks in zip(request.sources[1:], others, strict=True):
         if ranks != first:

@@ -68,8 +68,8 @@ def compose(request: Request, settings: Settings) -> Composed:
     target = require_target(request)
     if undrawn := [source for source in request.sources if not _is_drawn(source, target)]:
         named = ", ".join(f"{source.id} ({source.manifest.task.kind})" for source in undrawn)
-        hint = "It takes adapters for classification, or of the target's own kind where that is answered in words."
-        raise InputError(f"fisher draws no answers of {named} for a {target.kind} task", hint=hint)
+        hint = "It takes classification adapters; for a target that is answered in words, adapters of that kind."
+        raise InputError(f"fisher cannot use {named} adapters for a {target.kind} target", hint=hint)
     mixed = mixture(request)
     fishers = (fisher(mixed, source, request, settings.examples) for source in range(mixed.sources))
     merged = fisher_mean(mixed, fishers)

@@ -70,7 +70,7 @@ def require_alike(updates: Sequence[Update], names: Sequence[str]) -> None:
     for other, name in zip(shapes[1:], names[1:], strict=True):
         if odd := sorted(shapes[0].keys() ^ other.keys()):
             difference = f"only one of {names[0]} and {name} adapts {', '.join(odd[:4])}"
-            raise InputError(f"lorahub adds factors, module by module, but {difference}", hint=hint)
+            raise InputError(f"lorahub adds factors module by module, but {difference}", hint=hint)
         for module in sorted(other):
             if other[module] != shapes[0][module]:
                 ranks = f"rank {shapes[0][module][1]} in {names[0]} and {other[module][1]} in {name}"

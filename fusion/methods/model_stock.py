@@ -24,7 +24,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
         InputError: one source alone, which has no angle.
     """
     if len(updates) < 2:
-        raise InputError("model-stock takes two sources or more: one alone has no angle")
+        raise InputError("model-stock needs at least two sources: it measures the angle between them")
 
     def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         share = _share(pairs)

@@ -32,7 +32,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     kept = settings.kept
     if kept >= len(updates):
         raise InputError(
-            f"kept={kept} of {len(updates)} sources leaves none to subtract", hint="Name what is subtracted last."
+            f"kept={kept} of {len(updates)} sources leaves no source to subtract", hint="Name what is subtracted last."
         )
     shares = [*weights[:kept], *(-settings.scale * weight for weight in weights[kept:])]
     return weighted_sum(updates, shares, settings.rank)

@@ -26,7 +26,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
         InputError: not two sources, or weights that give no t in [0, 1].
     """
     if len(updates) != 2:
-        hint = "Arcs of arcs hang on the order; use `average` for more."
+        hint = "With three sources the result would depend on their order; use `average` for more than two."
         raise InputError(f"slerp takes two sources, got {len(updates)}", hint=hint)
     if min(weights) < 0 or not sum(weights):
         raise InputError(f"slerp needs weights ≥ 0 that are not all zero, got {list(weights)}", where="weights")

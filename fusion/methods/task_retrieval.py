@@ -58,7 +58,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         InputError: fewer than two sources, one that is no plain LoRA, or one whose task is not known.
     """
     if len(request.sources) < 2:
-        message = f"retrieval chooses among LoRAs, and there is only {len(request.sources)}"
+        message = f"retrieval chooses among LoRAs, but got only {len(request.sources)}"
         raise InputError(message, hint="Give two or more.")
     _ = request.updates  # raises where a source is more than low-rank updates
     tasks = tasks_of(request.sources, request.source_tasks)

@@ -42,7 +42,9 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     """
     share = settings.rank and settings.rank // len(updates)
     if share == 0:
-        raise InputError(f"rank {settings.rank} leaves no direction for each of {len(updates)} sources", where="rank")
+        raise InputError(
+            f"rank {settings.rank} is less than one direction for each of {len(updates)} sources", where="rank"
+        )
 
     def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         parts = [spectrum(pair, share) for pair in pairs]

@@ -56,13 +56,13 @@ class RankingRequest:
             InputError: fewer than two labels have examples, or the target has no labels at all.
         """
         if not self.target.labels:
-            hint = f"{self.target.name} is answered in words; rank by what needs no labels (similarity)."
-            raise InputError("this ranking compares features with labels", hint=hint)
+            hint = f"{self.target.name} is answered in words; use a ranking without labels (similarity)."
+            raise InputError("this ranking needs a target with labels", hint=hint)
         labels: list[int] = self.target.splits["train"]["label"][:]
         if len(set(labels)) < 2:
             raise InputError(
                 f"the training examples of {self.target.name} have fewer than two labels",
-                hint="Give at least one example of two labels; the adapters cannot be told apart otherwise.",
+                hint="Give examples of at least two labels.",
             )
         return labels
 

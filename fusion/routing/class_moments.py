@@ -46,8 +46,8 @@ def covariance(parts: Sequence[Mapping[str, Tensor]]) -> NDArray[np.float64]:
     size = len(pooled)
     scale = np.trace(pooled) / size
     if scale <= 0:
-        hint = "It takes at least two examples of a class; `prototype` does with one."
-        raise InputError("the examples of each class are all alike: there is no covariance", hint=hint)
+        hint = "Give two different examples of a class at least; `prototype` needs only one."
+        raise InputError("all examples of a class are equal, so the covariance is zero", hint=hint)
     norm = (pooled**2).sum()
     spread = (norm - size * scale**2) / size
     noise = min((fourth / count - norm) / (count * size), spread)

@@ -44,7 +44,7 @@ class Rejection:
     def __post_init__(self) -> None:
         """Check what was given."""
         if (self.least is None) == (self.share is None):
-            hint = "--min-routing-score S takes one score for all tasks; --max-false-rejections finds one for each."
+            hint = "--min-routing-score sets one score for all tasks; --max-false-rejections chooses one for each."
             raise InputError("give a score or a share, not both", where="routing", hint=hint)
         if self.least is not None and math.isnan(self.least):
             raise InputError("this is not a number", where="--min-routing-score")

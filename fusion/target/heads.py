@@ -121,11 +121,13 @@ def _check_split(
     if not len(given):
         raise InputError(f"the {split} split has no examples to fit a head on")
     if given.min() < 0 or given.max() >= labels:
-        raise InputError(f"the {split} split has labels {given.min()} to {given.max()}, the task {labels} of them")
+        raise InputError(
+            f"the {split} split has labels {given.min()} to {given.max()}, but the task has {labels} labels"
+        )
     if not np.isfinite(features).all():
         raise TrainingError(
             f"the features of the {split} split are not all finite",
-            hint="The weights on the backbone have become too large; give smaller ones.",
+            hint="The weights of the sources are too large; give smaller ones.",
         )
     return np.asarray(features, dtype=np.float64), given
 

@@ -85,7 +85,7 @@ def by_module(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     names = [set(part) for part in parts]
     if odd := sorted(set[str]().union(*names) - names[0].intersection(*names)):
         raise InputError(
-            f"these adapters do not change the same modules; only some of them change {', '.join(odd[:4])}",
+            f"these adapters change different modules: only some of them change {', '.join(odd[:4])}",
             hint="Route among LoRAs of equal targets, or use a router that reads features (prototype, mahalanobis).",
         )
     return {module: torch.stack([part[module] for part in parts]) for module in sorted(names[0])}

@@ -25,7 +25,7 @@ def tasks_of(sources: Sequence[StoredAdapter], known: Mapping[str, Task]) -> tup
         if own.name not in known or not known[own.name].is_that_of(own):
             missing.append(f"no task {own.name!r} with the data that {source.id} was trained on")
     if missing:
-        message = f"this composition reads examples of the sources' own tasks, and there is {'; '.join(missing)}"
+        message = f"this composition reads examples of the sources' tasks: {'; '.join(missing)}"
         hint = "--tasks names the folder of a task's file; arrow-tokens chooses among LoRAs without data."
         raise InputError(message, hint=hint)
     return tuple(known[source.manifest.task.name] for source in sources)

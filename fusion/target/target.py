@@ -52,7 +52,7 @@ class UntrainedModel:
 def require_target(request: Request) -> Task:
     """Return the target; raises InputError where there is none."""
     if request.target is None:
-        raise InputError("this composition learns from a target task's examples, and there is no target")
+        raise InputError("this composition needs a target task: it learns from its examples")
     return request.target
 
 

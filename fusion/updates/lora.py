@@ -80,7 +80,7 @@ def attach(backbone: Backbone, update: Update, like: Settings | None = None) -> 
     from peft import LoraConfig, TaskType, get_peft_model
 
     if not update:
-        raise InputError("there is no module left to adapt")
+        raise InputError("no module is left to adapt")
     ranks = {module: pair.b.shape[1] for module, pair in update.items()}
     largest = max(ranks.values())
     pattern = {re.escape(module): rank for module, rank in ranks.items() if rank != largest}
@@ -139,7 +139,7 @@ def _refusals(config: Mapping[str, Any]) -> list[str]:
 def _config(folder: Path) -> dict[str, Any]:
     config = read_config(folder)
     if config.get("peft_type") != "LORA":
-        hint = "Of some, `workbench adapters convert ID` makes a LoRA."
+        hint = "Some adapters can be converted: `workbench adapters convert ID`."
         raise InputError(f"this adapter is {_other(config)}", where=str(folder), hint=hint)
     reasons = _refusals(config)
     if config.get("bias", "none") != "none":
@@ -169,7 +169,7 @@ def _parts(name: str, folder: Path) -> tuple[str, str]:
 
 def _pair(config: dict[str, Any], module: str, factors: dict[str, Tensor], folder: Path) -> LowRank:
     if factors.keys() != {"A", "B"} or factors["A"].shape[0] != factors["B"].shape[1]:
-        raise InputError(f"{module} has no lora_A and lora_B that fit together", where=str(folder / PEFT_WEIGHTS))
+        raise InputError(f"lora_A and lora_B of {module} do not fit together", where=str(folder / PEFT_WEIGHTS))
     if any(factor.dim() != 2 for factor in factors.values()):
         raise InputError(f"this LoRA cannot be composed: {module} is a convolution", where=str(folder / PEFT_WEIGHTS))
     return LowRank(_scaling(config, module, factors["B"].shape[1]) * factors["B"], factors["A"])

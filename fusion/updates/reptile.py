@@ -43,5 +43,7 @@ def initialisation(updates: Sequence[Update], step: float = STEP) -> Update:
         {name: pair.rank for name, pair in update.items()} != {n: p.rank for n, p in first.items()}
         for update in updates
     ):
-        raise InputError("these LoRAs differ in modules or rank", hint="Reptile's mean is of factors of one shape.")
+        raise InputError(
+            "these LoRAs differ in modules or rank", hint="Reptile averages factors, which need one shape."
+        )
     return summed_factors(updates, shares(len(updates), step))

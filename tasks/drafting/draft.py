@@ -63,10 +63,10 @@ def require_new(name: str, folder: Path, *, force: bool = False) -> None:
     """
     check_name(name)
     if name in registry.names():
-        raise InputError(f"the catalog has a task called {name!r}", hint="Give yours another name.")
+        raise InputError(f"a task of the catalog is called {name!r}", hint="Give yours another name.")
     path = folder / f"{name}.yaml"
     if exists(path) and not force:
-        raise InputError("this file is there already", where=str(path), hint="Overwrite it with --force.")
+        raise InputError("this file exists already", where=str(path), hint="Overwrite it with --force.")
 
 
 def write(made: Draft, folder: Path, *, force: bool = False) -> Path:

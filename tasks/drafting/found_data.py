@@ -85,7 +85,7 @@ def data_at(origin: str, folder: Path, overrides: DialectSettings | None = None)
     else:
         tables, source = _from_hub(origin)
     if overrides.set_values() and not read_as:
-        raise InputError(f"{', '.join(overrides.set_values())} can be said of text files only", where=origin)
+        raise InputError(f"{', '.join(overrides.set_values())} can be set for text files only", where=origin)
     split = next((name for name in ("train", "data") if name in tables), None)
     if split is None:
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")

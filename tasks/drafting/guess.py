@@ -102,7 +102,7 @@ def guess_columns(frame: pd.DataFrame, where: str, given: GivenColumns) -> Guess
     if missing:
         flags = {"label": "--label C (or --answer C, where answers are free text)", "text": "--text C"}
         shown = "\n".join(printable(str(column)) for column in traits_of(frame).values())
-        hint = f"Say it: {' '.join(flags[part] for part in missing)}\n{shown}"
+        hint = f"Name it: {' '.join(flags[part] for part in missing)}\n{shown}"
         which = " and ".join(f"the {part}" for part in missing)
         raise InputError(f"cannot tell which column is {which}", where=where, hint=hint)
     return guess
@@ -131,7 +131,7 @@ def _require_sense(frame: pd.DataFrame, where: str, given: GivenColumns) -> None
         if name is not None and name not in columns:
             raise InputError(f"no column {name!r} for {flag}", where=where, hint=suggest(name, columns))
     if given.kind is not None and given.kind not in KINDS.names():
-        raise InputError(f"there is no kind of task called {given.kind!r}", hint=suggest(given.kind, KINDS.names()))
+        raise InputError(f"unknown kind of task {given.kind!r}", hint=suggest(given.kind, KINDS.names()))
     for wrong, message, hint in _contradictions(given):
         if wrong:
             raise InputError(message, hint=hint)

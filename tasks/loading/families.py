@@ -24,7 +24,13 @@ def members(document: Document, stem: str) -> dict[str, Document]:
         name = member.get("name")
         if not isinstance(name, str) or not name.startswith(f"{stem}-") or name in documents:
             message = f"member {index + 1} of the family is called {name!r}"
-            problems.append(Problem(message, document.where("family", index), f"Give each its own name, {stem}-…."))
+            problems.append(
+                Problem(
+                    message,
+                    document.where("family", index),
+                    f"Give every member a name of its own that begins with {stem}-.",
+                )
+            )
             continue
         prefix = ("family", index)
         own = {key[2:]: line for key, line in document.lines.items() if key[:2] == prefix and len(key) > 2}

@@ -134,8 +134,10 @@ def labelled_rows(
 def _refuse(task: TaskReference, left_out: LeftOut, where: str) -> NoReturn:
     more = ", …" if len(task.labels) > SHOWN else ""
     known = f" Known labels: {', '.join(task.labels[:SHOWN])}{more}." if task.labels else ""
-    hint = f"--label-column names the column with what is right.{known} Without it, `workbench predict` answers."
-    raise InputError(f"no row can be judged: {'; '.join(left_out.reasons) or 'there is none'}", where=where, hint=hint)
+    hint = f"--label-column names the column with the right answers.{known} Without it, `workbench predict` answers."
+    raise InputError(
+        f"no row can be judged: {'; '.join(left_out.reasons) or 'the table is empty'}", where=where, hint=hint
+    )
 
 
 def names_of(task: TaskReference, file: TaskFile | None, values: Iterable[str]) -> dict[str, str]:

@@ -89,7 +89,10 @@ def _make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     try:
         content = {split: table_of(frame) for split, frame in rows.items()}
     except UnicodeEncodeError as error:
-        raise DataError(f"a text holds half of a character: {error}", where=spec.document.where(spec.source)) from None
+        raise DataError(
+            f"a text holds half of a Unicode character (a lone surrogate): {error}",
+            where=spec.document.where(spec.source),
+        ) from None
     return Content(names, fingerprint(spec.file.kind, names, content), _notes(chosen, tables, given), content)
 
 
@@ -176,7 +179,7 @@ def _require_examples(
         raise DataError(
             f"no training example of {', '.join(missing)} (train has {have})",
             where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
-            hint="Take the label out of `labels`, or give examples of it.",
+            hint="Remove the label from `labels`, or add examples of it.",
         )
 
 
@@ -186,7 +189,7 @@ def _require_ids(spec: TaskSpec, rows: Mapping[str, pd.DataFrame]) -> None:
     ids = pd.concat([rows[split]["id"] for split in SPLITS])
     if (twice := ids[ids.duplicated()]).size:
         raise DataError(
-            f"ids are not unique: {', '.join(twice.unique()[:5])} (over all splits, {twice.size} too many)",
+            f"ids are not unique: {', '.join(twice.unique()[:5])} ({twice.size} repeated over all splits)",
             where=spec.document.where("columns", "id"),
             hint="Leave `id` out: rows are then numbered.",
         )

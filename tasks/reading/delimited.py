@@ -86,7 +86,7 @@ def column_names(given: Sequence[str], where: str) -> tuple[str, ...]:
     names = [name if name.strip() else f"column_{position}" for position, name in enumerate(given, start=1)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         message = f"several columns are called {', '.join(map(repr, twice[:5]))}"
-        raise DataError(message, where=where, hint="Rename them; or say that the file has no header (header: false).")
+        raise DataError(message, where=where, hint="Rename them. If the file has no header, set header: false.")
     return tuple(names)
 
 
@@ -110,7 +110,7 @@ def _require_closed(last: list[str], dialect: Dialect, lines: Lines) -> None:
     except csv.Error as error:
         if "end of data" in str(error):
             where = f"{lines.file}, line {lines.number - len(last) + 1}"
-            hint = "If quotes are part of the texts, say so (quotes: false); else close it."
+            hint = "If quotes are part of the texts, set quotes: false; else close the quote."
             raise DataError("a quote opens here and is never closed", where=where, hint=hint) from None
 
 

@@ -53,7 +53,7 @@ class DialectSettings(Settings):
     def _one_character(cls, value: str | None) -> str | None:
         value = SPELLED.get(value or "", value)
         if value is not None and (len(value) != 1 or value in '"\r\n\0'):
-            raise ValueError("expected one character (a tab is written '\\t'), and no quote or line break")
+            raise ValueError("expected one character (a tab is written '\\t') that is not a quote or a line break")
         return value
 
     @field_validator("encoding")
@@ -62,7 +62,7 @@ class DialectSettings(Settings):
         try:
             b" ".decode("utf-8" if value is None else value, errors="ignore")
         except (LookupError, ValueError):
-            raise ValueError("Python knows no such encoding of texts; try utf-8, latin-1, cp1252, utf-16") from None
+            raise ValueError("Python does not know this text encoding; try utf-8, latin-1, cp1252, utf-16") from None
         return value
 
     def set_values(self) -> dict[str, Any]:

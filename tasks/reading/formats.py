@@ -96,7 +96,7 @@ def read(path: Path, format: Format | None = None, overrides: DialectSettings | 
     require_readable(path, folder=True)
     format, overrides = format or format_of(path), overrides or DialectSettings()  # noqa: A001
     if foreign := [key for key in overrides.set_values() if key not in FITTING.get(format, ())]:
-        raise InputError(f"{' and '.join(foreign)} cannot be said of {format}", where=str(path))
+        raise InputError(f"{' and '.join(foreign)} have no meaning for {format}: leave them out", where=str(path))
     require_readable(path, folder=format == "folders")
     frame = _read(path, format, overrides)
     require_rows(len(frame), path)
@@ -110,7 +110,7 @@ def require_rows(count: int, path: Path) -> None:
     """Raise DataError where a file has no rows: it is empty, or the names of its columns are all there is."""
     if not count:
         hint = "The names of the columns alone are not enough: give a file with rows."
-        raise DataError("cannot be read: there are no rows in it", where=str(path), hint=hint)
+        raise DataError("cannot be read: it has no rows", where=str(path), hint=hint)
 
 
 def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any]]:  # noqa: A002

@@ -37,12 +37,12 @@ def parse_json(text: str, where: str) -> Any:
         location = where if error.lineno == 1 else f"{where}, line {error.lineno}"
         raise DataError(f"not JSON: {error.msg}", where=location) from None
     except RecursionError:
-        raise DataError("not JSON that can be read: it is nested too deeply", where=where) from None
+        raise DataError("this JSON cannot be read: it is nested too deeply", where=where) from None
     except UnicodeEncodeError:
         hint = "Write the whole character, or take it out."
-        raise DataError("a lone surrogate, which is half of a character", where=where, hint=hint) from None
+        raise DataError("half of a Unicode character (a lone surrogate)", where=where, hint=hint) from None
     except ValueError as error:  # an integer of thousands of digits
-        raise DataError(f"not JSON that can be read: {error}", where=where) from None
+        raise DataError(f"this JSON cannot be read: {error}", where=where) from None
     return value
 
 
@@ -60,7 +60,7 @@ def rows(path: Path, format: str, encoding: str) -> Iterator[dict[str, Any]]:  #
         document = parse_json(text.read(), str(path))
     document_rows = list(_instances(document, path) if format == NATURAL else _objects(document, path, "this document"))
     if not document_rows:
-        raise DataError("cannot be read: there are no rows in it", where=str(path))
+        raise DataError("cannot be read: it has no rows", where=str(path))
     yield from document_rows
 
 

@@ -40,7 +40,7 @@ def require_no_links(path: Path) -> None:
 
 def link_error(link: str | Path) -> InputError:
     """Return the error for a link in a folder that may come from anybody."""
-    hint = "Copy the folder with the files that its links lead to (cp -rL), and name the copy."
+    hint = "Copy the folder with cp -rL, which copies the files behind the links, and name the copy."
     return InputError("there are links in this folder", where=str(link), hint=hint)
 
 
@@ -56,7 +56,7 @@ def frame_of(path: Path, encoding: str) -> pd.DataFrame:
     files = label_files(path)
     if not files:
         hint = "Expected <label>/<text>."
-        raise InputError("no texts in folders called after their labels", where=str(path), hint=hint)
+        raise InputError("there are no folders named after labels with texts in them", where=str(path), hint=hint)
     return pd.DataFrame(
         {
             "file": [readable(file.relative_to(path).as_posix()) for file in files],
@@ -86,5 +86,7 @@ def _content(file: Path, encoding: str) -> str:
         content = stream.read(LONGEST_LINE + 1)
     text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
     if len(content) > LONGEST_LINE or "\0" in text:
-        raise DataError("this is no text", where=str(file), hint="Take it out of the folder, or name its encoding.")
+        raise DataError(
+            "this file is not text", where=str(file), hint="Remove it from the folder, or set its encoding."
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -41,5 +41,7 @@ def rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, str]]:
                 raise DataError("a label without a text", where=lines.where)
             label, content = words[0].removeprefix(PREFIX), words[1].strip()
             if content.startswith(PREFIX):
-                raise DataError("a line with several labels", where=lines.where, hint="One label goes with a text.")
+                raise DataError(
+                    "a line with several labels", where=lines.where, hint="Each text has exactly one label."
+                )
             yield {"label": label, "text": content}

@@ -88,7 +88,11 @@ def _decode_head(path: Path, encoding: str | None) -> tuple[str, str]:
         text = text[: text.rindex("\n") + 1]
     if "\0" in text:
         where = f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}"
-        raise DataError("a NUL character", where=where, hint="It is no plain text; or say which --encoding it has.")
+        raise DataError(
+            "a NUL character",
+            where=where,
+            hint="It is not plain text, or has another encoding; set it with --encoding.",
+        )
     return encoding, text
 
 

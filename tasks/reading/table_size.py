@@ -40,7 +40,7 @@ def filled_enough(rows: Iterable[Sequence[Cell | None]], where: str) -> Iterator
         filled += len(row) - row.count(None)
         if seen > LOOKED_AT + EMPTY * filled:
             raise DataError(
-                f"of its first {seen:,} cells, only {filled:,} are filled",
+                f"only {filled:,} of its first {seen:,} cells are filled",
                 where=f"{where}, row {number:,} of the first sheet",
                 hint=FAR,
             )

@@ -52,7 +52,7 @@ def require_readable(path: Path, *, folder: bool = False) -> None:
     if stat.S_ISREG(mode) or (folder and stat.S_ISDIR(mode)):
         return
     message = "this is a folder" if stat.S_ISDIR(mode) else "this is a device or a pipe, not a file"
-    raise InputError(message, where=str(path), hint="Save the data in a file, and name that.")
+    raise InputError(message, where=str(path), hint="Save the data in a file, and give its name.")
 
 
 def readable(name: str) -> str:
@@ -107,7 +107,7 @@ def opened_text(path: Path, encoding: str) -> Iterator[TextIO]:
         with opened_bytes(path) as stream, io.TextIOWrapper(stream, codec, newline="") as text:
             yield text
     except UnicodeError as error:
-        hint = "Say which encoding it has (encoding: latin-1, for example), or save the file as UTF-8."
+        hint = "Set its encoding (encoding: latin-1, for example), or save the file as UTF-8."
         raise DataError(f"not text in {encoding}: {error}", where=str(path), hint=hint) from None
 
 
@@ -137,7 +137,7 @@ class Lines:
             if len(line) == LONGEST_LINE:
                 raise DataError("a line is longer than 64 million characters", where=self.where)
             if "\0" in line:
-                hint = "It is no plain text, or of another encoding (utf-16, for example); name that with `encoding`."
+                hint = "It is not plain text, or has another encoding (utf-16, for example); set it with `encoding`."
                 raise DataError("a NUL character", where=self.where, hint=hint)
             self.filled += not line.isspace()
             self._row.append(line)

@@ -31,7 +31,7 @@ def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[st
     _refuse(spec, split, rows, filled == "", "no answer", "Answer them, or leave them out with `on_missing: drop`.")
     if words := spec.file.answers:
         unknown = ~filled.isin(list(words))
-        hint = f"It has words for {', '.join(words)}; what stands there: {', '.join(filled[unknown].unique()[:SHOWN])}."
+        hint = f"It has words for {', '.join(words)}; the data have {', '.join(filled[unknown].unique()[:SHOWN])}."
         _refuse(spec, split, rows, unknown, "an answer that `answers` has no words for", hint)
         filled = filled.map(words).astype("str")
     if spec.file.metric == "numeric-match":

@@ -72,7 +72,7 @@ def columns_set(spec: TaskSpec, split: str, frame: pd.DataFrame) -> pd.Series[An
             raise DataError(
                 f"column {name!r} of split {split!r} holds {frame[name][odd].iloc[0]!r}, not 1 or 0",
                 where=spec.document.where("columns", "label"),
-                hint="Several label columns each say whether one label is given; of one column, name it alone.",
+                hint="Of several label columns each holds 1 or 0. If one column holds all labels, name only that.",
             )
     sets = [[name for name, value in zip(names, row, strict=True) if value in TRUE] for row in given.to_numpy()]
     return pd.Series(sets, index=frame.index, dtype=object)
@@ -93,7 +93,7 @@ def raw_tags(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:
             f"{int(wrong.sum())} of {len(rows)} rows of split {split!r} have not one tag for each word; "
             f"row {first['id']} has {counts[wrong].iloc[0]} words and {len(tags[wrong].iloc[0])} tags",
             where=spec.document.where("columns", "label"),
-            hint="Words are what stands between white space; no word of a list may be empty or hold a space.",
+            hint="Words are separated by white space; no word of a list may be empty or hold a space.",
         )
     return tags
 

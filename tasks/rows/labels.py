@@ -36,7 +36,7 @@ def raw_labels(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]
         raise DataError(
             f"{int(missing.sum())} of {len(rows)} rows of split {split!r} have no label (rows {examples})",
             where=where,
-            hint="Label them, leave them out with `on_missing: drop`, or name another split under `splits`.",
+            hint="Add the labels, leave the rows out with `on_missing: drop`, or name another split under `splits`.",
         )
     if not (single := labels.map(lambda value: not isinstance(value, list | tuple | dict | np.ndarray))).all():
         example = labels[~single].iloc[0]

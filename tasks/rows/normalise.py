@@ -105,7 +105,7 @@ def _refuse_empty(spec: TaskSpec, split: str, ids: pd.Series[str], rows: int) ->
     raise DataError(
         f"{len(ids)} of {rows} rows of split {split!r} have no text (rows {', '.join(ids.head(SHOWN))})",
         where=spec.document.where("on_missing"),
-        hint="Fill them in, or leave them out with `on_missing: drop`.",
+        hint="Add the texts, or leave the rows out with `on_missing: drop`.",
     )
 
 

@@ -68,7 +68,9 @@ class Rows(ABC):
                 schema = pa.Table.from_pylist(records).schema
                 merged = pa.unify_schemas([merged, schema], promote_options="permissive")
             except pa.ArrowException as error:
-                raise InputError(f"a column holds several types: {error}", hint="Write jsonl, which may.") from None
+                raise InputError(
+                    f"a column holds several types: {error}", hint="Write jsonl: there a column may hold several types."
+                ) from None
         return merged
 
 

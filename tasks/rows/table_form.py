@@ -151,6 +151,6 @@ def _require(
         if name not in existing:
             message, hint = f"there is no column {name!r}", f"Columns: {', '.join(existing)}. Name one with {option}."
             if unseen is not None:
-                message = f"{message}, and the file of task {unseen!r}, which names its columns, is not here"
+                message = f"{message}; the file of task {unseen!r}, which names its columns, is not here"
                 hint = f"{hint} Or give the folder of the task's file with --tasks."
             raise InputError(message, where=where, hint=hint)

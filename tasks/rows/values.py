@@ -56,6 +56,6 @@ def scale_values(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str
         raise DataError(
             f"all {len(train)} training rows have the value {centre:g}",
             where=spec.document.where("columns", "label"),
-            hint="There is nothing to learn; name another column.",
+            hint="So there is nothing to learn. Name another column.",
         )
     return {split: frame.assign(centre=centre, spread=spread) for split, frame in frames.items()}

@@ -86,7 +86,7 @@ def _entry_point(name: str) -> Callable[..., Any]:
     entries = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in entries:
         hint = f"Name a function of a module beside the task file (module:function). {suggest(name, entries)}"
-        raise InputError(f"no installed package offers {name!r} in the group {GROUP}", hint=hint)
+        raise InputError(f"no installed package has the entry point {name!r} in the group {GROUP}", hint=hint)
     try:
         return entries[name].load()  # type: ignore[no-any-return]
     except Exception as error:
@@ -99,7 +99,7 @@ def _module(name: str, folder: Path) -> ModuleType:
         raise InputError(
             f"no file {beside.name} lies beside the task file",
             where=str(folder),
-            hint=f"A module has to lie there; an installed package offers its rows as an entry point of {GROUP}.",
+            hint=f"A module has to be there; an installed package needs an entry point in the group {GROUP}.",
         )
     try:
         spec = importlib.util.spec_from_file_location(name, beside)

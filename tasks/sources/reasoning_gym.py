@@ -47,7 +47,7 @@ class ReasoningGymSettings(Settings):
     @classmethod
     def _seed_and_size_stand_above(cls, config: dict[str, Any]) -> dict[str, Any]:
         if twice := sorted({"seed", "size"} & config.keys()):
-            raise ValueError(f"{' and '.join(twice)} stand beside `config`, not in it")
+            raise ValueError(f"{' and '.join(twice)} belong beside `config`, not in it")
         return config
 
 
@@ -80,7 +80,7 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
         raise DataError(
             f"it made no problems: {done.stderr.strip().splitlines()[-1]}",
             where=where,
-            hint="Correct `config`; a generator that needs a further package works once that is installed.",
+            hint="Correct `config`, or install the package that the generator needs.",
         )
     frame = pd.DataFrame(json.loads(done.stdout), columns=["question", "answer"])
     return {"data": frame.drop_duplicates("question", ignore_index=True)}

@@ -132,7 +132,7 @@ class Columns(Settings):
     @model_validator(mode="after")
     def _label_or_answer(self) -> Self:
         if self.answer is not None and {"label", "text_pair"} & self.model_fields_set:
-            raise ValueError("`answer` goes with `text` alone, without `label` or `text_pair`")
+            raise ValueError("with `answer` only `text` is allowed, not `label` or `text_pair`")
         return self
 
 
@@ -156,7 +156,7 @@ class Splits(Settings):
     def _something_is_left(self) -> Self:
         shares = [value for value in (self.validation, self.test) if isinstance(value, float) and value < 1]
         if sum(shares) >= 1:
-            raise ValueError("validation and test leave nothing to train on")
+            raise ValueError("validation and test together leave no rows for training")
         return self
 
 
@@ -198,7 +198,7 @@ class TaskFile(Settings):
     @classmethod
     def _kind_exists(cls, kind: str) -> str:
         if kind not in KINDS.names():
-            raise ValueError(f"there is no such kind of task. {suggest(kind, KINDS.names())}")
+            raise ValueError(f"unknown kind of task. {suggest(kind, KINDS.names())}")
         return kind
 
     @field_validator("labels", mode="before")
@@ -218,7 +218,7 @@ class TaskFile(Settings):
     def _two_names(cls, labels: list[str] | dict[str, str] | None) -> list[str] | dict[str, str] | None:
         names = list(labels) if isinstance(labels, list) else list(dict.fromkeys((labels or {}).values()))
         if len(set(names)) < len(names):
-            raise ValueError("a label stands twice")
+            raise ValueError("a label is given twice")
         if (isinstance(labels, list) and len(names) < 2) or labels == {}:
             raise ValueError("a classification task needs at least two labels")
         return labels
@@ -236,7 +236,7 @@ class TaskFile(Settings):
         if ranges is not None and len(ordered) < 2:
             raise ValueError("a classification task needs at least two ranges")
         if not all(low <= high for low, high in ordered):
-            raise ValueError("a range is its smallest and its largest value, in this order")
+            raise ValueError("a range is written as its smallest and its largest value, in this order")
         if any(before[1] >= after[0] for before, after in pairwise(ordered)):
             raise ValueError("no value may be in two ranges")
         return ranges
@@ -262,7 +262,9 @@ class TaskFile(Settings):
         placeholders, texts = set(PLACEHOLDER.findall(self.prompt or "")), self.columns.texts
         if self.prompt is not None and placeholders != set(texts):
             asked = ", ".join(f"{{{name}}}" for name in texts)
-            raise ValueError(f"`prompt` needs a place for each column of `columns.text`, and no other: {asked}")
+            raise ValueError(
+                f"`prompt` needs exactly these placeholders, one for each column of `columns.text`: {asked}"
+            )
         return self
 
     def _require_no_foreign_keys(self) -> None:
@@ -270,9 +272,9 @@ class TaskFile(Settings):
         if self.ranges and self.kind != "classification":
             raise ValueError(f"`ranges` belongs to `kind: classification`, not {self.kind}")
         if self.ranges and {"labels", "other_labels"} & self.model_fields_set:
-            raise ValueError("`ranges` takes the place of `labels` and `other_labels`")
+            raise ValueError("`ranges` replaces `labels` and `other_labels`: leave those out")
         other: tuple[str, ...] = () if self.kind in GENERATED else ("metric", "max_new_tokens", "prompt", "answers")
         other += ("labels", "other_labels") if self.kind in GENERATED or numeric else ()
         if given := [name for name in other if name in self.model_fields_set]:
             why = "has no labels" if self.kind in GENERATED else "has numbers" if numeric else "has labels"
-            raise ValueError(f"{' and '.join(given)} mean nothing here: the task {why}")
+            raise ValueError(f"{' and '.join(given)} have no meaning here: the task {why}")

@@ -255,17 +255,17 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
     ),
     "no head": (
         lambda folder: tensors(folder, lambda held: held.pop("classifier.weight")),
-        "its head is not there: the weights have no classifier.weight",
+        "the weights have no classifier.weight",
         BOTH,
     ),
     "a number for a head": (
         lambda folder: tensors(folder, lambda held: held.update({"classifier.weight": torch.ones(())})),
-        "its head is not there: the weights have no classifier.weight",
+        "the weights have no classifier.weight",
         BOTH,
     ),
     "no bias": (
         lambda folder: tensors(folder, lambda held: held.pop("classifier.bias")),
-        "the weights lack classifier.bias, and a BertForSequenceClassification would draw it at random",
+        "classifier.bias is missing in the weights",
         BOTH,
     ),
     "one tensor more": (

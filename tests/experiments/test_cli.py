@@ -246,7 +246,7 @@ MISTAKES = {
     "all seeds without JSON": (["report", "nothing", "--full"], "--full needs --json"),
     "all seeds of no experiment": (["report", "--full", "--json"], "--full: no experiment is named"),
     "nothing logged yet": (["ui"], "nothing has been logged"),
-    "import of something else": (["adapters", "import", "tasks"], "data lie here, and no adapter or model"),
+    "import of something else": (["adapters", "import", "tasks"], "there is data here"),
 }
 
 

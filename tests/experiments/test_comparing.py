@@ -307,7 +307,7 @@ class TestViews:
     [
         ("methods={loraa: {}}", "Did you mean lora"),
         ("methods.lora.rnk=4", "unknown key 'methods.lora.rnk'"),
-        ("methods={fusing: {method: adapterfusion}}", "made of other adapters"),
+        ("methods={fusing: {method: adapterfusion}}", "composed of other adapters"),
         ("reference=head", "in this recipe called 'head'"),
         ("tasks=[animals, halfs]", "no task called 'halfs'"),
         ("tune=-1", "'tune'"),

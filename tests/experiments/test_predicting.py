@@ -289,7 +289,7 @@ MISTAKES = {
         ["broken.csv"],
         "broken.csv: this is the name of a file, not a text\n  For the texts in it: --file broken.csv",
     ),
-    "a header alone": (["--file", "header.csv"], "header.csv: cannot be read: there are no rows in it"),
+    "a header alone": (["--file", "header.csv"], "header.csv: cannot be read: it has no rows"),
     "a text in Latin-1": (["sch\udcf6n"], "a text is not UTF-8\n  Save it in a file and give --file."),
     "a second text in Latin-1": (["the cat", "--pair", "sch\udcf6n"], "a text is not UTF-8"),
     "a column of lines": (["the cat", "--column", "body"], "--column needs --file\n  Save the table in a file"),

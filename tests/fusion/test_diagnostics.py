@@ -256,7 +256,7 @@ def test_json_holds_everything(diagnostics: Diagnostics) -> None:
 
 
 def test_what_cannot_be_diagnosed_is_refused() -> None:
-    with pytest.raises(InputError, match="no update"):
+    with pytest.raises(InputError, match="at least one update"):
         diagnose([], [])
     with pytest.raises(InputError, match="adapts a module"):
         diagnose(["a"], [{}])

@@ -71,7 +71,7 @@ def dense_body(request: Request, weights: list[float]) -> torch.nn.Module:
 def test_without_a_target_nothing_is_learned(name: str, request_: Request) -> None:
     card = COMPOSITIONS.get(name)
     assert card.needs_target
-    with pytest.raises(InputError, match="there is no target"):
+    with pytest.raises(InputError, match="needs a target task"):
         card.compose(replace(request_, target=None), card.settings())
 
 
@@ -325,7 +325,7 @@ def test_fisher_information_is_that_of_single_texts(request_: Request) -> None:
 def test_fisher_refuses_sources_whose_answers_it_does_not_draw(kind: str, request_: Request) -> None:
     asked = replace(request_, sources=(*request_.sources[:2], other_source(request_.sources[2], kind=kind)))
     with pytest.raises(
-        InputError, match=f"draws no answers of {asked.sources[2].id} .{kind}. for a classification task"
+        InputError, match=f"cannot use {asked.sources[2].id} .{kind}. adapters for a classification target"
     ):
         fisher.COMPOSITION.compose(asked, fisher.Settings())
 

@@ -158,7 +158,7 @@ def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     tensors = load_file(folder / PEFT_WEIGHTS)
     name = next(name for name in tensors if "lora_A" in name)
     save_file({key: tensor for key, tensor in tensors.items() if key != name}, folder / PEFT_WEIGHTS)
-    with pytest.raises(InputError, match="no lora_A and lora_B that fit together"):
+    with pytest.raises(InputError, match="do not fit together"):
         lora.read(folder)
     (folder / PEFT_WEIGHTS).write_bytes(b"no tensors")
     with pytest.raises(InputError, match="cannot be opened"):
@@ -211,7 +211,7 @@ def test_ranks_that_differ_by_module_come_back_module_by_module(backbone: Backbo
 
 
 def test_nothing_to_adapt_is_refused(backbone: Backbone) -> None:
-    with pytest.raises(InputError, match="no module left"):
+    with pytest.raises(InputError, match="no module is left"):
         lora.attach(backbone, {})
 
 

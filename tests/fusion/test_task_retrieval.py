@@ -339,7 +339,7 @@ def test_tokens_that_go_on_with_other_prompts_are_refused(speaking: Request) -> 
         if decoding:
             further |= {"encoder_outputs": (output.encoder_last_hidden_state,), "attention_mask": mask}
         name = "decoder_input_ids" if decoding else "input_ids"
-        with pytest.raises(InputError, match="a layer is given 4 rows where 2 prompts were read"):
+        with pytest.raises(InputError, match="4 rows for 2 prompts"):
             body(**further, **{name: ids[:, :1].repeat_interleave(2, dim=0)})
         with pytest.raises(InputError, match=r"prompts .*has not read"):
             twin(**further, **{name: ids[:, :1]})

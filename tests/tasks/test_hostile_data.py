@@ -118,7 +118,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "NUL in json": (file("rows.jsonl", "\n".join(JSON).replace("text 3", "\0")), "line 4: a NUL character"),
     "a picture": (file("rows.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "a NUL character"),
     "not UTF-8": (file("rows.jsonl", LINES.encode() + b"\xff\xfe\xfa"), "rows.jsonl"),
-    "a lone surrogate": (file("rows.jsonl", '{"text": "\\ud800", "label": "a"}'), "line 1: a lone surrogate"),
+    "a lone surrogate": (
+        file("rows.jsonl", '{"text": "\\ud800", "label": "a"}'),
+        "line 1: half of a Unicode character",
+    ),
     "deep json": (file("rows.jsonl", '{"text": ' + "[" * 100_000), "nested too deeply"),
     "a huge number": (file("rows.jsonl", '{"text": "a", "label": ' + "1" * 10_000 + "}"), "line 1: not JSON"),
     "no objects": (file("rows.jsonl", "[1]\n"), "line 1: expected one JSON object"),

@@ -96,12 +96,12 @@ def test_rows_that_do_not_fit(load: Load, text: str, rows: list[str], expected: 
         (FILE.replace(", answer: result", ""), "a causal-lm task needs `columns.answer`"),
         (FILE.replace("kind: causal-lm\n", ""), "`columns.answer` belongs to `kind: causal-lm`"),
         (FILE.replace("answer: result", "answer: result, label: text"), "without `label` or `text_pair`"),
-        (f"{FILE}labels: [a, b]", "labels mean nothing here"),
+        (f"{FILE}labels: [a, b]", "labels have no meaning here"),
         (f"{FILE}metric: bleu", "'exact-match', 'numeric-match' or 'rouge-l'"),
         (f"{FILE}max_new_tokens: 0", "greater than or equal to 1"),
         (
             "files: {data: rows.csv}\ncolumns: {text: t}\nmetric: rouge-l",
-            "metric mean nothing here",
+            "metric have no meaning here",
         ),
     ],
 )
@@ -233,7 +233,7 @@ def test_what_reasoning_gym_refuses() -> None:
         rows_of(dataset="chain_summ")
     with pytest.raises(DataError, match="unexpected keyword argument 'digits'"):
         rows_of(dataset="chain_sum", config={"digits": 2})
-    with pytest.raises(ValueError, match="size stand beside `config`"):
+    with pytest.raises(ValueError, match="size belong beside `config`"):
         source.settings.model_validate({"dataset": "chain_sum", "config": {"size": 3}})
 
 

@@ -72,7 +72,7 @@ def test_a_column_that_a_third_of_the_rows_leave_empty_is_asked_about_line_by_li
     message, hint, *columns = str(error.value).splitlines()
     assert (message, hint) == (
         "rows.csv: cannot tell which column is the label",
-        "  Say it: --label C (or --answer C, where answers are free text)",
+        "  Name it: --label C (or --answer C, where answers are free text)",
     )
     assert columns == [
         "  text: 'this is the text of row 0', 'this is the text of row 1', … (30 distinct)",

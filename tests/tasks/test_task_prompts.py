@@ -46,7 +46,7 @@ def test_an_answer_without_words_is_told(load: Load) -> None:
         load(FILE, [*ROWS, "q,h,2"])
     message = "1 of 41 rows of split 'data' have an answer that `answers` has no words for (rows data-40)"
     assert message in str(error.value)
-    assert "It has words for 1, 0; what stands there: 2." in str(error.value)
+    assert "It has words for 1, 0; the data have 2." in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_answer_without_words_is_told(load: Load) -> None:
         (FILE.replace("{question}!", "{question}! {result}"), "no other: {question}, {hint}"),
         (
             "files: {data: rows.csv}\ncolumns: {text: question, label: result}\nprompt: '{question}'",
-            "prompt mean nothing here",
+            "prompt have no meaning here",
         ),
         (FILE.replace('"yes"', "yes"), "answers"),
     ],

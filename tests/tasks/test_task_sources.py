@@ -56,7 +56,7 @@ def test_folders_are_labels_and_bad_bytes_do_not_stop_the_reading(tmp_path: Path
     rows = formats.read(tmp_path, overrides=DialectSettings(encoding="latin-1")).to_dict("list")
     assert rows["text"][0] == "café"
     (tmp_path / "a" / "picture.png").write_bytes(b"\x89PNG\0\0")
-    with pytest.raises(DataError, match=r"picture.png: this is no text"):
+    with pytest.raises(DataError, match=r"picture.png: this file is not text"):
         formats.read(tmp_path)
 
 
@@ -160,7 +160,7 @@ def test_a_function_beside_the_task_file(folder: Path, load: Any) -> None:
         ("made:rows", "it raised an error: TypeError: .*missing 1 required"),
         ("made:broken", r"made.py, line \d+: it raised an error: ZeroDivisionError|division by zero"),
         ("made:leave", "it raised an error"),
-        ("mine-own", "no installed package offers 'mine-own'"),
+        ("mine-own", "no installed package has the entry point 'mine-own'"),
     ):
         with pytest.raises(InputError, match=expected):
             load(f"python: {{function: '{function}'}}\ncolumns: {{text: text}}")

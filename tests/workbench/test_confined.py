@@ -25,7 +25,7 @@ def rendered(template: str, seconds: float = 2.0) -> str:
 
 
 def test_it_answers_again_after_each_bound() -> None:
-    with pytest.raises(NoAnswerError, match=r"it takes more than 0\.1 seconds of the processor"):
+    with pytest.raises(NoAnswerError, match=r"0\.1 seconds"):
         rendered("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", 0.1)
     assert rendered("{{ messages[0].content }}{{ eos_token }}") == "hello</s>"
     with pytest.raises(NoAnswerError, match="it needs more than 2 GiB of memory"):

@@ -116,7 +116,7 @@ def test_with_checkpointing_each_layer_keeps_what_it_reads(
 def test_what_is_trained_is_known_before_there_are_weights(method: str, backbone: Backbone) -> None:
     adaptation = adapted(backbone, method, "fp32")
     if method in ("boft", "shira"):  # their library computes with the weights where others only need shapes
-        with pytest.raises(InputError, match=f"what {method} takes is not known"):
+        with pytest.raises(InputError, match=f"the cost of {method} is not known"):
             Workload.of(adaptation, 4, 16).predict()
         return
     body = adaptation.fresh("classification", 2, seed=0).body

@@ -169,4 +169,4 @@ def test_partial_fine_tuning_leaves_what_acts_before_the_blocks(kind: str, keys:
 def test_a_prefix_is_for_heads_of_the_usual_width(method: str) -> None:
     usual, wide = (config_of("mistral", num_key_value_heads=2, head_dim=width) for width in (8, 16))
     assert objection(method, usual) == ""
-    assert "its attention heads are 16 wide, and the package makes prefixes for 8" in objection(method, wide)
+    assert "its attention heads are 16 wide, but the package makes prefixes for 8" in objection(method, wide)

@@ -111,7 +111,7 @@ BROKEN = {
     "settings of another type": (
         "from workbench.methods.method import Method\nMETHOD = Method('', '', 'plain', dict, None)",
         "it:METHOD",
-        "the settings of it:METHOD are no class that extends workbench.settings.base.Settings",
+        "the settings of it:METHOD are not a class that extends workbench.settings.base.Settings",
     ),
 }
 

@@ -83,7 +83,7 @@ REFUSED = {"c3a", "delora", "diff-pruning", "gralora", "hra"}  # HRA on int8 wou
 def test_a_method_that_cannot_read_packed_weights_is_refused(bits: Quantization, bert: Path) -> None:
     config, refused = open_backbone(str(bert)).config, REFUSED | ({"loha", "lokr"} if bits == "nf4" else set())
     for method in (*sorted(refused), "lora+diff-pruning"):
-        with pytest.raises(InputError, match=f"cannot read weights that {bits} keeps packed"):
+        with pytest.raises(InputError, match=f"weights, and with {bits} these are packed"):
             require_possible(method, METHODS.get(method).settings(), config, "classification", bits=bits)
 
 
@@ -215,7 +215,7 @@ def test_eight_bit_moments_leave_nothing_to_the_next_fit(backbone: Backbone, bud
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_paged_optimiser_says_that_it_needs_a_gpu(backbone: Backbone) -> None:
     assert set(OPTIMIZERS) == {"adamw", "adamw-8bit", "paged-adamw-8bit"}
-    with pytest.raises(InputError, match=r"no GPU here\n.*adamw-8bit"):
+    with pytest.raises(InputError, match=r"needs a GPU.*\n.*adamw-8bit"):
         require_optimizer("paged-adamw-8bit")
 
 

@@ -112,7 +112,7 @@ def test_a_document_that_was_stored_under_another_key_is_damage(tmp_path: Path) 
     assert checksummed.read(NOTE, tmp_path / "one.json", "one") == Note("one", (), {})
     assert checksummed.read(NOTE, tmp_path / "one.json") == Note("one", (), {}), "who asks for no key is told none"
     swap(tmp_path / "one.json", tmp_path / "other.json")
-    with pytest.raises(IntegrityError, match=r"belongs to another place \(other\)"):
+    with pytest.raises(IntegrityError, match=r"written for another key \(other\)"):
         checksummed.read(NOTE, tmp_path / "one.json", "one")
 
 
@@ -133,7 +133,7 @@ def test_a_sealed_folder_of_another_key_is_damage(folder: Path) -> None:
     checksummed.seal(folder, "one")
     checksummed.require_sound(folder)
     checksummed.require_sound(folder, under="one")
-    with pytest.raises(IntegrityError, match=r"belongs to another place \(one\)"):
+    with pytest.raises(IntegrityError, match=r"written for another key \(one\)"):
         checksummed.require_sound(folder, under="other")
 
 

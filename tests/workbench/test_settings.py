@@ -158,9 +158,9 @@ def test_an_assignment_without_a_key_or_value_is_refused(document: Document, ass
 
 
 def test_an_assignment_through_a_value_is_refused(document: Document) -> None:
-    with pytest.raises(InputError, match=naming("--set name.first=x: 'name' holds a value")):
+    with pytest.raises(InputError, match=naming("--set name.first=x: 'name' is a single value")):
         document.set(["name.first=x"])
-    with pytest.raises(InputError, match="'tasks' holds a value"):
+    with pytest.raises(InputError, match="'tasks' is a single value"):
         document.set(["tasks.0=x"])
 
 

@@ -74,7 +74,7 @@ def _check_config(config: Path) -> None:
         return
     kind = content["peft_type"]
     if not isinstance(kind, str) or kind not in PEFT_TYPES:
-        raise InputError(f"peft_type: {kind!r} is none that is stored here", where=str(config), hint=HINT)
+        raise InputError(f"peft_type: {kind!r} is not supported here", where=str(config), hint=HINT)
     if (task := content.get("task_type")) not in (None, TASK_TYPE):
         message = f"task_type: {task!r} is for a model with a head of its own; here it is {TASK_TYPE!r}"
         raise InputError(message, where=str(config), hint=HINT)
@@ -85,14 +85,14 @@ def require_staying(content: Mapping[str, Any], config: Path) -> None:
     """Raise UnsafeConfigError where a config of peft's leads to code, or to something outside its folder."""
     for key, values in STAYING.items():
         if not any(content.get(key) is value or content.get(key) == value for value in values):
-            message = f"{key}: {content[key]!r} leads to something outside this folder"
+            message = f"{key}: {content[key]!r} points to something outside this folder"
             raise UnsafeConfigError(message, where=str(config), hint=HINT)
 
 
 def _require_mapping(config: Path, content: dict[str, Any]) -> None:
     """Raise InputError unless the adapter's config stands in the file: a name is looked up on the hub."""
     if not isinstance(content.get("config"), dict):
-        raise InputError("this file holds no adapter's config", where=str(config), hint=HINT)
+        raise InputError("this file is not the config of an adapter", where=str(config), hint=HINT)
 
 
 def _require_beside(config: Path, weights: str) -> None:

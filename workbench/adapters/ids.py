@@ -55,7 +55,7 @@ def certain_id(name: str, ids: Sequence[str]) -> str:
         raise InputError(f"{name!r} begins {len(begun)} ids: {_first(begun)}", hint="Give one of them.")
     head, hyphen, _ = begun[0].rpartition("-")
     if not hyphen or len(name) <= len(head + hyphen):
-        raise InputError(f"{name!r} is no id of an adapter", hint=f"It begins one: {begun[0]}. Give that.")
+        raise InputError(f"{name!r} is not the id of an adapter", hint=f"Did you mean {begun[0]}?")
     return begun[0]
 
 

@@ -189,7 +189,7 @@ class Manifest(Settings):
     def own_fit(self) -> FitRecord:
         """How its fit went, of an adapter that the workbench made; raises ValueError where another program trained."""
         if self.fit is None:
-            raise ValueError(f"{self.id} was trained elsewhere: how is not known")
+            raise ValueError(f"{self.id} was trained elsewhere; its training is not known")
         return self.fit
 
     @property

@@ -42,10 +42,10 @@ def require_mergeable(manifest: Manifest) -> None:
     Raises:
         InputError: its method adds something else than weights, or the backbone's are packed; with what can be done.
     """
-    hint = f"Leave --merge out: what that writes opens with {manifest.library}, beside the backbone."
+    hint = f"Leave --merge out: the exported folder opens with {manifest.library} on the backbone."
     if not mergeable(manifest.method):
         possible = ", ".join(name for name in METHODS.names() if mergeable(name))
-        message = f"{manifest.id} cannot be merged: {manifest.method} is no update of the backbone's weights alone"
+        message = f"{manifest.id} cannot be merged: {manifest.method} does more than change the backbone's weights"
         raise InputError(message, hint=f"{hint} These methods can be merged: {possible}.")
     if bits := manifest.backbone.quantization:
         message = f"{manifest.id} cannot be merged: its backbone is kept in {bits}, which would round the update away"

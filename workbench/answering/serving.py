@@ -86,7 +86,7 @@ class Serving:
         (library, method, precision), *_ = kinds
         hosting = LIBRARIES.get(library)
         if not isinstance(hosting, Hosts):
-            raise InputError(f"{library} keeps one adapter at a time, so {method} cannot be switched")
+            raise InputError(f"{method} cannot be switched: {library} holds one adapter at a time")
         self.adapters = {adapter.id: adapter for adapter in adapters}
         self._library: Hosts = hosting
         self._names = {name: f"adapter-{index:03d}" for index, name in enumerate(self.adapters)}  # ids may have dots

@@ -56,7 +56,7 @@ def require_form(manifest: Manifest, form: str) -> None:
         InputError: no such form, or one for another kind of task.
     """
     if form not in KINDS_OF:
-        raise InputError(f"{form!r} is no form of a model", where="--as", hint=f"There are: {', '.join(KINDS_OF)}.")
+        raise InputError(f"{form!r} is not a form of a model", where="--as", hint=f"There are: {', '.join(KINDS_OF)}.")
     kind = manifest.task.kind
     if kind not in KINDS_OF[form]:
         fitting = next((name for name, kinds in KINDS_OF.items() if kind in kinds), None)
@@ -214,5 +214,7 @@ def _fill(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
 
 
 def _refusal(stored: StoredAdapter, whole: Any, why: str) -> InputError:
-    message = f"{stored.id} cannot be written as {type(whole).__name__}, which computes its logits otherwise: {why}"
+    message = (
+        f"{stored.id} cannot be written as {type(whole).__name__}, which computes its logits in another way: {why}"
+    )
     return InputError(message, where="--as", hint=HINT)

@@ -28,7 +28,7 @@ def require_described(folder: Path, config: PretrainedConfig) -> None:
     described = sum(parameter.numel() for parameter in architecture.skeleton(config).parameters())
     stored = sum(map(numbers_in, weight_files(folder)))
     if described > 2 * stored + SLACK:
-        message = f"the config describes {described:,} numbers, and the weights hold {stored:,}"
+        message = f"the config describes {described:,} numbers, but the weights hold {stored:,}"
         raise InputError(message, where=str(folder), hint=BROKEN)
 
 
@@ -43,7 +43,7 @@ def require_whole(folder: Path, config: PretrainedConfig, loading_info: dict[str
     """
     drawn = [name for name in loading_info["missing_keys"] if not name.startswith(architecture.UNREAD)]
     if drawn:
-        message = f"the weights lack {len(drawn)} of the model's tensors, {min(drawn)} among them"
+        message = f"{len(drawn)} of the model's tensors are missing in the weights, for example {min(drawn)}"
         unread = config.model_type == "gemma3_text" and not is_five()
         hint = NOT_BEFORE_5 if unread else f"They would be random numbers. {BROKEN}"
         raise InputError(message, where=str(folder), hint=hint)
@@ -56,7 +56,9 @@ def require_whole(folder: Path, config: PretrainedConfig, loading_info: dict[str
 def require_read(folder: Path, model: nn.Module) -> None:
     """Raise InputError where a loaded model has a tensor without numbers: an index names it, and its file lacks it."""
     if name := next((name for name, weight in model.named_parameters() if weight.is_meta), None):
-        raise InputError(f"the weights lack {name}, which the index of the files names", where=str(folder), hint=BROKEN)
+        raise InputError(
+            f"the weights have no tensor {name}, but the index of the files names it", where=str(folder), hint=BROKEN
+        )
 
 
 def _in_list(name: str, blocks: str) -> bool:

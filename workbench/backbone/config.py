@@ -183,9 +183,9 @@ def _known_type(kind: object, where: str) -> str:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING_NAMES:
-        raise InputError(f"transformers knows no model of the type {kind!r}", where=where)
+        raise InputError(f"transformers does not know the model type {kind!r}", where=where)
     if kind not in text_types():
-        raise InputError(f"a {kind} is no transformer that reads texts and nothing else", where=where)
+        raise InputError(f"{kind} is not a transformer that reads only texts", where=where)
     return kind
 
 
@@ -226,7 +226,7 @@ def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
     ]
     most = next((largest for part, largest in MANY.items() if part in name and not name.endswith("_id")), NUMBER)
     if any(not math.isfinite(number) or abs(number) > most for number in numbers):
-        raise InputError(f"{name}: {value!r} is no number that a config can have", where=where, hint=HINT)
+        raise InputError(f"{name}: {value!r} is not a number that a config can have", where=where, hint=HINT)
     if default is None or (value is None and not NEEDED & {*name.split("_")}):
         return
     wanted: Any = bool if isinstance(default, bool) else str if isinstance(default, str) else None
@@ -244,13 +244,13 @@ def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
 
 def _require_sizes(config: PretrainedConfig, where: str) -> None:
     if not hasattr(config, "hidden_size"):
-        message = f"a {config.model_type} does not tell a hidden_size, so it is no transformer that reads texts"
+        message = f"a {config.model_type} has no hidden_size in its config, so it is not a transformer that reads texts"
         raise InputError(message, where=where)
     for name, largest in SIZES.items():
         given = getattr(config, name, 1)
         for size in given if isinstance(given, list) else [given]:
             if not isinstance(size, int) or not 1 <= size <= largest:
-                raise InputError(f"{name}: {size!r} is no size from 1 to {largest:,}", where=where, hint=HINT)
+                raise InputError(f"{name}: {size!r} is not a size from 1 to {largest:,}", where=where, hint=HINT)
 
 
 def _walk(content: Any) -> Iterator[tuple[str, Any]]:

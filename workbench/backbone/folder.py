@@ -66,9 +66,11 @@ def weight_files(folder: Path) -> list[Path]:
     names = _files_of_index(index)
     for name in names:
         if Path(name).name != name or Path(name).suffix != ".safetensors":
-            raise UnsafeConfigError(f"{name!r} is no safetensors file of this folder", where=str(index), hint=HINT)
+            raise UnsafeConfigError(f"{name!r} is not a safetensors file of this folder", where=str(index), hint=HINT)
         if not (folder / name).is_file():
-            raise InputError(f"{name} is named here and is not there", where=str(index), hint="Fetch the model again.")
+            raise InputError(
+                f"the index names {name}, but this file is missing", where=str(index), hint="Fetch the model again."
+            )
     return [folder / name for name in names]
 
 
@@ -129,7 +131,7 @@ def sentence_modules(folder: Path) -> list[tuple[str, str]]:
         if not isinstance(kind, str) or not isinstance(subfolder, str):
             raise InputError("a module has no type or no path", where=str(path))
         if subfolder and (Path(subfolder).name != subfolder or subfolder in (".", "..")):
-            raise UnsafeConfigError(f"{subfolder!r} is no folder in this one", where=str(path))
+            raise UnsafeConfigError(f"{subfolder!r} is not a folder in this one", where=str(path))
         modules.append((kind, subfolder))
     if not modules:
         raise InputError("this list names no module", where=str(path))
@@ -156,4 +158,4 @@ def refuse_pickles(folder: Path) -> None:
     """Raise UnsafeConfigError where a pickled file lies in a folder: a library may take it for missing safetensors."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICKLED:
-            raise UnsafeConfigError("pickled files are not read, and not kept", where=str(path), hint=HINT)
+            raise UnsafeConfigError("pickled files are neither read nor copied", where=str(path), hint=HINT)

@@ -58,7 +58,7 @@ def output_layer(backbone: Backbone) -> OutputLayer:
     own, is_linear = _read(backbone) or _loaded(backbone)
     if not is_linear:
         raise InputError(
-            f"{backbone.name!r} computes its logits otherwise than by a linear layer on its last states",
+            f"{backbone.name!r} does not compute its logits by one linear layer on its last states",
             hint="Such an architecture (scaled or capped logits) is not supported where answers are generated.",
         )
     return own
@@ -133,7 +133,7 @@ def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
     layer = lm.get_output_embeddings()
     if loading_info["missing_keys"] or layer is None:
         missing = ", ".join(sorted(loading_info["missing_keys"])) or "an output layer"
-        raise InputError(f"the weights of {backbone.name!r} lack {missing}", where=str(backbone.folder))
+        raise InputError(f"{missing} is missing in the weights of {backbone.name!r}", where=str(backbone.folder))
     bias = getattr(layer, "bias", None)
     own = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach(), _scale(backbone.config))
     ids, two_halves = torch.tensor(PROBE), is_seq2seq(backbone.config)

@@ -61,7 +61,7 @@ class Backbone:
         if quantization in (None, self.quantization):
             return self
         if self.quantization:
-            hint = "Say it once: in the backbone's name, or as budget.quantization."
+            hint = "Set the quantisation once: in the backbone's name, or as budget.quantization."
             raise InputError(f"{self.name!r} is not {quantization}", where=where, hint=hint)
         return replace(self, name=f"{self.name}:{quantization}", quantization=quantization)
 
@@ -235,8 +235,8 @@ def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig
     words, embeddings = tokenizer.vocab_size, _embedding_count(tokenizer, config)
     last = max([words - 1, *(token for token in tokenizer.all_special_ids if token is not None)])
     if last >= embeddings:
-        raise ValueError(f"it has tokens up to number {last}, and the model {embeddings} of them")
+        raise ValueError(f"its tokens have numbers up to {last}, but the model has only {embeddings} embeddings")
     tokenizer([TRIED, ""])  # raises where words that it does not know have no token
     longest = tokenizer.model_max_length
     if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest >= 1:
-        raise ValueError(f"model_max_length: {longest!r} is no length")
+        raise ValueError(f"model_max_length: {longest!r} is not a length")

@@ -92,7 +92,7 @@ def _render(chats: list[list[dict[str, str]]], tokenizer: PreTrainedTokenizerBas
     except (NoAnswerError, ValueError, TypeError) as error:  # transformers: of several templates, none is the default
         raise InputError(f"the chat template fails: {reason(error)}", where=where, hint=TEMPLATE_HINT) from None
     if not all(map(str.strip, texts)):
-        raise InputError("the chat template writes nothing for a text", where=where, hint=TEMPLATE_HINT)
+        raise InputError("the chat template writes an empty prompt", where=where, hint=TEMPLATE_HINT)
     return texts
 
 

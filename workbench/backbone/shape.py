@@ -49,7 +49,7 @@ def shape_of(config: Any) -> Shape:
         name for name in ("hidden_size", "num_attention_heads", "num_hidden_layers") if not hasattr(config, name)
     ]
     if missing:
-        message = f"the config of a {config.model_type} does not tell {', '.join(missing)}"
+        message = f"the config of a {config.model_type} does not have {', '.join(missing)}"
         raise InputError(message, hint="The cost model is for BERT-, LLaMA- and T5-like transformers.")
     heads = config.num_attention_heads
     encoders, decoders = config.num_hidden_layers, getattr(config, "num_decoder_layers", None) or 0

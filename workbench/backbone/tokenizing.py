@@ -45,7 +45,11 @@ def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set
     rows = [ids] if len(ids) and isinstance(ids[0], int) else ids
     if token := next((int(token) for row in rows for token in row if int(token) in without), None):
         message = f"a text holds {texts_of(tokenizer, [[token]])[0]!r}, for which the model has no embedding"
-        raise InputError(message, where=_where(tokenizer), hint="It means something to the tokenizer; take it out.")
+        raise InputError(
+            message,
+            where=_where(tokenizer),
+            hint="The tokenizer treats it as a special token; take it out of the text.",
+        )
 
 
 def texts_of(tokenizer: PreTrainedTokenizerBase, ids: Any, **options: Any) -> list[str]:

@@ -101,7 +101,9 @@ class UnknownNameError(InputError):
         """
         called = printable(name, 120) if isinstance(name, str) else ""
         message = (
-            f"there is no {noun} called {called!r}" if called else f"a {noun} is named by a text, not by {_thing(name)}"
+            f"there is no {noun} called {called!r}"
+            if called
+            else f"the name of a {noun} has to be text, not {_thing(name)}"
         )
         super().__init__(message, where=where, hint=f"{suggest(called, known, command)} {also}".rstrip())
 

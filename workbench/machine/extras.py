@@ -46,7 +46,7 @@ def require_installed(package: str, what: str = "this adapter") -> None:
         InputError: it is not.
     """
     if not installed_version(package):
-        hint = f"{install_command(package)} brings it."
+        hint = f"Install it: {install_command(package)}"
         raise InputError(f"the package {package} is not installed, and {what} needs it", hint=hint)
 
 

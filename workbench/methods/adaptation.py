@@ -140,7 +140,7 @@ class Adaptation:
             check_adapter(folder)
             differs = self.library.contradiction(folder, self._config, self.backbone.config, self.card.reshapes)
         if differs:
-            hint = "Other answers would come of it than those that were measured. Take another copy of the adapter."
+            hint = "Its answers would differ from those that were measured. Take another copy of the adapter."
             raise InputError(f"the adapter is not what its manifest says: {differs}", where=str(folder), hint=hint)
 
     def load(self, folder: Path, head: nn.Module, kind: str) -> TaskModel:
@@ -203,7 +203,7 @@ def _require_shapes(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 def _require_rows(tensor: Tensor, labels: int, name: str = "weight") -> None:
     if tensor.shape[:1] != (labels,):
         rows = f"{len(tensor)} rows" if tensor.dim() else "no rows"
-        raise ValueError(f"its {name} has {rows}, and the task {labels} labels")
+        raise ValueError(f"its {name} has {rows}, but the task has {labels} labels")
 
 
 def save_head(head: nn.Module, path: Path) -> None:

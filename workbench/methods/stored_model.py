@@ -68,7 +68,7 @@ def keep(model: TaskModel, adaptation: Adaptation, manifest: Manifest, store: Ad
         _name_backbone(folder, adaptation.backbone)
         (folder / "README.md").write_text(card.render(manifest), encoding="utf-8")
         if not adaptation.card.trains_backbone and not adaptation.backbone_is_intact(model):
-            raise IntegrityError(f"{adaptation.method} changed the backbone, which has to stay frozen")
+            raise IntegrityError(f"{adaptation.method} changed weights of the backbone, which have to stay frozen")
 
     return store.save(manifest, write)
 
@@ -195,7 +195,7 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
         ("settings",), manifest.settings, card.settings
     )
     if manifest.library != card.library:
-        message = f"the manifest says library {manifest.library!r}, and {manifest.method} is of {card.library!r}"
+        message = f"the manifest says library {manifest.library!r}, but {manifest.method} belongs to {card.library!r}"
         raise InputError(message, where=manifest.id)
     from workbench.methods.adaptation import Adaptation  # it imports torch; mistakes are reported before that
 

@@ -64,7 +64,7 @@ def follow(client: BoundedClient, name: str, wanted: Succession, expected: Versi
 
 def missing(name: str, wanted: Succession) -> str:
     """Return the line where MLflow has no version that the alias could name."""
-    hint = f"`workbench adapters register {wanted.champion.adapter}` enters it."
+    hint = f"Register it: `workbench adapters register {wanted.champion.adapter}`."
     return f"MLflow has no version of {wanted.champion.adapter}, the champion of {name}. {hint}"
 
 

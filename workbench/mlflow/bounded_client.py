@@ -53,7 +53,7 @@ class BoundedClient:
 
     def _within(self, seconds: float, ask: Callable[[], Any]) -> Any:
         if seconds <= 0:
-            raise TimeoutError("it is too slow: not everything was there in the time allowed")
+            raise TimeoutError("it is too slow: it did not send everything in the time allowed")
         if self._uri.startswith(LOCAL):
             return _answer_of(ask)
         if not self._pending.done():
@@ -61,7 +61,7 @@ class BoundedClient:
         answer = self._pending = Future()
         Thread(target=_answer, args=(answer, ask), daemon=True, name="MLflow").start()
         if not wait([answer], seconds).done:
-            raise TimeoutError(f"it is too slow: no whole answer within {seconds:.0f} s")
+            raise TimeoutError(f"it is too slow: no complete answer within {seconds:.0f} s")
         return answer.result()
 
 

@@ -176,7 +176,7 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> RegisteredModel:
                 client.set_model_version_tag(entry.name, entity.version, tag, value)
     registered = registered_model(client, entry.name)
     if registered is None or not any(version.adapter == entry.adapter for version in registered.versions):
-        raise TrackingError(f"a version of {entry.adapter!r} was entered, and it does not name it in its answer")
+        raise TrackingError(f"it registered a version of {entry.adapter!r}, but its answer does not name that version")
     return registered
 
 
@@ -195,7 +195,7 @@ def registered_model(client: BoundedClient, name: str) -> RegisteredModel | None
             raise
         return None
     if model.name != name:
-        raise TrackingError(f"asked for the registered model {name!r}, it does not name it in its answer")
+        raise TrackingError(f"its answer to a question about the registered model {name!r} does not name that model")
     return read_model(client, model)
 
 

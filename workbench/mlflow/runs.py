@@ -83,7 +83,7 @@ def _end(run: Any, record: RunRecord) -> int | None:
 def identity(given: Any) -> str:
     """Return the id of an experiment or a run as text; a server that gives none keeps nothing."""
     if not given:
-        raise TrackingError("it names no id for what it was asked to keep")
+        raise TrackingError("its answer has no id for what was written")
     return str(given)
 
 

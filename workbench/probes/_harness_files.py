@@ -61,7 +61,7 @@ class TaskFile(Settings):
             if not isinstance(metric.get("metric"), str):
                 raise ValueError("each metric has the key 'metric', with its name")
             if metric.get(FROM_THE_HUB):
-                raise ValueError(f"{FROM_THE_HUB} fetches a program, which is not run here")
+                raise ValueError(f"{FROM_THE_HUB} would fetch and run a program, which is not allowed here")
         return metrics
 
 
@@ -78,7 +78,7 @@ def own_task(path: Path) -> dict[str, Any]:
         where, file = document.where("dataset_kwargs", "data_files", split), path.parent / name
         with opening("the rows", where):
             if "://" in name or not file.is_file():
-                hint = "Rows are read from files on this machine; a path is from the folder of the task file."
+                hint = "Rows are read from files on this machine; a path starts at the folder of the task file."
                 raise InputError(f"there is no file {name!r}", where=where, hint=hint)
             config["dataset_kwargs"]["data_files"][split] = str(file.resolve())
     return config

@@ -136,8 +136,8 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
         kwargs = normalize_gen_kwargs(options)
         limit = int(kwargs["max_gen_toks"])
         if limit >= self.max_length:
-            message = f"answers of up to {limit} tokens leave none of {self.max_length} for a question"
-            hint = "The task says how long answers may be: max_gen_toks in its generation_kwargs."
+            message = f"answers of up to {limit} tokens leave no token for a question (max_length {self.max_length})"
+            hint = "The task sets the length of answers: max_gen_toks in its generation_kwargs."
             raise InputError(message, hint=hint)
         stops = handle_stop_sequences(kwargs["until"], eos=None)
         ids = self.tok_encode(context)[limit - self.max_length :] or [self.prefix_token_id]

@@ -123,14 +123,14 @@ def _objection(task: Any) -> str | None:
     """Return why a task is not put to a model here, or None."""
     config = task.config
     if getattr(task, "UNSAFE_CODE", False):
-        return "it runs programs that the model writes"
+        return "it would run programs that the model writes"
     if getattr(task, "MULTIMODAL", False):
-        return "it shows more than text"
+        return "its questions are not text alone"
     options = config.generation_kwargs or {}
     if options.get("do_sample", bool(options.get("temperature"))):
-        return "its answers are drawn, and here a model gives its most likely one"
+        return "its answers are sampled; here a model gives its most likely answer"
     foreign = None if config.process_results else _foreign_metric(config.metric_list or [])
-    return f"its metric {foreign!r} is a program that would be fetched" if foreign else None
+    return f"its metric {foreign!r} is a program from the network" if foreign else None
 
 
 def _foreign_metric(metrics: Sequence[dict[str, Any]]) -> str | None:
@@ -180,4 +180,4 @@ def _data_alone() -> Iterator[None]:
 
 
 def _refuse(name: str, *_: Any, **__: Any) -> None:
-    raise InputError(f"the metric {name!r} is a program that would be fetched")
+    raise InputError(f"the metric {name!r} is a program from the network")

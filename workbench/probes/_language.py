@@ -114,5 +114,5 @@ def _masked_head(backbone: Backbone) -> MaskedHead:
         states = lm.base_model(input_ids=ids)[0][0]
         head = MaskedHead(lm).eval()
         if not torch.allclose(head(states), wanted, rtol=1e-4, atol=1e-4):
-            raise InputError(f"{backbone.name!r} computes its logits otherwise than from its last states alone")
+            raise InputError(f"{backbone.name!r} does not compute its logits from its last states alone")
     return head

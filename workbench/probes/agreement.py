@@ -27,7 +27,7 @@ class Agreement:
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
         """Return why answers cannot be told right from wrong, or None."""
-        return "a number is more or less wrong, and never quite the same again" if kind == "regression" else None
+        return "two predicted numbers are almost never equal" if kind == "regression" else None
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return the four shares, in [0, 1]; nothing at the stage at which the task was learned."""

@@ -33,7 +33,7 @@ class Calibration:
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
         """Return why there is no confidence to hold against the answers, or None."""
-        return "a number comes without a confidence" if kind == "regression" else None
+        return "a predicted number has no confidence" if kind == "regression" else None
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return ``ece``, in [0, 1], and ``overconfidence``, in [−1, 1]."""

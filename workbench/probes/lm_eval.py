@@ -63,7 +63,7 @@ class Harness:
         if missing := absence(NEEDS[NAME]):
             return missing
         if not is_causal(backbone.config):
-            return f"{backbone.name!r} is not a causal language model, as for example smollm2 is"
+            return f"{backbone.name!r} is not a causal language model (smollm2 is one)"
         return no_language_head(backbone)
 
     def ask(self, settings: HarnessSettings) -> ProbeRequest:

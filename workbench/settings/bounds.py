@@ -15,13 +15,13 @@ LONGEST_LABEL = 80
 
 def _label(text: str) -> str:
     if not text.strip() or text != text.strip():
-        raise ValueError("a label is a text that neither begins nor ends with a space")
+        raise ValueError("a label may not begin or end with a space")
     if len(text) > LONGEST_LABEL:
-        raise ValueError(f"a label has at most {LONGEST_LABEL} characters, not {len(text):,}")
+        raise ValueError(f"a label may have at most {LONGEST_LABEL} characters, not {len(text):,}")
     if not text.isprintable():
-        raise ValueError("a label has only characters that can be printed")
+        raise ValueError("a label may only have characters that can be printed")
     if "/" in text or "\\" in text:
-        raise ValueError("a label has no slash: it names runs and files")
+        raise ValueError("a label may not have a slash: it names runs and files")
     return text
 
 

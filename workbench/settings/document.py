@@ -125,7 +125,7 @@ class Document:
     ) -> SettingsT:
         """Return ``data``, which stands at ``key`` of this document, as ``model``; raises as :meth:`parse`."""
         if isinstance(data, dict) and len(data) > MOST_READ:  # each would become a problem of its own
-            raise SettingsError([Problem(f"{len(data):,} keys, where no settings have so many", self.where(*key))])
+            raise SettingsError([Problem(f"{len(data):,} keys, more than any settings have", self.where(*key))])
         try:
             return model.model_validate(data)
         except ValidationError as error:
@@ -188,7 +188,7 @@ def _assign(data: dict[str, Any], assignment: str) -> Key:
     where = f"--set {assignment}"
     require_characters(name, where)
     if len(parts) > DEEPEST_SETTING:
-        raise InputError(f"no setting lies {len(parts)} levels deep", where=where)
+        raise InputError(f"no setting is {len(parts)} levels deep", where=where)
     value = parse(text, where).data
     mapping = data
     for parent in parts[:-1]:
@@ -196,7 +196,7 @@ def _assign(data: dict[str, Any], assignment: str) -> Key:
             mapping[parent] = {}
         mapping = mapping[parent]
         if not isinstance(mapping, dict):
-            raise InputError(f"{parent!r} holds a value, not settings", where=where)
+            raise InputError(f"{parent!r} is a single value and has no settings inside", where=where)
     mapping[parts[-1]] = value
     return tuple(parts)
 

@@ -153,7 +153,7 @@ def _complaint(entry: object, fulfils: Any, value: str) -> str:
         return f"{value} is a class; the entry has to be an object of it"
     settings = getattr(entry, "settings", None)
     if settings is not None and not (isinstance(settings, type) and hasattr(settings, "model_fields")):
-        return f"the settings of {value} are no class that extends workbench.settings.base.Settings"
+        return f"the settings of {value} are not a class that extends workbench.settings.base.Settings"
     if Protocol not in fulfils.__bases__:
         return "" if isinstance(entry, fulfils) else f"{value} is of {type(entry).__name__}, not of {wanted}"
     if lacking := [name for name in _members(fulfils) if not hasattr(entry, name)]:

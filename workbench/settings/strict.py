@@ -61,7 +61,7 @@ def _text(value: object) -> object:
         try:
             require_characters(value, "")
         except InputError as error:
-            raise PydanticCustomError("text", "Input should be text, without {what}", {"what": error.what}) from None
+            raise PydanticCustomError("text", "Input should be text without {what}", {"what": error.what}) from None
     return value
 
 

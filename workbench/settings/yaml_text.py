@@ -87,9 +87,12 @@ class _Sizes:
         elif isinstance(event, yaml.AliasEvent):
             self._repeat(str(event.anchor), where)
         if len(self.parts) + self.parts[-1].height > DEEPEST + 1:
-            raise InputError(f"more than {DEEPEST} levels inside each other", where=where)
+            raise InputError(f"nested deeper than {DEEPEST} levels", where=where)
         if self.parts[-1].values > MOST_VALUES:
-            raise InputError(f"more than {MOST_VALUES:,} values, aliases written out", where=where)
+            raise InputError(
+                f"the file is too large: more than {MOST_VALUES:,} values (an alias counts as all that it stands for)",
+                where=where,
+            )
 
     def _close(self, part: _Part) -> None:
         if part.anchor:
@@ -98,7 +101,7 @@ class _Sizes:
 
     def _repeat(self, anchor: str, where: str) -> None:
         if any(part.anchor == anchor for part in self.parts):
-            raise InputError("a part of this file holds itself", where=where)
+            raise InputError("an alias in this file contains itself", where=where)
         if part := self.named.get(anchor):
             self.parts[-1].add(part.values, part.height + 1)
 
@@ -158,7 +161,7 @@ def require_characters(text: str, where: str) -> None:
         InputError: it has a NUL or half of a surrogate pair (from an argument that is not UTF-8).
     """
     if wrong := _NO_CHARACTER.search(text):
-        raise InputError(f"a character that no text has: U+{ord(wrong[0]):04X}", where=where)
+        raise InputError(f"a character that is not allowed in text: U+{ord(wrong[0]):04X}", where=where)
 
 
 def _require_plain(event: Any, where: str) -> None:
@@ -191,7 +194,7 @@ def _named_once(node: yaml.MappingNode, origin: str, key: Key) -> Iterator[tuple
         line = name.start_mark.line + 1
         if name.value in first:
             path = ".".join(map(str, (*key, name.value)))
-            message = f"{path!r} stands twice, first on line {first[name.value]}"
+            message = f"{path!r} is given twice, first on line {first[name.value]}"
             raise InputError(message, where=f"{origin}, line {line}")
         first[name.value] = line
         if name.tag != MERGE:

@@ -191,7 +191,7 @@ class Workload:
             try:
                 adapted = LIBRARIES.get(card.library).attach(body, wanted)
             except (RuntimeError, NotImplementedError) as error:  # boft and shira compute with the weights
-                message = f"what {self.method} takes is not known before there are weights ({reason(error)})"
+                message = f"the cost of {self.method} is not known before the weights are read ({reason(error)})"
                 raise InputError(message, hint="`workbench compare` measures it on the model itself.") from None
         card.freeze(adapted)
         return adapted

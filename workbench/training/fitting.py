@@ -118,8 +118,8 @@ def require_optimizer(optimizer: Optimizer, where: str | None = None) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        message = f"{optimizer} moves its states between a GPU's memory and the processor's, and there is no GPU here"
-        raise InputError(message, where=where, hint="Take adamw-8bit: its states are as small, and it works here.")
+        message = f"{optimizer} needs a GPU: it moves its states between the GPU's memory and the processor's"
+        raise InputError(message, where=where, hint="Take adamw-8bit: its states are as small, and it needs no GPU.")
 
 
 def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> None:
@@ -145,8 +145,8 @@ def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> 
     elif model is not None and (model.penalty or model.correction):
         why = "this strategy compares the weights with others"
     if why:
-        hint = "Leave --use_fsdp out: every process then holds all weights, and they share the batches."
-        raise InputError(f"the weights cannot be dealt out over processes: {why}", where="--use_fsdp", hint=hint)
+        hint = "Leave --use_fsdp out: then every process holds all weights, and the processes share the batches."
+        raise InputError(f"the weights cannot be shared out over processes: {why}", where="--use_fsdp", hint=hint)
 
 
 def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:

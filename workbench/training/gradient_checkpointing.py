@@ -66,7 +66,7 @@ def require_checkpointing(method: str, config: PretrainedConfig, where: str | No
     """
     if (why := _objection(method, config)) is not None:
         hint = "Leave budget.checkpointing out, or set it to off."
-        raise InputError(f"no gradient checkpointing: {why}", where=where, hint=hint)
+        raise InputError(f"gradient checkpointing is not possible: {why}", where=where, hint=hint)
 
 
 def is_checkpointed(adaptation: Adaptation, budget: Budget, answer: int, body: nn.Module | None = None) -> bool:
@@ -138,5 +138,5 @@ def _objection(method: str, config: PretrainedConfig) -> str | None:
         return f"{method} makes the weights of all layers before the first"
     model: Any = skeleton(config)
     if not model.supports_gradient_checkpointing:
-        return f"the layers of a {config.model_type} cannot compute their activations again"
+        return f"the layers of a {config.model_type} cannot recompute their activations"
     return None

@@ -51,7 +51,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
         InputError: the adapter is no plain LoRA, or its task is missing.
     """
     if task is None:
-        raise InputError(f"the gates of {adapter.id} need the examples that it was trained on")
+        raise InputError(f"the gates of {adapter.id} need its training examples")
     modules = list(lora.read(adapter.folder))
     model = open_adapter(adapter, reader.backbone).eval().requires_grad_(False)
     gates = {name: _install(model.body.get_submodule(f"{lora.PREFIX}{name}")) for name in modules}

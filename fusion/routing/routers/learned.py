@@ -76,7 +76,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
         are asked are calibrated, ``temperature`` (1,) too, fitted on the task's validation rows.
     """
     if task is None:
-        raise InputError(f"{adapter.id} can be learned only with the examples that it was trained on")
+        raise InputError(f"routing to {adapter.id} cannot be learned without its training examples")
     part: dict[str, torch.Tensor] = {}
     if settings.tempered:
         divisor = fitted_temperature(adapter, task.splits["validation"], reader.backbone)

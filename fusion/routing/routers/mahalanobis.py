@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: RouterSettings) -> Part:
     """Return what a task adds to the pooled covariance, and its class means: :func:`.moments`."""
     if task is None:
-        raise InputError(f"the covariance of {adapter.id} needs the examples that it was trained on")
+        raise InputError(f"the covariance of {adapter.id} needs its training examples")
     rows = task.splits["train"]
     return moments(reader.features(rows), np.asarray(rows["label"][:]))
 

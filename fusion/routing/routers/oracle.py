@@ -33,7 +33,7 @@ def score(parts: Sequence[Part], query: Query, settings: RouterSettings) -> NDAr
     """
     if query.truth is None:
         raise InputError(
-            "oracle is for evaluations: it has to be told the true task of each text",
+            "oracle is for evaluations: it needs the true task of each text",
             hint="prototype, mahalanobis, ranpac, learned, arrow and gates find the adapter themselves.",
         )
     return np.eye(len(parts))[query.truth]

@@ -35,7 +35,7 @@ class Settings(RouterSettings):
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Settings) -> Part:
     """Return ``prototypes`` (classes or 1, hidden_size): means of the training examples' features."""
     if task is None:
-        raise InputError(f"a prototype of {adapter.id} needs the examples that it was trained on")
+        raise InputError(f"the prototype of {adapter.id} needs its training examples")
     rows = task.splits["train"]
     vectors = reader.features(rows)  # (examples, h)
     labels = np.asarray(rows["label"][:]) if settings.level == "class" else np.zeros(len(rows))

@@ -88,7 +88,7 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
         examples that are held out, ``held_factor`` and ``held_targets``; and their number, ``held_examples``.
     """
     if task is None:
-        raise InputError(f"the sums of {adapter.id} need the examples that it was trained on")
+        raise InputError(f"the sums of {adapter.id} need its training examples")
     rows = task.splits["train"]
     vectors, row_labels = reader.features(rows), np.asarray(rows["label"][:])
     labels = np.unique(row_labels, return_inverse=True)[1] if settings.level == "class" else np.zeros(len(rows), int)
@@ -152,7 +152,7 @@ def prepare(parts: Sequence[Part], settings: Settings) -> Solution:
     own, held = sums(parts, "own"), sums(parts, "held")
     examples = sum(int(part["held_examples"]) for part in parts)
     if not examples or not own.gram.any():
-        hint = f"ranpac holds out every {FOLD}th example of a task to choose λ; `prototype` does with one example."
+        hint = f"ranpac holds out every {FOLD}th example of a task to choose λ; `prototype` needs only one example."
         raise InputError("the tasks of these adapters have too few examples for this router", hint=hint)
     best = min(RIDGES, key=lambda ridge: squared_error(solve(own, ridge), held, examples))
     return Solution(solve(own + held, best), tuple(part["own_targets"].shape[1] for part in parts))

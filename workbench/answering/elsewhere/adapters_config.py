@@ -75,7 +75,7 @@ def fields(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         if config in ADAPTER_CONFIG_MAP:
             named: Mapping[str, Any] = ADAPTER_CONFIG_MAP[config].to_dict()
             return named
-    raise InputError(f"config: {config!r} is no adapter's config", where=where, hint="Save the adapter again.")
+    raise InputError(f"config: {config!r} is not the config of an adapter", where=where, hint="Save the adapter again.")
 
 
 def without_unused(config: Mapping[str, Any], document: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
@@ -104,7 +104,7 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
         return "loreft"
     if architecture == UNION and (method := _union(config, where)):
         return method
-    message = f"architecture: {_architecture_in_words(config)} is of no method here"
+    message = f"architecture: {_architecture_in_words(config)} belongs to no method of the workbench"
     raise InputError(message, where=where, hint=f"These are: {', '.join([*OF_PACKAGE, *OF_PEFT])}.")
 
 

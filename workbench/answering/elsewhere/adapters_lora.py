@@ -73,7 +73,7 @@ def _updates(body: Any) -> Iterator[tuple[str, Any, Any]]:
         if NAME not in getattr(layer, "loras", {}):
             continue
         if not isinstance(layer, LoRALinear):
-            message = f"{name} is several matrices in one, and the package adapts each of them; peft cannot"
+            message = f"{name} holds several matrices in one; the package adapts each of them, and peft cannot"
             raise InputError(message, hint="Train it with peft on this architecture.")
         yield name, layer, layer.loras[NAME]
 

@@ -62,7 +62,7 @@ def with_head(
         own = own_class(backbone, kind, outputs)
         model, drawn = own.model, own.drawn
         if type(model).__name__ != head.made_for:
-            message = f"its head is that of a {head.made_for}, and here it would be of a {type(model).__name__}"
+            message = f"its head was made for a {head.made_for}, but here it would be on a {type(model).__name__}"
             raise InputError(message, where=head.where)
     program = with_adapter(model, folder, attention)
     with quiet(LOADER):

@@ -50,7 +50,7 @@ def require_shapes(saved: SavedAdapter, folder: Path, backbone: Backbone) -> Non
         own = renamed(name).removeprefix(start)
         stored.add(own)
         if shape != (wanted := expected.get(own, shape)):
-            message = f"{name} is {_sizes(shape)}, and by its config it is {_sizes(wanted)} on {backbone.name}"
+            message = f"{name} is {_sizes(shape)}, but its config asks for {_sizes(wanted)} on {backbone.name}"
             raise InputError(message, where=str(saved.folder))
     require_loaded(body, [name for name in expected if is_of_adapter(f".{name}") and name not in stored])
     if saved.head and saved.head.flexible:
@@ -68,7 +68,7 @@ def _require_head(head: HeadConfig, config: Any, shapes: dict[str, list[int]]) -
     }
     for name, values in possible.items():
         if config.get(name) is not None and config[name] not in values:
-            message = f"{name}: {config[name]!r}, and its weights are {', '.join(map(_sizes, layers))}"
+            message = f"{name}: {config[name]!r}, but its weights are {', '.join(map(_sizes, layers))}"
             raise InputError(message, where=head.where)
 
 

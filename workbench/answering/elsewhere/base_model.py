@@ -31,7 +31,7 @@ def require_base(own: Backbone, base: Backbone, where: Path) -> None:
     """
     difference = _other_architecture(own, base) or _other_shape(own, base) or _other_tokens(own, base)
     if difference:
-        raise InputError(f"this is no model of {base.name}: {difference}", where=str(where), hint=ALONE)
+        raise InputError(f"this is not a model of {base.name}: {difference}", where=str(where), hint=ALONE)
 
 
 def _other_architecture(own: Backbone, base: Backbone) -> str | None:

@@ -49,7 +49,7 @@ def body_of(model: Any, prefix: str, base: Backbone, where: Path) -> dict[str, T
             body[own] = tensor.detach()
     needed = {id(tensor): name for name, tensor in reversed(skeleton_state.items()) if not name.startswith(UNREAD)}
     if lacking := sorted({*needed.values()} - body.keys()):
-        message = f"the sender's program has no {lacking[0]}, which the backbone has"
+        message = f"the backbone has {lacking[0]}, but the sender's program has not"
         raise InputError(message, where=str(where), hint="Its own program can still be used.")
     return body
 

@@ -29,7 +29,7 @@ def adapter_folder(repository: str, revision: str | None = None) -> Path:
     there = [name for name in TOLD_BY if (folder / name).is_file()]
     if not there:
         hint = f"None of these is there: {', '.join(TOLD_BY)}. Give its owner and name, and @REVISION for another one."
-        raise InputError("no adapter and no model lies in this repository of the hub", where=repository, hint=hint)
+        raise InputError("this repository of the hub has neither an adapter nor a model", where=repository, hint=hint)
     return hub_files.hub_folder(repository, revision, _read_of(folder, there))
 
 

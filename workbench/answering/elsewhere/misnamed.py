@@ -58,8 +58,8 @@ def nothing_here(folder: Path) -> InputError:
         return InputError(f"there are {noun} in it: {', '.join(names[:MOST_NAMED])}{more}", where=where, hint=hint)
     if any(entry.name in DATA or entry.suffix.lower() in TABLES for entry in entries):
         hint = f"To make a task of data: workbench tasks new NAME --from {shlex.quote(where)}. {HERE}"
-        return InputError("data lie here, and no adapter or model", where=where, hint=hint)
-    return InputError("no adapter and no model lies here", where=where, hint=HERE)
+        return InputError("there is data here, but neither an adapter nor a model", where=where, hint=hint)
+    return InputError("there is neither an adapter nor a model here", where=where, hint=HERE)
 
 
 def _newest(folders: list[Path]) -> Path:

@@ -34,7 +34,9 @@ def require_kept(stored: StoredAdapter) -> None:
     """Raise InputError where an adapter is no longer what came in."""
     if ORIGINAL not in stored.manifest.files:
         hint = "Without --original it is written in the workbench's own form."
-        raise InputError(f"{stored.id} is no longer what came in: it was converted", where="--original", hint=hint)
+        raise InputError(
+            f"{stored.id} was converted after its import, so the original is gone", where="--original", hint=hint
+        )
 
 
 def keep(sender: Path, files: Sequence[str], folder: Path) -> None:
@@ -104,7 +106,7 @@ def _inside(folder: Path, file: str) -> Path:
     """Return a file of the adapter's folder; a place outside it is refused."""
     path = folder / file
     if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-        raise IntegrityError(f"{file!r} is no file of this adapter", where=str(folder / ORIGINAL), hint=AGAIN)
+        raise IntegrityError(f"{file!r} is not a file of this adapter", where=str(folder / ORIGINAL), hint=AGAIN)
     return path
 
 

@@ -63,7 +63,7 @@ def body_of(
     if program.starts:
         config, tensors = double_rank(config), join_start(tensors, program.starts)
     if not trained.adapted and config["peft_type"] not in peft_config.PROMPTS:
-        raise InputError("it adapts nothing of the transformer, but its head alone", where=where)
+        raise InputError("it adapts only the head, and nothing of the transformer", where=where)
     of_body = peft_config.of_body(config, trained, where)
     inside = as_stored({**projections(program.model), **tensors}, trained.prefix, apart)
 
@@ -96,7 +96,7 @@ def norms_of(
     }
     known = normalisations(backbone.config)
     if other := sorted(tuned.keys() - known):
-        raise InputError(f"{other[0]} was tuned, and is no gain or bias of a normalisation layer", where=where)
+        raise InputError(f"{other[0]} was trained, and it is not a gain or bias of a normalisation layer", where=where)
 
     def write(folder: Path) -> None:
         own = {name: weight.detach() for name, weight in backbone.load().named_parameters() if name in known}

@@ -141,12 +141,12 @@ def sender_config(config: Mapping[str, Any], where: str) -> PeftConfig:
     known = PEFT_TYPE_TO_CONFIG_MAPPING[config["peft_type"]].__dataclass_fields__
     strange = sorted(key for key, value in config.items() if key not in known and value)
     if strange := [key for key in strange if key != "peft_version"]:
-        hint = "It was written by another version of peft, and what the key does would be left out without a word."
-        raise InputError(f"{strange[0]}: a key that peft here does not know", where=where, hint=hint)
+        hint = "Another version of peft wrote it; importing it would silently ignore the key."
+        raise InputError(f"{strange[0]}: the installed peft does not know this key", where=where, hint=hint)
     if key := next((key for key in ELSEWHERE if config.get(key)), None):
         raise InputError(f"{key}: such an adapter cannot be taken in: {ELSEWHERE[key]}", where=where)
     if key := next((key for key in SETTINGS["alpha"] if config.get(key) == 0), None):
-        raise InputError(f"{key}: 0 scales all of the update to nothing", where=where)
+        raise InputError(f"{key}: 0 makes the update zero", where=where)
     with opening("the adapter's config", where):
         return PeftConfig.from_peft_type(**{key: value for key, value in config.items() if key in known} | MADE_HERE)
 

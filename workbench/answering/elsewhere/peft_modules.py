@@ -69,7 +69,7 @@ def require_named(trained: TrainedModules, modules: Iterable[str], where: str) -
     ends = (*trained.whole, *trained.tokens)
     if ends and (other := next((name for name in modules if name.endswith(ends) and name not in ends), None)):
         end = next(end for end in ends if other.endswith(end))
-        message = f"{end} was trained whole, and on the transformer alone peft would take {other} for it too"
+        message = f"{end} was trained whole; on the bare transformer peft would mistake {other} for it"
         raise InputError(message, where=where, hint=MERGED)
 
 

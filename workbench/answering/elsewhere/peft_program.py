@@ -87,7 +87,7 @@ def require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str)
         innermost = modules[".".join(parts[:known])]
         if known + 1 < len(parts) and any(True for _ in innermost.children()) and not name.startswith(OUTSIDE_START):
             lacking = ".".join(parts[: known + 1])
-            message = f"{name} has no place: there is no {lacking} in the base model ({type(model).__name__})"
+            message = f"{name} does not fit: the base model has no {lacking} ({type(model).__name__})"
             raise InputError(message, where=where, hint=OTHER_MODEL)
 
 
@@ -124,16 +124,16 @@ class _Fitting:
             raise InputError(f"its config has no place for the weights of {left[0]}{more}", where=self.where)
         for name in beside:
             if not torch.equal(tensors[name].to(here[name]), here[name]):
-                message = f"{_bare(name)} is a weight of the base model, and other numbers stand there"
+                message = f"{_bare(name)} is a weight of the base model, but its numbers differ"
                 raise InputError(message, where=self.where, hint=OTHER_MODEL)
 
     def _refuse_size(self, name: str, sent: Tensor, here: Tensor) -> None:
         there, wanted = ([*tensor.shape] for tensor in (sent, here))
         differing = [pair for pair in zip(there, wanted, strict=False) if pair[0] != pair[1]]
         if len(there) == len(wanted) and len(differing) == 1 and differing[0][1] == self.words:
-            message = f"{name} is for {differing[0][0]:,} tokens, and the base model has {self.words:,}"
+            message = f"{name} is for {differing[0][0]:,} tokens, but the base model has {self.words:,}"
             raise InputError(message, where=self.where, hint=RESIZED)
-        message = f"{name} is {there} in this folder, and the base model takes {wanted}"
+        message = f"{name} is {there} in this folder, but the base model needs {wanted}"
         raise InputError(message, where=self.where, hint=OTHER_MODEL)
 
 

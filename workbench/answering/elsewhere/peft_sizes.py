@@ -41,7 +41,7 @@ def require_justified(model: Any, config: PeftConfig, tensors: Mapping[str, Tens
 
     for key, value in vars(config).items():
         if "layers" in key and isinstance(value, int) and value > MOST_LAYERS:
-            raise InputError(f"{key}: {value:,} is no number of layers", where=where)
+            raise InputError(f"{key}: {value:,} is not a number of layers", where=where)
     if str(getattr(config.peft_type, "value", config.peft_type)) in UNSIZED:
         return
     with opening("the adapter", where), torch.device("meta"), Undrawn():
@@ -50,7 +50,7 @@ def require_justified(model: Any, config: PeftConfig, tensors: Mapping[str, Tens
         asked = _size(get_peft_model(blank, copy.deepcopy(config))) - base
     held = sum(tensor.numel() for tensor in tensors.values())
     if asked > (most := 2 * held + base // 4 + SPARE):
-        message = f"its config asks for {asked:,} numbers, and the file holds {held:,}"
+        message = f"its config needs {asked:,} numbers, but the file holds {held:,}"
         raise InputError(message, where=where, hint=f"On this base model it may be {most:,}. Is the config damaged?")
 
 

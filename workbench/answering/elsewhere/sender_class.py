@@ -113,7 +113,7 @@ def require_known(names: Collection[str], drawn: Collection[str], where: str) ->
         layer = lacking[0].rpartition(".")[0]
         message = f"the weights of {lacking[0]} are neither in this folder nor in the base model"
         hint = (
-            f"The sender's program drew them at random and did not save them. Train again with {layer!r} in "
+            f"The sender's program initialised them at random and did not save them. Train again with {layer!r} in "
             "modules_to_save, or name the model that has them with --backbone."
         )
         raise InputError(message, where=where, hint=hint)

@@ -97,9 +97,9 @@ class SentModel:
         stored = stored_in(self.itself.folder)
         if stored is None:
             lacking = only_indexed(self.itself.folder) or "some tensors otherwise"
-            raise InputError(f"the index names {lacking}, which the weights have not", where=str(self.folder))
+            raise InputError(f"the index names {lacking}, which is missing in the weights", where=str(self.folder))
         if name not in stored or not (shape := stored[name].shape):
-            raise InputError(f"its head is not there: the weights have no {name}", where=str(self.folder))
+            raise InputError(f"its head is missing: the weights have no {name}", where=str(self.folder))
         return shape[0]
 
     def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
@@ -131,10 +131,10 @@ class SentModel:
         called = type(own.model).__name__
         drawn = sorted(name for name in own.drawn if kind or not name.startswith(UNREAD))
         if drawn:
-            message = f"the weights lack {drawn[0]}, and a {called} would draw it at random"
+            message = f"{drawn[0]} is missing in the weights; a {called} would initialise it at random"
             raise InputError(message, where=str(self.folder), hint="Save the model again with save_pretrained.")
         if kind and own.unread:
-            message = f"a {called} has no place for {min(own.unread)}, which is among the weights"
+            message = f"the weights hold {min(own.unread)}, which a {called} does not have"
             raise InputError(message, where=str(self.folder), hint=HINT)
 
     def _head(self, model: Any, prefix: str, kind: str | None) -> dict[str, nn.Module]:

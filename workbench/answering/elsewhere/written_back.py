@@ -81,7 +81,7 @@ def write_model(
         _copy(stored, folder)
         write_card(stored.manifest, usage, folder, front_matter)
     else:
-        message = f"of {stored.id} there are only the weights that take the place of its base model's"
+        message = f"{stored.id} has only the weights that replace those of its base model"
         raise InputError(message, where="--original", hint="--merge writes the whole model.")
 
 

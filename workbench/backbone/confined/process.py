@@ -68,10 +68,10 @@ class _Child:
         if line:
             return line
         if code == -signal.SIGPROF:
-            raise NoAnswerError(f"it takes more than {seconds:.1f} seconds of the processor")
+            raise NoAnswerError(f"it takes more than {seconds:.1f} seconds of processor time")
         if code < 0:
-            raise NoAnswerError(f"it ends the process ({signal.Signals(-code).name})")
-        raise WorkError(f"the process for chat templates and regular expressions ends with code {code}")
+            raise NoAnswerError(f"it kills the process ({signal.Signals(-code).name})")
+        raise WorkError(f"the process for chat templates and regular expressions ended with exit code {code}")
 
     def end(self) -> None:
         """End the process, if there is one."""

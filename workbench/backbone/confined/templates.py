@@ -42,7 +42,7 @@ def render(template: str, chats: list[Turns], options: dict[str, Any]) -> list[s
 def _require_bounds(text: str, turns: Turns) -> str:
     given = sum(len(turn["content"]) for turn in turns)
     if len(text) > TIMES * given + ADDED:
-        raise ValueError(f"it makes {len(text):,} characters of {given:,}")
+        raise ValueError(f"it turns {given:,} characters into {len(text):,}")
     return text
 
 

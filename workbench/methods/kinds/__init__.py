@@ -23,5 +23,5 @@ def require_answerable(kind: str, config: PretrainedConfig, where: str | None = 
     if objection := KINDS.get(kind).objection(config):
         possible = [name for name in KINDS.names() if KINDS.get(name).objection(config) is None]
         backbone = f"{config.model_type} ({', '.join(config.architectures or ['no architecture named'])})"
-        message = f"there is no {kind} on this backbone: a {backbone} {objection}"
-        raise InputError(message, where=where, hint=f"It can: {', '.join(possible)}.")
+        message = f"this backbone cannot be used for {kind}: a {backbone} {objection}"
+        raise InputError(message, where=where, hint=f"It can be used for {', '.join(possible)}.")

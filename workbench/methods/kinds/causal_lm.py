@@ -55,7 +55,7 @@ class CausalLM(AnswersInWords):
 
     def objection(self, config: PretrainedConfig) -> str | None:
         """Only a causal language model goes on with a prompt."""
-        return None if is_causal(config) else "is not a causal language model, as for example smollm2 is"
+        return None if is_causal(config) else "is not a causal language model (smollm2 is one)"
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
         """Return the backbone's output layer; raises InputError where it is no causal language model."""
@@ -136,7 +136,7 @@ class CausalLM(AnswersInWords):
         texts = prompts(rows["text"][:], tokenizer, self.demonstrations)
         tokens = tokens_of(texts, tokenizer)
         if empty := next((text for text, ids in zip(texts, tokens, strict=True) if not ids), None):
-            message = f"the tokenizer makes no token of the prompt {empty!r}"
+            message = f"the tokenizer turns the prompt {empty!r} into no tokens"
             raise InputError(message, hint="Is the text empty? Leave it out.")
         return tokens
 

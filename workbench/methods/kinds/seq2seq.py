@@ -39,7 +39,7 @@ class Seq2Seq(AnswersInWords):
 
     def objection(self, config: PretrainedConfig) -> str | None:
         """Only an encoder-decoder with an output layer answers a text in words of its own."""
-        return None if is_seq2seq(config) else "is not an encoder-decoder that generates text, as a T5 is"
+        return None if is_seq2seq(config) else "is not an encoder-decoder that generates text (a T5 is one)"
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
         """Return the backbone's output layer."""

@@ -69,7 +69,7 @@ def own_replaced(body: nn.Module, folder: Path, with_biases: bool) -> dict[str, 
             if torch.equal(stored.get_tensor(name).to(own[bare]), own[bare]):
                 continue
             if not with_biases or not bare.endswith(".bias"):
-                raise ValueError(f"{name} is a weight of the backbone, and other numbers stand there")
+                raise ValueError(f"{name} is a weight of the backbone, but its numbers differ")
             replaced[bare] = own[bare].detach().clone()
     return replaced
 

@@ -30,4 +30,4 @@ def require_none_left(names: Iterable[str]) -> None:
 def require_apart(stored: Iterable[str], own: Mapping[str, Tensor] | Collection[str]) -> None:
     """Raise ValueError where a stored tensor has the name of one of the backbone's ``own``, which it would replace."""
     if replaced := sorted({*stored} & {*own}):
-        raise ValueError(f"{replaced[0]} is a weight of the backbone, and not of an adapter")
+        raise ValueError(f"{replaced[0]} is a weight of the backbone, not of an adapter")

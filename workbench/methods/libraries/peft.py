@@ -78,7 +78,7 @@ def needs_targets(
             return "no matrix there has a name that peft would adapt (name some: `targets`)"
         transposed = [isinstance(module, Conv1D) for module in modules]
         if any(transposed) and wanted.peft_type in NO_CONV1D:
-            return "its matrices are stored transposed (Conv1D), and this method of peft does not adapt such ones"
+            return "its matrices are stored transposed (Conv1D), and this method of peft cannot adapt those"
         shapes = [
             module.weight.shape[::-1] if turned else module.weight.shape
             for module, turned in zip(modules, transposed, strict=True)

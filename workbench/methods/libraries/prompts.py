@@ -38,7 +38,7 @@ def objection(settings: PromptSettings, config: PretrainedConfig, kind: str) -> 
     """The virtual tokens take positions of their own."""
     room = positions(config)
     return (
-        f"{settings.tokens} virtual tokens leave none of its {room} positions"
+        f"{settings.tokens} virtual tokens leave no position for text (it has {room})"
         if room and settings.tokens >= room
         else None
     )

@@ -100,7 +100,7 @@ class Retriever(nn.Module):
             self._choose(self.shares(embedding(body.get_base_model(), read, given.get(QUESTION))))
         elif not self._answering:
             hint = "Give it the whole prompts first."
-            raise InputError("these tokens go on with prompts that this model has not read", hint=hint)
+            raise InputError("these tokens continue prompts that this model has not read", hint=hint)
         return args, read
 
     def _choose(self, shares: Tensor) -> None:
@@ -113,7 +113,7 @@ class Retriever(nn.Module):
         """Add Σ c s B A x to the frozen layer's output, in place."""
         x = inputs[0]  # (batch, …, in)
         if self._answering and len(x) != self._rows:
-            message = f"a layer is given {len(x)} rows where {self._rows} prompts were read"
+            message = f"a layer got {len(x)} rows for {self._rows} prompts"
             raise InputError(message, hint="Repeat the prompts before they are read, where each has several answers.")
         for name, rows, shares in self._answering:
             if name in layer.lora_A:  # LoRAs may differ in the layers that they adapt

@@ -57,7 +57,9 @@ def trained_method(name: str, where: str | None = None) -> Method:
     card = METHODS.get(name, where)
     if card.composed:
         hint = f"Use `workbench fuse TARGET --from ID,ID,… --method {name}`."
-        raise InputError(f"{name} is made of other adapters, it cannot be trained from nothing", where=where, hint=hint)
+        raise InputError(
+            f"{name} is composed of other adapters and cannot be trained from scratch", where=where, hint=hint
+        )
     return card
 
 
@@ -88,10 +90,12 @@ def _require_packable(name: str, bits: Quantization, where: str | None) -> None:
     card = METHODS.get(name)
     hint = "Take a method that adds weights (lora, pfeiffer, …), or leave the quantisation out."
     if card.trains_backbone:
-        message = f"{name} trains the backbone's own weights, which {bits} keeps packed"
+        message = f"{name} trains the backbone's own weights, and with {bits} these stay packed"
         raise InputError(message, where=where, hint=hint)
     if bits in card.fails_on:
-        raise InputError(f"{name} cannot read weights that {bits} keeps packed", where=where, hint=hint)
+        raise InputError(
+            f"{name} has to read the backbone's weights, and with {bits} these are packed", where=where, hint=hint
+        )
 
 
 def possible_methods(config: PretrainedConfig, kind: str) -> list[str]:

@@ -102,7 +102,7 @@ def _as_one(library: str, configurations: Sequence[Any]) -> Any:
 def _objection(parts: Sequence[Part], settings: MethodSettings, config: PretrainedConfig, kind: str) -> str | None:
     names = [name for name, _ in parts]
     if len(set(names)) < len(names):
-        return "a method stands twice in it"
+        return "it names a method twice"
     for name, card in parts:
         if name in ALONE or card.library not in ORDER:
             return ALONE.get(name, f"{name} cannot be mixed")

@@ -52,7 +52,7 @@ def prepare(
 
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:
     """Only a causal language model reads examples and goes on."""
-    return None if kind == "causal-lm" else "its examples stand in the prompt of a causal language model"
+    return None if kind == "causal-lm" else "it puts examples into the prompt of a causal language model"
 
 
 METHOD = Method(

@@ -42,7 +42,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> LoReftConfig:
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:
     """Say so where "the last tokens" of a question cannot be told from an answer's."""
     if kind == "seq2seq" or (kind == "causal-lm" and settings.suffix_positions):
-        return "the package counts the places of its interventions anew for every token that is generated"
+        return "the package counts its positions anew for every generated token"
     return lacks_architecture(settings, config, kind)
 
 

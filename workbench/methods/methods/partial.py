@@ -76,7 +76,7 @@ def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | 
         if settings.freeze_below is None
         else f"freeze_below {settings.freeze_below}"
     )
-    return f"{asked} does not go with its {blocks} blocks"
+    return f"{asked} does not fit its {blocks} blocks"
 
 
 def hooks(settings: Settings, body: nn.Module, length: FitLength) -> FitHooks:

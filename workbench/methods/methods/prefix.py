@@ -46,7 +46,7 @@ def objection(settings: MethodSettings, config: PretrainedConfig, kind: str) -> 
     width = getattr(config, "head_dim", None) or usual
     if width == usual:
         return None
-    return f"its attention heads are {width} wide, and the package makes prefixes for {usual}"
+    return f"its attention heads are {width} wide, but the package makes prefixes for {usual}"
 
 
 METHOD = Method(

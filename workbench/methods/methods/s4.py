@@ -68,7 +68,7 @@ def layer_of(name: str) -> int | None:
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:
     """Say so where there are two stacks of layers, or no biases."""
     if config.is_encoder_decoder:
-        return "its groups are of one stack of layers"
+        return "its groups divide one stack of layers"
     if not any(layer_of(name) is not None for name in biases(config)):
         return "two of its groups train biases, and its layers have none"
     return prefix.objection(settings, config, kind)

@@ -34,7 +34,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> UniPELTConfig:
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:
     """Its gates are means over a whole text, which is not there yet while it is generated."""
     if kind in ("causal-lm", "seq2seq"):
-        return "its gates look at the whole text, also at what is still to be said"
+        return "its gates read the whole text, also tokens that are not generated yet"
     return prefix.objection(settings, config, kind)
 
 

@@ -31,7 +31,7 @@ class Settings(TargetedSettings):
     @model_validator(mode="after")
     def _has_enough(self) -> Self:
         if self.topk > self.num_vectors:
-            raise ValueError("topk is at most num_vectors")
+            raise ValueError("topk may be at most num_vectors")
         return self
 
 

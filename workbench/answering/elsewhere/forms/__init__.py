@@ -23,7 +23,7 @@ def form_of(manifest: Manifest) -> Form:
     """Return the form in which an adapter came; raises InputError where the workbench made it."""
     if manifest.elsewhere is None:
         hint = "Without --original it is written in the workbench's own form."
-        message = f"{manifest.id} was made by the workbench: it came in no other form"
+        message = f"{manifest.id} was made by the workbench, so it has no other original form"
         raise InputError(message, where="--original", hint=hint)
     return FORMS.get(manifest.elsewhere.program)
 

@@ -69,7 +69,7 @@ class AdaptersFolder:
     def read(self, folder: Path) -> SentFolder:
         """Return what the configs say; raises as :meth:`workbench.answering.elsewhere.form.Form.read`."""
         if not (folder / CONFIG).is_file():
-            raise InputError("several adapters that were composed", where=str(folder), hint=COMPOSED)
+            raise InputError("several composed adapters cannot be imported at once", where=str(folder), hint=COMPOSED)
         path, document = folder / CONFIG, read_config(folder)
         config = adapters_config.fields(document, str(path))
         adapters_config.method_of(config, str(path))  # before the weights are looked at

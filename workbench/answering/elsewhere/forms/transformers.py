@@ -79,9 +79,9 @@ def _require_labels(config: dict[str, Any], folder: Path) -> None:
     """Raise InputError where the labels do not stand as transformers writes them: number → name."""
     where, count, named = str(folder / CONFIG), config.get("num_labels"), config.get("id2label")
     if count is not None and not (type(count) is int and 1 <= count <= MOST_LABELS):
-        raise InputError(f"num_labels: {count!r} is no number of labels", where=where)
+        raise InputError(f"num_labels: {count!r} is not a number of labels", where=where)
     if named is not None and not _are_labels(named):
-        hint = 'It has a name for each number from 0, as {"0": "negative", "1": "positive"}.'
+        hint = 'It needs a name for each number from 0, for example {"0": "negative", "1": "positive"}.'
         raise InputError("id2label names no labels", where=where, hint=hint)
 
 
