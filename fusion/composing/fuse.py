@@ -55,7 +55,7 @@ class FusedModel:
     composing: Stopwatch = field(default_factory=Stopwatch)
 
 
-def fuse(name: str, request: Request, settings: CompositionSettings, before: FusedModel | None = None) -> FusedModel:
+def fuse(name: str, request: Request, settings: CompositionSettings, earlier: FusedModel | None = None) -> FusedModel:
     """Compose ``request.sources`` by the method ``name`` into a model for ``request.target``.
 
     A head is trained along where the method trains; else it is a logistic regression on the frozen fused features.
@@ -65,7 +65,7 @@ def fuse(name: str, request: Request, settings: CompositionSettings, before: Fus
         name: of a composition method.
         request: what is composed for what.
         settings: the method's.
-        before: what the same method gave of the same sources for another target, to take the body from; of use only
+        earlier: what the same method gave of the same sources for another target, to take the body from; of use only
             where the method does not look at the target.
 
     Raises:
@@ -73,10 +73,10 @@ def fuse(name: str, request: Request, settings: CompositionSettings, before: Fus
         TrainingError: a fit failed.
     """
     require_composable(name, request.sources, request.backbone)
-    composing, fitting = before.composing if before else Stopwatch(), Stopwatch()
+    composing, fitting = earlier.composing if earlier else Stopwatch(), Stopwatch()
     with PeakMemory() as memory:
-        if before:
-            composed = before.composed
+        if earlier:
+            composed = earlier.composed
         else:
             with composing:
                 composed = COMPOSITIONS.get(name).compose(request, settings)
@@ -134,7 +134,7 @@ def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Ba
     require_compatible(sources, backbone)
     library = sources[0].manifest.library
     if library not in card.libraries:
-        fitting = [other for other in COMPOSITIONS.names() if library in COMPOSITIONS.get(other).libraries]
+        fitting = [method for method in COMPOSITIONS.names() if library in COMPOSITIONS.get(method).libraries]
         message = f"{name} composes adapters of {' or '.join(card.libraries)}, not of {library} ({sources[0].id})"
         raise InputError(message, hint=f"For these sources: {', '.join(fitting)}.")
 
@@ -152,8 +152,10 @@ def with_head(composed: Composed, request: Request) -> FusedModel:
         return _without_epochs(model, composed, evaluation.scores[model.kind.metric], evaluation.log_likelihood, OWN)
     fitted = fitted_head(model, request)
     facts = {"inverse_regularisation": fitted.inverse_regularisation}
-    kept = replace(composed, facts={**composed.facts, **facts})
-    return _without_epochs(model.under(fitted.head), kept, fitted.validation, fitted.validation_log_likelihood, FITTED)
+    with_facts = replace(composed, facts={**composed.facts, **facts})
+    return _without_epochs(
+        model.under(fitted.head), with_facts, fitted.validation, fitted.validation_log_likelihood, FITTED
+    )
 
 
 def fused_id(name: str, request: Request, settings: CompositionSettings) -> str:
@@ -189,17 +191,17 @@ def name_with_revisions(name: str, request: Request, settings: CompositionSettin
     Results that were stored before a method got its first revision keep their keys. The code of methods of installed
     distributions follows.
     """
-    cards = {part: COMPOSITIONS.get(part) for part in (name, *COMPOSITIONS.get(name).parts(settings))}
-    asked = {part: settings if part == name else card.settings() for part, card in cards.items()}
-    revisions = {part: card.revision_of(request, asked[part]) for part, card in cards.items()}
-    raised = [f"{part}@{revision}" for part, revision in revisions.items() if revision > 1]
+    cards = {method: COMPOSITIONS.get(method) for method in (name, *COMPOSITIONS.get(name).parts(settings))}
+    settings_of = {method: settings if method == name else card.settings() for method, card in cards.items()}
+    revisions = {method: card.revision_of(request, settings_of[method]) for method, card in cards.items()}
+    raised = [f"{method}@{revision}" for method, revision in revisions.items() if revision > 1]
     return " ".join([name, *raised, *composition_code(name, settings).values()])
 
 
 def composition_code(name: str, settings: CompositionSettings) -> dict[str, str]:
     """Return by name the code of the compositions in this one that installed distributions add, its own included."""
-    parts = (name, *COMPOSITIONS.get(name).parts(settings))
-    return {part: code for part in parts for code in COMPOSITIONS.code(part).values()}
+    methods = (name, *COMPOSITIONS.get(name).parts(settings))
+    return {method: code for method in methods for code in COMPOSITIONS.code(method).values()}
 
 
 def keep_fused(

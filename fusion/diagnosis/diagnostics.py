@@ -151,13 +151,16 @@ def _statistics(sums: Sums) -> dict[str, Tensor]:
 def _pairs(values: Tensor) -> PairStatistic:
     """Return the matrices of one statistic, given in every draw (D + 1, n, n)."""
     n = values.shape[1]
-    own = values[0].diagonal().tolist()
+    observed = values[0].diagonal().tolist()
     cells = {(i, j): against_chance(values[:, i, j].numpy()) for j in range(n) for i in range(j)}
     cells |= {(j, i): chance for (i, j), chance in cells.items()}
-    cells |= {(i, i): Chance(finite(own[i]), None, None, None, None) for i in range(n)}
-    parts = (field.name for field in fields(Chance))
+    cells |= {(i, i): Chance(finite(observed[i]), None, None, None, None) for i in range(n)}
+    statistics = (field.name for field in fields(Chance))
     return PairStatistic(
-        **{part: tuple(tuple(getattr(cells[i, j], part) for j in range(n)) for i in range(n)) for part in parts}
+        **{
+            statistic: tuple(tuple(getattr(cells[i, j], statistic) for j in range(n)) for i in range(n))
+            for statistic in statistics
+        }
     )
 
 
@@ -166,15 +169,15 @@ def _facts(
 ) -> tuple[SourceFacts, ...]:
     energy, inside, ranks = (np.zeros(len(updates)) for _ in range(3))
     for pairs in modules:
-        whole = spectrum(stack(pairs, [1.0] * len(pairs)))
-        tail = whole.values.square().flip(0).cumsum(0).flip(0)  # ‖Σ ΔW − its first k‖²_F at k
-        kept = whole.u[:, : int((tail > ERROR**2 * tail[:1]).sum())]  # (out, k)
+        total = spectrum(stack(pairs, [1.0] * len(pairs)))
+        tail = total.values.square().flip(0).cumsum(0).flip(0)  # ‖Σ ΔW − its first k‖²_F at k
+        leading = total.u[:, : int((tail > ERROR**2 * tail[:1]).sum())]  # (out, k)
         for source, pair in enumerate(pairs):
-            own = spectrum(pair)
-            own_energy = float(own.values.square().sum())
-            share = own.values / own.values.sum()
+            source_spectrum = spectrum(pair)
+            own_energy = float(source_spectrum.values.square().sum())
+            share = source_spectrum.values / source_spectrum.values.sum()
             energy[source] += own_energy
-            inside[source] += float((kept.T @ (own.u * own.values)).square().sum())
+            inside[source] += float((leading.T @ (source_spectrum.u * source_spectrum.values)).square().sum())
             ranks[source] += own_energy * float(torch.special.entr(share).sum().exp())
     return tuple(
         SourceFacts(

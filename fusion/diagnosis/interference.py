@@ -77,13 +77,13 @@ def module_sums(pairs: Sequence[LowRank], draws: int, generator: Generator) -> S
     weight = torch.outer(energy, energy).sqrt()
     share = weight / torch.minimum(ranks[:, None], ranks).clamp(min=1)
     signed, absolute = _signs(spectra, rows, columns, generator)
-    own, scaled = torch.eye(len(values), dtype=values.dtype), values * right
+    identity, scaled = torch.eye(len(values), dtype=values.dtype), values * right
     return Sums(
         inner=owner.T @ (left * values[:, None] * scaled) @ owner,
         left=share * (owner.T @ left.square() @ owner),
         right=share * (owner.T @ right.square() @ owner),
         crossed=_pair_interference(left, right, values, counts.tolist()),
-        together=((left - own) @ (values[:, None] * (right - own))).abs().sum(dim=(1, 2)),
+        together=((left - identity) @ (values[:, None] * (right - identity))).abs().sum(dim=(1, 2)),
         signed=signed,
         absolute=absolute,
         weight=weight,
@@ -111,10 +111,10 @@ def _pair_interference(left: Tensor, right: Tensor, values: Tensor, counts: list
     sums = left.new_zeros(len(left), len(counts), len(counts))
     starts = np.cumsum([0, *counts])
     blocks = [slice(start, start + count) for start, count in zip(starts[:-1], counts, strict=True)]
-    for i, own in enumerate(blocks):
-        for j, other in enumerate(blocks):
-            passed = (left[:, own, other] * values[other]) @ right[
-                :, other, own
+    for i, rows in enumerate(blocks):
+        for j, columns in enumerate(blocks):
+            passed = (left[:, rows, columns] * values[columns]) @ right[
+                :, columns, rows
             ]  # (D, ri, ri): ΔWⱼ as source i sees it
             total = passed.abs().sum(dim=(1, 2))
             sums[:, i, j] += total

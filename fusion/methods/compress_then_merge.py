@@ -58,10 +58,10 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
             return spectrum(stack(pairs, weights)).truncated()
         u, v = _shared(_balanced(cores, settings.beta), rank)
         coordinates = u.T @ cores @ v  # (n, r, r)
-        energy, kept = (float(entries.square().sum()) for entries in (cores, coordinates))
+        energy, kept_energy = (float(entries.square().sum()) for entries in (cores, coordinates))
         merged = settings.scale * _merged(coordinates, settings, generator)
         back = LowRank(left @ (u @ merged), (right @ v).T)
-        return Truncated(spectrum(back.to(pairs[0].b.dtype)).pair(), kept, max(energy - kept, 0.0))
+        return Truncated(spectrum(back.to(pairs[0].b.dtype)).pair(), kept_energy, max(energy - kept_energy, 0.0))
 
     return by_module(updates, merged_module)
 
@@ -81,8 +81,8 @@ def _shared(cores: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     for step in range(PASSES):
         u = _leading(cores @ v, rank)
         v = _leading(cores.mT @ u, rank)
-        kept = float((u.T @ cores @ v).norm()) / size
-        error = math.sqrt(abs(1 - kept**2))
+        kept_share = float((u.T @ cores @ v).norm()) / size
+        error = math.sqrt(abs(1 - kept_share**2))
         if step > 1 and abs(last - error) < TOLERANCE:
             break
         last = error
@@ -97,14 +97,14 @@ def _leading(slices: Tensor, rank: int) -> Tensor:
 
 def _merged(coordinates: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:
     """Return M (r, r) of the ``coordinates`` (n, r, r)."""
-    kept = coordinates.clone()
+    thinned = coordinates.clone()
     if settings.drop:
-        for matrix in kept:
+        for matrix in thinned:
             drop_(matrix, settings.drop, generator)
     if settings.inner == "sum":
-        return kept.sum(dim=0)
-    parts = [as_factors(matrix) for matrix in kept]
-    return elected(parts, [1.0] * len(parts), [floor(part, settings.density) for part in parts])
+        return thinned.sum(dim=0)
+    factors = [as_factors(matrix) for matrix in thinned]
+    return elected(factors, [1.0] * len(factors), [floor(factor, settings.density) for factor in factors])
 
 
 COMPOSITION = Composition(

@@ -47,21 +47,23 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
         )
 
     def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
-        parts = [spectrum(pair, share) for pair in pairs]
-        merged = orthogonal_sum(parts, [settings.scale * weight for weight in weights])
+        spectra = [spectrum(pair, share) for pair in pairs]
+        merged = orthogonal_sum(spectra, [settings.scale * weight for weight in weights])
         done = spectrum(merged.to(pairs[0].b.dtype)).truncated()
         return Truncated(
-            done.pair, sum(float(part.values.square().sum()) for part in parts), sum(p.lost for p in parts)
+            done.pair,
+            sum(float(svd.values.square().sum()) for svd in spectra),
+            sum(p.lost for p in spectra),
         )
 
     return by_module(updates, merged_module)
 
 
-def orthogonal_sum(parts: Sequence[Spectrum], weights: Sequence[float]) -> LowRank:
-    """Return U′ diag(w₁S₁ … wₙSₙ) V′ᵀ of the decompositions ``parts``, as for :func:`merge`."""
-    values = torch.cat([weight * part.values for part, weight in zip(parts, weights, strict=True)])
-    left = orthogonal(torch.cat([part.u for part in parts], dim=1))  # (out, k)
-    right = orthogonal(torch.cat([part.vt.T for part in parts], dim=1))  # (in, k)
+def orthogonal_sum(spectra: Sequence[Spectrum], weights: Sequence[float]) -> LowRank:
+    """Return U′ diag(w₁S₁ … wₙSₙ) V′ᵀ of the decompositions ``spectra``, as for :func:`merge`."""
+    values = torch.cat([weight * svd.values for svd, weight in zip(spectra, weights, strict=True)])
+    left = orthogonal(torch.cat([svd.u for svd in spectra], dim=1))  # (out, k)
+    right = orthogonal(torch.cat([svd.vt.T for svd in spectra], dim=1))  # (in, k)
     return LowRank(left * values, right.T)
 
 

@@ -66,16 +66,19 @@ def _minimum(pairs: Sequence[LowRank]) -> LowRank:
 
     With ΔWᵢ = Uᵢ Sᵢ Vᵢᵀ the loss is ‖M Z − T‖². Directions below 1e-6 of Z's largest stay as they are in S.
     """
-    parts = [part for part in map(spectrum, pairs) if len(part.values)]
-    if not parts:
+    spectra = [svd for svd in map(spectrum, pairs) if len(svd.values)]
+    if not spectra:
         return pairs[0]
-    shares = [part.values / part.values.norm() for part in parts]
-    inputs = torch.cat([part.vt.T * share for part, share in zip(parts, shares, strict=True)], dim=1)  # Z (in, k)
-    wanted = torch.cat([part.u * part.values * share for part, share in zip(parts, shares, strict=True)], dim=1)  # T
-    whole = stack(pairs, [1.0] * len(pairs)).to(torch.float64)
-    missing = wanted - whole.b @ (whole.a @ inputs)  # (out, k)
+    shares = [svd.values / svd.values.norm() for svd in spectra]
+    inputs = torch.cat([svd.vt.T * share for svd, share in zip(spectra, shares, strict=True)], dim=1)  # Z (in, k)
+    outputs = torch.cat(
+        [svd.u * svd.values * share for svd, share in zip(spectra, shares, strict=True)],
+        dim=1,
+    )  # T
+    total = stack(pairs, [1.0] * len(pairs)).to(torch.float64)
+    missing = outputs - total.b @ (total.a @ inputs)  # (out, k)
     inverse = torch.linalg.pinv(inputs, rtol=1e-6)  # (k, in)
-    return LowRank(torch.cat([whole.b, missing], dim=1), torch.cat([whole.a, inverse]))
+    return LowRank(torch.cat([total.b, missing], dim=1), torch.cat([total.a, inverse]))
 
 
 def _descent(pairs: Sequence[LowRank], weights: Sequence[float], settings: Settings) -> Rule:

@@ -155,9 +155,9 @@ def spectrum(pair: LowRank, rank: int | None = None, right: Tensor | None = None
     summands = (gram.diagonal() * right.square().sum(0)).sqrt()  # (k,)
     floor = 8 * max(torch.finfo(dtype).eps, 2**-26) * torch.cat([summands, values]).max() if len(values) else 0.0
     count = int((values > floor).sum())
-    kept, vectors = values[:count][:rank], vectors.flip(1)[:, :count][:, :rank]
-    lost = float(values[len(kept) : count].square().sum())
-    return Spectrum(b, a, kept, right.T @ vectors, (vectors.T @ half) / kept[:, None], lost, dtype)
+    leading, vectors = values[:count][:rank], vectors.flip(1)[:, :count][:, :rank]
+    lost = float(values[len(leading) : count].square().sum())
+    return Spectrum(b, a, leading, right.T @ vectors, (vectors.T @ half) / leading[:, None], lost, dtype)
 
 
 def triangle(columns: Tensor) -> Tensor:
@@ -214,11 +214,11 @@ def collect(modules: Iterable[tuple[str, Truncated]]) -> Merged:
     for name, module in modules:
         update[name] = module.pair
         kept, lost = kept + module.kept, lost + module.lost
-    whole = kept + lost
+    total_energy = kept + lost
     facts = {
         "rank": float(largest_rank([update])),
-        "energy_kept": kept / whole if whole else 1.0,
-        "truncation_error": math.sqrt(lost / whole) if whole else 0.0,
+        "energy_kept": kept / total_energy if total_energy else 1.0,
+        "truncation_error": math.sqrt(lost / total_energy) if total_energy else 0.0,
     }
     return Merged(update, facts)
 

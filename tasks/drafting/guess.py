@@ -102,8 +102,8 @@ def guess_columns(frame: pd.DataFrame, where: str, given: GivenColumns) -> Guess
     if missing:
         flags = {"label": "--label C (or --answer C, where answers are free text)", "text": "--text C"}
         shown = "\n".join(printable(str(column)) for column in traits_of(frame).values())
-        hint = f"Name it: {' '.join(flags[part] for part in missing)}\n{shown}"
-        which = " and ".join(f"the {part}" for part in missing)
+        hint = f"Name it: {' '.join(flags[column] for column in missing)}\n{shown}"
+        which = " and ".join(f"the {column}" for column in missing)
         raise InputError(f"cannot tell which column is {which}", where=where, hint=hint)
     return guess
 
@@ -112,16 +112,16 @@ def consider(frame: pd.DataFrame, where: str, given: GivenColumns) -> Guess:
     """Return the guess as :func:`guess_columns` makes it, with doubts also about what cannot be told."""
     _require_sense(frame, where, given)
     traits = traits_of(frame)
-    taken = {given.text, given.text_pair}
-    free = {name: column for name, column in traits.items() if name not in taken}
+    named = {given.text, given.text_pair}
+    free = {name: column for name, column in traits.items() if name not in named}
     candidates = _targets(frame, traits, given)
     best = candidates[0] if candidates else None
     doubts = _target_doubts(candidates, given) if best else [_untold_target(free, given)]
     rest = {name: column for name, column in free.items() if best is None or name not in best.columns}
     text, pair, text_doubt = _texts(rest, given, best)
-    parts = replace(best, separator=given.separator or best.separator) if best else Target("classification", 0)
+    target = replace(best, separator=given.separator or best.separator) if best else Target("classification", 0)
     doubts += [text_doubt] if text_doubt else []
-    return Guess(parts.kind, text, pair, parts.label, parts.answer, parts.separator, tuple(doubts))
+    return Guess(target.kind, text, pair, target.label, target.answer, target.separator, tuple(doubts))
 
 
 def _require_sense(frame: pd.DataFrame, where: str, given: GivenColumns) -> None:
@@ -158,8 +158,8 @@ def _targets(frame: pd.DataFrame, traits: Mapping[str, Traits], given: GivenColu
     if given.answer is not None:
         candidates = free_answers(given.answer, 0)
     else:
-        taken = {given.text, given.text_pair}
-        candidates = [target for target in targets(frame, traits) if not taken & set(target.columns)]
+        text_columns = {given.text, given.text_pair}
+        candidates = [target for target in targets(frame, traits) if not text_columns & set(target.columns)]
         candidates = [target for target in candidates if not (target.text and given.text not in {None, target.text})]
         candidates = [target for target in candidates if not (target.answer and given.text_pair)]
     if given.label:

@@ -67,22 +67,24 @@ def available(spec: TaskSpec) -> Availability:
 def _key(spec: TaskSpec, identity: str) -> str:
     file_json = spec.file.model_dump_json(exclude={"name", "description", "license", "homepage"})
     source, kind = SOURCES.identity(spec.source), KINDS.code(spec.file.kind).values()
-    parts = [str(VERSION), source, spec.source_settings.model_dump_json(), identity, file_json, *kind]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    facts = [str(VERSION), source, spec.source_settings.model_dump_json(), identity, file_json, *kind]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 def _make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     chosen, cuts = _plan(spec, tables)
-    given = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
+    rows_by_split = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
     if spec.file.on_duplicate == "drop":
-        given = normalise.unique_texts(given)
-    names, rows = _decode_labels(spec, chosen, {split: split_rows.frame for split, split_rows in given.items()})
+        rows_by_split = normalise.unique_texts(rows_by_split)
+    label_names, rows = _decode_labels(
+        spec, chosen, {split: split_rows.frame for split, split_rows in rows_by_split.items()}
+    )
     if cuts and len(rows["train"]):
         _require_enough(spec, cuts, len(rows["train"]))
         options = spec.file.splits
         rows |= cutting.cut(rows["train"], cuts, seed=options.seed, stratified=options.stratified)
     rows = {split: rows[split] for split in SPLITS if split in rows}
-    _require_examples(spec, rows, names, cuts)
+    _require_examples(spec, rows, label_names, cuts)
     _require_ids(spec, rows)
     if "value" in rows["train"]:
         rows = values.scale_values(spec, rows)
@@ -93,19 +95,21 @@ def _make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
             f"a text holds half of a Unicode character (a lone surrogate): {error}",
             where=spec.document.where(spec.source),
         ) from None
-    return Content(names, fingerprint(spec.file.kind, names, content), _notes(chosen, tables, given), content)
+    return Content(
+        label_names, fingerprint(spec.file.kind, label_names, content), _notes(chosen, tables, rows_by_split), content
+    )
 
 
 def _notes(
-    chosen: Mapping[str, str], tables: Mapping[str, Table], given: Mapping[str, normalise.Rows]
+    chosen: Mapping[str, str], tables: Mapping[str, Table], rows_by_split: Mapping[str, normalise.Rows]
 ) -> tuple[str, ...]:
     """Return what a person has to know of the rows: those left out, and files with other numbers of lines and rows."""
     left_out = {
-        "a text": sum(rows.empty for rows in given.values()),
-        "a label": sum(rows.untold for rows in given.values()),
+        "a text": sum(rows.empty for rows in rows_by_split.values()),
+        "a label": sum(rows.untold for rows in rows_by_split.values()),
     }
     notes = [f"{count:,} rows without {missing} left out" for missing, count in left_out.items() if count]
-    if duplicates := sum(rows.duplicates for rows in given.values()):
+    if duplicates := sum(rows.duplicates for rows in rows_by_split.values()):
         notes.append(f"{duplicates:,} rows left out whose text another row of the source has")
     for name in dict.fromkeys(chosen.values()):
         lines, rows = formats.lines_of(tables[name]), len(tables[name])
@@ -136,13 +140,13 @@ def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], 
     train = options.train or ("data" if "data" in tables and "train" not in tables else "train")
     chosen, cuts = {"train": train}, {}
     for split, share in CUT.items():
-        wanted = getattr(options, split)
-        if wanted is None:
-            wanted = split if split in tables else share
-        if isinstance(wanted, str):
-            chosen[split] = wanted
+        choice = getattr(options, split)
+        if choice is None:
+            choice = split if split in tables else share
+        if isinstance(choice, str):
+            chosen[split] = choice
         else:
-            cuts[split] = float(wanted)
+            cuts[split] = float(choice)
     for split, name in chosen.items():
         if name not in tables:
             declared = getattr(options, split) is not None
@@ -152,14 +156,14 @@ def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], 
 
 
 def _require_enough(spec: TaskSpec, cuts: Mapping[str, float], rows: int) -> None:
-    wanted = {split: amount if amount >= 1 else amount * rows for split, amount in cuts.items()}
-    if rows > 1 and sum(wanted.values()) >= rows:
-        amounts = ", ".join(f"{split} {amount:.0f}" for split, amount in wanted.items())
+    rows_by_split = {split: amount if amount >= 1 else amount * rows for split, amount in cuts.items()}
+    if rows > 1 and sum(rows_by_split.values()) >= rows:
+        amounts = ", ".join(f"{split} {amount:.0f}" for split, amount in rows_by_split.items())
         raise DataError(f"cannot cut {amounts} from {rows} rows", where=spec.document.where("splits"))
 
 
 def _require_examples(
-    spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: tuple[str, ...], cuts: Mapping[str, float]
+    spec: TaskSpec, rows: Mapping[str, pd.DataFrame], label_names: tuple[str, ...], cuts: Mapping[str, float]
 ) -> None:
     for split in SPLITS:
         if not len(rows.get(split, ())):
@@ -170,12 +174,12 @@ def _require_examples(
             raise DataError(
                 f"{few}split {split!r} is empty ({sizes})", where=spec.document.where("splits", split), hint=hint
             )
-    if not names:
+    if not label_names:
         return
-    given = rows["train"][KINDS.get(spec.file.kind).target].explode().dropna()
-    counts = {int(index): count for index, count in Counter(given).most_common()}
-    if missing := [name for index, name in enumerate(names) if index not in counts]:
-        have = ", ".join(f"{names[index]} {count}" for index, count in counts.items())
+    labels = rows["train"][KINDS.get(spec.file.kind).target].explode().dropna()
+    counts = {int(index): count for index, count in Counter(labels).most_common()}
+    if missing := [name for index, name in enumerate(label_names) if index not in counts]:
+        have = ", ".join(f"{label_names[index]} {count}" for index, count in counts.items())
         raise DataError(
             f"no training example of {', '.join(missing)} (train has {have})",
             where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),

@@ -36,8 +36,8 @@ OTHERS |= {"euc_kr", "cp949", "johab", "shift_jis", "cp932", "euc_jp"}
 LAST = "latin-1"  # decodes whatever there is
 
 
-def encoding_of(content: bytes, whole: bool = True) -> str:
-    """Return the likeliest encoding of a text, or of its beginning, if it is not ``whole``.
+def encoding_of(content: bytes, is_complete: bool = True) -> str:
+    """Return the likeliest encoding of a text, or of its beginning, if it is not ``is_complete``.
 
     Bytes that are valid UTF-8 are UTF-8. Of other encodings that are in use, charset-normalizer names candidates, and
     the code pages of Europe are always among them. Each is judged by the characters beyond ASCII that it gives: letters
@@ -46,21 +46,21 @@ def encoding_of(content: bytes, whole: bool = True) -> str:
     """
     if mark := next((mark for mark in MARKS if content.startswith(mark)), None):
         return MARKS[mark]
-    if is_utf_8(content, whole):
+    if is_utf_8(content, is_complete):
         return "utf-8"
     sample = _sample(content)
     shares: dict[str, float] = {}
     for encoding in dict.fromkeys((USUAL, *FREQUENT, *_suggestions(sample), LAST)):
-        if _decode(content, encoding, whole) is not None and (text := _decode(sample, encoding)) is not None:
+        if _decode(content, encoding, is_complete) is not None and (text := _decode(sample, encoding)) is not None:
             shares[encoding] = explained_share(text) - RARE * (encoding in OTHERS)
     best = max(shares, key=lambda encoding: shares[encoding])
     margin = CLEARLY if shares[best] >= CONVINCING else FAR
     return USUAL if USUAL in shares and shares[USUAL] >= shares[best] - margin else best
 
 
-def is_utf_8(content: bytes, whole: bool = True) -> bool:
-    """Return whether a text is UTF-8; if it is not ``whole``, its last character may be cut."""
-    return _decode(content, "utf-8", whole) is not None
+def is_utf_8(content: bytes, is_complete: bool = True) -> bool:
+    """Return whether a text is UTF-8; if it is not ``is_complete``, its last character may be cut."""
+    return _decode(content, "utf-8", is_complete) is not None
 
 
 def explained_share(text: str) -> float:
@@ -75,8 +75,8 @@ def explained_share(text: str) -> float:
     for (character, before, after), count in contexts.items():
         likely = count * likelihood(character, before, after)
         if is_letter(character):
-            own = script(character)
-            letters[character.lower() if own in COMPARED else own] += likely  # type: ignore[assignment]
+            its_script = script(character)
+            letters[character.lower() if its_script in COMPARED else its_script] += likely  # type: ignore[assignment]
         else:
             signs += likely
     other_scripts = ({name} for name in letters if len(name) > 1)
@@ -103,9 +103,9 @@ def _suggestions(sample: bytes) -> Iterator[str]:
         yield from (name for name in (match.encoding, *match.could_be_from_charset) if name in OTHERS)
 
 
-def _decode(content: bytes, encoding: str, whole: bool = False) -> str | None:
-    """Return the text; None where that is not the encoding. If it is not ``whole``, its last character may be cut."""
+def _decode(content: bytes, encoding: str, is_complete: bool = False) -> str | None:
+    """Return the text; None where that is not the encoding. Unless ``is_complete``, its last character may be cut."""
     try:
-        return codecs.getincrementaldecoder(encoding)().decode(content, final=whole)
+        return codecs.getincrementaldecoder(encoding)().decode(content, final=is_complete)
     except (UnicodeDecodeError, LookupError):
         return None

@@ -74,7 +74,7 @@ def encoding_of_texts(path: Path) -> str | None:
             content = stream.read(LONGEST_LINE)
         if not is_utf_8(content):
             others.append(content[:SAMPLE])
-    return encoding_of(b"\n".join(others), whole=False) if others else None
+    return encoding_of(b"\n".join(others), is_complete=False) if others else None
 
 
 def _is_text(file: Path) -> bool:

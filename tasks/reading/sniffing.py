@@ -76,7 +76,7 @@ def _decode_head(path: Path, encoding: str | None) -> tuple[str, str]:
     """Return the encoding and the beginning of a file, whole lines."""
     with opened_bytes(path) as stream:
         content = stream.read(SAMPLE)
-        encoding = encoding or encoding_of(content, whole=len(content) < SAMPLE)
+        encoding = encoding or encoding_of(content, is_complete=len(content) < SAMPLE)
         if encoding == "utf-8" and len(content) == SAMPLE:
             encoding = _encoding_of_all(content, stream)
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
@@ -104,7 +104,7 @@ def _encoding_of_all(begun: bytes, stream: Any) -> str:
         try:
             decoder.decode(block)
         except UnicodeDecodeError:
-            return encoding_of(block, whole=False)
+            return encoding_of(block, is_complete=False)
     return "utf-8"
 
 

@@ -52,9 +52,9 @@ def labels_of(value: Any, separator: str, known: frozenset[str] = frozenset()) -
     if is_list(value):
         entries = [raw(entry) for entry in value if not is_missing(entry)]
     else:
-        entries = [] if is_missing(value) else [part.strip() for part in raw(value).split(separator)]
-    parts = (entry if entry in known else entry.strip() for entry in entries)
-    return list(dict.fromkeys(part for part in parts if part))
+        entries = [] if is_missing(value) else [label.strip() for label in raw(value).split(separator)]
+    stripped = (entry if entry in known else entry.strip() for entry in entries)
+    return list(dict.fromkeys(label for label in stripped if label))
 
 
 def columns_set(spec: TaskSpec, split: str, frame: pd.DataFrame) -> pd.Series[Any]:
@@ -65,16 +65,16 @@ def columns_set(spec: TaskSpec, split: str, frame: pd.DataFrame) -> pd.Series[An
     """
     import pandas as pd
 
-    names = spec.file.columns.labels
-    given = pd.DataFrame({name: frame[name].fillna("").map(lambda value: raw(value).lower()) for name in names})
-    for name in names:
-        if (odd := ~given[name].isin(TRUE | FALSE)).any():
+    columns = spec.file.columns.labels
+    values = pd.DataFrame({name: frame[name].fillna("").map(lambda value: raw(value).lower()) for name in columns})
+    for name in columns:
+        if (odd := ~values[name].isin(TRUE | FALSE)).any():
             raise DataError(
                 f"column {name!r} of split {split!r} holds {frame[name][odd].iloc[0]!r}, not 1 or 0",
                 where=spec.document.where("columns", "label"),
                 hint="Of several label columns each holds 1 or 0. If one column holds all labels, name only that.",
             )
-    sets = [[name for name, value in zip(names, row, strict=True) if value in TRUE] for row in given.to_numpy()]
+    sets = [[name for name, value in zip(columns, row, strict=True) if value in TRUE] for row in values.to_numpy()]
     return pd.Series(sets, index=frame.index, dtype=object)
 
 
@@ -106,9 +106,9 @@ def tags_of(value: Any) -> list[str]:
 
 
 def decode(
-    spec: TaskSpec, split: str, frame: pd.DataFrame, names: Sequence[str], named: Mapping[str, str]
+    spec: TaskSpec, split: str, frame: pd.DataFrame, label_names: Sequence[str], named: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Return ``frame`` with labels or tags as indices into ``names``; labels of a set are sorted.
+    """Return ``frame`` with labels or tags as indices into ``label_names``; labels of a set are sorted.
 
     With ``other_labels: drop`` an unlisted label is left out of its set, and a text with an unlisted tag altogether.
 
@@ -116,7 +116,7 @@ def decode(
         DataError: labels that are not declared, unless ``other_labels: drop``.
     """
     column = "tags" if "tags" in frame else "labels"
-    index = {value: names.index(name) for value, name in named.items()}
+    index = {value: label_names.index(name) for value, name in named.items()}
     unknown = frame[column].map(lambda values: [value for value in values if value not in index])
     odd = unknown.map(len) > 0
     if odd.any() and spec.file.unlisted == "refuse":
@@ -127,8 +127,10 @@ def decode(
             hint="Add them to `labels`, or keep them or leave them out with `other_labels: keep` or `drop`.",
         )
     if column == "tags":
-        kept = frame[~odd]
-        return kept.assign(tags=kept["tags"].map(lambda tags: [index[tag] for tag in tags])).reset_index(drop=True)
+        known_rows = frame[~odd]
+        return known_rows.assign(tags=known_rows["tags"].map(lambda tags: [index[tag] for tag in tags])).reset_index(
+            drop=True
+        )
     return frame.assign(
         labels=frame["labels"].map(lambda values: sorted({index[value] for value in values if value in index}))
     )

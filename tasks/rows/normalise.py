@@ -66,10 +66,10 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     columns = spec.file.columns
     kind = KINDS.get(spec.file.kind)
     target = [columns.answer] if columns.answer else columns.labels
-    wanted = [*columns.texts, *target, *spec.file.where]
-    wanted += [name for name in (columns.text_pair, columns.id) if name]
+    needed = [*columns.texts, *target, *spec.file.where]
+    needed += [name for name in (columns.text_pair, columns.id) if name]
     _require(spec, split, list(table.columns) if _is_frame(table) else list(table.column_names))
-    frame = frame_of(table, list(dict.fromkeys(wanted)))
+    frame = frame_of(table, list(dict.fromkeys(needed)))
     frame.insert(0, "\0id", [f"{split}-{number}" for number in range(len(frame))])
     for column, value in spec.file.where.items():
         frame = frame[_holds(spec, split, frame[column], column, value)]
@@ -89,10 +89,10 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     if spec.file.on_missing == "error" and not filled.all():
         _refuse_empty(spec, split, rows["id"][~filled], len(rows))
     labelled = _with_target(spec, kind.target, rows["target"])
-    kept = rows[filled & labelled].reset_index(drop=True)
-    decoded = _READERS[kind.target](spec, split, kept)
+    complete = rows[filled & labelled].reset_index(drop=True)
+    decoded = _READERS[kind.target](spec, split, complete)
     untold = int((filled & ~labelled).sum())
-    return Rows(kept.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()), untold)
+    return Rows(complete.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()), untold)
 
 
 def _with_target(spec: TaskSpec, target: str, values: pd.Series[Any]) -> pd.Series[bool]:
@@ -172,12 +172,12 @@ def _plain_type(column: pd.Series[Any]) -> Any:
 
 def _require(spec: TaskSpec, split: str, existing: list[str]) -> None:
     columns = spec.file.columns
-    wanted = [(("columns", "text"), name) for name in columns.texts]
-    part = "answer" if columns.answer else "label"
-    wanted += [(("columns", part), name) for name in ([columns.answer] if columns.answer else columns.labels)]
-    wanted += [(("columns", key), name) for key in ("text_pair", "id") if (name := getattr(columns, key))]
-    wanted += [(("where", name), name) for name in spec.file.where]
-    for key, name in wanted:
+    needed = [(("columns", "text"), name) for name in columns.texts]
+    target = "answer" if columns.answer else "label"
+    needed += [(("columns", target), name) for name in ([columns.answer] if columns.answer else columns.labels)]
+    needed += [(("columns", key), name) for key in ("text_pair", "id") if (name := getattr(columns, key))]
+    needed += [(("where", name), name) for name in spec.file.where]
+    for key, name in needed:
         if name not in existing:
             message = f"split {split!r} has no column {name!r}"
             raise DataError(message, where=spec.document.where(*key), hint=suggest(name, map(str, existing)))
@@ -195,16 +195,16 @@ def _text(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, key: 
     return texts.astype("str")
 
 
-def _join_columns(parts: list[pd.Series[str]]) -> pd.Series[str]:
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined.str.cat(part, sep=" ").str.strip()
+def _join_columns(columns: list[pd.Series[str]]) -> pd.Series[str]:
+    joined = columns[0]
+    for column in columns[1:]:
+        joined = joined.str.cat(column, sep=" ").str.strip()
     return joined
 
 
-def _prompts(prompt: str, names: list[str], parts: list[pd.Series[str]]) -> list[str]:
+def _prompts(prompt: str, names: list[str], texts: list[pd.Series[str]]) -> list[str]:
     """Return the prompt of each row, each column's text in its place."""
-    return [_prompt(prompt, dict(zip(names, row, strict=True))) for row in zip(*parts, strict=True)]
+    return [_prompt(prompt, dict(zip(names, row, strict=True))) for row in zip(*texts, strict=True)]
 
 
 def _prompt(prompt: str, row: Mapping[str, str]) -> str:
@@ -212,15 +212,15 @@ def _prompt(prompt: str, row: Mapping[str, str]) -> str:
 
 
 def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:
-    wanted = {raw(entry) for entry in (value if isinstance(value, list) else [value])}
-    given = values.map(raw).astype("str")
-    if wanted <= {"true", "false"}:
-        given = given.str.lower()
-    holds: pd.Series[bool] = given.isin(wanted)
+    allowed = {raw(entry) for entry in (value if isinstance(value, list) else [value])}
+    raw_values = values.map(raw).astype("str")
+    if allowed <= {"true", "false"}:
+        raw_values = raw_values.str.lower()
+    holds: pd.Series[bool] = raw_values.isin(allowed)
     if not holds.any():
-        counts = ", ".join(f"{entry!r} ({count})" for entry, count in given.value_counts().head(SHOWN).items())
+        counts = ", ".join(f"{entry!r} ({count})" for entry, count in raw_values.value_counts().head(SHOWN).items())
         raise DataError(
-            f"no row of split {split!r} has {column!r} = {' or '.join(sorted(wanted))}",
+            f"no row of split {split!r} has {column!r} = {' or '.join(sorted(allowed))}",
             where=spec.document.where("where", column),
             hint=f"Most frequent values: {counts or 'none'}.",
         )

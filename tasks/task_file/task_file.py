@@ -204,30 +204,30 @@ class TaskFile(Settings):
     @field_validator("labels", mode="before")
     @classmethod
     def _labels_are_strings(cls, labels: object) -> object:
-        parts = [*labels, *labels.values()] if isinstance(labels, dict) else labels
-        if parts is not None and not (isinstance(parts, list) and all(isinstance(part, Scalar) for part in parts)):
+        values = [*labels, *labels.values()] if isinstance(labels, dict) else labels
+        if values is not None and not (isinstance(values, list) and all(isinstance(value, Scalar) for value in values)):
             raise ValueError("expected a list of names, or a mapping of raw values to names")
-        if parts and any(isinstance(part, bool) for part in parts):
+        if values and any(isinstance(value, bool) for value in values):
             raise ValueError("YAML reads yes, no, on, off, true and false as truth values; put quotes around them")
         if isinstance(labels, dict):
             return {raw(value): raw(name) for value, name in labels.items()}
-        return parts and [raw(name) for name in parts]
+        return values and [raw(name) for name in values]
 
     @field_validator("labels")
     @classmethod
     def _two_names(cls, labels: list[str] | dict[str, str] | None) -> list[str] | dict[str, str] | None:
-        names = list(labels) if isinstance(labels, list) else list(dict.fromkeys((labels or {}).values()))
-        if len(set(names)) < len(names):
+        label_names = list(labels) if isinstance(labels, list) else list(dict.fromkeys((labels or {}).values()))
+        if len(set(label_names)) < len(label_names):
             raise ValueError("a label is given twice")
-        if (isinstance(labels, list) and len(names) < 2) or labels == {}:
+        if (isinstance(labels, list) and len(label_names) < 2) or labels == {}:
             raise ValueError("a classification task needs at least two labels")
         return labels
 
     @property
     def unlisted(self) -> Literal["refuse", "drop", "keep"]:
         """What becomes of labels that ``labels`` does not list."""
-        names = set(self.labels.values()) if isinstance(self.labels, dict) else set()
-        return "keep" if len(names) == 1 and "other_labels" not in self.model_fields_set else self.other_labels
+        label_names = set(self.labels.values()) if isinstance(self.labels, dict) else set()
+        return "keep" if len(label_names) == 1 and "other_labels" not in self.model_fields_set else self.other_labels
 
     @field_validator("ranges")
     @classmethod
@@ -261,9 +261,9 @@ class TaskFile(Settings):
     def _prompt_has_the_columns(self) -> Self:
         placeholders, texts = set(PLACEHOLDER.findall(self.prompt or "")), self.columns.texts
         if self.prompt is not None and placeholders != set(texts):
-            asked = ", ".join(f"{{{name}}}" for name in texts)
+            needed = ", ".join(f"{{{name}}}" for name in texts)
             raise ValueError(
-                f"`prompt` needs exactly these placeholders, one for each column of `columns.text`: {asked}"
+                f"`prompt` needs exactly these placeholders, one for each column of `columns.text`: {needed}"
             )
         return self
 
@@ -273,8 +273,8 @@ class TaskFile(Settings):
             raise ValueError(f"`ranges` belongs to `kind: classification`, not {self.kind}")
         if self.ranges and {"labels", "other_labels"} & self.model_fields_set:
             raise ValueError("`ranges` replaces `labels` and `other_labels`: leave those out")
-        other: tuple[str, ...] = () if self.kind in GENERATED else ("metric", "max_new_tokens", "prompt", "answers")
-        other += ("labels", "other_labels") if self.kind in GENERATED or numeric else ()
-        if given := [name for name in other if name in self.model_fields_set]:
+        foreign: tuple[str, ...] = () if self.kind in GENERATED else ("metric", "max_new_tokens", "prompt", "answers")
+        foreign += ("labels", "other_labels") if self.kind in GENERATED or numeric else ()
+        if foreign_keys := [name for name in foreign if name in self.model_fields_set]:
             why = "has no labels" if self.kind in GENERATED else "has numbers" if numeric else "has labels"
-            raise ValueError(f"{' and '.join(given)} have no meaning here: the task {why}")
+            raise ValueError(f"{' and '.join(foreign_keys)} have no meaning here: the task {why}")

@@ -76,18 +76,18 @@ def standard(stored: StoredAdapter, backbone: Backbone, form: str) -> Any:
     if form == "causal-lm":
         return whole_language_model(model, backbone)
     exact = TaskModel(model.body, _in_units(model.head, stored.manifest), model.kind, model.pooling, "fp32").eval()
-    whole = _blank(stored.manifest, backbone, form)
-    _, unread = whole.base_model.load_state_dict(exact.body.state_dict(), strict=False)
+    standard_model = _blank(stored.manifest, backbone, form)
+    _, unread = standard_model.base_model.load_state_dict(exact.body.state_dict(), strict=False)
     if any(not name.startswith("pooler.") for name in unread):
-        raise _refusal(stored, whole, "it has other layers")
-    _require_same(stored, exact, whole, backbone)
-    return whole
+        raise _refusal(stored, standard_model, "it has other layers")
+    _require_same(stored, exact, standard_model, backbone)
+    return standard_model
 
 
 def save_standard(stored: StoredAdapter, backbone: Backbone, form: str, folder: Path, front_matter: str) -> None:
     """Write such a model, its tokenizer and its card into ``folder``; raises as :func:`standard`."""
-    whole = standard(stored, backbone, form)
-    whole.save_pretrained(folder)
+    standard_model = standard(stored, backbone, form)
+    standard_model.save_pretrained(folder)
     tokenizer = copy.deepcopy(backbone.tokenizer)
     tokenizer.model_max_length = stored.manifest.budget.max_length  # a pipeline that truncates cuts where predict does
     tokenizer.save_pretrained(folder)
@@ -97,13 +97,13 @@ def save_standard(stored: StoredAdapter, backbone: Backbone, form: str, folder: 
 
 def _in_units(head: nn.Module, manifest: Manifest) -> nn.Module:
     """Return a copy of the head; that of a regression gives values in their own unit."""
-    own = copy.deepcopy(head)
+    head_in_units = copy.deepcopy(head)
     if manifest.task.scale and manifest.task.scale != (0.0, 1.0):
         centre, spread = manifest.task.scale
-        last = _layers(own)[-1]
+        last = _layers(head_in_units)[-1]
         last.weight = nn.Parameter(last.weight.detach() * spread)
         last.bias = nn.Parameter(_bias(last) * spread + centre)
-    return own
+    return head_in_units
 
 
 def _layers(head: nn.Module) -> list[Any]:
@@ -137,68 +137,72 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
         raise InputError(message, where=manifest.id, hint=HINT) from None
 
 
-def _require_same(stored: StoredAdapter, exact: TaskModel, whole: Any, backbone: Backbone) -> None:
-    """Write the head into ``whole`` in one of the ways there are, and make sure that the logits are the adapter's."""
+def _require_same(stored: StoredAdapter, exact: TaskModel, standard_model: Any, backbone: Backbone) -> None:
+    """Write the head into ``standard_model`` in one of the possible ways, and check the logits."""
     batch = tokenise(backbone.tokenizer, [*TRIED], padding=True, return_tensors="pt")
     with torch.inference_mode():
-        wanted = exact(**batch)["logits"]
+        logits = exact(**batch)["logits"]
     layers = _layers(exact.head)
-    alone = len(layers) == 1
-    ways = _write_head(whole, layers[0].weight.detach(), _bias(layers[0])) if alone else _taken_over(whole, layers)
+    is_linear = len(layers) == 1
+    ways = (
+        _write_head(standard_model, layers[0].weight.detach(), _bias(layers[0]))
+        if is_linear
+        else _taken_over(standard_model, layers)
+    )
     for _ in ways:
         with torch.inference_mode():
-            if torch.allclose(whole(**batch).logits, wanted, rtol=CLOSE, atol=CLOSE):
+            if torch.allclose(standard_model(**batch).logits, logits, rtol=CLOSE, atol=CLOSE):
                 return
     reference = stored.manifest.head
-    named = "one linear layer" if reference is None or alone else f"the layers {', '.join(reference.layers)}"
-    raise _refusal(stored, whole, f"the adapter reads {POOLED[exact.pooling]} with {named}")
+    named = "one linear layer" if reference is None or is_linear else f"the layers {', '.join(reference.layers)}"
+    raise _refusal(stored, standard_model, f"the adapter reads {POOLED[exact.pooling]} with {named}")
 
 
-def _taken_over(whole: Any, layers: list[Any]) -> Iterator[None]:
+def _taken_over(standard_model: Any, layers: list[Any]) -> Iterator[None]:
     """Write layers into those that a model has between token states and logits; yield if they are the same ones."""
-    theirs = _head_layers(whole, (nn.Linear, nn.LayerNorm))
+    theirs = _head_layers(standard_model, (nn.Linear, nn.LayerNorm))
     shapes = [[tuple(layer.weight.shape) for layer in stack] for stack in (layers, theirs)]
     if shapes[0] != shapes[1] or any(
-        own.bias is not None and layer.bias is None for own, layer in zip(layers, theirs, strict=True)
+        layer_here.bias is not None and layer.bias is None for layer_here, layer in zip(layers, theirs, strict=True)
     ):
         return
     with torch.no_grad():
-        for own, layer in zip(layers, theirs, strict=True):
-            layer.weight.copy_(own.weight)
+        for layer_here, layer in zip(layers, theirs, strict=True):
+            layer.weight.copy_(layer_here.weight)
             if layer.bias is not None:
-                layer.bias.copy_(torch.zeros_like(layer.bias) if own.bias is None else own.bias)
+                layer.bias.copy_(torch.zeros_like(layer.bias) if layer_here.bias is None else layer_here.bias)
     yield
 
 
-def _write_head(whole: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
+def _write_head(standard_model: Any, weight: Tensor, bias: Tensor) -> Iterator[None]:
     """Write a head, weight (labels, h) and bias (labels,), into a model; yield after each way that its layers allow."""
-    layers = _head_layers(whole)
+    layers = _head_layers(standard_model)
     if not layers or layers[-1].weight.shape[0] != len(weight):
         return
-    *before, last = layers
+    *hidden, last = layers
     with torch.no_grad():
-        if not before:
+        if not hidden:
             if last.bias is not None or not bias.any():
                 _fill(last, weight, bias)
                 yield
-        elif len(before) == 1 and before[0].bias is not None and last.bias is not None:
+        elif len(hidden) == 1 and hidden[0].bias is not None and last.bias is not None:
             zero, eye = torch.zeros_like(bias), torch.eye(len(weight))
             for through, shift, back in (
                 (SMALL * weight, SMALL * bias, eye / SMALL),
                 (torch.cat([weight, -weight]), torch.cat([bias, -bias]), torch.cat([eye, -eye], dim=1)),
             ):
-                if len(through) <= len(before[0].weight):
-                    _fill(before[0], through, shift)
+                if len(through) <= len(hidden[0].weight):
+                    _fill(hidden[0], through, shift)
                     _fill(last, back, zero)
                     yield
 
 
-def _head_layers(whole: Any, kinds: tuple[type[nn.Module], ...] = (nn.Linear,)) -> list[Any]:
+def _head_layers(standard_model: Any, kinds: tuple[type[nn.Module], ...] = (nn.Linear,)) -> list[Any]:
     """Return the linear layers that stand between the token states and the logits, in the order of the model."""
-    inside = f"{whole.base_model_prefix}."
+    inside = f"{standard_model.base_model_prefix}."
     outside = [
         (name, module)
-        for name, module in whole.named_modules()
+        for name, module in standard_model.named_modules()
         if isinstance(module, kinds) and (not name.startswith(inside) or name.startswith(f"{inside}pooler."))
     ]
     return [module for _, module in outside]
@@ -213,8 +217,7 @@ def _fill(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
         layer.bias[: len(bias)] = bias
 
 
-def _refusal(stored: StoredAdapter, whole: Any, why: str) -> InputError:
-    message = (
-        f"{stored.id} cannot be written as {type(whole).__name__}, which computes its logits in another way: {why}"
-    )
+def _refusal(stored: StoredAdapter, standard_model: Any, why: str) -> InputError:
+    name = type(standard_model).__name__
+    message = f"{stored.id} cannot be written as {name}, which computes its logits in another way: {why}"
     return InputError(message, where="--as", hint=HINT)

@@ -198,8 +198,8 @@ def text_types() -> frozenset[str]:
     image_and_text = "MULTIMODAL_LM" if is_five() else "VISION_2_SEQ"
     seen = (image_and_text, "IMAGE_TEXT_TO_TEXT", "SPEECH_SEQ_2_SEQ", "CTC", "TEXT_TO_WAVEFORM", "IMAGE_CLASSIFICATION")
     texts = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in spoken))
-    others = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in seen))
-    return (texts & frozenset(tables.MODEL_MAPPING_NAMES)) - others - {"transfo-xl"}  # its tokenizer reads pickles
+    not_text = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in seen))
+    return (texts & frozenset(tables.MODEL_MAPPING_NAMES)) - not_text - {"transfo-xl"}  # its tokenizer reads pickles
 
 
 @cache
@@ -224,21 +224,23 @@ def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
     numbers = [
         number for _, number in _walk({name: value}) if isinstance(number, int | float) and not isinstance(number, bool)
     ]
-    most = next((largest for part, largest in MANY.items() if part in name and not name.endswith("_id")), NUMBER)
+    most = next(
+        (largest for name_part, largest in MANY.items() if name_part in name and not name.endswith("_id")), NUMBER
+    )
     if any(not math.isfinite(number) or abs(number) > most for number in numbers):
         raise InputError(f"{name}: {value!r} is not a number that a config can have", where=where, hint=HINT)
     if default is None or (value is None and not NEEDED & {*name.split("_")}):
         return
-    wanted: Any = bool if isinstance(default, bool) else str if isinstance(default, str) else None
+    expected_type: Any = bool if isinstance(default, bool) else str if isinstance(default, str) else None
     if isinstance(default, int | float) and not isinstance(default, bool):
         a_layer = isinstance(value, list) and value and isinstance(default, int)  # a size for each layer is common
         entries = value if a_layer else [value]
         fits = all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in entries)
     else:
-        fits = wanted is None or isinstance(value, wanted)
+        fits = expected_type is None or isinstance(value, expected_type)
     if not fits:
-        given = "null" if value is None else repr(value)
-        message = f"{name}: expected {'a number' if wanted is None else wanted.__name__}, got {given}"
+        shown = "null" if value is None else repr(value)
+        message = f"{name}: expected {'a number' if expected_type is None else expected_type.__name__}, got {shown}"
         raise InputError(message, where=where, hint=HINT)
 
 
@@ -247,8 +249,8 @@ def _require_sizes(config: PretrainedConfig, where: str) -> None:
         message = f"a {config.model_type} has no hidden_size in its config, so it is not a transformer that reads texts"
         raise InputError(message, where=where)
     for name, largest in SIZES.items():
-        given = getattr(config, name, 1)
-        for size in given if isinstance(given, list) else [given]:
+        sizes = getattr(config, name, 1)
+        for size in sizes if isinstance(sizes, list) else [sizes]:
             if not isinstance(size, int) or not 1 <= size <= largest:
                 raise InputError(f"{name}: {size!r} is not a size from 1 to {largest:,}", where=where, hint=HINT)
 

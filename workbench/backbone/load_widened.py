@@ -50,20 +50,22 @@ def load_widened(folder: Path, config: PretrainedConfig, precision: Precision) -
         InputError: the weights cannot be read, or are not those that the config describes.
         OSError: there is no room for it.
     """
-    parts = assign_tensors(skeleton(config), folder)
-    if parts is None or not _are_narrow(parts):
+    assignment = assign_tensors(skeleton(config), folder)
+    if assignment is None or not _are_narrow(assignment):
         return None
-    require_whole(folder, config, {"missing_keys": [], "unexpected_keys": parts.unexpected})
-    stored = parts.parameters
-    narrow = kept_narrow(skeleton(config), parts) if precision == "bf16" else frozenset()
+    require_whole(folder, config, {"missing_keys": [], "unexpected_keys": assignment.unexpected})
+    stored = assignment.parameters
+    narrow = kept_narrow(skeleton(config), assignment) if precision == "bf16" else frozenset()
     file = _one_file(folder, stored, [torch.bfloat16 if name in narrow else torch.float32 for name in stored])
     views = dict(zip(stored, file.mapped(), strict=True))
     # transformers would widen a matrix: it gets room for one, which takes no memory as long as nobody writes to it
-    given = {name: torch.empty(view.shape) if name in narrow else view for name, view in views.items()}
-    buffers = {name: tensor.read() for name, tensor in parts.buffers.items()}
+    parameters = {name: torch.empty(view.shape) if name in narrow else view for name, view in views.items()}
+    buffers = {name: tensor.read() for name, tensor in assignment.buffers.items()}
     with suppress(InputError):  # if something fails here, loading reports it
-        model = _built({**given, **buffers}, folder, config)
-        if [tensor.data_ptr() for tensor in model.parameters()] == [tensor.data_ptr() for tensor in given.values()]:
+        model = _built({**parameters, **buffers}, folder, config)
+        if [tensor.data_ptr() for tensor in model.parameters()] == [
+            tensor.data_ptr() for tensor in parameters.values()
+        ]:
             for name in narrow:
                 model.get_parameter(name).data = views[name]
             return Resident(model, file)
@@ -100,8 +102,8 @@ def narrowed(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Modu
 
 def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
     """Return the names of the matrices that can stay in bfloat16; none where only loading can tell."""
-    parts = assign_tensors(skeleton(config), folder)
-    return kept_narrow(skeleton(config), parts) if parts else frozenset()
+    assignment = assign_tensors(skeleton(config), folder)
+    return kept_narrow(skeleton(config), assignment) if assignment else frozenset()
 
 
 def _built(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:
@@ -114,7 +116,7 @@ def _built(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig
     return model
 
 
-def _are_narrow(parts: Assignment) -> bool:
+def _are_narrow(assignment: Assignment) -> bool:
     """Return whether most numbers are stored in fewer bits than float32's."""
-    sizes = [(tensor.type != "F32", tensor.numbers) for tensor in parts.parameters.values()]
+    sizes = [(tensor.type != "F32", tensor.numbers) for tensor in assignment.parameters.values()]
     return 2 * sum(numbers for narrow, numbers in sizes if narrow) > sum(numbers for _, numbers in sizes)

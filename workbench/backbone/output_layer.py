@@ -55,13 +55,13 @@ def output_layer(backbone: Backbone) -> OutputLayer:
     Raises:
         InputError: the backbone has no such layer, or computes its logits in another way.
     """
-    own, is_linear = _read(backbone) or _loaded(backbone)
+    layer, is_linear = _read(backbone) or _loaded(backbone)
     if not is_linear:
         raise InputError(
             f"{backbone.name!r} does not compute its logits by one linear layer on its last states",
             hint="Such an architecture (scaled or capped logits) is not supported where answers are generated.",
         )
-    return own
+    return layer
 
 
 def _loader(config: PretrainedConfig) -> Any:
@@ -79,24 +79,24 @@ def _read(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
     where = str(backbone.folder)
     with opening("the model", where, BROKEN), torch.device("meta"), torch.random.fork_rng(devices=[]):
         lm = _loader(backbone.config).from_config(copy.deepcopy(backbone.config))
-    parts, layer = assign_tensors(lm.eval(), backbone.folder), lm.get_output_embeddings()
-    if parts is None or not isinstance(layer, nn.Linear):
+    assignment, layer = assign_tensors(lm.eval(), backbone.folder), lm.get_output_embeddings()
+    if assignment is None or not isinstance(layer, nn.Linear):
         return None
     names = {id(parameter): name for name, parameter in lm.named_parameters()}
     with opening("the model", where, BROKEN):
         weight, bias = (
-            None if tensor is None else parts.parameters[names[id(tensor)]].read()
+            None if tensor is None else assignment.parameters[names[id(tensor)]].read()
             for tensor in (layer.weight, layer.bias)
         )
         assert weight is not None  # a linear layer has one
-        own = OutputLayer(weight, bias, _scale(backbone.config))
-        is_linear = _is_linear(lm, layer, own, parts)
-    return None if is_linear is None else (own, is_linear)
+        output = OutputLayer(weight, bias, _scale(backbone.config))
+        is_linear = _is_linear(lm, layer, output, assignment)
+    return None if is_linear is None else (output, is_linear)
 
 
 @torch.inference_mode()
-def _is_linear(lm: Any, layer: nn.Linear, own: OutputLayer, parts: Assignment) -> bool | None:
-    """Return whether ``lm`` makes of its last states what ``own`` does; None where only the loaded model can tell.
+def _is_linear(lm: Any, layer: nn.Linear, output: OutputLayer, assignment: Assignment) -> bool | None:
+    """Return whether ``lm`` makes of its last states what ``output`` does; None where only the loaded model can tell.
 
     The layers below hand on states that are drawn from a fixed seed, so that they need no numbers.
     """
@@ -107,16 +107,16 @@ def _is_linear(lm: Any, layer: nn.Linear, own: OutputLayer, parts: Assignment) -
     if decoder is lm:
         return None
     ids = torch.tensor(PROBE)
-    states = torch.randn(*ids.shape, own.weight.shape[1], generator=torch.Generator().manual_seed(0))
-    states *= LARGEST / own(states).abs().max().clamp(min=1e-6)
+    states = torch.randn(*ids.shape, output.weight.shape[1], generator=torch.Generator().manual_seed(0))
+    states *= LARGEST / output(states).abs().max().clamp(min=1e-6)
     decoder.forward = lambda *_, **__: BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=states)
-    layer.weight = nn.Parameter(own.weight, requires_grad=False)
-    if own.bias is not None:
-        layer.bias = nn.Parameter(own.bias, requires_grad=False)
+    layer.weight = nn.Parameter(output.weight, requires_grad=False)
+    if output.bias is not None:
+        layer.bias = nn.Parameter(output.bias, requires_grad=False)
     for name, _ in lm.named_buffers(recurse=False):  # as the bias that some add to the logits
-        if name not in parts.buffers:
+        if name not in assignment.buffers:
             return None
-        setattr(lm, name, parts.buffers[name].read())
+        setattr(lm, name, assignment.buffers[name].read())
     inputs: dict[str, Any] = {"input_ids": ids}
     if is_seq2seq(lm.config):
         inputs = {"decoder_input_ids": ids, "encoder_outputs": BaseModelOutput(last_hidden_state=states)}
@@ -124,7 +124,7 @@ def _is_linear(lm: Any, layer: nn.Linear, own: OutputLayer, parts: Assignment) -
         logits = lm(**inputs).logits
     except Exception:  # whatever an architecture does with parts that have no numbers: it is loaded instead
         return None
-    return None if logits.is_meta else torch.allclose(own(states), logits, rtol=1e-4, atol=1e-4)
+    return None if logits.is_meta else torch.allclose(output(states), logits, rtol=1e-4, atol=1e-4)
 
 
 def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
@@ -135,14 +135,14 @@ def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
         missing = ", ".join(sorted(loading_info["missing_keys"])) or "an output layer"
         raise InputError(f"{missing} is missing in the weights of {backbone.name!r}", where=str(backbone.folder))
     bias = getattr(layer, "bias", None)
-    own = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach(), _scale(backbone.config))
+    output = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach(), _scale(backbone.config))
     ids, two_halves = torch.tensor(PROBE), is_seq2seq(backbone.config)
     inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if two_halves else {})}
     with torch.inference_mode():
-        wanted = lm.eval()(**inputs).logits
+        logits_of_model = lm.eval()(**inputs).logits
         body = backbone.load() if two_halves else lm.base_model  # a T5's layers do not stand in a model of their own
-        logits = own(body(**inputs).last_hidden_state)
-    return own, torch.allclose(logits, wanted, rtol=1e-4, atol=1e-4)
+        logits = output(body(**inputs).last_hidden_state)
+    return output, torch.allclose(logits, logits_of_model, rtol=1e-4, atol=1e-4)
 
 
 def _scale(config: PretrainedConfig) -> float:

@@ -97,15 +97,15 @@ def assign_tensors(model: Any, folder: Path) -> Assignment | None:
     if stored is None or getattr(model, "_checkpoint_conversion_mapping", None):
         return None
     named, unexpected = _by_the_models_names(model, stored)
-    names: dict[int, list[str]] = {}
+    names_of: dict[int, list[str]] = {}
     tensors: dict[str, Any] = model.state_dict(keep_vars=True)
     for name, tensor in tensors.items():
-        names.setdefault(id(tensor), []).append(name)
-    if any(own[0] not in named for own in names.values()):
+        names_of.setdefault(id(tensor), []).append(name)
+    if any(aliases[0] not in named for aliases in names_of.values()):
         return None
     parameters = {}
     for name, parameter in model.named_parameters():
-        sources = [named[alias] for alias in names.get(id(parameter), ()) if alias in named]
+        sources = [named[alias] for alias in names_of.get(id(parameter), ()) if alias in named]
         if not sources or any(not _is_copied(source, parameter) for source in sources) or not _are_equal(sources):
             return None
         parameters[name] = sources[0]
@@ -132,8 +132,8 @@ def stored_in(folder: Path) -> dict[str, StoredTensor] | None:
             for name in tensors.keys():  # noqa: SIM118 - no dict
                 if name in stored:
                     return None
-                part = tensors.get_slice(name)
-                stored[name] = StoredTensor(file, name, part.get_dtype(), tuple(part.get_shape()))
+                tensor_slice = tensors.get_slice(name)
+                stored[name] = StoredTensor(file, name, tensor_slice.get_dtype(), tuple(tensor_slice.get_shape()))
     index = _index(folder)
     if files[0].name in index.values() and index != {name: tensor.file.name for name, tensor in stored.items()}:
         return None
@@ -158,12 +158,12 @@ def _by_the_models_names(
     """Return the tensors by the names that ``model`` has for them, and the names of those that it drops."""
     prefix = getattr(model, "base_model_prefix", "")
     prefixed = bool(prefix) and any(name.startswith(prefix) for name in stored)
-    whole = bool(prefix) and hasattr(model, prefix)  # the model has a head above what other models consist of
-    if prefixed and not whole:
+    has_head = bool(prefix) and hasattr(model, prefix)  # the model has a head above what other models consist of
+    if prefixed and not has_head:
         start = f"{prefix}."
         named = {name.removeprefix(start): tensor for name, tensor in stored.items() if name.startswith(start)}
         return named, [name for name in stored if not name.startswith(start)]
-    if prefix and whole and not prefixed:
+    if prefix and has_head and not prefixed:
         return {f"{prefix}.{name}": tensor for name, tensor in stored.items()}, []
     return dict(stored), []
 
@@ -176,9 +176,9 @@ def _are_equal(sources: Sequence[StoredTensor]) -> bool:
     """Return whether tensors that are one in the model are equal in the files; else the last one read would count."""
     import torch
 
-    first, *others = sources
+    first, *further = sources
     return all(
         torch.equal(left.view(torch.int32), right.view(torch.int32))
-        for other in others
-        for left, right in zip(first.chunks(), other.chunks(), strict=True)
+        for source in further
+        for left, right in zip(first.chunks(), source.chunks(), strict=True)
     )

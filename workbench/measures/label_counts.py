@@ -64,18 +64,18 @@ class LabelCounts:
         ]
 
 
-def counts_of_pairs(labels: NDArray[np.int64], answers: NDArray[np.int64], names: Sequence[str]) -> LabelCounts:
+def counts_of_pairs(labels: NDArray[np.int64], answers: NDArray[np.int64], label_names: Sequence[str]) -> LabelCounts:
     """Return the counts of one label an example.
 
     Args:
         labels: indices of the right ones, (examples,).
         answers: indices of those given, (examples,).
-        names: of all labels.
+        label_names: of all labels.
     """
-    size = len(names)
+    size = len(label_names)
     pairs, times = np.unique(labels * size + answers, return_counts=True)
     wanted, given = (np.eye(size, dtype=np.int32)[indices] for indices in (pairs // size, pairs % size))
-    return LabelCounts(tuple(names), wanted, given, wanted * given, times.astype(np.int64))
+    return LabelCounts(tuple(label_names), wanted, given, wanted * given, times.astype(np.int64))
 
 
 def macro_f1(scores: Sequence[LabelScore]) -> float | None:
@@ -90,5 +90,5 @@ def worst_label(scores: Sequence[LabelScore]) -> LabelScore | None:
     return min(there, key=lambda score: (score.f1 or 0.0, -score.count), default=None)
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(numerator: int, denominator: int) -> float | None:
+    return numerator / denominator if denominator else None

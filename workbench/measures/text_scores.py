@@ -24,8 +24,8 @@ def numeric_match(text: str, answer: str) -> float:
 
     A text may reason before it answers; what stands last counts. ``1,200`` is 1200, 4.0 is 4, and 1e-05 is .00001.
     """
-    number, wanted = last_number(text), last_number(answer)
-    return float(number is not None and number == wanted)
+    number, right = last_number(text), last_number(answer)
+    return float(number is not None and number == right)
 
 
 def rouge_l(text: str, answer: str) -> float:
@@ -34,9 +34,9 @@ def rouge_l(text: str, answer: str) -> float:
     With L the length of the longest common subsequence of words, P = L ÷ words of the text and R = L ÷ words of the
     answer, F = 2PR ÷ (P + R). Words are runs of letters and digits, without regard to case.
     """
-    words, wanted = (WORD.findall(string.casefold()) for string in (text, answer))
-    common = _longest_common_subsequence(words, wanted)
-    return 2 * common / (len(words) + len(wanted)) if common else 0.0  # the same as 2PR ÷ (P + R)
+    words, right = (WORD.findall(string.casefold()) for string in (text, answer))
+    common = _longest_common_subsequence(words, right)
+    return 2 * common / (len(words) + len(right)) if common else 0.0  # the same as 2PR ÷ (P + R)
 
 
 def last_number(text: str) -> Decimal | None:
@@ -46,13 +46,13 @@ def last_number(text: str) -> Decimal | None:
 
 
 def _longest_common_subsequence(first: list[str], second: list[str]) -> int:
-    before = [0] * (len(second) + 1)
+    previous = [0] * (len(second) + 1)
     for word in first:
         row = [0]
-        for index, other in enumerate(second):
-            row.append(before[index] + 1 if word == other else max(before[index + 1], row[index]))
-        before = row
-    return before[-1]
+        for index, second_word in enumerate(second):
+            row.append(previous[index] + 1 if word == second_word else max(previous[index + 1], row[index]))
+        previous = row
+    return previous[-1]
 
 
 TEXT_SCORES: Mapping[str, Callable[[str, str], float]] = {

@@ -33,22 +33,22 @@ def aliases(client: BoundedClient) -> dict[str, str | None]:
     return {name: None if number is None else str(number) for name, number in numbers.items()}
 
 
-def follow(client: BoundedClient, name: str, wanted: Succession, expected: Version | None) -> str | None:
+def follow(client: BoundedClient, name: str, succession: Succession, expected: Version | None) -> str | None:
     """Let MLflow say of a name what the workspace says; tags first, since they alone do no harm.
 
     Args:
         client: of the registry.
         name: of the registered model.
-        wanted: what the workspace says now.
+        succession: what the workspace says now.
         expected: the champion that the alias was last set to, as far as the workspace knows; None for none.
 
     Returns: a line where MLflow said something else, or has no such version; None otherwise.
     """
     model = registered_model(client, name)
-    version = None if model is None else model.version_of(wanted.champion)
+    version = None if model is None else model.version_of(succession.champion)
     if model is None or version is None:
-        return missing(name, wanted)
-    _copy_tags(client, model, version, wanted)
+        return missing(name, succession)
+    _copy_tags(client, model, version, succession)
     if model.champion == version.number:
         return None
     client.set_registered_model_alias(name, CHAMPION, version.number)
@@ -58,22 +58,24 @@ def follow(client: BoundedClient, name: str, wanted: Succession, expected: Versi
     if expected is None and model.champion is None:
         return None
     was = f"on {seen}" if seen else "on no version"
-    other = seen and seen.adapter and f" `workbench adapters promote {name} --to {seen.adapter}` chooses the other one."
-    return f"MLflow's alias `champion` of {name} was {was}; it follows the workspace: {wanted.champion}.{other or ''}"
+    hint = seen and seen.adapter and f" `workbench adapters promote {name} --to {seen.adapter}` chooses the other one."
+    return (
+        f"MLflow's alias `champion` of {name} was {was}; it follows the workspace: {succession.champion}.{hint or ''}"
+    )
 
 
-def missing(name: str, wanted: Succession) -> str:
+def missing(name: str, succession: Succession) -> str:
     """Return the line where MLflow has no version that the alias could name."""
-    hint = f"Register it: `workbench adapters register {wanted.champion.adapter}`."
-    return f"MLflow has no version of {wanted.champion.adapter}, the champion of {name}. {hint}"
+    hint = f"Register it: `workbench adapters register {succession.champion.adapter}`."
+    return f"MLflow has no version of {succession.champion.adapter}, the champion of {name}. {hint}"
 
 
-def _copy_tags(client: BoundedClient, model: RegisteredModel, version: Version, wanted: Succession) -> None:
-    before = wanted.before and model.version_of(wanted.before)
-    if before is not None and model.before.get(version.number) != before.number:
-        client.set_model_version_tag(model.name, version.number, BEFORE, before.number)
-    for other in model.versions:
-        if other.adapter in wanted.set_aside and not other.set_aside:
-            client.set_model_version_tag(model.name, other.number, SET_ASIDE, "true")
-        elif other.set_aside and other.adapter not in wanted.set_aside:
-            client.delete_model_version_tag(model.name, other.number, SET_ASIDE)
+def _copy_tags(client: BoundedClient, model: RegisteredModel, version: Version, succession: Succession) -> None:
+    predecessor = succession.before and model.version_of(succession.before)
+    if predecessor is not None and model.before.get(version.number) != predecessor.number:
+        client.set_model_version_tag(model.name, version.number, BEFORE, predecessor.number)
+    for sibling in model.versions:
+        if sibling.adapter in succession.set_aside and not sibling.set_aside:
+            client.set_model_version_tag(model.name, sibling.number, SET_ASIDE, "true")
+        elif sibling.set_aside and sibling.adapter not in succession.set_aside:
+            client.delete_model_version_tag(model.name, sibling.number, SET_ASIDE)

@@ -39,16 +39,22 @@ def make_way(client: BoundedClient, name: str, is_left: IsLeft) -> None:
 
 def carry_over(client: BoundedClient) -> None:
     """Give versions that were entered anew the tags, descriptions and aliases of those before, and delete these."""
-    names = registered_models(client)
+    models = registered_models(client)
     for name, model in registered_models(client, moved=True).items():
-        if _name(name) in names:
-            _carry_over(client, model, names[_name(name)])
+        if _name(name) in models:
+            _carry_over(client, model, models[_name(name)])
 
 
 def _carry_over(client: BoundedClient, old: Any, new: Any) -> None:
-    own = {version.tags.get(ADAPTER): version for version in client.search_model_versions(f"name = '{new.name}'")}
+    new_versions = {
+        version.tags.get(ADAPTER): version for version in client.search_model_versions(f"name = '{new.name}'")
+    }
     versions = client.search_model_versions(f"name = '{old.name}'")
-    pairs = [(version, own[version.tags.get(ADAPTER)]) for version in versions if version.tags.get(ADAPTER) in own]
+    pairs = [
+        (version, new_versions[version.tags.get(ADAPTER)])
+        for version in versions
+        if version.tags.get(ADAPTER) in new_versions
+    ]
     numbers = {str(before.version): str(now.version) for before, now in pairs}
     for before, now in pairs:
         _describe(client, before, now, numbers)
@@ -66,9 +72,9 @@ def _carry_over(client: BoundedClient, old: Any, new: Any) -> None:
 def _describe(client: BoundedClient, before: Any, now: Any, numbers: Mapping[str, str]) -> None:
     """Give a version the description of the one before it, and its tags; ``numbers`` are those that versions have."""
     for tag, value in before.tags.items():
-        kept = numbers.get(value) if tag == BEFORE else value
-        if tag not in now.tags and kept is not None:
-            client.set_model_version_tag(now.name, now.version, tag, kept)
+        copied = numbers.get(value) if tag == BEFORE else value
+        if tag not in now.tags and copied is not None:
+            client.set_model_version_tag(now.name, now.version, tag, copied)
     if before.description and before.description != now.description:
         client.update_model_version(now.name, now.version, before.description)
 

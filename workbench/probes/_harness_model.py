@@ -109,17 +109,17 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
 
         def ask(indices: list[int], batch: dict[str, Tensor]) -> list[str]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
-            own = [questions[index] for index in indices]
+            batch_questions = [questions[index] for index in indices]
 
             def ended(new: Tensor) -> Tensor:
-                ends = [question.ends(text) for question, text in zip(own, self._texts(new), strict=True)]
+                ends = [question.ends(text) for question, text in zip(batch_questions, self._texts(new), strict=True)]
                 return torch.tensor(ends, device=new.device)
 
             with self.model.autocast(ids.device.type):
-                limit = max(question.limit for question in own)
+                limit = max(question.limit for question in batch_questions)
                 new, _ = generate(lm, ids, mask, limit, self.eot_token_id, pad, self.virtual, ended)
-            rows = [row[: question.limit] for question, row in zip(own, new, strict=True)]
-            return [question.answer(text) for question, text in zip(own, self._texts(rows), strict=True)]
+            rows = [row[: question.limit] for question, row in zip(batch_questions, new, strict=True)]
+            return [question.answer(text) for question, text in zip(batch_questions, self._texts(rows), strict=True)]
 
         rows = [{"input_ids": question.ids, "attention_mask": [1] * len(question.ids)} for question in questions]
         return in_batches(ask, self.model, rows, lambda batch: pad_rows(batch, pad, "left"), self.batch_size)
@@ -154,18 +154,18 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
         return {"input_ids": ids[:-1], "attention_mask": [1] * (len(ids) - 1), "labels": labels}
 
     def _score(self, _: list[int], batch: dict[str, Tensor]) -> list[tuple[float, bool]]:
-        wanted, likelihoods = batch.pop("labels"), []
-        for states, labels in zip(self.model.states(**batch), wanted, strict=True):  # one at a time: vocabularies
+        label_rows, likelihoods = batch.pop("labels"), []
+        for states, labels in zip(self.model.states(**batch), label_rows, strict=True):  # one at a time: vocabularies
             predicted = labels != IGNORED
             likely = self.model.head(states[predicted]).float().log_softmax(dim=-1)  # (predicted, vocabulary)
-            own = likely.gather(1, labels[predicted].unsqueeze(1))  # (predicted, 1)
-            likelihoods.append((float(own.sum()), bool((likely.argmax(dim=-1) == labels[predicted]).all())))
+            chosen = likely.gather(1, labels[predicted].unsqueeze(1))  # (predicted, 1)
+            likelihoods.append((float(chosen.sum()), bool((likely.argmax(dim=-1) == labels[predicted]).all())))
         return likelihoods
 
 
 def _before(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the tokens that the tokenizer puts before a text."""
-    bare, whole = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
-    starts = (start for start in range(len(whole)) if whole[start : start + len(bare)] == bare)
-    ids: list[int] = whole[: next(starts, 0)]
+    bare, with_special = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
+    starts = (start for start in range(len(with_special)) if with_special[start : start + len(bare)] == bare)
+    ids: list[int] = with_special[: next(starts, 0)]
     return ids

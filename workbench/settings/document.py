@@ -48,14 +48,16 @@ class Document:
 
     def where(self, *key: str | int) -> str:
         """Return ``file, line N`` (or ``--set key=value``) for a key path, or for the nearest path above it."""
-        wholes = [key[:depth] for depth in range(len(key), 0, -1)]
-        given = next((self.overrides[whole] for whole in wholes if whole in self.overrides), None)
-        if given is None and key not in self.lines:
-            given = next((text for path, text in self.overrides.items() if key and path[: len(key)] == key), None)
-        if given is not None:  # what was set replaces all that stood below
-            return f"--set {given}"
-        for whole in wholes:
-            for path in (whole, tuple(map(str, whole))):  # YAML reads some keys as numbers
+        paths_above = [key[:depth] for depth in range(len(key), 0, -1)]
+        assignment = next(
+            (self.overrides[path_above] for path_above in paths_above if path_above in self.overrides), None
+        )
+        if assignment is None and key not in self.lines:
+            assignment = next((text for path, text in self.overrides.items() if key and path[: len(key)] == key), None)
+        if assignment is not None:  # what was set replaces all that stood below
+            return f"--set {assignment}"
+        for path_above in paths_above:
+            for path in (path_above, tuple(map(str, path_above))):  # YAML reads some keys as numbers
                 if path in self.lines:
                     return f"{self.origin}, line {self.lines[path]}"
         return self.origin
@@ -93,9 +95,9 @@ class Document:
         problems: list[Problem] = []
         for assignment in assignments:
             with collect_problems(problems):
-                whole = _assign(data, assignment)
-                overrides = {key: text for key, text in overrides.items() if key[: len(whole)] != whole}
-                overrides[whole] = assignment
+                changed = _assign(data, assignment)
+                overrides = {key: text for key, text in overrides.items() if key[: len(changed)] != changed}
+                overrides[changed] = assignment
         if problems:
             raise SettingsError(problems)
         return Document(data, self.origin, self.lines, overrides)
@@ -161,8 +163,8 @@ class Document:
 
     def _at(self, key: Key) -> Any:
         value: Any = self.data
-        for part in key:
-            value = value.get(part) if isinstance(value, dict) else None
+        for name in key:
+            value = value.get(name) if isinstance(value, dict) else None
         return value
 
 
@@ -208,19 +210,19 @@ def _inside(data: Any, loc: Iterable[str | int], is_absent: bool) -> Key:
     """
     path: list[str | int] = []
     *parents, last = loc or ("",)
-    for part in parents:
-        if _holds(data, part):
-            path.append(part)
-            data = data[part]
+    for name in parents:
+        if _holds(data, name):
+            path.append(name)
+            data = data[name]
     if _holds(data, last) or (is_absent and isinstance(data, dict)):
         path.append(last)
     return tuple(path)
 
 
-def _holds(data: Any, part: str | int) -> bool:
+def _holds(data: Any, name: str | int) -> bool:
     if isinstance(data, list | tuple):
-        return isinstance(part, int) and part < len(data)
-    return isinstance(data, dict) and part in data
+        return isinstance(name, int) and name < len(data)
+    return isinstance(data, dict) and name in data
 
 
 def _given_value(value: object) -> str:

@@ -65,7 +65,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         tokens = int(batch["attention_mask"].sum())
         texts = to_device_of(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
         bare = _with_body(model, adaptation.backbone.load(precision=adaptation.precision))
-        own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
+        adapted_seconds, bare_seconds = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
         merged = _merged_seconds(model, adaptation, texts)
         examples = len(texts["input_ids"])
     return MeasuredCost(
@@ -77,8 +77,8 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         forward_seconds_per_token=_share(step["forward"], tokens),
         backward_seconds_per_token=_share(step["backward"], tokens),
         update_seconds=step["update"],
-        inference_ms=1000 * own / examples,
-        bare_inference_ms=1000 * plain / examples,
+        inference_ms=1000 * adapted_seconds / examples,
+        bare_inference_ms=1000 * bare_seconds / examples,
         merged_inference_ms=None if merged is None else 1000 * merged / examples,
         texts=len(rows),
         length=batch["input_ids"].shape[1],
@@ -94,10 +94,10 @@ def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | 
     optimizer = trainer.create_optimizer()
     model.train()
     memory = run_in_thread(lambda: _memory(model, optimizer, batch, trainer.args.max_grad_norm))
-    taken = [_timed_step(model, optimizer, batch, trainer.args.max_grad_norm) for _ in range(WARM_UP + REPETITIONS)]
+    steps = [_timed_step(model, optimizer, batch, trainer.args.max_grad_norm) for _ in range(WARM_UP + REPETITIONS)]
     model.eval()
-    parts = zip(("forward", "backward", "update"), zip(*taken[WARM_UP:], strict=True), strict=True)
-    seconds = {name: median(values) for name, values in parts}
+    phases = zip(("forward", "backward", "update"), zip(*steps[WARM_UP:], strict=True), strict=True)
+    seconds = {name: median(values) for name, values in phases}
     return {"before_mb": memory.before_mb, "peak_mb": memory.peak_mb, **seconds}
 
 
@@ -166,11 +166,11 @@ def _in_turns(*works: Callable[[], None]) -> list[float]:
     """Return the median seconds of each of ``works``, which take turns."""
     seconds: list[list[float]] = [[] for _ in works]
     for _ in range(WARM_UP + REPETITIONS):
-        for work, taken in zip(works, seconds, strict=True):
+        for work, durations in zip(works, seconds, strict=True):
             began = _now()
             work()
-            taken.append(_now() - began)
-    return [median(taken[WARM_UP:]) for taken in seconds]
+            durations.append(_now() - began)
+    return [median(durations[WARM_UP:]) for durations in seconds]
 
 
 def _now() -> float:

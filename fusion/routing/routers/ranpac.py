@@ -98,24 +98,24 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
 def sum_features(features: NDArray[np.float32], targets: NDArray[np.float64], settings: Settings, seed: int) -> Part:
     """Return what :func:`fit` does, of features (n, hidden) and targets (n, labels); ``seed`` draws who is held out."""
     order = np.random.default_rng(seed).permutation(len(features))
-    held = np.arange(len(features)) % FOLD == FOLD - 1
-    part = {"held_examples": torch.tensor([held.sum()])}
-    for name, indices in (("own", order[~held]), ("held", order[held])):
+    is_held_out = np.arange(len(features)) % FOLD == FOLD - 1
+    sums = {"held_examples": torch.tensor([is_held_out.sum()])}
+    for name, indices in (("own", order[~is_held_out]), ("held", order[is_held_out])):
         factor, total = _sums(features[indices], targets[indices], settings)
-        part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": torch.from_numpy(total)}
-    return part
+        sums |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": torch.from_numpy(total)}
+    return sums
 
 
 def add_sums(first: Part, second: Part) -> Part:
     """Return the sums over the examples of both; labels that ``second`` alone has come last there, and last here."""
-    part = {"held_examples": first["held_examples"] + second["held_examples"]}
+    sums = {"held_examples": first["held_examples"] + second["held_examples"]}
     for name in ("own", "held"):
         factors = [operand[f"{name}_factor"].double().numpy() for operand in (first, second)]
         factor = qr(np.vstack(factors), mode="r")[0][: factors[0].shape[1]]
         total = second[f"{name}_targets"].clone()
         total[:, : first[f"{name}_targets"].shape[1]] += first[f"{name}_targets"]
-        part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": total}
-    return part
+        sums |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": total}
+    return sums
 
 
 def _sums(
@@ -149,13 +149,13 @@ def prepare(parts: Sequence[Part], settings: Settings) -> Solution:
     Raises:
         InputError: there is nothing to choose λ by.
     """
-    own, held = sums(parts, "own"), sums(parts, "held")
+    fitted, held_out = sums(parts, "own"), sums(parts, "held")
     examples = sum(int(part["held_examples"]) for part in parts)
-    if not examples or not own.gram.any():
+    if not examples or not fitted.gram.any():
         hint = f"ranpac holds out every {FOLD}th example of a task to choose λ; `prototype` needs only one example."
         raise InputError("the tasks of these adapters have too few examples for this router", hint=hint)
-    best = min(RIDGES, key=lambda ridge: squared_error(solve(own, ridge), held, examples))
-    return Solution(solve(own + held, best), tuple(part["own_targets"].shape[1] for part in parts))
+    best = min(RIDGES, key=lambda ridge: squared_error(solve(fitted, ridge), held_out, examples))
+    return Solution(solve(fitted + held_out, best), tuple(part["own_targets"].shape[1] for part in parts))
 
 
 def sums(parts: Sequence[Part], name: str) -> Sums:

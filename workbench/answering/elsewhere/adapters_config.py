@@ -78,15 +78,17 @@ def fields(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     raise InputError(f"config: {config!r} is not the config of an adapter", where=where, hint="Save the adapter again.")
 
 
-def without_unused(config: Mapping[str, Any], document: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
+def without_unused(
+    config: Mapping[str, Any], document: Mapping[str, Any], tensor_names: Collection[str]
+) -> Mapping[str, Any]:
     """Return a config without the invertible part that old versions wrote down for adapters that have none.
 
     Args:
         config: the adapter's.
         document: the file that it stands in.
-        names: of the stored tensors.
+        tensor_names: of the stored tensors.
     """
-    if document.get("type") != "text_task" or any("invertible" in name for name in names):
+    if document.get("type") != "text_task" or any("invertible" in name for name in tensor_names):
         return config
     return {**config, **{name: None for name in INVERTIBLE if name in config}}
 
@@ -118,13 +120,13 @@ def settings(config: Mapping[str, Any], method: str, where: str) -> dict[str, An
     """
     model = METHODS.get(method).settings
     method_settings: dict[str, Any] = {}
-    for part in _parts(config):
+    for member in _members(config):
         for name in model.model_fields:
             field = FIELDS.get(name, name)
-            if isinstance(value := part.get(field), int | float):
+            if isinstance(value := member.get(field), int | float):
                 method_settings[name] = _within_bounds(model, name, value, f"{where}: {field}")
-        if "flat" in part and "reparametrize" in model.model_fields:
-            method_settings["reparametrize"] = not part["flat"]
+        if "flat" in member and "reparametrize" in model.model_fields:
+            method_settings["reparametrize"] = not member["flat"]
     return method_settings
 
 
@@ -148,26 +150,28 @@ def _lora(config: Mapping[str, Any]) -> str | None:
 
 def _union(config: Mapping[str, Any], where: str) -> str | None:
     """Return the method that consists of these parts; None where there is none."""
-    of_parts = [part.get("architecture") for part in _parts(config)]
+    of_parts = [member.get("architecture") for member in _members(config)]
     if sorted(map(str, of_parts)) == ["None", PREFIX]:
-        bottleneck = next(part for part in _parts(config) if part.get("architecture") is BOTTLENECK)
+        bottleneck = next(member for member in _members(config) if member.get("architecture") is BOTTLENECK)
         return "mam" if method_of(bottleneck, where) == "parallel" else None
     if sorted(map(str, of_parts)) == ["None", LORA, PREFIX]:
-        return "unipelt" if all(part.get("use_gating") for part in _parts(config)) else None
+        return "unipelt" if all(member.get("use_gating") for member in _members(config)) else None
     return None
 
 
-def _parts(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _members(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the configs of a union, or the config itself."""
     several = config.get("configs") if config.get("architecture") == UNION else [config]
-    yield from (part for part in several if isinstance(part, dict)) if isinstance(several, list) else ()
+    yield from (member for member in several if isinstance(member, dict)) if isinstance(several, list) else ()
 
 
 def _architecture_in_words(config: Mapping[str, Any]) -> str:
     """Return an architecture in words, with what tells it apart."""
     architecture = config.get("architecture")
     if architecture == UNION:
-        return f"a union of {' and '.join(str(part.get('architecture') or 'bottleneck') for part in _parts(config))}"
+        return (
+            f"a union of {' and '.join(str(member.get('architecture') or 'bottleneck') for member in _members(config))}"
+        )
     telling = " and ".join(name for name in UNREPEATED if config.get(name))
     return f"{architecture!r} with {telling}" if telling else repr(architecture)
 

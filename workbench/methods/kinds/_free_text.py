@@ -55,8 +55,8 @@ class AnswersInWords:
         """Return the SHA-256 over the tokens generated, their log-probabilities, and those of the right answers."""
         checksum = hashlib.sha256()
         for answer in answers:
-            parts = [answer.tokens.astype("<i8"), answer.likelihoods, answer.wanted]
-            encoded = (b"" if part is None else f"{part.size} ".encode() + part.tobytes() for part in parts)
+            arrays = [answer.tokens.astype("<i8"), answer.likelihoods, answer.wanted]
+            encoded = (b"" if array is None else f"{array.size} ".encode() + array.tobytes() for array in arrays)
             checksum.update(b"".join(encoded))
         return checksum.hexdigest()
 
@@ -69,14 +69,14 @@ class AnswersInWords:
         """
         import pandas as pd
 
-        wanted, metrics = rows["answer"][:], _metrics(rows)
-        pairs = list(zip((answer.text for answer in answers), wanted, strict=True))
+        right_answers, metrics = rows["answer"][:], _metrics(rows)
+        pairs = list(zip((answer.text for answer in answers), right_answers, strict=True))
         all_scores = {name: [score(*pair) for pair in pairs] for name, score in TEXT_SCORES.items()}
         scores = np.array([all_scores[metric][index] for index, metric in enumerate(metrics)])
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
-                "answer": wanted,
+                "answer": right_answers,
                 "prediction": [answer.text for answer in answers],
                 "score": scores,
                 "correct": scores == 1.0,
@@ -88,8 +88,8 @@ class AnswersInWords:
 
     def scores(self, outcomes: pd.DataFrame, task_labels: int) -> dict[str, float]:
         """Return the mean of each score column: ``score`` is the task's own metric."""
-        names = ["score", *(name.replace("-", "_") for name in TEXT_SCORES)]
-        return {name: float(outcomes[name].mean()) for name in names}
+        columns = ["score", *(name.replace("-", "_") for name in TEXT_SCORES)]
+        return {name: float(outcomes[name].mean()) for name in columns}
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> None:
         """Return None: words are no labels."""
@@ -106,7 +106,7 @@ class AnswersInWords:
         """Return the test score of always giving the training split's most frequent answer (the first of equals)."""
         constant = Counter(train["answer"][:]).most_common(1)[0][0]
         pairs = zip(_metrics(test), test["answer"][:], strict=True)
-        return _mean(np.array([TEXT_SCORES[metric](constant, wanted) for metric, wanted in pairs]))
+        return _mean(np.array([TEXT_SCORES[metric](constant, answer) for metric, answer in pairs]))
 
 
 def tokens_of(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
@@ -126,13 +126,13 @@ def _metrics(rows: Dataset) -> list[str]:
 
 def answer_length(tokens: list[int], limit: int, end: int) -> int:
     """Return how many of ``tokens`` are the answer: up to and with the end token, and no more than ``limit``."""
-    kept = tokens[:limit]
-    return kept.index(end) + 1 if end in kept else len(kept)
+    shortened = tokens[:limit]
+    return shortened.index(end) + 1 if end in shortened else len(shortened)
 
 
 def to_answers(
-    given: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
-    wanted: Sequence[NDArray[np.float32]] | None,
+    generated_rows: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
+    right_log_probabilities: Sequence[NDArray[np.float32]] | None,
     tokenizer: PreTrainedTokenizerBase,
 ) -> list[Answer]:
     """Return as answers what was generated (tokens, and their log-probabilities) and how likely the right ones were.
@@ -140,10 +140,12 @@ def to_answers(
     Raises:
         AnswerError: log-probabilities are no numbers.
     """
-    require_scores([likelihoods for _, likelihoods in given])
-    texts = texts_of(tokenizer, [tokens for tokens, _ in given], skip_special_tokens=True)
-    likely: Sequence[NDArray[np.float32] | None] = [None] * len(given) if wanted is None else wanted
-    generated = zip(texts, given, likely, strict=True)
+    require_scores([likelihoods for _, likelihoods in generated_rows])
+    texts = texts_of(tokenizer, [tokens for tokens, _ in generated_rows], skip_special_tokens=True)
+    likely: Sequence[NDArray[np.float32] | None] = (
+        [None] * len(generated_rows) if right_log_probabilities is None else right_log_probabilities
+    )
+    generated = zip(texts, generated_rows, likely, strict=True)
     return [Answer(text.strip(), tokens, likelihoods, right) for text, (tokens, likelihoods), right in generated]
 
 
@@ -156,10 +158,10 @@ def likelihoods_of(head: nn.Module, states: Tensor, labels: Tensor) -> list[NDAr
         labels: token ids (batch, tokens).
     """
     likelihoods = []
-    for row, wanted in zip(states, labels, strict=True):  # one at a time: a vocabulary is large
-        learned = wanted != IGNORED
+    for row, targets in zip(states, labels, strict=True):  # one at a time: a vocabulary is large
+        learned = targets != IGNORED
         log_probabilities = head(row[learned]).log_softmax(dim=-1)  # (answer tokens, vocabulary)
-        likelihoods.append(log_probabilities.gather(1, wanted[learned].unsqueeze(1)).squeeze(1).cpu().numpy())
+        likelihoods.append(log_probabilities.gather(1, targets[learned].unsqueeze(1)).squeeze(1).cpu().numpy())
     return likelihoods
 
 

@@ -61,9 +61,9 @@ class MultiLabel(ReadsTexts):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean binary cross-entropy over all decisions: logits (batch, labels), sets of labels (batch, most)."""
-        wanted = torch.zeros(len(logits), logits.shape[1] + 1, device=logits.device)
-        wanted.scatter_(1, labels.where(labels != NO_LABEL, logits.shape[1]), 1.0)  # the last column is of no label
-        return nn.functional.binary_cross_entropy_with_logits(logits, wanted[:, :-1])
+        indicators = torch.zeros(len(logits), logits.shape[1] + 1, device=logits.device)
+        indicators.scatter_(1, labels.where(labels != NO_LABEL, logits.shape[1]), 1.0)  # the last column is of no label
+        return nn.functional.binary_cross_entropy_with_logits(logits, indicators[:, :-1])
 
     def digest(self, answers: NDArray[np.float32]) -> str:
         """Return the SHA-256 of the logits' bytes."""
@@ -74,22 +74,22 @@ class MultiLabel(ReadsTexts):
 
         Columns: id, label and prediction (label indices, with spaces), ``correct`` (exactly the right set),
         ``confidence`` (probability of the set given, labels being independent), ``log_likelihood`` (of the right set),
-        and ``probability-k`` and ``wanted-k`` of each label k.
+        and ``probability-k`` and ``right-k`` of each label k.
         """
         import pandas as pd
 
-        wanted = _indicators(rows["labels"][:], answers.shape[1])
-        probabilities, given = _sigmoid(answers), answers > 0
-        sure = np.where(given, probabilities, 1 - probabilities)
-        likely = -np.logaddexp(0, np.where(wanted, -answers, answers).astype(np.float64))  # ln σ(±z)
+        right = _indicators(rows["labels"][:], answers.shape[1])
+        probabilities, answered = _sigmoid(answers), answers > 0
+        sure = np.where(answered, probabilities, 1 - probabilities)
+        likely = -np.logaddexp(0, np.where(right, -answers, answers).astype(np.float64))  # ln σ(±z)
         by_label = {f"probability-{k}": column for k, column in enumerate(probabilities.T)}
-        by_label |= {f"wanted-{k}": column for k, column in enumerate(wanted.T)}
+        by_label |= {f"wanted-{k}": column for k, column in enumerate(right.T)}
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
-                "label": _label_numbers(wanted),
-                "prediction": _label_numbers(given),
-                "correct": (wanted == given).all(axis=1),
+                "label": _label_numbers(right),
+                "prediction": _label_numbers(answered),
+                "correct": (right == answered).all(axis=1),
                 "confidence": sure.prod(axis=1),
                 "log_likelihood": likely.sum(axis=1),
                 **by_label,
@@ -105,26 +105,26 @@ class MultiLabel(ReadsTexts):
         from sklearn.metrics import average_precision_score, f1_score
 
         probabilities = outcomes[[f"probability-{k}" for k in range(task_labels)]].to_numpy()
-        wanted = outcomes[[f"wanted-{k}" for k in range(task_labels)]].to_numpy()
-        given, seen = probabilities > THRESHOLD, wanted.any(axis=0)
-        precision = average_precision_score(wanted[:, seen], probabilities[:, seen]) if seen.any() else 0.0
+        right = outcomes[[f"wanted-{k}" for k in range(task_labels)]].to_numpy()
+        answered, seen = probabilities > THRESHOLD, right.any(axis=0)
+        precision = average_precision_score(right[:, seen], probabilities[:, seen]) if seen.any() else 0.0
         return {
-            "micro_f1": float(f1_score(wanted, given, average="micro", zero_division=0)),
-            "macro_f1": float(f1_score(wanted, given, average="macro", zero_division=0)),
+            "micro_f1": float(f1_score(right, answered, average="micro", zero_division=0)),
+            "macro_f1": float(f1_score(right, answered, average="macro", zero_division=0)),
             "exact_match": float(outcomes["correct"].mean()),
             "mean_average_precision": float(precision),
         }
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
         """Return the counts of each label."""
-        wanted, given = _decisions(outcomes, len(labels))
-        hits, times = (wanted & given).astype(np.int64), np.ones(len(outcomes), dtype=np.int64)
-        return LabelCounts(tuple(labels), wanted.astype(np.int64), given.astype(np.int64), hits, times)
+        right, answered = _decisions(outcomes, len(labels))
+        hits, times = (right & answered).astype(np.int64), np.ones(len(outcomes), dtype=np.int64)
+        return LabelCounts(tuple(labels), right.astype(np.int64), answered.astype(np.int64), hits, times)
 
     def say(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return each text's labels, joined by commas (empty where there are none), and the probability of that set."""
-        probabilities, given = _sigmoid(answers), answers > 0
-        sure = np.where(given, probabilities, 1 - probabilities).prod(axis=1)
+        probabilities, answered = _sigmoid(answers), answers > 0
+        sure = np.where(answered, probabilities, 1 - probabilities).prod(axis=1)
         sets = self.values(answers, labels)
         return [(", ".join(names), float(probability)) for names, probability in zip(sets, sure, strict=True)]
 
@@ -145,8 +145,8 @@ class MultiLabel(ReadsTexts):
 
 def _decisions(outcomes: pd.DataFrame, labels: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return whether each example has each label, and whether it gets it, both (examples, labels)."""
-    wanted = outcomes[[f"wanted-{k}" for k in range(labels)]].to_numpy(dtype=bool)
-    return wanted, outcomes[[f"probability-{k}" for k in range(labels)]].to_numpy() > THRESHOLD
+    right = outcomes[[f"wanted-{k}" for k in range(labels)]].to_numpy(dtype=bool)
+    return right, outcomes[[f"probability-{k}" for k in range(labels)]].to_numpy() > THRESHOLD
 
 
 def _indicators(sets: Sequence[Sequence[int]], labels: int) -> NDArray[np.bool_]:

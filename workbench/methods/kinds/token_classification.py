@@ -135,22 +135,26 @@ class TokenClassification:
         """
         import pandas as pd
 
-        names: list[str] = rows.features["tags"].feature.names
+        tag_names: list[str] = rows.features["tags"].feature.names
         records = []
         for tags, answer in zip(rows["tags"][:], answers, strict=True):
-            right, given, confidence = [names[tag] for tag in tags], _tags(answer, names), _confidence(answer)
+            right, answered, confidence = (
+                [tag_names[tag] for tag in tags],
+                _tags(answer, tag_names),
+                _confidence(answer),
+            )
             likely = _log_softmax(answer.logits)[np.arange(len(tags)), tags]
             seen = np.isfinite(likely)
             records.append(
                 {
                     "label": " ".join(right),
-                    "prediction": " ".join(given),
-                    "correct": right == given and bool(seen.all()),
+                    "prediction": " ".join(answered),
+                    "correct": right == answered and bool(seen.all()),
                     "confidence": np.nan if confidence is None else confidence,
                     "log_likelihood": likely[seen].mean() if seen.any() else np.nan,
                     "words": len(tags),
-                    "right": int((np.array(right) == given)[seen].sum()),
-                    **(_entity_counts(right, given) if is_bio(names) else {}),
+                    "right": int((np.array(right) == answered)[seen].sum()),
+                    **(_entity_counts(right, answered) if is_bio(tag_names) else {}),
                 }
             )
         return pd.DataFrame({"id": rows["id"][:], **pd.DataFrame(records)})
@@ -160,16 +164,16 @@ class TokenClassification:
         accuracy = float(outcomes["right"].sum() / outcomes["words"].sum())
         if "hits" not in outcomes:
             return {"score": accuracy, "accuracy": accuracy}
-        hits, predicted, wanted = (int(outcomes[name].sum()) for name in ("hits", "found", "wanted"))
-        f1 = _ratio(2 * hits, predicted + wanted)
-        entities = {"precision": _ratio(hits, predicted), "recall": _ratio(hits, wanted), "entity_f1": f1}
+        hits, predicted, expected = (int(outcomes[name].sum()) for name in ("hits", "found", "wanted"))
+        f1 = _ratio(2 * hits, predicted + expected)
+        entities = {"precision": _ratio(hits, predicted), "recall": _ratio(hits, expected), "entity_f1": f1}
         return {"score": f1, "accuracy": accuracy, **entities}
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> LabelCounts:
         """Return the counts of each type of entity; where tags mark no entities, of each tag, over words."""
         pairs = [
-            (right.split(" "), given.split(" "))
-            for right, given in zip(outcomes["label"], outcomes["prediction"], strict=True)
+            (right.split(" "), answered.split(" "))
+            for right, answered in zip(outcomes["label"], outcomes["prediction"], strict=True)
         ]
         if is_bio(labels):
             span_pairs = [tuple({*_entities(tags)} for tags in pair) for pair in pairs]
@@ -177,9 +181,11 @@ class TokenClassification:
         else:
             span_pairs = [tuple({(tag, at, at) for at, tag in enumerate(tags)} for tags in pair) for pair in pairs]
             names = [*labels]
-        every = [[_by_name(spans, names) for spans in (right, given, right & given)] for right, given in span_pairs]
-        wanted, given, hits = np.array(every, dtype=np.int64).reshape(len(pairs), 3, len(names)).swapaxes(0, 1)
-        return LabelCounts(tuple(names), wanted, given, hits, np.ones(len(pairs), dtype=np.int64))
+        every = [
+            [_by_name(spans, names) for spans in (right, answered, right & answered)] for right, answered in span_pairs
+        ]
+        expected, answered, hits = np.array(every, dtype=np.int64).reshape(len(pairs), 3, len(names)).swapaxes(0, 1)
+        return LabelCounts(tuple(names), expected, answered, hits, np.ones(len(pairs), dtype=np.int64))
 
     def say(self, answers: Sequence[TaggedText], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return the entities, ``PER: Ada Lovelace; LOC: London``, or with other tags each word's, ``cats/NOUN``."""
@@ -200,12 +206,12 @@ class TokenClassification:
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of giving every word the training split's most frequent tag."""
-        names: list[str] = test.features["tags"].feature.names
+        tag_names: list[str] = test.features["tags"].feature.names
         tag = Counter(tag for tags in train["tags"][:] for tag in tags).most_common(1)[0][0]
-        given = [
-            TaggedText(("",) * len(tags), np.tile(np.eye(len(names))[tag], (len(tags), 1))) for tags in test["tags"]
+        constant_answers = [
+            TaggedText(("",) * len(tags), np.tile(np.eye(len(tag_names))[tag], (len(tags), 1))) for tags in test["tags"]
         ]
-        return self.scores(self.outcomes(test, given), len(names))[self.metric]
+        return self.scores(self.outcomes(test, constant_answers), len(tag_names))[self.metric]
 
 
 def is_bio(names: Sequence[str]) -> bool:
@@ -254,9 +260,9 @@ def _entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     return entities
 
 
-def _entity_counts(right: Sequence[str], given: Sequence[str]) -> dict[str, int]:
-    wanted, predicted = set(_entities(right)), set(_entities(given))
-    return {"wanted": len(wanted), "found": len(predicted), "hits": len(wanted & predicted)}
+def _entity_counts(right: Sequence[str], answered: Sequence[str]) -> dict[str, int]:
+    expected, predicted = set(_entities(right)), set(_entities(answered))
+    return {"wanted": len(expected), "found": len(predicted), "hits": len(expected & predicted)}
 
 
 def _by_name(spans: Iterable[tuple[str, int, int]], names: Sequence[str]) -> list[int]:
@@ -264,8 +270,8 @@ def _by_name(spans: Iterable[tuple[str, int, int]], names: Sequence[str]) -> lis
     return [counts[name] for name in names]
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else 0.0
 
 
 def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -54,8 +54,8 @@ def _short_names(base: nn.Module, names: Sequence[str]) -> dict[str, str]:
     """
     name_of, seen, short_names = {id(base.get_parameter(name)): name for name in names}, set(), {}
     for full_name, parameter in base.named_parameters(remove_duplicate=False):
-        path, _, own = full_name.rpartition(".")
-        owner = (id(base.get_submodule(path)), own)
+        path, _, last_name = full_name.rpartition(".")
+        owner = (id(base.get_submodule(path)), last_name)
         if id(parameter) in name_of and owner not in seen:
             seen.add(owner)
             short_names[full_name] = name_of[id(parameter)]
@@ -71,23 +71,23 @@ class Diff:
 
     def save(self, body: Any, folder: Path) -> None:
         """Write what is not zero: for each parameter its places in row-major order (int64), and the values there."""
-        parts: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for name, change in zip(body.names, body.diff, strict=True):
             flat = change.detach().flatten()
             indices = flat.nonzero().squeeze(1)
             if len(indices):
-                parts |= {f"{name}.places": indices, f"{name}.values": flat[indices]}
-        save_file(parts, folder / FILE)
+                tensors |= {f"{name}.places": indices, f"{name}.values": flat[indices]}
+        save_file(tensors, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Sequence[str]) -> nn.Module:
         """Return the body with the stored difference; raises ValueError where it is that of other parameters too."""
-        differing, parts = Differing(body, config), load_file(folder / FILE)
-        index_names = {f"{name}.places" for name in differing.names if f"{name}.values" in parts}
-        require_none_left({*parts} - index_names - {name.removesuffix("places") + "values" for name in index_names})
+        differing, tensors = Differing(body, config), load_file(folder / FILE)
+        index_names = {f"{name}.places" for name in differing.names if f"{name}.values" in tensors}
+        require_none_left({*tensors} - index_names - {name.removesuffix("places") + "values" for name in index_names})
         with torch.no_grad():
             for name, change in zip(differing.names, differing.diff, strict=True):
-                if f"{name}.values" in parts:
-                    change.view(-1)[parts[f"{name}.places"]] = parts[f"{name}.values"]
+                if f"{name}.values" in tensors:
+                    change.view(-1)[tensors[f"{name}.places"]] = tensors[f"{name}.values"]
         return differing
 
     def detach(self, body: Any) -> nn.Module:

@@ -117,15 +117,19 @@ def _clash(by_library: dict[str, list[Any]]) -> str | None:
     """Return why configurations of the same package, or of two, cannot live together."""
     if len(by_library.get("peft", [])) > 1:
         return "peft puts one of its methods on a backbone at a time"
-    own = by_library.get("adapters", [])
-    if not own:
+    packaged = by_library.get("adapters", [])
+    if not packaged:
         return None
     from adapters import ConfigUnion, LoRAConfig
 
-    flat = [part for config in own for part in (config.configs if isinstance(config, ConfigUnion) else [config])]
-    if len(own) > 1 and len(flat) > len(own):
+    flat = [
+        config_part
+        for config in packaged
+        for config_part in (config.configs if isinstance(config, ConfigUnion) else [config])
+    ]
+    if len(packaged) > 1 and len(flat) > len(packaged):
         return "one of its parts is a mixture itself"
-    if "peft" in by_library and any(isinstance(part, LoRAConfig) for part in flat):
+    if "peft" in by_library and any(isinstance(config_part, LoRAConfig) for config_part in flat):
         return "both would change the same matrices"
     try:
         ConfigUnion.validate(flat)
