@@ -38,7 +38,7 @@ def require_compatible(sources: Sequence[StoredAdapter], backbone: Backbone) -> 
 
 
 def reasons(sources: Sequence[StoredAdapter], backbone: Backbone) -> dict[str, tuple[str, ...]]:
-    """Return what stands against each source, by id; ``sources`` stands for all of them. Empty if nothing does."""
+    """Return why sources cannot be composed, by id; the key ``sources`` is for all of them. Empty if they can."""
     if not sources:
         return {"sources": ("there are none; give at least one adapter",)}
     counts = Counter(source.id for source in sources)

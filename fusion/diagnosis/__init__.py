@@ -1,1 +1,1 @@
-"""Whether updates get into each other's way, beside chance. Imports updates."""
+"""Whether updates interfere more than by chance. Imports updates."""

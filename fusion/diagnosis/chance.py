@@ -1,4 +1,4 @@
-"""A value beside what chance gives."""
+"""A value compared with its distribution by chance."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Chance:
 
 
 def against_chance(draws: NDArray[np.floating[Any]]) -> Chance:
-    """Return the first of ``draws`` (N + 1,), the value, beside the others, the permutations."""
+    """Return the first of ``draws`` (N + 1,) compared with the others, its values under permutations."""
     value, others = float(draws[0]), draws[1:]
     if not np.isfinite(draws).all() or not len(others):
         return Chance(finite(value), None, None, None, None)

@@ -113,7 +113,7 @@ class Diagnostics:
 def diagnose(
     names: Sequence[str], updates: Sequence[Update], permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Diagnostics:
-    """Return what can be said about merging ``updates`` without any data.
+    """Return diagnostics about merging ``updates``, computed without data.
 
     Args:
         names: one for each update.

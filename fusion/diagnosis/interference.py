@@ -1,4 +1,4 @@
-"""How the updates of one module stand to each other, as they are and with their neurons shuffled.
+"""How much the updates of one module interfere, as they are and with shuffled neurons.
 
 Everything but signs comes from the Gram matrices of the singular vectors, G = UᵀU and H = VᵀV of all sources side by
 side (ΔWᵢ = Uᵢ Sᵢ Vᵢᵀ): shuffling the rows and columns of ΔWᵢ shuffles the rows of Uᵢ and Vᵢ, so a shuffled draw costs

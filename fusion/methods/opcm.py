@@ -61,7 +61,7 @@ def _added(merged: LowRank, new: LowRank, factor: float, alpha: float) -> LowRan
 
 
 def _removed(values: Tensor, alpha: float) -> Tensor:
-    """Return which entries of P (p, p) the new source loses."""
+    """Return the mask (p, p) of entries of P that are removed from the new source."""
     over = values.cumsum(0) > alpha * values.sum()
     k = int(over.float().argmax()) if alpha < 1 and bool(over.any()) else len(values)
     taken = torch.eye(len(values), dtype=torch.bool)

@@ -43,7 +43,7 @@ HINT = "Import it from where it was made: `workbench adapters export` writes wha
 
 
 def check_adapter(folder: Path) -> None:
-    """Refuse a folder whose config leads a library elsewhere, or whose weights are no safetensors or no numbers.
+    """Refuse a folder whose config points outside it, or whose weights are not finite numbers in safetensors files.
 
     Raises:
         InputError: a config or weights that cannot be read, that are missing, or that hold NaN or infinity.
@@ -90,7 +90,7 @@ def require_staying(content: Mapping[str, Any], config: Path) -> None:
 
 
 def _require_mapping(config: Path, content: dict[str, Any]) -> None:
-    """Raise InputError unless the adapter's config stands in the file: a name is looked up on the hub."""
+    """Raise InputError unless the file holds the adapter's config itself; a library would look a name up on the hub."""
     if not isinstance(content.get("config"), dict):
         raise InputError("this file is not the config of an adapter", where=str(config), hint=HINT)
 

@@ -161,7 +161,7 @@ class Manifest(Settings):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the backbone is the model itself, so that its folder has all weights there are."""
+        """Whether this is a whole model: its own backbone, with all weights in its folder."""
         return self.backbone.name == ITSELF
 
     @property
@@ -199,7 +199,7 @@ class Manifest(Settings):
 
     @property
     def since(self) -> str:
-        """When it was made; of one from elsewhere when it came, since its sender may say any time."""
+        """When it was made here, or imported: a sender could state any time."""
         return self.imported or self.created or ""
 
     @field_serializer("budget")

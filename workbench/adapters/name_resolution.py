@@ -203,7 +203,7 @@ def readable(store: AdapterStore) -> list[Manifest]:
 
 
 def readable_adapters(store: AdapterStore) -> list[StoredAdapter]:
-    """Return the adapters of a store, those left out whose manifests cannot be read: one hinders no other.
+    """Return the adapters of a store whose manifests can be read.
 
     Nor does one that another process removes meanwhile.
     """

@@ -20,7 +20,7 @@ OF_THE_HUB = {".cache", ".git", ".gitattributes"}  # names in a folder that was 
 
 @dataclass(frozen=True)
 class StoredAdapter:
-    """A manifest and the folder it stands in."""
+    """A manifest and its folder."""
 
     manifest: Manifest
     folder: Path
@@ -97,7 +97,7 @@ def _exported_digests(folder: Path) -> dict[str, str]:
 
 
 def text_below(card: Path) -> bytes:
-    """Return what stands below a card's front matter: the README as it was stored."""
+    """Return the stored README without its front matter."""
     return FRONT_MATTER.sub(b"", card.read_bytes(), count=1)
 
 

@@ -31,7 +31,7 @@ IN_PLACE = "plain"  # a library whose weights are the backbone's own
 
 
 def mergeable(method: str) -> bool:
-    """Return whether a method's update is one of the backbone's weights, and nothing else."""
+    """Return whether a method only changes the backbone's weights."""
     library = METHODS.get(method).library
     return library == IN_PLACE or isinstance(LIBRARIES.get(library), Merges)
 
@@ -53,7 +53,7 @@ def require_mergeable(manifest: Manifest) -> None:
 
 
 def merged_model(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
-    """Return an adapter's model with the update in the backbone's weights, and nothing beside them.
+    """Return an adapter's model with the update added into the backbone's weights.
 
     In fp32 its logits are those of the adapted model within 1e-4. In bf16 they are further off: one product is rounded
     where there were two.

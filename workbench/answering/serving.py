@@ -52,7 +52,7 @@ class Answering(Protocol):
 
 
 class SingleAdapter:
-    """An adapter by itself on a body of its own; weights that it does not change are those of the resident copy."""
+    """One adapter on a body of its own; it shares the weights that it does not change."""
 
     def __init__(self, adapter: StoredAdapter, backbone: Backbone) -> None:
         """Open the adapter; raises InputError where it belongs to another backbone."""
@@ -195,7 +195,7 @@ def open_group(group: Sequence[StoredAdapter], backbone: Backbone) -> Answering:
 def answers(
     adapters: Sequence[StoredAdapter], backbone: Backbone, rows: Dataset, owners: Sequence[str]
 ) -> list[Answer]:
-    """Return what ``owners[i]``, the id of one of ``adapters``, answers to row i; they may be of any methods.
+    """Return the answer of the adapter with id ``owners[i]`` to row i; the adapters may have different methods.
 
     Adapters that can share a backbone do; the groups are opened one after another.
 

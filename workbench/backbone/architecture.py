@@ -1,4 +1,4 @@
-"""What a transformer is made of, told by its config alone: a model without weights is built and looked at."""
+"""The parts of a transformer, found by building its config without weights."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def state_width(config: PretrainedConfig) -> int:
 
 
 def positions(config: PretrainedConfig) -> int | None:
-    """Return for how many tokens there are positions; None where any number can be read.
+    """Return the number of positions; None where texts may have any length.
 
     RoBERTa and its like count positions from behind that of the padding token, so that no token has the first ones.
     """

@@ -52,7 +52,7 @@ def in_batches(
 
 
 def require_scores(scores: NDArray[np.floating[Any]] | Sequence[NDArray[np.floating[Any]]]) -> None:
-    """Make sure that what a model says of texts are numbers.
+    """Make sure that a model's scores are numbers.
 
     −∞ is one: the score of a label that cannot be the answer, where another has a finite one.
 

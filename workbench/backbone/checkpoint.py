@@ -33,7 +33,7 @@ def require_described(folder: Path, config: PretrainedConfig) -> None:
 
 
 def require_whole(folder: Path, config: PretrainedConfig, loading_info: dict[str, Any]) -> None:
-    """Raise InputError where a part of the body was drawn anew, or weights of further layers were left out.
+    """Raise InputError where a part of the body was initialised at random, or stored layers were not loaded.
 
     Args:
         folder: of the model.

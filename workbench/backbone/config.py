@@ -75,7 +75,7 @@ def read_json(path: Path, what: str = "model config", hint: str = BACKBONE) -> d
 
 
 def read_mapping(path: Path, what: str, hint: str) -> dict[str, Any]:
-    """Return the mapping in a JSON file of somebody else's, whatever its keys would make a loader do.
+    """Return the mapping in a foreign JSON file; nothing is done with it.
 
     Args:
         path: of the file.
@@ -173,7 +173,7 @@ def config_object(content: Mapping[str, Any], where: str) -> PretrainedConfig:
 
 
 def named_architectures(content: Mapping[str, Any]) -> list[str]:
-    """Return the classes that a config names, which tell a causal language model; what is no text is left out."""
+    """Return the names of classes in a config; entries that are not text are left out."""
     named = content.get("architectures")
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
@@ -191,7 +191,7 @@ def _known_type(kind: object, where: str) -> str:
 
 @cache
 def text_types() -> frozenset[str]:
-    """Return the types of models that read texts and nothing else, as transformers' own tables tell."""
+    """Return the model types that read only texts, from transformers' tables."""
     from transformers.models.auto import modeling_auto as tables
 
     spoken = ("CAUSAL_LM", "MASKED_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SEQUENCE_CLASSIFICATION")
@@ -204,7 +204,7 @@ def text_types() -> frozenset[str]:
 
 @cache
 def _default(kind: str) -> PretrainedConfig:
-    """Return the architecture's config as it is where nothing is stated."""
+    """Return the architecture's default config."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     default: PretrainedConfig = CONFIG_MAPPING[kind]()
@@ -220,7 +220,7 @@ def _keys(default: PretrainedConfig) -> frozenset[str]:
 
 
 def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
-    """Raise InputError unless a value has the type of the default, and its numbers are such as configs have."""
+    """Raise InputError unless a value has the default's type and its numbers are in the usual range."""
     numbers = [
         number for _, number in _walk({name: value}) if isinstance(number, int | float) and not isinstance(number, bool)
     ]

@@ -124,7 +124,7 @@ def state_of(folder: Path) -> str | None:
 
 
 def stored_fingerprint(folder: Path, state: str) -> str | None:
-    """Return the fingerprint that was computed from the files of ``folder`` in this state, by whatever process."""
+    """Return the fingerprint that any process stored for the files of ``folder`` in this state."""
     if state not in _known and (sha256 := _read_entry(_entry(folder), state)):
         _known[state] = sha256
     return _known.get(state)

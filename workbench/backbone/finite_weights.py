@@ -1,4 +1,4 @@
-"""Whether the numbers in a safetensors file are numbers: told by their bits, some at a time; no tensor is built."""
+"""Whether a safetensors file holds NaN or infinity: its bits are read in blocks, no tensor is built."""
 
 from __future__ import annotations
 

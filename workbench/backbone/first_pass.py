@@ -1,4 +1,4 @@
-"""Whether a model reads texts at all: a few tokens are tried once, so that a config that breaks a layer is told early.
+"""Whether a model reads texts at all: a few tokens are tried once, so that a bad config is reported early.
 
 transformers builds models of many configs that fail at their first text: an activation that is none, a setting that
 only a decoder has.

@@ -39,7 +39,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_settings(folder: Path) -> None:
-    """Refuse settings that lead away from the folder: those in the config, and in each file that is read beside it."""
+    """Refuse settings, in the config or in other files of the folder, that point outside the folder."""
     if "model_type" not in read_json(folder / CONFIG):
         hint = "Is this an adapter, not a backbone?"
         raise InputError("the config names no model_type", where=str(folder / CONFIG), hint=hint)
@@ -106,7 +106,7 @@ def tensor_names(path: Path) -> list[str]:
 
 
 def transformer_in(folder: Path) -> Path:
-    """Return where the transformer lies: in a folder of sentence-transformers that may be a folder in it.
+    """Return the transformer's folder; sentence-transformers may keep it in a subfolder.
 
     Raises:
         InputError: ``modules.json`` cannot be read, or names no module.
@@ -155,7 +155,7 @@ def poolings(path: Path) -> tuple[str, ...]:
 
 
 def refuse_pickles(folder: Path) -> None:
-    """Raise UnsafeConfigError where a pickled file lies in a folder: a library may take it for missing safetensors."""
+    """Raise UnsafeConfigError where a folder has a pickled file: a library may read it instead of safetensors."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICKLED:
             raise UnsafeConfigError("pickled files are neither read nor copied", where=str(path), hint=HINT)

@@ -35,7 +35,7 @@ def language_model(model: Network) -> Any:
 
 
 def virtual_tokens(model: Network) -> Tensor | None:
-    """Return the learned embeddings (virtual, h) that stand before each prompt; None where the method has none."""
+    """Return the learned embeddings (virtual, h) that precede each prompt; None where the method has none."""
     body: Any = model.body
     with torch.no_grad():
         return body.get_prompt(1)[0] if learns_a_prompt(body) else None

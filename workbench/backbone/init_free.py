@@ -14,7 +14,7 @@ DRAWS = frozenset({"normal_", "uniform_", "trunc_normal_"})
 
 
 class Undrawn(TorchFunctionMode):
-    """Leaves tensors as they are that would be filled; of use on the meta device, where none has numbers.
+    """Skips the initialisation of tensors; for the meta device, where tensors have no numbers.
 
     torch asks SymPy there what a number would be, which takes a second to be imported.
     """

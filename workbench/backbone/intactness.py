@@ -1,4 +1,4 @@
-"""Proof that nothing of a backbone was changed, without reading its weights: they are still the pages of their file."""
+"""Proof that a backbone did not change, without reading its weights: they are still unmodified pages of their file."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def narrowed(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Modu
 
 
 def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
-    """Return the names of the matrices that can stay in bfloat16; none where only loading can tell."""
+    """Return the names of the matrices that can stay in bfloat16; empty where this is known only after loading."""
     assignment = assign_tensors(skeleton(config), folder)
     return kept_narrow(skeleton(config), assignment) if assignment else frozenset()
 

@@ -94,5 +94,5 @@ def completed(config: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def shifted(ids: Tensor, start: int) -> Tensor:
-    """Return what a decoder reads to say ``ids`` (batch, tokens): the same one place later, after ``start``."""
+    """Return the decoder inputs for the targets ``ids`` (batch, tokens): shifted right by one, after ``start``."""
     return torch.cat([torch.full_like(ids[:, :1], start), ids[:, :-1]], dim=1)

@@ -96,7 +96,7 @@ def _read(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
 
 @torch.inference_mode()
 def _is_linear(lm: Any, layer: nn.Linear, output: OutputLayer, assignment: Assignment) -> bool | None:
-    """Return whether ``lm`` makes of its last states what ``output`` does; None where only the loaded model can tell.
+    """Return whether ``lm`` gives the same logits as ``output``; None where only the loaded model can show it.
 
     The layers below hand on states that are drawn from a fixed seed, so that they need no numbers.
     """

@@ -53,7 +53,7 @@ class Backbone:
     license: str | None = None
 
     def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
-        """Return the same backbone in so many bits; None leaves it as it is.
+        """Return the same backbone, quantised; None changes nothing.
 
         Raises:
             InputError: its name says something else.

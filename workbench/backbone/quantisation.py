@@ -45,7 +45,7 @@ def packing(quantization: Quantization) -> BitsAndBytesConfig:
 
 
 def keep_as_packed(body: nn.Module) -> nn.Module:
-    """Make sure that running a quantised ``body`` never changes what is stored of it, and return it.
+    """Return ``body``, changed so that running it does not alter its packed weights.
 
     bitsandbytes 0.50 does so in two places. On processors with AVX512-BF16 a 4-bit layer that runs in evaluation mode
     turns its weights into another layout, through which no gradient comes back when training goes on after it. And

@@ -25,7 +25,7 @@ _changing = RLock()  # a server opens adapters in one thread while another reads
 
 
 class Resident:
-    """A model whose weights lie in a file in memory, and from which others are copied that share them."""
+    """A model whose weights are in a memory file; copies of it share them."""
 
     def __init__(self, model: nn.Module, file: MemoryFile) -> None:
         """Take over ``model``, whose parameters are the tensors in ``file``, in their order."""
@@ -78,7 +78,7 @@ def _open_shared(
 
 
 def release() -> None:
-    """Give the resident copy up; the models that map it go on as they are."""
+    """Release the resident copy; models that map it stay valid."""
     with _changing:
         _resident.clear()
 

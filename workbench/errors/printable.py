@@ -1,4 +1,4 @@
-"""Text of any origin as it may stand on a screen: on one line, without control characters, not too long."""
+"""Text of any origin made printable: one line, no control characters, not too long."""
 
 from __future__ import annotations
 

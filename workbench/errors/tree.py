@@ -57,14 +57,14 @@ class WorkbenchError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: what, where it stands, and what would work."""
+    """One mistake: what is wrong, where, and what would work."""
 
     what: str
     where: str | None = None
     hint: str | None = None
 
     def __str__(self) -> str:
-        """Return ``where: what``, the hint below it; whatever they quote, each line is short."""
+        """Return ``where: what`` and the hint on the next line; long quoted values are shortened."""
         text = "\n".join(printable(line) for line in self.what.splitlines()[:MOST_LINES])
         message = f"{printable(self.where)}: {text}" if self.where else text
         hint = [printable(line, 2000) for line in (self.hint or "").splitlines()[:MOST_NAMES]]
@@ -89,7 +89,7 @@ class UnknownNameError(InputError):
         also: str = "",
         command: str = "",
     ) -> None:
-        """Say what is unknown and suggest what is like it; what is no text (a number, a list) is no name.
+        """Name what is unknown and suggest similar names; a number or a list is not a name.
 
         Args:
             noun: what is called so.
@@ -159,7 +159,7 @@ class BusyError(WorkError):
 
 
 class StoppedError(WorkError):
-    """What would compute it has been told to stop."""
+    """The process that would compute it is stopping."""
 
 
 class TrackingError(WorkError):
@@ -215,7 +215,7 @@ def reason(error: BaseException) -> str:
 
 
 def says_full(error: BaseException) -> bool:
-    """Return whether an error is that a disk has no more room, or not for this user; safetensors has one of its own."""
+    """Return whether an error means a full disk or an exceeded quota; safetensors raises its own error for it."""
     return any(os.strerror(number) in str(error) for number in FULL)
 
 
@@ -272,7 +272,7 @@ def no_such_file(path: Path, what: str = "no such file") -> InputError:
 
 
 def _thing(value: object) -> str:
-    """Return what a value that is no name is, in the words of YAML."""
+    """Return the YAML word for a value that is not a name."""
     if value is None or value == "":
         return "nothing"
     kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}

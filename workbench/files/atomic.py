@@ -1,4 +1,4 @@
-"""Files and folders that appear, change place and vanish as a whole, whatever is killed meanwhile."""
+"""Files and folders that are created, moved and deleted atomically, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def require_folder_of(target: Path) -> None:
 
 
 def require_new(target: Path, overwrite: bool) -> None:
-    """Raise InputError where a file would be replaced and the person has not said that it may be."""
+    """Raise InputError where a file would be replaced without permission."""
     if not overwrite and os.path.isfile(target):  # noqa: PTH113  # a Path raises on long names
         raise InputError("this file exists already", where=str(target), hint="--overwrite replaces it.")
 
@@ -201,7 +201,7 @@ def flush(path: Path) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Delete what writers that were killed have left half-written in ``folder``; return how many bytes it was.
+    """Delete unfinished files of killed writers in ``folder``; return their size in bytes.
 
     What is being written is locked by its writer, on this machine or another; a lock ends with its process.
     """
@@ -261,7 +261,7 @@ def _fill(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Turn a refusal of the file system into one message; a full disk is no refusal."""
+    """Turn a refusal of the file system into one message; a full disk is another error."""
     try:
         yield
     except OSError as error:
@@ -279,7 +279,7 @@ def _rename_to(folder: Path, target: Path) -> None:
 
 
 def _is_forsaken(path: Path) -> bool:
-    """Return whether a path has no lock and is old: it is left from a version that wrote without locks."""
+    """Return whether a path has no lock and is old: an earlier version, without locks, wrote it."""
     try:
         return not path.with_name(f"{path.name}{LOCK}").exists() and time.time() - path.lstat().st_mtime > FORSAKEN
     except FileNotFoundError:

@@ -45,7 +45,7 @@ def write(kind: TypeAdapter[T], value: T, path: Path, under: str | None = None) 
 
 
 def text_of(kind: TypeAdapter[T], value: T, under: str | None = None) -> str:
-    """Return what stands in a document: for a file in a folder that is itself written whole; as :func:`write`."""
+    """Return the text of a document for a folder that is written atomically; arguments as for :func:`write`."""
     content = kind.dump_python(value, mode="json", by_alias=True) | ({} if under is None else {UNDER: under})
     return json.dumps({**content, DIGEST: key(content)}, indent=1)
 
@@ -109,7 +109,7 @@ def stamp(folder: Path) -> Stamp | None:
 
 
 def stamp_of(folder: Path, names: Collection[str]) -> Stamp | None:
-    """Return the same of some files of a folder, whatever else is in it."""
+    """Return the stamp of some files of a folder; other files do not count."""
     try:
         stats = {name: (folder / name).stat() for name in names}
     except OSError:

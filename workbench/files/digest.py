@@ -34,7 +34,7 @@ def size(folder: Path) -> int:
 
 
 def below(folder: Path | str) -> Iterator[os.DirEntry[str]]:
-    """Yield what stands in a folder at any depth, several times faster than ``Path.rglob``.
+    """Yield the entries of a folder at any depth, several times faster than ``Path.rglob``.
 
     As there, links are not followed, and a folder that is missing or cannot be read holds nothing.
     """

@@ -64,7 +64,7 @@ def hub_available(repository: str, revision: str | None = None) -> Availability:
 
 
 def hub_silence() -> str:
-    """Return why the hub cannot be asked, in words; empty where it answers, whatever it answers.
+    """Return why the hub cannot be reached, in words; empty where it gives any answer.
 
     The hub's client tries each request six times, with longer and longer pauses: 40 s in which nothing else happens.
     So it is asked once, briefly, before anything is fetched.
@@ -83,7 +83,7 @@ def hub_silence() -> str:
 
 @contextmanager
 def fetching(repository: str) -> Iterator[bool]:
-    """Yield whether to take only what is cached, since the hub cannot be asked; say in one message what fails.
+    """Yield whether only cached files can be used because the hub cannot be reached; report failures in one message.
 
     Raises:
         AssetError: a library could not fetch it, or what is cached does not hold it.

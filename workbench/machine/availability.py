@@ -1,4 +1,4 @@
-"""Whether the bytes of a task or a backbone are on this machine: told without a network, before anything is fetched."""
+"""Whether the files of a task or a backbone are on this machine; found out without a network."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class BatchQueue(Generic[Job, Result]):
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Take no more jobs; those that are there are done."""
+        """Accept no more jobs; finish those in the queue."""
         with self._changed:
             self._stopped = True
             self._changed.notify()

@@ -33,7 +33,7 @@ def install_command(package: str) -> str:
 
 
 def absence(package: str) -> str | None:
-    """Return what to say where a package of an extra is not installed; None where it is."""
+    """Return the message for a missing optional package; None where it is installed."""
     if installed_version(package):
         return None
     return f"the package {package} is not installed; {install_command(package)} brings it"

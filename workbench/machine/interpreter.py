@@ -1,4 +1,4 @@
-"""How further Python processes are started: none imports what happens to lie in the current folder.
+"""How further Python processes are started: without the current folder on their import path.
 
 Python puts that folder first on the path of ``-m`` and ``-c``, so that a ``pip/`` or ``mlflow/`` in it would be run.
 ``-P`` leaves it out. ``-I`` would also leave out what people name themselves: ``PYTHONPATH``, and packages in their

@@ -1,4 +1,4 @@
-"""Who hears how the work goes."""
+"""Receives the progress of work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Hears how the work goes; the terminal draws it."""
+    """Receives progress messages; the terminal shows them."""
 
     def say(self, message: str) -> None:
         """Say one line that stays on the screen."""
@@ -22,7 +22,7 @@ class Listener(Protocol):
 
 
 class Silent:
-    """A listener that says nothing."""
+    """A listener that ignores everything."""
 
     def say(self, message: str) -> None:
         """Ignore the line."""

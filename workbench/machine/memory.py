@@ -29,7 +29,7 @@ def available() -> int | None:
 
 
 def installed_bytes() -> int | None:
-    """Return how many bytes the accelerator has, or the machine where there is none; None where nobody tells.
+    """Return the memory in bytes of the accelerator, else of the machine; None where it is not known.
 
     Of several accelerators the one that torch takes by default counts, and a control group counts as the machine.
     """
@@ -42,7 +42,7 @@ def installed_bytes() -> int | None:
 
 
 def set_libraries_aside() -> None:
-    """Bring in what every fit needs, and leave all that is there out of garbage collection from now on.
+    """Import what every fit needs, and exclude all objects of now from garbage collection.
 
     Every fit collects garbage, and would go through all that these libraries hold: a third of a second each time.
     """

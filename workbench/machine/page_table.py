@@ -38,7 +38,7 @@ def are_unwritten(ranges: Iterable[tuple[int, int]]) -> bool:
 
 @cache
 def is_told() -> bool:
-    """Return whether this machine tells of written pages; it is tried on two pages, one of which is written to."""
+    """Return whether this system reports written pages; tested on two pages, one of them written."""
     if not (hasattr(os, "memfd_create") and TABLE.exists()):
         return False
     file = os.memfd_create("tried", os.MFD_CLOEXEC)

@@ -21,7 +21,7 @@ STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGHUP}  # exit codes of a process
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as SystemExit, so that it is left in order; a second one ends at once.
+    """Raise SystemExit in the block on SIGTERM or SIGHUP, so that it is cleaned up; a second signal ends the process.
 
     The exit code is 128 + the number of the signal. One that is ignored (``nohup``) stays ignored.
     """

@@ -39,7 +39,7 @@ class Stopwatch:
         return self.seconds + time.perf_counter() - self._began, sum_counts(self.spent, rose)
 
     def add(self, seconds: float, spent: Mapping[str, float]) -> None:
-        """Count work that was done earlier, by a process that is gone, say; what it did not count is dropped."""
+        """Add counts of earlier work, for example of another process; counters that it lacks are dropped."""
         self.seconds, self.spent = self.seconds + seconds, sum_counts(self.spent, spent)
 
 

@@ -1,4 +1,4 @@
-"""An answer as it is generated: whoever asked hears its tokens, and makes text of them."""
+"""An answer as it is generated: the caller receives its tokens and turns them into text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Words:
         self._tokenizer, self._say, self._written = tokenizer, say, ""
 
     def __call__(self, tokens: Tensor) -> None:
-        """Say the text that the tokens of the answer (1, new) add; an answer that begins again is not said twice."""
+        """Pass on the text that the tokens (1, new) add; if an answer is generated again, nothing is repeated."""
         text: str = self._tokenizer.decode(tokens[0], skip_special_tokens=True).strip()
         if text.startswith(self._written) and not text.endswith(UNFINISHED) and text != self._written:
             self._say(text[len(self._written) :])

@@ -128,7 +128,7 @@ class Adaptation:
         return head
 
     def require_described(self, folder: Path) -> None:
-        """Make sure that the config of a stored adapter says what this adaptation does.
+        """Make sure that the config of a stored adapter describes this adaptation.
 
         Raises:
             InputError: it does not, or cannot be read; both values are named.
@@ -194,7 +194,7 @@ class Adaptation:
 
 
 def _require_shapes(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor], labels: int) -> None:
-    """Raise ValueError where a stored head is not for so many labels; torch says the rest."""
+    """Raise ValueError where a stored head has another number of labels; torch checks the rest."""
     for name in sorted(stored.keys() & expected.keys()):
         if stored[name].shape[:1] != expected[name].shape[:1]:
             _require_rows(stored[name], labels, name)

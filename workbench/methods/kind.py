@@ -35,7 +35,7 @@ class Kind(Protocol):
     usage: str
 
     def objection(self, config: PretrainedConfig) -> str | None:
-        """Return why a backbone cannot answer, as what would follow its name ("is no …"); None where it can.
+        """Return why a backbone cannot answer, as the end of a sentence about it ("is not …"); None where it can.
 
         It reads the config alone, so that it can speak before weights are fetched.
         """
@@ -97,10 +97,10 @@ class Kind(Protocol):
         """
 
     def say(self, answers: Any, labels: Sequence[str]) -> list[tuple[str, float | None]]:
-        """Return each answer in words, and the model's confidence in it, in [0, 1]; None where it tells none."""
+        """Return each answer in words and the model's confidence in it, in [0, 1]; None where there is none."""
 
     def values(self, answers: Any, labels: Sequence[str]) -> list[Any]:
-        """Return each answer as what stands under ``target`` in a person's own data, in plain Python values."""
+        """Return each answer in the form of the column ``target``, as plain Python values."""
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Succession:
-    """What the workspace says of a registered name, and MLflow is to say too.
+    """The champion of a registered name in the workspace, to be copied to MLflow.
 
     Attributes:
         champion: the version that answers under the name.
@@ -34,7 +34,7 @@ def aliases(client: BoundedClient) -> dict[str, str | None]:
 
 
 def follow(client: BoundedClient, name: str, succession: Succession, expected: Version | None) -> str | None:
-    """Let MLflow say of a name what the workspace says; tags first, since they alone do no harm.
+    """Copy the workspace's champion of a name to MLflow: tags first, because tags alone do no harm.
 
     Args:
         client: of the registry.

@@ -32,7 +32,7 @@ class TrackedData:
 
 
 def log_data(client: BoundedClient, run: str, data: Sequence[TrackedData]) -> None:
-    """Add the splits of ``data`` to a run's inputs; what is there already stays as it is."""
+    """Add the splits of ``data`` to a run's inputs; existing inputs are not changed."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     inputs = [

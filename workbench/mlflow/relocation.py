@@ -44,7 +44,7 @@ class DatabaseFiles:
 
     @classmethod
     def beside(cls, database: Path, artifacts: Path | None = None) -> DatabaseFiles:
-        """Return the place of a database: ``artifacts``, by default beside it, whatever links lead there."""
+        """Return the files of a database; ``artifacts`` is by default the folder beside it, links resolved."""
         return cls(database, artifacts or database.parent.resolve() / ARTIFACTS)
 
     def is_left(self, location: str) -> bool:
@@ -110,7 +110,7 @@ def is_ours(experiment: Any) -> bool:
 
 
 def make_way(client: BoundedClient, experiment: Any) -> None:
-    """Let an experiment that lies elsewhere have another name, so that one that lies here can have its own."""
+    """Rename an experiment whose files are elsewhere, so that a new one can have its name."""
     number = experiment.experiment_id
     client.rename_experiment(number, aside(experiment.name, number))
 

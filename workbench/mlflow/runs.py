@@ -49,7 +49,7 @@ def runs_of(
 
 
 def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
-    """Bring one run up to the record; the tag that says so is written last, after everything it vouches for.
+    """Write what a run lacks of its record; the tag that marks it complete is written last.
 
     ``tags`` tell to which experiment and under which run it belongs.
     """

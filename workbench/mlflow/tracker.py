@@ -45,7 +45,7 @@ TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows
 
 
 class Newest(NamedTuple):
-    """The newest run of an experiment that stands below no other.
+    """The newest top-level run of an experiment.
 
     Attributes:
         experiment: the experiment's name.
@@ -83,7 +83,7 @@ class Tracker:
             self._client.search_experiments(max_results=1)
 
     def sync(self, experiment: str, record: RunRecord, about: str = "", within: float = math.inf) -> str:
-        """Add to ``experiment`` whatever of ``record`` and its children is not there yet; return the run's id.
+        """Add what ``experiment`` lacks of ``record`` and its children; return the run's id.
 
         A second sync of the same record changes nothing, and one that was cut off is completed by the next.
 
@@ -101,7 +101,7 @@ class Tracker:
             return self._sync(experiment, record, about)
 
     def newest(self, artifact: str) -> list[Newest]:
-        """Return each experiment's newest run that stands below no other, newest first.
+        """Return each experiment's newest top-level run, newest first.
 
         ``artifact``: a file, as ``report/report.html``, that it may have.
 
@@ -199,7 +199,7 @@ class Tracker:
                 delete(self._client, runs, {root_of(key) for key in keys}, self.files)
 
     def follow(self, name: str, wanted: Succession, expected: Version | None) -> str | None:
-        """Let the alias of a name say what the workspace says; see :func:`workbench.mlflow.alias.follow`.
+        """Copy the workspace's champion to the alias of a name; see :func:`workbench.mlflow.alias.follow`.
 
         Raises:
             TrackingError: the server does not answer, or answers too late.

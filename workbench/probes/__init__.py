@@ -108,7 +108,7 @@ class Adjustable(Protocol):
     settings: type[Settings]
 
     def ask(self, settings: Any) -> ProbeRequest:
-        """Return what is asked. Whatever has to be read for it is read now, before anything is trained.
+        """Return the request. Files that it needs are read now, before anything is trained.
 
         Raises:
             InputError: the settings name what is not there.

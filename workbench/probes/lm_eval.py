@@ -59,7 +59,7 @@ class Harness:
     settings = HarnessSettings
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
-        """Return that the package is missing, or that the backbone is no causal language model."""
+        """Return that the package is missing, or that the backbone is not a causal language model."""
         if missing := absence(NEEDS[NAME]):
             return missing
         if not is_causal(backbone.config):

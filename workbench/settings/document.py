@@ -32,7 +32,7 @@ TOLD = {  # what pydantic says otherwise in words of Python
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed YAML file that still knows where each key stands.
+    """A parsed YAML file with the line of each key.
 
     Attributes:
         data: the parsed content, a mapping.
@@ -63,7 +63,7 @@ class Document:
         return self.origin
 
     def names(self, *key: str | int) -> list[tuple[int, str]]:
-        """Return the texts in the list at a key path with their places, whatever else is wrong with the document."""
+        """Return the texts in the list at a key path with their indices, even if other parts have mistakes."""
         value = self._at(key)
         listed = value[:MOST_READ] if isinstance(value, list | tuple) else ()
         return [(index, text) for index, text in enumerate(listed) if isinstance(text, str)]
@@ -80,7 +80,7 @@ class Document:
         return [name for name in listed if isinstance(name, str)]
 
     def entries(self, *key: str | int) -> dict[str, dict[str, Any]]:
-        """Return the mappings in the mapping at a key path, whatever else is wrong with the document."""
+        """Return the mappings in the mapping at a key path, even if other parts have mistakes."""
         value = self._at(key)
         return {name: value[name] for name in self.labels(*key) if isinstance(value[name], dict)}
 
@@ -204,7 +204,7 @@ def _assign(data: dict[str, Any], assignment: str) -> Key:
 
 
 def _inside(data: Any, loc: Iterable[str | int], is_absent: bool) -> Key:
-    """Return where in ``data`` an error stands; pydantic also tells which of several types it tried there.
+    """Return the key path of an error in ``data``; pydantic's path also has the types that it tried.
 
     ``is_absent``: the last part is a key that is not there, and should be.
     """
@@ -226,7 +226,7 @@ def _holds(data: Any, name: str | int) -> bool:
 
 
 def _given_value(value: object) -> str:
-    """Return what was given, where that is short enough to be told."""
+    """Return the given value in words, if it is short."""
     if isinstance(value, dict | list | tuple):
         return ""
     word = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

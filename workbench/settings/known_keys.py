@@ -1,4 +1,4 @@
-"""Which keys there are in settings models, and where else one of a given name stands."""
+"""Which keys settings models have, and which other model has a key of this name."""
 
 from __future__ import annotations
 

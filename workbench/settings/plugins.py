@@ -145,7 +145,7 @@ def _distribution_name(distribution: Distribution | None) -> str:
 
 
 def _complaint(entry: object, fulfils: Any, value: str) -> str:
-    """Return why an object is no entry of a registry; empty where it is one."""
+    """Return why an object cannot be an entry of a registry; empty where it can."""
     wanted = fulfils.__name__
     if fulfils is object:
         return ""

@@ -86,7 +86,7 @@ class Modules(Generic[Entry]):
 
     @cached_property
     def _usable(self) -> list[str]:
-        """The names of the plugins that can be used; of each other one a warning tells, once in a process."""
+        """The names of the plugins that can be used; each other plugin is reported by one warning in a process."""
         usable = []
         for plugin in self.plugins:
             try:
@@ -149,7 +149,7 @@ class Modules(Generic[Entry]):
 
 
 def _description_of(entry: object, name: str, module: str) -> str:
-    """Return what a plugin says of itself in its module's first line, as our own do, or in that of its own class."""
+    """Return the first line of the docstring of a plugin's module, or of its class."""
     line = (sys.modules[module].__doc__ or "").partition("\n")[0]
     own = entry if isinstance(entry, type) else type(entry)
     if line.startswith(f"{name}: ") or own.__module__ != module:

@@ -18,7 +18,7 @@ INSIDE = {"schema", "items_schema", "choices", "keys_schema", "values_schema", "
 
 
 def keep_bounds(model: type[BaseModel]) -> None:
-    """Give each field that ``model`` declares anew the bounds of the field that it replaces, where it names none.
+    """Give each redeclared field of ``model`` the bounds of the field that it replaces, unless it has its own.
 
     ``learning_rate: float = 5e-4`` says another default; that a rate is positive still holds.
     """
@@ -32,7 +32,7 @@ def keep_bounds(model: type[BaseModel]) -> None:
 
 
 def strict_schema(schema: Any) -> Any:
-    """Return a core schema in which numbers are no truth values and texts have only characters that texts have.
+    """Return a core schema that refuses truth values as numbers and control characters in texts.
 
     Python counts True as 1, so that ``rank: true`` would train a LoRA of rank 1.
     """

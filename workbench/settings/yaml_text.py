@@ -69,7 +69,7 @@ class _Part:
 
 @dataclass
 class _Sizes:
-    """Sizes of what is read, before any of it is built: an alias counts as all that it stands for."""
+    """Sizes of a YAML text, counted before any value is built; an alias counts as all that it stands for."""
 
     origin: str
     parts: list[_Part] = field(default_factory=lambda: [_Part(None)])

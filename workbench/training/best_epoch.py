@@ -220,7 +220,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
 
 
 def _fit_of(scratch: Path) -> str:
-    """Return what tells a fit from others: its folder, which may be one of several of the same work."""
+    """Return what identifies a fit: its folder, which may be one of several for the same work."""
     return f"{scratch.parent.name}/{scratch.name}"
 
 

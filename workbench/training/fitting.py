@@ -108,7 +108,7 @@ def fit(
 
 
 def require_optimizer(optimizer: Optimizer, where: str | None = None) -> None:
-    """Make sure that an optimiser does here what its name says.
+    """Make sure that an optimiser works on this machine.
 
     Raises:
         InputError: it does not.

@@ -102,7 +102,7 @@ def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | 
 
 
 def _memory(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> PeakMemory:
-    """Return the memory of two steps, the first of which brings the optimiser's states into being."""
+    """Return the memory of two steps; the first one creates the optimiser's states."""
     with freed_at_once():
         _timed_step(model, optimizer, batch, largest_norm)
         optimizer.state.clear()

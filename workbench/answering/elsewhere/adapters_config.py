@@ -94,7 +94,7 @@ def without_unused(
 
 
 def method_of(config: Mapping[str, Any], where: str) -> str:
-    """Return what the method of a config is called here; raises InputError where there is no such one."""
+    """Return the workbench's name for the method of a config; raises InputError where it has none."""
     architecture = config.get("architecture")
     if architecture is BOTTLENECK:
         return _bottleneck(config)
@@ -111,7 +111,7 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
 
 
 def settings(config: Mapping[str, Any], method: str, where: str) -> dict[str, Any]:
-    """Return the method's settings that a config tells; what it was trained with otherwise is not known.
+    """Return those settings of the method that are in the config; the others are not known.
 
     A value that is no number (a reduction factor for each layer) stays in the config alone.
 

@@ -29,7 +29,7 @@ LOADER = "adapters.loading"
 
 @contextmanager
 def read_alone(folder: Path) -> Iterator[Path]:
-    """Yield a folder with those files alone that were checked: beside them the package would open pickled ones."""
+    """Yield a folder with only the checked files; the package would also open pickled ones."""
     with tempfile.TemporaryDirectory() as scratch:
         for name in FILES:
             if (folder / name).is_file():

@@ -1,4 +1,4 @@
-"""Whether a whole model is one of a base model's: the same shapes, the same vocabulary, the same tokens of a text."""
+"""Whether a whole model was trained from a base model: same shapes, same vocabulary, same tokens for a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer that a trainer leaves beside an adapter: the adapter was trained on its tokens, not on others."""
+"""The tokenizer in an adapter's folder: the adapter was trained on its tokens, so it has to be the backbone's."""
 
 from __future__ import annotations
 

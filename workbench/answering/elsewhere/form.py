@@ -65,7 +65,7 @@ class SentFolder(Protocol):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of task that it can answer, the one that its files tell first; none where no head is stored."""
+        """The kinds of task that it can answer, the likeliest first; empty where no head is stored."""
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -103,7 +103,7 @@ class SentFolder(Protocol):
 
 @runtime_checkable
 class OtherHead(Protocol):
-    """What lies in a folder whose head may be for something that there is no kind of task for here."""
+    """A folder whose head may be for a problem that is not a kind of task here."""
 
     @property
     def other_head(self) -> str | None:
@@ -157,5 +157,5 @@ class Sender:
         return program(**completed(program.config, dict(batch)))
 
     def _of_text(self, positions: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return what stands at a text's own tokens: (batch, virtual + tokens, …) → (batch, tokens, …)."""
+        """Return the entries without virtual tokens: (batch, virtual + tokens, …) → (batch, tokens, …)."""
         return positions[:, -batch["input_ids"].shape[1] :] if self.virtual else positions

@@ -1,4 +1,4 @@
-"""What lies in a repository on the Hugging Face hub: its settings are fetched first, then what these say is read."""
+"""The files of a repository on the Hugging Face hub: first its settings, then the files that these name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key of what comes in: the files of its folder and what was said of them. An adapter's id ends with it."""
+"""The key of an import: a digest of the folder's files and of the import's options. An adapter's id ends with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT = 8  # characters of a key at the end of an id
 
 
 def key_of(folder: Path, *facts: Any) -> str:
-    """Return the key of a folder: the same files under the same names have the same; the adapter's name is no part.
+    """Return the key of a folder: equal for equal files with equal names; the adapter's name does not count.
 
     Args:
         folder: of the sender.
@@ -40,7 +40,7 @@ def key_of(folder: Path, *facts: Any) -> str:
 
 
 def stored_as(store: AdapterStore, ending: str) -> StoredAdapter | None:
-    """Return the adapter that came in under a key, whatever it is called; None where none is, or it is damaged."""
+    """Return the adapter that was imported with this key; None where there is none or it is damaged."""
     for name in store.ids():
         if name.rpartition("-")[2] == ending and store.damage(name) is None and store.get(name).manifest.elsewhere:
             return store.get(name)

@@ -1,4 +1,4 @@
-"""Where something lies that is to come in: a folder of this machine, or a repository on the Hugging Face hub."""
+"""Where to import from: a folder of this machine, or a repository on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def locate(name: str) -> Location:
 
 
 def _folder_name(folder: Path) -> str:
-    """Return a folder's name; that of the run where the folder is one of its checkpoints."""
+    """Return a folder's name; for a checkpoint, the name of its run's folder."""
     whole = folder.resolve()
     if whole.parent.name == "snapshots" and (repository := whole.parents[1].name).startswith("models--"):
         return repository.rpartition("--")[2]

@@ -1,4 +1,4 @@
-"""What lies in a place that holds no adapter and no model, and what its person may have meant."""
+"""Errors for a path without an adapter or a model: what is there, and what the user may have meant."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HERE = (
 
 
 def not_a_folder(path: Path) -> InputError:
-    """Return the error for what is no folder, or is not there."""
+    """Return the error for a path that is missing or is not a folder."""
     if not path.exists() and not path.is_symlink():
         return no_such_file(path, "there is no such folder")
     what, hint = FILES.get(
@@ -44,7 +44,7 @@ def not_a_folder(path: Path) -> InputError:
 
 
 def nothing_here(folder: Path) -> InputError:
-    """Return the error for a folder that no program's form fits: what else is in it, as far as that can be told."""
+    """Return the error for a folder that no known program wrote; it names what is in the folder."""
     entries = sorted(folder.iterdir())
     where = str(folder)
     if not entries:

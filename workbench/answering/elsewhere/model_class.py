@@ -51,7 +51,7 @@ def kinds_of(config: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 
 def other_head(config: Mapping[str, Any]) -> str | None:
-    """Return what the head of a model is for, where there is no such kind of task here."""
+    """Return what the head of a model is for, if that is not a kind of task here."""
     named = named_architectures(config)
     return OTHERS.get(_table(config.get("model_type"), named[0]) or "") if named else None
 
@@ -72,7 +72,7 @@ def _is_in(classes: Mapping[str, Any], kind: object, named: str) -> bool:
 
 
 def _of_texts(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the kind that the problem type says; without one every kind that the class can be, the likeliest first."""
+    """Return the kind for the problem type; without one, all kinds that fit the class, the likeliest first."""
     problem = config.get("problem_type")
     if isinstance(problem, str) and problem in PROBLEMS:
         return (PROBLEMS[problem],)

@@ -1,4 +1,4 @@
-"""The files of a whole model, among whatever a trainer left beside them."""
+"""Which files in a trainer's folder belong to the model."""
 
 from __future__ import annotations
 

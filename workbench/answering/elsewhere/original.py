@@ -31,7 +31,7 @@ AGAIN = "Import what its sender wrote once more."
 
 
 def require_kept(stored: StoredAdapter) -> None:
-    """Raise InputError where an adapter is no longer what came in."""
+    """Raise InputError where an adapter was changed after its import."""
     if ORIGINAL not in stored.manifest.files:
         hint = "Without --original it is written in the workbench's own form."
         raise InputError(
@@ -126,7 +126,7 @@ def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _digest(tensor: Tensor) -> str:
-    """Return what tells a tensor from others: type, shape and every byte."""
+    """Return a digest of a tensor's type, shape and bytes."""
     content = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
     sha256 = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
     sha256.update(content.tobytes())

@@ -46,12 +46,12 @@ def moves_base(config: Mapping[str, Any]) -> bool:
 
 
 def without_start(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a sender's config without what says where training began."""
+    """Return a sender's config without the keys that describe the initialisation."""
     return {**config, **{key: value for key, value in FINISHED.items() if key in config}}
 
 
 def require_known(config: Mapping[str, Any], where: str) -> None:
-    """Make sure that what training began with can be told; raises InputError where it cannot."""
+    """Make sure that the initialisation is known; raises InputError where it is not."""
     beginning = config.get(KEY)
     if beginning in HARMLESS or moves_base(config):
         return

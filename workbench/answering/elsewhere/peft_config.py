@@ -1,4 +1,4 @@
-"""A config of peft's as its sender wrote it, and as it is for the transformer alone: each module by its whole name."""
+"""A peft config as its sender wrote it, and rewritten for the bare transformer with full module names."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TrainedModules:
 
 
 def method_of(config: Mapping[str, Any], where: str) -> str:
-    """Return what the method of a config is called here; raises InputError where there is no such one."""
+    """Return the workbench's name for the method of a config; raises InputError where it has none."""
     kind = config.get("peft_type")
     if isinstance(kind, str) and kind in REFUSED:
         raise InputError(f"peft_type: {kind!r} cannot be taken in: {REFUSED[kind]}", where=where)
@@ -89,7 +89,7 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
 def settings(
     config: Mapping[str, Any], method: str, trained: TrainedModules | None = None, modules: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return the method's settings that a config tells; what it was trained with otherwise is not known.
+    """Return those settings of the method that are in the config; the others are not known.
 
     Args:
         config: the sender's.
@@ -119,7 +119,7 @@ def _targets(named: Any, trained: TrainedModules | None, modules: Iterable[str])
 
 
 def _accepted_settings(method_settings: Mapping[str, Any], method: str) -> dict[str, Any]:
-    """Return the settings that a method here takes; peft takes others too, as a block size of 0 where a rank stands."""
+    """Return the settings without values that the method here refuses, such as a block size of 0 beside a rank."""
     try:
         METHODS.get(method).settings.model_validate(method_settings)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""How much memory a config of peft's asks for, told before any of it is taken.
+"""How much memory a peft config needs, computed before any is allocated.
 
 A config of a few bytes may ask for any size (``r``, ``token_dim``, ``modules_to_save``). What peft makes of it is made
 on the meta device first, where tensors have sizes and no numbers.
@@ -26,7 +26,7 @@ MOST_LAYERS = 2000
 
 
 def require_justified(model: Any, config: PeftConfig, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Make sure that an adapter of peft is no larger than its file and the base model make it.
+    """Make sure that an adapter of peft is not larger than its file and the base model allow.
 
     Args:
         model: the sender's class, a model of transformers; it stays as it is.

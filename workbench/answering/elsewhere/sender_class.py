@@ -120,7 +120,7 @@ def require_known(names: Collection[str], drawn: Collection[str], where: str) ->
 
 
 def _prefix(model: Any) -> str:
-    """Return what stands before the names of the transformer's modules; T5 has them in the class itself."""
+    """Return the prefix of the names of the transformer's modules; empty for T5."""
     name: str = model.base_model_prefix
     return f"{name}." if hasattr(model, name) else ""
 

@@ -47,7 +47,7 @@ LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the folder does not say.
+    """What an import needs beyond the folder.
 
     Attributes:
         backbone: the base model.
@@ -69,7 +69,7 @@ class ImportOptions:
 
     @property
     def rows(self) -> list[int]:
-        """For each label of the task the place of its logit; empty where there are no labels."""
+        """For each label of the task the index of its logit; empty for a task without labels."""
         return [self.order.index(label) for label in self.task.labels]
 
     @property

@@ -64,7 +64,7 @@ class SentModel:
 
     @property
     def other_head(self) -> str | None:
-        """What its head is for, where there is no such kind of task here."""
+        """What its head is for, if that is not a kind of task here."""
         return other_head(self.config)
 
     @property

@@ -32,7 +32,7 @@ PROGRAM = "transformers"
 
 
 def comes_back(manifest: Manifest) -> bool:
-    """Return whether a model is written as it came: one of transformers with the head of its class.
+    """Return whether a model can be written in its original form: a transformers model with the head of its class.
 
     A language model on a base model has that one's output layer, and is written as any is that was trained here.
     """

@@ -24,7 +24,7 @@ FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP
 
 
 class NoAnswerError(Exception):
-    """Why there is no answer: the bound that was broken, or what the question raised."""
+    """The process gave no answer: a bound was broken, or the question raised an error."""
 
 
 def ask(question: str, seconds: float, **content: Any) -> Any:

@@ -92,7 +92,7 @@ class AnswersInWords:
         return {name: float(outcomes[name].mean()) for name in columns}
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> None:
-        """Return None: words are no labels."""
+        """Return None: free text has no labels."""
 
     def say(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[tuple[str, float]]:
         """Return each answer's text, and the geometric mean of its tokens' probabilities."""

@@ -54,11 +54,11 @@ class CausalLM(AnswersInWords):
     demonstrations: Demonstrations = ()
 
     def objection(self, config: PretrainedConfig) -> str | None:
-        """Only a causal language model goes on with a prompt."""
+        """Only a causal language model can continue a prompt."""
         return None if is_causal(config) else "is not a causal language model (smollm2 is one)"
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
-        """Return the backbone's output layer; raises InputError where it is no causal language model."""
+        """Return the backbone's output layer; raises InputError unless it is a causal language model."""
         return output_layer(backbone)
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:

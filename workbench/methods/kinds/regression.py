@@ -115,7 +115,7 @@ class Regression(ReadsTexts):
         }
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> None:
-        """Return None: a number is no label."""
+        """Return None: numbers have no labels."""
 
     def say(self, answers: NDArray[np.float64], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return each value with four significant digits; the model has no confidence in it."""

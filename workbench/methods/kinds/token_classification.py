@@ -31,7 +31,7 @@ OUTSIDE = "O"
 
 @dataclass(frozen=True)
 class TaggedText:
-    """What a model says of one text.
+    """A model's answer to one text.
 
     Attributes:
         words: of the text.

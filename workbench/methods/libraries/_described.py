@@ -1,4 +1,4 @@
-"""Whether an adapter's own config says what its manifest says: else it would compute something else than is told."""
+"""Whether an adapter's own config agrees with its manifest; if not, its answers would not be the recorded ones."""
 
 from __future__ import annotations
 

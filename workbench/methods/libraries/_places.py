@@ -1,4 +1,4 @@
-"""Every stored tensor has its place: one that the model lacks, or that is the backbone's own, is no adapter's."""
+"""Every stored tensor has to be the adapter's: names that the model lacks or that are the backbone's are refused."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Differing(nn.Module):
         return self.base.config
 
     def forward(self, *given: Any, **named: Any) -> Any:
-        """Return what the transformer says with W + ΔW for W."""
+        """Return the transformer's output with W + ΔW in place of W."""
         added = list(self.diff) if self.gates is None else self.gates(self.diff)
         sums = {name: self.base.get_parameter(name) + change for name, change in zip(self.names, added, strict=True)}
         weights = {full_name: sums[name] for full_name, name in self._short_names.items()}

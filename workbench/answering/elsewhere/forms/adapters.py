@@ -61,7 +61,7 @@ class AdaptersFolder:
     """Folders of the package adapters."""
 
     def fits(self, folder: Path) -> bool:
-        """Return whether an adapter's config of the package lies there, or that of several composed ones."""
+        """Return whether the folder has the package's config of an adapter, or of several composed ones."""
         if (folder / CONFIG).is_file():
             return "peft_type" not in read_config(folder)
         return any((folder / name).is_file() for name in (FUSION_CONFIG, SETUP))
@@ -100,7 +100,7 @@ class AdaptersFolder:
 
 
 def _head(folder: Path) -> HeadConfig | None:
-    """Return what is said of the head that lies beside the adapter, if one does."""
+    """Return the config of the head that is stored with the adapter, if there is one."""
     path = folder / adapters_head.CONFIG
     if not path.is_file():
         return None
@@ -133,7 +133,7 @@ class SentByAdapters:
 
     @property
     def head(self) -> HeadConfig | None:
-        """What is said of its head; None without one."""
+        """The config of its head; None without a head."""
         return self.saved.head
 
     @property
@@ -143,7 +143,7 @@ class SentByAdapters:
 
     @property
     def other_head(self) -> str | None:
-        """What its head is for, where there is no such kind of task here."""
+        """What its head is for, if that is not a kind of task here."""
         return self.head.made_for if self.head and not self.head.kinds else None
 
     @property

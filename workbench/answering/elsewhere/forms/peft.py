@@ -60,7 +60,7 @@ class PeftFolder:
     """Folders of peft."""
 
     def fits(self, folder: Path) -> bool:
-        """Return whether an adapter's config of peft lies there."""
+        """Return whether the folder has peft's config of an adapter."""
         return (folder / CONFIG).is_file() and "peft_type" in read_config(folder)
 
     def read(self, folder: Path) -> SentFolder:
@@ -198,7 +198,7 @@ class SentByPeft:
 
 
 def _require_task_type(config: Mapping[str, Any], where: str) -> None:
-    """Raise InputError where an adapter answers what there is no kind of task for."""
+    """Raise InputError where an adapter's problem is not a kind of task here."""
     task_type = config.get("task_type")
     if task_type is not None and not (isinstance(task_type, str) and task_type in KINDS):
         hint = f"There are kinds of task for {', '.join(KINDS)}."

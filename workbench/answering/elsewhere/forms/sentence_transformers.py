@@ -32,7 +32,7 @@ class SentenceTransformersFolder:
     """Folders of sentence-transformers."""
 
     def fits(self, folder: Path) -> bool:
-        """Return whether a list of modules lies there."""
+        """Return whether the folder has a list of modules."""
         return (folder / MODULES).is_file()
 
     def read(self, folder: Path) -> SentFolder:

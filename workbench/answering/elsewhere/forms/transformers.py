@@ -34,7 +34,7 @@ class TransformersFolder:
     """Folders of whole models."""
 
     def fits(self, folder: Path) -> bool:
-        """Return whether a model's config lies there, and no adapter's."""
+        """Return whether the folder has a model's config and no adapter's."""
         others = (folder / ADAPTER_CONFIG, folder / MODULES)
         return (folder / CONFIG).is_file() and not any(path.is_file() for path in others)
 
@@ -76,7 +76,7 @@ def checked_config(folder: Path) -> dict[str, Any]:
 
 
 def _require_labels(config: dict[str, Any], folder: Path) -> None:
-    """Raise InputError where the labels do not stand as transformers writes them: number → name."""
+    """Raise InputError unless the labels are written as transformers does: number → name."""
     where, count, named = str(folder / CONFIG), config.get("num_labels"), config.get("id2label")
     if count is not None and not (type(count) is int and 1 <= count <= MOST_LABELS):
         raise InputError(f"num_labels: {count!r} is not a number of labels", where=where)
