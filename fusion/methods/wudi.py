@@ -1,4 +1,4 @@
-"""wudi: the update that disturbs no source, on the inputs that each source's own update stands for.
+"""wudi: the merged update that changes each source least, on inputs estimated from the source's own update.
 
 The merge M of a module minimises Σ ‖(M − ΔWᵢ) ΔWᵢᵀ‖² ÷ ‖ΔWᵢ‖²: the rows of ΔWᵢ stand for the inputs of its task, since
 the gradient of a layer is made of its inputs. ``solver: exact`` is the minimum, of all minima the nearest to Σ ΔWᵢ: a

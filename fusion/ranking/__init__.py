@@ -1,4 +1,4 @@
-"""Which of many adapters suits a task with few labelled examples, one way to tell a file."""
+"""Which of many adapters suits a task with few labelled examples; each file is one way to rank them."""
 
 from __future__ import annotations
 

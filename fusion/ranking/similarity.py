@@ -21,7 +21,7 @@ NO_TEXTS = "the texts that it was trained on are not at hand"
 
 
 def rank(request: RankingRequest) -> dict[str, Score]:
-    """Return the cosine of each candidate whose texts are at hand; labels are not read."""
+    """Return the cosine of each candidate whose texts are available; labels are not read."""
     if not request.texts:
         return {source.id: Score(None, NO_TEXTS) for source in request.candidates}
     reader = Reader(request.backbone, request.precision, request.max_length)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rejection:
-    """When the nearest task is not believed; one of the two is given.
+    """When the nearest task is rejected: below a score, or at a share of false rejections.
 
     Attributes:
         least: the lowest score with which it is, whichever task it is.

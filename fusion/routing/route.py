@@ -161,7 +161,7 @@ def load_part(folder: Path, compared: bool = False) -> Part | None:
 
 
 def fit_part(router: str, settings: RouterSettings, adapter: StoredAdapter, task: Task | None, reader: Reader) -> Part:
-    """Return what ``router`` comes to know of ``adapter``, whose task is drawn to the examples it was trained on."""
+    """Return what ``router`` learns about ``adapter`` from the examples that the adapter was trained on."""
     return ROUTERS.get(router).fit(adapter, task, reader, settings)
 
 

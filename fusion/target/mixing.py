@@ -56,7 +56,7 @@ class Mixture:
         return torch.full((len(self.groups), self.sources), 1 / self.sources)
 
     def one_hot(self, source: int) -> Tensor:
-        """Return weights that leave one source alone as it is, (groups, sources)."""
+        """Return weights of 1 for one source and 0 for the others, (groups, sources)."""
         return torch.eye(self.sources)[source].repeat(len(self.groups), 1)
 
     def weighted(self, weights: Tensor) -> dict[str, LowRank]:
@@ -164,7 +164,7 @@ def halves_apart(request: Request, per: Per) -> bool:
 
 
 def _half(module: str) -> str:
-    """Return which half of an encoder-decoder a module is in, as its name says; empty where it does not."""
+    """Return the half of an encoder-decoder that a module's name says it is in; empty where it names none."""
     match = re.search(r"(?:^|\.)(encoder|decoder)\.", module)
     return match[1] if match else ""
 

@@ -1,4 +1,4 @@
-"""What the frozen backbone makes of texts: feature vectors, and how well what goes into its modules matches vectors."""
+"""What the frozen backbone computes for texts: features, and how well its modules' inputs match given vectors."""
 
 from __future__ import annotations
 

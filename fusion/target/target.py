@@ -84,7 +84,7 @@ def head_fitted_on(
 
 
 def with_fitted_head(model: TaskModel, request: Request) -> TaskModel:
-    """Return the model under a head fitted on its frozen features, or as it is where its head is not fitted."""
+    """Return the model with a head fitted on its frozen features; unchanged if its head is not to be fitted."""
     if not needs_head(model):
         return model
     return model.under(fitted_head(model, request, "likelihood").head)
@@ -114,7 +114,7 @@ def train(
     settings: MethodSettings,
     penalty: Penalty | None = None,
 ) -> FitRecord:
-    """Train the head and whatever of the body requires gradients, in place; the weights of the best epoch stay.
+    """Train, in place, the head and the parts of the body that require gradients; keep the best epoch's weights.
 
     A head that is fitted first keeps the first steps from undoing what the body knows (Kumar et al. 2022,
     arXiv:2202.10054). The model as it began is epoch 0, whatever its head: it is kept where no later epoch validates

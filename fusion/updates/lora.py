@@ -122,7 +122,7 @@ def pair_in(layer: Any, adapter: str = "default") -> LowRank:
 
 
 def unfit(config: Mapping[str, Any]) -> str | None:
-    """Return why adapters of a peft configuration are no low-rank updates, or None; where they begin does not count."""
+    """Return why adapters of a peft configuration are not low-rank updates, or None; initialisation does not count."""
     if config.get("peft_type") != "LORA":
         return _other(config)
     return f"a LoRA with {'; '.join(reasons)}" if (reasons := _refusals(config)) else None

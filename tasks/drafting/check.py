@@ -88,7 +88,7 @@ def check(
 
 
 def ids_of(counted: Mapping[str, Any], rows: int = 1) -> str:
-    """Return the ids that are listed of what :func:`check` counted, and … where there are more.
+    """Return the first ids of the rows that :func:`check` counted, and … if there are more.
 
     Args:
         counted: a ``count`` and some ``ids``.

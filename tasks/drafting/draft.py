@@ -1,4 +1,4 @@
-"""A first task file for data that a person has: what it can tell from the data, with comments on how to change it."""
+"""A first task file for a user's data: guessed from the data, with comments on how to change it."""
 
 from __future__ import annotations
 

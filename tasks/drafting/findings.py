@@ -44,7 +44,7 @@ class Findings:
 
 
 def findings(columns: Guess, frame: pd.DataFrame) -> Findings:
-    """Return what ``frame`` holds in ``columns``; a text without labels is no fault in a multilabel task."""
+    """Return what ``frame`` holds in ``columns``; in a multilabel task a text may have no labels."""
     import pandas as pd
 
     texts = {"text": columns.text, **({"text_pair": columns.text_pair} if columns.text_pair else {})}

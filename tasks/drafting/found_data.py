@@ -112,7 +112,7 @@ def _from_path(
 
 
 def _format_and_dialect(files: Mapping[str, Path], overrides: DialectSettings) -> tuple[str, DialectSettings]:
-    """Return the format of the first file, and what a task file has to say of how all of them are written."""
+    """Return the format of the first file, and the dialect settings that a task file needs for all of them."""
     file_formats = [formats.format_of(file) for file in files.values()]
     first = file_formats[0]
     if first == "folders":
@@ -133,7 +133,7 @@ def _format_and_dialect(files: Mapping[str, Path], overrides: DialectSettings) -
 
 
 def _keys(dialect: DialectSettings) -> list[str]:
-    """Return the lines of a task file that say what is not plain."""
+    """Return the lines of a task file for settings that differ from the usual ones."""
     lines = []
     for key, value in dialect.set_values().items():
         written = str(value).lower() if isinstance(value, bool) else quote(value)

@@ -32,7 +32,7 @@ NEARLY = 0.5  # a column of texts this long, against the longest, may be the tex
 
 @dataclass(frozen=True)
 class GivenColumns:
-    """What a person has said; None (or no label) leaves it to the guess."""
+    """The columns that a user named; None (or no label) leaves the choice to the guess."""
 
     kind: str | None = None
     text: str | None = None
@@ -44,7 +44,7 @@ class GivenColumns:
 
 @dataclass(frozen=True)
 class Doubt:
-    """Something that the data do not tell: ``kind``, ``label`` or ``text``, and what it may be, the likeliest first.
+    """What the data do not show: ``kind``, ``label`` or ``text``, with the possible values, the likeliest first.
 
     Attributes:
         part: what is not certain.
@@ -86,7 +86,7 @@ class Guess:
 
 
 def guess_columns(frame: pd.DataFrame, where: str, given: GivenColumns) -> Guess:
-    """Return what a task on ``frame`` would read; what is given is taken as it is.
+    """Return the columns that a task on ``frame`` would read; those that the user named are not questioned.
 
     What is asked for is a tag for each word, else the column with a usual name, else the sets or the fewest distinct
     values, each seen at least twice on average, else free answers under a usual name, else a number. The text is the
@@ -138,7 +138,7 @@ def _require_sense(frame: pd.DataFrame, where: str, given: GivenColumns) -> None
 
 
 def _contradictions(given: GivenColumns) -> Iterator[tuple[bool, str, str]]:
-    """Yield whether two things that a person said do not go together, what, and what would work."""
+    """Yield whether two options contradict each other, the message, and what would work."""
     kind, labelled = given.kind, bool(given.label or given.text_pair)
     together, several = "--answer goes without --label and --pair", len(given.label) > 1
     yield given.answer is not None and labelled, together, "A task has labels or free answers."

@@ -70,7 +70,7 @@ def _answer_lines(columns: Guess, values: Sequence[str]) -> list[str]:
 
 
 def _metric_lines(answers: Sequence[str]) -> list[str]:
-    """Return how free answers are judged: numbers as numbers, sentences by ROUGE-L, what is short as it stands."""
+    """Return the lines on scoring: numbers as numbers, sentences by ROUGE-L, short texts by exact match."""
     words = sorted(len(answer.split()) for answer in answers)
     if not answers:
         metric = METRIC

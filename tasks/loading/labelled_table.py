@@ -1,4 +1,4 @@
-"""A person's table of texts and right answers as the examples of a task that an adapter knows: nothing goes unsaid."""
+"""A user's table of texts and right answers as examples of an adapter's task; rows left out are counted by reason."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _refuse(task: TaskReference, left_out: LeftOut, where: str) -> NoReturn:
 
 
 def names_of(task: TaskReference, file: TaskFile | None, values: Iterable[str]) -> dict[str, str]:
-    """Return raw label → the task's name for it, for labels as they stand in a person's table.
+    """Return raw label → the task's name for it, for the labels in a user's table.
 
     A name stands for itself, and a raw value that the task file names for its name. Where the table has no such label
     and the file lists names, a whole number is the place in that list, as when the task is loaded.
@@ -162,7 +162,7 @@ def _spec(
     decimal: Decimal | None,
     where: str,
 ) -> TaskSpec:
-    """Return a task file that reads the columns of a table: texts that are ready, and what is right as it stands."""
+    """Return a task file that reads a table's columns of texts and right answers without changing them."""
     columns: dict[str, Any] = {**texts}
     data: dict[str, Any] = {"description": task.name, "kind": task.kind, "on_missing": "drop", "columns": columns}
     if KINDS.get(task.kind).target == "answer":

@@ -103,7 +103,7 @@ def _make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
 def _notes(
     chosen: Mapping[str, str], tables: Mapping[str, Table], rows_by_split: Mapping[str, normalise.Rows]
 ) -> tuple[str, ...]:
-    """Return what a person has to know of the rows: those left out, and files with other numbers of lines and rows."""
+    """Return notes for the user: rows that were left out, and files whose number of lines is not that of their rows."""
     left_out = {
         "a text": sum(rows.empty for rows in rows_by_split.values()),
         "a label": sum(rows.untold for rows in rows_by_split.values()),

@@ -1,4 +1,4 @@
-"""The catalog: which tasks there are, by name; nothing is loaded before it is asked for."""
+"""The catalog: all tasks by name; a task is loaded only when it is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delimited text: fields as they stand in the file, row by row or as a frame; nothing is left out without a word."""
+"""Delimited text: the fields of a file, unchanged, row by row or as a frame; nothing is dropped silently."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Table:
 
 @contextmanager
 def open_table(path: Path, dialect: Dialect, skipped: int = 0) -> Iterator[Table]:
-    """Open the table in ``path``; ``skipped`` rows after the header are no data.
+    """Open the table in ``path``; ``skipped`` rows after the header are not data.
 
     Raises:
         InputError: no such file.
@@ -120,7 +120,7 @@ def _with_first(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[st
 
 
 def _fitting(rows: Iterator[list[str]], names: Sequence[str], lines: Lines) -> Iterator[list[str]]:
-    """Yield rows with as many fields as there are columns; a line of white space alone is none."""
+    """Yield rows that have a field for each column; lines of white space are skipped."""
     for fields in rows:
         if len(fields) == len(names):
             yield fields

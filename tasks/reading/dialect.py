@@ -40,7 +40,7 @@ class Dialect:
 
 
 class DialectSettings(Settings):
-    """What a task file, or a person, says of a dialect; what is left out is as it is usual for the format."""
+    """The dialect settings of a task file or a user; what is left out is the format's usual one."""
 
     delimiter: str | None = Field(None, description="character between two fields; the format's own if left out")
     quotes: bool | None = Field(None, description="whether fields may be in double quotes; true if left out")
@@ -66,11 +66,11 @@ class DialectSettings(Settings):
         return value
 
     def set_values(self) -> dict[str, Any]:
-        """Return what was said, by its key."""
+        """Return the settings that were set, by key."""
         return {key: value for key in KEYS if (value := getattr(self, key)) is not None}
 
     def dialect(self, format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
-        """Return the dialect for a format, with what is not said as it is usual."""
+        """Return the dialect for a format; what was not set is usual."""
         return replace(usual_dialect(format), **self.set_values())
 
 
@@ -78,12 +78,12 @@ KEYS = tuple(DialectSettings.model_fields)
 
 
 def usual_dialect(format: str) -> Dialect:  # noqa: A002 - the key's name in a task file
-    """Return the dialect that a format has where nobody says otherwise."""
+    """Return the usual dialect of a format."""
     return Dialect(delimiter=USUAL.get(format, ","))
 
 
 def unusual(dialect: Dialect, format: str) -> Mapping[str, Any]:  # noqa: A002 - the key's name in a task file
-    """Return what a task file has to say of a dialect: the keys in which it is not the format's plain one."""
+    """Return the settings that a task file needs: those in which a dialect differs from the format's usual one."""
     usual = usual_dialect(format)
     return {key: getattr(dialect, key) for key in KEYS if getattr(dialect, key) != getattr(usual, key)}
 

@@ -64,7 +64,7 @@ def is_utf_8(content: bytes, is_complete: bool = True) -> bool:
 
 
 def explained_share(text: str) -> float:
-    """Return the share of the characters beyond ASCII that make sense where they stand, in one language; 0 of none."""
+    """Return the share of non-ASCII characters that are plausible at their position, in one language; else 0."""
     contexts = Counter(
         (character, before, after)
         for before, character, after in zip(f"\n{text}", text, f"{text[1:]}\n", strict=False)  # the first is longer

@@ -61,7 +61,7 @@ TYPE_LINES = 2  # of Orange's tables, after the names: types and roles
 
 
 def is_known(path: Path) -> bool:
-    """Return whether the name of a file tells its format."""
+    """Return whether the format can be seen from a file's name."""
     suffix = suffix_of(path)
     return suffix in SUFFIXES and not (is_packed(path) and suffix in PACKED_ALREADY)
 

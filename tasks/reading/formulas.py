@@ -1,4 +1,4 @@
-"""Texts that a spreadsheet would compute: in CSV nothing says that a field is a text."""
+"""Texts that a spreadsheet would take for formulas, because CSV cannot mark a field as text."""
 
 from __future__ import annotations
 

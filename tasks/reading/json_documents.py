@@ -20,7 +20,7 @@ NATURAL = "natural-instructions"
 
 
 def parse_json(text: str, where: str) -> Any:
-    """Return what a JSON text stands for.
+    """Return the value of a JSON text.
 
     Args:
         text: one value.

@@ -1,4 +1,4 @@
-"""Folders of texts, ``<label>/<text>``: which files there are, and what stands in them."""
+"""Folders of texts, ``<label>/<text>``: their files and the contents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def holds_label_folders(path: Path) -> bool:
 
 
 def label_files(path: Path) -> list[Path]:
-    """Return the files ``<label>/<name>`` below a folder, whatever their suffix; hidden ones are none.
+    """Return the files ``<label>/<name>`` below a folder, with any suffix; hidden files are skipped.
 
     Raises:
         InputError: there is a link, which may lead to any file of this machine; or a label is not UTF-8.
@@ -33,7 +33,7 @@ def label_files(path: Path) -> list[Path]:
 
 
 def require_no_links(path: Path) -> None:
-    """Raise InputError if a link stands in a folder, at any depth."""
+    """Raise InputError if a folder holds a link, at any depth."""
     if link := next((entry.path for entry in below(path) if entry.is_symlink()), None):
         raise link_error(link)
 
@@ -45,7 +45,7 @@ def link_error(link: str | Path) -> InputError:
 
 
 def frame_of(path: Path, encoding: str) -> pd.DataFrame:
-    """Read ``<label>/<name>`` into ``file``, ``label`` and ``text``; bytes that are no characters become U+FFFD.
+    """Read ``<label>/<name>`` into ``file``, ``label`` and ``text``; invalid bytes become U+FFFD.
 
     Raises:
         InputError: as :func:`label_files`, or there are no texts.

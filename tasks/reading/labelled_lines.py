@@ -26,7 +26,7 @@ def frame_of(path: Path, encoding: str) -> pd.DataFrame:
 
 
 def rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, str]]:
-    """Yield ``label`` and ``text`` of each line, blank lines left out; fastText's prefix is no part of a label.
+    """Yield ``label`` and ``text`` of each line, blank lines left out; without fastText's prefix of labels.
 
     Raises:
         DataError: a line without a text after its label, or with a second label of fastText.

@@ -1,4 +1,4 @@
-"""Which letters beyond ASCII the words of a language have, and where letters and signs stand in a text."""
+"""Which non-ASCII letters a language uses, and at which positions letters and signs are plausible."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def script(character: str) -> str:
 
 
 def likelihood(character: str, before: str, after: str) -> float:
-    """Return how likely (0 to 1) a character beyond ASCII stands between two others (or none) in a text."""
+    """Return how likely (0 to 1) a non-ASCII character is between two others (or none)."""
     if is_letter(character):
         return _in_word(character, before, after)
     if unicodedata.category(character) in ("Cc", "Cn", "Co"):

@@ -1,4 +1,4 @@
-"""Raw values, from whatever file they come, as the strings they are compared by."""
+"""Raw values of any file as strings, in which form they are compared."""
 
 from __future__ import annotations
 

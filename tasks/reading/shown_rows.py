@@ -29,7 +29,7 @@ def shown_rows(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[Mapping[str
 
 
 def characters_beyond_ascii(frame: pd.DataFrame) -> Mapping[str, int]:
-    """Return how often each character beyond ASCII stands in the strings of a frame, the most frequent first."""
+    """Return the count of each non-ASCII character in the strings of a frame, most frequent first."""
     values = chain.from_iterable(frame[name] for name in frame.columns)
     texts = (value for value in values if isinstance(value, str) and not value.isascii())
     counts = Counter(character for text in texts for character in text if not character.isascii())
@@ -37,7 +37,7 @@ def characters_beyond_ascii(frame: pd.DataFrame) -> Mapping[str, int]:
 
 
 def _beyond_ascii(records: pd.DataFrame) -> Iterator[tuple[int, int]]:
-    """Yield where the first character beyond ASCII stands in its text, and the position of the row."""
+    """Yield the position of the first non-ASCII character in its text, and that of the row."""
     for position, row in enumerate(records.itertuples(index=False, name=None)):
         if (begin := _begin(row)) is not None:
             yield begin, position

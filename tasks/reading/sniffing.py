@@ -1,4 +1,4 @@
-"""The dialect of a text file, told from what stands in it; a guess for a person to see and to overrule."""
+"""The dialect of a text file, guessed from its content; the user sees the guess and can override it."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _delimiter(head: str, format: str, quotes: bool | None) -> str:  # noqa: A00
 
 
 def _quotes(text: str, delimiter: str) -> bool:
-    """Return whether fields stand in quotes: not if every line is a row by itself and quotes would say otherwise."""
+    """Return whether fields are quoted: not if each line is a row without quoting and quoting would join lines."""
     if '"' not in text:
         return True
     quoted, bare = _shape(text, delimiter, True), _shape(text, delimiter, False)
@@ -166,7 +166,7 @@ def _has_header(rows: Sequence[Sequence[str]], expected: Collection[str]) -> boo
 
 
 def _is_data(name: str, column: Sequence[str]) -> bool:
-    """Return whether the first field of a column is a value like the others rather than their name."""
+    """Return whether the first field of a column is data, not a header."""
     if NUMBER.fullmatch(name):
         return True
     if len(name) > LONG_NAME or not column:

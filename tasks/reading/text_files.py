@@ -61,7 +61,7 @@ def readable(name: str) -> str:
 
 
 def require_utf_8(path: Path, name: str, why: str) -> None:
-    """Raise InputError unless the part ``name`` of a path is UTF-8; ``why`` says what that is needed for."""
+    """Raise InputError unless the part ``name`` of a path is UTF-8; ``why`` is the reason for the message."""
     if (shown := readable(name)) != name:
         raise InputError(f"{shown} is not UTF-8, and {why}", where=readable(str(path)), hint="Rename it.")
 

@@ -1,4 +1,4 @@
-"""Free answers: which rows have one, and what goes with each of them."""
+"""Free answers: which rows have one, and the metric and length limit of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]:
-    """Return the right answers of ``rows`` as text: in the words that the file has for them, or as they stand.
+    """Return the right answers of ``rows`` as text: in the task file's words for them, or unchanged.
 
     A number is written as it is compared, 4 and not 4.0; one of 32 bits in the fewest digits that tell it apart. Where
     numbers are compared, one with a decimal comma gets a point.

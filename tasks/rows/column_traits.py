@@ -77,7 +77,7 @@ class Traits:
         return self.numeric and not self.counter and self.distinct > 2
 
     def __str__(self) -> str:
-        """Return the name, two values, how many there are, and how many rows have none where these are many."""
+        """Return the name, two values, the number of distinct values, and the number of empty rows if it is large."""
         empty = f", empty in {self.rows - self.filled:,} of {self.rows:,} rows" if self.gappy else ""
         return f"{self.name}: {self.shown}, … ({self.distinct} distinct{empty})"
 

@@ -25,7 +25,7 @@ def text_keys(rows: pd.DataFrame) -> pd.Series[str]:
 
 
 def without_duplicates(splits: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Return the rows of each split whose text stands neither in a later split nor further up in their own."""
+    """Drop rows whose text is also in a later split, or earlier in the same split."""
     import pandas as pd
 
     keys = {split: text_keys(rows) for split, rows in splits.items()}

@@ -99,7 +99,7 @@ def raw_tags(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:
 
 
 def tags_of(value: Any) -> list[str]:
-    """Return the tags of one raw value, a list or a string parted at white space; missing ones are left out."""
+    """Return the tags of one raw value: a list, or a string split at white space; missing tags are left out."""
     if is_list(value):
         return [raw(tag) for tag in value if not is_missing(tag)]
     return [] if is_missing(value) else raw(value).split()

@@ -25,7 +25,7 @@ def spellings_of_one(counts: Mapping[str, int]) -> list[Spellings]:
 
 
 def sentence(groups: Sequence[Spellings], labels: Sequence[str]) -> str:
-    """Return which labels are written in several ways, and what makes one of each in a task file.
+    """Return which labels have several spellings, and how a task file maps them to one.
 
     Args:
         groups: as :func:`spellings_of_one` returns them.

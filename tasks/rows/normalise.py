@@ -47,7 +47,7 @@ class Rows:
 
 
 def unique_texts(splits: Mapping[str, Rows]) -> dict[str, Rows]:
-    """Return the splits with one row of those that have the same text, as ``on_duplicate: drop`` says."""
+    """Return the splits with one row for each text (``on_duplicate: drop``)."""
     frames = without_duplicates({split: splits[split].frame for split in SPLITS if split in splits})
     return {
         split: replace(rows, frame=frames[split], duplicates=len(rows.frame) - len(frames[split]))

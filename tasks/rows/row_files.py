@@ -171,7 +171,7 @@ def _literal(value: Any) -> Any:
 
 
 def _field(value: Any) -> Any:
-    """Return a value as it stands in a csv field."""
+    """Return a value as the text of a csv field."""
     if is_list(value):
         return ", ".join(map(str, value))
     return _json(value) if isinstance(value, dict) else value

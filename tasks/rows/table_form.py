@@ -21,7 +21,7 @@ TEXT, PAIR = "text", "text_pair"  # where neither a person nor a task file says 
 
 @dataclass(frozen=True)
 class NamedColumns:
-    """What a person calls the columns of a table; None where that was left out.
+    """The column names that a user gave for a table; None where left out.
 
     Attributes:
         text: with the texts.
@@ -66,7 +66,7 @@ class TextForm:
 def text_form(
     file: TaskFile | None, existing: Collection[str], named: NamedColumns, where: str, task: str | None = None
 ) -> TextForm:
-    """Return how the rows of a table become texts: as a person says, else as the task file does, else ``text``.
+    """Return how rows become texts: by the user's columns, else the task file's, else ``text``.
 
     Args:
         file: the task's; None where it is not to be seen from here.
@@ -97,7 +97,7 @@ def label_columns(
     where: str,
     task: str | None = None,
 ) -> tuple[str, ...]:
-    """Return the columns of a table with what is right: as a person says, else as the task file does, else ``target``.
+    """Return the columns with the right answers: the user's, else the task file's, else ``target``.
 
     Args:
         file: the task's; None where it is not to be seen from here.

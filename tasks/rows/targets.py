@@ -72,7 +72,7 @@ def targets(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> list[Target]:
 
 
 def target_of_columns(kind: str | None, label: tuple[str, ...], traits: Mapping[str, Traits]) -> Target:
-    """Return the target for columns that a person has named, whatever they look like."""
+    """Return the target for columns that a user named; their values are not questioned."""
     first = traits[label[0]]
     if kind is None and len(label) > 1:
         kind = "multilabel"

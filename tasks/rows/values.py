@@ -1,4 +1,4 @@
-"""Numbers to be told: which rows have one, and the scale that goes with each of them."""
+"""Numbers to predict: which rows have one, and the scale of the task."""
 
 from __future__ import annotations
 

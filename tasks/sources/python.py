@@ -127,7 +127,7 @@ def origin(settings: PythonSettings) -> str:
 
 
 def identity(settings: PythonSettings, folder: Path) -> None:
-    """Return None: what a function will return cannot be told before it is called."""
+    """Return None: what a function returns is known only after calling it."""
 
 
 def available(settings: PythonSettings, folder: Path) -> Availability:

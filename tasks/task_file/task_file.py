@@ -96,7 +96,7 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")  # of a column in a prompt
 
 
 def _is_unsaid(value: object) -> bool:
-    """Return whether a key is left out: then rows are cached under the same name as before there was this key."""
+    """Return whether a key is left out; then rows are cached as before this key existed."""
     return value is None
 
 
@@ -225,7 +225,7 @@ class TaskFile(Settings):
 
     @property
     def unlisted(self) -> Literal["refuse", "drop", "keep"]:
-        """What becomes of labels that ``labels`` does not list."""
+        """How labels that ``labels`` does not list are handled."""
         label_names = set(self.labels.values()) if isinstance(self.labels, dict) else set()
         return "keep" if len(label_names) == 1 and "other_labels" not in self.model_fields_set else self.other_labels
 

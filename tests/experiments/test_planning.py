@@ -46,7 +46,7 @@ def test_plan_answers_for_a_model_that_does_not_fit_here(call: Call, config: Pat
 @pytest.mark.parametrize(
     ("method", "assignments", "message"),
     [
-        ("full", ["budget.quantization=nf4"], "keeps packed"),
+        ("full", ["budget.quantization=nf4"], "stay packed"),
         ("lora", ["budget.quantization=nf5"], "nf4"),
         ("lora", ["optimizer=adamw-4bit"], "adamw-8bit"),
         ("head", [], "nothing is trained"),

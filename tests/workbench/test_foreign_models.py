@@ -90,7 +90,7 @@ def test_code_is_refused_in_every_file_that_a_loader_reads(copy: Path, file: str
 
 @pytest.mark.parametrize("kind", ["lightglue", "clip", "whisper", "llava", "vit", "encoder-decoder"])
 def test_only_models_that_read_texts_are_opened(copy: Path, kind: str) -> None:
-    assert f"a {kind} is " in refused(change(copy, model_type=kind))
+    assert f"{kind} is not a transformer" in refused(change(copy, model_type=kind))
 
 
 def test_an_architecture_whose_tokenizer_reads_pickles_is_not_opened(copy: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_tokenizer_of_a_larger_model_is_one_message(copy: Path) -> None:
     tokenizer = json.loads((copy / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"] |= {f"word{number}": 1000 + number for number in range(100)}
     (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert "tokens up to number" in refused(copy)
+    assert "numbers up to" in refused(copy)
 
 
 def cut(path: Path) -> None:
@@ -363,7 +363,7 @@ def test_a_tensor_that_an_index_names_and_no_file_has_is_one_message(copy: Path)
     del tensors["encoder.layer.1.output.dense.weight"]
     save_file(tensors, copy / "model-00001-of-00001.safetensors", {"format": "pt"})
     (copy / "model.safetensors").unlink()
-    assert "encoder.layer.1.output.dense.weight, which the index" in refused(copy)
+    assert "no tensor encoder.layer.1.output.dense.weight" in refused(copy)
 
 
 def test_a_pickle_beside_safetensors_is_not_read(copy: Path) -> None:

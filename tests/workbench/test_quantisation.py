@@ -170,7 +170,7 @@ def test_a_quantised_language_model_learns(packed_llama: Backbone, copying: Task
 
 
 def test_training_the_backbone_itself_is_refused(packed: Backbone) -> None:
-    with pytest.raises(InputError, match="keeps packed") as refused:
+    with pytest.raises(InputError, match="stay packed") as refused:
         adapted(packed, "full").fresh("classification", 2, seed=0)
     assert "lora" in str(refused.value)
 
