@@ -69,13 +69,13 @@ def compose(request: Request, settings: Settings) -> Composed:
     epochs = max(1, math.floor(settings.part * request.budget.epochs))
     request = replace(request, budget=request.budget.model_copy(update={"epochs": epochs}))
     starts = [start for name in settings.start for start in _starts(name, request, settings.rank)]
-    begun, own, merged, weights = max(starts, key=lambda start: _quality(start[0]))
+    begun, lora_settings, merged, weights = max(starts, key=lambda start: _quality(start[0]))
     chosen = [start[0] for start in starts].index(begun)
-    own = own.model_copy(update={"learning_rate": settings.learning_rate})
-    record = train(begun, request, "lora", own)
+    lora_settings = lora_settings.model_copy(update={"learning_rate": settings.learning_rate})
+    record = train(begun, request, "lora", lora_settings)
     facts = {**merged.facts, **begun.facts, "start": float(chosen)}
     model = begun.model
-    return Composed(model.body, "lora", own, head=model.head, fit=record, weights=weights, facts=facts)
+    return Composed(model.body, "lora", lora_settings, head=model.head, fit=record, weights=weights, facts=facts)
 
 
 def _starts(name: str, request: Request, rank: int) -> list[Start]:
@@ -99,8 +99,8 @@ def _start_composed(name: str, request: Request, rank: int) -> Start:
         raise _no_start(name)
     pairs = ((name, lora.pair_in(layer)) for name, layer in lora.layers(composed.body).items())
     cut = collect((name, spectrum(pair, rank).truncated()) for name, pair in pairs)
-    body, own = lora.attach(request.backbone, cut.update, _like_the_first(request, rank))
-    return begin(body, request), own, cut, composed.weights
+    body, lora_settings = lora.attach(request.backbone, cut.update, _like_the_first(request, rank))
+    return begin(body, request), lora_settings, cut, composed.weights
 
 
 def _no_start(name: str) -> InputError:
@@ -111,23 +111,29 @@ def _start_reptile(request: Request, rank: int) -> Start:
     update = initialisation(request.updates)
     if any(pair.rank != rank for pair in update.values()):
         raise InputError(f"the sources are not of rank {rank}", where="rank", hint="Reptile begins in their factors.")
-    body, own = lora.attach(request.backbone, update, _like_the_first(request, rank))
-    return begin(body, request), own, Merged(update), shares(len(request.sources))
+    body, lora_settings = lora.attach(request.backbone, update, _like_the_first(request, rank))
+    return begin(body, request), lora_settings, Merged(update), shares(len(request.sources))
 
 
 def _start_fresh(request: Request, rank: int) -> Start:
-    task, own = require_target(request), _like_the_first(request, rank)
-    body = Adaptation(request.backbone, "lora", own, request.precision).fresh(task.kind, len(task.labels), request.seed)
-    return begin(body.body, request), own, Merged({}), None
+    task, lora_settings = require_target(request), _like_the_first(request, rank)
+    body = Adaptation(request.backbone, "lora", lora_settings, request.precision).fresh(
+        task.kind, len(task.labels), request.seed
+    )
+    return begin(body.body, request), lora_settings, Merged({}), None
 
 
 def _like_the_first(request: Request, rank: int) -> LoraSettings:
     """Return the settings of the first source for a LoRA of ``rank``, which has its scale and is trained like it."""
     source = request.sources[0]
-    given = {name: value for name, value in source.manifest.settings.items() if name in LoraSettings.model_fields}
-    own = LoraSettings.model_validate({**given, "rank": rank})
+    source_settings = {
+        name: value for name, value in source.manifest.settings.items() if name in LoraSettings.model_fields
+    }
+    lora_settings = LoraSettings.model_validate({**source_settings, "rank": rank})
     divisor = math.sqrt(_rank(source, rank)) if _is_rslora(source) else _rank(source, rank)
-    return own.model_copy(update={"alpha": own.alpha * (rank / divisor)})  # a LoRA's scale is alpha ÷ rank
+    return lora_settings.model_copy(
+        update={"alpha": lora_settings.alpha * (rank / divisor)}
+    )  # a LoRA's scale is alpha ÷ rank
 
 
 def _rank(source: StoredAdapter, otherwise: int) -> int:

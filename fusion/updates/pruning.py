@@ -29,7 +29,7 @@ def floor(pair: LowRank, density: float) -> float:
 
 
 def band(pair: LowRank, lower: float, upper: float) -> tuple[float, float]:
-    """Return the smallest and largest magnitude that remain if the shares below ``lower`` and above ``upper`` are cut."""
+    """Return the smallest and largest magnitude left if the shares below ``lower`` and above ``upper`` are cut."""
     magnitudes = _magnitudes(pair)
     size = len(magnitudes)
     first = min(int(lower * size), size - 1)

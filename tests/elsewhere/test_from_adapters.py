@@ -175,7 +175,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {  # changes of adapter_c
     ),
     "huge": ({"config": {"reduction_factor": 1e-9}}, "reduction_factor: 1e-09: Input should be"),
     "as huge": ({"config": {"architecture": "lora", "r": 10**12}}, "r: 1000000000000: Input should be"),
-    "wide": ({"config": {**BOTTLENECK, "reduction_factor": 1 / 64, "mh_adapter": True}}, "is 2, and by its config"),
+    "wide": ({"config": {**BOTTLENECK, "reduction_factor": 1 / 64, "mh_adapter": True}}, "is 2, but its config"),
     "no numbers": ({"config": {"mh_adapter": "?", "output_adapter": []}}, "cannot be opened"),
 }
 

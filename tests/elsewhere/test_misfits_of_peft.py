@@ -50,17 +50,17 @@ def small(folder: Path, **keys: int) -> Path:
 
 def test_base_model_of_another_size(sent: Path, tmp_path: Path) -> None:
     message = refused(small(tmp_path / "small"), sent, tmp_path)
-    assert f"{QUERY}.lora_A.weight is [4, 32] in this folder, and the base model takes [4, 16]" in message
+    assert f"{QUERY}.lora_A.weight is [4, 32] in this folder, but the base model needs [4, 16]" in message
     message = refused(small(tmp_path / "short", hidden_size=32, num_hidden_layers=1), sent, tmp_path)
     assert (
-        "bert.encoder.layer.1.attention.self.query.lora_A.weight has no place: there is no bert.encoder.layer.1"
+        "bert.encoder.layer.1.attention.self.query.lora_A.weight does not fit: the base model has no bert.encoder"
         in message
     )
 
 
 def test_base_model_of_another_architecture(sent: Path, tmp_path: Path) -> None:
     message = refused(write_base(tmp_path / "other", "roberta"), sent, tmp_path)
-    assert f"{QUERY}.lora_A.weight has no place: there is no bert in the base model" in message
+    assert f"{QUERY}.lora_A.weight does not fit: the base model has no bert " in message
     assert "--backbone" in message
 
 
@@ -73,7 +73,7 @@ def test_vocabulary_that_was_resized(tokens: int, bert: Path, tmp_path: Path) ->
     AutoTokenizer.from_pretrained(bert).save_pretrained(tmp_path / "resized")
     config = LoraConfig(**SEQ, r=4, target_modules=["query", "word_embeddings"])
     wanted = sent_by_peft(tmp_path / "resized", tmp_path / "sent", config, num_labels=3)()
-    message = f"lora_embedding_A is for {len(WORDS) + 5 + tokens} tokens, and the base model has {len(WORDS) + 5}"
+    message = f"lora_embedding_A is for {len(WORDS) + 5 + tokens} tokens, but the base model has {len(WORDS) + 5}"
     assert message in refused(bert, tmp_path / "sent", tmp_path)
     stored = imported(tmp_path / "resized", tmp_path / "sent", tmp_path / "ws")
     assert torch.equal(answers_here(stored, tmp_path / "resized"), wanted)

@@ -270,7 +270,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
     ),
     "one tensor more": (
         lambda folder: tensors(folder, lambda held: held.update({"classifier.gate": torch.zeros(2)})),
-        "has no place for classifier.gate",
+        "weights hold classifier.gate",
         BOTH,
     ),
     "more labels": (

@@ -169,13 +169,13 @@ def test_results_that_changed_places_are_named_and_made_again(
             assert document(root, name) == sound, first
             assert first.relative_to(root).parts[0] not in READ_BY_REPORTS[name] or first.name == "fit.json", first
         except IntegrityError as error:
-            assert "belongs to another place" in str(error), first
+            assert "written for another key" in str(error), first
         swap(first, other)
     for first, other in pairs:
         swap(first, other)
     ear = Ear()
     experiment.do(Workspace(root), ear)
-    assert [line for line in ear.said if "belongs to another place" in line]
+    assert [line for line in ear.said if "written for another key" in line]
     assert numbers(document(root, name)) == numbers(sound)
     again = Ear()
     experiment.do(Workspace(root), again)

@@ -254,7 +254,7 @@ def test_a_task_file_that_is_gone_is_named_where_a_column_is_not_there(
     assert "no column 'text'" in err and "the file of task 'nouns'" in err and "--tasks" in err
     code, _, err = call(command, "nouns", "--file", "labelled.csv", "--column", "body", *places)
     assert (code, "no column 'body'" in err, "task 'nouns'" in err) == (2, True, False)
-    with pytest.raises(InputError, match="no column 'label', and the file of task 'nouns'"):
+    with pytest.raises(InputError, match="no column 'label'; the file of task 'nouns'"):
         Workbench(bench.workspace.root, [tmp_path]).evaluate("nouns", table().rename(columns={"words": "text"}))
 
 

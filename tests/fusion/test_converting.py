@@ -69,7 +69,7 @@ def test_below_it_stand_the_strongest_directions(train: Train, backbone: Backbon
     ("method", "rank", "message"),
     [
         ("lora", 8, "a LoRA already"),
-        ("hra", 8, "hra has no update"),
+        ("hra", 8, "convert hra"),
         ("pfeiffer", 8, "only adapters of peft"),
         ("delora", 33, "rank 33 cannot be"),
     ],

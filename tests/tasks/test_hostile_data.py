@@ -112,7 +112,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a person nobody knows": (lambda folder: Path("~nobody-of-this-name/rows.csv"), "rows.csv"),
     "an empty file": (file("rows.csv", ""), "the file is empty"),
     "an empty jsonl": (file("rows.jsonl", "\n\n"), "the file is empty"),
-    "a header only": (file("rows.csv", "text,label\n"), "there are no rows in it"),
+    "a header only": (file("rows.csv", "text,label\n"), "it has no rows"),
     "blank lines": (file("rows.csv", "\n\n\n"), "the file is empty"),
     "NUL": (file("rows.csv", LINES.replace("number 7", "number \0")), "line 9: a NUL character"),
     "NUL in json": (file("rows.jsonl", "\n".join(JSON).replace("text 3", "\0")), "line 4: a NUL character"),
@@ -123,7 +123,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
         "line 1: half of a Unicode character",
     ),
     "deep json": (file("rows.jsonl", '{"text": ' + "[" * 100_000), "nested too deeply"),
-    "a huge number": (file("rows.jsonl", '{"text": "a", "label": ' + "1" * 10_000 + "}"), "line 1: not JSON"),
+    "a huge number": (
+        file("rows.jsonl", '{"text": "a", "label": ' + "1" * 10_000 + "}"),
+        "line 1: this JSON cannot be read",
+    ),
     "no objects": (file("rows.jsonl", "[1]\n"), "line 1: expected one JSON object"),
     "more fields": (file("rows.csv", LINES.replace("7,", "7,,,,")), "line 9: 5 fields, but there are 2 columns"),
     "columns of one name": (file("rows.csv", LINES.replace("text,", "label,")), "several columns are called 'label'"),
@@ -333,7 +336,7 @@ def test_cells_of_a_sheet_that_are_nearly_all_empty() -> None:
             looked_at.append(number)
             yield (*(None,) * 16_383, "x")
 
-    with pytest.raises(DataError, match=r"row 3\d\d of the first sheet: .*5,0.* only 3\d\d"):
+    with pytest.raises(DataError, match=r"row 3\d\d of the first sheet: only 3\d\d of its first 5,0"):
         list(filled_enough(rows(), "rows.xlsx"))
     assert len(looked_at) < 400
     full = (("text", None, None, "a"),) * 100

@@ -95,7 +95,7 @@ def test_rows_that_do_not_fit(load: Load, text: str, rows: list[str], expected: 
     [
         (FILE.replace(", answer: result", ""), "a causal-lm task needs `columns.answer`"),
         (FILE.replace("kind: causal-lm\n", ""), "`columns.answer` belongs to `kind: causal-lm`"),
-        (FILE.replace("answer: result", "answer: result, label: text"), "without `label` or `text_pair`"),
+        (FILE.replace("answer: result", "answer: result, label: text"), "not `label` or `text_pair`"),
         (f"{FILE}labels: [a, b]", "labels have no meaning here"),
         (f"{FILE}metric: bleu", "'exact-match', 'numeric-match' or 'rouge-l'"),
         (f"{FILE}max_new_tokens: 0", "greater than or equal to 1"),

@@ -184,13 +184,13 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     data().to_csv(path, index=False)
     made = draft("mine", str(path), folder)
     write(made, folder)
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="exists already"):
         write(made, folder)
     write(made, folder, force=True)
     for name in ("Mine", "a_b", "-a", "a--b", "../a", ""):
         with pytest.raises(InputError, match="a task's name"):
             draft(name, str(path), folder)
-    with pytest.raises(InputError, match="catalog has a task"):
+    with pytest.raises(InputError, match="a task of the catalog is called"):
         write(draft("bbc-news", str(path), folder), folder, force=True)
     for origin in ("nowhere.csv", "no where", "a/b/c"):
         with pytest.raises(InputError, match="no such file"):

@@ -52,8 +52,8 @@ def test_an_answer_without_words_is_told(load: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (FILE.replace(" {hint}.", "").replace("{hint}? ", ""), "no other: {question}, {hint}"),
-        (FILE.replace("{question}!", "{question}! {result}"), "no other: {question}, {hint}"),
+        (FILE.replace(" {hint}.", "").replace("{hint}? ", ""), "`columns.text`: {question}, {hint}"),
+        (FILE.replace("{question}!", "{question}! {result}"), "`columns.text`: {question}, {hint}"),
         (
             "files: {data: rows.csv}\ncolumns: {text: question, label: result}\nprompt: '{question}'",
             "prompt have no meaning here",

@@ -53,7 +53,7 @@ def test_every_problem_is_told_at_once_each_with_its_line(folder: Path) -> None:
         (GOOD + "kind: regression\nranges: {low: [0, 1], high: [2, 3]}\n", "belongs to `kind: classification`"),
         (GOOD + "labels: [low, high]\nranges: {low: [0, 1], high: [2, 3]}\n", "`ranges` replaces `labels`"),
         (GOOD + "splits: {validation: -3}\n", "a share between 0 and 1"),
-        (GOOD + "splits: {validation: 0.5, test: 0.5}\n", "nothing to train on"),
+        (GOOD + "splits: {validation: 0.5, test: 0.5}\n", "no rows for training"),
         (GOOD + "kind: riddle\n", "kind"),
         (GOOD.replace("data: rows.csv", "data: a.csv, train: b.csv"), "either `train`"),
         (GOOD.replace("files: {data: rows.csv}", "wheel: {package: a, data: {member: m}}"), "wheel.package"),

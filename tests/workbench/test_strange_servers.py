@@ -190,7 +190,7 @@ def test_a_call_that_was_given_up_is_never_joined_by_another(monkeypatch: pytest
     monkeypatch.setattr(bounded_client, "PATIENCE", 0.3)
     with answering(b"{}" + b" " * 20, drip=DRIP) as address:
         tracker = Tracker(address)
-        for expected in ("no whole answer within", "not answered the last request yet"):
+        for expected in ("no complete answer within", "not answered the last request yet"):
             with pytest.raises(TrackingError, match=expected):
                 tracker.ping()
         pending = tracker._client._pending
