@@ -1,4 +1,4 @@
-"""Run an experiment: a stream of tasks, or a comparison of methods, compositions or routers."""
+"""Run an experiment: a stream of tasks, repairs of one, or a comparison of methods, compositions or routers."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def run(
 ) -> None:
     """Run RECIPE, or continue it where it was stopped.
 
-    `workbench recipes list` names the shipped recipes: streams of tasks, and comparisons of methods, of compositions
-    and of routers. Work that is finished, in this run or another, is not done again.
+    `workbench recipes list` names the shipped recipes: streams of tasks, repairs of a finished one, and comparisons of
+    methods, of compositions and of routers. Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
     from experiments.reporting.power import enough_seeds

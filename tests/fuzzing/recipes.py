@@ -42,4 +42,5 @@ def _studies(recipe: dict[str, Any]) -> list[dict[str, Any]]:
         about
         | {"seeds": [0], "shots": [4], "sources": {"tasks": ["animals", "halves"], "methods": ["lora"]}}
         | {"targets": ["fruits"], "compositions": {"average": {"method": "average"}}, "fresh": [0.1]},
+        {"name": "back", "repair": "stream", "entries": ["sequential"], "repairs": {"half": {"repair": "merge-back"}}},
     ]
