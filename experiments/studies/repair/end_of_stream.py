@@ -8,13 +8,13 @@ from experiments.repairs import EndOfStream
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
 from experiments.studies.repair.streams import weights_in
-from experiments.studies.stream.plan.plan import method_settings, strategy_settings
 from tasks.loading import registry
 from tasks.loading.overlap import overlapping
 from workbench.errors import InputError
 from workbench.files import checksummed
 from workbench.machine.device import resolve_precision
 from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,19 +22,22 @@ if TYPE_CHECKING:
 
     from experiments.studies.repair.resolved import RepairPlan
     from experiments.studies.repair.streams import LearnedStream
+    from experiments.studies.stream.plan.entry import Entry
     from experiments.studies.stream.results.record import Record
     from experiments.workspace import Workspace
     from workbench.machine.listener import Listener
     from workbench.methods.task import Task
+    from workbench.settings.base import MethodSettings, Settings
 
 
 def end_of_stream(plan: RepairPlan, stream: LearnedStream, workspace: Workspace, listener: Listener) -> EndOfStream:
     """Return a stream as a repair takes it; no weights are read."""
     entry, budget = plan.learned[stream.entry], plan.budget
     precision = resolve_precision(budget.precision)
+    strategy_settings, method_settings = settings_of(entry)
     context = Context(
-        settings=strategy_settings(entry),
-        adaptation=Adaptation(plan.backbone, entry.method, method_settings(entry), precision),
+        settings=strategy_settings,
+        adaptation=Adaptation(plan.backbone, entry.method, method_settings, precision),
         budget=budget,
         seed=stream.seed,
         workspace=workspace,
@@ -45,6 +48,16 @@ def end_of_stream(plan: RepairPlan, stream: LearnedStream, workspace: Workspace,
     )
     states = {stage: State(workspace.step(key) / "state", key) for stage, key in stream.states.items()}
     return EndOfStream(STRATEGIES.get(entry.strategy), context, states)
+
+
+def settings_of(entry: Entry) -> tuple[Settings, MethodSettings]:
+    """Return the settings of a recorded entry's strategy and of its method; one that both have is the strategy's."""
+    of_strategy, of_method = STRATEGIES.get(entry.strategy).settings, METHODS.get(entry.method).settings
+    first = {name: value for name, value in entry.settings.items() if name in of_strategy.model_fields}
+    rest = {
+        name: value for name, value in entry.settings.items() if name in of_method.model_fields.keys() - first.keys()
+    }
+    return of_strategy.model_validate(first), of_method.model_validate(rest)
 
 
 def require_sound(stream: LearnedStream, workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ from experiments.engine.entries import EntryForm, collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.tune import learning_rates
-from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.plan.entry import FORGET_NOTHING, PlannedEntry
 from experiments.studies.stream.plan.recipe import Recipe
 from workbench.errors import InputError, Problem, collect_problems, suggest
 from workbench.methods.methods import METHODS, trained_method
@@ -44,7 +44,7 @@ FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_meth
 
 def named_in_stream(
     document: Document, named: Mapping[str, ParsedEntry], kinds: Sequence[str], problems: list[Problem]
-) -> Iterator[Entry]:
+) -> Iterator[PlannedEntry]:
     """Yield each entry of ``strategies`` that fits; what is wrong with the others is added to ``problems``.
 
     Args:
@@ -62,7 +62,9 @@ def named_in_stream(
             yield _entry(document, label, entry, kinds, scenario)
 
 
-def at_default_rates(document: Document, config: PretrainedConfig, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+def at_default_rates(
+    document: Document, config: PretrainedConfig, entries: Sequence[PlannedEntry]
+) -> tuple[PlannedEntry, ...]:
     """Return the entries, those that name no learning rate with the default for a backbone of this config."""
     rated = []
     for entry in entries:
@@ -73,29 +75,29 @@ def at_default_rates(document: Document, config: PretrainedConfig, entries: Sequ
     return tuple(rated)
 
 
-def at_other_rates(recipe: Recipe, entries: Sequence[Entry]) -> Iterator[Entry]:
+def at_other_rates(recipe: Recipe, entries: Sequence[PlannedEntry]) -> Iterator[PlannedEntry]:
     """Yield the entries of ``frontier`` again, each at each of its further learning rates.
 
     An entry that tries some has no rate of its own yet, so that all that it tries are further ones.
     """
     by_label = {entry.label: entry for entry in entries}
     if not isinstance(recipe.frontier, dict):
-        forgetful = [entry.label for entry in entries if entry.can_forget and _trains(entry, recipe.scenario)]
+        forgetful = [entry.label for entry in entries if _forgets(entry, recipe.scenario)]
         for label in forgetful if recipe.frontier == TRIED else recipe.frontier:
             entry = by_label[label]
             yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe.tune, entry))
         return
     for label, rates in recipe.frontier.items():
         entry = by_label[label]
-        others = [rate for rate in dict.fromkeys(rates) if rate != entry.settings["learning_rate"]]
+        others = [rate for rate in dict.fromkeys(rates) if rate != entry.learning_rate]
         yield from (_point(entry, rate, f"{rate:g}") for rate in others)
 
 
-def tried_rates(tune: int, entry: Entry) -> tuple[float, ...]:
+def tried_rates(tune: int, entry: PlannedEntry) -> tuple[float, ...]:
     """Return the ``tune`` learning rates that an entry tries first of all, its own before others; none if untrained."""
     if not tune or not METHODS.get(entry.method).trains:
         return ()
-    return learning_rates(entry.settings["learning_rate"], tune)
+    return learning_rates(entry.learning_rate, tune)
 
 
 def untried(document: Document, recipe: Recipe) -> Iterator[Problem]:
@@ -125,7 +127,7 @@ def misnamed(document: Document) -> Iterator[Problem]:
             yield Problem(message, document.where(*path), suggest(label, labels))
 
 
-def uncompared(document: Document, entries: Sequence[Entry]) -> Iterator[Problem]:
+def uncompared(document: Document, entries: Sequence[PlannedEntry]) -> Iterator[Problem]:
     """Yield a problem for each ``against`` that names no other entry, or stands in the reference."""
     labels, reference = document.labels(ENTRIES), document.text("reference")
     for entry in entries:
@@ -139,7 +141,7 @@ def uncompared(document: Document, entries: Sequence[Entry]) -> Iterator[Problem
             yield Problem(message, where, suggest(entry.against, labels))
 
 
-def indistinct(document: Document, entries: Sequence[Entry]) -> Iterator[Problem]:
+def indistinct(document: Document, entries: Sequence[PlannedEntry]) -> Iterator[Problem]:
     """Yield a problem for each label that another entry has, or seems to have."""
     paths = [
         (entry.label, (ENTRIES, entry.label) if entry.frontier is None else ("frontier", entry.frontier))
@@ -148,26 +150,27 @@ def indistinct(document: Document, entries: Sequence[Entry]) -> Iterator[Problem
     return collisions((label, document.where(*path)) for label, path in paths)
 
 
-def _point(entry: Entry, rate: float, text: str) -> Entry:
+def _point(entry: PlannedEntry, rate: float, text: str) -> PlannedEntry:
     return replace(entry.at(rate), label=f"{entry.label} @ {text}", frontier=entry.label)
 
 
-def _trains(entry: Entry, scenario: str) -> bool:
-    """Return whether an entry trains what tasks share: the body, or a head of all tasks."""
+def _forgets(entry: PlannedEntry, scenario: str) -> bool:
+    """Return whether an entry trains what tasks share, the body or a head of all tasks, and may forget by it."""
     card = METHODS.get(entry.method)
-    return card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
+    shares = card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
+    return shares and entry.strategy not in FORGET_NOTHING
 
 
 def _entry(
     document: Document, label: str, named: ParsedEntry, kinds: Sequence[str], scenario: Scenario | None
-) -> Entry:
+) -> PlannedEntry:
     strategy, method = named.names["strategy"], named.names["method"]
     own = named.settings["strategy"]
     objection = STRATEGIES.get(strategy).objection(own, method, kinds, scenario) if scenario else None
     if objection:
         raise InputError(f"{strategy}: {objection}", where=document.where(ENTRIES, label))
-    settings = {name: value for part in named.settings.values() for name, value in part.model_dump(mode="json").items()}
-    default = METHODS.get(method).default_rate
-    return Entry(
-        label, strategy, method, settings, default_rate=default, title=named.about.title, against=named.about.against
+    default, about = METHODS.get(method).default_rate, named.about
+    settings = own, named.settings["method"]
+    return PlannedEntry(
+        label, strategy, method, *settings, default_rate=default, title=about.title, against=about.against
     )

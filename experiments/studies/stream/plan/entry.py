@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.settings.base import MethodSettings, Settings
 
 TUNED_ON = 3  # how many tasks, the first of the stream, learning rates are tried on; `work.tuning` says why
 FORGET_NOTHING = ("isolated", "mask", "progressive-prompts", "joint")
@@ -50,3 +53,39 @@ class Entry:
     def at(self, learning_rate: float) -> Entry:
         """Return the same entry at another learning rate, which is not tuned."""
         return replace(self, settings={**self.settings, "learning_rate": learning_rate}, tried=())
+
+
+@dataclass(frozen=True)
+class PlannedEntry:
+    """An entry of a recipe that will be run: an :class:`Entry` whose settings are typed."""
+
+    label: str
+    strategy: str
+    method: str
+    strategy_settings: Settings
+    method_settings: MethodSettings
+    frontier: str | None = None
+    tried: tuple[Tried, ...] = ()
+    default_rate: float | None = None
+    title: str = ""
+    against: str = ""
+
+    @property
+    def learning_rate(self) -> float:
+        """That of its method."""
+        return self.method_settings.learning_rate
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings as JSON has them; of two with one name the strategy's, which a recipe can set."""
+        return {**self.method_settings.model_dump(mode="json"), **self.strategy_settings.model_dump(mode="json")}
+
+    def at(self, learning_rate: float) -> PlannedEntry:
+        """Return the same entry at another learning rate, which is not tuned."""
+        settings = self.method_settings.model_copy(update={"learning_rate": learning_rate})
+        return replace(self, method_settings=settings, tried=())
+
+    def written(self) -> dict[str, Any]:
+        """Return the entry as the record has it: without ``against`` where that is the reference, as ever."""
+        names = (field.name for field in fields(Entry))
+        return {name: value for name in names if (value := getattr(self, name)) or name != "against"}

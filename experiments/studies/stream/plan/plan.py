@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -57,12 +57,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from experiments.engine.piece import Forecast
-    from experiments.studies.stream.plan.entry import Entry
+    from experiments.studies.stream.plan.entry import PlannedEntry
     from experiments.studies.stream.plan.planned_stages import PlannedStage, Stream
     from tasks.task_file.spec import TaskSpec
     from workbench.methods.task import Task
     from workbench.probes import ProbeRequest
-    from workbench.settings.base import Document, MethodSettings, Settings, SettingsT
+    from workbench.settings.base import Document
 
 FORMAT = 2  # raised when the meaning of stored stages changes
 
@@ -82,7 +82,7 @@ class Plan:
     recipe: Recipe
     backbone: Backbone
     tasks: tuple[Task, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[PlannedEntry, ...]
     orders: tuple[tuple[Task, ...], ...] = ()
     stages: tuple[PlannedStage, ...] = ()
     text: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Plan:
             orders=[[task.name for task in order] for order in self.orders],
             scenario=recipe.scenario,
             overlap=recipe.overlap,
-            contenders=[_written(entry) for entry in self.entries],
+            contenders=[entry.written() for entry in self.entries],
             reference=recipe.reference,
             budget=recipe.budget,
             kinds={task.name: task.kind for task in tasks},
@@ -136,9 +136,9 @@ class Plan:
         if not METHODS.get(entry.method).trains:
             return 0
         examples = [budget.drawn(len(task.splits["train"])) for task in planned.tasks]
-        return sum(map(budget.updates, STRATEGIES.get(entry.strategy).fits(strategy_settings(entry), examples)))
+        return sum(map(budget.updates, STRATEGIES.get(entry.strategy).fits(entry.strategy_settings, examples)))
 
-    def attempts(self, entry: Entry) -> list[tuple[float, list[Lesson]]]:
+    def attempts(self, entry: PlannedEntry) -> list[tuple[float, list[Lesson]]]:
         """Return the learning rates that an entry tries, each with what it learns then."""
         budget, seed = self.recipe.budget, tuning_seed(self.recipe.seeds)
         return [
@@ -146,10 +146,10 @@ class Plan:
             for rate in ([] if entry.frontier else tried_rates(self.recipe.tune, entry))
         ]
 
-    def adaptation(self, entry: Entry) -> Adaptation:
+    def adaptation(self, entry: PlannedEntry) -> Adaptation:
         """Return the entry's method on the recipe's backbone."""
         precision = resolve_precision(self.recipe.budget.precision)
-        return Adaptation(self.backbone, entry.method, method_settings(entry), precision)
+        return Adaptation(self.backbone, entry.method, entry.method_settings, precision)
 
     @cached_property
     def _streams(self) -> dict[Stream, list[PlannedStage]]:
@@ -194,7 +194,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
-    wanted = [(entry.method, method_settings(entry), ("strategies", entry.label, "method")) for entry in own]
+    wanted = [(entry.method, entry.method_settings, ("strategies", entry.label, "method")) for entry in own]
     backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     own = at_default_rates(document, backbone.config, own)
     entries = (*own, *at_other_rates(recipe, own))
@@ -224,26 +224,11 @@ def _overlap(document: Document, recipe: Recipe) -> float | None:
     raise InputError(message, where=document.where("overlap"), hint=f"Leave 'overlap' out, or take scenario: {blurs}.")
 
 
-def _tuned(plan: Plan) -> Iterator[Entry]:
+def _tuned(plan: Plan) -> Iterator[PlannedEntry]:
     """Yield the entries with the keys of what each of them tries."""
     for entry in plan.entries:
         tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(entry))
         yield replace(entry, tried=tuple(tried))
-
-
-def strategy_settings(entry: Entry) -> Settings:
-    """Return the settings of an entry's strategy, without those of its method."""
-    return _read_as(STRATEGIES.get(entry.strategy).settings, entry)
-
-
-def method_settings(entry: Entry) -> MethodSettings:
-    """Return the settings of an entry's method, without those of its strategy."""
-    return _read_as(METHODS.get(entry.method).settings, entry)
-
-
-def _read_as(model: type[SettingsT], entry: Entry) -> SettingsT:
-    settings = {name: value for name, value in entry.settings.items() if name in model.model_fields}
-    return model.model_validate(settings)
 
 
 def _text(
@@ -259,7 +244,7 @@ def _text(
     return None
 
 
-def _start_key(plan: Plan, entry: Entry, seed: int) -> str:
+def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
     scenario = plan.recipe.scenario
     posed = {} if scenario == "task-incremental" else {"scenario": SCENARIOS.identity(scenario)}
     code = named_code(STRATEGIES.get(entry.strategy).settings, entry.settings)
@@ -280,8 +265,3 @@ def _start_key(plan: Plan, entry: Entry, seed: int) -> str:
             **({"code": code} if code else {}),
         }
     )
-
-
-def _written(entry: Entry) -> dict[str, Any]:
-    """Return an entry as the record has it; without ``against`` where it is the reference, as in earlier versions."""
-    return {name: value for name, value in asdict(entry).items() if name != "against" or value}

@@ -11,10 +11,10 @@ from workbench.files.digest import key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from experiments.studies.stream.plan.entry import Entry
+    from experiments.studies.stream.plan.entry import PlannedEntry
     from workbench.methods.task import Task
 
-Stream = tuple[str, float | None, int, int]
+Stream = tuple[str, float, int, int]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PlannedStage:
         before: the key of the state that this stage starts from; None where it starts from the pretrained weights.
     """
 
-    entry: Entry
+    entry: PlannedEntry
     seed: int
     order: int
     tasks: tuple[Task, ...]
@@ -55,14 +55,14 @@ class PlannedStage:
 
 def stream_of(planned: PlannedStage) -> Stream:
     """Return what tells a stage's stream from all others; an entry that tries learning rates has one at each."""
-    return planned.entry.label, planned.entry.settings.get("learning_rate"), planned.seed, planned.order
+    return planned.entry.label, planned.entry.learning_rate, planned.seed, planned.order
 
 
 def all_stages(
     seeds: Sequence[int],
     orders: Sequence[tuple[Task, ...]],
-    entries: Sequence[Entry],
-    start_key: Callable[[Entry, int], str],
+    entries: Sequence[PlannedEntry],
+    start_key: Callable[[PlannedEntry, int], str],
 ) -> Iterator[PlannedStage]:
     """Yield all stages, replication by replication, so that the first complete comparison is there early.
 
@@ -84,5 +84,5 @@ def all_stages(
                     before = after
 
 
-def _at_each_rate(entry: Entry) -> tuple[Entry, ...]:
+def _at_each_rate(entry: PlannedEntry) -> tuple[PlannedEntry, ...]:
     return tuple(entry.at(tried.learning_rate) for tried in entry.tried) or (entry,)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State, adapter_ids
-from experiments.studies.stream.plan.plan import strategy_settings
 from experiments.studies.stream.work.stage_folders import StageFolders, save_fit
 from experiments.workspace.damage import is_sound
 from workbench.errors import IntegrityError
@@ -55,7 +54,7 @@ class Learning:
     def context(self) -> Context:
         """What the strategy may use."""
         return Context(
-            settings=strategy_settings(self.planned.entry),
+            settings=self.planned.entry.strategy_settings,
             adaptation=self.plan.adaptation(self.planned.entry),
             budget=self.plan.recipe.budget,
             seed=self.planned.seed,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from experiments.engine.piece import Piece, Site
-    from experiments.studies.stream.plan.entry import Entry
+    from experiments.studies.stream.plan.entry import PlannedEntry
     from experiments.studies.stream.plan.plan import Plan
     from experiments.studies.stream.plan.planned_stages import PlannedStage
     from experiments.studies.stream.work.tuning import Tuning
@@ -39,7 +39,7 @@ class StagePiece:
     """
 
     plan: Plan
-    entry: Entry
+    entry: PlannedEntry
     variants: tuple[PlannedStage, ...]
     needs: tuple[str, ...]
     alone = False
@@ -139,7 +139,7 @@ def _attempts(plan: Plan) -> Iterator[Piece]:
         yield attempt(method if alike[method, lesson.task.name, rate(lesson)] == 1 else entry.label, lesson)
 
 
-def _choice(entries: Mapping[str, Entry], entry: Entry) -> Iterator[str]:
+def _choice(entries: Mapping[str, PlannedEntry], entry: PlannedEntry) -> Iterator[str]:
     """Yield the keys of what chooses a learning rate: only then it is known which points of a frontier are new."""
     for tried in entries[entry.frontier or entry.label].tried:
         yield from tried.attempts

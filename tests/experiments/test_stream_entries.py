@@ -1,0 +1,31 @@
+"""The entries of a stream's recipe, planned: whose settings are whose."""
+
+from pathlib import Path
+
+from experiments.engine.recipes import find_recipe
+from experiments.studies.repair.end_of_stream import settings_of
+from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.plan.plan import Plan, make_plan
+from tests.streams import write_recipe
+from workbench.methods.methods import METHODS
+
+
+def planned(folder: Path, bert: Path, examples: int) -> Plan:
+    """Return the plan of a strategy and a method that both have a setting called ``examples``."""
+    entry = f"strategies={{shared: {{strategy: ewc, method: lora-ga, examples: {examples}}}}}"
+    return make_plan(find_recipe(str(write_recipe(folder, bert))).set([entry, "reference=shared"]), [folder / "tasks"])
+
+
+def test_a_setting_that_strategy_and_method_have_is_the_strategy_s(bert: Path, tmp_path: Path) -> None:
+    few, many = (planned(tmp_path, bert, examples).entries[0] for examples in (3, 5))
+    default = METHODS.get("lora-ga").settings().examples
+    assert (few.strategy_settings.examples, few.method_settings.examples) == (3, default)
+    assert few.settings["examples"] == 3, "so that the keys of its stages tell it from others"
+    assert few.settings != many.settings
+    written = Entry(**few.written())
+    assert settings_of(written) == (few.strategy_settings, few.method_settings), "a repair reads the same of the record"
+
+
+def test_stages_at_other_settings_have_other_keys(bert: Path, tmp_path: Path) -> None:
+    few, many = ({stage.key for stage in planned(tmp_path, bert, examples).stages} for examples in (3, 5))
+    assert not few & many
