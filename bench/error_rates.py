@@ -99,11 +99,11 @@ def rates(moments: Moments, effect: float = EFFECT) -> dict[str, float]:
         equal_type_1: of comparisons called equal although they differ by just the margin, ``effect``, each at 5 %.
         equal_power: of comparisons called equal within the margin where none differs, after Holm.
     """
-    one, every = shifted(moments, effect, slice(0, 1)), shifted(moments, effect)
+    moved_row, every = shifted(moments, effect, slice(0, 1)), shifted(moments, effect)
     return {
         "type_1": share(moments.differs()),
         "family": float((holm_rows(moments.differs()).min(1) < LEVEL).mean()),
-        "power": share(holm_rows(one.differs())[:, 0]),
+        "power": share(holm_rows(moved_row.differs())[:, 0]),
         "power_all": share(holm_rows(every.differs())),
         "equal_type_1": share(every.equals(effect)),
         "equal_power": share(holm_rows(moments.equals(effect))),

@@ -44,17 +44,17 @@ def looks(
 def _rates(seen: list[Moments], levels: tuple[float, ...]) -> dict[str, float]:
     alone = decided([moments.differs() for moments in seen], levels)[0]
     family = decided([holm_rows(moments.differs()) for moments in seen], levels)[0]
-    found: dict[str, float] = {}
+    rates: dict[str, float] = {}
     for effect in (2.0, EFFECT):
-        one = [holm_rows(shifted(moments, effect, slice(0, 1)).differs()) for moments in seen]
-        hit, seeds = decided(one, levels)
-        found |= {f"power_{effect:.0f}": float(hit[:, 0].mean()), f"seeds_{effect:.0f}": float(seeds[:, 0].mean())}
+        moved = [holm_rows(shifted(moments, effect, slice(0, 1)).differs()) for moments in seen]
+        hit, seeds = decided(moved, levels)
+        rates |= {f"power_{effect:.0f}": float(hit[:, 0].mean()), f"seeds_{effect:.0f}": float(seeds[:, 0].mean())}
     at_margin = decided([shifted(moments, EFFECT).equals(EFFECT) for moments in seen], levels)[0]
     equal, seeds = decided([holm_rows(moments.equals(EFFECT)) for moments in seen], levels)
     return {
         "type_1": float(alone.mean()),
         "family": float(family.any(1).mean()),
-        **found,
+        **rates,
         "equal_type_1": float(at_margin.mean()),
         "equal_power": float(equal.mean()),
         "equal_seeds": float(seeds.mean()),
@@ -84,17 +84,17 @@ def as_run(random: np.random.Generator, number: int, rows: int = 12, effect: flo
         family: share of designs with any false "higher" or "lower"; found: with the first row found; seeds: mean number
         of fits of a row, the reference included.
     """
-    false, found, fits = 0, 0, 0.0
+    false, hits, fits = 0, 0, 0.0
     for _ in range(number):
         table = scores.table(random, 1, np.ones(rows), max(LOOKS))[0]
         table[1] += effect
         outcome = design(table)
-        told = [row for row, (_, verdict) in outcome.items() if verdict.word in ("higher", "lower")]
-        found += "1" in told
-        false += any(row != "1" or not effect for row in told)
+        different = [row for row, (_, verdict) in outcome.items() if verdict.word in ("higher", "lower")]
+        hits += "1" in different
+        false += any(row != "1" or not effect for row in different)
         stops = [seeds for seeds, _ in outcome.values()]
         fits += (sum(stops) + max(stops)) / rows
-    return {"effect": effect, "family": false / number, "found": found / number, "seeds": fits / number}
+    return {"effect": effect, "family": false / number, "found": hits / number, "seeds": fits / number}
 
 
 def design(table: Scores, margin: float = EFFECT) -> dict[str, tuple[int, Verdict]]:

@@ -18,9 +18,9 @@ TASKS, EXAMPLES = 10, 20
 CHUNK = 4_000_000  # numbers that are drawn at once: 32 MB
 
 
-def chunks(number: int, each: int) -> list[int]:
+def chunks(number: int, numbers_a_draw: int) -> list[int]:
     """Return how many tables to draw at a time, where each has so many numbers; their sum is ``number``."""
-    size = max(1, CHUNK // each)
+    size = max(1, CHUNK // numbers_a_draw)
     return [min(size, number - start) for start in range(0, number, size)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("workbench", "fusion", "tasks", "bench")
+PACKAGES = ("workbench", "fusion", "tasks", "experiments", "bench")
 VAGUE = {"one", "each", "found", "place", "places", "told", "said"}
 ALLOWED = {
     ("workbench/methods/heads.py", "each"),  # begins the names of tensors in stored adapters

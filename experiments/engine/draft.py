@@ -51,7 +51,7 @@ def drafted(
     forms: Sequence[EntryForm],
     folders: Sequence[Path],
     noun: str = "",
-    places: Iterable[LocatedModel] = (),
+    other_settings: Iterable[LocatedModel] = (),
 ) -> Draft[RecipeT]:
     """Return what a recipe says.
 
@@ -61,12 +61,14 @@ def drafted(
         forms: of its labelled entries.
         folders: of task files, besides the catalog.
         noun: what messages call an entry that ``reference`` names; empty where the study checks labels itself.
-        places: where other settings stand.
+        other_settings: where other settings stand.
     """
     problems: list[Problem] = []
     recipe = None
     with collect_problems(problems):
-        recipe = document.parse(model, [*places, *(place for form in forms for place in form.settings_in(document))])
+        recipe = document.parse(
+            model, [*other_settings, *(located for form in forms for located in form.settings_in(document))]
+        )
     entries = {form.key: dict(form.read(document, problems)) for form in forms}
     if noun:
         problems += label_problems(document, [str(form.key[-1]) for form in forms], noun)

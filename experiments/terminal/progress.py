@@ -112,7 +112,7 @@ class PlainProgress(Messages):
     def __init__(self, clock: Clock) -> None:
         """Begin with nothing done."""
         self.clock = clock
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -136,8 +136,8 @@ class PlainProgress(Messages):
     def show_pieces(self, progress: PieceProgress) -> None:
         """Say once a minute how many pieces are done, and how many processes of each machine are busy."""
         self.clock.count_pieces(progress.done)
-        if time.monotonic() >= self._said + PAUSE:
-            self._said = time.monotonic()
+        if time.monotonic() >= self._last_line + PAUSE:
+            self._last_line = time.monotonic()
             busy = [
                 f"{machine.address}: {machine.busy:,} of {machine.processes:,} busy"
                 for machine in named(progress.machines)
