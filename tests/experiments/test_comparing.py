@@ -102,7 +102,7 @@ class TestRun:
 
         monkeypatch.setattr("workbench.training.lesson.fit", refuse)
         monkeypatch.setattr("experiments.studies.methods.pieces.measure", refuse)
-        monkeypatch.setattr("experiments.workspace.evaluating.test", refuse)
+        monkeypatch.setattr("experiments.workspace.evaluating.evaluate_model", refuse)
         assert bench.pending(plan) == []
         assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
 

@@ -62,7 +62,7 @@ def test_a_second_run_trains_and_routes_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("done a second time")
 
-    for done in ("known_state", "routed", "teach", "fitted"):
+    for done in ("known_state", "routed", "teach", "fit_and_evaluate"):
         monkeypatch.setattr(f"experiments.studies.routing.pieces.{done}", refuse)
     assert bench.pending(plan) == []
     assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)

@@ -135,7 +135,7 @@ def test_second_run_trains_and_tests_nothing(
     monkeypatch.setattr(workbench.training.lesson, "fit", never)
     monkeypatch.setattr(experiments.strategies._shared, "fit", never)
     for module in ("_shared", "isolated"):
-        monkeypatch.setattr(f"experiments.strategies.{module}.test", never)
+        monkeypatch.setattr(f"experiments.strategies.{module}.evaluate_model", never)
     assert scores(do(plan, copy)) == scores(record)
 
 
