@@ -87,7 +87,7 @@ def _state(workbench: Workbench, router: str, ids: list[str]) -> RoutingState:
     adapters, backbone = adapters_to_choose_from(workbench.workspace, router, pair=False, among=ids, backbone=None)
     settings, task_of = ROUTERS.get(router).settings(), partial(training_task, task_folders=[])
     state = known_state(workbench.workspace, router, settings, adapters, backbone, task_of, workbench.listener)
-    return replace(state, reader=state.reader.kept())
+    return replace(state, reader=state.reader.opened_once())
 
 
 def _rejected(

@@ -113,8 +113,8 @@ def _writable(tracker: Tracker, database: Path, workspace: Workspace, scratch: P
     copyfile(database, scratch / database.name)
     stdout.print("This workspace cannot be written: what is changed in the UI is not kept.")
     copy = f"{LOCAL}{scratch / database.name}"
-    tracker = Tracker(copy, DatabaseFiles.beside(database).artifacts)
-    if tracker.left():
+    tracker = Tracker(copy, DatabaseFiles.of_database(database).artifacts)
+    if tracker.moved_runs():
         tracker = Tracker(copy, scratch / ARTIFACTS)
         log_anew(tracker, workspace, stderr.print)
     return tracker

@@ -114,7 +114,7 @@ def champion(name: str, workspace: Workspace, listener: Listener) -> Version | N
     names = workspace.champions.names()
     if name in names:
         return names[name].champion
-    model = tracker_here(workspace, listener.say).registered(name)
+    model = tracker_here(workspace, listener.say).registered_model(name)
     return name_from_mlflow(model).champion if model else None
 
 
@@ -135,7 +135,7 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
     with workspace.champions.changing(Silent()) as names:
         own = {*names}
         for name in _unknown(workspace, tracker, names):
-            if model := tracker.registered(name):
+            if model := tracker.registered_model(name):
                 names[name] = name_from_mlflow(model)
         if names.keys() != own or not workspace.champions.path.exists():
             workspace.champions.save(names)
@@ -173,7 +173,7 @@ def _known_name(name: str, tracker: Tracker, names: dict[str, RegisteredName]) -
         hint = f"{succession.REGISTER}. Or name another --workspace."
         raise InputError("nothing is registered here yet", where=printable_address(tracker.uri), hint=hint)
     full = succession.full_name(name, sorted({*names, *tracked}))
-    if full not in names and (model := tracker.registered(full)):
+    if full not in names and (model := tracker.registered_model(full)):
         names[full] = name_from_mlflow(model)
     return full
 

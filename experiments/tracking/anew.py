@@ -64,7 +64,7 @@ def log_anew(tracker: Tracker, workspace: Workspace, say: Callable[[str], None])
     Raises:
         TrackingError: MLflow does not answer as it should.
     """
-    left = tracker.left()
+    left = tracker.moved_runs()
     experiments = dict(_experiments(workspace, left)) if left else {}
     adapters = list(_adapters(workspace, left)) if left else []
     if experiments or adapters:

@@ -37,7 +37,7 @@ def average(request: Request, weights: Sequence[float]) -> Composed:
     for other in request.sources[1:]:
         _require_alike(first, other)
     tensors = [load_file(source.folder / ADAPTERS_WEIGHTS) for source in request.sources]
-    mean = {name: _combined([parameters[name] for parameters in tensors], weights) for name in tensors[0]}
+    mean = {name: _combine([parameters[name] for parameters in tensors], weights) for name in tensors[0]}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         shutil.copy(first.folder / CONFIG, folder / CONFIG)
@@ -60,7 +60,7 @@ def unfit(config: AdapterConfig) -> str | None:
     return None
 
 
-def _combined(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def _combine(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     weighted = [weight * tensor.double() for tensor, weight in zip(tensors, weights, strict=True)]
     return torch.stack(weighted).sum(dim=0).to(tensors[0].dtype)
 

@@ -89,7 +89,7 @@ class Mixture:
             parametrize.register_parametrization(factor, "weight", _Columns(learned, self.rows[name], owners))
         return learned
 
-    def named(self, weights: Tensor) -> dict[str, tuple[float, ...]]:
+    def by_group(self, weights: Tensor) -> dict[str, tuple[float, ...]]:
         """Return the weights of each group by its name."""
         return {name: tuple(row.tolist()) for name, row in zip(self.groups, weights, strict=True)}
 
@@ -113,7 +113,7 @@ class Mixture:
             fit=fit,
             weights=tuple(weights.mean(dim=0).tolist()),
             facts={**merged.facts, **facts},
-            details=self.named(weights),
+            details=self.by_group(weights),
         )
 
 

@@ -43,7 +43,7 @@ class Reader:
     max_length: int
     body: nn.Module | None = None
 
-    def kept(self) -> Reader:
+    def opened_once(self) -> Reader:
         """Return the same reader, with its model opened once."""
         return replace(self, body=self._body())
 

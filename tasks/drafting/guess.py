@@ -187,11 +187,11 @@ def _target_doubts(candidates: Sequence[Target], given: GivenColumns) -> list[Do
 
 
 def _untold_target(free: Mapping[str, Traits], given: GivenColumns) -> Doubt:
-    def settled(column: Traits) -> Mapping[str, Any]:
+    def choice_of(column: Traits) -> Mapping[str, Any]:
         is_label = (column.few or column.sets or column.quantity) and given.kind not in GENERATED
         return {"label": (column.name,)} if is_label else {"answer": column.name}
 
-    return Doubt("label", {name: settled(column) for name, column in free.items()}, guessed=False)
+    return Doubt("label", {name: choice_of(column) for name, column in free.items()}, guessed=False)
 
 
 def _columns_of(target: Target) -> Mapping[str, Any]:

@@ -122,7 +122,7 @@ def test_trained_biases_are_nobody_elses(bert: Path, tmp_path: Path) -> None:
     assert backbone.is_intact(backbone.load())
     for name in ("plain", "biased"):
         assert torch.equal(answers_here(stored[name], bert), wanted[name])
-    opened = AdapterSet.opened([*stored.values()], backbone)
+    opened = AdapterSet.open([*stored.values()], backbone)
     assert [sorted(adapter.partition("-")[0] for adapter in group.adapters) for group in opened.groups] in (
         [["other", "plain"], ["biased"]],
         [["biased"], ["other", "plain"]],

@@ -44,7 +44,7 @@ def asked_alone(adapters: list[StoredAdapter], opened: AdapterSet) -> list[list[
 def test_each_adapter_answers_as_alone_bit_for_bit(store: AdapterStore, backbone: Backbone) -> None:
     adapters = [trained(store, backbone, "lora", task) for task in (0, 1)]
     adapters += [trained(store, backbone, "bitfit", 0), trained(store, backbone, "pfeiffer", 1)]
-    opened = AdapterSet.opened(adapters, backbone)
+    opened = AdapterSet.open(adapters, backbone)
     assert [[*group.adapters] for group in opened.groups] == [
         [adapters[0].id, adapters[1].id],
         [adapters[2].id],
@@ -66,7 +66,7 @@ def test_one_adapter_is_switched_on_and_not_mixed(
 ) -> None:
     """The sums of a mixed pass are the same numbers in another order, which need not be the same to the last bit."""
     adapters = [trained(store, backbone, "lora", task) for task in (0, 1)]
-    opened = AdapterSet.opened(adapters, backbone)
+    opened = AdapterSet.open(adapters, backbone)
     mixed = []
     monkeypatch.setattr(type(LIBRARIES.get("peft")), "mix", lambda *given: mixed.append(given) or {})
     opened.answers([Question(rows_of(TEXTS), [adapters[1].id] * 3)] * 2)
@@ -77,7 +77,7 @@ def test_one_adapter_is_switched_on_and_not_mixed(
 
 def test_rows_of_one_question_may_be_of_several_adapters(store: AdapterStore, backbone: Backbone) -> None:
     adapters = [trained(store, backbone, "lora", 0), trained(store, backbone, "bitfit", 0)]
-    opened = AdapterSet.opened(adapters, backbone)
+    opened = AdapterSet.open(adapters, backbone)
     wanted = [OpenedAdapter.open(adapter, backbone).answers(TEXTS) for adapter in adapters]
     owners = [adapters[row % 2].id for row in range(3)]
     (answers,) = opened.answers([Question(rows_of(TEXTS), owners)])
@@ -88,7 +88,7 @@ def test_rows_of_one_question_may_be_of_several_adapters(store: AdapterStore, ba
 def test_adapters_that_cannot_share_a_body_have_their_own(store: AdapterStore, backbone: Backbone) -> None:
     """VeRA has one pair of random matrices for all adapters of a body, and these two need pairs of different sizes."""
     adapters = [trained(store, backbone, "vera", task, rank=rank) for task, rank in ((0, 4), (1, 8))]
-    opened = AdapterSet.opened(adapters, backbone)
+    opened = AdapterSet.open(adapters, backbone)
     assert len(opened.groups) == 2
     assert asked_alone(adapters, opened) == [
         OpenedAdapter.open(adapter, backbone).answers(TEXTS) for adapter in adapters
@@ -98,8 +98,8 @@ def test_adapters_that_cannot_share_a_body_have_their_own(store: AdapterStore, b
 def test_what_has_not_changed_stays_open(store: AdapterStore, backbone: Backbone) -> None:
     lora, other = (trained(store, backbone, "lora", task) for task in (0, 1))
     bitfit = trained(store, backbone, "bitfit", 0)
-    before = AdapterSet.opened([lora, bitfit], backbone)
-    after = AdapterSet.opened([bitfit, lora, other], backbone, before)
+    before = AdapterSet.open([lora, bitfit], backbone)
+    after = AdapterSet.open([bitfit, lora, other], backbone, before)
     assert [group in before.groups for group in after.groups] == [True, False]
     assert asked_alone([lora], before) == asked_alone([lora], after)
 
@@ -111,6 +111,6 @@ def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone) -> N
     weights.write_bytes(whole[:100])
     try:
         with pytest.raises(InputError, match=f"{other.id}/adapter_model.safetensors: .*cannot be opened"):
-            AdapterSet.opened([lora, other], backbone)
+            AdapterSet.open([lora, other], backbone)
     finally:
         weights.write_bytes(whole)

@@ -71,7 +71,7 @@ def test_only_a_sealed_file_of_the_name_and_size_is_taken() -> None:
     assert MemoryFile.find_sealed(SHAPES, TYPES, f"{name}-other") is None
     held = MemoryFile.find_sealed(SHAPES, TYPES, name)
     assert held
-    (own,), (before,) = held.mapped(), file.mapped()
+    (own,), (before,) = held.map_tensors(), file.map_tensors()
     assert torch.equal(own, torch.arange(4.0).reshape(2, 2))
     own.add_(1)
     assert torch.equal(before, torch.arange(4.0).reshape(2, 2)), "what is written to belongs to the writer"

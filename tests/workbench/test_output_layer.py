@@ -89,7 +89,7 @@ def test_other_logits_are_refused_whether_the_model_is_loaded_or_not(
 ) -> None:
     architecture, settings = REFUSED[name]
     backbone = open_backbone(str(saved(architecture, bert, tmp_path / "model", **settings)))
-    monkeypatch.setattr(*((module, "_read", lambda _: None) if loads else (Backbone, "pretrained", refuse)))
+    monkeypatch.setattr(*((module, "_read_layer", lambda _: None) if loads else (Backbone, "pretrained", refuse)))
     with pytest.raises(InputError, match="does not compute its logits"):
         output_layer(backbone)
 
@@ -106,9 +106,9 @@ def test_an_architecture_that_is_made_otherwise_is_loaded(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone, asked = opened("untied", bert, tmp_path), []
-    loaded = module._loaded
+    loaded = module._layer_of_loaded
     monkeypatch.setattr(module, "_is_linear", lambda *_: None)
-    monkeypatch.setattr(module, "_loaded", lambda argument: asked.append(argument) or loaded(argument))
+    monkeypatch.setattr(module, "_layer_of_loaded", lambda argument: asked.append(argument) or loaded(argument))
     own = output_layer(backbone)
     assert asked == [backbone]
     monkeypatch.undo()

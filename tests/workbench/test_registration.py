@@ -114,7 +114,7 @@ def test_all_registered_models_are_read(tracker: Tracker, tmp_path: Path) -> Non
     first, two, three = crowned(tracker, "read.lora", "a", "b", "c").versions
     tracker.follow("read.lora", Succession(two, first, frozenset({"c"})), None)
     models = {model.name: model for model in tracker.registered_models()}
-    assert models["read.lora"] == tracker.registered("read.lora")
+    assert models["read.lora"] == tracker.registered_model("read.lora")
     assert (models["read.lora"].champion, models["read.lora"].before) == ("2", {"2": "1"})
     assert [version.set_aside for version in models["read.lora"].versions] == [False, False, True]
     tracker._client.delete_model_version("read.lora", three.number)
@@ -145,7 +145,7 @@ def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
     renumbered = Succession(replace(two, number="7"), None, frozenset())
     assert tracker.follow("follow.lora", renumbered, three) is None, "a version is known by its adapter"
     assert champion() == "2"
-    model = tracker.registered("follow.lora")
+    model = tracker.registered_model("follow.lora")
     assert model
     assert not any(version.set_aside for version in model.versions)
 
@@ -158,7 +158,7 @@ def test_a_version_that_mlflow_has_not_is_told(tracker: Tracker, tmp_path: Path)
         assert lacks(str(line), "version of b", f"champion of {name}. ", "`workbench adapters register b`") == []
     none = Tracker(f"sqlite:///{tmp_path}/none.db")
     assert "no version of b" in str(none.follow("gone.lora", absent, None))
-    assert (none.registered("gone.lora"), none.aliases()) == (None, {})
+    assert (none.registered_model("gone.lora"), none.aliases()) == (None, {})
     assert not list(tmp_path.iterdir()), "no database is made for a question"
 
 

@@ -49,7 +49,7 @@ def workspace(made: Path, tmp_path: Path) -> Path:
 def renewed(root: Path, given: RunRecord = LOGGED) -> MovedRuns:
     """Log anew what lies elsewhere, as :mod:`experiments.tracking.anew` does; return what that was."""
     tracker = Tracker(tracking_uri(root))
-    left = tracker.left()
+    left = tracker.moved_runs()
     if left:
         tracker.register("stream", given, entry("a", 0.5))
         tracker.delete(left, [given.key])
@@ -148,14 +148,14 @@ def test_runs_of_others_and_what_the_workspace_no_longer_has_stay(workspace: Pat
     assert kept.name == f"stream (before the move, {kept.experiment_id})"
     runs = asked.search_runs([kept.experiment_id])
     assert {run.data.tags.get("workbench.key") for run in runs} == {"another", "a/child", None}
-    assert not Tracker(tracking_uri(root)).left(), "it is not looked through again"
+    assert not Tracker(tracking_uri(root)).moved_runs(), "it is not looked through again"
 
 
 def test_a_database_that_left_its_artifacts_behind_keeps_them(workspace: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     alone.mkdir()
     (workspace / "mlflow.db").rename(alone / "mlflow.db")
-    assert not Tracker(tracking_uri(alone)).left()
+    assert not Tracker(tracking_uri(alone)).moved_runs()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_database_that_left_its_artifacts_behind_keeps_them(workspace: Path, t
     ],
 )
 def test_locations_that_are_no_folder_of_artifacts_are_not_ours(location: str, is_left: bool, tmp_path: Path) -> None:
-    place = DatabaseFiles.beside(tmp_path / "mlflow.db")
+    place = DatabaseFiles.of_database(tmp_path / "mlflow.db")
     assert place.is_left(location) is is_left
     assert not place.is_left(f"{place.artifacts.as_uri()}/1")
 

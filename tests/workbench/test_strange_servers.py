@@ -54,7 +54,7 @@ DOORS: dict[str, Callable[[Tracker], object]] = {
     "newest": lambda tracker: tracker.newest("report/report.html"),
     "ping": Tracker.ping,
     "register": lambda tracker: tracker.register("experiment", RECORD, ENTRY),
-    "registered": lambda tracker: tracker.registered("news.lora"),
+    "registered": lambda tracker: tracker.registered_model("news.lora"),
 }
 
 

@@ -26,7 +26,7 @@ def by_id(name: str, ids: Sequence[str]) -> str:
     matches = matches or [adapter_id for adapter_id in ids if name == short_id(adapter_id, ids)]
     if len(matches) > 1:
         raise InputError(
-            f"{name!r} begins {len(matches)} ids: {_first(matches)}",
+            f"{name!r} begins {len(matches)} ids: {_first_ids(matches)}",
             hint="Give more of the id, or the name of a task.",
         )
     if not matches:
@@ -52,7 +52,7 @@ def certain_id(name: str, ids: Sequence[str]) -> str:
     if not begun:
         raise UnknownNameError("adapter", name, ids, command=ADAPTERS)
     if len(begun) > 1:
-        raise InputError(f"{name!r} begins {len(begun)} ids: {_first(begun)}", hint="Give one of them.")
+        raise InputError(f"{name!r} begins {len(begun)} ids: {_first_ids(begun)}", hint="Give one of them.")
     head, hyphen, _ = begun[0].rpartition("-")
     if not hyphen or len(name) <= len(head + hyphen):
         raise InputError(f"{name!r} is not the id of an adapter", hint=f"Did you mean {begun[0]}?")
@@ -65,6 +65,6 @@ def short_id(name: str, ids: Sequence[str]) -> str:
     return name if sum(adapter_id.rpartition("-")[2] == last for adapter_id in ids) > 1 else last
 
 
-def _first(ids: Sequence[str]) -> str:
+def _first_ids(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
     return f"{', '.join(ids[:MOST_NAMED])}{more}"

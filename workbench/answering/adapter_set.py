@@ -47,7 +47,7 @@ class AdapterSet:
     groups: tuple[Answering, ...]
 
     @classmethod
-    def opened(
+    def open(
         cls, adapters: Sequence[StoredAdapter], backbone: Backbone, before: AdapterSet | None = None
     ) -> AdapterSet:
         """Open ``adapters``; groups that are in ``before`` as they are here are not opened again.

@@ -57,12 +57,12 @@ def load_widened(folder: Path, config: PretrainedConfig, precision: Precision) -
     stored = assignment.parameters
     narrow = kept_narrow(skeleton(config), assignment) if precision == "bf16" else frozenset()
     file = _one_file(folder, stored, [torch.bfloat16 if name in narrow else torch.float32 for name in stored])
-    views = dict(zip(stored, file.mapped(), strict=True))
+    views = dict(zip(stored, file.map_tensors(), strict=True))
     # transformers would widen a matrix: it gets room for one, which takes no memory as long as nobody writes to it
     parameters = {name: torch.empty(view.shape) if name in narrow else view for name, view in views.items()}
     buffers = {name: tensor.read() for name, tensor in assignment.buffers.items()}
     with suppress(InputError):  # if something fails here, loading reports it
-        model = _built({**parameters, **buffers}, folder, config)
+        model = _build({**parameters, **buffers}, folder, config)
         if [tensor.data_ptr() for tensor in model.parameters()] == [
             tensor.data_ptr() for tensor in parameters.values()
         ]:
@@ -76,23 +76,23 @@ def _one_file(folder: Path, stored: Mapping[str, StoredTensor], types: Sequence[
     """Return a sealed file of the tensors in these types: that of another process of this machine, if one holds it."""
     shapes = [tuple(tensor.shape) for tensor in stored.values()]
     if (state := state_of(folder)) is None:  # the files may change unnoticed
-        return _written(MemoryFile(shapes, types), stored, types)
+        return _write(MemoryFile(shapes, types), stored, types)
     name = f"weights-{key([state, [*stored], shapes, [str(kind) for kind in types], REVISION])[:32]}"
     lock = cache_folder() / "widening" / f"{platform.node()}-{name}.lock"
     with ExitStack() as alone:
         with suppress(UnwritableError, OSError):  # without it, processes that begin together make a copy each
             alone.enter_context(hold(lock, wait=True))
-        return MemoryFile.find_sealed(shapes, types, name) or _written(MemoryFile(shapes, types, name), stored, types)
+        return MemoryFile.find_sealed(shapes, types, name) or _write(MemoryFile(shapes, types, name), stored, types)
 
 
-def _written(file: MemoryFile, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
+def _write(file: MemoryFile, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
     for number, (tensor, kind) in enumerate(zip(stored.values(), types, strict=True)):
         file.write(number, (chunk.to(kind) for chunk in tensor.chunks()))
     file.seal()
     return file
 
 
-def narrowed(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Module:
+def narrow_matrices(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Module:
     """Return a loaded ``body`` with its matrices in bfloat16 where the files in ``folder`` have them so."""
     for name in stored_narrow(folder, config):
         parameter = body.get_parameter(name)
@@ -106,7 +106,7 @@ def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
     return kept_narrow(skeleton(config), assignment) if assignment else frozenset()
 
 
-def _built(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:
+def _build(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:
     """Return what transformers makes of these weights; it copies none that has the right type."""
     empty: Any = skeleton(config)
     with opening("the model", str(folder), BROKEN), torch.random.fork_rng(devices=[]), without_bars():

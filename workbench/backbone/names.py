@@ -62,7 +62,7 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
     if plain in BACKBONES.names():
         card = read(BACKBONES.path(plain)).parse(BackboneCard)
         member = wheel.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
-        folder = member if member.is_dir() else _converted(member)
+        folder = member if member.is_dir() else _convert(member)
         check_folder(folder)
         return Backbone(plain, folder, card.pooling, card.hub_id, license=card.license)
     hub_id, revision = _on_the_hub(plain, where)
@@ -221,7 +221,7 @@ def _card(folder: Path) -> dict[str, Any]:
     return stated if isinstance(stated, dict) else {}
 
 
-def _converted(gguf: Path) -> Path:
+def _convert(gguf: Path) -> Path:
     """Return a safetensors folder made from a GGUF file; converting takes long, so it is done once."""
     target = gguf.parent / f"{gguf.stem}.safetensors-folder"
     if not target.exists():

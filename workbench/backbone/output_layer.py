@@ -55,7 +55,7 @@ def output_layer(backbone: Backbone) -> OutputLayer:
     Raises:
         InputError: the backbone has no such layer, or computes its logits in another way.
     """
-    layer, is_linear = _read(backbone) or _loaded(backbone)
+    layer, is_linear = _read_layer(backbone) or _layer_of_loaded(backbone)
     if not is_linear:
         raise InputError(
             f"{backbone.name!r} does not compute its logits by one linear layer on its last states",
@@ -70,7 +70,7 @@ def _loader(config: PretrainedConfig) -> Any:
     return AutoModelForSeq2SeqLM if is_seq2seq(config) else AutoModelForCausalLM
 
 
-def _read(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
+def _read_layer(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
     """Return the layer's own tensors and whether logits are what it makes of the last states.
 
     Returns:
@@ -127,7 +127,7 @@ def _is_linear(lm: Any, layer: nn.Linear, output: OutputLayer, assignment: Assig
     return None if logits.is_meta else torch.allclose(output(states), logits, rtol=1e-4, atol=1e-4)
 
 
-def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
+def _layer_of_loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
     """Return the layer of the loaded language model, and whether its logits are what it makes of the last states."""
     lm, loading_info = backbone.pretrained(_loader(backbone.config))
     layer = lm.get_output_embeddings()

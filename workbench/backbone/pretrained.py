@@ -142,7 +142,7 @@ class Backbone:
 
         from workbench.backbone import shared_weights
         from workbench.backbone.first_pass import require_reading
-        from workbench.backbone.load_widened import load_widened, narrowed
+        from workbench.backbone.load_widened import load_widened, narrow_matrices
 
         precision = "fp32" if own or self.quantization else precision
         require_numbers(self.folder)
@@ -152,17 +152,17 @@ class Backbone:
         # an accelerator has memory of its own, and processes that share a training write all weights when they begin
         alone = own or torch.accelerator.is_available() or processes.count() > 1
         if alone:
-            body = self._loaded()
-            body = narrowed(body, self.folder, self.config) if precision == "bf16" else body
+            body = self._load()
+            body = narrow_matrices(body, self.folder, self.config) if precision == "bf16" else body
         else:
             widen = partial(load_widened, self.folder, self.config, precision)
-            body = shared_weights.open_shared(state, precision, self._loaded, widen)
+            body = shared_weights.open_shared(state, precision, self._load, widen)
         if processes.count() == 1 and not self.quantization:  # of several, each holds a part of the weights
             require_reading(body, self.folder, state, precision)
         remember(body, state)
         return body
 
-    def _loaded(self) -> nn.Module:
+    def _load(self) -> nn.Module:
         import torch
         from transformers import AutoModel
 

@@ -35,7 +35,7 @@ class Resident:
         """Return a model of its own with the same weights; nothing of them is copied until it is written to."""
         shared: dict[int, Any] = {
             id(parameter): nn.Parameter(view, requires_grad=parameter.requires_grad)
-            for parameter, view in zip(self._model.parameters(), self.file.mapped(), strict=True)
+            for parameter, view in zip(self._model.parameters(), self.file.map_tensors(), strict=True)
         }
         return copy.deepcopy(self._model, shared)
 
@@ -91,7 +91,7 @@ def move_weights(model: nn.Module) -> Resident:
     """
     parameters = list(model.parameters())
     file = MemoryFile([parameter.shape for parameter in parameters], [parameter.dtype for parameter in parameters])
-    for number, (parameter, view) in enumerate(zip(parameters, file.mapped(), strict=True)):
+    for number, (parameter, view) in enumerate(zip(parameters, file.map_tensors(), strict=True)):
         file.write(number, [parameter])
         parameter.data = view
     file.seal()

@@ -90,7 +90,7 @@ class MemoryFile:
         """Whether nobody can change the content."""
         return fcntl.fcntl(self.descriptor, fcntl.F_GET_SEALS) & _seals() == _seals()
 
-    def mapped(self) -> list[torch.Tensor]:
+    def map_tensors(self) -> list[torch.Tensor]:
         """Return the tensors in a new map, of which a page that is written to becomes the writer's own."""
         memory = torch.UntypedStorage.from_file(f"/proc/self/fd/{self.descriptor}", shared=False, nbytes=self.size)
         tensors = []

@@ -52,7 +52,7 @@ def follow(client: BoundedClient, name: str, succession: Succession, expected: V
     if model.champion == version.number:
         return None
     client.set_registered_model_alias(name, CHAMPION, version.number)
-    seen = model.numbered(model.champion)
+    seen = model.version_with_number(model.champion)
     if expected is not None and seen is not None and seen.is_of(expected):
         return None
     if expected is None and model.champion is None:

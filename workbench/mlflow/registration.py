@@ -129,7 +129,7 @@ class RegisteredModel:
         """Return the version of the same adapter; None where MLflow has none."""
         return next((version for version in self.versions if version.is_of(wanted)), None)
 
-    def numbered(self, number: str | None) -> Version | None:
+    def version_with_number(self, number: str | None) -> Version | None:
         """Return the version with this number; None where there is none."""
         return next((version for version in self.versions if version.number == number), None)
 

@@ -43,7 +43,7 @@ class DatabaseFiles:
     artifacts: Path
 
     @classmethod
-    def beside(cls, database: Path, artifacts: Path | None = None) -> DatabaseFiles:
+    def of_database(cls, database: Path, artifacts: Path | None = None) -> DatabaseFiles:
         """Return the files of a database; ``artifacts`` is by default the folder beside it, links resolved."""
         return cls(database, artifacts or database.parent.resolve() / ARTIFACTS)
 

@@ -71,7 +71,7 @@ class Tracker:
             artifacts: of a database, where they do not lie beside it.
         """
         self.uri, self.database = uri, database_of(uri)
-        self.files = None if self.database is None else DatabaseFiles.beside(self.database, artifacts)
+        self.files = None if self.database is None else DatabaseFiles.of_database(self.database, artifacts)
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -143,7 +143,7 @@ class Tracker:
             moved_versions.make_way(self._client, entry.name, self._is_left)
             return enter(self._client, entry, model)
 
-    def registered(self, name: str) -> RegisteredModel | None:
+    def registered_model(self, name: str) -> RegisteredModel | None:
         """Return what MLflow has under a registered name, None where it has nothing; no database is made for it.
 
         Raises:
@@ -177,7 +177,7 @@ class Tracker:
             models = registered_models(self._client)
             return tuple(read_model(self._client, models[name]) for name in sorted(models))
 
-    def left(self) -> MovedRuns:
+    def moved_runs(self) -> MovedRuns:
         """Return what has its files in a folder that the database was moved or copied from; nothing at a server's.
 
         Raises:
@@ -226,14 +226,14 @@ class Tracker:
             except TrackingError as error:
                 if error.where:
                     raise
-                raise self._failed(error.what) from error
+                raise self._failure(error.what) from error
             except UnwritableError as error:
-                raise self._failed(error.what) from error
+                raise self._failure(error.what) from error
             except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise self._failed(first) from error
+                raise self._failure(first) from error
 
-    def _failed(self, message: str) -> TrackingError:
+    def _failure(self, message: str) -> TrackingError:
         return TrackingError(
             f"MLflow fails: {without_secrets(message, self.uri)[:300]}",
             where=printable_address(self.uri),

@@ -71,14 +71,14 @@ class Plugin:
         Raises:
             PluginError: it cannot be imported, or is not what the registry holds; the message names the distribution.
         """
-        entry, why = self._loaded
+        entry, why = self._entry_or_complaint
         if why:
             message = f"{self.noun} {self.name!r} of {self.distribution} cannot be used: {why}"
             raise PluginError(message, hint=HINT)
         return entry
 
     @cached_property
-    def _loaded(self) -> tuple[Any, str]:
+    def _entry_or_complaint(self) -> tuple[Any, str]:
         """The entry, and what is wrong with it; nothing is imported twice."""
         if self.taken:
             return None, f"{self.taken} has an entry of that name"

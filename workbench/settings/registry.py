@@ -81,7 +81,7 @@ class Modules(Generic[Entry]):
         return plugins_of(self.group, self.noun, self.fulfils, self._files)
 
     @cached_property
-    def _added(self) -> dict[str, Plugin]:
+    def _plugins(self) -> dict[str, Plugin]:
         return {plugin.name: plugin for plugin in self.plugins if not plugin.taken}
 
     @cached_property
@@ -110,13 +110,13 @@ class Modules(Generic[Entry]):
         """
         if isinstance(name, str) and name in self._files:
             return name
-        if isinstance(name, str) and name in self._added:
+        if isinstance(name, str) and name in self._plugins:
             try:
-                self._added[name].load()
+                self._plugins[name].load()
             except PluginError as error:
                 raise PluginError(error.what, where=where, hint=error.hint) from None
             return name
-        known, command = {*self._files, *self._added}, LISTED.get(self.noun, "")
+        known, command = {*self._files, *self._plugins}, LISTED.get(self.noun, "")
         raise UnknownNameError(self.noun, name, known, where, command=command)
 
     def get(self, name: str, where: str | None = None) -> Entry:
@@ -124,7 +124,7 @@ class Modules(Generic[Entry]):
         if self.require(name, where) in self._files:
             module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
             return cast("Entry", getattr(module, self.attribute))
-        return cast("Entry", self._added[name].load())
+        return cast("Entry", self._plugins[name].load())
 
     def identity(self, name: str) -> str:
         """Return what stands in keys for the entry called ``name``.
@@ -137,13 +137,13 @@ class Modules(Generic[Entry]):
 
     def code(self, name: str) -> dict[str, str]:
         """Return the code behind an entry of an installed distribution, by the entry's name; nothing for our own."""
-        plugin = self._added.get(name)
+        plugin = self._plugins.get(name)
         return {name: plugin.code} if plugin else {}
 
     def describe(self, name: str) -> str:
         """Return the first line of the entry's docstring less its own name; only a plugin is imported, not a file."""
         if name not in self._files:
-            return _description_of(self.get(name), name, self._added[name].point.module)
+            return _description_of(self.get(name), name, self._plugins[name].point.module)
         tree = ast.parse(self._files[name].read_text(encoding="utf-8"))
         return (ast.get_docstring(tree) or "").partition("\n")[0].removeprefix(f"{name}: ")
 

@@ -116,7 +116,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         try:
             evaluation = evaluate_split(self.model, self.task, "validation", backbone, length)
         except AnswerError:
-            raise self._diverged("the validation likelihood", math.nan, state.global_step) from None
+            raise self._divergence("the validation likelihood", math.nan, state.global_step) from None
         likelihood = evaluation.log_likelihood
         self._require_finite("the validation likelihood", likelihood, state.global_step)
         score = evaluation.scores[self.model.kind.metric]
@@ -190,13 +190,13 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         begun, first = self.first or (step, loss)
         self.above = self.above + 1 if loss > FAR * max(first, 1.0) else 0
         if self.above >= IN_A_ROW and step - begun <= FIRST_STEPS:
-            raise self._diverged("the loss", loss, step)
+            raise self._divergence("the loss", loss, step)
 
     def _require_finite(self, quantity: str, value: float, step: int) -> None:
         if not math.isfinite(value):
-            raise self._diverged(quantity, value, step)
+            raise self._divergence(quantity, value, step)
 
-    def _diverged(self, quantity: str, value: float, step: int) -> TrainingError:
+    def _divergence(self, quantity: str, value: float, step: int) -> TrainingError:
         message = f"{quantity} is {value:.3g} after step {step} of {self.task.name!r}"
         begun, first = self.first or (0, math.nan)
         if not math.isfinite(first):

@@ -144,7 +144,7 @@ class Workload:
                 weights themselves.
         """
         shape, tokens = shape_of(self.config), self.batch_size * self.length
-        trained = self._trained
+        trained = self._trained_parameters
         count = sum(parameter.numel() for _, parameter in trained)
         depth = self._depth(shape, [name for name, _ in trained])
         output = 4 * shape.vocabulary * shape.hidden if self.label_tokens else 0
@@ -160,7 +160,7 @@ class Workload:
             activations=4.0 * tokens * depth * shape.hidden if again else kept,
             casts=0.0 if again else casts,
             logits=3.0 * 4 * self.label_tokens * shape.vocabulary,
-            working=tokens * self._working(shape) + self._unpacked,
+            working=tokens * self._working(shape) + self._unpacked_bytes,
             recomputed=(kept + casts) / depth if again else 0.0,
         )
 
@@ -197,7 +197,7 @@ class Workload:
         return adapted
 
     @property
-    def _trained(self) -> list[tuple[str, nn.Parameter]]:
+    def _trained_parameters(self) -> list[tuple[str, nn.Parameter]]:
         return [(name, parameter) for name, parameter in self._body.named_parameters() if parameter.requires_grad]
 
     @cached_property
@@ -257,7 +257,7 @@ class Workload:
         return sum(4.0 * width for _, width in once)
 
     @property
-    def _unpacked(self) -> float:
+    def _unpacked_bytes(self) -> float:
         return 4.0 * max(module.weight.numel() for module in self._matrices) if self.quantization else 0
 
     def _working(self, shape: Shape) -> float:

@@ -76,7 +76,7 @@ class Routing:
                 fit = [*on_data_here(fit, self.task_folders)]
             workspace, backbone = self.workspace, opened.backbone
             state = known_state(workspace, self.name, self.settings, fit, backbone, task_of, self.listener)
-            state = replace(state, reader=state.reader.kept())
+            state = replace(state, reader=state.reader.opened_once())
             validation_of = partial(validation, self.task_folders)
             states[pair] = with_floors(workspace, state, self.rejection, validation_of, self.listener)
             choose(states[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # a router that cannot choose fails now
@@ -154,7 +154,7 @@ class Current:
 
         What is new reads with a tokenizer of its own, so that this can be done beside a thread that answers.
         """
-        opened = AdapterSet.opened(selection.adapters, selection.backbone, before.opened if before else None)
+        opened = AdapterSet.open(selection.adapters, selection.backbone, before.opened if before else None)
         for group in opened.groups:
             if before is None or group not in before.opened.groups:
                 first = next(iter(group.adapters.values()))

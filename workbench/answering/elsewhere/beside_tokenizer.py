@@ -51,7 +51,7 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
         raise InputError(difference, where=str(folder), hint=HINT)
     if (folder / FILE).is_file():
         require_bounded(folder)
-        _require_same_tokens(_whole(folder), backbone, str(folder / FILE))
+        _require_same_tokens(_open_tokenizer(folder), backbone, str(folder / FILE))
 
 
 def _require_same_tokens(theirs: Tokenizer, backbone: Backbone, where: str) -> None:
@@ -68,7 +68,7 @@ def _require_same_tokens(theirs: Tokenizer, backbone: Backbone, where: str) -> N
             raise InputError(message, where=where, hint=HINT)
 
 
-def _whole(folder: Path) -> Tokenizer:
+def _open_tokenizer(folder: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     with opening("the tokenizer beside the adapter", str(folder / FILE), HINT):
@@ -81,7 +81,7 @@ def _whole(folder: Path) -> Tokenizer:
 def _words(folder: Path) -> Mapping[str, int]:
     """Return the words of the tokenizer in a folder and their numbers; none where there is no tokenizer."""
     if (folder / FILE).is_file():
-        words: Mapping[str, int] = _whole(folder).get_vocab(with_added_tokens=True)
+        words: Mapping[str, int] = _open_tokenizer(folder).get_vocab(with_added_tokens=True)
         return words
     numbered: dict[str, int] = {}
     if (folder / LINES).is_file():

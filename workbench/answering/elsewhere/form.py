@@ -76,7 +76,7 @@ class SentFolder(Protocol):
         """What its sender calls the base model; a name for people, which is never opened."""
 
     @property
-    def kept(self) -> Sequence[str]:
+    def kept_files(self) -> Sequence[str]:
         """Names of the files that are kept beside the adapter (:mod:`workbench.answering.elsewhere.original`)."""
 
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
@@ -88,7 +88,7 @@ class SentFolder(Protocol):
             InputError: transformers has no class for this kind of task on the architecture of ``backbone``.
         """
 
-    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+    def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the sender's own program on ``backbone``.
 
         Args:

@@ -101,7 +101,7 @@ def _store_adapter(sent: SentFolder, options: ImportOptions, store: AdapterStore
     """Return the adapter, stored under an id with this ``ending``; raises as :func:`take_in`."""
     is_headless = not sent.kinds
     kind = None if is_headless else options.task.kind
-    sender = sent.opened(options.backbone, kind, max(len(options.order), 1))
+    sender = sent.open_sender(options.backbone, kind, max(len(options.order), 1))
     with make_folder(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
         with blaming("the sender's program fails on its first text", str(sent.folder)):
             batches, wanted = try_sender(sender, options.backbone, kind)
@@ -116,8 +116,8 @@ def _store_adapter(sent: SentFolder, options: ImportOptions, store: AdapterStore
         manifest = manifest.model_copy(
             update={"id": f"{options.name or f'{options.task.name}-{sent.method}'}-{ending}"}
         )
-        if sent.kept:
-            keep(sent.folder, sent.kept, folder)
+        if sent.kept_files:
+            keep(sent.folder, sent.kept_files, folder)
         _require_same(StoredAdapter(manifest, folder), options, batches, wanted, sender.rounding, is_headless)
         (folder / README).write_text(card.render(manifest), encoding="utf-8")
         if manifest.id in store:  # damaged, else it had been taken as it is

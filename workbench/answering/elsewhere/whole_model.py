@@ -43,7 +43,7 @@ class SentModel:
         pooling: that the folder states for its features; None where it states none.
         link: whether its files stay where they are.
         method: what it is called here.
-        kept: nothing: its files are copied, or can be made of the body's weights and the head.
+        kept_files: nothing: its files are copied, or can be made of the body's weights and the head.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class SentModel:
     pooling: Pooling | None = None
     link: bool = False
     method: str = "full"
-    kept: tuple[str, ...] = ()
+    kept_files: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -102,7 +102,7 @@ class SentModel:
             raise InputError(f"its head is missing: the weights have no {name}", where=str(self.folder))
         return shape[0]
 
-    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+    def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers that the config names, with the weights of the folder."""
         from workbench.answering.elsewhere.base_model import require_base
         from workbench.answering.elsewhere.sender_class import base_prefix, own_class

@@ -52,7 +52,7 @@ class Gates(nn.Module):
         """Return z ⊙ w: z is drawn while training, and else what it is without noise."""
         return [self._open(gate) * difference for gate, difference in zip(self.log_alpha, differences, strict=True)]
 
-    def expected(self) -> Tensor:
+    def expected_open(self) -> Tensor:
         """Return the expected number of gates that are not shut, Σ σ(α − log(−LOW / HIGH)) with LOW = −HIGH."""
         return torch.stack([torch.sigmoid(SPEED * gate).sum() for gate in self.log_alpha]).sum()
 
@@ -82,7 +82,7 @@ def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
             difference.mul_(mask)
 
     def penalty() -> Tensor:
-        return settings.penalty * gates.expected() if body.gates is not None else torch.zeros(())
+        return settings.penalty * gates.expected_open() if body.gates is not None else torch.zeros(())
 
     return FitHooks(after_step=after, penalty=penalty, settles=cut, resumable=False)  # masks are in no checkpoint
 

@@ -46,7 +46,7 @@ class Settings(MethodSettings):
             raise ValueError("give last_k or freeze_below, not both")
         return self
 
-    def frozen(self, blocks: int) -> int:
+    def frozen_blocks(self, blocks: int) -> int:
         """Return how many of so many blocks stay as they are; negative where more are asked for than there are."""
         return blocks - (self.last_k or LAST) if self.freeze_below is None else self.freeze_below
 
@@ -54,7 +54,7 @@ class Settings(MethodSettings):
 def configure(settings: Settings, config: PretrainedConfig) -> Callable[[str], bool]:
     """Return which parameters are trained, by their names."""
     blocks = architecture.blocks(config)
-    first = f"{blocks[settings.frozen(len(blocks))]}."
+    first = f"{blocks[settings.frozen_blocks(len(blocks))]}."
     names = architecture.parameters(config)
     begin = next(index for index, name in enumerate(names) if name.startswith(first))
     inside = tuple(f"{block}." for block in blocks)
@@ -69,7 +69,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> Callable[[str], b
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:
     """There have to be so many blocks, and one to train."""
     blocks = len(architecture.blocks(config))
-    if 0 <= settings.frozen(blocks) < blocks:
+    if 0 <= settings.frozen_blocks(blocks) < blocks:
         return None
     asked = (
         f"last_k {settings.last_k or LAST}"

@@ -114,7 +114,7 @@ class SentByAdapters:
 
     saved: SavedAdapter
     program: str = "adapters"
-    kept: tuple[str, ...] = FILES
+    kept_files: tuple[str, ...] = FILES
 
     @property
     def folder(self) -> Path:
@@ -163,7 +163,7 @@ class SentByAdapters:
             raise InputError("the weights of its head are missing", where=str(self.folder), hint=UNSAVED)
         return rows
 
-    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+    def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the sender's model with the adapter on it, as the package opens it."""
         LIBRARIES.get("adapters")
         self._require_alike(backbone)

@@ -101,7 +101,7 @@ class SentByPeft:
     method: str
     program: str = "peft"
     labels: tuple[str, ...] | None = None
-    kept: tuple[str, ...] = FILES
+    kept_files: tuple[str, ...] = FILES
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ class SentByPeft:
         layer = self.tensors.get(name, of_base.get(name))
         return None if layer is None or not layer.shape else layer.shape[0]
 
-    def opened(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
+    def open_sender(self, backbone: Backbone, kind: str | None, outputs: int) -> Sender:
         """Return the class of transformers with the adapter on it, as peft opens it."""
         from workbench.answering.elsewhere.beside_tokenizer import require_same_words
         from workbench.answering.elsewhere.peft_body import NORMS, body_of, norms_of
