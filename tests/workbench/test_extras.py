@@ -19,7 +19,7 @@ from workbench.methods.methods import METHODS, possible_methods, require_possibl
 def without_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
     original = installed_version
     for module in ("workbench.machine.extras", "workbench.machine.package_versions"):
-        monkeypatch.setattr(f"{module}.installed", lambda name: None if name == "adapters" else original(name))
+        monkeypatch.setattr(f"{module}.installed_version", lambda name: None if name == "adapters" else original(name))
 
 
 def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
