@@ -135,6 +135,6 @@ def collisions(labels: Iterable[tuple[str, str]], other_labels: Iterable[str] = 
     for label, where in labels:
         key = normalize(label)
         if key in rows:
-            message = f"{label!r} and {rows[key]!r} would be the same row of the tables"
+            message = f"{label!r} and {rows[key]!r} look the same in the tables"
             yield Problem(message, where, "Give it another label.")
         rows.setdefault(key, label)

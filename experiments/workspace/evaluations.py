@@ -29,7 +29,7 @@ class Evaluations(OutcomeFolders[StoredEvaluation]):
 
     def __init__(self, root: Path, access: Access, sound: set[str]) -> None:
         """Keep evaluations below ``root``; ``sound`` are the keys of those that were compared with their digests."""
-        super().__init__(root, "evaluation.json", StoredEvaluation, "the answers to a test split", access, sound)
+        super().__init__(root, "evaluation.json", StoredEvaluation, "the evaluation of a model", access, sound)
 
     def save(self, key: str, evaluation: Evaluation) -> StoredEvaluation:
         """Store an evaluation with its per-example outcomes."""

@@ -183,7 +183,7 @@ class Workspace:
         with hold(self.experiment(name) / ".lock", wait=False) as acquired:
             if not acquired:
                 hint = "Wait for it, or use another --workspace."
-                raise InputError(f"{name!r} is being run in this workspace already", hint=hint)
+                raise InputError(f"another process is running {name!r} in this workspace", hint=hint)
             self.sweep()
             yield
 

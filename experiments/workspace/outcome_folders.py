@@ -26,7 +26,7 @@ class OutcomeFolders(Generic[T]):
     def __init__(self, root: Path, file: str, kind: type[T], about: str, access: Access, sound: set[str]) -> None:
         """Keep folders below ``root``, each with a document called ``file``.
 
-        ``about`` names their content in messages; ``sound`` has the keys of those whose digests were
+        ``about`` is what is in them, for messages; ``sound`` has the keys of those whose digests were
         compared.
         """
         self.root, self.access = root, access
@@ -46,7 +46,7 @@ class OutcomeFolders(Generic[T]):
         """Return what was stored under ``key``; raises IntegrityError if it is missing."""
         value = self.get(key)
         if value is None:
-            raise IntegrityError(f"missing: {self._about}", where=str(self.root / key))
+            raise IntegrityError(f"{self._about} is missing", where=str(self.root / key))
         return value
 
     def outcomes(self, key: str) -> Path:

@@ -441,7 +441,7 @@ class TestOneFuse:
 
     def test_no_two_contestants_are_the_same_row(self, bench: Workbench, sources: str, monkeypatch) -> None:
         monkeypatch.setattr("experiments.studies.compositions.entry.alone_label", lambda *_: "alone")
-        with pytest.raises(SettingsError, match=naming("--from: 'alone' and 'alone' ", "same row")):
+        with pytest.raises(SettingsError, match=naming("--from: 'alone' and 'alone' ", "look the same")):
             bench.fusion_plan("fruits", sources, "ties", 8, assignments=["budget.max_length=16"])
 
     def test_loras_are_retrieved_by_tasks_that_are_at_hand(

@@ -79,6 +79,6 @@ def test_a_run_that_does_not_fit_trains_nothing(
     monkeypatch.setattr(inline, "memory_here", lambda: 0.01)
     code, out, err = call("run", str(recipe), "--workspace", str(tmp_path / "ws"))
     assert (code, out) == (2, "")
-    assert "memory enough: " in err
+    assert "enough memory: " in err
     assert "Traceback" not in err
     assert not (tmp_path / "ws" / "steps").exists()

@@ -187,7 +187,7 @@ class TestLabels:
     def test_two_entries_of_a_stream_are_told_apart(self, label: str, other: str) -> None:
         entry = {"strategy": "sequential", "method": "lora"}
         data = changed(read(RECIPES.path("quickstart")).data, ("strategies", label), entry)
-        with pytest.raises(SettingsError, match="same row of the tables") as caught:
+        with pytest.raises(SettingsError, match="look the same") as caught:
             PLANNERS["quickstart"](Document({**data, "frontier": {"full-sequential": [0.00005]}}, "recipe.yaml"))
         assert repr(other) in str(caught.value)
 
@@ -199,12 +199,12 @@ class TestLabels:
     )
     def test_a_composition_is_told_from_its_alternatives(self, label: str) -> None:
         data = changed(read(RECIPES.path("fuse-new-task")).data, ("compositions", label), {"method": "sum"})
-        with pytest.raises(SettingsError, match="same row of the tables"):
+        with pytest.raises(SettingsError, match="look the same"):
             PLANNERS["fuse-new-task"](Document(data, "recipe.yaml"))
 
     def test_methods_are_told_apart(self) -> None:
         data = changed(read(RECIPES.path("compare-methods")).data, ("methods", "LoRA"), {"method": "lora"})
-        with pytest.raises(SettingsError, match=naming("'LoRA' and 'lora' ", "same row")):
+        with pytest.raises(SettingsError, match=naming("'LoRA' and 'lora' ", "look the same")):
             PLANNERS["compare-methods"](Document(data, "recipe.yaml"))
 
     @pytest.mark.parametrize("label", [" a", "", "a/b", "a\\b", "a\x1b[2J", "a\nb", "x" * 81])

@@ -24,6 +24,7 @@ from experiments.studies.stream.results.record import Record
 from experiments.workspace import Workspace
 from experiments.workspace.evaluations import Evaluations
 from tests.ear import Ear
+from tests.messages import naming
 from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
@@ -250,7 +251,7 @@ def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: 
 
 def test_two_runs_of_one_experiment_at_a_time_are_refused(plan: Plan, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "ws")
-    with workspace.lock_experiment("stream"), pytest.raises(InputError, match="being run"):
+    with workspace.lock_experiment("stream"), pytest.raises(InputError, match=naming("another process", "'stream'")):
         do(plan, tmp_path / "ws")
 
 

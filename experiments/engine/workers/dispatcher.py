@@ -138,7 +138,7 @@ class Dispatcher:
         self._stop(worker.slot, worker.actor)
         self._give_up(worker, failure.of_piece(piece.label))
         message = f"{piece.label}: the disk of {worker.slot.address} is full; one process less works there"
-        self._listener.say(f"{message}. It is done again.")
+        self._listener.say(f"{message}. Another process does it.")
         self._schedule.give_back(piece)
 
     def _give_up(self, worker: Worker, error: Exception) -> None:
@@ -177,7 +177,7 @@ class Dispatcher:
             self._listener.say(f"{message}\n  It is started again.")
             return
         self._give_up(worker, WorkError(message, hint=f"No process is left. {KEPT}"))
-        self._listener.say(f"{message}\n  One process less works there.")
+        self._listener.say(f"{message}\n  The run continues with one process less there.")
 
     def _repeat(self, piece: Piece, message: str, error: RayError) -> None:
         """Have a piece done again, unless too many processes that did it died."""
@@ -186,7 +186,7 @@ class Dispatcher:
             self._listener.say(f"{message}. It is done again.")
             self._schedule.give_back(piece)
             return
-        message = f"{MOST_DEATHS} processes that did it died, the last of them so: {reason(error)}"
+        message = f"{MOST_DEATHS} processes that did it died; the last error: {reason(error)}"
         self._on_failure(piece, WorkError(f"{piece.label}: {message}"))
 
     def _has_machine(self, slot: WorkerSlot) -> bool:
@@ -195,4 +195,4 @@ class Dispatcher:
     def _on_failure(self, piece: Piece, error: Exception) -> None:
         self._failures.append(error)
         self._schedule.mark_failed(piece)
-        self._listener.say(f"{error}\n  What does not need it goes on.")
+        self._listener.say(f"{error}\n  Pieces that do not need it are still done.")

@@ -81,6 +81,6 @@ def require_memory(pieces: Iterable[Piece], machines: Collection[float]) -> None
         return
     named = [f"{label} takes {memory:,.0f} MB" for label, memory in [*too_large.items()][:NAMED]]
     further = [f"and {len(too_large) - NAMED} more"] if len(too_large) > NAMED else []
-    message = f"no machine has memory enough: {', '.join([*named, *further])}; the largest has {largest:,.0f} MB"
+    message = f"no machine has enough memory: {', '.join([*named, *further])}; the largest has {largest:,.0f} MB"
     hint = "Lower budget.batch_size or budget.max_length, or set budget.checkpointing=on; --dry-run lists the memory."
     raise InputError(message, hint=hint)

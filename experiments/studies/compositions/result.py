@@ -56,6 +56,6 @@ class Result:
 
 def results_in(workspace: Workspace) -> OutcomeFolders[Result]:
     """Return the results of the trials in a workspace."""
-    about = "what this trial measured"
+    about = "the result of this trial"
     root = workspace.root / "trials"
     return OutcomeFolders(root, "result.json", Result, about, workspace.access, workspace.sound)

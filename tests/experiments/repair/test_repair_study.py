@@ -187,7 +187,7 @@ def test_the_document_has_the_keys_of_before(own: Workbench, back: Any) -> None:
         ("entries=[isolated]", ("isolated", "no shared weights", "These have: shared.")),
         ("repairs.rewnd={}", ("rewnd", "Did you mean rewind?")),
         ("repairs.half.shares=[2]", ("repairs.half.shares.0", "less than or equal to 1")),
-        ("repairs.HALF={repair: rewind}", ("'HALF of shared' and 'half of shared'", "same row")),
+        ("repairs.HALF={repair: rewind}", ("'HALF of shared' and 'half of shared'", "look the same")),
         ("seeds=[0]", ("unknown key 'seeds'",)),
         ("name=tiny", ("another kind of experiment",)),
     ],

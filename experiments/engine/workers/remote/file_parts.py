@@ -43,7 +43,7 @@ def inside(root: Path, name: str) -> Path:
     plain = all(step not in NOWHERE and not step.startswith(".") and "\\" not in step for step in steps)
     path = root.joinpath(*steps) if plain and name.isprintable() else root
     if path == root or PurePosixPath(name).is_absolute():
-        raise WorkError(f"another machine names a file that cannot be: {name!r}", where=str(root))
+        raise WorkError(f"refused: another machine sent the file name {name!r}, which is not allowed", where=str(root))
     if path.is_symlink() or path.parent.resolve() != root.resolve().joinpath(*steps[:-1]):
         raise WorkError(f"refused: a symbolic link stands where another machine writes {name!r}", where=str(root))
     return path

@@ -45,7 +45,7 @@ class IncomingFiles:
         """Make sure that exactly these files are here, and complete; raises IntegrityError otherwise."""
         if self._unfinished or self._complete != set(names):
             wrong = sorted(self._complete.symmetric_difference(names)) or [self._unfinished]
-            raise IntegrityError(f"not all files of another machine have come: {', '.join(wrong[:5])}")
+            raise IntegrityError(f"not all files of another machine have arrived: {', '.join(wrong[:5])}")
 
     def move_to(self, root: Path, names: Sequence[str], replacing: Collection[str] = ()) -> None:
         """Move the files below ``root``, in the order of ``names``, once all of them are here.
@@ -84,7 +84,7 @@ class IncomingFiles:
         self._digest.update(part.content)
         if part.sha256:
             if self._digest.hexdigest() != part.sha256:
-                raise IntegrityError("this file is not what another machine has sent", where=part.name)
+                raise IntegrityError("this file differs from what another machine has sent", where=part.name)
             self._complete.add(part.name)
             self._unfinished = ""
 
