@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import declared, gap, interval, margin, mean, number, p, read, require, row, score, with_limits
+from measured import declared, gap, interval, margin, mean, number, p, read, reading, require, row, score, with_limits
 
 from experiments.reporting.differences import MARKS
 from experiments.strategies import STRATEGIES
@@ -48,7 +48,7 @@ def first_look(document: dict[str, Any]) -> Iterator[str]:
 
 def marked(value: dict[str, Any]) -> str:
     """Return ``+9.3 ±4.2 ▲``."""
-    return f"{number(value['mean'], signed=True)} {margin(interval(value))} {MARKS[value['reading']]}"
+    return f"{number(value['mean'], signed=True)} {margin(interval(value))} {MARKS[reading(value)]}"
 
 
 def newsgroups(document: dict[str, Any]) -> Iterator[str]:

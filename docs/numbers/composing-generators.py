@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import decimals, gap, limits, number, probability, read, require, row
+from measured import decimals, gap, limits, number, probability, read, reading, require, row
 
-from experiments.reporting.differences import MARKS
+from experiments.reporting.differences import MARKS, UNDECIDED
 from experiments.reporting.wording import bounds
 from workbench.measures.statistics import Interval
 from workbench.measures.statistics import interval as over_seeds
@@ -40,7 +40,7 @@ def contestant_row(name: str, contestant: dict[str, Any]) -> str:
     p = "" if difference["p_holm"] is None else probability(difference["p_holm"]).removeprefix("p = ")
     compared = ("", "", "")
     if name != "fresh lora":
-        compared = (f"{gap(difference['bootstrap'])} {MARKS[difference['reading']]}", limits(difference), p)
+        compared = (f"{gap(difference['bootstrap'])} {MARKS[reading(difference)]}", limits(difference), p)
     return row(name, number(contestant["score"]), *compared)
 
 
@@ -59,7 +59,7 @@ def related(contestants: dict[str, Any]) -> Iterator[str]:
 def started(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[str]:
     """Yield what it is worth as a beginning."""
     warm, picked = contestants["warm-start"], document["best_composition_minus_best_control"]
-    require(warm["gain"]["reading"] == "not distinguishable", "Three seeds do not tell this apart")
+    require(reading(warm["gain"]) == UNDECIDED, "Three seeds do not tell this apart")
     require(picked["reading"] == "higher", "What validation picks is")
     require(contestants["best composition"]["score"] == warm["score"], "it is warm-start that validation picks")
     tests = sum(contestant["gain"]["p_holm"] is not None for contestant in contestants.values())

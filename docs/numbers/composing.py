@@ -14,12 +14,13 @@ from measured import (
     probability,
     rate,
     read,
+    reading,
     require,
     row,
     signed,
 )
 
-from experiments.reporting.differences import MARKS
+from experiments.reporting.differences import MARKS, UNDECIDED
 from experiments.reporting.wording import bounds
 from workbench.measures.statistics import Interval
 from workbench.measures.statistics import interval as over_seeds
@@ -119,7 +120,7 @@ def with_sources(document: dict[str, Any]) -> Iterator[str]:
         f"{number(thirds.mean, signed=True)} points apart, {bounds(thirds)} over seeds."
     )
     picked = document["best_composition_minus_best_control"]
-    require(picked["reading"] == "not distinguishable", "not told apart")
+    require(reading(picked) == UNDECIDED, "not told apart")
     yield (
         f'the composition that it picks ("best composition") scores {percent(contestants, "best composition")} %, the '
         f'control that it picks ("best control") {percent(contestants, "best control")} %: {gap(picked["bootstrap"])} '
@@ -163,7 +164,7 @@ def contestant_row(label: str, contestant: dict[str, Any]) -> str:
     standings = contestant["standings"]
     overall = standings["all"]
     difference = overall["gain"]
-    compared = () if label == "fresh lora" else (f"{gap(difference['bootstrap'])} {MARKS[difference['reading']]}",)
+    compared = () if label == "fresh lora" else (f"{gap(difference['bootstrap'])} {MARKS[reading(difference)]}",)
     return row(
         label,
         *(number(standings[shots]["score"]) for shots in SHOTS),

@@ -6,7 +6,7 @@ STATED = [
     "With more than 15 tasks, or more than 150 rows in all matrices together",  # studies/stream/page/long_streams.py
     "the middle 80 % of the tasks",  # experiments/studies/stream/page/long_figures.py
     "mean ± t(0.975, n − 1) · s / √n",
-    "adjusted p ≥ 0.05",
+    "p < 0.05",
     "with a power of 0.8",
     "the level 0.05 ÷ number of strategies",
 ]

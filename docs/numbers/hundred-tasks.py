@@ -25,6 +25,8 @@ from measured import (
     signed,
 )
 
+from experiments.reporting.differences import UNDECIDED
+
 STATED = ["other runs gave slopes from 1.4 to 2.5"]  # 2026-11-28; in no file
 CONTENDERS = {
     "isolated-lora": "a LoRA for each task",
@@ -136,10 +138,7 @@ def begun(document: dict[str, Any]) -> Iterator[str]:
         )
     strategies = document["strategies"]
     require(
-        all(
-            difference.reading == "not distinguishable"
-            for difference in declared(document, "learning_accuracy").values()
-        ),
+        all(difference.reading == UNDECIDED for difference in declared(document, "learning_accuracy").values()),
         "test",
     )
     gained = [strategy["learning_curve"]["area_gained"] for strategy in strategies.values()]

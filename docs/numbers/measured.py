@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.differences import UNDECIDED, Difference
+from experiments.reporting.families import in_family
 from experiments.reporting.wording import (
     DASH,
     bounds,
@@ -119,6 +120,12 @@ def difference(entry: Mapping[str, Any]) -> Difference:
     return Difference(over_seeds(entry["values"]), examples, paired_t_test(entry["values"]))
 
 
+def reading(entry: Mapping[str, Any]) -> str:
+    """Return what a file says of a difference; files of earlier versions have another word for undecided."""
+    word: str = entry["reading"]
+    return UNDECIDED if word == "not distinguishable" else word
+
+
 def p(value: Difference) -> str:
     """Return ``p = 0.025``, adjusted."""
     return probability(value.adjusted)
@@ -202,6 +209,7 @@ __all__ = [
     "range_of_p",
     "rate",
     "read",
+    "reading",
     "require",
     "row",
     "score",

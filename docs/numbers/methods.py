@@ -21,7 +21,8 @@ from measured import (
     with_limits,
 )
 
-from experiments.reporting.differences import MARKS, SAME, Difference, in_family
+from experiments.reporting.differences import MARKS, UNDECIDED, Difference
+from experiments.reporting.families import in_family
 
 STATED = [
     # the run of the day before on another machine, kept in no file
@@ -88,7 +89,7 @@ def recommendation(
     recommended: dict[str, Any], methods: dict[str, Any], declared: dict[str, Difference]
 ) -> Iterator[str]:
     """Yield what is said of the declared test, and of the method that it recommends."""
-    require({comparison.reading for comparison in declared.values()} == {SAME}, "none of the ten is distinguishable")
+    require({comparison.reading for comparison in declared.values()} == {UNDECIDED}, "all ten are undecided")
     yield (
         f"**After Holm for ten methods none is distinguishable from full fine-tuning**, not even `head`, "
         f"{number(-methods['head']['difference']['mean'])} points below ({p(declared['head'])})"
@@ -100,7 +101,7 @@ def recommendation(
     yield (
         f"**The recommendation** is `{smallest}`, which trains the fewest parameters of {joined(unharmed)}, the "
         "methods that neither the test over seeds nor that over test examples puts below full fine-tuning. It is "
-        f"{number(-methods[smallest]['difference']['mean'])} points below, not distinguishable "
+        f"{number(-methods[smallest]['difference']['mean'])} points below, undecided "
         f"({p(declared[smallest])}), which does not mean equal."
     )
 
@@ -112,18 +113,18 @@ def sentences(methods: dict[str, Any], declared: dict[str, Difference]) -> Itera
         name: method["cost"]["trainable_parameters"] / methods["full"]["cost"]["trainable_parameters"]
         for name, method in methods.items()
     }
-    require(not told_apart(lora) and not told_apart(lora["bootstrap"]), "lora is not distinguishable")
+    require(not told_apart(lora) and not told_apart(lora["bootstrap"]), "lora is undecided")
     yield (
         f"lora is {number(-lora['mean'])} points below, with {100 * parts['lora']:.2f} % of the parameters, and this "
-        f"difference is not distinguishable from 0 ({limits(lora)} over seeds, {limits(lora['bootstrap'])} over test "
+        f"difference is undecided ({limits(lora)} over seeds, {limits(lora['bootstrap'])} over test "
         "examples)."
     )
     require(told_apart(pfeiffer) and told_apart(pfeiffer["bootstrap"]), "pfeiffer is distinguishable")
-    require(declared["pfeiffer"].reading == SAME, "after Holm pfeiffer is not distinguishable")
+    require(declared["pfeiffer"].reading == UNDECIDED, "after Holm pfeiffer is undecided")
     yield (
         f"pfeiffer, with {100 * parts['pfeiffer']:.1f} %, is {number(-pfeiffer['mean'])} below. By itself each "
         f"interval of this difference excludes 0 ({limits(pfeiffer)}, {limits(pfeiffer['bootstrap'])}); after Holm for "
-        f"ten methods it is not distinguishable either ({p(declared['pfeiffer'])})."
+        f"ten methods it is undecided too ({p(declared['pfeiffer'])})."
     )
     losses = {
         name: {

@@ -24,6 +24,8 @@ from measured import (
     with_limits,
 )
 
+from experiments.reporting.differences import UNDECIDED
+
 STATED = ["paired t-test below 0.05"]
 CONTROLS = {  # remedy → the entry that lacks the remedy alone
     "mask": "sequential-lora",
@@ -74,7 +76,7 @@ def sentences(document: dict[str, Any], beside: dict[str, Difference]) -> Iterat
     means = sorted(value.seeds.mean or 0.0 for value in gains.values())
     yield f"end {number(means[0])} to {number(means[-1])} points above it"
     require(
-        all(value.by_test == {"seeds": "not distinguishable", "examples": "higher"} for value in gains.values()),
+        all(value.by_test == {"seeds": UNDECIDED, "examples": "higher"} for value in gains.values()),
         "alike",
     )
     yield f"`tree-lora` does not: {gap(shared['tree-lora'].seeds.as_json())}"

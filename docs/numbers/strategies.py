@@ -24,6 +24,7 @@ from measured import (
     probability,
     range_of_p,
     read,
+    reading,
     require,
     row,
     share,
@@ -32,6 +33,7 @@ from measured import (
     with_limits,
 )
 
+from experiments.reporting.differences import UNDECIDED
 from workbench.measures.statistics import paired_t_test
 
 STATED = [
@@ -67,7 +69,7 @@ NAMES = {  # strategy → as the table calls it, and what PyContinual reports
     "sequential-full": ("sequential-full, 2e-4", "**52.50**"),
     "sequential-lora": ("sequential-lora, one shared LoRA", "68.29 (shared adapter)"),
 }
-READINGS = {"isolated-lora": "higher", "sequential-head": "higher", "sequential-lora": "not distinguishable"}
+READINGS = {"isolated-lora": "higher", "sequential-head": "higher", "sequential-lora": UNDECIDED}
 REMEDIES = ("replay", "ewc", "o-lora")
 TESTED = {"isolated-lora": "LoRA", "isolated-pfeiffer": "Pfeiffer", "individual-full": "a model a task"}
 
@@ -125,8 +127,8 @@ def declared_tests(document: dict[str, Any]) -> Iterator[str]:
     require({*asked} - {*above} == {"sequential-lora"}, "eight are above it, except sequential-lora")
     yield (
         f"**Against the reference**, `sequential-full`, adjusted after Holm for {WORDS[len(asked)]} strategies, "
-        f"{WORDS[len(above)]} have a higher average accuracy ({range_of_p(above.values())}); `sequential-lora` is not "
-        f"distinguishable ({p(asked['sequential-lora'])})."
+        f"{WORDS[len(above)]} have a higher average accuracy ({range_of_p(above.values())}); `sequential-lora` is "
+        f"undecided ({p(asked['sequential-lora'])})."
     )
     less = {name: value for name, value in forgot.items() if value.reading == "lower"}
     require(forgot["sequential-lora"].reading == "higher", "sequential-lora forgets more")
@@ -167,7 +169,7 @@ def newsgroups_sentences(document: dict[str, Any]) -> Iterator[str]:
     """Yield what is said of the differences between strategies."""
     strategies = document["strategies"]
     joint, model = (pair(document, "isolated-lora", other) for other in ("joint", "individual-full"))
-    require(not told_apart(joint) and not told_apart(model), "isolated, individual and joint are not distinguishable")
+    require(not told_apart(joint) and not told_apart(model), "between isolated, individual and joint it is undecided")
     yield (
         f"a LoRA a task minus joint is {number(joint['mean'])} points {limits(joint)}, minus a model a task "
         f"{number(model['mean'])} {limits(model)}."
@@ -178,12 +180,12 @@ def newsgroups_sentences(document: dict[str, Any]) -> Iterator[str]:
     learned = [strategies[name]["metrics"]["learning_accuracy"] for name in ("sequential-full", "isolated-lora")]
     require(
         not told_apart(pair(document, "sequential-full", "isolated-lora", "learning_accuracy")),
-        "89.2 and 89.7, not distinguishable",
+        "89.2 and 89.7, undecided",
     )
     yield (
         f"**Sequential full fine-tuning is {mean(below)} points below isolated LoRAs**: over seeds {limits(below)}, "
         f"over test examples {limits(below['bootstrap'])}, {p(asked)}. Right after each task the two score "
-        f"{mean(learned[0])} and {mean(learned[1])}, not distinguishable; full fine-tuning then forgets {mean(forgot)} "
+        f"{mean(learned[0])} and {mean(learned[1])}, undecided; full fine-tuning then forgets {mean(forgot)} "
         f"points {limits(forgot)}, a LoRA a task nothing ({p(loss)})."
     )
     over = [pair(document, name, "sequential-full") for name in REMEDIES]
@@ -201,7 +203,7 @@ def newsgroups_sentences(document: dict[str, Any]) -> Iterator[str]:
         not any(
             told_apart(pair(document, *names)) for names in (("replay", "ewc"), ("replay", "o-lora"), ("ewc", "o-lora"))
         ),
-        "The remedies are not distinguishable from each other",
+        "Between the remedies it is undecided",
     )
     slow, own = document["frontier"]["sequential-full"][:2]
     require(0.4 < slow["forgetting"]["mean"] / own["forgetting"]["mean"] < 0.6, "forgets half as much")
@@ -221,7 +223,7 @@ def newsgroups_sentences(document: dict[str, Any]) -> Iterator[str]:
     frozen = pair(document, "isolated-lora", "sequential-head")
     yield (
         f"A frozen encoder under new heads loses nothing and is {mean(frozen)} points {limits(frozen)} below isolated "
-        f"LoRAs, which is not distinguishable ({p(explored(document)['isolated-lora − sequential-head'])})."
+        f"LoRAs, which is undecided ({p(explored(document)['isolated-lora − sequential-head'])})."
     )
 
 
@@ -292,7 +294,7 @@ def tuned_sentences(document: dict[str, Any], before: dict[str, Any]) -> Iterato
     require({name: value.reading for name, value in asked.items()} == READINGS, "what is higher")
     yield (
         f"isolated LoRAs and heads on frozen features are higher (both p = {asked['isolated-lora'].adjusted:.3f}) and "
-        f"forget less (both p = {lost['isolated-lora'].adjusted:.3f}); the shared LoRA is not distinguishable in "
+        f"forget less (both p = {lost['isolated-lora'].adjusted:.3f}); the shared LoRA is undecided in "
         f"average accuracy ({p(asked['sequential-lora'])}) and forgets more ({p(lost['sequential-lora'])})."
     )
     require(asked["isolated-lora"].adjusted == asked["sequential-head"].adjusted, "both p")
@@ -302,7 +304,7 @@ def tuned_sentences(document: dict[str, Any], before: dict[str, Any]) -> Iterato
 def by_itself(differences: list[float]) -> str:
     """Return ``p = 0.044``, of a paired t-test over seeds that is not adjusted, and whether it tells nothing."""
     chance = paired_t_test(differences)
-    return f"{probability(chance)}{'' if chance is not None and chance < 0.05 else ', not distinguishable'}"
+    return f"{probability(chance)}{'' if chance is not None and chance < 0.05 else ', undecided'}"
 
 
 MERGED = {
@@ -370,7 +372,7 @@ def merging_table(document: dict[str, Any]) -> Iterator[str]:
     yield f"no adapter at all loses {without_sign(lost['no-adapter'])} points"
     default = without_sign(lost["cosine"])
     yield f"`pair: fewest` loses {without_sign(lost['fewest'])}, and the default, `cosine` with `svd`, {default}"
-    others = {name for name in below if name != "no-adapter" and below[name]["reading"] != "not distinguishable"}
+    others = {name for name in below if name != "no-adapter" and reading(below[name]) != UNDECIDED}
     require(not others and below["no-adapter"]["reading"] == "lower", "over seeds only the control is distinguishable")
     drops = {name for name in below if strategies[name]["comparison"]["forgetting"]["reading"] == "higher"}
     require(drops == {"by-breadcrumbs", "by-model-stock", "by-tsv"}, "which forget more")
@@ -442,9 +444,9 @@ def reasoning_sentences(document: dict[str, Any]) -> Iterator[str]:
         f"Over test examples isolated LoRAs are {mean(full)} points above sequential full fine-tuning, 95 % interval "
         f"{whole_limits(full)}, and {mean(shared)} above the shared LoRA, {whole_limits(shared)}."
     )
-    require(not told_apart(between), "not distinguishable")
+    require(not told_apart(between), "it is undecided")
     yield (
-        f"The shared LoRA and full fine-tuning are not distinguishable ({mean(between)} points, "
+        f"Between the shared LoRA and full fine-tuning it is undecided ({mean(between)} points, "
         f"{whole_limits(between)})."
     )
     alone, together = (document["strategies"][name]["matrix"] for name in ("lora-isolated", "lora-sequential"))

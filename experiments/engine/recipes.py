@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -14,6 +14,7 @@ from workbench.settings.registry import Documents
 
 RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"])
 MOST_FITS = 100_000
+MARGIN = 2.0  # points: a difference that somebody would act on
 
 Names = Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
@@ -27,6 +28,17 @@ class NamedRecipe(Settings):
 
     name: Name
     description: str = ""
+    test: Literal["paired", "pooled"] = Field(
+        "paired",
+        description="what the spread of a difference from the reference is taken from: the row's own differences over "
+        "seeds, or one variance for all rows",
+    )
+    margin: float = Field(
+        MARGIN,
+        gt=0,
+        le=100,
+        description="points: a smaller difference from the reference does not matter, and can be called equal",
+    )
 
 
 class ExperimentRecipe(NamedRecipe):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.history.runs import value_in_words
 from experiments.reporting.cells import gap, over_examples, score, words
-from experiments.reporting.differences import SAME, basis, legend, shown_gap_in_words
+from experiments.reporting.differences import basis, legend, otherwise, shown_gap_in_words
 from experiments.reporting.presentation import Column, Medium, Paragraph, Presentation, Sentences, Table
 from experiments.reporting.wording import MOST_NAMED, plural, unit
 from workbench.errors import InputError
@@ -128,7 +128,8 @@ def _metric(metric: str, difference: ExperimentDifference) -> Iterator[Block]:
         ),
         [_row(label, contrast) for label, contrast in contrasts.items()],
         note=f"{scale.title}; {called[0]} − {called[1]} in points, paired by seed and order, with the 95 % interval of "
-        f"this difference alone, and p. Higher or lower where {basis(differences)}, else {SAME}. {EXPLORATORY}",
+        f"this difference alone, and p. Higher or lower where {basis(differences)}, else {otherwise(differences)}. "
+        f"{EXPLORATORY}",
         short=f"{name[:1].upper()}{name[1:]}, {scale.words}; difference in points",
     )
     if differences:

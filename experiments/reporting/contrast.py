@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.differences import in_family
 from experiments.reporting.examples import over_examples
+from experiments.reporting.families import in_family
 from experiments.reporting.replications import over_replications, paired
 
 if TYPE_CHECKING:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.wording import bounds, number, probability
-from workbench.measures.statistics import holm
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from workbench.measures.declared_tests import Test
+    from workbench.measures.estimate import Estimate
     from workbench.measures.statistics import Interval
 
-SAME = "not distinguishable"
-MARKS = {"higher": "▲", "lower": "▼", SAME: "="}  # of readings, where there is no room for words
-LEVEL = 0.05
-DIGITS = 12  # in which two differences are equal: sums in another order differ in the last bits
+EQUAL, UNDECIDED = "equal", "undecided"
+MARKS = {"higher": "▲", "lower": "▼", EQUAL: "=", UNDECIDED: "?"}  # of readings, where there is no room for words
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,13 @@ class Difference:
         p: two-sided p of the paired t-test over seeds; None for fewer than two.
         adjusted: p after Holm, over the family that this difference was declared in (:func:`in_family`).
         family: how many hypotheses that family has.
-        of_seeds: the seed of each of the values, where a seed has several, one for each order of the tasks; empty where
-            each value is that of a seed of its own.
+        of_seeds: the seed of each of the values: a seed has several, where there are several orders of the tasks; empty
+            where each value is that of a seed of its own.
+        floor: the least standard deviation that the differences of two seeds can be said to have; None: not known.
+        estimate: of the declared test, where the difference is one of a family.
+        declared: the test that was declared for the family; a row with another spread is tested paired all the same.
+        margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
+        p_equal: p of a difference as large as the margin, after Holm, over seeds.
     """
 
     seeds: Interval
@@ -40,6 +45,11 @@ class Difference:
     adjusted: float | None = None
     family: int = 1
     of_seeds: tuple[int, ...] = ()
+    floor: float | None = None
+    estimate: Estimate | None = None
+    declared: Test = "paired"
+    margin: float | None = None
+    p_equal: float | None = None
 
     @property
     def shown(self) -> Interval:
@@ -53,67 +63,62 @@ class Difference:
 
     @property
     def reading(self) -> str:
-        """Higher, lower, or not distinguishable; or that nothing can be said.
+        """Higher, lower, equal within the margin, or undecided; or that nothing can be said.
 
         Higher or lower needs both: the adjusted p over seeds below 0.05, and 0 outside the interval over examples.
-        Where one of the two is missing, the other decides.
+        Equal needs both too: the adjusted p of equality over seeds below 0.05, and the interval over examples within
+        the margin. Where one of the two is missing, the other decides.
         """
         if self.seeds.mean is None:
             return "not measured"
         if not self.by_test:
             return "no interval"
         words = {*self.by_test.values()}
-        return words.pop() if len(words) == 1 else SAME
+        if len(words) == 1:
+            return words.pop()
+        return EQUAL if all(self._within().values()) else UNDECIDED
 
     @property
     def by_test(self) -> dict[str, str]:
         """What the test over ``seeds`` and that over ``examples`` say by themselves, of those that could be made."""
-        readings = {"seeds": self._over_seeds(), "examples": self._over_examples()}
-        return {test: word for test, word in readings.items() if word}
+        differs, within = self._differs(), self._within()
+        unlike = {test: EQUAL if within[test] else UNDECIDED for test in differs}
+        intervals = {"seeds": self.seeds, "examples": self.examples}
+        return {
+            test: side(interval) if differs[test] and (interval := intervals[test]) else word
+            for test, word in unlike.items()
+        }
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``{mean, low, high, values, reading, p, p_holm}`` and ``bootstrap``, the interval over examples."""
+        """Return ``{mean, low, high, values, reading, p, p_holm, p_equal}``, and ``bootstrap``, that over examples."""
         document = {**self.seeds.as_json(), "reading": self.reading, "p": self.p, "p_holm": self.adjusted}
+        if self.estimate is not None:
+            document |= {"p_equal": self.p_equal, "test": self.estimate.test}
         if self.examples:
             document["bootstrap"] = self.examples.as_json()
         return document
 
-    def _over_seeds(self) -> str:
-        if self.chance is None:
-            return ""
-        return SAME if self.chance >= LEVEL else side(self.seeds)
+    def _differs(self) -> dict[str, bool]:
+        """Return test → whether it tells the difference apart from 0, of those that could be made."""
+        over_seeds = {} if self.chance is None else {"seeds": self.chance < LEVEL}
+        held = self.examples.holds_zero if self.examples else None
+        return over_seeds if held is None else {**over_seeds, "examples": not held}
 
-    def _over_examples(self) -> str:
-        if self.examples is None or self.examples.holds_zero is None:
-            return ""
-        return SAME if self.examples.holds_zero else side(self.examples)
+    def _within(self) -> dict[str, bool]:
+        """Return test → whether it says that the difference is within the margin, of those that could be made."""
+        return {test: self._is_within(test) for test in self._differs()}
 
-
-def in_family(differences: Mapping[str, Difference]) -> dict[str, Difference]:
-    """Return the differences, by label, with p adjusted for all of them together, after Holm.
-
-    A family is declared before there is a result: every row against the reference of a recipe, in one metric. Rows with
-    the same differences are one hypothesis, tested once: two that forget exactly 0 differ from the reference by just
-    what the reference forgot. So are a row and its mirror, first − second and second − first.
-    """
-    tests = {_test(difference): difference.p for difference in differences.values()}
-    adjusted = dict(zip(tests, holm([*tests.values()]), strict=True))
-    size = sum(chance is not None for chance in tests.values())
-    return {
-        label: replace(difference, adjusted=adjusted[_test(difference)], family=max(size, 1))
-        for label, difference in differences.items()
-    }
-
-
-def _test(difference: Difference) -> tuple[float | None, ...]:
-    """Return what two differences share if they are one test: their values up to rounding, whichever is first."""
-    values = [None if value is None else round(value, DIGITS) + 0.0 for value in difference.seeds.values]
-    turned = next((value < 0 for value in values if value), False)
-    return tuple(-value + 0.0 if turned and value is not None else value for value in values)
+    def _is_within(self, test: str) -> bool:
+        if self.margin is None:
+            return False
+        if test == "seeds":
+            return self.p_equal is not None and self.p_equal < LEVEL
+        low, high = (self.examples.low, self.examples.high) if self.examples else (None, None)
+        return low is not None and high is not None and -self.margin < low and high < self.margin
 
 
 def gap_in_words(difference: Difference, below: str, above: str, compared: str) -> str:
-    """Return ``2.3 points less, 95 % interval [1.8, 2.8], p = 0.004``, with ``not distinguishable`` first if it is.
+    """Return ``2.3 points less, 95 % interval [1.8, 2.8], p = 0.004``; a verdict of equal or undecided comes first.
 
     Args:
         difference: measured.
@@ -154,7 +159,21 @@ def _limits(gap: Interval) -> str:
 
 
 def _with_reading(difference: Difference, amount: str, limits: str) -> str:
-    return f"{SAME} ({amount}, {limits})" if difference.reading == SAME else f"{amount}, {limits}"
+    if difference.reading == UNDECIDED:
+        return f"undecided ({amount}, {limits})"
+    if difference.reading == EQUAL:
+        return f"{equal_in_words(difference.margin)} ({amount}, {limits})"
+    return f"{amount}, {limits}"
+
+
+def equal_in_words(margin: float | None) -> str:
+    """Return ``equal within 2 points``; the margin is a share."""
+    return f"equal within {_points(margin)}"
+
+
+def _points(margin: float | None) -> str:
+    points = 100 * (margin or 0)
+    return f"{points:.3g} {'point' if points == 1 else 'points'}"
 
 
 def side(difference: Interval) -> str:
@@ -167,10 +186,25 @@ def basis(differences: Iterable[Difference | None]) -> str:
     measured = [difference for difference in differences if difference]
     tests = []
     if any(difference.p is not None for difference in measured):
-        tests.append(f"p of the paired t-test over seeds{_adjusted(measured)} is below 0.05")
+        tests.append(f"p of the {_test(measured)}{_adjusted(measured)} is below 0.05")
     if any(difference.examples for difference in measured):
         tests.append("the 95 % interval over test examples excludes 0")
     return " and ".join(tests) or "a test says so, for which there are too few seeds"
+
+
+def test_in_words(differences: Iterable[Difference]) -> str:
+    """Return ``paired t-test over seeds``; of a pooled test also which differences are tested paired all the same."""
+    return _test([*differences])
+
+
+def _test(measured: Sequence[Difference]) -> str:
+    tests = [difference.estimate.test for difference in measured if difference.estimate]
+    if "pooled" not in tests:
+        several = any(difference.declared == "pooled" for difference in measured)
+        return f"paired t-test over seeds{' (rows have several spreads, and are not pooled)' if several else ''}"
+    paired = tests.count("paired")
+    apart = f" (for {paired} of {len(tests)}, whose spread is another, their own)" if paired else ""
+    return f"t-test over seeds with one variance for all rows{apart}"
 
 
 def _adjusted(measured: Sequence[Difference]) -> str:
@@ -178,7 +212,18 @@ def _adjusted(measured: Sequence[Difference]) -> str:
     return f", adjusted after Holm for {family} differences," if family > 1 else ""
 
 
+def otherwise(differences: Iterable[Difference | None]) -> str:
+    """Return what is said of a difference that is neither higher nor lower."""
+    margins = {difference.margin for difference in differences if difference and difference.margin is not None}
+    if not margins:
+        return UNDECIDED
+    return f"{equal_in_words(max(margins))} where two one-sided tests at 0.05 say so, else {UNDECIDED}"
+
+
 def legend(differences: Iterable[Difference | None]) -> str:
     """Return what the marks of readings mean."""
-    higher, lower, same = (f"{MARKS[word]} {word}" for word in ("higher", "lower", SAME))
-    return f"{higher}  {lower}  where {basis(differences)}; {same}"
+    measured = [*differences]
+    higher, lower, undecided = (f"{MARKS[word]} {word}" for word in ("higher", "lower", UNDECIDED))
+    margins = {difference.margin for difference in measured if difference and difference.margin is not None}
+    equal = f"; {MARKS[EQUAL]} {equal_in_words(max(margins))}" if margins else ""
+    return f"{higher}  {lower}  where {basis(measured)}{equal}; {undecided}"

@@ -44,7 +44,8 @@ SIGNS = str.maketrans(
 def latex(presentation: Presentation) -> str:
     """Return all tables of a report, each a float with caption and label; arrows say higher and lower."""
     name = plain_name(presentation.experiment)
-    lines = [rf"% {name}: \usepackage{{booktabs}}; \uparrow higher, \downarrow lower, = not distinguishable"]
+    marks = r"\uparrow higher, \downarrow lower, = equal within the margin, ? undecided"
+    lines = [rf"% {name}: \usepackage{{booktabs}}; {marks}"]
     for table in presentation.tables:
         lines += ["", *_float(table, name)]
     return "\n".join([*lines, ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import stdev
 from typing import TYPE_CHECKING
 
@@ -79,5 +80,9 @@ def seeds_needed(difference: Difference, points: float) -> int | None:
     With several orders of the tasks, each seed is learned in all of them, and its value is their mean.
     """
     values = difference.seeds.values
-    by_seed = seed_means(values, difference.of_seeds or range(len(values)))
-    return seeds_for(points, stdev(value for value in by_seed if value is not None), difference.family)
+    by_seed = [value for value in seed_means(values, difference.of_seeds or range(len(values))) if value is not None]
+    estimate = difference.estimate
+    if estimate is None or estimate.test == "paired":
+        return seeds_for(points, stdev(by_seed), difference.family)
+    deviation, rows = estimate.error * math.sqrt(len(by_seed)), estimate.freedom / (len(by_seed) - 1)
+    return seeds_for(points, deviation, difference.family, rows=rows)

@@ -59,9 +59,8 @@ def paired(
         examples: the interval over test examples, where there is one.
     """
     floor = least_spread(step)
-    several = tuple(seeds) if len(set(seeds)) < len(seeds) else ()
     p = paired_t_test(seed_means(gaps, seeds), floor)
-    return Difference(over_replications(gaps, seeds, floor), examples, p, of_seeds=several)
+    return Difference(over_replications(gaps, seeds, floor), examples, p, of_seeds=tuple(seeds), floor=floor)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

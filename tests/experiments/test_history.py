@@ -185,9 +185,7 @@ def test_with_one_seed_the_sentence_says_what_the_table_says() -> None:
     compared = Contrast("higher", interval([0.9]), interval([0.897]), difference, "", ("",), {}, 1)
     side = ComparedExperiment("one", "one", record({}), ())
     verdict = present(ExperimentDifference(side, side, (), (), {"lora": {"score": compared}})).verdict
-    assert verdict.endswith(
-        "lora: not distinguishable (0.3 points higher, 95 % interval over test examples [−1.0, 2.0])."
-    )
+    assert verdict.endswith("lora: undecided (0.3 points higher, 95 % interval over test examples [−1.0, 2.0]).")
 
 
 def record(about: dict[str, object], versions: str = "torch 2.13.0, peft 0.21.2") -> RecordDocument:

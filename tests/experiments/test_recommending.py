@@ -1,4 +1,4 @@
-"""Which method is recommended: by the declared test alone, and that not distinguishable is not called equal.
+"""Which method is recommended: by the declared test alone, and that undecided is not called equal.
 
 Paired over three seeds: gaps 0.01 apart around −0.01 have t = −1.7, p = 0.225; around −0.1, t = −17.3, p = 0.003.
 """
@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.differences import Difference
+from experiments.reporting.families import in_family
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.report import Recommendation
 from experiments.studies.methods.row import Row
@@ -53,14 +54,14 @@ def test_the_smallest_that_nothing_puts_below_the_reference() -> None:
     assert recommendation.label == "lora"
     assert recommendation.sentence == (
         "lora trains the fewest parameters (75.0 k, 0.34 % of full's) of the methods that neither the test over "
-        "seeds nor that over test examples puts below full. Against full it is not distinguishable (1.0 points "
+        "seeds nor that over test examples puts below full. Against full it is undecided (1.0 points "
         "lower, 95 % interval [−1.5, 3.5], p = 0.451 after Holm for 3 methods), which does not mean equal."
     )
 
 
 def test_what_one_part_of_the_test_puts_below_is_not_distinguishable_and_not_recommended() -> None:
     below = against("below", [-0.02, -0.01, 0.0], 2_000, (-0.019, -0.001))
-    assert below.difference.reading == "not distinguishable"
+    assert below.difference.reading == "undecided"
     assert advice(LORA, below).label == "lora"
     alone = advice(below)
     assert alone.label == "full"

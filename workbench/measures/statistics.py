@@ -165,7 +165,7 @@ def holm(chances: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def seeds_for(difference: float, deviation: float, tests: int = 1, power: float = 0.8) -> int | None:
+def seeds_for(difference: float, deviation: float, tests: int = 1, power: float = 0.8, rows: float = 1.0) -> int | None:
     """Return how many seeds tell a mean difference apart from 0 with a chance of ``power``, by the paired t-test.
 
     The smallest n whose two-sided t-test at level 0.05 ÷ ``tests`` rejects so often, from the noncentral t
@@ -177,6 +177,8 @@ def seeds_for(difference: float, deviation: float, tests: int = 1, power: float 
         deviation: standard deviation of the differences at equal seeds.
         tests: how many tests the family has.
         power: chance to find it, in (0, 1).
+        rows: degrees of freedom of the deviation for each seed after the first: 1 where it is the differences' own,
+            R − 1 where R rows share one variance.
 
     Returns:
         At least 2; None where no number up to :data:`MOST_SEEDS` is enough.
@@ -191,10 +193,11 @@ def seeds_for(difference: float, deviation: float, tests: int = 1, power: float 
     from scipy.special import nctdtr, stdtrit
 
     enough = np.arange(2, MOST_SEEDS + 1)
-    critical = stdtrit(enough - 1, 1 - 0.05 / tests / 2)
+    freedom = rows * (enough - 1)
+    critical = stdtrit(freedom, 1 - 0.05 / tests / 2)
     shift = min(abs(difference) / deviation, LARGEST_EFFECT) * np.sqrt(enough)
-    wrong_side = np.nan_to_num(nctdtr(enough - 1, shift, -critical))  # too small to be computed for large effects
-    rejects = 1 - nctdtr(enough - 1, shift, critical) + wrong_side
+    wrong_side = np.nan_to_num(nctdtr(freedom, shift, -critical))  # too small to be computed for large effects
+    rejects = 1 - nctdtr(freedom, shift, critical) + wrong_side
     indices = np.flatnonzero(rejects >= power)
     return int(enough[indices[0]]) if len(indices) else None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from experiments.engine.draft import drafted
 from experiments.engine.entries import EntryForm, collisions
 from experiments.engine.feasibility import open_feasible
-from experiments.engine.recipes import require_affordable
+from experiments.engine.recipes import MARGIN, require_affordable
 from experiments.studies.compositions.entry import (
     Entry,
     Role,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from experiments.engine.feasibility import MethodUse
     from tasks.task_file.spec import TaskSpec
     from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.measures.declared_tests import Test
     from workbench.methods.task import Task
     from workbench.settings.base import Document
 
@@ -76,6 +77,7 @@ class FusionPlan:
         heads: what heads that are trained along begin as; the first is that of the plain labels.
         source_tasks: the sources' own tasks, by name, as far as they are at hand: some compositions
             read them, and what compositions retain of them is tested.
+        test, margin: how differences from the reference are tested, as in the recipe.
     """
 
     study: ClassVar[str] = "compositions"
@@ -93,6 +95,8 @@ class FusionPlan:
     fresh: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     heads: tuple[HeadStart, ...] = ("fitted",)
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
+    test: Test = "paired"
+    margin: float = MARGIN
 
     @property
     def shared_facts(self) -> dict[str, Any]:
@@ -104,6 +108,8 @@ class FusionPlan:
             description=self.description,
             backbone=self.backbone.name,
             reference=self.reference,
+            test=self.test,
+            margin=self.margin,
             targets=[target.name for target in self.targets],
             shots=[*self.budgets],
             seeds=self.seeds,
@@ -209,6 +215,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         fresh=fresh,
         heads=recipe.heads,
         source_tasks={task.name: task for task in tasks},
+        test=recipe.test,
+        margin=recipe.margin,
     )
 
 

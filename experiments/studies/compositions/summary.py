@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.differences import in_family
 from experiments.reporting.examples import over_examples, scores_by_example
+from experiments.reporting.families import alone, in_family
 from experiments.reporting.replications import paired
 from experiments.studies.compositions.entry_scores import EntryScores
 from experiments.studies.compositions.record import CONTROL, PICK, PICKS, FusionRecord
@@ -65,22 +65,23 @@ class _Summary:
             if chosen:
                 rows.append(Row(label, "pick", "", "validation", self._scores_by_shots(picked), chosen))
         composed, control = (picks.get(label, ({}, {}))[0] for label in (PICK, CONTROL))
+        contest = self._difference(composed, control, composed)
         report = FusionReport(
             record=self.record,
             rows=tuple(self._as_families(rows)),
             retained=tuple(self._retained()),
             speeds=tuple(self._speeds()),
             details={label: self._details(taken) for label, taken in self.taken.items()},
-            contest=self._difference(composed, control, composed),
+            contest=alone(contest, self.record.declared_test.margin) if contest else None,
             verdict="",
         )
         return replace(report, verdict=verdict(report))
 
     def _as_families(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""
-        compared = [row for row in rows if row.label != self.record.reference]
+        compared, declared = [row for row in rows if row.label != self.record.reference], self.record.declared_test
         families = {
-            shots: in_family({row.label: gain for row in compared if (gain := row.scores[shots].gain)})
+            shots: in_family({row.label: gain for row in compared if (gain := row.scores[shots].gain)}, declared)
             for shots in (rows[0].scores if rows else ())
         }
         for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME
+from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
 from experiments.reporting.wording import bounds, number, plural
 from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, SOURCE
 
@@ -37,7 +37,9 @@ def _single(report: FusionReport) -> list[str]:
         scores = row.scores[report.overall]
         if scores.gain is None:
             continue
-        word = {"lower": "beats", "higher": "loses to"}.get(scores.gain.reading, "cannot be told apart from")
+        equal = f"is {equal_in_words(scores.gain.margin)} to"
+        words = {"lower": "beats", "higher": "loses to", EQUAL: equal}
+        word = words.get(scores.gain.reading, "cannot be told apart from")
         parts.append(f"It {word} {_named(row)} ({number(scores.score)} %; {_turned(scores.gain.shown)}).")
         if word != "beats" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
@@ -117,8 +119,11 @@ def _turned(interval: Interval) -> str:
 
 def _worded(difference: Difference) -> str:
     mean, limits = difference.shown.mean or 0.0, _limits(difference.shown)
-    if difference.reading == SAME:
-        return f"{SAME} ({number(mean, signed=True)} points{limits}) from"
+    gap = f"({number(mean, signed=True)} points{limits})"
+    if difference.reading == UNDECIDED:
+        return f"undecided {gap} against"
+    if difference.reading == EQUAL:
+        return f"{equal_in_words(difference.margin)} {gap} to"
     return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({limits.removeprefix(', ')})"
 
 

@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
-from experiments.reporting.differences import in_family
+from experiments.reporting.families import in_family
 from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from experiments.reporting.declared_test import DeclaredTest
     from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Cell
     from workbench.measures.statistics import Interval
@@ -47,9 +48,9 @@ def declared(rows: Iterable[Compared]) -> dict[str, Difference]:
     return {row.label: row.difference for row in rows if row.difference}
 
 
-def in_one_family(rows: Sequence[ComparedT]) -> tuple[ComparedT, ...]:
-    """Return the rows with the p of their differences adjusted for how many there are."""
-    family = in_family(declared(rows))
+def in_one_family(rows: Sequence[ComparedT], test: DeclaredTest) -> tuple[ComparedT, ...]:
+    """Return the rows with their differences as the declared test sees them, adjusted for how many there are."""
+    family = in_family(declared(rows), test)
     return tuple(replace(row, difference=family.get(row.label)) for row in rows)  # type: ignore[type-var]
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
+from experiments.engine.recipes import MARGIN
+from experiments.reporting.declared_test import DeclaredTest
 from experiments.studies.core.data_sources import DataSource, data_sources
 from experiments.workspace.documents import form_of
 from workbench.errors import IntegrityError
 from workbench.machine.device import resolve_precision
+from workbench.measures.declared_tests import Test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +38,8 @@ class Record(ABC):
         data: task → SHA-256 of its data.
         data_sources: task → where its data come from; empty in records of earlier versions.
         precision: what ``auto`` came to; empty in records of earlier versions.
+        test: what the spread of differences is taken from.
+        margin: points; a difference that is smaller can be called equal.
         identity, provenance: see :class:`experiments.workspace.RecordDocument`.
     """
 
@@ -49,6 +54,8 @@ class Record(ABC):
     data: Mapping[str, str] = field(default_factory=dict)
     data_sources: Mapping[str, DataSource] = field(default_factory=dict)
     precision: str = ""
+    test: Test = "paired"
+    margin: float = MARGIN
     identity: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,10 +102,24 @@ class Record(ABC):
             raise IntegrityError(message, where=str(workspace.experiment(experiment))) from None
 
     def about(self) -> dict[str, Any]:
-        """Return what is the same for all pieces, as JSON has it."""
+        """Return what is the same for all pieces, as JSON has it; the test and margin if a recipe says them."""
         others = {"experiment", "identity", "provenance", *self.result_fields}
         about: dict[str, Any] = form_of(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
-        return about
+        return without_defaults(about)
+
+    @property
+    def declared_test(self) -> DeclaredTest:
+        """How the differences from the reference are tested."""
+        return DeclaredTest(self.test, self.margin / 100)
+
+
+def without_defaults(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what pieces share without the test and the margin that every recipe has unless it says another.
+
+    A record's identity is made of this: experiments of earlier versions are still the same ones.
+    """
+    defaults = {"test": "paired", "margin": MARGIN}
+    return {name: value for name, value in about.items() if name not in defaults or value != defaults[name]}
 
 
 def shared_facts(tasks: Sequence[Task], budget: Budget, /, **own: Any) -> dict[str, Any]:
@@ -116,4 +137,4 @@ def shared_facts(tasks: Sequence[Task], budget: Budget, /, **own: Any) -> dict[s
         "precision": resolve_precision(budget.precision),
     }
     written: dict[str, Any] = form_of(dict[str, Any]).dump_python(facts, mode="json")
-    return written
+    return without_defaults(written)

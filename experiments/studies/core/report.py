@@ -82,6 +82,8 @@ class StudyReport(ABC):
         return {
             "experiment": record.experiment,
             **{name: about[name] for name in (*shared, *names)},
+            "test": record.test,
+            "margin": record.margin,
             "complete": self.complete,
             "provenance": dict(record.provenance),
             "verdict": self.verdict,

@@ -72,6 +72,8 @@ class ComparisonPlan:
             tasks=[task.name for task in self.tasks],
             seeds=recipe.seeds,
             reference=self.reference,
+            test=recipe.test,
+            margin=recipe.margin,
             budget=recipe.budget,
             tune=recipe.tune,
             majority={task.name: majority_score(task, recipe.budget) for task in self.tasks},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import gap_in_words
+from experiments.reporting.differences import EQUAL, gap_in_words
 from experiments.reporting.wording import PERCENT, count, number
 from experiments.studies.methods.quantities import PARAMETERS
 from experiments.studies.methods.report import Recommendation
@@ -72,7 +72,8 @@ def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
     if unharmed:
         chosen, difference = min(unharmed, key=_size)
         puts = f"neither {tests[0]} nor {tests[1]} puts" if tests[1:] else f"{tests[0]} does not put"
-        why = f"Against {reference.label} it is {_gap(difference)}, which does not mean equal."
+        not_equal = "" if difference.reading == EQUAL else ", which does not mean equal"
+        why = f"Against {reference.label} it is {_gap(difference)}{not_equal}."
         return chosen, f"{_fewest(chosen, reference, f'{puts} below {reference.label}')}. {why}"
     if smaller:
         return reference, (

@@ -41,7 +41,7 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
         outcomes: finds the file of a stored evaluation.
         brief: without what compares two methods.
     """
-    rows = in_one_family([*_Summary(record, outcomes, brief).rows()])
+    rows = in_one_family([*_Summary(record, outcomes, brief).rows()], record.declared_test)
     advice = recommend(rows, record.reference, unit(record.kinds))
     sentence = advice.sentence if advice else "Nothing can be recommended yet."
     return ComparisonReport(record, rows, advice, record.judged(sentence, "adapters"))

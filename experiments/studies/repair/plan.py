@@ -65,6 +65,8 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
         test_sizes=dict(zip(source.tasks, source.test_sizes, strict=True)),
         streams=tuple(stream for entry in chosen for stream in learned_streams(source, entry, workspace)),
         entries=(),
+        test=recipe.test,
+        margin=recipe.margin,
     )
     from experiments.studies.repair.end_of_stream import tasks_of  # torch comes with it; mistakes are told without it
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import in_family
+from experiments.reporting.families import in_family
 from experiments.reporting.replications import over_replications, paired
 from experiments.studies.core.report import reported
 from experiments.studies.repair.quantities import METRICS
@@ -41,7 +41,8 @@ def _entry(record: RepairRecord, label: str, brief: bool) -> EntryReport:
             scores = [cell.scores if cell else None for cell in cells]
             rows.append(_row(record, entry.label, entry.name, streams, scores, cells))
     step = score_step([*record.test_sizes.values()])
-    gains = {} if brief else in_family({row.name: _gain(row, nothing, streams, step) for row in rows})
+    differences = {} if brief else {row.name: _gain(row, nothing, streams, step) for row in rows}
+    gains = in_family(differences, record.declared_test)
     compared = tuple(replace(row, gain=gains.get(row.name)) for row in rows)
     return EntryReport(streams, (nothing, *compared), {entry.name: entry.refused for entry in own if entry.refused})
 

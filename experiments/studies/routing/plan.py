@@ -98,6 +98,8 @@ class RoutingPlan:
             tasks=[task.name for task in self.tasks],
             seeds=recipe.seeds,
             reference=self.reference,
+            test=recipe.test,
+            margin=recipe.margin,
             budget=recipe.budget,
             method=self.adaptation.method,
             settings=self.adaptation.settings,

@@ -37,7 +37,8 @@ def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: boo
         brief: without what compares two entries.
     """
     summary = _Summary(record, outcomes, brief)
-    rows, adapters = in_one_family([*map(summary.row, record.entries)]), tuple(map(summary.adapter, record.tasks))
+    rows = in_one_family([*map(summary.row, record.entries)], record.declared_test)
+    adapters = tuple(map(summary.adapter, record.tasks))
     report = RoutingReport(record, rows, adapters)
     return replace(report, verdict=verdict(report))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME
+from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
 from experiments.reporting.wording import bounds, number
 from experiments.studies.routing.record import ORACLE
 
@@ -52,6 +52,8 @@ def _against(row: Row, reference: str) -> str:
         return f"It was not compared with {reference} yet."
     limits = f" {bounds(shown)}" if bounds(shown) else ""
     gap = f"{number(shown.mean, signed=True)} points{limits}"
-    if row.difference.reading == SAME:
-        return f"That is not distinguishable from {reference}: {gap}."
+    if row.difference.reading == UNDECIDED:
+        return f"Whether that differs from {reference} is undecided: {gap}."
+    if row.difference.reading == EQUAL:
+        return f"Against {reference} that is {equal_in_words(row.difference.margin)}: {gap}."
     return f"Against {reference} that is {gap}."

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.differences import Difference, in_family, legend
+from experiments.reporting.differences import Difference, legend
+from experiments.reporting.families import in_family
 from experiments.reporting.files import FORMATS, figures
 from experiments.reporting.latex import escape, latex
 from experiments.reporting.page import page as drawn_page
@@ -53,7 +54,7 @@ def test_every_table_is_a_file_with_numbers_as_they_were_computed(report: Report
         assert row["strategy"] == strategy.label
     joint = rows(tables["strategies.csv"])[4]
     assert (joint["strategy"], joint["forgetting"]) == ("full-joint", ""), "what was not measured is empty"
-    assert rows(tables["differences.csv"])[0]["learning accuracy reading"] == "not distinguishable"
+    assert rows(tables["differences.csv"])[0]["learning accuracy reading"] == "undecided"
     matrix = [[row[task] for task in report.record.tasks] for row in rows(tables["matrix-full-replay.csv"])]
     assert [float(cell) for cell in matrix[3]] == [*report.strategies[3].matrix[4]]
     assert float(rows(tables["cost.csv"])[0]["training in s"]) == TRAINING.number(report.strategies[0])
@@ -88,7 +89,7 @@ def test_every_table_is_a_float_of_its_own(shown: Presentation) -> None:
         assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(table.columns) - 1}
         assert len(lines) == 1 + len(table.rows)
         assert all(rule in source for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
-    assert r"lora-isolated & +16.9 $\pm$1.3 $\uparrow$ & $-$1.1 $\pm$1.6 =" in text
+    assert r"lora-isolated & +16.9 $\pm$1.3 $\uparrow$ & $-$1.1 $\pm$1.6 ?" in text
 
 
 def test_names_are_letters_in_latex() -> None:
@@ -170,7 +171,7 @@ def test_marks_have_one_legend() -> None:
     seeds, examples, single = interval([0.1, 0.2]), Interval(0.1, 0.05, 0.15), interval([0.1])
     family = in_family({"a": Difference(seeds, examples, 0.2), "b": Difference(interval([0.1, 0.3]), None, 0.01)})
     text = legend(family.values())
-    marks = ("▲ higher", "▼ lower", "= not distinguishable")
+    marks = ("▲ higher", "▼ lower", "? undecided")
     assert lacks(text, *marks, "paired t-test over seeds", "Holm for 2 differences", "0.05", "95 %") == []
     assert "interval over test examples" in legend([None, Difference(single, examples)])
     assert Difference(seeds, examples).shown is seeds

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.differences import Difference
+from experiments.reporting.families import in_family
 from experiments.reporting.power import enough_seeds, power, seeds_needed
 from experiments.reporting.replications import paired
 from experiments.reporting.terminal import show

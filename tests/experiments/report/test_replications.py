@@ -122,7 +122,7 @@ def test_pairs_are_tested_over_replications_and_adjusted(replicated_report: Repo
     assert declared["isolated", "sequential"]["reading"] == "lower"
     # −0.03 and −0.06 once each: t = −0.045 / 0.015 with one degree of freedom
     assert pair["forgetting"]["p"] == pair["forgetting"]["p_holm"] == pytest.approx(2 * stats.t.cdf(-3, 1))
-    assert pair["forgetting"]["reading"] == "not distinguishable"
+    assert pair["forgetting"]["reading"] == "undecided"
 
 
 def test_seeds_that_are_needed_go_by_the_spread_of_seeds(replicated_report: Report) -> None:

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.reporting.differences import SAME, Difference, in_family
+from experiments.reporting.differences import UNDECIDED, Difference
+from experiments.reporting.families import in_family
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
 from experiments.studies.stream.results.summary import summarise
@@ -179,14 +180,14 @@ def test_unknown_peak_memory_and_majority_are_null(record: Record) -> None:
     [
         ([0.1, 0.11, 0.12], None, None, "higher"),
         ([-0.1, -0.11, -0.12], 0.02, None, "lower"),
-        ([0.1, 0.11, 0.12], 0.06, None, SAME),  # alone, its interval leaves out 0
-        ([-0.1, 0.1, 0.12], None, None, SAME),
-        ([0.0, 0.0], None, None, SAME),
+        ([0.1, 0.11, 0.12], 0.06, None, UNDECIDED),  # alone, its interval leaves out 0
+        ([-0.1, 0.1, 0.12], None, None, UNDECIDED),
+        ([0.0, 0.0], None, None, UNDECIDED),
         ([0.1, 0.11, 0.12], None, (0.05, 0.15), "higher"),
-        ([0.1, 0.11, 0.12], None, (-0.05, 0.25), SAME),  # another test split might turn it around
-        ([-0.1, 0.1, 0.12], None, (0.01, 0.07), SAME),  # another training might
+        ([0.1, 0.11, 0.12], None, (-0.05, 0.25), UNDECIDED),  # another test split might turn it around
+        ([-0.1, 0.1, 0.12], None, (0.01, 0.07), UNDECIDED),  # another training might
         ([0.1], None, (0.05, 0.15), "higher"),  # one seed leaves the examples
-        ([0.1], None, (-0.05, 0.25), SAME),
+        ([0.1], None, (-0.05, 0.25), UNDECIDED),
         ([0.1], None, None, "no interval"),
         ([None], None, (0.05, 0.15), "not measured"),
     ],
@@ -221,11 +222,11 @@ def test_a_sum_in_another_order_or_a_mirrored_pair_is_no_further_hypothesis() ->
     family = in_family(tested)
     assert {difference.family for difference in family.values()} == {2}
     assert len({family[label].adjusted for label in "abc"}) == 1
-    assert family["c"].reading != family["a"].reading or family["a"].reading == SAME
+    assert family["c"].reading != family["a"].reading or family["a"].reading == UNDECIDED
 
 
 def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
-    """Nothing is higher in one place that another calls not distinguishable."""
+    """Nothing is higher in one place that another calls undecided."""
 
     def shifted(outcome: StageOutcome) -> StageOutcome:
         if outcome.label != "full-sequential":
@@ -243,7 +244,7 @@ def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
         readings = [difference.reading for difference in first.differences.values()]
         assert [cell.badge for cell in row[1:4]] == readings
         assert [comparison[name]["reading"] for name in first.differences] == readings
-        assert sum("undecided" in line for line in report.evidence) == readings.count(SAME)
-        assert ("may be chance" in report.verdict) == (first.differences["forgetting"].reading == SAME)
+        assert sum("undecided" in line for line in report.evidence) == readings.count(UNDECIDED)
+        assert ("may be chance" in report.verdict) == (first.differences["forgetting"].reading == UNDECIDED)
         assert not row[4].badge, "the interval over examples says nothing of its own"
-    assert SAME in readings
+    assert UNDECIDED in readings

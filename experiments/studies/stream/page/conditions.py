@@ -37,11 +37,11 @@ BEFORE = (
 AFTER = (
     (
         "replication",
-        "one seed with one order of the stream; values that repeat in every order of a seed count once",
+        "one seed with one order of the stream; a seed counts once, with the mean over its orders",
     ),
     (
         "interval over replications",
-        "mean ± t(0.975, n−1) · s ÷ √n over n replications: what another training would change",
+        "mean ± t(0.975, n−1) · s ÷ √n over n seeds: what another training would change",
     ),
     (
         "interval over examples",
@@ -49,9 +49,14 @@ AFTER = (
     ),
     (
         "p",
-        "two-sided paired t-test over replications, adjusted after Holm (1979) within a family: all strategies against "
-        "the reference, or all other pairs. Two strategies are told apart where it is below 0.05 and, for average "
-        "accuracy, the interval over examples excludes 0",
+        "two-sided t-test over seeds, adjusted after Holm (1979) within a family: all strategies against the reference "
+        "or all other pairs. Higher or lower needs p below 0.05 and, for average accuracy, that the interval over "
+        "examples excludes 0",
+    ),
+    (
+        "equal, undecided",
+        "equal: smaller than the margin that the recipe declares, by two one-sided tests at 0.05 (Schuirmann 1987) "
+        "and, for average accuracy, by the interval over examples. Undecided: neither higher, lower nor equal",
     ),
 )
 VALIDATION = (

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.reporting.cells import gap, over_examples, words
-from experiments.reporting.differences import SAME, basis
+from experiments.reporting.differences import basis, otherwise
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import plural
@@ -45,7 +45,8 @@ DIFFERENCES: tuple[Shown[Compared], ...] = (
 
 def differences(report: Report) -> Table:
     """Return each strategy's differences from the reference."""
-    reference, rows = report.record.reference, [strategy for strategy in report.strategies if strategy.differences]
+    reference, declared = report.record.reference, report.declared.values()
+    rows = [strategy for strategy in report.strategies if strategy.differences]
     others = {strategy.against(reference) for strategy in rows} - {reference}
     against: Shown[StrategyReport] = Shown(Column("against", left=True), lambda row: words(row.against(reference)))
     what = "Strategy − what the recipe compares it with" if others else "Strategy − reference"
@@ -55,7 +56,7 @@ def differences(report: Report) -> Table:
         rows,
         [LABEL, *([against] if others else []), *DIFFERENCES],
         note=f"{what} in points, paired by seed and order, with the 95 % interval of this difference "
-        f"alone, and p. Higher or lower where {basis(report.declared.values())}, else {SAME}: the verdict goes by "
+        f"alone, and p. Higher or lower where {basis(declared)}, else {otherwise(declared)}: the verdict goes by "
         "nothing else. The last column: the same over test examples, a paired bootstrap of average accuracy.",
         short="Differences" if others else f"Difference from {reference}",
     )

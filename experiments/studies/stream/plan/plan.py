@@ -111,6 +111,8 @@ class Plan:
             overlap=recipe.overlap,
             contenders=[entry.written() for entry in self.entries],
             reference=recipe.reference,
+            test=recipe.test,
+            margin=recipe.margin,
             budget=recipe.budget,
             kinds={task.name: task.kind for task in tasks},
         )

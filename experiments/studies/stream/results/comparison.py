@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import in_family
+from experiments.reporting.families import in_family
 from experiments.reporting.replications import paired
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import paired_bootstrap
@@ -12,6 +12,7 @@ from workbench.measures.statistics import paired_bootstrap
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.reporting.declared_test import DeclaredTest
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.results.final_outcomes import FinalOutcomes
     from experiments.studies.stream.results.record import Record
@@ -35,10 +36,13 @@ def compare(
     return differences
 
 
-def adjusted(compared: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, Difference]]:
-    """Return differences, by label and metric, with each metric as one family."""
+def adjusted(
+    compared: Mapping[str, Mapping[str, Difference]], declared: DeclaredTest, against: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Difference]]:
+    """Return differences, by label and metric, with each metric as one family; ``against`` what each label is taken."""
     families = {
-        name: in_family({label: differences[name] for label, differences in compared.items()}) for name in COMPARED
+        name: in_family({label: differences[name] for label, differences in compared.items()}, declared, against)
+        for name in COMPARED
     }
     return {label: {name: family[label] for name, family in families.items()} for label in compared}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME, bare_gap
+from experiments.reporting.differences import EQUAL, bare_gap, equal_in_words, test_in_words
 from experiments.reporting.wording import number, plural, probability, unit
 from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words
 from experiments.studies.stream.results.verdict import compared_with, headline
@@ -64,10 +64,13 @@ def _in_words(difference: Difference, below: str, above: str) -> str:
     if not difference.by_test:
         return ""
     chance = difference.chance
-    if difference.reading != SAME:
+    if difference.reading in ("higher", "lower"):
         return f"; {bare_gap(difference, below, above)}" + (f", {probability(chance)}" if chance is not None else "")
+    if difference.reading == EQUAL:
+        within = f", {probability(difference.p_equal)}" if difference.p_equal is not None else ""
+        return f"; {bare_gap(difference, below, above)}: {equal_in_words(difference.margin)}{within}"
     reasons = [probability(chance)] if chance is not None else []
-    if difference.by_test.get("examples") == SAME:
+    if difference.examples and difference.examples.holds_zero:
         reasons.append("the interval over test examples includes 0")
     return f"; undecided ({', '.join(reasons)})"
 
@@ -83,4 +86,4 @@ def _basis(record: Record, ours: StrategyReport) -> str:
     holm = f", p after Holm for {family} comparisons" if family > 1 else ""
     examples = any(difference.examples for difference in differences)
     both = "; the average also by an interval over test examples" if examples else ""
-    return f"{text}; in brackets 95 % intervals; paired t-test over seeds{holm}{both}."
+    return f"{text}; in brackets 95 % intervals; {test_in_words(differences)}{holm}{both}."

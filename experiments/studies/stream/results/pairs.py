@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from experiments.reporting.declared_test import DeclaredTest
 from experiments.studies.stream.results.comparison import adjusted, compare
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ def other_pairs(
     labels: Sequence[str],
     declared: Mapping[str, str],
     reports: Mapping[str, Sequence[ReplicationReport]],
+    margin: float | None,
 ) -> tuple[Pair, ...]:
-    """Return every two of ``labels`` that are not ``declared``, in their order, as one family for each metric."""
+    """Return every two of ``labels`` that are not ``declared``, tested paired, as one family for each metric."""
     asked = {frozenset(pair) for pair in declared.items()}
     pairs = [pair for pair in combinations(labels, 2) if frozenset(pair) not in asked]
     compared = {f"{first} − {second}": compare(outcomes, first, second, reports) for first, second in pairs}
-    return tuple(
-        Pair(*labels, differences) for labels, differences in zip(pairs, adjusted(compared).values(), strict=True)
-    )
+    family = adjusted(compared, DeclaredTest(margin=margin))
+    return tuple(Pair(*labels, differences) for labels, differences in zip(pairs, family.values(), strict=True))

@@ -60,7 +60,8 @@ def summarise(record: Record, brief: bool = False) -> Report:
     finals = FinalOutcomes(record)
 
     declared = {} if brief else declared_pairs(record)
-    family = adjusted({label: compare(finals, label, against, reports) for label, against in declared.items()})
+    compared = {label: compare(finals, label, against, reports) for label, against in declared.items()}
+    family = adjusted(compared, record.declared_test, declared)
     constants = constant_scores(record.tasks, record.majority)
     everything = [
         StrategyReport(
@@ -74,7 +75,8 @@ def summarise(record: Record, brief: bool = False) -> Report:
     ]
     strategies = tuple(strategy for strategy in everything if strategy.entry.frontier is None)
     others = tuple(strategy for strategy in everything if strategy.entry.frontier is not None)
-    pairs = () if brief else other_pairs(finals, [strategy.label for strategy in strategies], declared, reports)
+    labels, margin = [strategy.label for strategy in strategies], record.declared_test.margin
+    pairs = () if brief else other_pairs(finals, labels, declared, reports, margin)
     drawn = frontiers(strategies, others, record.tunings)
     words = verdict(record, strategies), tuple(evidence(record, strategies))
     return Report(record, strategies, others, pairs, drawn, *words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME
+from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
 from experiments.reporting.wording import number, probability, unit
 from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words, positions
 
@@ -88,8 +88,10 @@ def _chance(record: Record, ours: StrategyReport) -> str:
     difference = ours.differences[FORGETTING]
     basis = planned_in_words(record, paired_in(ours))
     if difference.by_test:
+        if difference.reading == EQUAL:
+            return f"In this the two are {equal_in_words(difference.margin)} ({probability(difference.p_equal)})."
         maybe = f"With {basis} this may be chance ({probability(difference.chance)})."
-        return maybe if difference.reading == SAME else ""
+        return maybe if difference.reading == UNDECIDED else ""
     return f"This is {basis}: only several can tell how much of it is chance."
 
 

@@ -1,0 +1,54 @@
+"""What a recipe declares about its comparisons, and the estimates that this gives for a family of differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.measures.declared_tests import paired, pooled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workbench.measures.declared_tests import Test
+    from workbench.measures.estimate import Estimate
+
+REFERENCE = ""  # row of a table of differences: no label is empty
+
+
+@dataclass(frozen=True)
+class DeclaredTest:
+    """How differences from the reference are tested, said before there is a result.
+
+    Attributes:
+        test: what the spread of a difference is taken from.
+        margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
+    """
+
+    test: Test = "paired"
+    margin: float | None = None
+
+
+@dataclass(frozen=True)
+class BySeed:
+    """Differences of one row from the reference: for every planned seed one, None where it is missing."""
+
+    seeds: Sequence[int]
+    values: Sequence[float | None]
+    floor: float | None = None
+
+
+def estimates(rows: Mapping[str, BySeed], test: Test) -> dict[str, Estimate | None]:
+    """Return the estimate of each row of a family by the declared test; None for fewer than two seeds.
+
+    The pooled test needs scores, and gets differences: a reference of zeros and rows of differences have the residuals
+    of the scores, since what is taken off a seed's scores is taken off all rows alike.
+    """
+    if test == "paired" or len(rows) < 2:
+        return {label: paired(row.values, row.floor) for label, row in rows.items()}
+    seeds = list(dict.fromkeys(seed for row in rows.values() for seed in row.seeds))
+    known = {label: dict(zip(row.seeds, row.values, strict=True)) for label, row in rows.items()}
+    table = {label: [values.get(seed) for seed in seeds] for label, values in known.items()}
+    floors = [row.floor for row in rows.values() if row.floor is not None]
+    floor = max(floors) if len(floors) == len(rows) else None
+    return pooled({REFERENCE: [0.0] * len(seeds), **table}, REFERENCE, floor).estimates

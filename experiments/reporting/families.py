@@ -1,0 +1,97 @@
+"""Families of differences: what a recipe compares with its reference in one metric, tested and adjusted together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
+from experiments.reporting.replications import seed_means
+from workbench.measures.verdicts import adjusted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from experiments.reporting.differences import Difference
+    from workbench.measures.estimate import Estimate
+
+PAIRED = DeclaredTest()
+DIGITS = 12  # in which two differences are equal: sums in another order differ in the last bits
+
+
+def in_family(
+    differences: Mapping[str, Difference],
+    declared: DeclaredTest = PAIRED,
+    against: Mapping[str, str] | None = None,
+) -> dict[str, Difference]:
+    """Return the differences, by label, as the declared test sees them, with p adjusted for all of them, after Holm.
+
+    A family is declared before there is a result: every row against the reference of a recipe, in one metric. Rows with
+    the same differences are one hypothesis, tested once: two that forget exactly 0 differ from the reference by just
+    what the reference forgot. So are a row and its mirror, first − second and second − first.
+
+    Args:
+        differences: by label.
+        declared: the test, and the margin.
+        against: label → what its difference is taken from, where that is not the same for all: only rows that are
+            compared with the same one share a variance.
+    """
+    estimated: dict[str, Estimate | None] = {}
+    for own in _groups(differences, against or {}):
+        estimated |= estimates({label: by_seed(differences[label]) for label in own}, declared.test)
+    seen = {label: _seen(difference, estimated[label]) for label, difference in differences.items()}
+    values = {label: hypothesis(difference) for label, difference in seen.items()}
+    differs = adjusted({label: (values[label], difference.p) for label, difference in seen.items()})
+    margin = declared.margin
+    equal = adjusted({label: (values[label], _p_equal(estimated[label], margin)) for label in seen})
+    size = len({values[label] for label, difference in seen.items() if difference.p is not None})
+    return {
+        label: replace(
+            difference,
+            adjusted=differs[label],
+            family=max(size, 1),
+            declared=declared.test,
+            margin=margin,
+            p_equal=equal[label],
+        )
+        for label, difference in seen.items()
+    }
+
+
+def hypothesis(difference: Difference) -> tuple[float | None, ...]:
+    """Return what two differences share if they are one test: their values up to rounding, whichever is first."""
+    values = [None if value is None else round(value, DIGITS) + 0.0 for value in difference.seeds.values]
+    turned = next((value < 0 for value in values if value), False)
+    return tuple(-value + 0.0 if turned and value is not None else value for value in values)
+
+
+def _groups(labels: Iterable[str], against: Mapping[str, str]) -> list[list[str]]:
+    """Return the labels, those together that are compared with the same entry."""
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(against.get(label, ""), []).append(label)
+    return [*groups.values()]
+
+
+def alone(difference: Difference, margin: float | None) -> Difference:
+    """Return a difference that is in no family, tested paired, with the margin within which it is called equal."""
+    return replace(in_family({"": difference}, DeclaredTest(margin=margin))[""], adjusted=None)
+
+
+def _seen(difference: Difference, estimate: Estimate | None) -> Difference:
+    """Return a difference with its estimate; the pooled test's p and interval take the place of the paired test's."""
+    if estimate is None or estimate.test == "paired":
+        return replace(difference, estimate=estimate)
+    interval = replace(estimate.interval(), values=difference.seeds.values)
+    return replace(difference, seeds=interval, p=estimate.p, estimate=estimate)
+
+
+def _p_equal(estimate: Estimate | None, margin: float | None) -> float | None:
+    return estimate.p_equal(margin) if estimate and margin is not None else None
+
+
+def by_seed(difference: Difference) -> BySeed:
+    """Return one value a seed of a difference: the mean over the orders of the tasks."""
+    values = difference.seeds.values
+    seeds = difference.of_seeds or tuple(range(len(values)))
+    return BySeed([*dict.fromkeys(seeds)], seed_means(values, seeds), difference.floor)

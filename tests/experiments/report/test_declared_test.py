@@ -1,0 +1,181 @@
+"""The test and the margin that a recipe declares: in families, in the record, in the report's words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments.engine.recipes import NamedRecipe
+from experiments.reporting.declared_test import DeclaredTest
+from experiments.reporting.differences import Difference, basis, gap_in_words, legend, otherwise
+from experiments.reporting.families import alone, in_family
+from experiments.reporting.power import seeds_needed
+from experiments.reporting.replications import paired
+from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.results.report import Report
+from experiments.studies.stream.results.summary import summarise
+from workbench.measures.declared_tests import pooled
+from workbench.measures.statistics import Interval, interval
+
+SEEDS = (0, 1, 2, 3)
+POOLED = DeclaredTest("pooled", 0.02)
+
+
+def scores() -> dict[str, list[float]]:
+    random = np.random.default_rng(5)
+    drawn = 0.8 + 0.01 * random.normal(size=(6, 4)) + 0.05 * random.normal(size=4)
+    drawn[1] += 0.05
+    return {"reference" if row == 0 else f"row {row}": values.tolist() for row, values in enumerate(drawn)}
+
+
+def from_reference(known: dict[str, list[float]], missing: tuple[str, int] | None = None) -> dict[str, Difference]:
+    gaps = {
+        label: [
+            None if (label, seed) == missing else own - base
+            for seed, own, base in zip(SEEDS, values, known["reference"], strict=True)
+        ]
+        for label, values in known.items()
+        if label != "reference"
+    }
+    return {label: paired(values, SEEDS) for label, values in gaps.items()}
+
+
+@pytest.mark.parametrize("missing", [None, ("row 2", 3)])
+def test_a_family_of_differences_is_pooled_as_its_scores_would_be(missing: tuple[str, int] | None) -> None:
+    known = scores()
+    family = in_family(from_reference(known, missing), POOLED)
+    if missing:
+        known[missing[0]][missing[1]] = float("nan")
+    expected = pooled(known, "reference").estimates
+    for label, difference in family.items():
+        estimate = expected[label]
+        assert estimate
+        assert difference.estimate
+        assert difference.estimate.test == "pooled"
+        assert (difference.p, difference.seeds.mean) == pytest.approx((estimate.p, estimate.difference))
+        assert (difference.seeds.low, difference.seeds.high) == pytest.approx(
+            (estimate.interval().low, estimate.interval().high)
+        )
+    assert family["row 1"].reading == "higher"
+    apart = in_family(from_reference(scores()))
+    assert apart["row 1"].adjusted is not None
+    assert family["row 1"].adjusted is not None
+    assert family["row 1"].adjusted < apart["row 1"].adjusted
+
+
+def test_only_rows_against_the_same_entry_share_a_variance() -> None:
+    differences = from_reference(scores())
+    against = {"row 4": "other", "row 5": "other"}
+    family = in_family(differences, POOLED, against)
+    groups = [
+        {label: of for label, of in differences.items() if (label in against) == other} for other in (False, True)
+    ]
+    for group in groups:
+        for label, of in in_family(group, POOLED).items():
+            assert family[label].p == of.p
+    assert {of.family for of in family.values()} == {5}, "one family all the same"
+
+
+def test_several_orders_of_a_seed_are_pooled_as_their_mean() -> None:
+    differences = from_reference(scores())
+    twice = {
+        label: paired(
+            [value for value in of.seeds.values for _ in range(2)], [seed for seed in SEEDS for _ in range(2)]
+        )
+        for label, of in differences.items()
+    }
+    once, again = in_family(differences, POOLED), in_family(twice, POOLED)
+    assert [of.p for of in once.values()] == pytest.approx([of.p for of in again.values()])
+
+
+@pytest.mark.parametrize(
+    ("values", "examples", "reading"),
+    [
+        ([0.001, -0.001, 0.002], None, "equal"),
+        ([0.001, -0.001, 0.002], (-0.01, 0.012), "equal"),
+        ([0.001, -0.001, 0.002], (-0.03, 0.032), "undecided"),  # another test split might show more
+        (
+            [0.001, -0.001, 0.002],
+            (0.001, 0.012),
+            "equal",
+        ),  # the two do not agree that it is higher, but that it is small
+        ([0.04, -0.05, 0.02], (-0.01, 0.012), "undecided"),  # another training might
+        ([0.010, 0.011, 0.012], None, "higher"),  # and smaller than the margin: it is told apart all the same
+        ([0.001], (-0.01, 0.012), "equal"),
+        ([0.001], None, "no interval"),
+    ],
+)
+def test_equal_needs_the_seeds_and_the_examples(
+    values: list[float], examples: tuple[float, float] | None, reading: str
+) -> None:
+    bounds = Interval(values[0], *examples) if examples else None
+    difference = paired(values, range(len(values)), examples=bounds)
+    assert alone(difference, 0.02).reading == reading
+    assert alone(difference, None).reading in (reading, "undecided"), "without a margin nothing is equal"
+
+
+def test_words_say_the_test_and_the_margin() -> None:
+    family = [*in_family(from_reference(scores()), POOLED).values()]
+    assert "t-test over seeds with one variance for all rows, adjusted after Holm for 5 differences" in basis(family)
+    assert legend(family).endswith("; = equal within 2 points; ? undecided")
+    assert otherwise(family) == "equal within 2 points where two one-sided tests at 0.05 say so, else undecided"
+    assert otherwise([paired([0.1, 0.2], (0, 1))]) == "undecided"
+    close = alone(paired([0.001, -0.001, 0.002], (0, 1, 2)), 0.01)
+    assert gap_in_words(close, "lower", "higher", "rows").startswith("equal within 1 point (0.1 points higher, 95 %")
+    wild = scores() | {"row 4": [0.1, 0.9, 0.4, 0.7]}
+    words = basis(in_family(from_reference(wild), POOLED).values())
+    assert "one variance for all rows (for 1 of 5, whose spread is another, their own)" in words
+    no_base = scores() | {"reference": [0.1, 0.9, 0.4, 0.7]}
+    words = basis(in_family(from_reference(no_base), POOLED).values())
+    assert "paired t-test over seeds (rows have several spreads, and are not pooled)" in words
+
+
+def test_seeds_that_are_needed_go_by_the_declared_test() -> None:
+    differences = from_reference(scores())
+    one = in_family(differences)["row 2"]
+    of_all = in_family(differences, POOLED)["row 2"]
+    fewer, more = seeds_needed(of_all, 0.01), seeds_needed(one, 0.01)
+    assert fewer is not None
+    assert more is not None
+    assert fewer < more
+
+
+def test_a_recipe_declares_the_test_and_the_margin() -> None:
+    plain, own = NamedRecipe(name="a"), NamedRecipe(name="a", test="pooled", margin=0.5)
+    assert (plain.test, plain.margin) == ("paired", 2.0)
+    assert (own.test, own.margin) == ("pooled", 0.5)
+    for wrong in ({"test": "anova"}, {"margin": 0}, {"margin": 101}):
+        with pytest.raises(ValueError, match=r"test|margin"):
+            NamedRecipe.model_validate({"name": "a", **wrong})
+
+
+def test_a_record_says_them_only_where_the_recipe_does(record: Record) -> None:
+    """Else experiments of earlier versions would have another identity, and be set aside."""
+    assert not {"test", "margin"} & {*record.about()}
+    declared = replace(record, test="pooled", margin=0.5)
+    assert {"test": "pooled", "margin": 0.5}.items() <= declared.about().items()
+    assert declared.declared_test == DeclaredTest("pooled", 0.005)
+
+
+def test_a_stream_is_compared_by_its_declared_test(record: Record, report: Report) -> None:
+    pooled_report = summarise(replace(record, test="pooled"))
+    assert [of.test for of in (report.record, pooled_report.record)] == ["paired", "pooled"]
+    documents = [of.as_json() for of in (report, pooled_report)]
+    assert [(of["test"], of["margin"]) for of in documents] == [("paired", 2.0), ("pooled", 2.0)]
+    tests = {
+        difference.estimate.test
+        for strategy in pooled_report.strategies
+        for difference in strategy.differences.values()
+        if difference.estimate
+    }
+    assert "pooled" in tests
+    assert "paired t-test over seeds" in report.evidence[-1]
+    assert "one variance for all rows" in pooled_report.evidence[-1]
+    assert pooled_report.pairs == report.pairs, "exploratory pairs stay paired"
+
+
+def test_a_difference_alone_has_no_family() -> None:
+    difference = alone(Difference(interval([0.1, 0.11]), p=0.03), 0.02)
+    assert (difference.adjusted, difference.family, difference.margin) == (None, 1, 0.02)
