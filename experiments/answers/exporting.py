@@ -26,7 +26,7 @@ def export_adapter(
     """Write the adapter with the id ``adapter``; see :meth:`experiments.answers.exchange.Exchange.export`."""
     from workbench.answering.elsewhere.forms import form_of
     from workbench.answering.elsewhere.written_back import comes_back, write_back
-    from workbench.answering.hub import front_matter
+    from workbench.answering.hub_card import front_matter
     from workbench.answering.merging import require_mergeable, save_merged
     from workbench.answering.standard_model import require_form, save_standard
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.adapters.ids import ID, LONGEST_ID
 from workbench.answering.elsewhere.identity import SHORT
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import backbone_available
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
 

@@ -15,7 +15,7 @@ from workbench.answering.elsewhere.form import OtherHead
 from workbench.answering.elsewhere.forms import read_folder as found_in
 from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.errors import InputError, WorkbenchError
 
 if TYPE_CHECKING:

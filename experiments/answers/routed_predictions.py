@@ -14,7 +14,7 @@ from experiments.workspace.routers import known_state, with_floors
 from fusion.routing.choice import choose
 from fusion.routing.route import require_routable
 from fusion.routing.routers import ROUTERS
-from fusion.target.reading import KIND
+from fusion.target.reader import KIND
 from workbench.adapters.name_resolution import readable_adapters
 from workbench.answering import serving
 from workbench.answering.predictor import rows_of

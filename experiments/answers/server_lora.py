@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from fusion.updates import lora
-from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.backbone.generation import empty_language_model
 from workbench.errors import InputError
 from workbench.files.atomic import new_folder

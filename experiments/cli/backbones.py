@@ -50,7 +50,7 @@ def show(
 def _facts(backbone: Backbone) -> dict[str, Any]:
     """Return what config and weights say; nothing is loaded."""
     from workbench.backbone.architecture import blocks, positions, state_width
-    from workbench.backbone.folder import numbers_in, weight_files
+    from workbench.backbone.model_folder import numbers_in, weight_files
 
     config = backbone.config
     return {

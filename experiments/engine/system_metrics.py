@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import InputError
 from workbench.files.ordinary import append_text
 from workbench.machine.processes import is_first
-from workbench.mlflow.quiet import quick_and_quiet
+from workbench.mlflow.client_settings import quick_and_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

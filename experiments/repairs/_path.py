@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.repairs import Shared
-from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ class RefitHead:
 
 def _refitted(stream: EndOfStream, shared: Shared, tasks: Sequence[Task], examples: int) -> nn.Module:
     """Return a head fitted on all of ``tasks``, which share it."""
-    from fusion.target.heads import fit_head
+    from fusion.target.fitted_head import fit_head
 
     train = [_read(stream, shared, task, "train", examples) for task in tasks]
     validation = [_read(stream, shared, task, "validation", None) for task in tasks]

@@ -8,8 +8,8 @@ from workbench.adapters.name_resolution import registered_name
 from workbench.measures.markdown import escape
 from workbench.methods.kinds import KINDS
 from workbench.mlflow.datasets import TrackedData
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.models import TrackedModel
-from workbench.mlflow.names import metric_name
 from workbench.mlflow.registration import Entry
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 from workbench.mlflow.view import View

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.wording import DASH
 from tasks.reading.formulas import literal
-from workbench.mlflow.names import plain_name
+from workbench.mlflow.mlflow_names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

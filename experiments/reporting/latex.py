@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import one_line
 from workbench.errors.printable import printable
-from workbench.mlflow.names import plain_name
+from workbench.mlflow.mlflow_names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from experiments.workspace.routers import known_state, part_folders
 from fusion.routing.choice import choose
 from fusion.routing.route import require_routable
 from fusion.routing.routers import ROUTERS
-from fusion.target.reading import KIND
+from fusion.target.reader import KIND
 from tasks.loading.union import starts
 from workbench.answering.evaluation import Evaluation, predict
 from workbench.methods.kinds import KINDS

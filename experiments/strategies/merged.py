@@ -22,7 +22,7 @@ from experiments.workspace.evaluating import evaluate_model
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Arithmetic
 from fusion.updates import lora
-from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
 from workbench.files import checksummed
 from workbench.files.digest import digest
 from workbench.machine.stopwatch import Stopwatch, sum_counts

@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.strategies._kept_rows import hold, release
 from experiments.strategies._shared import SharedWeights
-from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.methods.libraries.prompts import NAME
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from workbench.settings.registry import Modules
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from fusion.target.heads import Features
+    from fusion.target.fitted_head import Features
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone
     from workbench.machine.device import Precision

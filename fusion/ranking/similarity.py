@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusion.ranking import Ranking, RankingRequest, Score
-from fusion.target.reading import Reader
+from fusion.target.reader import Reader
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from fusion.target.heads import Features
+    from fusion.target.fitted_head import Features
 
 NO_TEXTS = "the texts that it was trained on are not at hand"
 

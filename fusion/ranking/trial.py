@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusion.ranking import Ranking, RankingRequest, Score, score_each
-from fusion.target.heads import GRID, fit, score
+from fusion.target.fitted_head import GRID, fit, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fusion.target.heads import Features
+    from fusion.target.fitted_head import Features
 
 FOLDS = 5
 
 
 def rank(request: RankingRequest) -> dict[str, Score]:
-    """Return each candidate's mean held-out log-likelihood, at the best C of :data:`fusion.target.heads.GRID`.
+    """Return each candidate's mean held-out log-likelihood, at the best C of :data:`fusion.target.fitted_head.GRID`.
 
     All candidates are tried on the same folds. Raises as :attr:`RankingRequest.labels`.
     """

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from fusion.routing.routers import ROUTERS, Query
-from fusion.target.reading import KIND, Reader
+from fusion.target.reader import KIND, Reader
 from workbench.errors import InputError, IntegrityError, reason
 from workbench.files import checksummed
 from workbench.files.atomic import written_whole

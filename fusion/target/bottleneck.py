@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fusion.target.composition import Composed
-from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG, read_config
+from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, read_config
 from workbench.errors import InputError
 from workbench.methods.libraries.adapters import computing
 from workbench.methods.stored_model import adaptation_of

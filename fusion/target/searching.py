@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fusion.target import heads
+from fusion.target import fitted_head
 from fusion.target.composition import CompositionSettings
 from fusion.target.target import needs_head, require_target
 from workbench.answering.evaluation import features
@@ -116,6 +116,6 @@ def held_out_loss(features: NDArray[np.float32], answers: NDArray[np.int64], lab
     for out in range(folds):
         held = fold == out
         kept = ~held if folds > 1 else held
-        weight, bias = heads.fit(features[kept].astype(np.float64), answers[kept], labels, STRENGTH)
-        total -= heads.score(weight, bias, features[held].astype(np.float64), answers[held])[0] * held.sum()
+        weight, bias = fitted_head.fit(features[kept].astype(np.float64), answers[kept], labels, STRENGTH)
+        total -= fitted_head.score(weight, bias, features[held].astype(np.float64), answers[held])[0] * held.sum()
     return float(total / len(answers))

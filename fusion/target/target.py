@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fusion.target.heads import fit_head
+from fusion.target.fitted_head import fit_head
 from workbench.adapters.fit_record import Epoch
 from workbench.answering.evaluation import evaluate_split, features
 from workbench.errors import InputError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from fusion.target.composition import Request
-    from fusion.target.heads import Criterion, FittedHead
+    from fusion.target.fitted_head import Criterion, FittedHead
     from workbench.adapters.fit_record import FitRecord
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.model import Penalty

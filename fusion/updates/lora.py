@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from fusion.updates.lowrank import LowRank, Update
-from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS, read_config
+from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config
 from workbench.backbone.architecture import UNREAD
 from workbench.backbone.finite_weights import require_finite
 from workbench.backbone.module_patterns import require_bounded_patterns

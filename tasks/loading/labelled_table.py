@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tasks.loading.cache import dataset, table_of
+from tasks.loading.stored_rows import dataset, table_of
 from tasks.reading.dialect import DialectSettings
 from tasks.rows import normalise
 from tasks.rows.fingerprint import LISTS

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.loading.cache import Content, dataset, is_cached, load_or_make, table_of
+from tasks.loading.stored_rows import Content, dataset, is_cached, load_or_make, table_of
 from tasks.reading import formats
 from tasks.rows import cutting, label_sets, labels, normalise, sufficiency, values
 from tasks.rows.answers import with_metrics

@@ -13,7 +13,7 @@ from peft import LoraConfig
 from experiments.api import Workbench
 from fusion.updates import lora
 from tests.elsewhere.senders import TEXTS, answers, answers_here, imported, sent_by_peft, trained_by_peft
-from workbench.adapters.folder import CONFIG
+from workbench.adapters.adapter_folder import CONFIG
 from workbench.answering.adapter_set import AdapterSet, Question
 from workbench.answering.elsewhere.form import CLOSE
 from workbench.answering.elsewhere.head_form import difference

@@ -35,7 +35,7 @@ from peft import (
 )
 
 from tests.elsewhere.senders import TEXTS, answers, answers_here, imported, logits_of, sent_by_peft, trained_by_peft
-from workbench.adapters.folder import PEFT_TYPES
+from workbench.adapters.adapter_folder import PEFT_TYPES
 from workbench.answering.elsewhere.peft_config import BY_TYPE
 from workbench.backbone.names import open_backbone
 from workbench.methods.stored_model import adaptation_of, open_adapter

@@ -18,7 +18,7 @@ from tests.elsewhere.architectures import write_base
 from tests.elsewhere.senders import answers_here, imported, sent_by_peft
 from tests.messages import lacks
 from tests.tiny_models import WORDS, write_model
-from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
 from workbench.adapters.store import AdapterStore
 from workbench.answering.elsewhere.beside_tokenizer import SPECIMENS
 from workbench.errors import InputError

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from experiments.api import Workbench
-from fusion.target.heads import fit_head
+from fusion.target.fitted_head import fit_head
 from tasks.loading import registry
 from tests.elsewhere.senders import TEXTS
 from tests.elsewhere.test_whole_models import LABELS, SEQUENCES, THREE, here, sent
 from tests.streams import write_tasks
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
 

@@ -15,7 +15,7 @@ from experiments.api import Workbench
 from tests.elsewhere.senders import TEXTS, drawn
 from tests.elsewhere.test_whole_models import LABELS, THREE, here
 from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import open_backbone
 from workbench.methods.stored_model import backbone_of, open_adapter
 

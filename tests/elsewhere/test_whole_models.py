@@ -23,7 +23,7 @@ from tests.streams import write_tasks
 from tests.tiny_models import WORDS, write_model
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.elsewhere.identity import key_of
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import open_backbone
 from workbench.backbone.network import completed
 from workbench.backbone.tokenizing import tokenise

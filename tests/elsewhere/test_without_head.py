@@ -11,7 +11,7 @@ from torch import Tensor
 
 from experiments.answers import head_fitting
 from experiments.api import Workbench
-from fusion.target.heads import fit_head
+from fusion.target.fitted_head import fit_head
 from tasks.loading import registry
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.elsewhere.senders import TEXTS, drawn

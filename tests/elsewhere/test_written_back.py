@@ -17,7 +17,7 @@ from experiments.api import Workbench
 from tests.conftest import Call
 from tests.elsewhere.senders import TEXTS, answers, imported, sent_by_peft
 from tests.elsewhere.shop import SEQ, Shop, done
-from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
 from workbench.answering import serving
 from workbench.answering.elsewhere.original import ORIGINAL, give_back
 from workbench.answering.predictor import rows_of

@@ -18,7 +18,7 @@ from tests.experiments.test_strategies_resume import Stop, Stopper
 from tests.runs import stream_run
 from tests.stages import adapted, context_for, walk
 from tests.streams import TASKS, write_recipe
-from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.backbone.pretrained import Backbone
 from workbench.files.digest import digest, size
 from workbench.machine.listener import Silent

@@ -19,7 +19,7 @@ from tests.streams import write_recipe
 from workbench.errors import SettingsError
 from workbench.machine import extras
 from workbench.machine.extras import installed_version
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 
 NEEDED = pytest.mark.skipif(not installed_version("lm-eval"), reason="the package lm-eval is not installed")
 ENTRY = "strategies={one: {strategy: sequential, method: lora, learning_rate: 0.05}}"

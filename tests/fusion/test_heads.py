@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fusion.target.heads import ABSENT, GRID, FittedHead, fit_head
+from fusion.target.fitted_head import ABSENT, GRID, FittedHead, fit_head
 from workbench.errors import InputError, TrainingError
 
 

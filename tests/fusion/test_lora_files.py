@@ -17,7 +17,7 @@ from fusion.updates import lora
 from fusion.updates.lowrank import LowRank
 from tests.messages import naming
 from tests.updates import dense
-from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation

@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal
 from fusion.ranking import NOT_FINITE, RANKINGS, RankingRequest, Score, best_first
 from fusion.ranking.logme import log_evidence
 from fusion.ranking.trial import deal, held_out
-from fusion.target.heads import GRID
+from fusion.target.fitted_head import GRID
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adapters.store import AdapterStore
 from workbench.errors import InputError

@@ -26,7 +26,7 @@ from fusion.routing.route import (
 )
 from fusion.routing.routers import ROUTERS, ProbabilitySettings, arrow, gates
 from fusion.routing.temperature import temperature
-from fusion.target.reading import by_module
+from fusion.target.reader import by_module
 from fusion.updates import lora
 from fusion.updates.lowrank import LowRank
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task

@@ -15,7 +15,7 @@ import fusion.methods.lorahub as lorahub
 import fusion.methods.mix_search as mix_search
 import fusion.target.target
 from fusion.methods import adamerging
-from fusion.target import heads, searching
+from fusion.target import fitted_head, searching
 from fusion.target.composition import Request
 from fusion.target.searching import SearchSettings, held_out_loss, search, target_loss
 from fusion.target.target import model_on
@@ -164,8 +164,8 @@ def test_held_out_loss_is_scikit_learn_s_cross_validation() -> None:
 def test_with_one_example_of_a_label_nothing_is_held_out() -> None:
     features = np.random.default_rng(0).standard_normal((5, 6))
     answers = np.array([0, 0, 0, 0, 1])
-    weight, bias = heads.fit(features, answers, 2, searching.STRENGTH)
-    wanted = -heads.score(weight, bias, features, answers)[0]
+    weight, bias = fitted_head.fit(features, answers, 2, searching.STRENGTH)
+    wanted = -fitted_head.score(weight, bias, features, answers)[0]
     assert held_out_loss(features.astype(np.float32), answers, 2) == pytest.approx(wanted, rel=1e-4)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from workbench.backbone.fingerprints import fingerprint
-from workbench.backbone.folder import check_folder
+from workbench.backbone.model_folder import check_folder
 from workbench.backbone.names import BACKBONES, BackboneCard, backbone_available, config_of, open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError

@@ -14,7 +14,7 @@ from peft.tuners.lora.corda import preprocess_corda
 from torch import Tensor
 from transformers import AutoModel
 
-from workbench.adapters.folder import CONFIG
+from workbench.adapters.adapter_folder import CONFIG
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent

@@ -19,7 +19,7 @@ from tests.workbench.test_backbone import change
 from workbench.backbone import fingerprints
 from workbench.backbone.checkpoint import require_whole
 from workbench.backbone.config import config_object, text_types
-from workbench.backbone.folder import READ
+from workbench.backbone.model_folder import READ
 from workbench.backbone.names import open_backbone
 from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.backbone.transformers_api import is_five

@@ -17,7 +17,7 @@ from workbench.adapters.fit_record import FitRecord
 from workbench.adapters.manifest import Manifest
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.answering.hub import front_matter, license_of
+from workbench.answering.hub_card import front_matter, license_of
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.backbone.transformers_api import is_five

@@ -21,7 +21,7 @@ from workbench.adapters.fit_record import FitRecord
 from workbench.adapters.manifest import MANIFEST, Elsewhere, LinkedFiles, read_manifest, write_manifest
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import model_in, open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnsafeConfigError

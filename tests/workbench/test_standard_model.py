@@ -27,7 +27,7 @@ from tests.conftest import toy
 from tests.tiny_models import WORDS, write_model
 from tests.workbench.test_merging import stored
 from workbench.answering.evaluation import predict
-from workbench.answering.hub import front_matter
+from workbench.answering.hub_card import front_matter
 from workbench.answering.merging import save_merged
 from workbench.answering.standard_model import SMALL, require_form, save_standard, standard
 from workbench.backbone.names import open_backbone

@@ -17,8 +17,8 @@ import pytest
 
 from workbench.errors import TrackingError
 from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.names import metric_name
-from workbench.mlflow.quiet import QUICK
+from workbench.mlflow.client_settings import QUICK
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 from workbench.mlflow.tracker import Tracker
 from workbench.mlflow.view import CURVES, SHARED, TABLE, View

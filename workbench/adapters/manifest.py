@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FieldSerializationInfo, TypeAdapter, ValidationError, field_serializer
 
 from workbench.adapters.fit_record import FitRecord
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.errors import IntegrityError, reason
 from workbench.files import checksummed
 from workbench.files.digest import key

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workbench.adapters.folder import check_adapter
+from workbench.adapters.adapter_folder import check_adapter
 from workbench.adapters.ids import ID, LONGEST_ID, by_id, certain_id
 from workbench.adapters.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from workbench.adapters.stored_adapter import README, StoredAdapter, check_files, text_below

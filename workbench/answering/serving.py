@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from workbench.adapters.folder import check_adapter
+from workbench.adapters.adapter_folder import check_adapter
 from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
 from workbench.backbone.batching import in_batches, require_scores
 from workbench.backbone.bf16_matrices import shown_in_float32

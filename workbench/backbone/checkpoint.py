@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone import architecture
-from workbench.backbone.folder import numbers_in, weight_files
+from workbench.backbone.model_folder import numbers_in, weight_files
 from workbench.backbone.transformers_api import WITH_FIVE, is_five
 from workbench.errors import InputError
 

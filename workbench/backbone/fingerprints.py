@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from workbench.backbone.architecture import skeleton
 from workbench.backbone.checkpoint import require_whole
 from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.folder import CONFIG, INDEX, weight_files
+from workbench.backbone.model_folder import CONFIG, INDEX, weight_files
 from workbench.backbone.stored_tensors import assign_tensors
 from workbench.errors import InputError, IntegrityError, UnwritableError
 from workbench.files import checksummed

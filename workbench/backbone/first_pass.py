@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone.folder import CONFIG
+from workbench.backbone.model_folder import CONFIG
 from workbench.errors import blaming
 
 if TYPE_CHECKING:

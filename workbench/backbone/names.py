@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from workbench.backbone.config import config_object, named_architectures, read_json
-from workbench.backbone.folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
+from workbench.backbone.model_folder import CONFIG, ITSELF, POOLING, check_folder, poolings, transformer_in
 from workbench.backbone.pretrained import Backbone, Pooling
 from workbench.errors import InputError, UnknownNameError
 from workbench.files import atomic, hub_files, wheel

@@ -13,8 +13,8 @@ from workbench.backbone.architecture import positions
 from workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
 from workbench.backbone.config import config_object, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
-from workbench.backbone.folder import CONFIG
 from workbench.backbone.intactness import is_untouched, remember
+from workbench.backbone.model_folder import CONFIG
 from workbench.backbone.tokenizing import TRIED, note_tokens, require_bounded
 from workbench.backbone.transformers_api import without_bars
 from workbench.errors import InputError, opening

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.config import read_json
-from workbench.backbone.folder import INDEX, tensor_names, weight_files
+from workbench.backbone.model_folder import INDEX, tensor_names, weight_files
 from workbench.errors import opening
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from workbench.adapters.folder import check_adapter
+from workbench.adapters.adapter_folder import check_adapter
 from workbench.backbone import quantisation
 from workbench.backbone.architecture import skeleton
 from workbench.backbone.bf16_matrices import shown_in_float32

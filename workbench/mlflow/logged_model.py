@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.adapters.manifest import read_manifest
 from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.answering.predictor import OpenedAdapter
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import bits_of
 from workbench.machine.package_versions import versions
 from workbench.methods.stored_model import backbone_of

@@ -18,9 +18,9 @@ from workbench.mlflow import moved_versions
 from workbench.mlflow.address import database_of, printable_address, without_secrets
 from workbench.mlflow.alias import Succession, aliases, follow, missing
 from workbench.mlflow.bounded_client import BoundedClient
+from workbench.mlflow.client_settings import quick_and_quiet
 from workbench.mlflow.database import set_up
 from workbench.mlflow.models import find_model
-from workbench.mlflow.quiet import quick_and_quiet
 from workbench.mlflow.registration import (
     Entry,
     RegisteredModel,

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from workbench.backbone.transformers_api import training_options
 from workbench.machine import processes, sharding
 from workbench.machine.device import accelerator
-from workbench.training.parts import in_parts, store_part, take_up_part
+from workbench.training.shared_checkpoint import in_parts, store_part, take_up_part
 
 if TYPE_CHECKING:
     from workbench.methods.adaptation import Adaptation

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.presentation import Figure
-from workbench.mlflow.names import plain_name
+from workbench.mlflow.mlflow_names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from experiments.studies.compositions.tables import summary
 from experiments.studies.core.quantity import points
 from experiments.studies.core.track import child, parent, with_bounds
 from workbench.measures.markdown import escape
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.view import View
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from experiments.reporting.presentation import Cell, Column
 from experiments.reporting.shown import Shown
 from workbench.measures.statistics import Interval, mean_of_known
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 
 if TYPE_CHECKING:
     from experiments.reporting.adapter_run import Point

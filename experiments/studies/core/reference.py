@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from experiments.reporting.provenance_tags import provenance_tags
 from experiments.reporting.shown import Shown, table
 from experiments.studies.core.quantity import means
 from workbench.measures.markdown import escape
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from experiments.studies.core.track import child, parent
 from experiments.studies.repair.quantities import CELL, METRICS
 from experiments.studies.repair.tables import summary
 from workbench.measures.markdown import escape
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.view import View
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from experiments.studies.routing.recipe import Recipe
 from experiments.studies.routing.record import JOINT, ROUTER, Entry
 from fusion.composing.compatibility import unfit
 from fusion.routing.routers import ROUTERS
-from fusion.target.reading import KIND
+from fusion.target.reader import KIND
 from tasks.loading import registry
 from workbench.errors import InputError, Problem, SettingsError, collect_problems
 from workbench.machine.device import resolve_precision

@@ -10,7 +10,7 @@ from experiments.studies.core.track import child, parent, settled
 from experiments.studies.routing.quantities import ENTRY, SEED
 from experiments.studies.routing.tables import summary
 from workbench.measures.markdown import escape
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.view import View
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from fusion.target.reading import Reader
+    from fusion.target.reader import Reader
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fusion.routing.routers import Router, RouterSettings
-from fusion.target.reading import by_module
+from fusion.target.reader import by_module
 from fusion.updates import lora
 from fusion.updates.lowrank import spectrum
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fusion.routing.routers import Part, Query
-    from fusion.target.reading import Reader
+    from fusion.target.reader import Reader
     from fusion.updates.lowrank import LowRank
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from fusion.routing.routers import Router, RouterSettings
-from fusion.target.reading import by_module
+from fusion.target.reader import by_module
 from fusion.updates import lora
 from workbench.backbone.batching import to_device_of
 from workbench.errors import InputError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fusion.routing.routers import Part, Query
-    from fusion.target.reading import Reader
+    from fusion.target.reader import Reader
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.model import TaskModel
     from workbench.methods.task import Task

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusion.routing.routers import Part, Query
-    from fusion.target.reading import Reader
+    from fusion.target.reader import Reader
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
 

@@ -32,7 +32,7 @@ from experiments.studies.stream.results.summary import summarise
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.measures.markdown import code, escape
 from workbench.measures.statistics import Interval
-from workbench.mlflow.names import metric_name, plain_name
+from workbench.mlflow.mlflow_names import metric_name, plain_name
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.training.measured_cost import MeasuredCost
 

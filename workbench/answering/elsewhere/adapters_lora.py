@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.folder import PEFT_WEIGHTS, TASK_TYPE
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS, TASK_TYPE
 from workbench.errors import InputError
 from workbench.methods.libraries.adapters import NAME
 

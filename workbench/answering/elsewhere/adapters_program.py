@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG
+from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG
 from workbench.answering.elsewhere import adapters_head
 from workbench.answering.elsewhere.sender_class import own_class, with_labels
-from workbench.backbone.folder import tensor_names
+from workbench.backbone.model_folder import tensor_names
 from workbench.errors import InputError
 from workbench.machine.quiet import quiet
 from workbench.methods.libraries import adapters as library

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from workbench.adapters.folder import CONFIG
+from workbench.adapters.adapter_folder import CONFIG
 from workbench.answering.elsewhere import adapters_head, adapters_lora
 from workbench.answering.elsewhere.adapters_config import OF_PEFT
 from workbench.answering.elsewhere.adapters_head import layers_of

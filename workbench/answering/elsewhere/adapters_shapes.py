@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import safe_open
 
-from workbench.adapters.folder import ADAPTERS_WEIGHTS
+from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS
 from workbench.answering.elsewhere import adapters_head
 from workbench.backbone.architecture import skeleton
 from workbench.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.architecture import UNREAD, skeleton
-from workbench.backbone.folder import INDEX, WEIGHTS
+from workbench.backbone.model_folder import INDEX, WEIGHTS
 from workbench.backbone.stored_tensors import stored_in
 from workbench.errors import InputError
 

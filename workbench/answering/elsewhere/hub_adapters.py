@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
 from workbench.adapters.manifest import MANIFEST, read_manifest
-from workbench.backbone.folder import CONFIG as MODEL_CONFIG
+from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
 from workbench.errors import InputError
 from workbench.files import hub_files
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.answering.elsewhere.model_files import WORDS
-from workbench.backbone.folder import MODULES
+from workbench.backbone.model_folder import MODULES
 from workbench.files.digest import digest, key
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from workbench.adapters.folder import CONFIG
+from workbench.adapters.adapter_folder import CONFIG
 from workbench.adapters.manifest import MANIFEST
-from workbench.backbone.folder import CONFIG as MODEL_CONFIG
+from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
 from workbench.errors import InputError, no_such_file
 
 if TYPE_CHECKING:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.answering.elsewhere.files import CONVERT, CONVERT_PARTS
-from workbench.backbone.folder import CONFIG, INDEX, MODULES, WEIGHTS, sentence_modules, transformer_in, weight_files
+from workbench.answering.elsewhere.weight_files import CONVERT, CONVERT_PARTS
+from workbench.backbone.model_folder import (
+    CONFIG,
+    INDEX,
+    MODULES,
+    WEIGHTS,
+    sentence_modules,
+    transformer_in,
+    weight_files,
+)
 from workbench.errors import InputError, UnsafeConfigError
 
 OF_MODEL = (CONFIG, "generation_config.json", INDEX)

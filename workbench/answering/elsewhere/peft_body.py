@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save_file
 
-from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.answering.elsewhere import peft_config
 from workbench.answering.elsewhere.peft_beginning import double_rank, join_start
 from workbench.answering.elsewhere.peft_weights import as_stored, of_one_prompt, projections

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from workbench.adapters.folder import PEFT_TYPES, TASK_TYPE
+from workbench.adapters.adapter_folder import PEFT_TYPES, TASK_TYPE
 from workbench.errors import InputError, opening
 from workbench.methods.methods import METHODS
 

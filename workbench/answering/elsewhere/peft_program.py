@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.adapters.folder import PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.answering.elsewhere.peft_beginning import start_factors
 from workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
 from workbench.errors import InputError, opening

@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from workbench.adapters.folder import check_adapter
+from workbench.adapters.adapter_folder import check_adapter
 from workbench.adapters.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
 from workbench.adapters.stored_adapter import README, StoredAdapter
+from workbench.answering.elsewhere.comparison_texts import POOLED, try_sender
 from workbench.answering.elsewhere.head_form import difference, matching_head
 from workbench.answering.elsewhere.headless import with_fitted_head
 from workbench.answering.elsewhere.identity import key_of, stored_as
 from workbench.answering.elsewhere.original import keep
-from workbench.answering.elsewhere.trying import POOLED, try_sender
 from workbench.backbone.architecture import positions
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.errors import InputError, blaming
 from workbench.files.atomic import folder_beside, make_folder, remove_whole
 from workbench.machine.quiet import without_advice

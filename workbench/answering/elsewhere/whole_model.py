@@ -14,7 +14,7 @@ from workbench.answering.elsewhere.form import Sender
 from workbench.answering.elsewhere.model_class import other_head
 from workbench.answering.elsewhere.model_files import has_tokenizer, model_files
 from workbench.backbone.architecture import UNREAD
-from workbench.backbone.folder import ITSELF
+from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import base_in, model_in
 from workbench.backbone.stored_tensors import only_indexed, stored_in
 from workbench.errors import InputError

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from workbench.adapters.stored_adapter import README
 from workbench.answering.elsewhere.body_weights import narrow_type, narrowed
 from workbench.answering.elsewhere.original_card import write_card
-from workbench.backbone.folder import CONFIG, INDEX, weight_files
+from workbench.backbone.model_folder import CONFIG, INDEX, weight_files
 from workbench.errors import InputError
 from workbench.methods import card
 from workbench.methods.adaptation import HEAD_FILE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.folder import PEFT_WEIGHTS, read_config
-from workbench.backbone.folder import tensor_names
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS, read_config
+from workbench.backbone.model_folder import tensor_names
 from workbench.machine.quiet import without_advice
 from workbench.methods.libraries._places import require_all
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.folder import CONFIG
+from workbench.adapters.adapter_folder import CONFIG
 from workbench.methods.libraries.peft import LIBRARY as PEFT
 
 if TYPE_CHECKING:

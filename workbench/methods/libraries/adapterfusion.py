@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load_file
 from torch import nn
 
-from workbench.adapters.folder import FUSION_WEIGHTS
+from workbench.adapters.adapter_folder import FUSION_WEIGHTS
 from workbench.methods.libraries._places import require_none_left
 from workbench.methods.libraries.adapters import load_whole, prepare, require_loaded
 

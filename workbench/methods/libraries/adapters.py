@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from workbench.adapters.folder import ADAPTERS_WEIGHTS, read_config
-from workbench.backbone.folder import tensor_names
+from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, read_config
+from workbench.backbone.model_folder import tensor_names
 from workbench.methods.libraries._described import describe, differing
 from workbench.methods.libraries._places import require_apart, require_none_left
 

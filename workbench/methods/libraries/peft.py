@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from workbench.adapters.folder import CONFIG, read_config
+from workbench.adapters.adapter_folder import CONFIG, read_config
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.methods.libraries._described import describe, differing_in_peft
 from workbench.methods.libraries._mixed_loras import can_mix, mix, unmix

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from workbench.backbone.architecture import UNREAD
-from workbench.backbone.folder import INDEX, WEIGHTS, weight_files
+from workbench.backbone.model_folder import INDEX, WEIGHTS, weight_files
 from workbench.methods.libraries._places import require_apart, require_none_left
 
 FILE = WEIGHTS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.engine.workers.remote.incoming_files import IncomingFiles
-from workbench.backbone.folder import weight_files
+from workbench.backbone.model_folder import weight_files
 from workbench.files import atomic
 from workbench.files.cache import cache_folder, writing_cache
 from workbench.files.digest import digest, key

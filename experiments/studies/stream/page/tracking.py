@@ -20,7 +20,7 @@ from experiments.studies.core.track import began, parent, shared_tags
 from experiments.studies.stream.page.tables import scores
 from experiments.studies.stream.results.quantities import METRIC, STAGE
 from workbench.measures.markdown import escape
-from workbench.mlflow.names import metric_name
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 from workbench.mlflow.view import View
 

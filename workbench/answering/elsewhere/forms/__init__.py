@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.files import require_plain
 from workbench.answering.elsewhere.form import Form
 from workbench.answering.elsewhere.misnamed import nothing_here
+from workbench.answering.elsewhere.weight_files import require_plain
 from workbench.errors import InputError
 from workbench.settings.registry import Modules
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.adapters.folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, read_config
+from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, FUSION_CONFIG, read_config
 from workbench.answering.elsewhere import adapters_config, adapters_head
 from workbench.answering.elsewhere.adapters_config import SavedAdapter
 from workbench.answering.elsewhere.adapters_head import HeadConfig
-from workbench.answering.elsewhere.files import weights_in
 from workbench.answering.elsewhere.form import Sender
+from workbench.answering.elsewhere.weight_files import weights_in
 from workbench.backbone.config import read_mapping
 from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.folder import tensor_names
+from workbench.backbone.model_folder import tensor_names
 from workbench.errors import InputError, opening
 from workbench.methods.kind import GENERATED
 from workbench.methods.libraries import LIBRARIES

@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
+from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
 from workbench.answering.elsewhere import peft_config
-from workbench.answering.elsewhere.files import weights_in
 from workbench.answering.elsewhere.form import CLOSE, Sender
 from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
 from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
 from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
+from workbench.answering.elsewhere.weight_files import weights_in
 from workbench.backbone.finite_weights import require_finite
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.errors import InputError, opening

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.answering.elsewhere.files import require_plain
 from workbench.answering.elsewhere.forms.transformers import checked_config, model_of
+from workbench.answering.elsewhere.weight_files import require_plain
 from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.folder import CONFIG, MODULES, sentence_modules, transformer_in
+from workbench.backbone.model_folder import CONFIG, MODULES, sentence_modules, transformer_in
 from workbench.backbone.names import ANOTHER_POOLING, stated_pooling
 from workbench.errors import InputError
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.folder import CONFIG as ADAPTER_CONFIG
+from workbench.adapters.adapter_folder import CONFIG as ADAPTER_CONFIG
 from workbench.answering.elsewhere.model_class import kinds_of
 from workbench.answering.elsewhere.model_files import require_weights
 from workbench.answering.elsewhere.tensor_types import require_floats
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.backbone.config import read_json
-from workbench.backbone.folder import CONFIG, MODULES, check_folder, transformer_in, weight_files
+from workbench.backbone.model_folder import CONFIG, MODULES, check_folder, transformer_in, weight_files
 from workbench.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.answering.elsewhere.misnamed import not_a_folder
 from workbench.answering.elsewhere.tensor_types import require_floats
-from workbench.backbone.folder import PICKLED, numbers_in
+from workbench.backbone.model_folder import PICKLED, numbers_in
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.files.ordinary import foreign_links
 

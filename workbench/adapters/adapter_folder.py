@@ -13,7 +13,7 @@ from typing import Any
 
 from workbench.backbone.config import read_json, read_mapping
 from workbench.backbone.finite_weights import require_finite
-from workbench.backbone.folder import numbers_in, refuse_pickles
+from workbench.backbone.model_folder import numbers_in, refuse_pickles
 from workbench.errors import InputError, UnsafeConfigError
 
 CONFIG, FUSION_CONFIG = "adapter_config.json", "adapter_fusion_config.json"
