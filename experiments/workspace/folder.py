@@ -137,7 +137,7 @@ class Workspace:
         """Return the folder of a probe's measurement."""
         return self._fetch_folder(self.root / "probes" / key)
 
-    def step(self, key: str) -> Path:
+    def stage(self, key: str) -> Path:
         """Return the folder with the results of one stage of a stream."""
         return self._fetch_folder(self.root / "steps" / key)
 

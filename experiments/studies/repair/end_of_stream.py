@@ -46,7 +46,7 @@ def end_of_stream(plan: RepairPlan, stream: LearnedStream, workspace: Workspace,
         scenario=SCENARIOS.get(plan.record.scenario),
         tasks=tuple(plan.tasks[name] for name in stream.tasks),
     )
-    states = {stage: State(workspace.step(key) / "state", key) for stage, key in stream.states.items()}
+    states = {stage: State(workspace.stage(key) / "state", key) for stage, key in stream.states.items()}
     return EndOfStream(STRATEGIES.get(entry.strategy), context, states)
 
 
@@ -62,7 +62,7 @@ def settings_of(entry: Entry) -> tuple[Settings, MethodSettings]:
 
 def require_sound(stream: LearnedStream, workspace: Workspace) -> None:
     """Raise IntegrityError where the weights that a stream left are not as they were."""
-    for step in map(workspace.step, stream.states.values()):
+    for step in map(workspace.stage, stream.states.values()):
         for name in (*weights_in(step), "heads"):
             checksummed.require_sound(step, among=f"state/{name}/", under=step.name)
 

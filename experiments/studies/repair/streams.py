@@ -128,10 +128,10 @@ def learned_streams(record: Record, entry: Entry, workspace: Workspace) -> Itera
         if coordinates["label"] == entry.label:
             stage_keys.setdefault((coordinates["seed"], coordinates["order"]), {})[coordinates["stage"]] = key
     for (seed, order), keys in stage_keys.items():
-        states = {stage: key for stage, key in keys.items() if weights_in(workspace.step(key))}
+        states = {stage: key for stage, key in keys.items() if weights_in(workspace.stage(key))}
         if len(record.tasks) not in states:
             hint = f"Learn them again: {record.provenance.get('command') or 'workbench run RECIPE'}"
-            where = str(workspace.step(keys[max(keys)]))
+            where = str(workspace.stage(keys[max(keys)]))
             raise InputError(f"{entry.label}, seed {seed}: the final weights are gone", where=where, hint=hint)
         mine = [
             outcome

@@ -39,12 +39,14 @@ def inside(root: Path, name: str) -> Path:
     Raises:
         WorkError: the name leads out of ``root``, is hidden, or goes through a link.
     """
-    steps = name.removesuffix("/").split("/")
-    plain = all(step not in NOWHERE and not step.startswith(".") and "\\" not in step for step in steps)
-    path = root.joinpath(*steps) if plain and name.isprintable() else root
+    components = name.removesuffix("/").split("/")
+    plain = all(
+        component not in NOWHERE and not component.startswith(".") and "\\" not in component for component in components
+    )
+    path = root.joinpath(*components) if plain and name.isprintable() else root
     if path == root or PurePosixPath(name).is_absolute():
         raise WorkError(f"refused: another machine sent the file name {name!r}, which is not allowed", where=str(root))
-    if path.is_symlink() or path.parent.resolve() != root.resolve().joinpath(*steps[:-1]):
+    if path.is_symlink() or path.parent.resolve() != root.resolve().joinpath(*components[:-1]):
         raise WorkError(f"refused: a symbolic link stands where another machine writes {name!r}", where=str(root))
     return path
 

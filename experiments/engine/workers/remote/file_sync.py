@@ -56,9 +56,9 @@ class FileSync:
         It is fetched once in a piece. So what the piece deletes does not come back; others still have it in the
         workspace of the run until the piece ends.
         """
-        steps = path.relative_to(self._root).parts[:2]
-        unit = "/".join(steps)
-        if len(steps) < 2 or steps[0] in NOT_SENT or unit in self._fetched:
+        components = path.relative_to(self._root).parts[:2]
+        unit = "/".join(components)
+        if len(components) < 2 or components[0] in NOT_SENT or unit in self._fetched:
             return
         self._fetched.add(unit)
         for tries_left in reversed(range(TRIES)):
@@ -78,7 +78,7 @@ class FileSync:
         for message in parts((name, self._root / name) for name in changes.files):
             self._source.take(transfer, message)
         self._source.apply(transfer, changes, pace)
-        self._shared.apply(changes)
+        self._shared.remember(changes)
 
     def _copy(self, names: Sequence[str]) -> None:
         if not names:

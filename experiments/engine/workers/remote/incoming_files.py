@@ -94,8 +94,8 @@ def topmost_missing(root: Path, name: str) -> str:
 
     Folders of the first level, such as ``steps``, are not counted: others put things of their own there.
     """
-    steps = name.removesuffix("/").split("/")
-    for depth in range(2, len(steps)):
-        if not root.joinpath(*steps[:depth]).exists():
-            return "/".join(steps[:depth])
-    return "/".join(steps)
+    components = name.removesuffix("/").split("/")
+    for depth in range(2, len(components)):
+        if not root.joinpath(*components[:depth]).exists():
+            return "/".join(components[:depth])
+    return "/".join(components)

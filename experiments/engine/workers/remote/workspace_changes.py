@@ -58,7 +58,7 @@ class SharedFiles:
         """Remember that the other workspace has these files, as they are here."""
         self.known.update((name, self._state(name)) for name in names_there)
 
-    def apply(self, changes: Changes) -> None:
+    def remember(self, changes: Changes) -> None:
         """Remember that the changes were made in the other workspace."""
         self.add(changes.files)
         for name in [name for name in self.known if not (self.root / name).exists()]:

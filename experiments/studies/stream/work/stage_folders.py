@@ -29,7 +29,7 @@ class StageFolders:
 
     def folder(self, key: str) -> Path:
         """Return the folder of a stage."""
-        return self.workspace.step(key)
+        return self.workspace.stage(key)
 
     def fit(self, key: str) -> FitRecord:
         """Return how the fit of a finished stage went.
