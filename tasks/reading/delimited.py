@@ -76,14 +76,14 @@ def frame_of(path: Path, dialect: Dialect, skipped: int = 0) -> pd.DataFrame:
     return frame
 
 
-def column_names(given: Sequence[str], where: str) -> tuple[str, ...]:
+def column_names(header: Sequence[str], where: str) -> tuple[str, ...]:
     """Return the names of columns; one without a name is called after its position.
 
     Raises:
         DataError: several columns have the same name, or there are too many.
     """
-    require_bounded(len(given), 1, where)
-    names = [name if name.strip() else f"column_{position}" for position, name in enumerate(given, start=1)]
+    require_bounded(len(header), 1, where)
+    names = [name if name.strip() else f"column_{position}" for position, name in enumerate(header, start=1)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         message = f"several columns are called {', '.join(map(repr, twice[:5]))}"
         raise DataError(message, where=where, hint="Rename them. If the file has no header, set header: false.")

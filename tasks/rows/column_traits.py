@@ -96,17 +96,17 @@ def _traits(name: str, column: pd.Series[Any], comma: bool) -> Traits:
     distinct = set(values)
     numbers = [] if lists else [_number(with_point(value) if comma else value) for value in filled]
     numeric = bool(numbers) and all(map(math.isfinite, numbers))
-    whole = numeric and all(number.is_integer() for number in numbers)
+    is_whole = numeric and all(number.is_integer() for number in numbers)
     separator = _separator(strings, distinct) if strings and len(strings) == len(filled) and not numeric else None
-    entries = (raw(entry) for value in filled for entry in value) if lists else _parts(distinct, separator)
+    entries = (raw(entry) for value in filled for entry in value) if lists else _entries_of(distinct, separator)
     return Traits(
         name=name,
         rows=len(column),
         filled=len(filled),
         distinct=len(distinct),
         numeric=numeric,
-        fractions=numeric and not whole,
-        counter=whole and len({b - a for a, b in pairwise(numbers)} - {0.0}) == 1 and len(distinct) == len(numbers),
+        fractions=numeric and not is_whole,
+        counter=is_whole and len({b - a for a, b in pairwise(numbers)} - {0.0}) == 1 and len(distinct) == len(numbers),
         binary=bool(distinct) and {value.lower() for value in distinct} <= BINARY,
         lists=lists,
         parts=len(set(entries)) if lists or separator else 0,
@@ -136,12 +136,12 @@ def _separator(strings: list[str], distinct: set[str]) -> str | None:
     """Return what parts the labels of ``strings``: the parts are fewer than the ways in which they come together."""
     for separator in SEPARATORS:
         several = sum(separator in value for value in strings)
-        parts = _parts(distinct, separator)
-        short = all(len(part.split()) <= LABEL_WORDS for part in parts)
-        if several >= SEVERAL * len(strings) and short and 2 <= len(parts) < len(distinct):
+        entries = _entries_of(distinct, separator)
+        short = all(len(entry.split()) <= LABEL_WORDS for entry in entries)
+        if several >= SEVERAL * len(strings) and short and 2 <= len(entries) < len(distinct):
             return separator
     return None
 
 
-def _parts(values: set[str], separator: str | None) -> set[str]:
-    return {part.strip() for value in values for part in value.split(separator)} - {""} if separator else set()
+def _entries_of(values: set[str], separator: str | None) -> set[str]:
+    return {entry.strip() for value in values for entry in value.split(separator)} - {""} if separator else set()

@@ -122,7 +122,7 @@ class RegisteredModel:
     def read(cls, name: str, tags: Mapping[str, Mapping[str, str]], champion: object) -> RegisteredModel:
         """Return what the tags of each version say; ``champion`` is the number that the alias names, or None."""
         versions = tuple(Version.read(number, tags[number]) for number in sorted(tags, key=int))
-        before = {number: own[BEFORE] for number, own in tags.items() if BEFORE in own}
+        before = {number: version_tags[BEFORE] for number, version_tags in tags.items() if BEFORE in version_tags}
         return cls(name, versions, None if champion is None else str(champion), before)
 
     def version_of(self, wanted: Version) -> Version | None:

@@ -85,23 +85,23 @@ def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 @lru_cache(maxsize=4)
-def _load_tasks(given: str, num_fewshot: int | None, _: tuple[str, ...]) -> dict[str, Any]:
+def _load_tasks(specs_json: str, num_fewshot: int | None, _: tuple[str, ...]) -> dict[str, Any]:
     """Load tasks once in a process, for as long as the rows of one's own files stay as they are."""
-    specs: list[str | dict[str, Any]] = json.loads(given)
+    specs: list[str | dict[str, Any]] = json.loads(specs_json)
     manager = _index() if any(isinstance(spec, str) for spec in specs) else TaskManager(include_defaults=False)
     for spec in specs:
         if isinstance(spec, str):
             _require_known(spec, manager.all_tasks)
         elif foreign := _foreign_metric(spec["metric_list"]):
             raise InputError(f"task {spec['task']}: lm-eval has no metric {foreign!r}")
-    names = ", ".join(spec if isinstance(spec, str) else str(spec["task"]) for spec in specs)
-    with opening("the task of lm-eval", names), _data_alone():
+    listed = ", ".join(spec if isinstance(spec, str) else str(spec["task"]) for spec in specs)
+    with opening("the task of lm-eval", listed), _data_alone():
         tasks: dict[str, Any] = manager.load(specs)
     for name, task in tasks["tasks"].items():
         if objection := _objection(task):
             raise InputError(f"lm-eval's task {name} is not run here: {objection}")
-        own = task.get_config("num_fewshot")
-        if own is None or (own and num_fewshot is not None):
+        shots = task.get_config("num_fewshot")
+        if shots is None or (shots and num_fewshot is not None):
             task.set_config(key="num_fewshot", value=num_fewshot or 0)
     return tasks
 
@@ -144,8 +144,10 @@ def _foreign_metric(metrics: Sequence[dict[str, Any]]) -> str | None:
 
 def _identity(name: str, task: Any, limit: int | None) -> str:
     shown = [*(task.fewshot_docs() or [])] if task.get_config("num_fewshot") else []
-    own = {option: value for option, value in task.dump_config().items() if option not in ELSEWHERE}
-    config = json.dumps(own, sort_keys=True, default=lambda value: getattr(value, "__qualname__", type(value).__name__))
+    options = {option: value for option, value in task.dump_config().items() if option not in ELSEWHERE}
+    config = json.dumps(
+        options, sort_keys=True, default=lambda value: getattr(value, "__qualname__", type(value).__name__)
+    )
     return key([name, str(task.VERSION), config, [*islice(task.eval_docs, limit)], shown])
 
 

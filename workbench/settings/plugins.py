@@ -146,7 +146,7 @@ def _distribution_name(distribution: Distribution | None) -> str:
 
 def _complaint(entry: object, fulfils: Any, value: str) -> str:
     """Return why an object cannot be an entry of a registry; empty where it can."""
-    wanted = fulfils.__name__
+    protocol_name = fulfils.__name__
     if fulfils is object:
         return ""
     if isinstance(entry, type):
@@ -155,9 +155,9 @@ def _complaint(entry: object, fulfils: Any, value: str) -> str:
     if settings is not None and not (isinstance(settings, type) and hasattr(settings, "model_fields")):
         return f"the settings of {value} are not a class that extends workbench.settings.base.Settings"
     if Protocol not in fulfils.__bases__:
-        return "" if isinstance(entry, fulfils) else f"{value} is of {type(entry).__name__}, not of {wanted}"
+        return "" if isinstance(entry, fulfils) else f"{value} is of {type(entry).__name__}, not of {protocol_name}"
     if lacking := [name for name in _members(fulfils) if not hasattr(entry, name)]:
-        return f"{value} is no {wanted}: it lacks {', '.join(lacking)}"
+        return f"{value} is not a {protocol_name}: it lacks {', '.join(lacking)}"
     return ""
 
 
@@ -193,7 +193,7 @@ def _modules(name: str) -> Iterator[tuple[str, Path]]:
     for folder in _folders(name):
         for entry in below(folder):
             path = Path(entry.path).relative_to(folder)
-            hidden = any(part.startswith(".") for part in path.parts)
+            hidden = any(folder_name.startswith(".") for folder_name in path.parts)
             if path.name.endswith(MODULES) and not hidden and entry.is_file():
                 yield f"{name}/{path.as_posix()}", Path(entry.path)
     spec = _spec(name)

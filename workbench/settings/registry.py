@@ -105,7 +105,7 @@ class Modules(Generic[Entry]):
 
         Raises:
             UnknownNameError: no such entry; the message names ``where`` and the nearest entries. What a file holds in
-                a name's place (a number, a list, nothing) is no entry either.
+                a name's place (a number, a list, nothing) is not an entry either.
             PluginError: an installed distribution adds the entry, and it cannot be used.
         """
         if isinstance(name, str) and name in self._files:

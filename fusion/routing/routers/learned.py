@@ -77,18 +77,18 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     """
     if task is None:
         raise InputError(f"routing to {adapter.id} cannot be learned without its training examples")
-    part: dict[str, torch.Tensor] = {}
+    fitted: dict[str, torch.Tensor] = {}
     if settings.tempered:
         divisor = fitted_temperature(adapter, task.splits["validation"], reader.backbone)
-        part["temperature"] = torch.tensor([divisor], dtype=torch.float64)
+        fitted["temperature"] = torch.tensor([divisor], dtype=torch.float64)
     rows = task.splits["train"]
     vectors, labels = reader.features(rows), np.asarray(rows["label"][:])
     counts = torch.from_numpy(np.unique(labels, return_counts=True)[1].clip(max=settings.rows))
     if settings.trained_on == "moments":
-        return {**part, **moments(vectors, labels), "counts": counts}
+        return {**fitted, **moments(vectors, labels), "counts": counts}
     order = np.random.default_rng(adapter.manifest.seed_here).permutation(len(rows))
-    kept = [order[labels[order] == label][: settings.rows] for label in np.unique(labels)]
-    return {**part, "features": torch.from_numpy(vectors[np.concatenate(kept)]), "counts": counts}
+    sampled = [order[labels[order] == label][: settings.rows] for label in np.unique(labels)]
+    return {**fitted, "features": torch.from_numpy(vectors[np.concatenate(sampled)]), "counts": counts}
 
 
 def prepare(parts: Sequence[Part], settings: Settings) -> Classifier:
@@ -102,9 +102,11 @@ def prepare(parts: Sequence[Part], settings: Settings) -> Classifier:
     drawn = settings.trained_on == "moments"
     features = np.vstack([_draw_rows(part, generator) if drawn else part["features"].numpy() for part in parts])
     if settings.level == "task":
-        counts = [own.sum(keepdims=True) for own in counts]
+        counts = [task_counts.sum(keepdims=True) for task_counts in counts]
     sizes = np.concatenate(counts)
-    weights = np.concatenate([np.full(own.sum(), len(features) / len(parts) / own.sum()) for own in counts])
+    weights = np.concatenate(
+        [np.full(task_counts.sum(), len(features) / len(parts) / task_counts.sum()) for task_counts in counts]
+    )
     fitted = _regression(features, np.repeat(np.arange(len(sizes)), sizes), weights, settings.penalty)
     return Classifier(*fitted, tuple(map(len, counts)))
 

@@ -77,9 +77,9 @@ def method_of(config: Mapping[str, Any], where: str) -> str:
     kind = config.get("peft_type")
     if isinstance(kind, str) and kind in REFUSED:
         raise InputError(f"peft_type: {kind!r} cannot be taken in: {REFUSED[kind]}", where=where)
-    taken = PEFT_TYPES | BY_TYPE.keys()
-    if not isinstance(kind, str) or kind not in taken:
-        hint = f"These are: {', '.join(sorted(taken))}."
+    supported = PEFT_TYPES | BY_TYPE.keys()
+    if not isinstance(kind, str) or kind not in supported:
+        hint = f"These are: {', '.join(sorted(supported))}."
         raise InputError(f"peft_type: {kind!r} cannot be taken in", where=where, hint=hint)
     if kind == "LORA":
         return next((name for key, name in OF_LORA if config.get(key)), "lora")
@@ -110,12 +110,12 @@ def settings(
 
 def _targets(named: Any, trained: TrainedModules | None, modules: Iterable[str]) -> list[str] | None:
     """Return names that pick the adapted modules in the transformer alone; None where none is."""
-    names = sorted(named) if isinstance(named, list) else []
+    module_names = sorted(named) if isinstance(named, list) else []
     if trained is None:
-        return names or None
-    fits = _matching(names)
+        return module_names or None
+    fits = _matching(module_names)
     picked = {name for name in modules if fits(name)}
-    return names if picked and picked == {*trained.adapted} else sorted(trained.adapted) or None
+    return module_names if picked and picked == {*trained.adapted} else sorted(trained.adapted) or None
 
 
 def _accepted_settings(method_settings: Mapping[str, Any], method: str) -> dict[str, Any]:
@@ -123,8 +123,10 @@ def _accepted_settings(method_settings: Mapping[str, Any], method: str) -> dict[
     try:
         METHODS.get(method).settings.model_validate(method_settings)
     except ValidationError as error:
-        others = {detail["loc"][0] if detail["loc"] else None for detail in error.errors()}
-        return {} if None in others else {name: value for name, value in method_settings.items() if name not in others}
+        refused = {detail["loc"][0] if detail["loc"] else None for detail in error.errors()}
+        return (
+            {} if None in refused else {name: value for name, value in method_settings.items() if name not in refused}
+        )
     return dict(method_settings)
 
 
@@ -159,7 +161,7 @@ def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> P
         trained: what it puts on the transformer.
         where: the folder.
     """
-    own = sender_config(config, where)
+    body_config = sender_config(config, where)
     changes = BY_NAME | {
         "target_modules": sorted(trained.adapted),
         "modules_to_save": [*trained.whole] or None,
@@ -169,24 +171,24 @@ def of_body(config: Mapping[str, Any], trained: TrainedModules, where: str) -> P
         "task_type": TASK_TYPE,
     }
     for key in SUBSETS:
-        if named := getattr(own, key, None):
+        if named := getattr(body_config, key, None):
             fits = _matching(named)
             changes[key] = sorted(name for name, full in trained.adapted.items() if fits(full))
-    for key, value in (changes | _patterns(own, trained)).items():
-        if hasattr(own, key):
-            setattr(own, key, value)
-    return own
+    for key, value in (changes | _patterns(body_config, trained)).items():
+        if hasattr(body_config, key):
+            setattr(body_config, key, value)
+    return body_config
 
 
-def _patterns(own: Any, trained: TrainedModules) -> dict[str, Any]:
+def _patterns(config: Any, trained: TrainedModules) -> dict[str, Any]:
     """Return ranks and alphas that differ from the usual ones, each under the whole name of its module."""
     from peft.utils.other import get_pattern_key
 
     changes: dict[str, Any] = {}
     for key in PATTERNS:
-        pattern = getattr(own, key, None)
-        if pattern and own.peft_type == "ADALORA":  # which directions are left, by the names of tensors
-            changes[key] = {name.removeprefix(trained.prefix): kept for name, kept in pattern.items()}
+        pattern = getattr(config, key, None)
+        if pattern and config.peft_type == "ADALORA":  # which directions are left, by the names of tensors
+            changes[key] = {name.removeprefix(trained.prefix): directions for name, directions in pattern.items()}
         elif pattern:
             keys = {name: get_pattern_key(pattern.keys(), full) for name, full in trained.adapted.items()}
             changes[key] = {re.escape(name): pattern[match] for name, match in keys.items() if match in pattern}

@@ -59,8 +59,8 @@ class SentModel:
     def labels(self) -> tuple[str, ...] | None:
         """The labels that the config names; without any, as transformers calls them."""
         named = self.config.get("id2label") or {}
-        names = [named[number] for number in sorted(named, key=int)]
-        return tuple(names) or tuple(f"LABEL_{number}" for number in range(self.config.get("num_labels", 2)))
+        label_names = [named[number] for number in sorted(named, key=int)]
+        return tuple(label_names) or tuple(f"LABEL_{number}" for number in range(self.config.get("num_labels", 2)))
 
     @property
     def other_head(self) -> str | None:
@@ -74,8 +74,8 @@ class SentModel:
         A language model that was trained has its own output layer, and here that is the backbone's.
         """
         stated = (self.config.get("_name_or_path"), base_in(self.folder))
-        names = [name for name in stated if isinstance(name, str) and name]
-        return names[0] if names and not self.generates else None
+        base_names = [name for name in stated if isinstance(name, str) and name]
+        return base_names[0] if base_names and not self.generates else None
 
     @property
     def generates(self) -> bool:
@@ -107,34 +107,34 @@ class SentModel:
         from workbench.answering.elsewhere.base_model import require_base
         from workbench.answering.elsewhere.sender_class import base_prefix, own_class
 
-        alone = backbone.name == ITSELF
-        if alone and not has_tokenizer(self.itself.folder):
+        is_own_backbone = backbone.name == ITSELF
+        if is_own_backbone and not has_tokenizer(self.itself.folder):
             hint = "Save it there: tokenizer.save_pretrained(FOLDER). Or name the base model: --backbone NAME"
             raise InputError("there is no tokenizer beside this model", where=str(self.folder), hint=hint)
-        if not alone:
+        if not is_own_backbone:
             require_base(self.itself, backbone, self.folder)
-        own = own_class(self.itself, kind, outputs)
-        self._require_complete(own, kind)
+        loaded = own_class(self.itself, kind, outputs)
+        self._require_complete(loaded, kind)
         prefix = base_prefix(self.itself, kind)
-        head = self._head(own.model, prefix, kind)
+        head = self._head(loaded.model, prefix, kind)
         return (
-            self._sender_as_own_backbone(own.model, head)
-            if alone
-            else self._sender_on_backbone(own.model, head, backbone, prefix)
+            self._sender_as_own_backbone(loaded.model, head)
+            if is_own_backbone
+            else self._sender_on_backbone(loaded.model, head, backbone, prefix)
         )
 
-    def _require_complete(self, own: OwnClass, kind: str | None) -> None:
+    def _require_complete(self, loaded: OwnClass, kind: str | None) -> None:
         """Make sure that the class has all its weights from the file, and the file none that the class does not have.
 
         Of a model without a head, the pooler may be missing, and what stood above it may be left over.
         """
-        called = type(own.model).__name__
-        drawn = sorted(name for name in own.drawn if kind or not name.startswith(UNREAD))
+        called = type(loaded.model).__name__
+        drawn = sorted(name for name in loaded.drawn if kind or not name.startswith(UNREAD))
         if drawn:
             message = f"{drawn[0]} is missing in the weights; a {called} would initialise it at random"
             raise InputError(message, where=str(self.folder), hint="Save the model again with save_pretrained.")
-        if kind and own.unread:
-            message = f"the weights hold {min(own.unread)}, which a {called} does not have"
+        if kind and loaded.unread:
+            message = f"the weights hold {min(loaded.unread)}, which a {called} does not have"
             raise InputError(message, where=str(self.folder), hint=HINT)
 
     def _head(self, model: Any, prefix: str, kind: str | None) -> dict[str, nn.Module]:
@@ -149,13 +149,13 @@ class SentModel:
 
     def _sender_as_own_backbone(self, model: Any, head: Mapping[str, nn.Module]) -> Sender:
         """Return the sender of a model that is its own backbone: its files are copied as they are, or linked."""
-        names = model_files(self.folder)
+        files = model_files(self.folder)
         linked = (
-            LinkedFiles(folder=str(self.folder.resolve()), files=_digests(self.folder, names)) if self.link else None
+            LinkedFiles(folder=str(self.folder.resolve()), files=_digests(self.folder, files)) if self.link else None
         )
 
         def write(folder: Path) -> None:
-            for name in () if linked else names:
+            for name in () if linked else files:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.folder / name, folder / name)
 
@@ -191,5 +191,5 @@ class SentModel:
             raise InputError(message, where=str(self.folder), hint=hint)
 
 
-def _digests(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    return {name: digest(folder / name) for name in names}
+def _digests(folder: Path, files: Sequence[str]) -> dict[str, str]:
+    return {name: digest(folder / name) for name in files}

@@ -37,8 +37,8 @@ def comes_back(manifest: Manifest) -> bool:
     A language model on a base model has that one's output layer, and is written as any is that was trained here.
     """
     came = manifest.elsewhere
-    own = came is not None and came.program == PROGRAM and came.head is None
-    return own and (manifest.is_whole or manifest.task.kind not in GENERATED)
+    is_classic = came is not None and came.program == PROGRAM and came.head is None
+    return is_classic and (manifest.is_whole or manifest.task.kind not in GENERATED)
 
 
 def write_back(stored: StoredAdapter, backbone: Backbone, folder: Path, front_matter: str) -> None:
@@ -120,10 +120,10 @@ def _head(stored: StoredAdapter) -> dict[str, Tensor]:
     weighted = [f"{index}." for index, layer in enumerate(layers) if layer in (LINEAR, NORM)] if manifest.head else [""]
     rows = [manifest.task.labels.index(label) for label in manifest.elsewhere.labels]
     named: dict[str, Tensor] = {}
-    for (module, parts), before in zip(
+    for (module, tensor_names), prefix in zip(
         reversed(manifest.elsewhere.original["head"].items()), reversed(weighted), strict=False
     ):
-        for part in parts:
-            tensor = tensors[f"{before}{part}"]
-            named[f"{module}.{part}"] = tensor[rows] if rows and before == weighted[-1] else tensor
+        for tensor_name in tensor_names:
+            tensor = tensors[f"{prefix}{tensor_name}"]
+            named[f"{module}.{tensor_name}"] = tensor[rows] if rows and prefix == weighted[-1] else tensor
     return named

@@ -53,18 +53,18 @@ class Adapters:
 
         loader = AdapterLoader(body, use_safetensors=True)
         folder.mkdir(exist_ok=True)
-        names, config = loader.save_to_state_dict(NAME)
+        adapter_names, config = loader.save_to_state_dict(NAME)
         shared = f"shared_parameters.{NAME}."
         tensors = dict(chain(body.named_parameters(), body.named_buffers()))
-        kept = {
+        of_adapter = {
             name: tensor.detach().contiguous()
             for name, tensor in tensors.items()
-            if name in names or name.startswith(shared)
+            if name in adapter_names or name.startswith(shared)
         }
-        if any(name.startswith(shared) for name in kept):
-            kept = {f"{body.base_model_prefix}.{name}": tensor for name, tensor in kept.items()}
+        if any(name.startswith(shared) for name in of_adapter):
+            of_adapter = {f"{body.base_model_prefix}.{name}": tensor for name, tensor in of_adapter.items()}
         loader.weights_helper.save_weights_config(str(folder), config)
-        save_file(kept, folder / ADAPTERS_WEIGHTS)
+        save_file(of_adapter, folder / ADAPTERS_WEIGHTS)
 
     def load(self, body: Any, folder: Path, config: Any) -> nn.Module:
         """Return the body with the stored adapter active and trainable."""
@@ -153,9 +153,9 @@ def load_whole(body: Any, folder: Path, name: str) -> None:
 def require_loaded(body: Any, missing: Sequence[str]) -> None:
     """Raise ValueError where a tensor was not loaded under any of its names; a shared one stands in files once."""
     tensors = body.state_dict(keep_vars=True)
-    names = {name.removeprefix(f"{body.base_model_prefix}.") for name in missing}
-    loaded = {id(tensor) for name, tensor in tensors.items() if name not in names}
-    if lacking := sorted(name for name in names if id(tensors.get(name)) not in loaded):
+    missing_names = {name.removeprefix(f"{body.base_model_prefix}.") for name in missing}
+    loaded = {id(tensor) for name, tensor in tensors.items() if name not in missing_names}
+    if lacking := sorted(name for name in missing_names if id(tensors.get(name)) not in loaded):
         raise ValueError(f"the weights of {lacking[0]} are missing")
 
 
@@ -199,8 +199,8 @@ def _with_room_for_prefixes(body: Any) -> nn.Module:
     return model
 
 
-def _with_cache(name: str, module: nn.Module, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    return given, {name if key in CACHE else key: value for key, value in named.items()}
+def _with_cache(name: str, module: nn.Module, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return arguments, {name if key in CACHE else key: value for key, value in named.items()}
 
 
 def _edit(layer: Any, forward: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:

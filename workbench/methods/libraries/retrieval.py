@@ -92,12 +92,12 @@ class Retriever(nn.Module):
         return torch.zeros_like(cosines).scatter(1, best.indices, weights)
 
     @torch.no_grad()
-    def _ask(self, body: Any, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _ask(self, body: Any, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Choose for the prompts of a batch before it is answered; what goes on with prompts keeps their LoRAs."""
-        read = {name: value for name, value in given.items() if name != QUESTION}
+        read = {name: value for name, value in options.items() if name != QUESTION}
         if not _goes_on(read):
             self._answering = []  # nothing is added while the backbone reads the prompts
-            self._choose(self.shares(embedding(body.get_base_model(), read, given.get(QUESTION))))
+            self._choose(self.shares(embedding(body.get_base_model(), read, options.get(QUESTION))))
         elif not self._answering:
             hint = "Give it the whole prompts first."
             raise InputError("these tokens continue prompts that this model has not read", hint=hint)
@@ -152,8 +152,8 @@ class Retrieval:
 def _retrieving(body: Any, tasks: Tensor | None, config: RetrievalSettings) -> nn.Module:
     names, size = list(body.peft_config), state_width(body.config)
     if tasks is None or tasks.shape != (len(names), size):
-        given = "none" if tasks is None else " × ".join(map(str, tasks.shape))
-        raise ValueError(f"{len(names)} LoRAs need {len(names)} × {size} numbers for their tasks, not {given}")
+        shape = "none" if tasks is None else " × ".join(map(str, tasks.shape))
+        raise ValueError(f"{len(names)} LoRAs need {len(names)} × {size} numbers for their tasks, not {shape}")
     body.requires_grad_(False)
     body.retriever = Retriever(names, tasks, config)
     body.retriever.listen(body)
@@ -162,10 +162,10 @@ def _retrieving(body: Any, tasks: Tensor | None, config: RetrievalSettings) -> n
     return model
 
 
-def _goes_on(given: Mapping[str, Any]) -> bool:
+def _goes_on(options: Mapping[str, Any]) -> bool:
     """Return whether a pass reads more tokens of texts whose prompts were read before."""
-    cache = given.get("cache", given.get("past_key_values"))  # its name in newer transformers, and in older ones
-    return given.get("encoder_outputs") is not None or (cache is not None and cache.get_seq_length() > 0)
+    cache = options.get("cache", options.get("past_key_values"))  # its name in newer transformers, and in older ones
+    return options.get("encoder_outputs") is not None or (cache is not None and cache.get_seq_length() > 0)
 
 
 LIBRARY = Retrieval()
