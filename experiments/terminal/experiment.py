@@ -12,9 +12,9 @@ from experiments.engine.run import pending
 from experiments.reporting.terminal import show
 from experiments.studies import present
 from experiments.terminal import preview
-from experiments.terminal.crew_ahead import CrewAhead
 from experiments.terminal.next_steps import options
 from experiments.terminal.output import page_of, stderr, stdout
+from experiments.terminal.planned_workers import PlannedWorkers
 from experiments.terminal.progress import progress
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def command_given() -> str:
 
 def dry_run(workbench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None, measure: bool) -> None:
     """Print what :func:`carry_out` would do, and on which machines; ``measure`` times steps of what was never done."""
-    crew = CrewAhead(jobs, () if cluster is None else workbench.machines(cluster))
+    workers = PlannedWorkers(jobs, () if cluster is None else workbench.machines(cluster))
     estimator = Estimator(workbench.workspace, measure, stderr.print)
     pieces = workbench.pieces(plan)
-    preview.preview(plan, pieces, pending(pieces, workbench.workspace), estimator, as_json, crew)
+    preview.preview(plan, pieces, pending(pieces, workbench.workspace), estimator, as_json, workers)
 
 
 def carry_out(workbench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from experiments.engine.estimates import Estimate, Estimator
     from experiments.engine.piece import Piece
     from experiments.engine.study import Plan
-    from experiments.terminal.crew_ahead import CrewAhead
+    from experiments.terminal.planned_workers import PlannedWorkers
 
 HEADS = ("steps", "time", "parameters", "memory MB")
 MEMORY = (
@@ -61,7 +61,7 @@ def preview(
     pending: Sequence[Piece],
     estimator: Estimator,
     as_json: bool,
-    crew: CrewAhead,
+    workers: PlannedWorkers,
 ) -> None:
     """Print the plan of an experiment of any kind: its ``pieces``, which of them are ``pending``, and who does them."""
     waiting = {piece.key for piece in pending}
@@ -70,10 +70,10 @@ def preview(
         done = piece.key not in waiting
         ahead.append(Ahead(piece, done, estimator.estimate(piece, done)))
     todo = [entry for entry in ahead if not entry.done]
-    expected = crew.makespan(pending, {entry.piece.key: entry.seconds for entry in todo})
+    expected = workers.makespan(pending, {entry.piece.key: entry.seconds for entry in todo})
     if as_json:
         about = {"recipe": plan.name, "study": plan.study, "backbone": plan.backbone.name}
-        machines = {"machines": crew.as_json()} if crew.machines else {}
+        machines = {"machines": workers.as_json()} if workers.machines else {}
         emit({**about, **machines, "expected_seconds": expected, "pieces": [entry.as_json() for entry in ahead]})
         return
     _table(ahead)
@@ -82,8 +82,8 @@ def preview(
     distinct = len({entry.piece.key for entry in ahead})
     stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{steps_in_words}. Nothing was trained.")
     stdout.print(MEMORY)
-    crew.show()
-    _say_time(expected, todo, crew.processes)
+    workers.show()
+    _say_time(expected, todo, workers.processes)
 
 
 def _table(ahead: Sequence[Ahead]) -> None:

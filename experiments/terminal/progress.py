@@ -67,7 +67,7 @@ class LiveProgress(Messages):
         visible = updates is not None
         self.whole = self.bars.add_task(title, total=updates, note="", visible=visible)
         self._pieces = self.bars.add_task("pieces", note="", visible=False)
-        self._staff: dict[str, TaskID] = {}
+        self._machine_bars: dict[str, TaskID] = {}
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -94,13 +94,13 @@ class LiveProgress(Messages):
         self.bars.update(
             self._pieces, total=progress.pieces, completed=progress.done.pieces, note=note, visible=several
         )
-        staff = {machine.address: machine for machine in named(progress.machines)}
-        for gone in self._staff.keys() - staff.keys():
-            self.bars.remove_task(self._staff.pop(gone))
-        for address, machine in staff.items():
-            if address not in self._staff:
-                self._staff[address] = self.bars.add_task(address, note="busy")
-            self.bars.update(self._staff[address], total=machine.processes, completed=machine.busy)
+        machines = {machine.address: machine for machine in machine_lines(progress.machines)}
+        for gone in self._machine_bars.keys() - machines.keys():
+            self.bars.remove_task(self._machine_bars.pop(gone))
+        for address, machine in machines.items():
+            if address not in self._machine_bars:
+                self._machine_bars[address] = self.bars.add_task(address, note="busy")
+            self.bars.update(self._machine_bars[address], total=machine.processes, completed=machine.busy)
 
 
 class PlainProgress(Messages):
@@ -140,7 +140,7 @@ class PlainProgress(Messages):
             self._last_line = time.monotonic()
             busy = [
                 f"{machine.address}: {machine.busy:,} of {machine.processes:,} busy"
-                for machine in named(progress.machines)
+                for machine in machine_lines(progress.machines)
             ]
             pieces = f"{progress.done.pieces:,} of {progress.pieces:,} pieces done, {progress.running:,} running"
             self.say("; ".join([f"{pieces}{self._left}", *busy]))
@@ -156,12 +156,12 @@ def left(clock: Clock) -> str:
     return "" if clock.remaining is None else f"{seconds(clock.remaining)} left"
 
 
-def named(staff: Sequence[MachineLoad]) -> Sequence[MachineLoad]:
-    """Return what is told of machines: each by its address, and as one where that would be too many lines."""
-    if len(staff) <= MACHINES:
-        return staff
-    busy, processes = sum(machine.busy for machine in staff), sum(machine.processes for machine in staff)
-    return [MachineLoad(f"{len(staff):,} machines", busy, processes)]
+def machine_lines(machines: Sequence[MachineLoad]) -> Sequence[MachineLoad]:
+    """Return a line for each machine, or one line for all if there are more than :data:`MACHINES`."""
+    if len(machines) <= MACHINES:
+        return machines
+    busy, processes = sum(machine.busy for machine in machines), sum(machine.processes for machine in machines)
+    return [MachineLoad(f"{len(machines):,} machines", busy, processes)]
 
 
 @contextmanager

@@ -142,12 +142,12 @@ def test_the_live_display_shows_pieces_and_machines(clock: list[float], screen: 
     listener = LiveProgress("stream", Clock(UNKNOWN))
     drawn = []
     with listener.bars:
-        for done, staff in (
+        for done, machines in (
             (1, [MachineLoad("10.0.0.1", 2, 2), MachineLoad("10.0.0.2", 1, 2)]),
             (2, [MachineLoad("10.0.0.2", 1, 2)]),
         ):
             screen.truncate(screen.seek(0))
-            report_progress(listener, PieceProgress(Work(done), 3, 8, staff))
+            report_progress(listener, PieceProgress(Work(done), 3, 8, machines))
             listener.bars.refresh()
             drawn.append(screen.getvalue())
     for part in ("pieces", "1/12", "3 running", "10.0.0.1", "2/2", "10.0.0.2", "1/2"):

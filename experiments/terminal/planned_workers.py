@@ -1,4 +1,4 @@
-"""What a dry run says of who would do the work: machines, processes on them, and the time that all of them take."""
+"""The workers of a dry run: machines, processes on them, and the time that all of them would take."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CrewAhead:
+class PlannedWorkers:
     """The processes that would do the pieces.
 
     Attributes:
         jobs: how many on each machine.
-        machines: of a cluster; none where this machine works alone.
+        machines: of a cluster; empty without one.
     """
 
     jobs: int = 1
