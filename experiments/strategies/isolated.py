@@ -11,7 +11,7 @@ from experiments.strategies import ADAPTERS, ADAPTERS_FILE
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
 from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import evaluate_model
-from fusion.composing.fuse import FUSED, fuse, fused_id, keep_fused
+from fusion.composing.fuse import FUSED, composition_id, fuse, keep_composition
 from fusion.methods.warm_start import FRESH, REPTILE
 from fusion.methods.warm_start import Settings as WarmStart
 from fusion.ranking import RANKINGS, RankingRequest, best_first
@@ -153,13 +153,13 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
     )
     wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
     settings = WarmStart.model_validate({**wanted, "start": STARTS.get(init, AVERAGE)})
-    name = fused_id(WARM_START, request, settings)
+    name = composition_id(WARM_START, request, settings)
     store = context.workspace.adapters
     with context.workspace.claim(name):
         set_unusable_aside(store, name, context.listener)
         if name in store:
             return store.verify(name)
-        return keep_fused(name, fuse(WARM_START, request, settings), WARM_START, request, settings, store)
+        return keep_composition(name, fuse(WARM_START, request, settings), WARM_START, request, settings, store)
 
 
 def _nearest(context: Context, earlier: tuple[StoredAdapter, ...], target: Task) -> tuple[StoredAdapter, ...]:

@@ -42,14 +42,14 @@ def reasons(sources: Sequence[StoredAdapter], backbone: Backbone) -> dict[str, t
     if not sources:
         return {"sources": ("there are none; give at least one adapter",)}
     counts = Counter(source.id for source in sources)
-    by_source = {source.id: tuple(_against(source, sources[0], backbone)) for source in sources}
+    by_source = {source.id: tuple(_complaints(source, sources[0], backbone)) for source in sources}
     for name, count in counts.items():
         if count > 1:
             by_source[name] += (f"is given {count} times",)
     return {name: complaints for name, complaints in by_source.items() if complaints}
 
 
-def unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> str | None:
+def why_unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> str | None:
     """Return what adapters of a fine-tuning method are, where that cannot be composed; None where it can.
 
     Nothing has to be trained for this. Of adapters of other libraries than these two, a composition says itself
@@ -64,13 +64,13 @@ def unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> st
     return lora.unfit(card.configure(settings, config).to_dict()) if card.library == "peft" else None
 
 
-def unfit_source(source: StoredAdapter, backbone: Backbone) -> str | None:
+def why_source_unfit(source: StoredAdapter, backbone: Backbone) -> str | None:
     """Return the same of a stored adapter."""
     adaptation = adaptation_of(source.manifest, backbone)
-    return unfit(adaptation.method, adaptation.settings, backbone.config)
+    return why_unfit(adaptation.method, adaptation.settings, backbone.config)
 
 
-def _against(source: StoredAdapter, first: StoredAdapter, backbone: Backbone) -> Iterator[str]:
+def _complaints(source: StoredAdapter, first: StoredAdapter, backbone: Backbone) -> Iterator[str]:
     manifest, like = source.manifest, first.manifest
     if manifest.backbone.fingerprint != backbone.fingerprint:
         yield f"was trained on other weights ({manifest.backbone.name})"
@@ -83,8 +83,8 @@ def _against(source: StoredAdapter, first: StoredAdapter, backbone: Backbone) ->
     elif manifest.library == "adapters":
         yield from _other_architecture(source, first)
     if manifest.library == "peft":
-        yield from _unreadable(source)
-    elif why := unfit_source(source, backbone):
+        yield from _why_unreadable(source)
+    elif why := why_source_unfit(source, backbone):
         yield f"is of {manifest.method}: {why}"
 
 
@@ -110,7 +110,7 @@ def _number(factor: Any) -> str:
     return f"{factor:g}" if isinstance(factor, int | float) else str(factor)
 
 
-def _unreadable(source: StoredAdapter) -> Iterator[str]:
+def _why_unreadable(source: StoredAdapter) -> Iterator[str]:
     """Yield why a LoRA cannot be read as low-rank updates, if it cannot."""
     from fusion.updates import lora
 

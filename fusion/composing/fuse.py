@@ -36,7 +36,7 @@ FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbo
 
 
 @dataclass(frozen=True)
-class FusedModel:
+class ComposedModel:
     """A model made of other adapters.
 
     Attributes:
@@ -55,7 +55,9 @@ class FusedModel:
     composing: Stopwatch = field(default_factory=Stopwatch)
 
 
-def fuse(name: str, request: Request, settings: CompositionSettings, earlier: FusedModel | None = None) -> FusedModel:
+def fuse(
+    name: str, request: Request, settings: CompositionSettings, earlier: ComposedModel | None = None
+) -> ComposedModel:
     """Compose ``request.sources`` by the method ``name`` into a model for ``request.target``.
 
     A head is trained along where the method trains; else it is a logistic regression on the frozen fused features.
@@ -92,7 +94,7 @@ def fuse(name: str, request: Request, settings: CompositionSettings, earlier: Fu
     return replace(fused, record=record, composing=composing)
 
 
-def from_nothing(request: Request, method: str, settings: MethodSettings) -> FusedModel:
+def from_scratch(request: Request, method: str, settings: MethodSettings) -> ComposedModel:
     """Return a model for ``request.target`` that is trained without any source: what a composition has to beat.
 
     It begins under the same head as a composition that trains, and the model as it began is kept where no epoch
@@ -116,7 +118,7 @@ def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fus
         record = train(begun, request, method, settings)
     record = replace(record, seconds=clock.seconds, peak_memory_mb=memory.peak_mb, spent=clock.spent)
     composed = Composed(begun.model.body, method, settings, head=begun.model.head, fit=record, facts=begun.facts)
-    return FusedModel(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
+    return ComposedModel(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
 
 
 def body_key(name: str, request: Request, settings: CompositionSettings) -> str | None:
@@ -139,14 +141,14 @@ def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Ba
         raise InputError(message, hint=f"For these sources: {', '.join(fitting)}.")
 
 
-def with_head(composed: Composed, request: Request) -> FusedModel:
+def with_head(composed: Composed, request: Request) -> ComposedModel:
     """Return the model of a composed body, with a head fitted where none was trained along."""
     from fusion.target.target import fitted_head, model_on, needs_head
 
     target = _target(request)
     model = model_on(request, composed.body, composed.head)
     if composed.fit is not None and (composed.head is not None or not needs_head(model)):
-        return FusedModel(model, composed, composed.fit, TRAINED if composed.head else OWN)
+        return ComposedModel(model, composed, composed.fit, TRAINED if composed.head else OWN)
     if not needs_head(model):
         evaluation = evaluate_split(model, target, "validation", request.backbone, request.budget.max_length)
         return _without_epochs(model, composed, evaluation.scores[model.kind.metric], evaluation.log_likelihood, OWN)
@@ -158,12 +160,12 @@ def with_head(composed: Composed, request: Request) -> FusedModel:
     )
 
 
-def fused_id(name: str, request: Request, settings: CompositionSettings) -> str:
+def composition_id(name: str, request: Request, settings: CompositionSettings) -> str:
     """Return the id of the adapter that this fuse gives: target, method, and the beginning of a key over all of it."""
-    return f"{_target(request).name}-{name}-{fuse_key(name, request, settings)[:8]}"
+    return f"{_target(request).name}-{name}-{composition_key(name, request, settings)[:8]}"
 
 
-def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
+def composition_key(name: str, request: Request, settings: CompositionSettings) -> str:
     """Return the SHA-256 over everything that determines a fuse: equal keys, equal adapters."""
     head = {"head": request.head} if request.head != "fitted" else {}  # keys from before there was a choice
     return key(
@@ -204,8 +206,13 @@ def composition_code(name: str, settings: CompositionSettings) -> dict[str, str]
     return {method: code for method in methods for code in COMPOSITIONS.code(method).values()}
 
 
-def keep_fused(
-    adapter_id: str, fused: FusedModel, name: str, request: Request, settings: CompositionSettings, store: AdapterStore
+def keep_composition(
+    adapter_id: str,
+    fused: ComposedModel,
+    name: str,
+    request: Request,
+    settings: CompositionSettings,
+    store: AdapterStore,
 ) -> StoredAdapter:
     """Put a fused model into the store; its manifest names sources, weights, method, rank and truncation error.
 
@@ -236,11 +243,11 @@ def keep_fused(
 def _target(request: Request) -> Task:
     if request.target is None:
         raise InputError("fusing needs a target task")
-    require_fusible(request.target.name, request.target.kind)
+    require_target_kind(request.target.name, request.target.kind)
     return request.target
 
 
-def require_fusible(target: str, kind: str, where: str | None = None) -> None:
+def require_target_kind(target: str, kind: str, where: str | None = None) -> None:
     """Raise InputError where the kind of a target has a head that cannot be fitted on frozen features here."""
     if kind not in FUSED:
         message = f"adapters cannot be fused for {target!r}, a {kind} task"
@@ -249,9 +256,9 @@ def require_fusible(target: str, kind: str, where: str | None = None) -> None:
 
 def _without_epochs(
     model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str
-) -> FusedModel:
+) -> ComposedModel:
     """Return a model that no gradient step was taken for: its record has no epochs."""
     parameters = sum(parameter.numel() for parameter in model.head.parameters()) if head == FITTED else 0
     record = FitRecord((), 0, validation, 0, 0.0, None, parameters)
     facts = {**composed.facts, "validation_log_likelihood": likelihood}
-    return FusedModel(model, replace(composed, facts=facts), record, head)
+    return ComposedModel(model, replace(composed, facts=facts), record, head)

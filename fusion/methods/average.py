@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusion.target import bottleneck
-from fusion.target.composition import Composition, MergeSettings, arithmetic, chosen_weights, uniform
+from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform, weights_for
 from fusion.updates.lowrank import weighted_sum
 from workbench.errors import InputError
 
@@ -40,7 +40,7 @@ def compose(request: Request, settings: MergeSettings) -> Composed:
         return arithmetic(merge, uniform)(request, settings)
     if settings.rank:
         raise InputError("bottlenecks have no rank to cut", where="rank", hint="Leave it out.")
-    return bottleneck.average(request, chosen_weights(settings.weights, len(request.sources), uniform))
+    return bottleneck.average(request, weights_for(settings.weights, len(request.sources), uniform))
 
 
 COMPOSITION = Composition(

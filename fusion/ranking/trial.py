@@ -27,7 +27,7 @@ def rank(request: RankingRequest) -> dict[str, Score]:
     All candidates are tried on the same folds. Raises as :attr:`RankingRequest.labels`.
     """
     answers = np.asarray(request.labels)
-    folds = deal(answers, FOLDS, request.seed)
+    folds = assign_folds(answers, FOLDS, request.seed)
     labels = len(request.target.labels)
     return score_each(request, lambda features: held_out(features, answers, folds, labels))
 
@@ -52,7 +52,7 @@ def _fold(features: Features, answers: NDArray[np.int64], out: NDArray[np.bool_]
     return score(weight, bias, features[out], answers[out])[0] * int(out.sum())
 
 
-def deal(answers: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+def assign_folds(answers: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     """Return a fold for each of ``answers`` (n,): shuffled, then dealt label by label, so that folds are stratified."""
     order = np.random.default_rng(seed).permutation(len(answers))
     order = order[np.argsort(answers[order], kind="stable")]

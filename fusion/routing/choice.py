@@ -48,13 +48,13 @@ def choose(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None =
     require_scores(scores)
     chosen = scores.argmax(axis=1)
     if isinstance(state.settings, ProbabilitySettings) and state.settings.asked > 1:
-        chosen = _surest(state, state.settings, rows, scores)
+        chosen = _most_confident(state, state.settings, rows, scores)
     best = np.take_along_axis(scores, chosen[:, None], axis=1)[:, 0]
     rejected = np.zeros(len(best), dtype=bool) if state.floors is None else best < state.floors[chosen]
     return Choice(chosen, best, rejected)
 
 
-def _surest(
+def _most_confident(
     state: RoutingState, settings: ProbabilitySettings, rows: Dataset, scores: NDArray[np.floating[Any]]
 ) -> NDArray[np.int64]:
     probable = np.argsort(-scores, axis=1, kind="stable")[:, : settings.asked]  # (texts, asked)

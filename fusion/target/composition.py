@@ -176,7 +176,7 @@ def ones(sources: int) -> tuple[float, ...]:
     return (1.0,) * sources
 
 
-def chosen_weights(
+def weights_for(
     given: tuple[float, ...] | None, sources: int, default: Callable[[int], tuple[float, ...]]
 ) -> tuple[float, ...]:
     """Return the weights that were ``given``, one for each source, or the method's own.
@@ -210,10 +210,10 @@ class Arithmetic:
     relative: bool = False
 
     def __call__(self, request: Request, settings: WeightSettings) -> Composed:
-        """Compose; raises InputError as :func:`chosen_weights`, :func:`fusion.updates.lora.read` and the merge do."""
+        """Compose; raises InputError as :func:`weights_for`, :func:`fusion.updates.lora.read` and the merge do."""
         from fusion.updates import lora
 
-        chosen = chosen_weights(settings.weights, len(request.sources), self.weights)
+        chosen = weights_for(settings.weights, len(request.sources), self.weights)
         merged = self.merge(request.updates, chosen, settings, request.seed)
         body, own = lora.attach(request.backbone, merged.update)
         return Composed(body, "lora", own, weights=chosen, facts=merged.facts)

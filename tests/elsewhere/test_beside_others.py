@@ -11,7 +11,7 @@ import torch
 from experiments.api import Workbench
 from experiments.engine.piece import Site
 from experiments.studies.compositions.tables import trained_elsewhere
-from fusion.composing.fuse import fuse, keep_fused
+from fusion.composing.fuse import fuse, keep_composition
 from fusion.methods import COMPOSITIONS
 from tasks.loading import registry
 from tests.conftest import Call
@@ -82,7 +82,7 @@ def test_show_says_which_sources_of_a_composed_adapter_were_trained_elsewhere(
         sources = tuple(adapters.verify(made[0] if name == "first" else name) for name in names)
         request = request_for(sources, task, backbone, Budget(epochs=1, max_length=16))
         fused = fuse("average", request, settings)
-        made.append(keep_fused(f"made-{len(made)}", fused, "average", request, settings, adapters).id)
+        made.append(keep_composition(f"made-{len(made)}", fused, "average", request, settings, adapters).id)
     for name, foreign in zip(made, ({shop.few: "peft"}, {shop.few: "peft"}, None), strict=True):
         assert json.loads(done(call, "adapters", "show", name, "--json")).get("sources_elsewhere") == foreign
         shown = one_line(done(call, "adapters", "show", name))

@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from experiments.api import Workbench
 from fusion.composing.compatibility import reasons
-from fusion.composing.fuse import fuse, keep_fused
+from fusion.composing.fuse import fuse, keep_composition
 from fusion.methods import COMPOSITIONS
 from tests.conftest import NOT_INSTALLED, Call
 from tests.elsewhere.package_adapters import sent_by_adapters
@@ -93,7 +93,7 @@ def test_they_fuse_with_each_other(
     request = request_for(sources, task, backbone, BUDGET.model_copy(update={"epochs": 1}))
     settings = COMPOSITIONS.get(method).settings()
     fused = fuse(method, request, settings)
-    stored = keep_fused("made", fused, method, request, settings, AdapterStore(tmp_path))
+    stored = keep_composition("made", fused, method, request, settings, AdapterStore(tmp_path))
     assert stored.manifest.composition
     assert stored.manifest.composition.sources == tuple(source.id for source in sources)
     assert open_adapter(stored, backbone).eval()

@@ -13,7 +13,7 @@ from experiments.strategies import STRATEGIES, adapter_ids
 from experiments.studies.stream.work import stage_runner
 from experiments.workspace import Workspace
 from experiments.workspace.routers import known_state
-from fusion.composing.fuse import from_nothing
+from fusion.composing.fuse import from_scratch
 from fusion.routing.route import RoutingState
 from fusion.target.composition import Request
 from tests.messages import naming
@@ -73,7 +73,7 @@ def test_a_task_can_begin_as_its_nearest_or_afresh_under_the_same_head(
     fitted = last("fitted", task, other_task)
     sources = (stored(fitted.parents[0]),)
     request = Request(sources, draw(again, budget, 0), backbone, "fp32", budget, 0, Silent(), "test")
-    alone = from_nothing(request, "lora", adaptation.settings)
+    alone = from_scratch(request, "lora", adaptation.settings)
     assert fitted.fit.epochs == alone.record.epochs, "what a fresh one comes to under the same head"
 
 

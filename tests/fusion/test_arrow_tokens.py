@@ -12,7 +12,7 @@ from peft import ArrowConfig, create_arrow_model
 from torch import Tensor
 from transformers import AutoModel
 
-from fusion.composing.fuse import fuse, keep_fused
+from fusion.composing.fuse import fuse, keep_composition
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Request
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
@@ -96,7 +96,7 @@ def test_it_is_stored_and_answers_for_its_target(
     request, card = request_for(sources, task, backbone), COMPOSITIONS.get(NAME)
     fused = fuse(NAME, request, card.settings())
     states = hidden(fused.model.body)
-    stored = keep_fused("routed", fused, NAME, request, card.settings(), AdapterStore(tmp_path))
+    stored = keep_composition("routed", fused, NAME, request, card.settings(), AdapterStore(tmp_path))
     assert sorted(path.name for path in stored.folder.glob("task_*")) == ["task_0", "task_1", "task_2"]
     model = open_adapter(stored, backbone)
     assert torch.equal(hidden(model.body), states)
@@ -137,7 +137,7 @@ def test_a_language_model_answers_under_its_own_head(llama: Path, copying: Task,
     fused = fuse(NAME, request, card.settings())
     assert fused.head == "the backbone's own"
     answers = fused.model.kind.answers(fused.model, copying.splits["test"], backbone.tokenizer, 16)
-    stored = keep_fused("routed", fused, NAME, request, card.settings(), store)
+    stored = keep_composition("routed", fused, NAME, request, card.settings(), store)
     model = open_adapter(stored, backbone)
     again = model.kind.answers(model, copying.splits["test"], backbone.tokenizer, 16)
     assert model.kind.digest(again) == model.kind.digest(answers)

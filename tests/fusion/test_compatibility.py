@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fusion.composing.compatibility import reasons, require_compatible, unfit
+from fusion.composing.compatibility import reasons, require_compatible, why_unfit
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.backbone.pretrained import Backbone
@@ -134,7 +134,7 @@ def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbon
         require_installed(NEEDS[METHODS.get(method).library])
     """LoRAs and plain bottlenecks can be composed; of the other libraries each composition says what it takes."""
     card = METHODS.get(method)
-    reason = unfit(method, card.settings(), backbone.config)
+    reason = why_unfit(method, card.settings(), backbone.config)
     fit = {
         "lora",
         "lora-plus",

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from fusion.composing.fuse import FITTED, OWN, TRAINED, body_key, fuse, fused_id, keep_fused, name_with_revisions
+from fusion.composing.fuse import (
+    FITTED,
+    OWN,
+    TRAINED,
+    body_key,
+    composition_id,
+    fuse,
+    keep_composition,
+    name_with_revisions,
+)
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Request
 from tests.fusion_sources import BUDGET, other_source, request_for, train_sources
@@ -40,8 +49,8 @@ def test_what_is_stored_answers_as_what_was_made(
     assert fused.head == head
     assert fused.record.trainable_parameters > 0
     before = evaluate(fused.model, task.splits["test"], 2, backbone.tokenizer, 16)
-    name = fused_id(method, request, settings)
-    stored = keep_fused(name, fused, method, request, settings, AdapterStore(tmp_path))
+    name = composition_id(method, request, settings)
+    stored = keep_composition(name, fused, method, request, settings, AdapterStore(tmp_path))
     after = evaluate(open_adapter(stored, backbone), task.splits["test"], 2, backbone.tokenizer, 16)
     assert after.logits_sha256 == before.logits_sha256
     composition = stored.manifest.composition
@@ -62,7 +71,7 @@ def test_a_language_model_answers_with_its_own_head(llama: Path, copying: Task, 
     assert fused.head == OWN
     assert fused.record.trainable_parameters == 0
     before = evaluate(fused.model, copying.splits["test"], 0, backbone.tokenizer, 16)
-    stored = keep_fused("copying-average", fused, "average", request, wanted, store)
+    stored = keep_composition("copying-average", fused, "average", request, wanted, store)
     after = evaluate(open_adapter(stored, backbone), copying.splits["test"], 0, backbone.tokenizer, 16)
     assert after.logits_sha256 == before.logits_sha256
 
@@ -85,13 +94,13 @@ def test_every_ingredient_changes_the_id(
 ) -> None:
     request, settings = request_for(sources, task, backbone), COMPOSITIONS.get("ties").settings
     ids = {
-        fused_id("ties", request, settings()),
-        fused_id("ties", request, settings(density=0.5)),
-        fused_id("ties", replace(request, seed=1), settings()),
-        fused_id("ties", replace(request, sources=sources[::-1]), settings()),
-        fused_id("ties", replace(request, budget=BUDGET.model_copy(update={"epochs": 5})), settings()),
-        fused_id("ties", replace(request, target=other_task), settings()),
-        fused_id("svd", request, COMPOSITIONS.get("svd").settings()),
+        composition_id("ties", request, settings()),
+        composition_id("ties", request, settings(density=0.5)),
+        composition_id("ties", replace(request, seed=1), settings()),
+        composition_id("ties", replace(request, sources=sources[::-1]), settings()),
+        composition_id("ties", replace(request, budget=BUDGET.model_copy(update={"epochs": 5})), settings()),
+        composition_id("ties", replace(request, target=other_task), settings()),
+        composition_id("svd", request, COMPOSITIONS.get("svd").settings()),
     }
     assert len(ids) == 7
 
@@ -106,11 +115,11 @@ def test_a_method_that_came_to_mean_something_else_has_other_keys_and_no_other_m
     started = cards["warm-start"].settings(start=("ties", "svd"))
     cases = {"ties": cards["ties"].settings(), "svd": cards["svd"].settings(), "warm-start": started}
     monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: replace(cards[name], revision=1))
-    before = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
+    before = {name: (composition_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
     meanings = [name_with_revisions(name, request, own) for name, own in cases.items()]
     assert meanings == list(cases), "the first revision is not in a key"
     monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: replace(cards[name], revision=1 + (name == "ties")))
-    after = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
+    after = {name: (composition_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
     assert {name for name in cases if after[name][0] != before[name][0]} == {"ties", "warm-start"}
     assert {name for name in cases if after[name][1] != before[name][1]} == {"ties"}
 
@@ -146,7 +155,7 @@ def test_the_manifest_tells_the_revision(
 ) -> None:
     request, card = request_for(sources, task, backbone), COMPOSITIONS.get(name)
     settings = card.settings(evaluations=1)
-    adapter = keep_fused("x", fuse(name, request, settings), name, request, settings, AdapterStore(tmp_path))
+    adapter = keep_composition("x", fuse(name, request, settings), name, request, settings, AdapterStore(tmp_path))
     assert adapter.manifest.composition is not None
     assert adapter.manifest.composition.revision == card.revision == (2 if name == "lorahub" else 1)
 
@@ -155,11 +164,11 @@ def test_processes_that_share_a_fit_and_other_versions_give_another_adapter(
     sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, settings = request_for(sources, task, backbone), COMPOSITIONS.get("warm-start").settings()
-    ids = {fused_id("warm-start", request, settings)}
+    ids = {composition_id("warm-start", request, settings)}
     monkeypatch.setenv("WORLD_SIZE", "2")  # each process takes a batch of its own
-    ids.add(fused_id("warm-start", request, settings))
+    ids.add(composition_id("warm-start", request, settings))
     monkeypatch.setattr("fusion.composing.fuse.versions", lambda: {"torch": "2.0"})
-    ids.add(fused_id("warm-start", request, settings))
+    ids.add(composition_id("warm-start", request, settings))
     assert len(ids) == 3
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fusion.methods import COMPOSITIONS
-from fusion.target.composition import Arithmetic, chosen_weights, uniform
+from fusion.target.composition import Arithmetic, uniform, weights_for
 from fusion.updates.lowrank import LowRank, Merged, Update, largest_rank
 from fusion.updates.pruning import elect, floor, floor_across
 from tests.messages import naming
@@ -566,11 +566,11 @@ def test_doubled_weights_double_the_result_unless_only_their_ratio_counts() -> N
 
 
 def test_weights_have_to_fit_the_sources() -> None:
-    assert chosen_weights(None, 4, uniform) == (0.25,) * 4
+    assert weights_for(None, 4, uniform) == (0.25,) * 4
     with pytest.raises(InputError, match="2 weights for 3 sources"):
-        chosen_weights((1.0, 2.0), 3, uniform)
+        weights_for((1.0, 2.0), 3, uniform)
     with pytest.raises(InputError, match="finite"):
-        chosen_weights((1.0, math.nan), 2, uniform)
+        weights_for((1.0, math.nan), 2, uniform)
 
 
 def test_what_has_no_meaning_is_refused() -> None:

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 from fusion.ranking import NOT_FINITE, RANKINGS, RankingRequest, Score, best_first
 from fusion.ranking.logme import log_evidence
-from fusion.ranking.trial import deal, held_out
+from fusion.ranking.trial import assign_folds, held_out
 from fusion.target.fitted_head import GRID
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adapters.store import AdapterStore
@@ -73,12 +73,12 @@ def test_logme_rises_with_what_features_say() -> None:
 
 def test_folds_are_stratified_and_seeded() -> None:
     answers = np.array([0] * 15 + [1] * 10 + [2] * 5)
-    folds = deal(answers, 5, seed=3)
+    folds = assign_folds(answers, 5, seed=3)
     assert {
         (fold, label): int(((folds == fold) & (answers == label)).sum()) for fold in range(5) for label in range(3)
     } == {(fold, label): count for fold in range(5) for label, count in enumerate((3, 2, 1))}
-    assert (deal(answers, 5, seed=3) == folds).all()
-    assert (deal(answers, 5, seed=4) != folds).any()
+    assert (assign_folds(answers, 5, seed=3) == folds).all()
+    assert (assign_folds(answers, 5, seed=4) != folds).any()
 
 
 def test_trial_is_the_cross_validation_of_scikit_learn() -> None:
@@ -90,7 +90,7 @@ def test_trial_is_the_cross_validation_of_scikit_learn() -> None:
     generator = np.random.default_rng(1)
     answers = np.arange(40) % 2
     features = generator.normal(size=(40, 6)) + answers[:, None]
-    folds = deal(answers, 5, seed=0)
+    folds = assign_folds(answers, 5, seed=0)
     expected = max(
         cross_val_score(
             make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000)),

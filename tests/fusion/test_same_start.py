@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fusion.target.target
-from fusion.composing.fuse import from_nothing, fuse, fuse_key, with_head
+from fusion.composing.fuse import composition_key, from_scratch, fuse, with_head
 from fusion.methods import COMPOSITIONS, mix, warm_start
 from fusion.target.composition import Request
 from fusion.updates.lora import layers
@@ -38,7 +38,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
 
 
 def test_a_fresh_lora_begins_as_the_bare_backbone_under_its_fitted_head(request_: Request, starts: Starts) -> None:
-    fresh = from_nothing(request_, "lora", LoraSettings())
+    fresh = from_scratch(request_, "lora", LoraSettings())
     bare = fusion.target.target.begin(request_.backbone.load(), request_)
     torch.testing.assert_close(starts[0][1], logits(bare.model), rtol=1e-4, atol=1e-4)  # B is 0 at first
     assert fresh.composed.facts == {
@@ -50,14 +50,14 @@ def test_a_fresh_lora_begins_as_the_bare_backbone_under_its_fitted_head(request_
 
 def test_a_random_head_is_the_same_for_all(request_: Request, starts: Starts) -> None:
     asked = replace(request_, head="random")
-    from_nothing(asked, "lora", LoraSettings())
-    from_nothing(asked, "full", METHODS.get("full").settings())
+    from_scratch(asked, "lora", LoraSettings())
+    from_scratch(asked, "full", METHODS.get("full").settings())
     mix.COMPOSITION.compose(asked, mix.Settings())
     warm_start.COMPOSITION.compose(asked, warm_start.Settings())
     heads = [head for head, _ in starts]
     assert len(heads) == 4
     assert all(torch.equal(head, heads[0]) for head in heads)
-    from_nothing(request_, "lora", LoraSettings())
+    from_scratch(request_, "lora", LoraSettings())
     assert not torch.allclose(starts[-1][0], heads[0]), "a fitted head is another one"
 
 
@@ -75,7 +75,7 @@ def test_what_harms_a_fresh_model_is_not_kept_either(
         return replace(begun, epoch=replace(begun.epoch, validation=2.0))
 
     monkeypatch.setattr(fusion.target.target, "begin", unbeatable)
-    fresh = from_nothing(replace(request_, head=head), method, METHODS.get(method).settings(learning_rate=0.05))
+    fresh = from_scratch(replace(request_, head=head), method, METHODS.get(method).settings(learning_rate=0.05))
     assert (fresh.record.best_epoch, fresh.record.validation) == (0, 2.0)
     assert torch.equal(logits(fresh.model), models[0])
 
@@ -98,14 +98,14 @@ def test_adapterfusion_is_such_a_card(
     assert card.trains
     facts = fuse("adapterfusion", asked, card.settings()).composed.facts
     assert facts.keys() == {"validation_before", "validation_log_likelihood_before"}
-    from_nothing(asked, "pfeiffer", METHODS.get("pfeiffer").settings())
+    from_scratch(asked, "pfeiffer", METHODS.get("pfeiffer").settings())
     assert torch.equal(starts[0][0], starts[1][0])
 
 
 def test_the_head_is_part_of_the_key_and_earlier_keys_stay(request_: Request) -> None:
     settings = mix.Settings()
-    fitted, random = (fuse_key("mix", replace(request_, head=head), settings) for head in ("fitted", "random"))
-    assert fitted == fuse_key("mix", request_, settings)
+    fitted, random = (composition_key("mix", replace(request_, head=head), settings) for head in ("fitted", "random"))
+    assert fitted == composition_key("mix", request_, settings)
     assert fitted != random
 
 
@@ -120,7 +120,7 @@ def test_a_head_is_fitted_after_a_composition_that_does_not_train(request_: Requ
 
 def test_the_control_of_a_warm_start_is_a_fresh_lora_to_the_last_bit(request_: Request) -> None:
     given = LoraSettings.model_validate(request_.sources[0].manifest.settings)
-    fresh = from_nothing(request_, "lora", given)
+    fresh = from_scratch(request_, "lora", given)
     own = warm_start.Settings(start=(warm_start.FRESH,), rank=given.rank, learning_rate=given.learning_rate)
     for sources in (request_.sources, request_.sources[:1]):
         control = fuse("warm-start", replace(request_, sources=sources), own)
@@ -135,7 +135,7 @@ def test_so_is_the_control_of_a_warm_start_from_other_loras(
     """Of a method that begins or trains in a way of its own its numbers are taken, and of rsLoRA the scale too."""
     asked = request_for(train_sources(backbone, tmp_path, method, rank=4)[:1], task, backbone)  # √4 is exact
     given = METHODS.get(alike).settings(rank=4, learning_rate=0.02)
-    fresh = from_nothing(asked, alike, given)
+    fresh = from_scratch(asked, alike, given)
     control = fuse("warm-start", asked, warm_start.Settings(start=warm_start.FRESH, rank=4, learning_rate=0.02))
     assert torch.equal(logits(control.model), logits(fresh.model))
 

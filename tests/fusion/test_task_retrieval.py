@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModel, GenerationConfig
 
-from fusion.composing.fuse import fuse, keep_fused
+from fusion.composing.fuse import fuse, keep_composition
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Request
 from tests.conftest import toy
@@ -164,7 +164,7 @@ def test_it_is_stored_and_answers_for_its_target_without_data(
     card = COMPOSITIONS.get(NAME)
     fused = fuse(NAME, request_, card.settings(top_k=2))
     states_before = hidden(fused.model.body)
-    stored = keep_fused("retrieved", fused, NAME, request_, card.settings(top_k=2), AdapterStore(tmp_path))
+    stored = keep_composition("retrieved", fused, NAME, request_, card.settings(top_k=2), AdapterStore(tmp_path))
     assert sorted(path.name for path in stored.folder.glob("task_*")) == ["task_0", "task_1", "task_2"]
     model = open_adapter(stored, backbone)
     assert torch.equal(hidden(model.body), states_before)
@@ -301,7 +301,7 @@ def test_a_model_that_answers_in_words_comes_back(speaking: Request, tmp_path: P
     assert fused.head == "the backbone's own"
     rows = rows_of(PROMPTS, answer=["cat", "horse", "plum"])
     answers = fused.model.kind.answers(fused.model, rows, tokenizer, 16)
-    stored = keep_fused("retrieved", fused, NAME, speaking, card.settings(), AdapterStore(tmp_path))
+    stored = keep_composition("retrieved", fused, NAME, speaking, card.settings(), AdapterStore(tmp_path))
     model = open_adapter(stored, speaking.backbone)
     assert model.kind.digest(model.kind.answers(model, rows, tokenizer, 16)) == model.kind.digest(answers)
 

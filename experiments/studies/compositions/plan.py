@@ -27,8 +27,8 @@ from experiments.studies.compositions.record import PICKS, EntryRecord
 from experiments.studies.compositions.trial import FewShotTrial
 from experiments.studies.core.record import shared_facts
 from experiments.workspace.evaluating import majority_score
-from fusion.composing.compatibility import unfit
-from fusion.composing.fuse import require_fusible
+from fusion.composing.compatibility import why_unfit
+from fusion.composing.fuse import require_target_kind
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import HeadStart
 from tasks.loading import registry
@@ -248,7 +248,7 @@ def _wrong_targets(document: Document, targets: Sequence[TaskSpec], sources: Seq
     for spec in targets:
         problems: list[Problem] = []
         with collect_problems(problems):
-            require_fusible(spec.name, spec.file.kind, document.where("targets"))
+            require_target_kind(spec.name, spec.file.kind, document.where("targets"))
         yield from problems
         if spec.name in known:
             message = f"target {spec.name!r} is a source too: nothing would be new about it"
@@ -267,7 +267,7 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Method
     problems = [
         Problem(f"adapters of {method} cannot be composed: each is {why}", document.where(*path))
         for method, settings, path in wanted
-        if (why := unfit(method, settings, backbone.config))
+        if (why := why_unfit(method, settings, backbone.config))
     ]
     if problems:
         raise SettingsError(problems)

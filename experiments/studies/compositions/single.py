@@ -12,7 +12,7 @@ from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
 from experiments.studies.compositions.trial import FewShotTrial
-from fusion.composing.fuse import fused_id, require_composable, require_fusible
+from fusion.composing.fuse import composition_id, require_composable, require_target_kind
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.target.source_tasks import tasks_of
@@ -85,7 +85,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         require_seed(wanted.seed)
     with collect_problems(problems):
         spec = registry.find(wanted.target, folders)
-        require_fusible(spec.name, spec.file.kind)
+        require_target_kind(spec.name, spec.file.kind)
     if problems:
         raise SettingsError(problems)
     automatic = wanted.sources.startswith(AUTO)
@@ -151,7 +151,7 @@ def _plan(
     composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
     own = Entry(method, "composition", composed_of[0].method, method, settings)
     trial = FewShotTrial(replace(own, sources=composed_of), few_shot, sources)
-    adapter = fused_id(method, trial.request(Silent()), trial.entry.settings)
+    adapter = composition_id(method, trial.request(Silent()), trial.entry.settings)
     plan = FusionPlan(
         name=f"fuse-{adapter}",
         description=f"{few_shot.target.name} from {', '.join(source.id for source in sources)}, by {method}",

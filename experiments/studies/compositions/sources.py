@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import same_task
 from experiments.answers.naming import adapter_of_each_task
-from fusion.composing.compatibility import unfit_source
+from fusion.composing.compatibility import why_source_unfit
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks.loading import registry
@@ -119,7 +119,7 @@ def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[St
         for adapter in readable_adapters(workspace.adapters)
         if _suits(workspace, adapter.manifest, method, few_shot.target)
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
-        and not unfit_source(adapter, few_shot.backbone)
+        and not why_source_unfit(adapter, few_shot.backbone)
     }
     chosen = adapter_of_each_task(workspace, (adapter.manifest for adapter in fitting.values()))
     return tuple(sorted((fitting[name] for name in chosen.values()), key=_age))

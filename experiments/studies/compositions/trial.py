@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fusion.composing.fuse import body_key, from_nothing, fuse, fuse_key, with_head
+from fusion.composing.fuse import body_key, composition_key, from_scratch, fuse, with_head
 from fusion.target.composition import HEAD_REVISION, Composed, Request
 from workbench.files.digest import key
 from workbench.machine.listener import Silent
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.compositions.entry import Entry
     from experiments.studies.compositions.few_shot import FewShot
-    from fusion.composing.fuse import FusedModel
+    from fusion.composing.fuse import ComposedModel
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
     from workbench.methods.task import Task
@@ -56,11 +56,13 @@ class FewShotTrial:
             return None
         return body_key(entry.method, self.request(Silent()), entry.settings)
 
-    def fused(self, listener: Listener, scratch: Path | None = None, before: FusedModel | None = None) -> FusedModel:
+    def fused(
+        self, listener: Listener, scratch: Path | None = None, before: ComposedModel | None = None
+    ) -> ComposedModel:
         """Return the entry's model; ``before`` is one with the same body. Raises as :func:`fuse`."""
         entry, request = self.entry, self.request(listener, scratch)
         if entry.role in ("fresh", "full"):
-            return from_nothing(request, entry.method, entry.settings)
+            return from_scratch(request, entry.method, entry.settings)
         if entry.role == "frozen":
             began, bare = time.perf_counter(), METHODS.get("head").settings.model_validate({})
             fused = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
@@ -96,4 +98,4 @@ class FewShotTrial:
         if entry.role == "frozen":
             features = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
             return key(["frozen features", *features, problem.budget.model_dump(mode="json"), problem.seed, versions()])
-        return fuse_key(entry.method, self.request(Silent()), entry.settings)
+        return composition_key(entry.method, self.request(Silent()), entry.settings)

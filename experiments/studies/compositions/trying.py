@@ -10,7 +10,7 @@ from experiments.studies.compositions.result import Result, Retained, results_in
 from experiments.studies.compositions.trial import FewShotTrial
 from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import evaluate_model, evaluate_stored
-from fusion.composing.fuse import fused_id, keep_fused
+from fusion.composing.fuse import composition_id, keep_composition
 from workbench.methods.stored_model import under_head_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.engine.piece import Site
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
-    from fusion.composing.fuse import FusedModel
+    from fusion.composing.fuse import ComposedModel
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
 
@@ -45,7 +45,7 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
     """
     trial = plan.own_trial()
     method, settings, request = trial.entry.method, trial.entry.settings, trial.request(site.listener)
-    adapter, store = fused_id(method, request, settings), site.workspace.adapters
+    adapter, store = composition_id(method, request, settings), site.workspace.adapters
     with site.workspace.claim(adapter):
         set_unusable_aside(store, adapter, site.listener)
         if adapter in store:
@@ -53,10 +53,10 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
         fused = _model(trial, site)
         _measured(trial, fused, site, plan.source_tasks)
         site.in_memory.clear()  # it is taken apart now
-        return keep_fused(adapter, fused, method, request, settings, store)
+        return keep_composition(adapter, fused, method, request, settings, store)
 
 
-def _model(trial: FewShotTrial, site: Site) -> FusedModel:
+def _model(trial: FewShotTrial, site: Site) -> ComposedModel:
     """Return a trial's model; a body that the trial before had too is not composed again."""
     shared = trial.body_key
     before = site.in_memory.get(BODY)
@@ -73,7 +73,7 @@ def _model(trial: FewShotTrial, site: Site) -> FusedModel:
     return fused
 
 
-def _measured(trial: FewShotTrial, fused: FusedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+def _measured(trial: FewShotTrial, fused: ComposedModel, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     problem = trial.problem
     evaluation = evaluate_model(fused.model, problem.target, problem.backbone, problem.budget)
     result = Result(
@@ -92,7 +92,7 @@ def _measured(trial: FewShotTrial, fused: FusedModel, site: Site, source_tasks: 
 
 
 def _retained(
-    fused: FusedModel, trial: FewShotTrial, tasks: Mapping[str, Task], workspace: Workspace
+    fused: ComposedModel, trial: FewShotTrial, tasks: Mapping[str, Task], workspace: Workspace
 ) -> Iterator[Retained]:
     """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
     few_shot, metric = trial.problem, fused.model.kind.metric

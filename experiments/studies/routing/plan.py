@@ -14,7 +14,7 @@ from experiments.studies.core.record import shared_facts
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
 from experiments.studies.routing.record import JOINT, ROUTER, Entry
-from fusion.composing.compatibility import unfit
+from fusion.composing.compatibility import why_unfit
 from fusion.routing.routers import ROUTERS
 from fusion.target.reader import KIND
 from tasks.loading import registry
@@ -192,7 +192,7 @@ def _require_readable(
     routers: Mapping[str, tuple[str, RouterSettings]],
 ) -> None:
     """Raise SettingsError where a router cannot read the adapters' updates, before any of them is trained."""
-    why = unfit(*own, backbone.config)
+    why = why_unfit(*own, backbone.config)
     reading = [label for label, (router, _) in routers.items() if ROUTERS.get(router).libraries == LORA_ONLY]
     if why and reading:
         message = f"the adapters' updates cannot be read: each is {why}"
