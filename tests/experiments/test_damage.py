@@ -22,6 +22,7 @@ from tests.conftest import Call
 from tests.damage import WAYS, flip, kinds, pipe, swap, within
 from tests.ear import Ear
 from tests.experiments.test_strategies import ENTRIES as SHARED
+from tests.messages import naming
 from tests.read_only import read_only
 from tests.runs import done, pending, stream_run
 from tests.streams import write_recipe, write_tasks
@@ -249,7 +250,7 @@ def test_a_trial_that_was_deleted_is_named(finished: dict[str, Finished], tmp_pa
     root = finished["fusion"].copy(tmp_path)
     trial = min((root / "trials").iterdir())
     shutil.rmtree(trial)
-    with pytest.raises(IntegrityError, match=f"{trial}: missing"):
+    with pytest.raises(IntegrityError, match=naming(str(trial), "missing")):
         document(root, "fusion")
 
 
