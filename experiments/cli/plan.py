@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,12 +18,14 @@ def plan(
         str, typer.Option(metavar="MODEL", help="config.json, folder, hub id, or registered name.")
     ],
     method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
-    quantization: Annotated[str | None, typer.Option(help="nf4 or int8.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts in one forward pass.")] = 16,
-    max_length: Annotated[int, typer.Option(help="Tokens of each text.")] = 128,
-    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster one on this machine.")] = "auto",
+    quantization: Annotated[Literal["nf4", "int8"] | None, typer.Option(help="Bits of the backbone's weights.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts in one forward pass.")] = 16,
+    max_length: Annotated[int, typer.Option(min=4, help="Tokens of each text.")] = 128,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], typer.Option(help="auto: the faster one on this machine.")
+    ] = "auto",
     checkpointing: Annotated[
-        bool, typer.Option("--checkpointing", help="Compute activations again in place of keeping them.")
+        bool, typer.Option("--checkpointing", help="Compute activations again instead of keeping them.")
     ] = False,
     assignments: Assignments = None,
     as_json: Json = False,
@@ -41,9 +43,9 @@ def plan(
         "max_length": max_length,
         "precision": precision,
     }
-    given = [f"budget.{name}={value}" for name, value in budget.items()]
-    given += [f"budget.quantization={quantization}"] if quantization else []
-    work = workload(model_config, method, [*given, *(assignments or [])])
+    settings = [f"budget.{name}={value}" for name, value in budget.items()]
+    settings += [f"budget.quantization={quantization}"] if quantization else []
+    work = workload(model_config, method, [*settings, *(assignments or [])])
     cost = work.predict().as_json()
     if as_json:
         shape = {"batch_size": work.batch_size, "max_length": work.length, "precision": work.precision}

@@ -67,6 +67,9 @@ def run(
     workbench = Workbench(workspace, tasks)
     plan = workbench.plan(recipe, assignments or [])
     if seeds_for is not None:
+        if plan.name not in workbench.workspace.records.names():
+            hint = "Run the recipe with two or three seeds first: without --seeds-for."
+            raise InputError(f"--seeds-for needs results of {plan.name!r} to estimate from", hint=hint)
         so_far = workbench.report(plan.name)
         seeds = enough_seeds(so_far.seeds, so_far.declared, seeds_for / 100)
         stderr.print(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}")

@@ -407,4 +407,4 @@ def test_a_run_is_planned_with_as_many_seeds_as_find_a_difference(report, study_
     assert (code, f"{len(needed)} seeds: {', '.join(map(str, needed))}" in err) == (0, True)
     assert "Time:" in out
     code, _, err = call(*command[:3], "--workspace", "elsewhere", *where[2:], "--seeds-for", "2")
-    assert (code, "no experiment" in err) == (2, True)
+    assert (code, "--seeds-for needs results" in err, "two or three seeds first" in err) == (2, True, True)

@@ -123,3 +123,13 @@ def test_doctor_tells_which_bits_and_optimisers_work(call: Call) -> None:
     for name in ("nf4 backbones", "int8 backbones", "8-bit AdamW"):
         assert findings[name]["works"], findings[name]["detail"]
     assert "paged AdamW" in findings
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--batch-size", "0"), ("--max-length", "1"), ("--precision", "fp8"), ("--quantization", "int3")],
+)
+def test_a_wrong_value_is_told_of_the_option_that_was_written(option: str, value: str, call: Call) -> None:
+    """It was told of ``--set budget.batch_size=0``, which nobody had written."""
+    code, _, err = call("plan", "--model-config", "minilm", "--method", "lora", option, value)
+    assert (code, option in err, "--set" in err) == (2, True, False), err
