@@ -77,10 +77,12 @@ def on_data_here(adapters: Sequence[StoredAdapter], task_folders: Sequence[Path]
 
     So what is learned of them with these data is known again, and is learned anew once the data change.
     """
-    return tuple(adapter if adapter.manifest.task.fingerprint else _here(adapter, task_folders) for adapter in adapters)
+    return tuple(
+        adapter if adapter.manifest.task.fingerprint else _with_data_here(adapter, task_folders) for adapter in adapters
+    )
 
 
-def _here(adapter: StoredAdapter, task_folders: Sequence[Path]) -> StoredAdapter:
+def _with_data_here(adapter: StoredAdapter, task_folders: Sequence[Path]) -> StoredAdapter:
     manifest = adapter.manifest
     with suppress(InputError):
         if task := same_task(adapter, registry.finder(task_folders)):

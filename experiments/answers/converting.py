@@ -43,10 +43,10 @@ def convert_to_lora(
     if manifest.elsewhere:
         return _convert_foreign(workspace, stored, made, rank, backbone, task_folders)
     task = adapter_task(stored, task_folders, NEED, INSTEAD)
-    return _scored(workspace, stored, made, rank, backbone_of(stored, backbone), task)
+    return _with_score(workspace, stored, made, rank, backbone_of(stored, backbone), task)
 
 
-def _scored(
+def _with_score(
     workspace: Workspace, stored: StoredAdapter, made: str, rank: int, backbone: Backbone, task: Task
 ) -> StoredAdapter:
     """Return the LoRA of an adapter that the workbench trained, with a validation score of its own."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.answers.exported_folders import import_exported
 from experiments.answers.head_fitting import head_fit
 from experiments.answers.label_order import label_order
-from experiments.answers.task_reference import drafted, reference_to
+from experiments.answers.task_reference import draft_reference, reference_to
 from workbench.adapters.manifest import MANIFEST
 from workbench.answering.elsewhere.form import OtherHead
 from workbench.answering.elsewhere.forms import read_folder as found_in
@@ -92,7 +92,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
         order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
     else:
         order, fit = label_order(sent, sent.outputs(backbone, kind), source, kind, task), None
-    reference = reference_to(task) if task else drafted(kind, order, location.called, source, here)
+    reference = reference_to(task) if task else draft_reference(kind, order, location.called, source, here)
     from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
         ImportOptions,
         take_in,

@@ -116,12 +116,12 @@ def adapters_to_choose_from(
     opened = _backbone(adapters, backbone)
     if not among:
         manifests = [adapter.manifest for adapter in adapters]
-        own = [manifest for manifest in manifests if manifest.backbone.fingerprint == opened.fingerprint]
-        adapters = [store.verify(name) for name in adapter_of_each_task(workspace, own).values()]
+        on_backbone = [manifest for manifest in manifests if manifest.backbone.fingerprint == opened.fingerprint]
+        adapters = [store.verify(name) for name in adapter_of_each_task(workspace, on_backbone).values()]
     require_routable(router, adapters, opened)
     if adapters[0].manifest.task.pair != pair:
-        wanted = "pairs of texts" if adapters[0].manifest.task.pair else "single texts"
-        raise InputError(f"these adapters answer for {wanted}", hint="--pair gives the second text of a pair.")
+        kind_of_texts = "pairs of texts" if adapters[0].manifest.task.pair else "single texts"
+        raise InputError(f"these adapters answer for {kind_of_texts}", hint="--pair gives the second text of a pair.")
     return tuple(sorted(adapters, key=lambda adapter: adapter.manifest.task.name)), opened
 
 
@@ -150,18 +150,18 @@ def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
     some = rows if len(believed) == len(rows) else rows.select(believed)
     answered = iter(serving.answers(state.adapters, state.reader.backbone, some, owners) if owners else ())
     return [
-        _rejected(text, adapter, score) if rejected else _accepted(text, adapter, score, next(answered))
+        _without_answer(text, adapter, score) if rejected else _with_answer(text, adapter, score, next(answered))
         for text, adapter, score, rejected in zip(
             rows["text"][:], nearest, choice.scores.tolist(), choice.rejected, strict=True
         )
     ]
 
 
-def _rejected(text: str, nearest: StoredAdapter, score: float) -> RoutedPrediction:
+def _without_answer(text: str, nearest: StoredAdapter, score: float) -> RoutedPrediction:
     return RoutedPrediction(text, None, None, None, None, score, nearest.manifest.task.name)
 
 
-def _accepted(text: str, adapter: StoredAdapter, score: float, answer: Answer) -> RoutedPrediction:
+def _with_answer(text: str, adapter: StoredAdapter, score: float, answer: Answer) -> RoutedPrediction:
     task = adapter.manifest.task.name
     return RoutedPrediction(text, answer.words, answer.confidence, adapter.id, task, score, task)
 

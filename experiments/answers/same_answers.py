@@ -25,12 +25,12 @@ def require_same_answers(own: TaskReference, task: Task, where: str = "--task") 
     """
     for what, theirs, here in (("kind", own.kind, task.kind), ("pairs of texts", own.pair, task.pair)):
         if theirs != here:
-            message = f"{what} of the adapter: {_shown(theirs)}; of {task.name}: {_shown(here)}"
+            message = f"{what} of the adapter: {_in_words(theirs)}; of {task.name}: {_in_words(here)}"
             raise InputError(message, where=where, hint="--task names a task of the same kind with the same labels.")
     if differ := different(own.labels, task.labels):
         hint = "--task names a task with the same labels, in any order."
         raise InputError(f"the labels are not those of {task.name}; {differ}", where=where, hint=hint)
 
 
-def _shown(value: str | bool) -> str:
+def _in_words(value: str | bool) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

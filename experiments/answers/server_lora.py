@@ -90,7 +90,7 @@ def write_server_lora(stored: StoredAdapter, backbone: Backbone, folder: Path) -
     tensors: dict[str, Tensor] = {}
     for module, pair in update.items():
         name = f"{lora.PREFIX}{body}.{module}"
-        tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"] = _filled(pair, rank)
+        tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"] = _zero_padded(pair, rank)
     save_file(tensors, folder / PEFT_WEIGHTS, metadata={"format": "pt"})
     LoraConfig(
         task_type=TaskType.CAUSAL_LM,
@@ -103,7 +103,7 @@ def write_server_lora(stored: StoredAdapter, backbone: Backbone, folder: Path) -
     return rank
 
 
-def _filled(pair: LowRank, rank: int) -> tuple[Tensor, Tensor]:
+def _zero_padded(pair: LowRank, rank: int) -> tuple[Tensor, Tensor]:
     """Return A (rank, in) and B (out, rank), with zeros beyond the pair's own rank."""
     missing = rank - pair.rank
     a = torch.cat([pair.a, pair.a.new_zeros(missing, pair.a.shape[1])])  # (rank, in)

@@ -36,7 +36,7 @@ def reference_to(task: Task) -> TaskReference:
     )
 
 
-def drafted(kind: str, order: tuple[str, ...], called: str, source: Source, here: KnownHere) -> TaskReference:
+def draft_reference(kind: str, order: tuple[str, ...], called: str, source: Source, here: KnownHere) -> TaskReference:
     """Return a task of the adapter's own, or the one here that has its name, kind and labels.
 
     Args:
@@ -81,26 +81,28 @@ def _task_here(name: str, source: Source, here: KnownHere) -> Task | None:
     except UnknownNameError:
         return None
     except InputError as error:
-        raise _asking(name, error.what, source) from None
+        raise _refusal(name, error.what, source) from None
     if spec.source == "python":
-        raise _asking(name, f"there is a task called {name!r}, whose labels only its code tells", source)
+        raise _refusal(name, f"there is a task called {name!r}, whose labels only its code tells", source)
     try:
         return here.task(name)
     except WorkbenchError as error:
         message = f"there is a task called {name!r}, and its labels are not to be had: {error.what}"
-        raise _asking(name, message, source) from None
+        raise _refusal(name, message, source) from None
 
 
 def _require_same(
     name: str, kind: str, order: tuple[str, ...], other: Task | TaskReference, source: Source, noun: str
 ) -> None:
     if other.kind != kind:
-        raise _asking(name, f"there is a{'n' * (noun[0] == 'a')} {noun} called {name!r}, which is {other.kind}", source)
+        raise _refusal(
+            name, f"there is a{'n' * (noun[0] == 'a')} {noun} called {name!r}, which is {other.kind}", source
+        )
     if set(other.labels) != set(order):
         message = f"there is a{'n' * (noun[0] == 'a')} {noun} called {name!r} with other labels: {listed(other.labels)}"
-        raise _asking(name, message, source)
+        raise _refusal(name, message, source)
 
 
-def _asking(name: str, message: str, source: Source) -> InputError:
+def _refusal(name: str, message: str, source: Source) -> InputError:
     hint = f"If the adapter answers that: --task {name}. If not, --name gives the adapter and its task another name."
     return InputError(message, where=source.name, hint=hint)

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from experiments.terminal.misplaced import placed
+from experiments.terminal.misplaced import hints_on_order
 from workbench.errors import Problem, WorkbenchError, says_full
 from workbench.machine.interpreter import safe_path
 from workbench.machine.processes import STOPPED, is_first, stoppable
@@ -86,12 +86,12 @@ class CommandGroup(TyperGroup):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Read what was written; raises InputError where an option of a command stands before it."""
         self.written = tuple(args)
-        with placed(self.written):
+        with hints_on_order(self.written):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; raises as :meth:`make_context`."""
-        with placed(self.written):
+        with hints_on_order(self.written):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:

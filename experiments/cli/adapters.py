@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.adapters.manifest import Manifest
 
-TOLD_APART = {"fit", "files", "metrics", "config", "elsewhere", "linked"}  # of a manifest's parts, by `adapters show`
+OWN_ROWS = {"fit", "files", "metrics", "config", "elsewhere", "linked"}  # of a manifest's parts, by `adapters show`
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -48,7 +48,7 @@ def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     if damaged := sorted({*chosen_workspace.adapters.ids()} - {adapter.id for adapter in adapters}):
         stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify` says what is wrong.")
     if as_json:
-        emit([_entry(chosen_workspace, adapter, adapter.id in champions) for adapter in adapters])
+        emit([_as_json(chosen_workspace, adapter, adapter.id in champions) for adapter in adapters])
         return
     if not adapters:
         stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
@@ -57,7 +57,10 @@ def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     columns = ["id", "task", "method", "seed", "validation", "size", "made"]
     table(
         columns,
-        [_line(chosen_workspace, adapter, short_id(adapter.id, ids), adapter.id in champions) for adapter in adapters],
+        [
+            _table_row(chosen_workspace, adapter, short_id(adapter.id, ids), adapter.id in champions)
+            for adapter in adapters
+        ],
     )
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
     uncounted = [adapter.manifest for adapter in adapters if chosen_workspace.score(adapter.manifest) is None]
@@ -75,7 +78,7 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
     chosen_workspace = find_workspace(workspace)
     stored = chosen_workspace.adapters.get(adapter_id(chosen_workspace, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
-    tested, failure = _tested(chosen_workspace, stored)
+    tested, failure = _test_scores(chosen_workspace, stored)
     counted = chosen_workspace.score(stored.manifest)
     foreign = foreign_sources(stored.manifest, chosen_workspace.adapters)
     if as_json:
@@ -85,8 +88,8 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
         return
     from experiments.reporting.learned_nothing import advice
 
-    rows = [(name, _plain(value)) for name, value in manifest.items() if name not in TOLD_APART]
-    rows += _whence(stored.manifest)
+    rows = [(name, _in_words(value)) for name, value in manifest.items() if name not in OWN_ROWS]
+    rows += _origin_rows(stored.manifest)
     sources = ", ".join(f"{source} ({program})" for source, program in foreign.items())
     rows.append(("made of", f"{sources}: trained elsewhere, their data are not known" if foreign else ""))
     whose = "" if stored.manifest.imported is None else "sender's "
@@ -105,7 +108,7 @@ def show(adapter: Adapter, workspace: WorkspaceOption = None, as_json: Json = Fa
         stdout.print(f"\n{advice(stored.manifest, failure)}")
 
 
-def _tested(chosen_workspace: Workspace, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
+def _test_scores(chosen_workspace: Workspace, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
     """Return an adapter's test scores, None where it was not tested yet; and why it has learned nothing, if so."""
     from experiments.reporting.learned_nothing import learned_nothing_in
     from experiments.workspace.evaluating import known_evaluation, known_evaluation_key
@@ -231,7 +234,7 @@ def convert(
     workbench = Workbench(workspace, tasks, Messages())
     source = workbench.workspace.adapters.get(workbench.chosen(adapter))
     stored = workbench.exchange.convert(source.id, rank, backbone)
-    before, after = (_validation(workbench.workspace, item.manifest) for item in (source, stored))
+    before, after = (_validation_or_senders(workbench.workspace, item.manifest) for item in (source, stored))
     if as_json:
         emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
         return
@@ -276,7 +279,7 @@ def remove(
                 stdout.print(f"It was the champion of {name}: another adapter answers from now on, if there is one.")
 
 
-def _validation(chosen_workspace: Workspace, manifest: Manifest) -> float | None:
+def _validation_or_senders(chosen_workspace: Workspace, manifest: Manifest) -> float | None:
     """Return the validation score that counts, else the sender's; None where nobody has one."""
     counted = chosen_workspace.score(manifest)
     if counted is not None:
@@ -284,17 +287,17 @@ def _validation(chosen_workspace: Workspace, manifest: Manifest) -> float | None
     return None if manifest.fit is None else manifest.fit.validation
 
 
-def _plain(value: object) -> str:
+def _in_words(value: object) -> str:
     """Return what a manifest says in words; what it leaves open is left out."""
     if isinstance(value, dict):
-        parts = [(name, _plain(inner)) for name, inner in value.items()]
+        parts = [(name, _in_words(inner)) for name, inner in value.items()]
         return ", ".join(f"{name} {text}" for name, text in parts if text)
     if isinstance(value, list):
-        return ", ".join(map(_plain, value))
+        return ", ".join(map(_in_words, value))
     return "" if value is None else str(value)
 
 
-def _whence(manifest: Manifest) -> list[tuple[str, str]]:
+def _origin_rows(manifest: Manifest) -> list[tuple[str, str]]:
     """Return where an adapter comes from that another program trained; nothing for one that the workbench made."""
     sender = manifest.elsewhere
     if sender is None:
@@ -304,7 +307,7 @@ def _whence(manifest: Manifest) -> list[tuple[str, str]]:
     return [*rows, ("sender's base model", sender.base or ""), ("sender's label order", order)]
 
 
-def _entry(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool) -> dict[str, object]:
+def _as_json(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool) -> dict[str, object]:
     manifest, counted = stored.manifest, chosen_workspace.score(stored.manifest)
     fit = manifest.fit
     made = f"trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else f"seed {manifest.seed}"
@@ -327,7 +330,7 @@ def _entry(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool) -
     }
 
 
-def _line(chosen_workspace: Workspace, stored: StoredAdapter, name: str, champion: bool) -> list[object]:
+def _table_row(chosen_workspace: Workspace, stored: StoredAdapter, name: str, champion: bool) -> list[object]:
     manifest, counted = stored.manifest, chosen_workspace.score(stored.manifest)
     senders = f"sender: {manifest.fit.validation:.4f}" if manifest.fit else "not measured"
     validation = f"{counted.validation:.4f}" if counted else senders

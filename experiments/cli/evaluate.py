@@ -74,7 +74,7 @@ def evaluate(
     from tasks.rows.table_form import NamedColumns, expected_columns
     from workbench.files.atomic import require_new
 
-    path = _required(adapter, file)
+    path = _required_file(adapter, file)
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter, backbone)
     named, task = NamedColumns(column, pair, label_column), workbench.task_file(predictor.task.name)
@@ -97,7 +97,7 @@ def evaluate(
     next_steps.print_next([*steps, f"workbench serve {adapter}{next_steps.options(workspace)}"])
 
 
-def _required(adapter: str, file: Path | None) -> Path:
+def _required_file(adapter: str, file: Path | None) -> Path:
     """Return the file; raises InputError where there is none, or several adapters would answer."""
     if adapter.startswith("router:"):
         hint = "Evaluate its adapters one by one; a recipe with `routers` compares routers."

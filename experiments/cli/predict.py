@@ -125,10 +125,10 @@ def predict(
 
     named = NamedColumns(column, pair)
     if router:
-        rows, known = _routed(route, file, texts, named)
+        rows, known = _for_router(route, file, texts, named)
         new_columns = {**ROUTED, **NEAREST} if rejected else ROUTED
     else:
-        rows, known, new_columns = _answered(workbench, adapter, backbone, file, texts, named)
+        rows, known, new_columns = _for_adapter(workbench, adapter, backbone, file, texts, named)
     if out is not None:
         answers = AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets)
         require_new(out, overwrite)
@@ -144,7 +144,7 @@ def predict(
         next_steps.print_next(steps)
 
 
-def _routed(ask: Ask, file: Path | None, texts: list[str] | None, named: NamedColumns) -> tuple[Rows, KnownLabels]:
+def _for_router(ask: Ask, file: Path | None, texts: list[str] | None, named: NamedColumns) -> tuple[Rows, KnownLabels]:
     """Return the rows to answer for, and what answers them through a router: several tasks have no labels in common."""
     from experiments.answers.known_labels import KnownLabels
     from experiments.terminal.asking import texts_of
@@ -153,7 +153,7 @@ def _routed(ask: Ask, file: Path | None, texts: list[str] | None, named: NamedCo
     return rows, KnownLabels(text_of, ask, None, None, None)
 
 
-def _answered(
+def _for_adapter(
     workbench: Workbench,
     adapter: str,
     backbone: str | None,
@@ -184,10 +184,10 @@ def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
         raise InputError(f"{given[0]} needs --out", hint="Add --out answers.csv.")
 
 
-def _entries(asked: Sequence[Any], predictions: Sequence[Any], right: Sequence[str | None]) -> list[dict[str, Any]]:
+def _entries(texts: Sequence[Any], predictions: Sequence[Any], right: Sequence[str | None]) -> list[dict[str, Any]]:
     """Return an entry for each text that was given, with what is ``right`` if known; of a blank one all is None."""
     answers, unanswered = iter(predictions), dict.fromkeys(asdict(predictions[0]))
-    entries = [unanswered if text is None else asdict(next(answers)) for text in asked]
+    entries = [unanswered if text is None else asdict(next(answers)) for text in texts]
     if not any(right):
         return entries
     return [{**entry, "right": label} for entry, label in zip(entries, right, strict=True)]
@@ -195,23 +195,23 @@ def _entries(asked: Sequence[Any], predictions: Sequence[Any], right: Sequence[s
 
 def _print(rows: Rows, known: KnownLabels, router: str | None, as_json: bool) -> None:
     """Ask about the rows, and print the answers."""
-    asked = [known.text_of(row) for row in rows]
-    predictions = known.ask([text for text in asked if text is not None])
+    texts = [known.text_of(row) for row in rows]
+    predictions = known.ask([text for text in texts if text is not None])
     if as_json:
-        right = [text if text is None else known.right_of(row) for text, row in zip(asked, rows, strict=True)]
-        emit(_entries(asked, predictions, right))
+        right = [text if text is None else known.right_of(row) for text, row in zip(texts, rows, strict=True)]
+        emit(_entries(texts, predictions, right))
         return
     columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
-    table(columns, [_line(prediction, router is not None) for prediction in predictions])
+    table(columns, [_table_row(prediction, router is not None) for prediction in predictions])
     if rejected := sum(prediction.label is None for prediction in predictions):
         stdout.print(f"\n{_rejected(rejected, len(predictions), router)}")
-    if empty := asked.count(None):
-        stdout.print(f"\n{rows.count:,} rows{_untold(empty)}.")
+    if empty := texts.count(None):
+        stdout.print(f"\n{rows.count:,} rows{_without_answer(empty)}.")
     if known.accuracy:
         stdout.print(f"\n{known}")
 
 
-def _line(prediction: Any, routed: bool) -> list[str]:
+def _table_row(prediction: Any, routed: bool) -> list[str]:
     sure = "–" if prediction.confidence is None else f"{prediction.confidence:.3f}"
     score = [f"{prediction.routing_score:.4g}"] if routed else []
     if prediction.label is None:
@@ -244,7 +244,7 @@ def _write(answers: AnswerFile, known: KnownLabels, router: str | None, as_json:
             | ({"rejected": rejected} if router else {})
         )
         return
-    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{_untold(empty)}.")
+    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{_without_answer(empty)}.")
     stdout.print(f"New columns: {', '.join(answers.new_columns)}")
     if rejected:
         stdout.print(_rejected(rejected, answers.rows.count - empty, router))
@@ -252,5 +252,5 @@ def _write(answers: AnswerFile, known: KnownLabels, router: str | None, as_json:
         stdout.print(str(known))
 
 
-def _untold(empty: int) -> str:
+def _without_answer(empty: int) -> str:
     return f", {empty:,} of them without a text and so without an answer" if empty else ""

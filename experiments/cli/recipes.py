@@ -24,7 +24,7 @@ Recipe = Annotated[
     str,
     typer.Argument(metavar="RECIPE", help="A name from `recipes list`, or a file.", autocompletion=completion.recipe),
 ]
-TOLD = {"here": "here", "download": "to download", "unknown": "not known", "missing": "MISSING"}
+STATES_IN_WORDS = {"here": "here", "download": "to download", "unknown": "not known", "missing": "MISSING"}
 
 
 @app.command()
@@ -69,7 +69,10 @@ def check(
     else:
         table(
             ["what", "name", "", "where"],
-            [[need.what, need.name, TOLD[need.availability.state], need.availability.location] for need in required],
+            [
+                [need.what, need.name, STATES_IN_WORDS[need.availability.state], need.availability.location]
+                for need in required
+            ],
         )
         stdout.print(_in_short(required))
     if lost:
@@ -80,7 +83,7 @@ def _in_short(required: Sequence[Need]) -> str:
     """Return what has to be done before the recipe can run, in one sentence."""
     if not required:
         return "It needs no data and no backbone of its own: it goes on from an experiment in the workspace."
-    counts = {state: [need.name for need in required if need.availability.state == state] for state in TOLD}
+    counts = {state: [need.name for need in required if need.availability.state == state] for state in STATES_IN_WORDS}
     if lost := counts["missing"]:
         return f"Cannot be had: {', '.join(lost)}."
     if counts["download"]:

@@ -110,7 +110,7 @@ def report(
         require_new(path, overwrite)
     for path, content in written.items():
         write_whole(path, content)
-    uri = _logged(presentation, chosen_workspace) if log else None
+    uri = _log(presentation, chosen_workspace) if log else None
     if as_json:
         emit(presentation.document(full))
         return
@@ -177,7 +177,7 @@ def _exports(
         yield from ((figures / f"{name}.{form}", drawn) for name, drawn in files.figures(presentation, form).items())
 
 
-def _logged(presentation: Presentation, workspace: Workspace) -> str:
+def _log(presentation: Presentation, workspace: Workspace) -> str:
     """Log an experiment to MLflow, and return MLflow's address."""
     from experiments.engine.publish import log_whole
     from experiments.tracking.anew import tracker_here

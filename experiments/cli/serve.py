@@ -91,7 +91,7 @@ def serve(
     with address.bind(host, port) as bound:
         if key is None and not address.is_this_machine_alone(bound):
             stderr.print(f"Warning: everybody who reaches {address.url(bound)} can ask: there is no --api-key-file.")
-        stderr.print(f"Opening {_served(first)} …")
+        stderr.print(f"Opening {_adapter_count(first)} …")
         from experiments.answers.http_server.current import Routing  # torch comes with it
         from experiments.answers.http_server.metrics import Metrics
         from experiments.answers.http_server.server import serve as answer
@@ -104,12 +104,12 @@ def serve(
             else None
         )
         service = Service(first, selected, routing, batching, Metrics())
-        line = f"serving {_served(first)} at {address.url(bound)} (Ctrl-C stops it)"
+        line = f"serving {_adapter_count(first)} at {address.url(bound)} (Ctrl-C stops it)"
         finished = answer(service, bound, limits, key, lambda: stdout.print(line))
     rest = "All accepted requests were answered." if finished else "Requests without an answer were dropped."
     stdout.print(f"Stopped. {rest}")
 
 
-def _served(selection: Selection) -> str:
+def _adapter_count(selection: Selection) -> str:
     count = len(selection.adapters)
     return f"{count} adapter{'s' if count > 1 else ''} on {selection.backbone.name}"

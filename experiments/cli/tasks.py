@@ -153,7 +153,7 @@ def new(
     if talking:
         given, description = drafting.converse(name, data)
     made = draft(name, data, given, description)
-    if talking and not drafting.confirmed(made, data):
+    if talking and not drafting.is_confirmed(made, data):
         stdout.print("Nothing was written.")
         raise typer.Exit
     path = write(made, folder, force=force)
@@ -162,10 +162,10 @@ def new(
     else:
         stdout.print(f"Wrote {path}:\n\n{made.text}")
         drafting.show_findings(made, data)
-    _then(name, made.columns.kind, folder, options(tasks=[tasks] if tasks else None))
+    _next_steps(name, made.columns.kind, folder, options(tasks=[tasks] if tasks else None))
 
 
-def _then(name: str, kind: str, folder: Path, option_text: str) -> None:
+def _next_steps(name: str, kind: str, folder: Path, option_text: str) -> None:
     """Load the new task, so that whatever is wrong with its data is said now, and print what comes next."""
     from tasks.rows.sufficiency import sentence
 

@@ -102,7 +102,7 @@ def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listene
 
 def promote(name: str, to: str | None, workspace: Workspace, listener: Listener) -> ChampionChange:
     """Make the version ``to`` the champion: see :meth:`experiments.gating.release.Release`."""
-    return _change_champion(name, workspace, listener, lambda full, known: succession.promoted(full, known, to))
+    return _change_champion(name, workspace, listener, lambda full, known: succession.promote(full, known, to))
 
 
 def champion(name: str, workspace: Workspace, listener: Listener) -> Version | None:

@@ -77,8 +77,8 @@ class Release:
         """
         from experiments.gating.adapter_gate import gate_adapter
 
-        other = self._verified(bounds.against) if bounds.against else None
-        stored = self._verified(adapter, champions=False)
+        other = self._verify(bounds.against) if bounds.against else None
+        stored = self._verify(adapter, champions=False)
         return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, self.listener)
 
     def gate_experiment(self, experiment: str, bounds: StreamBounds) -> Gate:
@@ -105,7 +105,7 @@ class Release:
         """
         from experiments.gating.registry import register
 
-        return register(self._verified(adapter, champions=False), self.workspace, self.listener)
+        return register(self._verify(adapter, champions=False), self.workspace, self.listener)
 
     def promote(self, name: str, to: str | None) -> ChampionChange:
         """Make a registered version the champion, whatever it scores.
@@ -139,6 +139,6 @@ class Release:
 
         return roll_back(name, to, self.workspace, self.listener)
 
-    def _verified(self, adapter: str, champions: bool = True) -> StoredAdapter:
+    def _verify(self, adapter: str, champions: bool = True) -> StoredAdapter:
         chosen = adapter_id(self.workspace, adapter, self.listener, self.task_folders, champions)
         return self.workspace.adapters.verify(chosen)

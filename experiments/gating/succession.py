@@ -26,16 +26,16 @@ def by_score(name: str, version: Version, champion: Version | None) -> tuple[boo
     if champion is not None and champion.number == version.number:
         return True, f"{called} is the champion already"
     stays = "there is no champion" if champion is None else f"version {champion.number} stays champion"
-    promoted = f"`workbench adapters promote {name} --to {version.number}`"
+    promotion = f"`workbench adapters promote {name} --to {version.number}`"
     if version.set_aside:
-        return False, f"{stays}: {called} was set aside by a rollback or promotion; {promoted} makes it the champion"
+        return False, f"{stays}: {called} was set aside by a rollback or promotion; {promotion} makes it the champion"
     if version.validation is None:
-        measured = f"`workbench adapters test {version.adapter}` measures it here, {promoted} does without"
+        measured = f"`workbench adapters test {version.adapter}` measures it here, {promotion} does without"
         return False, f"{stays}: {called} came from elsewhere, and no score of it counts here; {measured}"
     if champion is None:
         return True, f"{called} is the champion: there was none"
     if not comparable(version, champion):
-        return False, f"{stays}: {compared(version, champion)}; {promoted} decides without a score"
+        return False, f"{stays}: {compared(version, champion)}; {promotion} decides without a score"
     wins = champion.validation is None or version.validation > champion.validation
     return wins, f"{f'{called} is the champion' if wins else stays}: {compared(version, champion)}"
 
@@ -52,10 +52,10 @@ def compared(version: Version, other: Version) -> str:
         examples = version.examples or other.examples or "the same validation examples"
         scores = f"version {version.number} has {version.validation:.4f}, version {other.number} {other.validation:.4f}"
         return f"on {examples}, {scores}"
-    return f"not compared: {_scored(version)}, {_scored(other)}"
+    return f"not compared: {_score_in_words(version)}, {_score_in_words(other)}"
 
 
-def _scored(version: Version) -> str:
+def _score_in_words(version: Version) -> str:
     if version.validation is None:
         return f"no score of version {version.number} counts here"
     return (
@@ -103,7 +103,7 @@ def back(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
     return known.with_champion(known.before, known.line[:-2], "rolled back", aside=True)
 
 
-def promoted(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
+def promote(name: str, known: RegisteredName, to: str | None) -> RegisteredName:
     """Return a name whose champion is the version that ``to`` means; the next rollback leads back to the one before.
 
     Raises:

@@ -98,7 +98,7 @@ def difference_of(workspace: Workspace, first: str, second: str) -> ExperimentDi
         for label, metrics in scores[first].items()
         if label in scores[second]
     }
-    called = _called(workspace, first, second)
+    called = _names_beside(workspace, first, second)
     ours_alone, theirs_alone = (
         tuple(label for label in scores[name] if label not in scores[rival])
         for name, rival in ((first, second), (second, first))
@@ -117,7 +117,7 @@ def _scores(name: str, record: RecordDocument, workspace: Workspace) -> Scores:
         return study_of(record.study, str(workspace.experiment(name))).scored(name, record, workspace)
 
 
-def _called(workspace: Workspace, first: str, second: str) -> dict[str, str]:
+def _names_beside(workspace: Workspace, first: str, second: str) -> dict[str, str]:
     """Return what two experiments are called beside each other: two runs of one have numbers."""
     runs = workspace.records.runs(workspace.records.experiment_of(first))
     numbered = second in runs

@@ -31,7 +31,7 @@ def present(difference: ExperimentDifference) -> Presentation:
         experiment=f"{first.name} against {second.name}",
         tracked="",
         title="difference of two experiments",
-        facts=tuple(_described(side) for side in (first, second)),
+        facts=tuple(_when_begun(side) for side in (first, second)),
         further=(),
         says="",
         verdict=_verdict(difference),
@@ -48,7 +48,7 @@ def _untracked() -> Tracking:
     raise InputError("--log cannot be combined with --against", hint="MLflow holds experiments, not differences.")
 
 
-def _described(side: ComparedExperiment) -> str:
+def _when_begun(side: ComparedExperiment) -> str:
     started = side.record.provenance.get("started", "")
     state = "" if side.record.finished else ", not finished"
     return f"{side.called} was begun {started}{state}" if started else f"{side.called}{state}"

@@ -104,14 +104,14 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         for inner, inner_value in value.items():
             yield from _flat(inner_value, f"{path}.{inner}" if path else inner)
     else:
-        yield path, [" → ".join(order) for order in value] if name == ORDERS else _plain(value)
+        yield path, [" → ".join(order) for order in value] if name == ORDERS else _without_derived(value)
 
 
-def _plain(value: Any) -> Any:
+def _without_derived(value: Any) -> Any:
     """Return a value without what is derived; what has one part left is that part."""
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_without_derived(item) for item in value]
     if isinstance(value, Mapping):
-        rest = {name: _plain(item) for name, item in value.items() if name not in DERIVED}
+        rest = {name: _without_derived(item) for name, item in value.items() if name not in DERIVED}
         return next(iter(rest.values())) if len(rest) == 1 else rest
     return value

@@ -54,9 +54,7 @@ def run_record(
     about = {"task": task.name, "method": manifest.method, "backbone": backbone.name}
     whence = f", trained elsewhere ({manifest.elsewhere.program})" if manifest.elsewhere else ""
     summary = f"{composed or manifest.method} for {task.name} on {backbone.name}{whence}"
-    note = "\n".join(
-        [escape(summary), "", *_listed(manifest, test), "", "Scores are fractions of 1.", "", VIEW.links()]
-    )
+    note = "\n".join([escape(summary), "", *_facts(manifest, test), "", "Scores are fractions of 1.", "", VIEW.links()])
     return RunRecord(
         key=stored.identity,
         name=manifest.id,
@@ -81,9 +79,9 @@ def run_record(
 
 def _params(manifest: Manifest) -> dict[str, str]:
     """Return what a run and a model of MLflow say of an adapter first."""
-    about = {"task": manifest.task.name, "method": manifest.method, "backbone": manifest.backbone.name}
-    whence = {"trained": f"elsewhere ({manifest.elsewhere.program})"} if manifest.elsewhere else {}
-    return {**about, **({} if manifest.seed is None else {"seed": str(manifest.seed)}), **whence}
+    facts = {"task": manifest.task.name, "method": manifest.method, "backbone": manifest.backbone.name}
+    origin = {"trained": f"elsewhere ({manifest.elsewhere.program})"} if manifest.elsewhere else {}
+    return {**facts, **({} if manifest.seed is None else {"seed": str(manifest.seed)}), **origin}
 
 
 def _budget(manifest: Manifest) -> dict[str, Any]:
@@ -100,8 +98,8 @@ def _costs(fit: FitRecord | None) -> Iterator[tuple[str, float | None]]:
 
 def _data(task: TaskReference) -> tuple[TrackedData, ...]:
     """Return the data that an adapter was trained on; none where they are unknown."""
-    about = {"origin": task.origin, "license": task.license or "unknown"}
-    return (TrackedData(task.name, task.fingerprint, about),) if task.fingerprint else ()
+    facts = {"origin": task.origin, "license": task.license or "unknown"}
+    return (TrackedData(task.name, task.fingerprint, facts),) if task.fingerprint else ()
 
 
 def tracked_data(known: Mapping[str, str], tasks: Sequence[str]) -> tuple[TrackedData, ...]:
@@ -161,7 +159,7 @@ def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
         [
             escape(summary),
             "",
-            *_listed(manifest, test),
+            *_facts(manifest, test),
             "",
             f"Scores are fractions of 1. `workbench serve {manifest.id}` answers with it:",
             "",
@@ -170,7 +168,7 @@ def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
     )
 
 
-def _listed(manifest: Manifest, test: Mapping[str, float]) -> list[str]:
+def _facts(manifest: Manifest, test: Mapping[str, float]) -> list[str]:
     """Return the scores as a list in Markdown."""
     scores = {**_scores(manifest), **{f"test {name}": value for name, value in test.items()}}
     return [f"- {escape(name.replace('_', ' '))}: {value:.4f}" for name, value in scores.items()]

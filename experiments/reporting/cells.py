@@ -40,7 +40,7 @@ def decimals(digits: int) -> Callable[[float | None], str]:
 
 def score(value: Interval) -> Cell:
     """Return a mean score in percent, with its interval where it has one."""
-    return Cell(number(value.mean), value.mean, value, margin(value), _filled(bounds(value)))
+    return Cell(number(value.mean), value.mean, value, margin(value), _non_empty(bounds(value)))
 
 
 def plain(value: Interval | None) -> Cell:
@@ -49,7 +49,7 @@ def plain(value: Interval | None) -> Cell:
         return UNKNOWN
     bounded = value.low is not None and value.high is not None
     limits = f"[{value.low:.3f}, {value.high:.3f}]" if bounded else ""
-    return Cell(f"{value.mean:.3f}", value.mean, value, limits, _filled(limits))
+    return Cell(f"{value.mean:.3f}", value.mean, value, limits, _non_empty(limits))
 
 
 def gap(difference: Difference | None, better: str = "higher") -> Cell:
@@ -67,7 +67,7 @@ def gap(difference: Difference | None, better: str = "higher") -> Cell:
     tone = ("good" if word == better else "bad") if word in ("higher", "lower") else "even"
     spread = margin(shown) if shown is difference.seeds else bounds(shown)
     p = "" if difference.adjusted is None else probability(difference.adjusted)
-    return Cell(number(shown.mean, signed=True), shown.mean, shown, spread, _filled(bounds(shown), p), word, tone)
+    return Cell(number(shown.mean, signed=True), shown.mean, shown, spread, _non_empty(bounds(shown), p), word, tone)
 
 
 def over_examples(difference: Difference | None) -> Cell:
@@ -75,7 +75,7 @@ def over_examples(difference: Difference | None) -> Cell:
     if difference is None or difference.examples is None:
         return UNKNOWN
     value = difference.examples
-    return Cell(number(value.mean, signed=True), value.mean, value, bounds(value), _filled(bounds(value)))
+    return Cell(number(value.mean, signed=True), value.mean, value, bounds(value), _non_empty(bounds(value)))
 
 
 def minus_reference(difference: Difference | None) -> Cell:
@@ -93,5 +93,5 @@ def one_line(cell: Cell) -> str:
     return " ".join(part for part in (cell.text, cell.spread, MARKS.get(cell.badge, "")) if part)
 
 
-def _filled(*lines: str) -> tuple[str, ...]:
+def _non_empty(*lines: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line)

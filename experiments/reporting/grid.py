@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def shown(text: str) -> str:
+def printable_lines(text: str) -> str:
     """Return ``text`` of any origin as it may stand on a screen; its lines stay lines."""
     return text if text.isprintable() else "\n".join(printable(line, None) for line in text.split("\n"))
 
@@ -37,10 +37,10 @@ def grid(
         head_style: how the heads look.
     """
     built = Table(box=None, pad_edge=False, header_style=head_style, show_header=any(columns))
-    heads = [Text(shown(column)) for column in columns]
-    body = [[Text(shown(cell)) for cell in row] for row in rows]
-    for head, here, width in zip(heads, left, _widths(heads, body, left, console), strict=True):
-        built.add_column(head, justify="left" if here else "right", overflow="fold", width=width)
+    heads = [Text(printable_lines(column)) for column in columns]
+    body = [[Text(printable_lines(cell)) for cell in row] for row in rows]
+    for head, to_the_left, width in zip(heads, left, _widths(heads, body, left, console), strict=True):
+        built.add_column(head, justify="left" if to_the_left else "right", overflow="fold", width=width)
     for cells in body:
         built.add_row(*cells)
     return built

@@ -40,7 +40,7 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
         children = tuple(replace(child, models=()) for child in run.children)
         return replace(run, tags=tags, children=children)
     artifacts = {f"{FOLDER}/{name}": content for name, content in files.items()}
-    return replace(run, tags=tags, artifacts=artifacts | _previews(files, exhibited(tracking, files)))
+    return replace(run, tags=tags, artifacts=artifacts | _previews(files, exhibited_pictures(tracking, files)))
 
 
 def progress(presentation: Presentation) -> RunRecord:
@@ -67,10 +67,10 @@ def note(verdict: str, evidence: Iterable[str], tracking: Tracking, files: Itera
     ]
     if view := tracking.run.view:
         lines += ["", view.links()]
-    return "\n".join([*lines, *(exhibits(exhibited(tracking, files)) if files else ())])
+    return "\n".join([*lines, *(exhibits(exhibited_pictures(tracking, files)) if files else ())])
 
 
-def exhibited(tracking: Tracking, files: Iterable[str]) -> list[str]:
+def exhibited_pictures(tracking: Tracking, files: Iterable[str]) -> list[str]:
     """Return which pictures among ``files`` the description shows, by file name."""
     pictures = [name for name in files if name.endswith(".png")]
     if tracking.exhibits is None:
@@ -80,10 +80,10 @@ def exhibited(tracking: Tracking, files: Iterable[str]) -> list[str]:
 
 def _previews(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, bytes]:
     """Return the named pictures, no wider than a description may be, as artifacts."""
-    return {f"{PREVIEWS}/{name}": _narrowed(files[name]) for name in names}
+    return {f"{PREVIEWS}/{name}": _resized(files[name]) for name in names}
 
 
-def _narrowed(picture: bytes) -> bytes:
+def _resized(picture: bytes) -> bytes:
     """Return a PNG that is at most as wide as pictures in a description are; a narrower one is as it was."""
     from PIL import Image  # matplotlib, which drew it, needs the package too
 
@@ -101,14 +101,14 @@ def markdown(table: Table) -> Iterator[str]:
     yield _line(escape(column.head) for column in table.columns)
     yield f"| --- |{' ---: |' * (len(table.columns) - 1)}"
     for row in table.rows:
-        yield _line(map(_shown, row))
+        yield _line(map(_cell, row))
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {f' | {GAP}'.join(cells)} |"
 
 
-def _shown(cell: Cell) -> str:
+def _cell(cell: Cell) -> str:
     """Return a cell of a table; what a number is written with needs no escape."""
     return escape(cell.text) if cell.value is None else one_line(cell)
 

@@ -124,7 +124,7 @@ def gate(layers_by_name: Mapping[str, Layer], e: Tensor, claimed: Tensor, slope:
     claims = split(layers_by_name, claimed)
     gates = {name: Gate(start, claims[name], slope) for name, start in split(layers_by_name, e).items()}
     for name, layer in layers_by_name.items():
-        layer.gated.register_forward_hook(partial(_attended, gates[name]))
+        layer.gated.register_forward_hook(partial(_apply_gate, gates[name]))
         if bool(claimed.any()):
             _hold(layer, claims[name], claims[layer.before] if layer.before else None)
     return [*gates.values()]
@@ -136,18 +136,18 @@ def answer_with(layers_by_name: Mapping[str, Layer], mask: Tensor) -> None:
 
     An activation of 0 is 0, so that nothing else answers; and whoever reads the weights finds those that do.
     """
-    answering = split(layers_by_name, mask)
+    head_identity = split(layers_by_name, mask)
     for name, layer in layers_by_name.items():
-        own, weight, bias = answering[name], layer.linear.weight, layer.linear.bias
-        weight.masked_fill_(~_joined(weight, own, answering[layer.before] if layer.before else None), 0)
+        outputs, weight, bias = head_identity[name], layer.linear.weight, layer.linear.bias
+        weight.masked_fill_(~_connections(weight, outputs, head_identity[layer.before] if layer.before else None), 0)
         if bias is not None:
-            bias.masked_fill_(~own.to(bias.device), 0)
+            bias.masked_fill_(~outputs.to(bias.device), 0)
 
 
 def split(layers_by_name: Mapping[str, Layer], of_all: Tensor) -> dict[str, Tensor]:
     """Return what stands for each layer's units in a vector of the units of all layers."""
-    parts = torch.split(of_all, [layer.linear.out_features for layer in layers_by_name.values()])
-    return {name: part.clone() for name, part in zip(layers_by_name, parts, strict=True)}
+    vectors = torch.split(of_all, [layer.linear.out_features for layer in layers_by_name.values()])
+    return {name: values.clone() for name, values in zip(layers_by_name, vectors, strict=True)}
 
 
 def used(gates: Sequence[Gate]) -> Tensor:
@@ -163,36 +163,36 @@ def annealed(step: int, steps: int, hardness: float) -> float:
     return 1 / hardness + (hardness - 1 / hardness) * share
 
 
-class _Held(nn.Module):
+class _ClaimedWeights(nn.Module):
     """Claimed weights as they were, whatever the optimiser does to the parameter, and the others as they are."""
 
-    kept: Tensor
+    fixed: Tensor
     claimed: Tensor
 
     def __init__(self, weight: Tensor, claimed: Tensor) -> None:
         super().__init__()
-        self.register_buffer("kept", weight.detach().clone(), persistent=False)
+        self.register_buffer("fixed", weight.detach().clone(), persistent=False)
         self.register_buffer("claimed", claimed, persistent=False)
 
     def forward(self, trained: Tensor) -> Tensor:
-        return torch.where(self.claimed, self.kept, trained)
+        return torch.where(self.claimed, self.fixed, trained)
 
 
-def _hold(layer: Layer, own: Tensor, before: Tensor | None) -> None:
+def _hold(layer: Layer, outputs: Tensor, inputs: Tensor | None) -> None:
     """Hold the weights into claimed units from claimed ones, or from the backbone; and their biases."""
     weight, bias = layer.linear.weight, layer.linear.bias
-    register_parametrization(layer.linear, "weight", _Held(weight, _joined(weight, own, before)))
+    register_parametrization(layer.linear, "weight", _ClaimedWeights(weight, _connections(weight, outputs, inputs)))
     if bias is not None:
-        register_parametrization(layer.linear, "bias", _Held(bias, own.to(bias.device)))
+        register_parametrization(layer.linear, "bias", _ClaimedWeights(bias, outputs.to(bias.device)))
 
 
-def _joined(weight: Tensor, own: Tensor, before: Tensor | None) -> Tensor:
-    """Return which weights (units, inputs) lead to units in ``own``, from units in ``before`` where these are known."""
-    joined = own.unsqueeze(1) if before is None else own.unsqueeze(1) & before
-    return joined.expand_as(weight).to(weight.device)
+def _connections(weight: Tensor, outputs: Tensor, inputs: Tensor | None) -> Tensor:
+    """Return which weights (units, inputs) lead to ``outputs``, from ``inputs`` where known."""
+    connected = outputs.unsqueeze(1) if inputs is None else outputs.unsqueeze(1) & inputs
+    return connected.expand_as(weight).to(weight.device)
 
 
-def _attended(gate: Gate, gated: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+def _apply_gate(gate: Gate, gated: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     if gated.training:
         return output * gate.attention().to(output.dtype)
     return output.masked_fill(~gate.mask(), 0)

@@ -63,11 +63,11 @@ def save_heads(heads: Mapping[str, nn.Module], folder: Path) -> None:
         save_head(head, _file(folder, name))
 
 
-def answering(context: Context, head: Path, *own: Any) -> str:
-    """Return the key of what determines answers: the adapted backbone, a stored head, and ``own`` of the task."""
+def head_identity(context: Context, head: Path, *of_task: Any) -> str:
+    """Return the key of all that determines answers: the adapted backbone, a stored head, and ``of_task``, its own."""
     adaptation = context.adaptation
     read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
-    return key([METHODS.identity(adaptation.method), *own, *read, digest(head) if head.is_file() else None])
+    return key([METHODS.identity(adaptation.method), *of_task, *read, digest(head) if head.is_file() else None])
 
 
 def _file(folder: Path, name: str) -> Path:

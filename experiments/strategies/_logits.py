@@ -27,7 +27,7 @@ def with_logits(rows: Dataset, logits: NDArray[np.float32]) -> Dataset:
     return kept.add_column(COLUMN, logits.astype(np.float32).tolist())
 
 
-def nothing(rows: int, stage: Stage) -> NDArray[np.float32]:
+def no_logits(rows: int, stage: Stage) -> NDArray[np.float32]:
     """Return NaN for each label of all tasks learned so far: (rows, all labels)."""
     return np.full((rows, column_count(stage)), np.nan, dtype=np.float32)
 

@@ -64,7 +64,7 @@ def remember(
     if policy == "reservoir":
         return everything.select(_reservoir(old, len(rows), size, before, generator))
     labels = everything["label"][:] if "label" in everything.column_names else [0] * len(everything)
-    return everything.select(_balanced(list(zip(everything[TASK][:], labels, strict=True)), size, generator))
+    return everything.select(_balanced_sample(list(zip(everything[TASK][:], labels, strict=True)), size, generator))
 
 
 def _reservoir(old: int, new: int, size: int, before: int, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -78,7 +78,7 @@ def _reservoir(old: int, new: int, size: int, before: int, generator: np.random.
     return np.array(slots, dtype=np.int64)
 
 
-def _balanced(labels: Sequence[tuple[str, int]], size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def _balanced_sample(labels: Sequence[tuple[str, int]], size: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Return positions of ``size`` rows: one from each class in turn; the classes with the fewest rows run out first.
 
     The classes take their turns in a drawn order, so that what is left over is not always the earliest tasks'.

@@ -40,7 +40,7 @@ def links_tasks(rule: Pair, likeness: Likeness) -> bool:
     return rule == LINKAGE or (rule in MOST_ALIKE and likeness == "tasks")
 
 
-def ranked(
+def ranked_pairs(
     rule: Pair, groups: Sequence[Group], updates: Sequence[Update], cosines: Cosines | None = None
 ) -> list[tuple[int, int]]:
     """Return the pairs that ``rule`` allows as indices of groups, the best first; of equal ones, the oldest first.

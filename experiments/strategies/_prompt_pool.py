@@ -55,7 +55,7 @@ def cosines(queries: Tensor, keys: Tensor) -> Tensor:
     return nn.functional.normalize(queries, dim=1) @ nn.functional.normalize(keys, dim=1).T
 
 
-def begun(words: Tensor, size: int, tokens: int, top: int, seed: int) -> Pool:
+def fresh_pool(words: Tensor, size: int, tokens: int, top: int, seed: int) -> Pool:
     """Return a fresh pool: the prompts are rows of ``words`` (vocabulary, hidden_size), the keys uniform in [−1, 1]."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randint(len(words), (size * tokens,), generator=generator)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from experiments.strategies import _heads
-from experiments.strategies._heads import answering, head_file, head_for, head_name, save_heads, stored_head
+from experiments.strategies._heads import head_file, head_for, head_identity, head_name, save_heads, stored_head
 from experiments.strategies._stage import Stage
 from experiments.workspace.evaluating import evaluate_model, validation_score
 from workbench.machine.stopwatch import Stopwatch
@@ -110,11 +110,11 @@ class SharedWeights:
     def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
         """Go on training the shared weights, once for each strength of the remedy; keep the best."""
         strengths = self.strengths(context.settings, len(context.tasks))
-        trials, beside, best = Stopwatch(), Stopwatch(), -math.inf
+        trials, overhead, best = Stopwatch(), Stopwatch(), -math.inf
         for strength in strengths:
-            candidate, trial_record = self._tried(state, context, strength, beside)
+            candidate, trial_record = self._fit_with_strength(state, context, strength, overhead)
             trials.add(trial_record.seconds, trial_record.spent)
-            with beside:
+            with overhead:
                 score = self._mean_validation(candidate) if len(strengths) > 1 else 0.0
             if score > best:
                 stage, record, best = candidate, trial_record, score
@@ -124,9 +124,9 @@ class SharedWeights:
         if state.folder:
             shutil.copytree(state.folder / _heads.FOLDER, folder / _heads.FOLDER, dirs_exist_ok=True)
         save_heads(stage.heads, folder)
-        with beside:
+        with overhead:
             self.remember(stage, folder)
-        trials.add(beside.seconds, beside.spent)
+        trials.add(overhead.seconds, overhead.spent)
         return replace(record, seconds=trials.seconds, spent=trials.spent, trials=len(strengths))
 
     def prepare(self, stage: Stage) -> None:
@@ -188,19 +188,19 @@ class SharedWeights:
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The state, since every stage changes the shared weights; under frozen features the head alone counts."""
         if not context.adaptation.card.trains_body and (head := head_file(state, task, context)).is_file():
-            return answering(context, head)
+            return head_identity(context, head)
         return f"{state.key} {task.name}"
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The state's folder."""
         return [state.existing]
 
-    def _tried(
-        self, state: State, context: Context, strength: float | None, beside: Stopwatch
+    def _fit_with_strength(
+        self, state: State, context: Context, strength: float | None, overhead: Stopwatch
     ) -> tuple[Stage, FitRecord]:
         model = self.begin(context, state, self._head(context, state))
         stage = Stage(state, context, model)
-        with beside:
+        with overhead:
             self.prepare(stage)
             lesson = self.lesson(stage)
             model.penalty = None if strength is None else self.penalty(stage, strength)

@@ -101,7 +101,7 @@ class Bandit:
             self._begin()
         self.earlier = [versions.to(matrix.device) for versions, matrix in zip(self.earlier, now, strict=True)]
         self.sums = [total + matrix for total, matrix in zip(self.sums, now, strict=True)]
-        chosen = self._drawn()
+        chosen = self._draw_tasks()
         chosen_versions = [versions[task] for versions, task in zip(self.earlier, chosen.tolist(), strict=True)]
         means = [total / (self.done + 1) for total in self.sums]
         gaps = torch.stack([(mean - version).abs().sum() for mean, version in zip(means, chosen_versions, strict=True)])
@@ -111,7 +111,7 @@ class Bandit:
         self.done += 1
         return chosen_versions
 
-    def _drawn(self) -> Tensor:
+    def _draw_tasks(self) -> Tensor:
         """Return the index of a task for each matrix (matrices,)."""
         bounds = scores(self.distances, self.counts, self.done, self.rounds)  # (tasks, matrices)
         bounds -= bounds.min()

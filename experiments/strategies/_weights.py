@@ -25,8 +25,8 @@ def distance(body: nn.Module, start: dict[str, Tensor], importance: dict[str, Te
     parts = []
     for name, parameter in body.named_parameters():
         if parameter.requires_grad and name in start:
-            weights = None if importance is None else _beside(parameter, importance, name)
-            parts.append(square(parameter, _beside(parameter, start, name), weights))
+            weights = None if importance is None else _on_device_of(parameter, importance, name)
+            parts.append(square(parameter, _on_device_of(parameter, start, name), weights))
     return torch.stack(parts).sum()
 
 
@@ -49,6 +49,6 @@ class _WeightedSquare(torch.autograd.Function):
         return 2 * outgoing * pull, None, None
 
 
-def _beside(parameter: Tensor, tensors: dict[str, Tensor], name: str) -> Tensor:
+def _on_device_of(parameter: Tensor, tensors: dict[str, Tensor], name: str) -> Tensor:
     tensors[name] = tensors[name].to(parameter.device)
     return tensors[name]

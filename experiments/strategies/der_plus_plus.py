@@ -42,12 +42,15 @@ class DerPlusPlus(Replay):
     def own_rows(self, stage: Stage) -> Dataset:
         """Return the task's rows; they have nothing to be held to."""
         rows = stage.task.splits["train"]
-        return rows if stage.state.folder is None else _logits.with_logits(rows, _logits.nothing(len(rows), stage))
+        return rows if stage.state.folder is None else _logits.with_logits(rows, _logits.no_logits(len(rows), stage))
 
     def rehearsed(self, stage: Stage) -> Mapping[str, Dataset]:
         """Return the memory, the logits of each row at the place of its own head."""
         names = [task.name for task in stage.context.posed]
-        return {name: self._placed(rows, stage, names.index(name)) for name, rows in super().rehearsed(stage).items()}
+        return {
+            name: self._at_its_columns(rows, stage, names.index(name))
+            for name, rows in super().rehearsed(stage).items()
+        }
 
     def worth_keeping(self, stage: Stage) -> Dataset:
         """Return the task's rows with the logits that they have now."""
@@ -59,8 +62,8 @@ class DerPlusPlus(Replay):
         """Return α times the mean squared distance of logits."""
         return lambda batch: strength * _distance(batch)
 
-    def _placed(self, rows: Dataset, stage: Stage, task: int) -> Dataset:
-        logits, shared = _logits.nothing(len(rows), stage), stage.context.scenario.shares_head
+    def _at_its_columns(self, rows: Dataset, stage: Stage, task: int) -> Dataset:
+        logits, shared = _logits.no_logits(len(rows), stage), stage.context.scenario.shares_head
         start = 0 if shared else _logits.columns_of(stage, task).start
         for row, remembered in zip(logits, rows[_logits.COLUMN][:], strict=True):
             row[start : start + len(remembered)] = np.array(remembered, dtype=np.float32)

@@ -15,7 +15,7 @@ from pydantic import Field
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._heads import answering, head_file, stored_head
+from experiments.strategies._heads import head_file, head_identity, stored_head
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from workbench.files.digest import digest
 from workbench.methods.libraries.hypernetwork import generate, generator_of
@@ -63,7 +63,7 @@ class Hypernetwork(SharedWeights):
 
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the network as it was left, and a fresh embedding."""
-        model = _opened(context, state, context.posed[-1], head, context.stage_seed)  # no two embeddings begin alike
+        model = _open(context, state, context.posed[-1], head, context.stage_seed)  # no two embeddings begin alike
         if state.folder and context.settings.trains == "embedding":
             for name, parameter in generator_of(model.body).named_parameters():
                 parameter.requires_grad = name == OWN
@@ -104,7 +104,7 @@ class Hypernetwork(SharedWeights):
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the body with the LoRA that the network makes for it."""
-        model = _opened(context, state, task, stored_head(state, task, context), context.seed)
+        model = _open(context, state, task, stored_head(state, task, context), context.seed)
         generator = generator_of(model.body)
         with torch.no_grad():
             generator.task.copy_(_embeddings(state)[task.name])
@@ -117,10 +117,10 @@ class Hypernetwork(SharedWeights):
             return super().identity(state, task, context)
         with safe_open(state.existing / EMBEDDINGS, "pt") as stored:
             own = stored.metadata()[NETWORK], stored.get_tensor(task.name).tolist()
-        return answering(context, head_file(state, task, context), *own)
+        return head_identity(context, head_file(state, task, context), *own)
 
 
-def _opened(context: Context, state: State, task: Task, head: nn.Module, seed: int) -> TaskModel:
+def _open(context: Context, state: State, task: Task, head: nn.Module, seed: int) -> TaskModel:
     """Return the stored network, or before the first task a fresh one, with an embedding drawn from ``seed``."""
     model = context.adaptation.fresh(task.kind, len(context.asked(task).labels), seed).under(head)
     if state.folder:

@@ -88,7 +88,7 @@ class Isolated:
         """Train an adapter for the stage's task, or take it from the store, and add its id to the list."""
         earlier, task = _adapters(state), context.task
         if context.settings.init != "fresh" and earlier:
-            stored = _warm_started(context, tuple(self._all(state, context)))
+            stored = _warm_start(context, tuple(self._all(state, context)))
         else:
             lesson = Lesson(task, context.adaptation, context.budget, context.seed)
             stored = context.workspace.trained_adapter(lesson, context.listener, context.label)
@@ -98,7 +98,7 @@ class Isolated:
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Open the task's own adapter."""
-        return open_adapter(self._stored(state, task, context), context.adaptation.backbone)
+        return open_adapter(self._adapter_of(state, task, context), context.adaptation.backbone)
 
     def taught(self, task: Task, context: Context) -> Task:
         """Return the task as it is: its adapter knows of no other."""
@@ -112,11 +112,11 @@ class Isolated:
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The adapter's own identity (its files, the backbone, the arithmetic); with a router, that of all of them."""
-        own = self._stored(state, task, context).identity
+        identity = self._adapter_of(state, task, context).identity
         if not context.settings.router:
-            return own
+            return identity
         identities = state.once("identities", lambda: [adapter.identity for adapter in self._all(state, context)])
-        return key([own, ROUTERS.identity(context.settings.router), identities])
+        return key([identity, ROUTERS.identity(context.settings.router), identities])
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The adapters' folders, and what the router knows of them."""
@@ -128,11 +128,11 @@ class Isolated:
         """Return the adapters of all tasks learned so far, in their order."""
         return [context.workspace.adapters.verify(name) for name in _adapters(state).values()]
 
-    def _stored(self, state: State, task: Task, context: Context) -> StoredAdapter:
+    def _adapter_of(self, state: State, task: Task, context: Context) -> StoredAdapter:
         return context.workspace.adapters.verify(_adapters(state)[task.name])
 
 
-def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> StoredAdapter:
+def _warm_start(context: Context, earlier: tuple[StoredAdapter, ...]) -> StoredAdapter:
     """Return a LoRA that began as ``init`` says and was trained like any other; the first task has nothing to begin as.
 
     That of ``fitted`` takes nothing from the adapter that its manifest names, the newest: its start is fresh.
@@ -151,8 +151,8 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
         label=context.label,
         scratch=context.scratch,
     )
-    wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
-    settings = WarmStart.model_validate({**wanted, "start": STARTS.get(init, AVERAGE)})
+    stated = adaptation.settings.model_dump(include={"rank", "learning_rate"})
+    settings = WarmStart.model_validate({**stated, "start": STARTS.get(init, AVERAGE)})
     name = composition_id(WARM_START, request, settings)
     store = context.workspace.adapters
     with context.workspace.claim(name):
@@ -164,10 +164,10 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
 
 def _nearest(context: Context, earlier: tuple[StoredAdapter, ...], target: Task) -> tuple[StoredAdapter, ...]:
     """Return the earlier adapter whose features tell most of the target's labels; the newest where none can be told."""
-    asked = RankingRequest(
+    request = RankingRequest(
         earlier[::-1], target, context.adaptation.backbone, context.adaptation.precision, context.budget.max_length
     )
-    best = best_first(RANKINGS.get(RANKING).rank(asked))[0]
+    best = best_first(RANKINGS.get(RANKING).rank(request))[0]
     return tuple(adapter for adapter in earlier if adapter.id == best)
 
 

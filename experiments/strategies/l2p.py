@@ -35,7 +35,7 @@ from pydantic import model_validator
 from safetensors.torch import load_file, save_file
 
 from experiments.strategies._heads import stored_head
-from experiments.strategies._prompt_pool import Pool, begun, pool_of, put_before
+from experiments.strategies._prompt_pool import Pool, fresh_pool, pool_of, put_before
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from workbench.methods.kind import GENERATED
 from workbench.settings.bounds import Size
@@ -90,7 +90,7 @@ class L2P(SharedWeights):
 
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the frozen backbone behind the pool as it was left."""
-        return _prompted(context, state, context.posed[-1], head)
+        return _with_pool(context, state, context.posed[-1], head)
 
     def prepare(self, stage: Stage) -> None:
         """Leave the labels of earlier tasks out of the loss, where all are answered by one head."""
@@ -110,10 +110,10 @@ class L2P(SharedWeights):
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the backbone behind the pool as it is now."""
-        return _prompted(context, state, task, stored_head(state, task, context))
+        return _with_pool(context, state, task, stored_head(state, task, context))
 
 
-def _prompted(context: Context, state: State, task: Task, head: nn.Module) -> TaskModel:
+def _with_pool(context: Context, state: State, task: Task, head: nn.Module) -> TaskModel:
     """Return the backbone behind the stored pool, or before the first task a fresh one."""
     adaptation: Any = context.adaptation
     settings, top = context.settings, context.settings.top
@@ -125,7 +125,7 @@ def _prompted(context: Context, state: State, task: Task, head: nn.Module) -> Ta
         pool = Pool(stored["prompts"], stored["keys"], top)
     else:
         body: Any = model.body
-        pool = begun(body.get_base_model().get_input_embeddings().weight, settings.pool, tokens, top, context.seed)
+        pool = fresh_pool(body.get_base_model().get_input_embeddings().weight, settings.pool, tokens, top, context.seed)
     put_before(model, pool)
     return model
 

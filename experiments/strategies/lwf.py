@@ -37,7 +37,7 @@ class Lwf(SharedWeights):
         rows = stage.task.splits["train"]
         if stage.state.folder is None:
             return rows
-        logits = _logits.nothing(len(rows), stage)
+        logits = _logits.no_logits(len(rows), stage)
         groups, posed = _groups(stage), stage.context.posed
         heads = [head_for(stage.context, stage.state, task) for task in posed[: len(groups)]]
         for columns, head_logits in zip(groups, _logits.answers(stage, rows, heads), strict=True):
@@ -51,7 +51,9 @@ class Lwf(SharedWeights):
         def of(batch: Batch) -> Tensor:
             assert batch.remembered is not None
             logits = batch.model.head(batch.read)
-            return strength * torch.stack([distilled(logits[:, g], batch.remembered[:, g]) for g in groups]).sum()
+            return (
+                strength * torch.stack([distillation_loss(logits[:, g], batch.remembered[:, g]) for g in groups]).sum()
+            )
 
         return of
 
@@ -62,10 +64,10 @@ def _groups(stage: Stage) -> list[slice]:
     return [_logits.columns_of(stage, index) for index in range(heads)]
 
 
-def distilled(logits: Tensor, teacher: Tensor) -> Tensor:
+def distillation_loss(logits: Tensor, teacher: Tensor) -> Tensor:
     """Return the cross-entropy of softened answers, mean over rows: both (rows, labels)."""
-    wanted, predicted = (teacher / TEMPERATURE).softmax(dim=-1), (logits / TEMPERATURE).log_softmax(dim=-1)
-    return -(wanted * predicted).sum(dim=-1).mean()
+    target, predicted = (teacher / TEMPERATURE).softmax(dim=-1), (logits / TEMPERATURE).log_softmax(dim=-1)
+    return -(target * predicted).sum(dim=-1).mean()
 
 
 STRATEGY = Lwf()

@@ -36,7 +36,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from experiments.strategies import _gates
-from experiments.strategies._heads import answering, head_file
+from experiments.strategies._heads import head_file, head_identity
 from experiments.strategies._kept_rows import release
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from workbench.files import checksummed
@@ -165,7 +165,7 @@ class Mask(SharedWeights):
         with safe_open(state.existing / MASKS, "pt") as stored:  # of all tasks: one is read
             own = hashlib.sha256(stored.get_tensor(task.name).numpy().tobytes()).hexdigest()
         claim = state.document(CLAIMS, CLAIMS_FILE)[task.name]
-        return answering(context, head_file(state, task, context), claim.body, own)
+        return head_identity(context, head_file(state, task, context), claim.body, own)
 
 
 def _masks(state: State) -> dict[str, Tensor]:

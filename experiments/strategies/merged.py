@@ -14,9 +14,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from experiments.strategies import _heads
 from experiments.strategies._groups import ADAPTERS_FOLDER, GROUPS, GROUPS_FILE, Group, Groups, set_aside
-from experiments.strategies._heads import answering, head_file, stored_head
+from experiments.strategies._heads import head_file, head_identity, stored_head
 from experiments.strategies._linkage import completed
-from experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked
+from experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked_pairs
 from experiments.strategies._trials import least_costly
 from experiments.workspace.evaluating import evaluate_model
 from fusion.methods import COMPOSITIONS
@@ -119,26 +119,26 @@ class MergedAdapters:
         """Learn the task alone, or take its adapter from the store; then make two LoRAs one if there are too many."""
         lesson = Lesson(context.task, context.adaptation, context.budget, context.seed)
         stored = context.workspace.trained_adapter(lesson, context.listener, context.label)
-        beside = Stopwatch()
-        with beside:
-            before = self._carried(state, folder)
+        overhead = Stopwatch()
+        with overhead:
+            previous = self._copy_forward(state, folder)
             new = Group((context.task.name,), f"{len(context.tasks):03d}")
             (folder / ADAPTERS_FOLDER / new.folder).mkdir()
             for name in (CONFIG, PEFT_WEIGHTS):
                 shutil.copy2(stored.folder / name, folder / ADAPTERS_FOLDER / new.folder / name)
             if (head := stored.folder / HEAD_FILE).is_file():
                 shutil.copy2(head, folder / _heads.FOLDER / f"{context.task.name}.safetensors")
-            groups = tuple(_named(folder, group) for group in (*before.groups, new))
+            groups = tuple(_with_digest(folder, group) for group in (*previous.groups, new))
             checksummed.write(
-                GROUPS, self._reduced(replace(before, groups=groups), context, folder), folder / GROUPS_FILE
+                GROUPS, self._merge_if_too_many(replace(previous, groups=groups), context, folder), folder / GROUPS_FILE
             )
         fit = stored.manifest.own_fit
-        spent = sum_counts(fit.spent, beside.spent)
-        return replace(fit, seconds=fit.seconds + beside.seconds, spent=spent)
+        spent = sum_counts(fit.spent, overhead.spent)
+        return replace(fit, seconds=fit.seconds + overhead.seconds, spent=spent)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the LoRA that it shares."""
-        body = state.existing / ADAPTERS_FOLDER / _own(state, task).folder
+        body = state.existing / ADAPTERS_FOLDER / _group_of(state, task).folder
         return context.adaptation.load(body, stored_head(state, task, context), task.kind)
 
     def taught(self, task: Task, context: Context) -> Task:
@@ -151,14 +151,14 @@ class MergedAdapters:
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The LoRA and the head: it stays the same until the LoRA is merged."""
-        group = _own(state, task)
-        return answering(context, head_file(state, task, context), group.weights or _digest(state.existing, group))
+        group = _group_of(state, task)
+        return head_identity(context, head_file(state, task, context), group.weights or _digest(state.existing, group))
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The state's folder."""
         return [state.existing]
 
-    def _carried(self, state: State, folder: Path) -> Groups:
+    def _copy_forward(self, state: State, folder: Path) -> Groups:
         """Copy what was there before into the new state, and return its groups."""
         for name in (ADAPTERS_FOLDER, _heads.FOLDER):
             (folder / name).mkdir()
@@ -166,44 +166,44 @@ class MergedAdapters:
                 shutil.copytree(state.folder / name, folder / name, dirs_exist_ok=True)
         return _groups(state) if state.folder else Groups()
 
-    def _reduced(self, before: Groups, context: Context, folder: Path) -> Groups:
+    def _merge_if_too_many(self, previous: Groups, context: Context, folder: Path) -> Groups:
         """Make two of the groups one if there are more than are kept."""
         settings: MergedSettings = context.settings
-        groups = before.groups
+        groups = previous.groups
         if len(groups) <= settings.keep:
-            return before
+            return previous
         updates = [lora.read(folder / ADAPTERS_FOLDER / group.folder) for group in groups]
-        cosines = _cosines(before, context) if links_tasks(settings.pair, settings.likeness) else None
-        pairs = ranked(settings.pair, groups, updates, cosines)
+        cosines = _cosines(previous, context) if links_tasks(settings.pair, settings.likeness) else None
+        pairs = ranked_pairs(settings.pair, groups, updates, cosines)
 
-        def merged(pair: tuple[int, int]) -> nn.Module:
-            return _merged(context, [groups[index] for index in pair], [updates[index] for index in pair])
+        def body_of(pair: tuple[int, int]) -> nn.Module:
+            return _merged_body(context, [groups[index] for index in pair], [updates[index] for index in pair])
 
         pair = pairs[0]
         if settings.pair == TRIAL:
-            pair = least_costly(context, folder, groups, pairs[: settings.tries], merged, settings.most)
+            pair = least_costly(context, folder, groups, pairs[: settings.tries], body_of, settings.most)
         first, second = pair
-        sources, body = (groups[first], groups[second]), merged(pair)
-        merges = set_aside(folder / ADAPTERS_FOLDER, before.merges, sources, len(context.tasks), settings.undo)
+        sources, body = (groups[first], groups[second]), body_of(pair)
+        merges = set_aside(folder / ADAPTERS_FOLDER, previous.merges, sources, len(context.tasks), settings.undo)
         merged_folder = folder / ADAPTERS_FOLDER / sources[0].folder
         merged_folder.mkdir()
         context.adaptation.library.save(body, merged_folder)
         counts = " and ".join(str(len(group.tasks)) for group in sources)
         context.listener.say(f"{context.label}: the LoRAs of {counts} tasks become one")
-        joined = _named(folder, Group((*sources[0].tasks, *sources[1].tasks), sources[0].folder))
+        joined = _with_digest(folder, Group((*sources[0].tasks, *sources[1].tasks), sources[0].folder))
         remaining = [joined if index == first else group for index, group in enumerate(groups) if index != second]
-        return Groups(tuple(remaining), merges, cosines or before.cosines)
+        return Groups(tuple(remaining), merges, cosines or previous.cosines)
 
 
 def _groups(state: State) -> Groups:
     return state.document(GROUPS, GROUPS_FILE)
 
 
-def _own(state: State, task: Task) -> Group:
+def _group_of(state: State, task: Task) -> Group:
     return next(group for group in _groups(state).groups if task.name in group.tasks)
 
 
-def _named(folder: Path, group: Group) -> Group:
+def _with_digest(folder: Path, group: Group) -> Group:
     return replace(group, weights=group.weights or _digest(folder, group))
 
 
@@ -211,25 +211,25 @@ def _digest(folder: Path, group: Group) -> str:
     return digest(folder / ADAPTERS_FOLDER / group.folder / PEFT_WEIGHTS)
 
 
-def _cosines(before: Groups, context: Context) -> Cosines:
+def _cosines(previous: Groups, context: Context) -> Cosines:
     """Return how alike the LoRAs are that the tasks so far were learned with; the store has them."""
     lessons = {task.name: Lesson(task, context.adaptation, context.budget, context.seed) for task in context.tasks}
 
     def read(name: str) -> Update:
         return lora.read(context.workspace.trained_adapter(lessons[name], context.listener, context.label).folder)
 
-    return completed(before.cosines, [*lessons], read)
+    return completed(previous.cosines, [*lessons], read)
 
 
-def _merged(context: Context, groups: Sequence[Group], updates: Sequence[Update]) -> nn.Module:
+def _merged_body(context: Context, groups: Sequence[Group], updates: Sequence[Update]) -> nn.Module:
     """Return the backbone with the LoRA that two groups would share."""
     settings: MergedSettings = context.settings
     total = sum(len(group.tasks) for group in groups)
     weights = [settings.scale * len(group.tasks) / total for group in groups]
     card = COMPOSITIONS.get(settings.merge)
     assert isinstance(card.compose, Arithmetic)  # else there was an objection
-    merged = card.compose.merge(updates, weights, card.settings(), context.seed)
-    return lora.attach(context.adaptation.backbone, merged.update)[0]
+    body_of = card.compose.merge(updates, weights, card.settings(), context.seed)
+    return lora.attach(context.adaptation.backbone, body_of.update)[0]
 
 
 def _merges(relative: bool = False) -> list[str]:

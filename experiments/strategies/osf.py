@@ -106,10 +106,10 @@ class Preserving(nn.Module):
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Keep the first triplets of ``weight``, and return the others: U (out, r), s (r,) and Vᵀ (r, in)."""
         rank, (u, s, v) = self.rank, torch.linalg.svd(weight.detach(), full_matrices=False)
-        self.register_buffer("left", _own(u[:, :rank]), persistent=False)
-        self.register_buffer("right", _own(v[:rank]), persistent=False)
+        self.register_buffer("left", _copy_of(u[:, :rank]), persistent=False)
+        self.register_buffer("right", _copy_of(v[:rank]), persistent=False)
         self.register_buffer("high", (self.left * s[:rank]) @ self.right, persistent=False)
-        return _own(u[:, rank:]), _own(s[rank:]), _own(v[rank:])
+        return _copy_of(u[:, rank:]), _copy_of(s[rank:]), _copy_of(v[rank:])
 
     def forward(self, u: Tensor, s: Tensor, v: Tensor) -> Tensor:
         """Return the matrix, in full precision whatever the model computes in."""
@@ -129,9 +129,9 @@ def matrices(body: nn.Module, context: Context) -> list[Any]:
     ]
 
 
-def _own(part: Tensor) -> Tensor:
-    """Return a copy that shares no memory with what ``part`` is a part of."""
-    return part.clone(memory_format=torch.contiguous_format)
+def _copy_of(view: Tensor) -> Tensor:
+    """Return a copy that shares no memory with what ``view`` is a view of."""
+    return view.clone(memory_format=torch.contiguous_format)
 
 
 STRATEGY = Osf()

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from experiments.strategies._heads import answering, head_file, stored_head
+from experiments.strategies._heads import head_file, head_identity, stored_head
 from experiments.strategies._kept_rows import hold, release
 from experiments.strategies._shared import SharedWeights
 from workbench.adapters.adapter_folder import PEFT_WEIGHTS
@@ -61,9 +61,9 @@ class ProgressivePrompts(SharedWeights):
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the backbone behind a fresh prompt and those of earlier tasks, which are held."""
         # no two prompts begin as the same words
-        model = _prompted(context, context.posed[-1], head, len(context.tasks), context.stage_seed)
+        model = _with_prompts(context, context.posed[-1], head, len(context.tasks), context.stage_seed)
         if state.folder:
-            layer, earlier = _layer(model.body), _stored(state)
+            layer, earlier = _layer(model.body), _stored_prompts(state)
             with torch.no_grad():
                 layer.weight[-len(earlier) :] = earlier
             hold(layer, len(earlier), last=True)
@@ -76,20 +76,20 @@ class ProgressivePrompts(SharedWeights):
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the prompts that there were after the task before its texts."""
-        own = _own(state, task, context)
+        prompts = _prompts_of(state, task, context)
         head = stored_head(state, task, context)
-        model = _prompted(context, task, head, _position(task, context), context.seed)
+        model = _with_prompts(context, task, head, _position(task, context), context.seed)
         with torch.no_grad():
-            _layer(model.body).weight.copy_(own)
+            _layer(model.body).weight.copy_(prompts)
         return model
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The prompts that there were after the task, and its head: they stay."""
-        own = _own(state, task, context).contiguous().numpy().tobytes()
-        return answering(context, head_file(state, task, context), hashlib.sha256(own).hexdigest())
+        prompts = _prompts_of(state, task, context).contiguous().numpy().tobytes()
+        return head_identity(context, head_file(state, task, context), hashlib.sha256(prompts).hexdigest())
 
 
-def _prompted(context: Context, task: Task, head: nn.Module, prompts: int, seed: int) -> TaskModel:
+def _with_prompts(context: Context, task: Task, head: nn.Module, prompts: int, seed: int) -> TaskModel:
     """Return the backbone behind so many prompts, drawn from ``seed``."""
     adaptation: Any = context.adaptation
     longer = adaptation.settings.model_copy(update={"tokens": prompts * adaptation.settings.tokens})
@@ -102,13 +102,13 @@ def _position(task: Task, context: Context) -> int:
     return 1 + [learned.name for learned in context.tasks].index(task.name)
 
 
-def _own(state: State, task: Task, context: Context) -> Tensor:
+def _prompts_of(state: State, task: Task, context: Context) -> Tensor:
     """Return the prompts from the task's own to the first (tokens of all, hidden_size)."""
     settings: Any = context.adaptation.settings
-    return _stored(state)[-_position(task, context) * settings.tokens :]
+    return _stored_prompts(state)[-_position(task, context) * settings.tokens :]
 
 
-def _stored(state: State) -> Tensor:
+def _stored_prompts(state: State) -> Tensor:
     return load_file(state.existing / "body" / PEFT_WEIGHTS)[TENSOR]
 
 

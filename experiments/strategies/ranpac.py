@@ -95,7 +95,7 @@ class Ranpac(SharedWeights):
     def prepare(self, stage: Stage) -> None:
         """Solve for the head and leave nothing to train, but for the first session."""
         if stage.state.folder or not stage.context.adaptation.card.trains_body:
-            stage.model.head = _solved(stage)
+            stage.model.head = _solve(stage)
             stage.model.requires_grad_(False)
 
     def save(self, stage: Stage, folder: Path) -> None:
@@ -105,7 +105,7 @@ class Ranpac(SharedWeights):
             return
         super().save(stage, folder)
         if stage.context.adaptation.card.trains_body:
-            stage.model.head = _solved(stage)
+            stage.model.head = _solve(stage)
 
     def remember(self, stage: Stage, folder: Path) -> None:
         """Write the sums, for later tasks, and the solution, for answers."""
@@ -116,11 +116,11 @@ class Ranpac(SharedWeights):
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the solution on the frozen body: its columns of the task's labels, where the task is named."""
         weights = load_file(state.existing / SOLUTION)["weights"]
-        head = RidgeHead(_drawn(context), weights, _columns(context, task))
+        head = RidgeHead(_projection(context), weights, _columns(context, task))
         return context.adaptation.load(state.existing / "body", head, task.kind)
 
 
-def _solved(stage: Stage) -> RidgeHead:
+def _solve(stage: Stage) -> RidgeHead:
     """Return the head that the examples of all tasks so far give."""
     from fusion.routing.routers import ranpac
 
@@ -132,7 +132,7 @@ def _solved(stage: Stage) -> RidgeHead:
     if stage.state.folder:
         sums = ranpac.add_sums(load_file(stage.state.folder / SUMS), sums)
     weights = torch.from_numpy(ranpac.prepare([sums], _ridge(context)).weights)
-    return RidgeHead(_drawn(context), weights, own, sums)
+    return RidgeHead(_projection(context), weights, own, sums)
 
 
 def _columns(context: Context, task: Task) -> slice:
@@ -142,7 +142,7 @@ def _columns(context: Context, task: Task) -> slice:
     return slice(start, start + len(context.posed[index].labels))
 
 
-def _drawn(context: Context) -> Tensor:
+def _projection(context: Context) -> Tensor:
     from fusion.routing.routers import ranpac
 
     return torch.from_numpy(ranpac.projection(state_width(context.adaptation.backbone.config), _ridge(context)))

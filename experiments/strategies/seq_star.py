@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from experiments.strategies._heads import answering, head_file
+from experiments.strategies._heads import head_file, head_identity
 from experiments.strategies._kept_rows import hold, release
 from experiments.strategies._shared import SharedWeights
 from workbench.files import checksummed
@@ -91,7 +91,7 @@ class SeqStar(SharedWeights):
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The body of the first task, and the head: where that is the task's own, the answers stay."""
-        return answering(context, head_file(state, task, context), state.document(BODY, BODY_FILE))
+        return head_identity(context, head_file(state, task, context), state.document(BODY, BODY_FILE))
 
 
 STRATEGY = SeqStar()

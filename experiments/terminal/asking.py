@@ -60,13 +60,13 @@ def texts_of(
         raise InputError("texts cannot be combined with --file", hint="Leave one out.")
     expected = expected_columns(file, named)
     if path is not None and _is_table(path, expected):
-        rows = _opened(path, expected)
+        rows = _open(path, expected)
         return rows, text_form(file, rows.columns, named, str(path), task).text_of
     _require_lines(path, named.text)
     pair = named.pair
     _require_no_files(texts or ())
     _utf_8((*(texts or ()), pair or ""), "a text", "Save it in a file and give --file.")
-    lines = _lines(path) if path is not None else list(texts or ()) or _piped()
+    lines = _lines(path) if path is not None else list(texts or ()) or _from_stdin()
     columns = [TEXT, PAIR] if pair is not None else [TEXT]
     listed = [dict(zip(columns, (line, pair), strict=False)) for line in lines]
     return ListedRows(columns, listed), TextForm((TEXT,), None if pair is None else PAIR).text_of
@@ -82,10 +82,10 @@ def labelled_table(path: Path, expected: Sequence[str]) -> FileRows:
         require_readable(path)
         hint = f"A table is one of {formats.READABLE}; a .txt needs a header with the columns."
         raise InputError("this file is not a table", where=str(path), hint=hint)
-    return _opened(path, expected)
+    return _open(path, expected)
 
 
-def _opened(path: Path, expected: Sequence[str]) -> FileRows:
+def _open(path: Path, expected: Sequence[str]) -> FileRows:
     rows = FileRows(path, expected)
     if unusual(rows.dialect, rows.format):
         stderr.print(f"{path.name} was read as: {in_words(rows.dialect)}")
@@ -133,7 +133,7 @@ def _lines(path: Path) -> list[str]:
         return [line.rstrip("\r\n") for line in Lines(text, str(path)) if line.strip()]
 
 
-def _piped() -> list[str]:
+def _from_stdin() -> list[str]:
     if sys.stdin.isatty():
         raise InputError("there is nothing to predict", hint="Give texts in quotes, --file, or pipe lines in.")
     lines = (line.rstrip("\n") for line in sys.stdin if line.strip())
@@ -192,9 +192,11 @@ class AnswerFile:
             )
         self.path, self.rows, self.plain = path, rows, tuple(new_columns)
         self.new_columns = {f"{prefix}{name}": attribute for name, attribute in new_columns.items()}
-        if taken := [name for name in self.new_columns if name in rows.columns]:
+        if existing := [name for name in self.new_columns if name in rows.columns]:
             hint = "Put something before the new names: --prefix predicted_"
-            raise InputError(f"there is a column {', '.join(map(repr, taken))} already", where=str(source), hint=hint)
+            raise InputError(
+                f"there is a column {', '.join(map(repr, existing))} already", where=str(source), hint=hint
+            )
 
     def write(self, text_of: TextOf, ask: Ask) -> int:
         """Write everything, or nothing; return how many rows had no text and got no answer."""
@@ -225,7 +227,7 @@ class AnswerFile:
         lists, numbers = pa.list_(pa.string()), pa.float64()
         types = {"labels": lists, "tags": lists, "correct": pa.bool_()}
         types |= dict.fromkeys(("value", "confidence", "routing_score", "error"), numbers)
-        own = pa.schema(
+        answers = pa.schema(
             [(name, types.get(plain, pa.string())) for name, plain in zip(self.new_columns, self.plain, strict=True)]
         )
-        return pa.unify_schemas([self.rows.schema(), own])
+        return pa.unify_schemas([self.rows.schema(), answers])

@@ -49,22 +49,22 @@ def converse(name: str, data: RawData) -> tuple[GivenColumns, str]:
     stdout.print("\nSome rows:")
     examples(shown_rows(data.frame, list(data.frame.columns)), [str(column) for column in data.frame.columns])
     stdout.print()
-    given = settled(data.sample, data.origin)
-    about: str = Prompt.ask(_question("In a line, what is it?"), default=name, console=stdout)
-    return given, about
+    columns = ask_until_settled(data.sample, data.origin)
+    description: str = Prompt.ask(_question("In a line, what is it?"), default=name, console=stdout)
+    return columns, description
 
 
-def settled(sample: pd.DataFrame, where: str) -> GivenColumns:
+def ask_until_settled(sample: pd.DataFrame, where: str) -> GivenColumns:
     """Ask one question after another until the data and the answers tell everything."""
-    given = GivenColumns()
+    columns = GivenColumns()
     asked: set[str] = set()
     while True:
-        guess = consider(sample, where, given)
+        guess = consider(sample, where, columns)
         doubt = next((doubt for doubt in guess.doubts if doubt.part not in asked), None)
         if doubt is None:
-            return given
+            return columns
         asked.add(doubt.part)
-        given = replace(given, **answer(doubt))
+        columns = replace(columns, **answer(doubt))
 
 
 def answer(doubt: Doubt) -> Mapping[str, Any]:
@@ -83,7 +83,7 @@ def _question(words: str) -> Text:
     return Text(words, "prompt")
 
 
-def confirmed(made: Draft, data: RawData) -> bool:
+def is_confirmed(made: Draft, data: RawData) -> bool:
     """Show a draft and what its columns hold, and ask whether it is to be written."""
     stdout.print()
     show_findings(made, data)

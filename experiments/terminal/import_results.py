@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def document(results: Sequence[ImportResult]) -> dict[str, Any]:
     """Return what `adapters import --json` prints: lists of both, and beside them the adapter where it is one alone."""
     imported = [_imported(result.source.name, result.stored, result.was_here) for result in results if result.stored]
-    refused = [_refused(result.source.name, result.error) for result in results if result.error]
+    refused = [_refusal(result.source.name, result.error) for result in results if result.error]
     single = imported[0] if len(results) == 1 and imported else {}
     return {**single, "adapters": imported, "refused": refused}
 
@@ -104,5 +104,5 @@ def _imported(name: str, stored: StoredAdapter, was_here: bool) -> dict[str, Any
     }
 
 
-def _refused(name: str, error: WorkbenchError) -> dict[str, Any]:
+def _refusal(name: str, error: WorkbenchError) -> dict[str, Any]:
     return {"from": name, "what": error.what, "where": error.where, "hint": error.hint}

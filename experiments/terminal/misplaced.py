@@ -17,7 +17,7 @@ UsageError: Any = BadParameter.__base__  # typer brings a click of its own, and 
 
 
 @contextmanager
-def placed(given: Sequence[str]) -> Iterator[None]:
+def hints_on_order(given: Sequence[str]) -> Iterator[None]:
     """Say where to write an option that stands before the command that takes it; ``given`` is the whole command line.
 
     Raises:

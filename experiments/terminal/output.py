@@ -17,7 +17,7 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from experiments.reporting.grid import grid, shown
+from experiments.reporting.grid import grid, printable_lines
 from workbench.errors.printable import printable
 
 
@@ -30,9 +30,9 @@ class Screen(Console):
         self._width = self._height = None  # rich reads COLUMNS and LINES once, as it is made; here each time
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what rich makes of anything, its text :func:`shown`."""
+        """Yield what rich makes of anything, its text :func:`printable_lines`."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(shown(segment.text), segment.style)
+            yield segment if segment.control else Segment(printable_lines(segment.text), segment.style)
 
 
 WIDEST = 60  # characters of a person's text in a table

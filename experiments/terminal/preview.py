@@ -91,7 +91,7 @@ def _table(ahead: Sequence[Ahead]) -> None:
     grouped: dict[tuple[Any, ...], list[Ahead]] = {}
     several = ("seed", "stage", "task", "order", "target", "shots") if len(ahead) > SINGLE else ()
     for entry in ahead:
-        shown = {name: value for name, value in _shown(entry.piece.coordinates).items() if name not in several}
+        shown = {name: value for name, value in _for_people(entry.piece.coordinates).items() if name not in several}
         grouped.setdefault(tuple(shown.items()), []).append(entry)
     names = list(dict.fromkeys(name for group in grouped for name, _ in group))
     alike = all(len(group) == len(names) for group in grouped)  # else most of a row would be empty
@@ -123,7 +123,7 @@ def _forecast(entry: Ahead) -> tuple[float, int]:
     return forecast.memory_mb or 0, forecast.trainable_parameters or 0
 
 
-def _shown(coordinates: Mapping[str, Any]) -> dict[str, Any]:
+def _for_people(coordinates: Mapping[str, Any]) -> dict[str, Any]:
     """Return those coordinates that tell people something: no keys, no file names."""
     return {name: value for name, value in coordinates.items() if name not in ("step", "steps", "outcome")}
 

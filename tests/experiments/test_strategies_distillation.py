@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._memory import TASK, recall
 from experiments.strategies._stage import Stage
-from experiments.strategies.lwf import distilled
+from experiments.strategies.lwf import distillation_loss
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
 from workbench.answering.evaluation import predict
@@ -106,7 +106,7 @@ def test_distilled_gradient_is_the_closed_form() -> None:
     generator = torch.Generator().manual_seed(0)
     said_now, teacher = (torch.randn(6, 3, generator=generator) for _ in range(2))
     said_now.requires_grad_()
-    distilled(said_now, teacher).backward()
+    distillation_loss(said_now, teacher).backward()
     torch.testing.assert_close(said_now.grad, ((said_now / 2).softmax(-1) - (teacher / 2).softmax(-1)).detach() / 2 / 6)
 
 

@@ -13,7 +13,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
 from experiments.strategies._linkage import completed, cosine, linkage
-from experiments.strategies._pairs import ranked
+from experiments.strategies._pairs import ranked_pairs
 from experiments.strategies.merged import MergedSettings
 from fusion.updates import lora
 from fusion.updates.lowrank import LowRank
@@ -122,14 +122,14 @@ def update(*entries: float) -> dict[str, LowRank]:
 def test_the_rule_says_which_two_become_one(rule: Any, pair: tuple[int, int]) -> None:
     updates = [update(1, 0, 0.1), update(0, 1, -0.5), update(-1, -0.5, 0), update(0, 2, -1)]
     groups = [Group(("a", "b", "c"), "1"), Group(("d",), "2"), Group(("e",), "3"), Group(("f", "g"), "4")]
-    assert ranked(rule, groups, updates)[0] == pair
+    assert ranked_pairs(rule, groups, updates)[0] == pair
 
 
 def test_the_newest_joins_the_one_that_it_is_most_like() -> None:
     updates = [update(1, 0), update(1, 0.1), update(0, 1)]
     groups = [Group((name,), name) for name in "abc"]
-    assert ranked("cosine", groups, updates)[0] == (0, 1)
-    assert ranked("newest", groups, updates) == [(1, 2), (0, 2)]
+    assert ranked_pairs("cosine", groups, updates)[0] == (0, 1)
+    assert ranked_pairs("newest", groups, updates) == [(1, 2), (0, 2)]
 
 
 def test_tasks_that_are_all_equally_alike_do_not_end_in_one_lora() -> None:
@@ -152,7 +152,7 @@ def test_tasks_that_are_all_equally_alike_do_not_end_in_one_lora() -> None:
             if len(groups) <= 10:
                 continue
             cosines = completed({}, [*own], own.__getitem__) if linked else None
-            first, second = ranked(rule, groups, updates, cosines)[0]
+            first, second = ranked_pairs(rule, groups, updates, cosines)[0]
             counts = [len(groups[index].tasks) for index in (first, second)]
             mean = sum(count * updates[index]["layer"].b for count, index in zip(counts, (first, second), strict=True))
             groups[first] = Group((*groups[first].tasks, *groups[second].tasks), groups[first].folder)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.gating.succession import back, by_score, full_name, promoted
+from experiments.gating.succession import back, by_score, full_name, promote
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from tests.messages import naming
 from workbench.errors import InputError, UnknownNameError
@@ -93,11 +93,11 @@ def test_after_a_rollback_to_a_version_the_next_one_goes_to_what_was_champion_be
 
 
 def test_a_promotion_takes_any_version_and_records_what_was_compared() -> None:
-    known = promoted("news.lora", registered(0.5, 0.25), "2")
+    known = promote("news.lora", registered(0.5, 0.25), "2")
     assert champion(known) == "2"
     assert known.history[-1].why == f"promoted; on {EXAMPLES}, version 2 has 0.2500, version 1 0.5000"
     assert champion(back("news.lora", known, None)) == "1"
-    foreign = promoted("news.lora", registered(0.5, None), "2")
+    foreign = promote("news.lora", registered(0.5, None), "2")
     assert foreign.history[-1].why.startswith("promoted; not compared: no score of version 2 counts here")
     for to, message in (
         (None, r"--to VERSION is missing\n  Name one with --to: version 2 "),
@@ -106,17 +106,17 @@ def test_a_promotion_takes_any_version_and_records_what_was_compared() -> None:
         ("x-1", "'x-1' is not"),
     ):
         with pytest.raises(InputError, match=message):
-            promoted("news.lora", registered(0.5, 0.25), to)
+            promote("news.lora", registered(0.5, 0.25), to)
 
 
 def test_what_a_person_took_the_place_from_does_not_come_back_by_itself() -> None:
-    for known in (back("news.lora", registered(0.5, 0.75), None), promoted("news.lora", registered(0.5, 0.75), "1")):
+    for known in (back("news.lora", registered(0.5, 0.75), None), promote("news.lora", registered(0.5, 0.75), "1")):
         again = known.version("2")
         assert again
         wins, why = by_score("news.lora", again, known.champion)
         assert (wins, "`workbench adapters promote news.lora --to 2`" in why) == (False, True)
         assert by_score("news.lora", version(3, 0.625), known.champion)[0], "another one is compared with the champion"
-        crowned = promoted("news.lora", known, "2").champion
+        crowned = promote("news.lora", known, "2").champion
         assert crowned
         assert not crowned.set_aside
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from experiments.terminal.drafting import settled
+from experiments.terminal.drafting import ask_until_settled
 from tasks.drafting.draft import Draft, write
 from tasks.drafting.draft import draft as draft_of
 from tasks.drafting.found_data import data_at
@@ -97,7 +97,7 @@ def test_a_half_empty_column_is_not_preferred_to_another(monkeypatch: pytest.Mon
         assert part in str(error.value)
     asked = iter(["Is Spam?"])
     monkeypatch.setattr("builtins.input", lambda: next(asked))
-    given = settled(frame, "rows.csv")
+    given = ask_until_settled(frame, "rows.csv")
     assert (given.label, guess_columns(frame, "rows.csv", given).kind) == (("Is Spam?",), "classification")
     assert guess_columns(frame, "rows.csv", GivenColumns(label=("score",))).kind == "regression", (
         "what is given is taken"

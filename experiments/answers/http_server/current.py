@@ -185,15 +185,15 @@ class Current:
 def replies(jobs: Sequence[Job]) -> list[Reply]:
     """Return the answers to each job: texts for the same adapters together, but what is heard is said by itself."""
     quiet = [index for index, job in enumerate(jobs) if job.hear is None]
-    reply_of = dict(zip(quiet, _together([jobs[index] for index in quiet]), strict=True))
+    reply_of = dict(zip(quiet, _answer_together([jobs[index] for index in quiet]), strict=True))
     for index, job in enumerate(jobs):
         if job.hear:
             with heard_by(job.hear):
-                reply_of[index] = _together([job])[0]
+                reply_of[index] = _answer_together([job])[0]
     return [reply_of[index] for index in range(len(jobs))]
 
 
-def _together(jobs: Sequence[Job]) -> list[Reply]:
+def _answer_together(jobs: Sequence[Job]) -> list[Reply]:
     chosen = [_owners(job) for job in jobs]
     results: list[Reply] = [Reply([], owners, routed) for owners, routed in chosen]
     for current in {id(job.current): job.current for job in jobs}.values():

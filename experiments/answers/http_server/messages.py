@@ -59,7 +59,7 @@ class Question(BaseModel):
     @property
     def inputs(self) -> list[str | tuple[str, str]]:
         """The texts and pairs as everything else here takes them."""
-        return [text if isinstance(text, str) else _plain(text) for text in self.texts]
+        return [text if isinstance(text, str) else _text_or_pair(text) for text in self.texts]
 
 
 class Answer(BaseModel):
@@ -154,7 +154,7 @@ def _routed(routed: Routed, index: int, task_of: Mapping[str, str]) -> dict[str,
 
 def adapters_of(current: Current, router: str | None) -> Adapters:
     """Return what is served as it is sent."""
-    served = [_served(adapter.manifest, current) for adapter in current.opened.adapters.values()]
+    served = [_served_adapter(adapter.manifest, current) for adapter in current.opened.adapters.values()]
     below = {
         adapter.manifest.task.name: floor if math.isfinite(floor) else None
         for state in current.routers.values()
@@ -165,7 +165,7 @@ def adapters_of(current: Current, router: str | None) -> Adapters:
     return Adapters(backbone=name, router=router, rejected_below=below or None, adapters=served)
 
 
-def _served(manifest: Manifest, current: Current) -> Served:
+def _served_adapter(manifest: Manifest, current: Current) -> Served:
     task = manifest.task
     return Served(
         id=manifest.id,
@@ -178,5 +178,5 @@ def _served(manifest: Manifest, current: Current) -> Served:
     )
 
 
-def _plain(text: Text) -> Any:
+def _text_or_pair(text: Text) -> Any:
     return text.text if text.text_pair is None else (text.text, text.text_pair)

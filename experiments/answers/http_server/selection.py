@@ -62,41 +62,45 @@ def select(
         IntegrityError: an adapter is damaged.
     """
     require_some(workspace)
-    given = open_backbone(backbone, "--backbone") if backbone else None
+    named_backbone = open_backbone(backbone, "--backbone") if backbone else None
     if names:
-        adapters = _named(workspace, names, given, task_folders, listener)
+        adapters = _selected_by_name(workspace, names, named_backbone, task_folders, listener)
         by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters))
     else:
-        by_task = adapter_of_each_task(workspace, _readable(workspace, given, backbone), listener)
+        by_task = adapter_of_each_task(workspace, _readable(workspace, named_backbone, backbone), listener)
         adapters = tuple(map(workspace.adapters.verify, by_task.values()))
-    _require_one_backbone(adapters, given)
-    opened = given or backbone_of(adapters[0])
+    _require_one_backbone(adapters, named_backbone)
+    opened = named_backbone or backbone_of(adapters[0])
     return Selection(adapters, opened, by_task)
 
 
-def _named(
-    workspace: Workspace, names: Sequence[str], given: Backbone | None, task_folders: Sequence[Path], listener: Listener
+def _selected_by_name(
+    workspace: Workspace,
+    names: Sequence[str],
+    named_backbone: Backbone | None,
+    task_folders: Sequence[Path],
+    listener: Listener,
 ) -> tuple[StoredAdapter, ...]:
-    """Return the adapters that ``names`` mean; for a task one on the backbone ``given``, or on that of the first."""
-    own = [given.fingerprint] if given else []  # of the backbone, as soon as it is known
+    """Return the adapters that ``names`` mean; for a task one on ``named_backbone``, or on that of the first."""
+    fingerprints = [named_backbone.fingerprint] if named_backbone else []  # of the backbone, as soon as it is known
     by_id: dict[str, StoredAdapter] = {}
 
     def fits(manifest: Manifest) -> bool:
-        return own in ([], [manifest.backbone.fingerprint])
+        return fingerprints in ([], [manifest.backbone.fingerprint])
 
     for name in names:
         stored = workspace.adapters.verify(adapter_id(workspace, name, listener, task_folders, suits=fits))
         by_id[stored.id] = stored
-        own = own or [stored.manifest.backbone.fingerprint]
+        fingerprints = fingerprints or [stored.manifest.backbone.fingerprint]
     return tuple(by_id.values())
 
 
-def _readable(workspace: Workspace, given: Backbone | None, backbone: str | None) -> list[Manifest]:
-    """Return the adapters on one backbone, which may be ``given`` under the name ``backbone``."""
+def _readable(workspace: Workspace, named_backbone: Backbone | None, backbone: str | None) -> list[Manifest]:
+    """Return the adapters on one backbone, which may be ``named_backbone``, called ``backbone``."""
     manifests = [
         manifest
         for manifest in readable(workspace.adapters)
-        if given is None or manifest.backbone.fingerprint == given.fingerprint
+        if named_backbone is None or manifest.backbone.fingerprint == named_backbone.fingerprint
     ]
     if not manifests and backbone is None:
         raise InputError("no adapter here can be read", where=str(workspace.root), hint=VERIFY)
@@ -107,9 +111,11 @@ def _readable(workspace: Workspace, given: Backbone | None, backbone: str | None
     return manifests
 
 
-def _require_one_backbone(adapters: Sequence[StoredAdapter], given: Backbone | None) -> None:
+def _require_one_backbone(adapters: Sequence[StoredAdapter], named_backbone: Backbone | None) -> None:
     manifests = [adapter.manifest for adapter in adapters]
-    prints = {manifest.backbone.fingerprint for manifest in manifests} | ({given.fingerprint} if given else set())
+    prints = {manifest.backbone.fingerprint for manifest in manifests} | (
+        {named_backbone.fingerprint} if named_backbone else set()
+    )
     if len(prints) > 1:
         _refuse(manifests, f"Serve those of one backbone. {LIST}")
 

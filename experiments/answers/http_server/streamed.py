@@ -25,7 +25,7 @@ TEXT, ANSWERS, ERROR = "text", "answers", "error"  # names of events
 FAULT = "the work failed; the server's log says why"
 
 
-def streamed(service: Service, job: Job, limits: Limits) -> AsyncIterator[str]:
+def answer_events(service: Service, job: Job, limits: Limits) -> AsyncIterator[str]:
     """Take one text into the queue, and return the events of its answer; raises as :meth:`.Service.submit`."""
     loop, texts = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
