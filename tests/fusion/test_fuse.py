@@ -82,7 +82,7 @@ def test_a_body_can_serve_another_target(
     settings = COMPOSITIONS.get("sum").settings()
     first = fuse("sum", request_for(sources, task, backbone), settings)
     request = request_for(sources, other_task, backbone)
-    shared, alone = fuse("sum", request, settings, before=first), fuse("sum", request, settings)
+    shared, alone = fuse("sum", request, settings, earlier=first), fuse("sum", request, settings)
     assert shared.model.body is first.model.body
     rows = other_task.splits["test"]
     digests = {evaluate(fused.model, rows, 2, backbone.tokenizer, 16).logits_sha256 for fused in (shared, alone)}
