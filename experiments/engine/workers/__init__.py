@@ -28,7 +28,7 @@ class Workers(Protocol):
     machines: tuple[str, ...]
 
     def do(
-        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
+        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, on_done: Callable[[Piece], None]
     ) -> None:
         """Do every piece that is not done, and write its results to ``workspace``.
 
@@ -36,7 +36,7 @@ class Workers(Protocol):
             pieces: in an order in which what a piece needs stands before it.
             workspace: of a run, which mends damage.
             listener: hears how it goes, in the thread that calls.
-            done: is called with each piece that had not been done, in the thread that calls.
+            on_done: is called with each piece that had not been done, in the thread that calls.
 
         Raises:
             WorkbenchError: a piece failed; finished pieces are kept.

@@ -34,7 +34,7 @@ class Dispatcher:
         self,
         schedule: Schedule,
         listener: Listener,
-        done: Callable[[Piece], None],
+        on_done: Callable[[Piece], None],
         start: Callable[[WorkerSlot], Any],
         stop: Callable[[WorkerSlot, Any], None],
     ) -> None:
@@ -43,11 +43,11 @@ class Dispatcher:
         Args:
             schedule: the pieces that have to be done.
             listener: hears how it goes.
-            done: is called with each piece that is done.
+            on_done: is called with each piece that is done.
             start: starts a process in a slot and returns its actor.
             stop: ends the process of an actor in a slot.
         """
-        self._schedule, self._listener, self._done = schedule, listener, done
+        self._schedule, self._listener, self._on_done = schedule, listener, on_done
         self._start, self._stop = start, stop
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()  # by the key of the piece
@@ -131,7 +131,7 @@ class Dispatcher:
             self._finished += work_of([piece])
         self._hand_out()  # before the piece is logged, which may take seconds
         if not failure:
-            self._done(piece)
+            self._on_done(piece)
 
     def _on_full_disk(self, worker: Worker, piece: Piece, failure: Failure) -> None:
         """Give up a worker whose machine has a full disk of its own; other workers do its piece."""

@@ -30,7 +30,7 @@ class Inline:
     machines: tuple[str, ...] = ()
 
     def do(
-        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
+        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, on_done: Callable[[Piece], None]
     ) -> None:
         """Do the pieces in their order, as :meth:`experiments.engine.workers.Workers.do`; the first failure ends it."""
         pending = [piece for piece in pieces if not piece.is_done(workspace)]
@@ -42,7 +42,7 @@ class Inline:
             for piece in pending:
                 report_progress(listener, PieceProgress(finished, 1, len(pending) - finished.pieces - 1))
                 if do_piece(piece, site):
-                    done(piece)
+                    on_done(piece)
                 finished += work_of([piece])
 
 

@@ -48,7 +48,7 @@ class RayWorkers:
         self.machines: tuple[str, ...] = ()
 
     def do(
-        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
+        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, on_done: Callable[[Piece], None]
     ) -> None:
         """Do the pieces as :meth:`experiments.engine.workers.Workers.do`, the longest chain of them first.
 
@@ -80,7 +80,7 @@ class RayWorkers:
                     if not slot.sees_workspace:
                         remote.clean_up(slot, actor)
 
-                dispatcher = Dispatcher(schedule, listener, done, start, stop)
+                dispatcher = Dispatcher(schedule, listener, on_done, start, stop)
                 try:
                     dispatcher.run(slots)
                 finally:
