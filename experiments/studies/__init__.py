@@ -49,7 +49,7 @@ def report_of(workspace: Workspace, experiment: str) -> Report:
 
 
 def report_on(experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
-    """Return the report on what the pieces of a record have left so far.
+    """Return the report on the results of a record's pieces so far.
 
     ``brief``: without what compares one row with another.
 

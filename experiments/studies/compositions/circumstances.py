@@ -1,4 +1,4 @@
-"""Under which circumstances each entry came to its score, for whoever compares them."""
+"""The circumstances of each score: what differs between entries besides what is compared."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def alone_label(source: str, family: str) -> str:
 
 
 def reserved(families: Sequence[str], tasks: Sequence[str]) -> list[str]:
-    """Return the labels of what compositions are held against, which no composition may have."""
+    """Return the labels of what compositions are compared with, which no composition may have."""
     own = [
         [fresh_label(family), average_label(family), *(alone_label(task, family) for task in tasks)]
         for family in families

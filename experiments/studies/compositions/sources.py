@@ -68,7 +68,7 @@ def ranked(
         tasks: what :func:`own_tasks` gives for ``adapters``.
 
     Raises:
-        InputError: K is no number, or there are fewer candidates.
+        InputError: K is not a number, or there are fewer candidates.
     """
     number = given.removeprefix(AUTO)
     if not number.isdecimal() or not 0 < len(number.lstrip("0")) < 10:

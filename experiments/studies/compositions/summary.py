@@ -166,7 +166,7 @@ class _Summary:
     def _validation(self, key: str) -> tuple[float, float]:
         """Return the validation score and likelihood of a model; results of earlier versions may lack the likelihood.
 
-        Without steps, and where the model as it began was kept, it is no epoch's, and stands among the facts.
+        Without steps, and where the model as it began was kept, it belongs to no epoch, and is one of the facts.
         """
         result = self.known[key]
         fit, facts = result.fit, result.facts

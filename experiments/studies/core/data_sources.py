@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where a task's data come from; None for what its file does not tell."""
+    """Where a task's data come from; None for what its file does not say."""
 
     origin: str
     license: str | None = None
@@ -32,7 +32,7 @@ def data_sources(tasks: Iterable[Task]) -> dict[str, DataSource]:
 
 
 def data_table(sources: Mapping[str, DataSource]) -> Iterable[Table]:
-    """Yield the table of the data with their licences; nothing where a record of an earlier version tells of none."""
+    """Yield the table of the data with their licences; nothing where a record of an earlier version has none."""
     if sources:
         left = partial(Column, left=True)
         columns = [

@@ -68,7 +68,7 @@ class Counted(Protocol):
 
 
 def _spent(name: str, unit: str, worded: Callable[[float | None], str], head: str, about: str) -> Quantity[Counted]:
-    """Return a quantity that a counter tells, with its column in a page's table of costs."""
+    """Return a quantity that a counter measures, with its column in a page's table of costs."""
 
     def read(result: Counted) -> float | None:
         return result.spent.get(name)

@@ -37,7 +37,7 @@ class Record(ABC):
         reference: label that differences are taken from.
         data: task → SHA-256 of its data.
         data_sources: task → where its data come from; empty in records of earlier versions.
-        precision: what ``auto`` came to; empty in records of earlier versions.
+        precision: that ``auto`` was resolved to; empty in records of earlier versions.
         test: what the spread of differences is taken from.
         margin: points; a difference that is smaller can be called equal.
         identity, provenance: see :class:`experiments.workspace.RecordDocument`.
@@ -85,7 +85,7 @@ class Record(ABC):
     @classmethod
     @abstractmethod
     def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
-        """Return by field what the pieces have left."""
+        """Return the results of the pieces, by field."""
 
     @classmethod
     def read(cls, experiment: str, document: RecordDocument, workspace: Workspace) -> Self:
@@ -98,7 +98,7 @@ class Record(ABC):
             blank: Self = form_of(cls).validate_python(document.content(experiment))
             return replace(blank, **cls.results_from(document, workspace))
         except (KeyError, TypeError, ValidationError) as error:
-            message = f"damaged: this is no record of {cls.kind} ({error})"
+            message = f"damaged: this is not a record of {cls.kind} ({error})"
             raise IntegrityError(message, where=str(workspace.experiment(experiment))) from None
 
     def about(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Declared:
 
 
 def declared_by(study: Study) -> Sequence[Declared]:
-    """Return what stands as ``DECLARED`` in ``quantities.py`` of a study; nothing where there is no such module."""
+    """Return ``DECLARED`` of a study's ``quantities.py``; nothing where there is no such module."""
     name = study.module("quantities")
     return import_module(name).DECLARED if find_spec(name) else ()
 

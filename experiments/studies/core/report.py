@@ -68,7 +68,7 @@ class StudyReport(ABC):
     @property
     @abstractmethod
     def circumstances(self) -> Mapping[str, Mapping[str, Any]]:
-        """By label, under which circumstances each of the compared came to its score."""
+        """By label, the circumstances of each score."""
 
     @property
     def unequal(self) -> tuple[Inequality, ...]:

@@ -107,12 +107,12 @@ def settled(quantities: Iterable[Quantity[RowT]], row: RowT, report: StudyReport
 
 
 def began(provenance: Mapping[str, str]) -> float | None:
-    """Return when an experiment was started, in seconds since 1970; None where its record does not tell."""
+    """Return when an experiment was started, in seconds since 1970; None where its record has no time."""
     return moment(provenance.get("started", ""))
 
 
 def together(runs: Iterable[RunRecord]) -> float | None:
-    """Return what the training of all ``runs`` took, in seconds; None where none of them tells."""
+    """Return what the training of all ``runs`` took, in seconds; None where no run has a time."""
     durations = [run.seconds for run in runs if run.seconds is not None]
     return sum(durations) if durations else None
 

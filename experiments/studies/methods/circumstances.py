@@ -1,4 +1,4 @@
-"""Under which circumstances each method came to its score, for whoever compares them."""
+"""The circumstances of each score: what differs between methods besides what is compared."""
 
 from __future__ import annotations
 

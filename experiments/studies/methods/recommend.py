@@ -38,8 +38,8 @@ def recommend(rows: Sequence[Row], reference: str, unit: Unit = PERCENT) -> Reco
         unit: of the scores.
 
     Returns:
-        A recommendation without a label where nothing can be told: of one method, or with one seed. None where nothing
-        can be told yet: no method has two seeds in common with the reference.
+        A recommendation without a label where none is possible: of one method, or with one seed. None where none is
+        possible yet: no method has two seeds in common with the reference.
     """
     if len(rows) == 1:
         return Recommendation(None, "There is nothing to compare: the recipe has one method.")

@@ -1,4 +1,4 @@
-"""What a comparison of methods has measured as scores that can be held against another one's."""
+"""The scores of a comparison of methods, to compare it with another experiment."""
 
 from __future__ import annotations
 

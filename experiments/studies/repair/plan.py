@@ -1,4 +1,4 @@
-"""Repairs of a stream, resolved: the stream found in the workspace, its data read, and what cannot be repaired told."""
+"""Repairs of a stream, resolved: its stream is there, its data are read, and what cannot be repaired is known."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
         test=recipe.test,
         margin=recipe.margin,
     )
-    from experiments.studies.repair.end_of_stream import tasks_of  # torch comes with it; mistakes are told without it
+    from experiments.studies.repair.end_of_stream import tasks_of  # imports torch; mistakes are reported before
 
     backbone = open_backbone(source.backbone).quantized(budget.quantization)
     learned = {entry.label: entry for entry in chosen}

@@ -1,4 +1,4 @@
-"""What repairs of a stream came to so far, beside what the stream left: a report needs no model, and no stream."""
+"""The results of repairs so far, beside those of their stream: a report needs no model, and no stream."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class RepairRecord(Record):
         test_sizes: task → how many examples its test split has.
         streams: what is repaired: each of the stream's entries in each replication.
         entries: each repair of each of the stream's entries.
-        cells: (label, seed, order) → what a repair came to.
+        cells: (label, seed, order) → the result of a repair.
     """
 
     kind = "repairs of a stream"
@@ -105,6 +105,6 @@ class RepairRecord(Record):
 
     @classmethod
     def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
-        """Return what each repair came to."""
+        """Return the result of each repair."""
         cells = REPAIRED.of(document, workspace, "repair")
         return {"cells": {(at["label"], at["seed"], at["order"]): cell for at, cell in cells}}

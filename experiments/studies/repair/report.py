@@ -96,7 +96,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _outcome(row: Row) -> dict[str, Any]:
-    """Return what a repair came to in each replication that is there."""
+    """Return the results of a repair, one for each replication that is done."""
     return {
         "gain": row.gain.as_json() if row.gain else None,
         "chosen": [dict(cell.chosen) for cell in row.done],

@@ -24,7 +24,7 @@ class Row:
         metrics: by name, over replications.
         values: the same in each replication; None where that is not there yet.
         scores: task → score on the test split, in each replication.
-        cells: what the repair came to in each replication; none where nothing is done.
+        cells: the result of the repair in each replication; none where nothing is done.
         gain: how much higher the average accuracy is than with nothing done; None for that itself.
     """
 

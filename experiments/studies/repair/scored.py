@@ -1,4 +1,4 @@
-"""What repairs have measured as scores that can be held against another experiment's."""
+"""The scores of repairs, to compare them with another experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under which circumstances each router and joint model came to its accuracy, for whoever compares them."""
+"""The circumstances of each accuracy: what differs between routers and joint models besides what is compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def circumstances(record: RoutingRecord) -> dict[str, dict[str, Any]]:
-    """Return for each entry what it is told, what it learns from, and how many models it may ask."""
+    """Return for each entry whether it knows the task, what it learns from, and how many models it may ask."""
     return {entry.label: _own(record, entry) for entry in record.entries}
 
 

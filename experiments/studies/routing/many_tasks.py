@@ -1,4 +1,4 @@
-"""What stands in the place of whole confusion matrices where there are more tasks than anybody reads cell by cell."""
+"""What replaces confusion matrices where there are too many tasks to read them cell by cell."""
 
 from __future__ import annotations
 

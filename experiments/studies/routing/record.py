@@ -44,7 +44,7 @@ class EntryResult:
         fit_seconds: what it took to learn of all adapters, or to train the joint model; None where the workspace knew
             a part of it before.
         milliseconds: to choose an adapter for a text, on average; None for a joint model, which chooses none.
-        label, seed: where it stands in an experiment; empty in the workspace.
+        label, seed: its coordinates in an experiment; empty in the workspace.
     """
 
     outcome: RoutingOutcome
@@ -88,7 +88,7 @@ class RoutingRecord(Record):
 
     @classmethod
     def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
-        """Return the adapters, and what every router and joint model came to."""
+        """Return the adapters, and the results of routers and joint models."""
         cells = (
             replace(cell, label=coordinates["label"], seed=coordinates["seed"])
             for role in (ROUTER, JOINT)

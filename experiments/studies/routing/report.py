@@ -38,7 +38,7 @@ class RoutingReport(StudyReport):
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
-        """By label: whether the task is told, models, examples, steps."""
+        """By label: whether the task is known, models, examples, steps."""
         return circumstances(self.record)
 
     @property

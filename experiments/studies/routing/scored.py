@@ -1,4 +1,4 @@
-"""What a comparison of routers has measured as scores that can be held against another one's."""
+"""The scores of a comparison of routers, to compare it with another experiment."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class _Summary:
         return by_label
 
     def row(self, entry: Entry) -> Row:
-        """Return what one router or joint model came to."""
+        """Return the row of one router or joint model."""
         cells = self.cells[entry.label]
         outcomes = [cells[seed].outcome if seed in cells else None for seed in self.record.seeds]
         accuracies = [outcome.accuracies if outcome else None for outcome in outcomes]
@@ -81,7 +81,7 @@ class _Summary:
         )
 
     def adapter(self, task: str) -> AdapterRow:
-        """Return what the adapters of one task came to."""
+        """Return the row of one task's adapters."""
         adapters = {fit.seed: fit for fit in self.record.adapters if fit.task == task}
         failures = (
             (fit.seed, learned_nothing_in(self.outcomes(fit.evaluation), fit.score)) for fit in adapters.values()

@@ -1,4 +1,4 @@
-"""What a comparison of routers came to, in sentences."""
+"""The verdict on a comparison of routers, in sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the place of whole accuracy matrices where a stream has more tasks than anybody reads cell by cell."""
+"""What replaces accuracy matrices where a stream has too many tasks to read them cell by cell."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _blocks(report: Report) -> Iterator[Block]:
 
 
 def _task_by_task(report: Report) -> Iterator[Block]:
-    """Yield the accuracy matrices, or what stands in their place in a long stream."""
+    """Yield the accuracy matrices, or what replaces them in a long stream."""
     matrices = tables.matrices(report)
     if not long_streams.is_long(report):
         yield matrices

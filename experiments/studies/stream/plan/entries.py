@@ -1,4 +1,4 @@
-"""The entries of a stream's recipe: names looked up, settings typed, labels told apart."""
+"""The entries of a stream's recipe: names looked up, settings typed, labels distinct."""
 
 from __future__ import annotations
 

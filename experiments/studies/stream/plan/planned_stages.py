@@ -54,7 +54,7 @@ class PlannedStage:
 
 
 def stream_of(planned: PlannedStage) -> Stream:
-    """Return what tells a stage's stream from all others; an entry that tries learning rates has one at each."""
+    """Return what identifies the stream of a stage; an entry that tries learning rates has one at each."""
     return planned.entry.label, planned.entry.learning_rate, planned.seed, planned.order
 
 

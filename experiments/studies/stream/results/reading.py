@@ -1,4 +1,4 @@
-"""What the pieces of a stream have left, for its record; no model is needed."""
+"""Reads the results of a stream's pieces, for its record; no model is needed."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def own_adapters(stage_key: str, workspace: Workspace) -> dict[str, StoredAdapte
 
 
 def shared_adapters(stage_key: str, workspace: Workspace) -> tuple[tuple[str, ...], ...]:
-    """Return the tasks of each adapter after a stage, where tasks share some; none where that is not told."""
+    """Return the tasks of each adapter after a stage, where tasks share some; none where that is unknown."""
     with suppress(IntegrityError):
         return tuple(group.tasks for group in groups_in(StageFolders(workspace).folder(stage_key) / "state").groups)
     return ()

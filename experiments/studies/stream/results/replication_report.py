@@ -57,7 +57,7 @@ class ReplicationReport:
 
     @property
     def planned(self) -> int:
-        """How many stages there will be, as far as can be told before the last."""
+        """How many stages there will be, as far as is known before the last."""
         return self.finished if self.complete else len(self.tasks)
 
     def probed(self, probe: str, quantity: str, stage: int) -> float | None:

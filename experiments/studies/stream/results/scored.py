@@ -1,4 +1,4 @@
-"""What a stream has measured as scores that can be held against another stream's."""
+"""The scores of a stream, to compare it with another experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a strategy learned nothing of a task, or next to nothing: told by the test right after it was learned."""
+"""Where a strategy learned nothing of a task, or next to nothing: its test right after the stage says so."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def constant_scores(tasks: Sequence[str], majority: Sequence[float | None]) -> d
 
 
 def just_learned(outcomes: Sequence[StageOutcome], strategy: str) -> Iterator[tuple[StageOutcome, Cell]]:
-    """Yield the test of each task at the stage that learned it; where it was not tested then, it cannot be told."""
+    """Yield the test of each task at the stage that learned it; a task that was not tested then is left out."""
     for outcome in outcomes:
         for cell in outcome.cells if outcome.stage else ():
             if cell.task == outcome.task or strategy == JOINT:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def outcome_file(plan: Plan, planned: PlannedStage) -> str:
-    """Return the name of a stage's outcome, which tells what was measured.
+    """Return the name of a stage's outcome, which says what was measured.
 
     At the end of a stream kept answers are verified; probes and the schedule of tests are the recipe's own.
     """
