@@ -25,13 +25,14 @@ class NamedRecipe(Settings):
     """The keys that the recipes of all studies have; a recipe about a finished experiment needs no more."""
 
     task_keys: ClassVar[tuple[Key, ...]] = ()  # keys under which its recipes list tasks
+    fits_tasks_apart: ClassVar[bool] = False  # whether the study compares fits of single tasks
 
     name: Name
     description: str = ""
-    test: Literal["paired", "pooled"] = Field(
+    test: Literal["paired", "pooled", "stratified"] = Field(
         "paired",
         description="what the spread of a difference from the reference is taken from: the row's own differences over "
-        "seeds, or one variance for all rows",
+        "seeds; one variance for all rows; or each task's own, where tasks are fitted apart",
     )
     margin: float = Field(
         MARGIN,
@@ -39,6 +40,13 @@ class NamedRecipe(Settings):
         le=100,
         description="points: a smaller difference from the reference does not matter, and can be called equal",
     )
+
+    @field_validator("test")
+    @classmethod
+    def _has_fits_of_single_tasks(cls, test: str) -> str:
+        if test == "stratified" and not cls.fits_tasks_apart:
+            raise ValueError("a recipe of this study has no tasks that are fitted apart: use paired or pooled")
+        return test
 
 
 class ExperimentRecipe(NamedRecipe):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.measures.declared_tests import paired, pooled
+from workbench.measures.declared_tests import paired, pooled, stratified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,19 +31,33 @@ class DeclaredTest:
 
 @dataclass(frozen=True)
 class BySeed:
-    """Differences of one row from the reference: for every planned seed one, None where it is missing."""
+    """Differences of one row from the reference: for every planned seed one, None where it is missing.
+
+    Attributes:
+        seeds: of the values.
+        values: one a seed.
+        floor: the least standard deviation that the values can be said to have; None: not known.
+        tasks: for each task its differences, one a seed, where tasks are fitted apart; else empty.
+        task_floors: the floors of these; empty where they are not known.
+    """
 
     seeds: Sequence[int]
     values: Sequence[float | None]
     floor: float | None = None
+    tasks: Sequence[Sequence[float | None]] = ()
+    task_floors: Sequence[float] = ()
 
 
 def estimates(rows: Mapping[str, BySeed], test: Test) -> dict[str, Estimate | None]:
     """Return the estimate of each row of a family by the declared test; None for fewer than two seeds.
 
+    The stratified test is made where tasks are fitted apart; other rows are tested paired.
+
     The pooled test needs scores, and gets differences: a reference of zeros and rows of differences have the residuals
     of the scores, since what is taken off a seed's scores is taken off all rows alike.
     """
+    if test == "stratified":
+        return {label: _stratified(row) for label, row in rows.items()}
     if test == "paired" or len(rows) < 2:
         return {label: paired(row.values, row.floor) for label, row in rows.items()}
     seeds = list(dict.fromkeys(seed for row in rows.values() for seed in row.seeds))
@@ -52,3 +66,7 @@ def estimates(rows: Mapping[str, BySeed], test: Test) -> dict[str, Estimate | No
     floors = [row.floor for row in rows.values() if row.floor is not None]
     floor = max(floors) if len(floors) == len(rows) else None
     return pooled({REFERENCE: [0.0] * len(seeds), **table}, REFERENCE, floor).estimates
+
+
+def _stratified(row: BySeed) -> Estimate | None:
+    return (stratified(row.tasks, row.task_floors) if row.tasks else None) or paired(row.values, row.floor)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 EQUAL, UNDECIDED = "equal", "undecided"
 MARKS = {"higher": "▲", "lower": "▼", EQUAL: "=", UNDECIDED: "?"}  # of readings, where there is no room for words
+NOT_AS_DECLARED = {  # why all differences of a family are tested paired, by the test that was declared
+    "paired": "",
+    "pooled": " (rows have several spreads, and are not pooled)",
+    "stratified": " (no two rows that are compared fit tasks apart)",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Difference:
         of_seeds: the seed of each of the values: a seed has several, where there are several orders of the tasks; empty
             where each value is that of a seed of its own.
         floor: the least standard deviation that the differences of two seeds can be said to have; None: not known.
+        tasks: for each task its differences, one a seed, where tasks are fitted apart and a study has them; else empty.
+        task_floors: the floors of these; empty where they are not known.
         estimate: of the declared test, where the difference is one of a family.
         declared: the test that was declared for the family; a row with another spread is tested paired all the same.
         margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
@@ -46,6 +53,8 @@ class Difference:
     family: int = 1
     of_seeds: tuple[int, ...] = ()
     floor: float | None = None
+    tasks: tuple[tuple[float | None, ...], ...] = ()
+    task_floors: tuple[float, ...] = ()
     estimate: Estimate | None = None
     declared: Test = "paired"
     margin: float | None = None
@@ -193,15 +202,18 @@ def basis(differences: Iterable[Difference | None]) -> str:
 
 
 def test_in_words(differences: Iterable[Difference]) -> str:
-    """Return ``paired t-test over seeds``; of a pooled test also which differences are tested paired all the same."""
+    """Return ``paired t-test over seeds``; of another test also how many differences are tested paired all the same."""
     return _test([*differences])
 
 
 def _test(measured: Sequence[Difference]) -> str:
     tests = [difference.estimate.test for difference in measured if difference.estimate]
+    if "stratified" in tests:
+        paired = tests.count("paired")
+        apart = f" (for {paired} of {len(tests)}, whose tasks share a model, that of their mean)" if paired else ""
+        return f"t-test over seeds with each task's own variance{apart}"
     if "pooled" not in tests:
-        several = any(difference.declared == "pooled" for difference in measured)
-        return f"paired t-test over seeds{' (rows have several spreads, and are not pooled)' if several else ''}"
+        return f"paired t-test over seeds{NOT_AS_DECLARED[measured[0].declared] if measured else ''}"
     paired = tests.count("paired")
     apart = f" (for {paired} of {len(tests)}, whose spread is another, their own)" if paired else ""
     return f"t-test over seeds with one variance for all rows{apart}"

@@ -79,7 +79,7 @@ def alone(difference: Difference, margin: float | None) -> Difference:
 
 
 def _seen(difference: Difference, estimate: Estimate | None) -> Difference:
-    """Return a difference with its estimate; the pooled test's p and interval take the place of the paired test's."""
+    """Return a difference with its estimate; another test's p and interval take the place of the paired test's."""
     if estimate is None or estimate.test == "paired":
         return replace(difference, estimate=estimate)
     interval = replace(estimate.interval(), values=difference.seeds.values)
@@ -94,4 +94,6 @@ def by_seed(difference: Difference) -> BySeed:
     """Return one value a seed of a difference: the mean over the orders of the tasks."""
     values = difference.seeds.values
     seeds = difference.of_seeds or tuple(range(len(values)))
-    return BySeed([*dict.fromkeys(seeds)], seed_means(values, seeds), difference.floor)
+    return BySeed(
+        [*dict.fromkeys(seeds)], seed_means(values, seeds), difference.floor, difference.tasks, difference.task_floors
+    )

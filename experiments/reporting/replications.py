@@ -48,6 +48,8 @@ def paired(
     seeds: Sequence[int],
     step: float | None = None,
     examples: Interval | None = None,
+    by_task: Sequence[Sequence[float | None]] = (),
+    task_steps: Sequence[float | None] = (),
 ) -> Difference:
     """Return a difference with its paired t-test over seeds.
 
@@ -57,10 +59,22 @@ def paired(
         step: by how much a test example changes a gap, :func:`workbench.measures.granularity.score_step`. Where it is
             not known (None), differences that are all equal and not 0 have no p.
         examples: the interval over test examples, where there is one.
+        by_task: for each task its gaps, one a replication, where both sides fit tasks apart.
+        task_steps: by how much a test example changes the gap of each task.
     """
     floor = least_spread(step)
+    tasks = tuple(seed_means(own, seeds) for own in by_task)
+    floors = tuple(least_spread(own) or 0.0 for own in task_steps)
     p = paired_t_test(seed_means(gaps, seeds), floor)
-    return Difference(over_replications(gaps, seeds, floor), examples, p, of_seeds=tuple(seeds), floor=floor)
+    return Difference(
+        over_replications(gaps, seeds, floor),
+        examples,
+        p,
+        of_seeds=tuple(seeds),
+        floor=floor,
+        tasks=tasks,
+        task_floors=floors,
+    )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

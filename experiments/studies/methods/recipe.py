@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
@@ -10,6 +12,8 @@ from workbench.settings.base import unique
 
 class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere; it has ``methods`` where a stream's has ``strategies``."""
+
+    fits_tasks_apart: ClassVar[bool] = True
 
     tasks: Names
     methods: Labelled = Field(

@@ -110,7 +110,10 @@ class _Summary:
             return None
         gaps = {at: cell.score - theirs[at].score for at, cell in ours.items() if at in theirs}
         by_task = [[self._outcomes(ours[at], theirs[at]) for at in gaps if at[0] == task] for task in self.record.tasks]
-        return paired(self._by_seed(gaps), self.record.seeds, score_step(test_sizes(by_task)), over_examples(by_task))
+        sizes, seeds = test_sizes(by_task), self.record.seeds
+        on_tasks = [[gaps.get((task, seed)) for seed in seeds] for task in self.record.tasks]
+        steps = [score_step([size]) for size in sizes]
+        return paired(self._by_seed(gaps), seeds, score_step(sizes), over_examples(by_task), on_tasks, steps)
 
     def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
         return self.correct[ours.evaluation], self.correct[theirs.evaluation]

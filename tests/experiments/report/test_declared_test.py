@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from experiments.reporting.differences import Difference, basis, gap_in_words, l
 from experiments.reporting.families import alone, in_family
 from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import paired
+from experiments.studies.methods.report import ComparisonReport
+from experiments.studies.stream.results.comparison import tasks_are_apart
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.report import Report
 from experiments.studies.stream.results.summary import summarise
-from workbench.measures.declared_tests import pooled
+from tests.experiments.report.finished import FINISHED
+from workbench.measures.declared_tests import pooled, stratified
 from workbench.measures.statistics import Interval, interval
 
 SEEDS = (0, 1, 2, 3)
@@ -149,6 +153,58 @@ def test_a_recipe_declares_the_test_and_the_margin() -> None:
     for wrong in ({"test": "anova"}, {"margin": 0}, {"margin": 101}):
         with pytest.raises(ValueError, match=r"test|margin"):
             NamedRecipe.model_validate({"name": "a", **wrong})
+
+
+def test_only_studies_of_single_tasks_are_stratified() -> None:
+    with pytest.raises(ValueError, match="no tasks that are fitted apart: use paired or pooled"):
+        NamedRecipe(name="a", test="stratified")
+
+
+def test_tasks_that_are_fitted_apart_are_strata() -> None:
+    gaps = np.random.default_rng(2).normal(0.01, 0.01, (5, 3))
+    apart = paired(gaps.mean(0).tolist(), (0, 1, 2), by_task=gaps.tolist(), task_steps=[0.001] * 5)
+    shared = paired(gaps.mean(0).tolist(), (0, 1, 2))
+    family = in_family({"apart": apart, "shared": shared}, DeclaredTest("stratified", 0.02))
+    expected = stratified(gaps.tolist(), [0.001 / 12**0.5] * 5)
+    assert expected
+    assert family["apart"].p == expected.p
+    assert (family["apart"].seeds.low, family["apart"].seeds.high) == pytest.approx(
+        (expected.interval().low, expected.interval().high)
+    )
+    assert family["shared"].p == shared.p
+    words = basis(family.values())
+    assert "each task's own variance (for 1 of 2, whose tasks share a model, that of their mean)" in words
+    words = basis(in_family({"shared": shared}, DeclaredTest("stratified")).values())
+    assert "paired t-test over seeds (no two rows that are compared fit tasks apart)" in words
+
+
+def test_methods_are_compared_on_tasks_that_are_strata() -> None:
+    report = FINISHED["methods"]()
+    assert isinstance(report, ComparisonReport)
+    differences = [row.difference for row in report.rows if row.difference]
+    assert differences
+    for difference in differences:
+        assert len(difference.tasks) == len(report.record.tasks)
+        means = [
+            fmean(value for value in values if value is not None) for values in zip(*difference.tasks, strict=True)
+        ]
+        assert means == pytest.approx(difference.seeds.values)
+
+
+def test_isolated_entries_of_a_stream_are_strata(record: Record) -> None:
+    """Those whose answers no other task has a part in: begun afresh, the task known, no example shared."""
+    isolated = next(entry for entry in record.entries if entry.strategy == "isolated")
+    assert isolated.fits_tasks_apart
+    assert not replace(isolated, settings={**isolated.settings, "init": "nearest"}).fits_tasks_apart
+    assert not replace(isolated, strategy="mask").fits_tasks_apart
+    assert tasks_are_apart(replace(record, scenario="task-incremental", overlap=None))
+    assert not tasks_are_apart(replace(record, scenario="class-incremental"))
+    twin = replace(isolated, label="twin")
+    outcomes = tuple(replace(of, label="twin") for of in record.outcomes if of.label == isolated.label)
+    own = replace(record, entries=(isolated, twin), outcomes=(*record.outcomes, *outcomes), reference="twin")
+    difference = summarise(replace(own, test="stratified")).strategies[0].differences["average_accuracy"]
+    assert len(difference.tasks) == len(record.tasks)
+    assert {value for task in difference.tasks for value in task} == {0.0}, "a twin"
 
 
 def test_a_record_says_them_only_where_the_recipe_does(record: Record) -> None:

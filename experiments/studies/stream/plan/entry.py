@@ -50,6 +50,11 @@ class Entry:
         """Whether what it learned of a task may change while it learns another one."""
         return self.strategy not in FORGET_NOTHING
 
+    @property
+    def fits_tasks_apart(self) -> bool:
+        """Whether each task has a fit of its own, in which no other task has a part."""
+        return self.strategy == "isolated" and self.settings.get("init", "fresh") == "fresh"
+
     def at(self, learning_rate: float) -> Entry:
         """Return the same entry at another learning rate, which is not tuned."""
         return replace(self, settings={**self.settings, "learning_rate": learning_rate}, tried=())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +15,8 @@ Orders = Annotated[int, Field(ge=1, le=1000)]
 
 class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere."""
+
+    fits_tasks_apart: ClassVar[bool] = True  # those of isolated entries
 
     tasks: Names
     orders: Orders | Annotated[tuple[Names, ...], Field(min_length=1, max_length=1000)] = Field(

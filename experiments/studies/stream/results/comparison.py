@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from experiments.reporting.families import in_family
 from experiments.reporting.replications import paired
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
 
+ReplicationPair: TypeAlias = "tuple[ReplicationReport, ReplicationReport]"
 COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
 
 
@@ -27,13 +28,29 @@ def compare(
     """Return the differences of ``label`` − ``against`` by metric, in the replications that both have finished."""
     pairs = [*zip(reports[label], reports[against], strict=True)]
     seeds = [ours.seed for ours, _ in pairs]
+    entries = {entry.label: entry for entry in outcomes.record.entries}
+    apart = tasks_are_apart(outcomes.record) and all(entries[side].fits_tasks_apart for side in (label, against))
     differences = {}
     scores = outcomes.paired(label, against, pairs)
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
         examples = paired_bootstrap(*scores) if scores and name == "average_accuracy" else None
-        differences[name] = paired(gaps, seeds, step_of(outcomes.record, name), examples)
+        by_task = _by_task(outcomes.record, pairs, name) if apart else ()
+        steps = [score_step([size]) for size in outcomes.record.test_sizes] if by_task else ()
+        differences[name] = paired(gaps, seeds, step_of(outcomes.record, name), examples, by_task, steps)
     return differences
+
+
+def _by_task(record: Record, pairs: Sequence[ReplicationPair], metric: str) -> list[list[float | None]]:
+    """Return for each task the gaps of its scores, one a replication; nothing for forgetting, which is 0 throughout."""
+    if metric == "forgetting":
+        return []
+
+    def score(side: ReplicationReport, task: str) -> float | None:
+        column = side.tasks.index(task)
+        return side.matrix[-1 if metric == "average_accuracy" else column + 1][column]
+
+    return [[_minus(score(ours, task), score(theirs, task)) for ours, theirs in pairs] for task in record.tasks]
 
 
 def adjusted(
@@ -45,6 +62,11 @@ def adjusted(
         for name in COMPARED
     }
     return {label: {name: family[label] for name, family in families.items()} for label in compared}
+
+
+def tasks_are_apart(record: Record) -> bool:
+    """Return whether entries that fit each task apart also answer each apart: it is known, and no example is shared."""
+    return record.scenario == "task-incremental" and record.overlap is None
 
 
 def step_of(record: Record, metric: str) -> float | None:
