@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fusion.target.fitted_head import Features
 
-NO_TEXTS = "the texts that it was trained on are not at hand"
+NO_TEXTS = "its training texts are not available"
 
 
 def rank(request: RankingRequest) -> dict[str, Score]:

@@ -82,9 +82,7 @@ def require_routable(router: str, adapters: Sequence[StoredAdapter], backbone: B
     """
     card = ROUTERS.get(router)
     if not adapters:
-        raise InputError(
-            "routing needs adapters, and there are none", hint="Train some: workbench train TASK --method lora"
-        )
+        raise InputError("no adapters to choose from", hint="Train some: workbench train TASK --method lora")
     complaints = [complaint for adapter in adapters if (complaint := _complaint(adapter, backbone, card.libraries))]
     complaints += [f"{', '.join(ids)} are all for {task}" for task, ids in _by_task(adapters).items() if len(ids) > 1]
     if len({adapter.manifest.task.pair for adapter in adapters}) > 1:

@@ -11,7 +11,7 @@ MOST_COLUMNS = 5_000
 MOST_CELLS = 1 << 28  # rows × columns: 2 GB of references alone
 LOOKED_AT = 5_000_000  # cells of a sheet that may be empty: a few seconds of reading
 EMPTY = 100  # empty cells for each that is filled, at most, beyond those
-FAR = "Take out what is neither text nor label; in a workbook, Ctrl+End goes to what stands far from the table."
+FAR = "Remove columns and rows without texts or labels; in a workbook, Ctrl+End goes to the last filled cell."
 
 Cell = TypeVar("Cell")
 

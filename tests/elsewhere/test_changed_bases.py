@@ -68,7 +68,7 @@ def test_lora_that_took_from_the_base_model_is_composed_like_any(bert: Path, tmp
         ("corda", "reading its sender's texts", "path_initial_model_for_weight_conversion"),
         ("lora_ga", "reading its sender's texts", "path_initial_model_for_weight_conversion"),
         ("loftq", "quantised", "--backbone"),
-        ("nonsense", "peft does not know", ""),
+        ("nonsense", "is not known to peft", ""),
     ],
 )
 def test_what_was_taken_from_the_base_model_and_is_not_known_is_refused(

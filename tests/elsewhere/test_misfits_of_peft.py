@@ -112,7 +112,7 @@ def test_weights_that_do_not_fit(
 
 def test_head_of_another_width_than_there_are_labels(sent: Path, bert: Path, tmp_path: Path) -> None:
     changed(sent, lambda tensors: tensors.update({"base_model.model.classifier.bias": torch.ones(4)}))
-    assert lacks(refused(bert, sent, tmp_path), "classifier.bias is [4]", "takes [3]") == []
+    assert lacks(refused(bert, sent, tmp_path), "classifier.bias is [4]", "needs [3]") == []
 
 
 @pytest.mark.parametrize("files", ["tokenizer.json", "vocab.txt", "vocab.json and added_tokens.json"])

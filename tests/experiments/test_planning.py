@@ -49,7 +49,7 @@ def test_plan_answers_for_a_model_that_does_not_fit_here(call: Call, config: Pat
         ("full", ["budget.quantization=nf4"], "stay packed"),
         ("lora", ["budget.quantization=nf5"], "nf4"),
         ("lora", ["optimizer=adamw-4bit"], "adamw-8bit"),
-        ("head", [], "nothing is trained"),
+        ("head", [], "nothing to train"),
     ],
 )
 def test_what_cannot_be_planned_says_why(config: Path, method: str, assignments: list[str], message: str) -> None:

@@ -211,7 +211,7 @@ def test_both_halves_of_an_encoder_decoder_are_fused(t5: Path, task: Task, tmp_p
 def test_what_cannot_be_fused_is_refused(
     request_: Request, sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="no target"):
+    with pytest.raises(InputError, match="needs a target task"):
         COMPOSITION.compose(replace(request_, target=None), Settings())
     other = train_sources(backbone, tmp_path, "houlsby")[0]
     with pytest.raises(InputError, match="different methods: houlsby, pfeiffer"):

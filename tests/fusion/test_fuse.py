@@ -174,7 +174,7 @@ def test_processes_that_share_a_fit_and_other_versions_give_another_adapter(
 
 def test_no_target_and_no_sources_are_named(sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task) -> None:
     settings = COMPOSITIONS.get("sum").settings()
-    with pytest.raises(InputError, match="no target"):
+    with pytest.raises(InputError, match="needs a target task"):
         fuse("sum", replace(request_for(sources, task, backbone), target=None), settings)
     with pytest.raises(InputError, match="there are none"):
         fuse("sum", request_for((), task, backbone), settings)

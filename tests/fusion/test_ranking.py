@@ -177,7 +177,7 @@ def test_a_source_without_texts_is_not_guessed(request_: RankingRequest) -> None
     scores = rank(replace(request_, texts={known_source: request_.texts[known_source]}))
     assert scores[known_source].value is not None
     others = [scores[source.id] for source in request_.candidates[1:]]
-    assert all(score.value is None and "not at hand" in (score.reason or "") for score in others)
+    assert all(score.value is None and "not available" in (score.reason or "") for score in others)
     assert all(score.value is None for score in rank(replace(request_, texts={})).values())
 
 

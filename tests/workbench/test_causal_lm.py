@@ -160,10 +160,13 @@ def test_a_template_writes_what_transformers_lets_it_write(template: str, plain:
         ("{{ messages[7].content }}", "list object has no element 7"),
         ("{% if %}", "Expected an expression"),
         ("{{ 'a' * 10**10 }}", "more than 2 GiB of memory"),
-        ("{{ 'a' * 10**6 }}", "it makes 1,000,000 characters of 3"),
+        ("{{ 'a' * 10**6 }}", "3 characters into 1,000,000"),
         ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
         ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", r"more than 0\.\d+ seconds"),
-        ("{% if messages[0].content == 'dog' %} {% else %}{{ messages[0].content }}{% endif %}", "writes nothing"),
+        (
+            "{% if messages[0].content == 'dog' %} {% else %}{{ messages[0].content }}{% endif %}",
+            "writes an empty prompt",
+        ),
         ({"tool_use": "a", "rag": "b"}, "multiple chat templates"),
     ],
 )

@@ -177,7 +177,7 @@ def test_a_method_that_touches_the_backbone_leaves_no_adapter(
         return record
 
     monkeypatch.setattr("workbench.training.lesson.fit", careless)
-    with pytest.raises(IntegrityError, match=f"{method} changed the backbone"):
+    with pytest.raises(IntegrityError, match=f"{method} changed weights of the backbone"):
         learn(lesson_of(backbone, task, method), store, Silent(), "label")
     assert store.ids() == []
     assert list(store.root.iterdir()) == []

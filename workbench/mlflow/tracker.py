@@ -235,7 +235,7 @@ class Tracker:
 
     def _failure(self, message: str) -> TrackingError:
         return TrackingError(
-            f"MLflow fails: {without_secrets(message, self.uri)[:300]}",
+            f"MLflow does not answer correctly: {without_secrets(message, self.uri)[:300]}",
             where=printable_address(self.uri),
             hint="The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later.",
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PREFIX = "adapter_workbench."  # of the entry-point groups; a registry's own name follows
 OWN = frozenset({"workbench", "tasks", "fusion", "experiments"})
-HINT = "Mend that package or uninstall it; `workbench doctor` lists what installed packages add."
+HINT = "Correct or uninstall that package; `workbench doctor` lists what installed packages add."
 MODULES = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)  # what the names of modules end with
 DIGITS = 16  # of a digest: nobody makes two packages that agree in so many
 

@@ -53,7 +53,7 @@ def test_a_function_is_refused_and_not_imported(key: str, tmp_path: Path) -> Non
         ({"dataset_kwargs": {"data_files": {"test": "rows.jsonl"}, "trust_remote_code": True}}, "trust_remote_code"),
         ({"dataset_kwargs": {"data_files": {"test": "https://a.example/rows"}}}, "no file 'https:"),
         ({"dataset_kwargs": {"data_files": {"test": "nothing.jsonl"}}}, "there is no file 'nothing.jsonl'"),
-        ({"metric_list": [{"metric": "acc", "hf_evaluate": True}]}, "hf_evaluate fetches a program"),
+        ({"metric_list": [{"metric": "acc", "hf_evaluate": True}]}, "hf_evaluate would fetch"),
         ({"metric_list": [{"metric": 5}]}, "the key 'metric'"),
     ],
 )

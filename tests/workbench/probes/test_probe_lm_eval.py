@@ -211,8 +211,8 @@ def test_templates_reach_nothing_of_python(tmp_path: Path) -> None:
     ("changes", "complaint"),
     [
         ({"metric_list": [{"metric": "accuracy"}]}, "lm-eval has no metric 'accuracy'"),
-        ({"generation_kwargs": {"do_sample": True, "until": ["\n"]}}, "its answers are drawn"),
-        ({"generation_kwargs": {"temperature": 0.7, "until": ["\n"]}}, "its answers are drawn"),
+        ({"generation_kwargs": {"do_sample": True, "until": ["\n"]}}, "its answers are sampled"),
+        ({"generation_kwargs": {"temperature": 0.7, "until": ["\n"]}}, "its answers are sampled"),
         ({"test_split": "nothing"}, "cannot be opened: KeyError"),
     ],
 )

@@ -18,8 +18,8 @@ FILES = {  # ending → what such a file is, and what to do
     ".tar": ("an archive", "Unpack it, and give the folder."),
     ".gz": ("an archive", "Unpack it, and give the folder."),
     ".tgz": ("an archive", "Unpack it, and give the folder."),
-    ".safetensors": ("a file of weights", "Give the folder that it lies in: its config says what the weights are of."),
-    ".json": ("a file", "Give the folder that it lies in."),
+    ".safetensors": ("a file of weights", "Give its folder: the config there says which model the weights belong to."),
+    ".json": ("a file", "Give its folder."),
     ".gguf": ("a file of weights", "Give the folder of the safetensors that it was made from."),
 }
 DATA = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json")

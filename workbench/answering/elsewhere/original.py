@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ORIGINAL = "original.safetensors"
 WEIGHTS = ".safetensors"
-AGAIN = "Import what its sender wrote once more."
+AGAIN = "Import the sender's files again."
 
 
 def require_kept(stored: StoredAdapter) -> None:

@@ -57,7 +57,7 @@ def require_known(config: Mapping[str, Any], where: str) -> None:
         return
     name = next((name for name in UNKNOWN if str(beginning).lower().startswith(name)), None)
     if name is None:
-        raise InputError(f"{KEY}: peft does not know {beginning!r}", where=where)
+        raise InputError(f"{KEY}: {beginning!r} is not known to peft", where=where)
     why, way_out = UNKNOWN[name]
     message = f"{KEY}: {beginning!r} cannot be taken in: peft changed the base model's own weights {why}"
     raise InputError(message, where=where, hint=way_out)

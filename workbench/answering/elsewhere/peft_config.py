@@ -25,7 +25,7 @@ BY_TYPE = {  # peft_type → what the method is called here, where that is not t
 }
 PROMPTS = ("PROMPT_TUNING", "P_TUNING")
 REFUSED = {
-    "PREFIX_TUNING": "its keys and values move the positions of the text behind them, and those of no method here do",
+    "PREFIX_TUNING": "its prefix shifts the positions of the text, which no method here does",
 }
 OF_LORA = (("use_dora", "dora"), ("use_rslora", "rslora"))
 SETTINGS: Mapping[str, tuple[str, ...]] = {  # a setting → peft's names for it, the first that is there counts
@@ -48,7 +48,7 @@ SUBSETS = ("feedforward_modules",)  # of the adapted modules
 MADE_HERE = {"base_model_name_or_path": None, "revision": None, "auto_mapping": None, "inference_mode": True}
 ELSEWHERE = {  # what another model comes of than the one that the adapter is put on, or what no body can do alone
     "layer_replication": "it repeats layers of the base model",
-    "alora_invocation_tokens": "it acts from certain tokens on only (aLoRA)",
+    "alora_invocation_tokens": "it is active only after certain tokens (aLoRA)",
     "arrow_config": "it chooses among other adapters (Arrow)",
     "kasa_config": "it changes the base model's own weights (KaSA)",
     "monteclora_config": "it draws its weights at random (MonteCLoRA)",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FLOATS = WIDENED | {"F64"}
 POSITIONS = frozenset({"I64", "I32", "I16", "U8", "BOOL"})  # of positions and masks, which are no weights
 COUNTING = "indices"  # a part of the names of an adapter's tensors that hold places
-HINT = "Save it in float32, float16 or bfloat16; what was packed for a server cannot be taken in."
+HINT = "Save it in float32, float16 or bfloat16; packed weights cannot be imported."
 
 
 def require_floats(path: Path, allow_positions: bool = False) -> None:

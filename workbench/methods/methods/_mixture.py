@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 Part = tuple[str, Method]
-ALONE = {"full": "full trains every weight there is", "head": "head trains nothing of the backbone"}
+ALONE = {"full": "full trains every weight already", "head": "head trains nothing of the backbone"}
 
 
 class _MixtureSettings(MethodSettings):
