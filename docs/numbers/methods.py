@@ -91,7 +91,7 @@ def recommendation(
     """Yield what is said of the declared test, and of the method that it recommends."""
     require({comparison.reading for comparison in declared.values()} == {UNDECIDED}, "all ten are undecided")
     yield (
-        f"**After Holm for ten methods none is distinguishable from full fine-tuning**, not even `head`, "
+        f"**After Holm for ten methods none is higher or lower than full fine-tuning**, not even `head`, "
         f"{number(-methods['head']['difference']['mean'])} points below ({p(declared['head'])})"
     )
     unharmed = [name for name, comparison in declared.items() if "lower" not in comparison.by_test.values()]
