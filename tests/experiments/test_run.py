@@ -110,7 +110,7 @@ def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None
         if outcome.label == "isolated":
             for cell in outcome.cells:
                 learned = next(
-                    o for o in record.outcomes if (o.strategy, o.seed, o.task) == ("isolated", outcome.seed, cell.task)
+                    o for o in record.outcomes if (o.label, o.seed, o.task) == ("isolated", outcome.seed, cell.task)
                 )
                 assert cell.score == next(c.score for c in learned.cells if c.task == cell.task)
 
