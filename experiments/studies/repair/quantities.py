@@ -54,7 +54,7 @@ METRICS = (
 _VALIDATION: Quantity[Repaired] = Quantity(
     "validation",
     "share",
-    lambda cell: cell.validation,
+    lambda repaired: repaired.validation,
     written(),
     "mean score on the validation splits of what was chosen; in JSON of each replication, before and after",
     {TABLE: Column("validation", media=Medium.PAGE)},
@@ -64,14 +64,16 @@ _VALIDATION: Quantity[Repaired] = Quantity(
 _SECONDS: Quantity[Repaired] = Quantity(
     "seconds",
     "s",
-    lambda cell: cell.seconds,
+    lambda repaired: repaired.seconds,
     written(seconds),
     "wall time of all attempts and of their tests; in JSON of each replication",
     {TABLE: Column("took", unit="s", media=Medium.PAGE)},
     json="",
     tracked="cost",
 )
-CELL = (_VALIDATION, _SECONDS)
+REPAIRED = (_VALIDATION, _SECONDS)
 ROW: tuple[Quantity[Row], ...] = tuple(quantity.of(lambda row: row.metrics) for quantity in METRICS)
-COST: tuple[Quantity[Row], ...] = tuple(quantity.over(lambda row: ((cell,) for cell in row.done)) for quantity in CELL)
+COST: tuple[Quantity[Row], ...] = tuple(
+    quantity.over(lambda row: ((repaired,) for repaired in row.repaired)) for quantity in REPAIRED
+)
 DECLARED = (Declared("strategies.LABEL.repairs.REPAIR", (*ROW, *COST)),)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.reporting.wording import number, share
+from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.repair.quantities import ROW
@@ -47,35 +47,34 @@ class EntryReport:
 
     @property
     def best(self) -> Row | None:
-        """The repair that validates best; None where that is doing nothing."""
-        gained = [(gain, row) for row in self.rows if (gain := row.validation_gain) and gain > 0]
-        return max(gained, key=lambda pair: pair[0])[1] if gained else None
+        """The repair that validates best, of those that were made in every replication; None where nothing does."""
+        gains = {row.name: sum(cell.validation - cell.unrepaired for cell in row.repaired) for row in self.rows}
+        complete = [row for row in self.rows if len(row.cells) == len(self.streams) and gains[row.name] > 0]
+        return max(complete, key=lambda row: gains[row.name], default=None)
 
     @property
     def verdict(self) -> str:
         """What came out, in a sentence."""
-        if self.best is None or self.best.gain is None:
+        if self.best is None:
             return f"{self.label}: no repair validates better than doing nothing."
-        was, now = self.nothing.metrics, self.best.metrics
+        was, now, gain = self.nothing.metrics, self.best.metrics, self.best.difference
         average = " → ".join(number(metrics["average_accuracy"].mean) for metrics in (was, now))
         kept = " → ".join(share(metrics["retention"].mean) for metrics in (was, now))
+        reading = f" ({gain.reading})" if gain else ""
         return (
-            f"{self.label}: validation picks {self.best.name}. Average accuracy {average} ({self.best.gain.reading}), "
+            f"{self.label}: validation picks {self.best.name}. Average accuracy {average}{reading}, "
             f"retention over learning {kept}."
         )
 
     @property
     def moved(self) -> dict[str, tuple[float, float]]:
         """Return task → its mean score before and after the best repair, of the tasks that it changes; most first."""
-        if self.best is None:
-            return {}
-        scores = {}
-        for task in self.streams[0].tasks:
-            before = [stream.kept[task] for stream in self.streams]
-            after = [cell.scores[task] for cell in self.best.done]
-            if before != after:
-                scores[task] = fmean(before), fmean(after)
-        return dict(sorted(scores.items(), key=lambda item: -abs(item[1][1] - item[1][0])))
+        means = {}
+        for task, now in self.best.tasks.items() if self.best else ():
+            was = self.nothing.tasks[task]
+            if was.values != now.values and was.mean is not None and now.mean is not None:
+                means[task] = was.mean, now.mean
+        return dict(sorted(means.items(), key=lambda item: -abs(item[1][1] - item[1][0])))
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; shares in [0, 1], and per replication what was chosen."""
@@ -92,17 +91,17 @@ class EntryReport:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    return {**as_json(ROW, row), "scores": [dict(scores) if scores else None for scores in row.scores]}
+    return {**as_json(ROW, row), "scores": [dict(cell.scores) for cell in row.cells]}
 
 
 def _outcome(row: Row) -> dict[str, Any]:
     """Return the results of a repair, one for each replication that is done."""
     return {
-        "gain": row.gain.as_json() if row.gain else None,
-        "chosen": [dict(cell.chosen) for cell in row.done],
-        "attempts": [cell.attempts for cell in row.done],
-        "validation": [{"before": cell.unrepaired, "after": cell.validation} for cell in row.done],
-        "seconds": [cell.seconds for cell in row.done],
+        "gain": row.difference.as_json() if row.difference else None,
+        "chosen": [dict(repaired.chosen) for repaired in row.repaired],
+        "attempts": [repaired.attempts for repaired in row.repaired],
+        "validation": [{"before": repaired.unrepaired, "after": repaired.validation} for repaired in row.repaired],
+        "seconds": [repaired.seconds for repaired in row.repaired],
     }
 
 
@@ -127,7 +126,7 @@ class RepairReport(StudyReport):
     @property
     def declared(self) -> dict[str, Difference]:
         """What each repair gains; those of one entry are one family."""
-        return {row.label: row.gain for row in self.rows if row.gain}
+        return declared(self.rows)
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

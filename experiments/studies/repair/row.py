@@ -6,12 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.studies.repair.record import NOTHING
-
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.repair.record import Repaired
+    from experiments.studies.repair.streams import LearnedStream
     from workbench.measures.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One replication.
+
+    Attributes:
+        scores: task → score on the test split.
+        metrics: what these come to, by name.
+        repaired: the result of the repair; None where nothing was done.
+    """
+
+    stream: LearnedStream
+    scores: Mapping[str, float]
+    metrics: Mapping[str, float | None]
+    repaired: Repaired | None
 
 
 @dataclass(frozen=True)
@@ -22,28 +37,19 @@ class Row:
         label: what it is compared under: the entry's own with nothing done.
         name: of the repair in the recipe; ``nothing`` where nothing is done.
         metrics: by name, over replications.
-        values: the same in each replication; None where that is not there yet.
-        scores: task → score on the test split, in each replication.
-        cells: the result of the repair in each replication; none where nothing is done.
-        gain: how much higher the average accuracy is than with nothing done; None for that itself.
+        tasks: task → its score, over replications.
+        cells: the replications that are there.
+        difference: the average accuracy minus that with nothing done; None for that itself.
     """
 
     label: str
     name: str
     metrics: Mapping[str, Interval]
-    values: tuple[Mapping[str, float | None] | None, ...]
-    scores: tuple[Mapping[str, float] | None, ...]
-    cells: tuple[Repaired | None, ...] = ()
-    gain: Difference | None = None
+    tasks: Mapping[str, Interval]
+    cells: tuple[Cell, ...]
+    difference: Difference | None = None
 
     @property
-    def done(self) -> tuple[Repaired, ...]:
-        """The results that are there."""
-        return tuple(cell for cell in self.cells if cell)
-
-    @property
-    def validation_gain(self) -> float | None:
-        """What it gains on validation, over all replications; None before all are there, and where nothing is done."""
-        if self.name == NOTHING or len(self.done) < len(self.cells):
-            return None
-        return sum(cell.validation - cell.unrepaired for cell in self.done)
+    def repaired(self) -> tuple[Repaired, ...]:
+        """The results of the repair, one for each replication that is done."""
+        return tuple(cell.repaired for cell in self.cells if cell.repaired)

@@ -10,24 +10,18 @@ from experiments.studies.repair.summary import report
 
 if TYPE_CHECKING:
     from experiments.reporting.scored import Scores
-    from experiments.studies.repair.report import EntryReport
     from experiments.studies.repair.row import Row
     from experiments.workspace import RecordDocument, Workspace
 
 
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
     """Return the average accuracy of each repair, and with nothing done; it is of all tasks together."""
-    summarised = report(experiment, document, workspace, brief=True)
-    record = summarised.record
+    repairs = report(experiment, document, workspace, brief=True)
+    record = repairs.record
     tests = {task: split_key(record.data.get(task), size) for task, size in record.test_sizes.items()}
 
-    def problem(entry: EntryReport, row: Row) -> ProblemScores:
-        replications = zip(entry.streams, row.values, strict=True)
-        values = {(stream.seed, stream.tasks): known[AVERAGE.name] for stream, known in replications if known}
+    def problem(row: Row) -> ProblemScores:
+        values = {(cell.stream.seed, cell.stream.tasks): cell.metrics[AVERAGE.name] for cell in row.cells}
         return ProblemScores({at: value for at, value in values.items() if value is not None}, tests)
 
-    return {
-        row.label: {AVERAGE.name: MetricScores("higher", {"": problem(entry, row)})}
-        for entry in summarised.entries
-        for row in entry.rows
-    }
+    return {row.label: {AVERAGE.name: MetricScores("higher", {"": problem(row)})} for row in repairs.rows}

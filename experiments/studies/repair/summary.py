@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.families import in_family
 from experiments.reporting.replications import over_replications, paired
+from experiments.studies.core.compare import in_one_family
 from experiments.studies.core.report import reported
-from experiments.studies.repair.quantities import METRICS
+from experiments.studies.repair.quantities import AVERAGE, METRICS
 from experiments.studies.repair.record import NOTHING, RepairRecord
 from experiments.studies.repair.report import EntryReport, RepairReport
-from experiments.studies.repair.row import Row
+from experiments.studies.repair.row import Cell, Row
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import mean_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
     from experiments.studies.repair.record import Repaired
     from experiments.studies.repair.streams import LearnedStream
 
@@ -32,38 +31,38 @@ def summarise(record: RepairRecord, brief: bool = False) -> RepairReport:
 
 def _entry(record: RepairRecord, label: str, brief: bool) -> EntryReport:
     streams = tuple(stream for stream in record.streams if stream.entry == label)
-    own = [entry for entry in record.entries if entry.of == label]
-    nothing = _row(record, label, NOTHING, streams, [stream.kept for stream in streams])
+    mine = [entry for entry in record.entries if entry.of == label]
+    nothing = _row(label, NOTHING, streams, [_cell(record, stream, None) for stream in streams])
     rows = []
-    for entry in own:
-        cells = [record.cells.get((entry.label, stream.seed, stream.order)) for stream in streams]
+    for entry in mine:
         if not entry.refused:
-            scores = [cell.scores if cell else None for cell in cells]
-            rows.append(_row(record, entry.label, entry.name, streams, scores, cells))
-    step = score_step([*record.test_sizes.values()])
-    differences = {} if brief else {row.name: _gain(row, nothing, streams, step) for row in rows}
-    gains = in_family(differences, record.declared_test)
-    compared = tuple(replace(row, gain=gains.get(row.name)) for row in rows)
-    return EntryReport(streams, (nothing, *compared), {entry.name: entry.refused for entry in own if entry.refused})
+            made = [record.cells.get((entry.label, stream.seed, stream.order)) for stream in streams]
+            pairs = zip(streams, made, strict=True)
+            cells = [_cell(record, stream, repaired) if repaired else None for stream, repaired in pairs]
+            rows.append(_row(entry.label, entry.name, streams, cells))
+    if not brief:
+        step = score_step([*record.test_sizes.values()])
+        rows = [*in_one_family([_compared(row, nothing, streams, step) for row in rows], record.declared_test)]
+    return EntryReport(streams, (nothing, *rows), {entry.name: entry.refused for entry in mine if entry.refused})
 
 
-def _row(
-    record: RepairRecord,
-    label: str,
-    name: str,
-    streams: Sequence[LearnedStream],
-    scores: Sequence[Mapping[str, float] | None],
-    cells: Sequence[Repaired | None] = (),
-) -> Row:
+def _cell(record: RepairRecord, stream: LearnedStream, repaired: Repaired | None) -> Cell:
+    scores = repaired.scores if repaired else stream.kept
+    return Cell(stream, scores, metrics_of(stream, scores, record.majority), repaired)
+
+
+def _row(label: str, name: str, streams: Sequence[LearnedStream], cells: Sequence[Cell | None]) -> Row:
+    """Return a row; ``cells`` are in the order of ``streams``, None for one that is not there yet."""
     seeds = [stream.seed for stream in streams]
-    values = tuple(
-        after and metrics_of(stream, after, record.majority) for stream, after in zip(streams, scores, strict=True)
-    )
     metrics = {
-        metric.name: over_replications([known[metric.name] if known else None for known in values], seeds)
+        metric.name: over_replications([cell.metrics[metric.name] if cell else None for cell in cells], seeds)
         for metric in METRICS
     }
-    return Row(label, name, metrics, values, tuple(scores), tuple(cells))
+    tasks = {
+        task: over_replications([cell.scores[task] if cell else None for cell in cells], seeds)
+        for task in streams[0].tasks
+    }
+    return Row(label, name, metrics, tasks, tuple(cell for cell in cells if cell))
 
 
 def metrics_of(
@@ -87,12 +86,11 @@ def metrics_of(
     }
 
 
-def _gain(row: Row, nothing: Row, streams: Sequence[LearnedStream], step: float | None) -> Difference:
-    """Return how much higher the average accuracy is than with nothing done; an example moves it by ``step``."""
-    seeds = [stream.seed for stream in streams]
-    pairs = zip(*(of.metrics["average_accuracy"].values for of in (row, nothing)), strict=True)
-    gaps = tuple(None if None in pair else pair[0] - pair[1] for pair in pairs)
-    return paired(gaps, seeds, step)
+def _compared(row: Row, nothing: Row, streams: Sequence[LearnedStream], step: float | None) -> Row:
+    """Return a row with what it gains over doing nothing; an example moves the average by ``step``."""
+    pairs = zip(*(of.metrics[AVERAGE.name].values for of in (row, nothing)), strict=True)
+    gaps = [None if None in pair else pair[0] - pair[1] for pair in pairs]
+    return replace(row, difference=paired(gaps, [stream.seed for stream in streams], step))
 
 
 report = reported(RepairRecord, lambda record, workspace, brief: summarise(record, brief))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_MOVED = 10  # tasks, on a terminal
 LABEL = Shown(Column("repair"), lambda row: words(row.label))  # type: ignore[var-annotated]
-GAIN = Shown(Column("gain"), lambda row: minus_reference(row.gain))  # type: ignore[var-annotated]
+GAIN = Shown(Column("gain"), lambda row: minus_reference(row.difference))  # type: ignore[var-annotated]
 
 
 def repairs(report: RepairReport) -> Table:
@@ -46,7 +46,7 @@ def summary(report: RepairReport) -> Table:
 
 
 def _chosen(row: Row) -> Cell:
-    return words("; ".join(dict.fromkeys(_attempt(cell.chosen) for cell in row.done)))
+    return words("; ".join(dict.fromkeys(_attempt(repaired.chosen) for repaired in row.repaired)))
 
 
 def _attempt(chosen: Mapping[str, float]) -> str:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Tracking
-from experiments.studies.core.quantity import means, points
-from experiments.studies.core.track import child, parent
-from experiments.studies.repair.quantities import CELL, METRICS
+from experiments.studies.core.quantity import points
+from experiments.studies.core.track import child, parent, settled
+from experiments.studies.repair.quantities import METRICS, REPAIRED, ROW
 from experiments.studies.repair.tables import summary
 from workbench.measures.markdown import escape
-from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from experiments.reporting.adapter_run import Point
     from experiments.studies.repair.record import RepairRecord
-    from experiments.studies.repair.report import EntryReport, RepairReport
-    from experiments.studies.repair.row import Row
+    from experiments.studies.repair.report import RepairReport
+    from experiments.studies.repair.row import Cell, Row
     from workbench.mlflow.run_record import RunRecord
 
 
@@ -30,8 +26,13 @@ def tracking(report: RepairReport) -> Tracking:
         report,
         tags={"stream": record.stream},
         params={**record.budget, "tasks": ", ".join(record.tasks)},
-        metrics=(point for row in report.rows for point in _summary(row, report)),
-        children=(run for entry in report.entries for row in entry.rows for run in _children(entry, row, record)),
+        metrics=(
+            point
+            for entry in report.entries
+            for row in entry.rows
+            for point in settled(ROW, row, report, len(entry.streams))
+        ),
+        children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
         view=View(("label", "repair", "seed"), ("average_accuracy", "retention")),
     )
     below = "Scores in percent, ± half the 95 % interval over replications."
@@ -47,23 +48,14 @@ def experiment_note(record: RepairRecord) -> str:
     )
 
 
-def _children(entry: EntryReport, row: Row, record: RepairRecord) -> Iterator[RunRecord]:
-    """Yield the run of each replication that is there."""
-    settings = next((own.settings for own in record.entries if own.label == row.label), {})
-    for stream, values, cell in zip(entry.streams, row.values, row.cells or [None] * len(row.values), strict=True):
-        if values:
-            metrics = [*points(METRICS, values, 0), *(points(CELL, cell, 0) if cell else ())]
-            params = {**settings, **({f"chosen/{name}": value for name, value in cell.chosen.items()} if cell else {})}
-            own = {"repair": row.name, "strategy": stream.strategy, "method": stream.method}
-            took = cell.seconds if cell else None
-            tasks = stream.tasks
-            yield child(record, row.label, own, params, metrics, tasks, stream.seed, seconds=took, order=stream.order)
-
-
-def _summary(row: Row, report: RepairReport) -> Iterator[Point]:
-    """Yield a row's means under its label, once all replications are there; the step counts them."""
-    if None in row.values:
-        return
-    yield from means(METRICS, row.metrics, row.label, len(row.values))
-    if row.gain and report.complete:
-        yield metric_name(row.label, "gain"), row.gain.seeds.mean, len(row.values)
+def _child(row: Row, cell: Cell, record: RepairRecord) -> RunRecord:
+    """Return the run of one replication."""
+    stream, repaired = cell.stream, cell.repaired
+    own = {"repair": row.name, "strategy": stream.strategy, "method": stream.method}
+    metrics = [*points(METRICS, cell.metrics, 0), *(points(REPAIRED, repaired, 0) if repaired else ())]
+    params = dict(next((entry.settings for entry in record.entries if entry.label == row.label), {}))
+    params |= {f"chosen/{name}": value for name, value in repaired.chosen.items()} if repaired else {}
+    seconds = repaired.seconds if repaired else None
+    return child(
+        record, row.label, own, params, metrics, stream.tasks, stream.seed, seconds=seconds, order=stream.order
+    )

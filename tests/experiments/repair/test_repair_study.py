@@ -158,7 +158,7 @@ def test_runs_in_mlflow_have_the_seed_and_order(own: Workbench, back: Any) -> No
     run = present(report).tracking().run
     assert len({child.key for child in run.children}) == len(run.children) == 3 * 4, "doing nothing is one of them"
     names = {name for name, _, _ in run.metrics}
-    assert {"shared/average_accuracy", "half of shared/retention_low", "half of shared/gain"} <= names
+    assert {"shared/average_accuracy", "half of shared/retention_low", "half of shared/difference"} <= names
     child = next(child for child in run.children if child.name == "half of shared seed 1 order 1")
     assert child.tags["strategy"] == "sequential"
     assert {"average_accuracy", "validation", "cost/seconds"} <= {name for name, _, _ in child.metrics}

@@ -178,9 +178,9 @@ def test_retention_is_what_is_left_of_what_was_learned_above_the_most_frequent_a
     assert {name: value.mean for name, value in rewind.metrics.items()} == pytest.approx(
         {"average_accuracy": 2 / 3, "earlier_accuracy": 0.65, "last_accuracy": 0.7, "retention": 0.75}
     )
-    assert rewind.gain is not None
-    assert rewind.gain.seeds.mean == pytest.approx(0.1)
-    assert rewind.gain.family == 2
+    assert rewind.difference is not None
+    assert rewind.difference.seeds.mean == pytest.approx(0.1)
+    assert rewind.difference.family == 2
     assert entry.best == rewind
     assert entry.moved == {"a": (0.6, 0.8), "b": (0.3, 0.5), "c": (0.8, 0.7)}
     assert entry.verdict.endswith("retention over learning 25 % → 75 %.")

@@ -79,7 +79,7 @@ def test_a_merge_is_undone_where_that_validates_better(
     learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, study_folder: Path
 ) -> None:
     real = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
-    for repaired, stream in zip(real.entries[0].rows[1].done, real.entries[0].streams, strict=True):
+    for repaired, stream in zip(real.entries[0].rows[1].repaired, real.entries[0].streams, strict=True):
         assert repaired.attempts == 1
         assert bool(repaired.chosen) == (repaired.validation > repaired.unrepaired)
         assert repaired.chosen or repaired.scores == stream.kept
@@ -96,7 +96,7 @@ def test_a_merge_is_undone_where_that_validates_better(
         {replication.seed: replication.matrix for replication in strategies[name].replications}
         for name in ("isolated", "kept")
     )
-    undone = {stream.seed: repaired for stream, repaired in zip(entry.streams, entry.rows[1].done, strict=True)}
+    undone = {stream.seed: repaired for stream, repaired in zip(entry.streams, entry.rows[1].repaired, strict=True)}
     assert undone[0].chosen == {"stage": 2, "loras": 3}
     assert [*undone[0].scores.values()] == [*alone[0][3]]
     assert undone[1].chosen == {"stage": 3, "loras": 2}
@@ -123,7 +123,7 @@ def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
     monkeypatch.setattr(selection, "validation_score", counted)
     (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["two"]).entries
     assert asked == ["animals", "halves", "fruits", "animals", "halves"] * 2
-    for repaired, stream in zip(entry.rows[1].done, entry.streams, strict=True):
+    for repaired, stream in zip(entry.rows[1].repaired, entry.streams, strict=True):
         assert repaired.chosen in ({}, {"stage": 3, "loras": 3})
         assert repaired.scores["fruits"] == stream.kept["fruits"]
     assert "fruits" not in entry.moved
