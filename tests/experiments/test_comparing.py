@@ -25,6 +25,7 @@ from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import enough_seeds
 from experiments.studies import STUDIES
 from experiments.studies.core.tune import SPREAD, LearningRateTrial, choose, learning_rates
+from experiments.studies.core.widening import OUTWARD, is_enclosed
 from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
@@ -130,7 +131,7 @@ class TestTuning:
     def test_every_method_tries_equally_many_rates_and_keeps_the_best(self, report) -> None:
         searches = report.record.searches
         assert len(searches) == 6
-        assert {len(search.attempts) for search in searches} == {2}
+        assert all(is_enclosed(search.attempts) or len(search.attempts) == 2 + OUTWARD for search in searches)
         cells = {(cell.label, cell.task): cell.learning_rate for cell in report.record.cells}
         for search in searches:
             best = max(attempt.validation for attempt in search.attempts)
@@ -232,7 +233,9 @@ class TestViews:
         assert document["recommendation"]["method"] in document["methods"]
         assert document["not_equal"] == []
         assert document["methods"]["lora"]["measured"]["inference_ms"] > 0
-        assert len(document["methods"]["lora"]["tuning"][0]["attempts"]) == 2
+        (search, *_) = document["methods"]["lora"]["tuning"]
+        assert len(search["attempts"]) > 2, "neither of two rates can stand between two others"
+        assert search["enclosed"]
         html = drawn_page(present(report), {})
         assert "<script" not in html
         assert "What was not equal: nothing that the settings tell." in html
@@ -250,7 +253,7 @@ class TestViews:
         prompted = Entry("in-context", "in-context", {"shots": 4}, trains=False)
         changed = replace(record, searches=tuple(searches), entries=(*record.entries, prompted))
         rates, examples = replace(report, record=changed).unequal
-        assert rates == Inequality("learning rates tried on a task", 2, ((8, ("lora",)),))
+        assert rates == Inequality("learning rates tried on a task", 3, ((12, ("lora",)),))
         assert examples == Inequality("training examples of a task", 16, ((4, ("in-context",)),))
         assert replace(report, record=changed).as_json()["not_equal"] == [rates.as_json(), examples.as_json()]
         assert "<h2>What was not equal" in drawn_page(present(replace(report, record=changed)), {})
@@ -337,10 +340,10 @@ def test_a_method_that_trains_nothing_is_not_tuned(bench: Workbench, echo: str, 
     fewer = ["methods.in-context.shots=1", "methods.lora.rank=2"]
     plan = bench.comparison_plan(echo, ["lora", "in-context"], [*small, *fewer], backbone=str(llama), tune=2)
     work = work_of(bench.pending(plan))
-    assert (work.updates, work.fits) == (3, 3), "steps and fits: two rates of LoRA, and an adapter"
+    assert (work.updates, work.fits) == (7, 7), "at most: two rates of LoRA, two beyond each edge, and an adapter"
     report = bench.run(plan)
     assert report.complete
-    assert [(search.label, len(search.attempts)) for search in report.record.searches] == [("lora", 2)]
+    assert [(search.label, len(search.attempts)) for search in report.record.searches] == [("lora", 3)]
     sentence = tuned(report)
     assert sentence.startswith("Each at the best of 2 learning rates")
     assert sentence.endswith("; in-context trains nothing and has none.")

@@ -14,6 +14,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
+from experiments.studies.core.widening import OUTWARD
 from experiments.studies.stream.page.present import present
 from tests.runs import pieces
 from workbench.errors import IntegrityError, SettingsError, TrainingError
@@ -40,14 +41,14 @@ class TestPlan:
     def test_every_entry_tries_equally_many_rates_each_on_the_first_tasks(self, plan: Any) -> None:
         tried = {entry.label: entry.tried for entry in plan.entries if entry.frontier is None}
         assert tuple(tried) == ENTRIES
-        assert {len(rates) for rates in tried.values()} == {3}
+        assert {len(rates) for rates in tried.values()} == {3 + 2 * OUTWARD}, "and those beyond the edges, if needed"
         assert {len(rate.attempts) for rates in tried.values() for rate in rates} == {2}
         assert tried["isolated"] == tried["sequential"] == tried["joint"], "one method, one search"
 
     def test_what_entries_share_is_tried_once_and_before_all_else(self, plan: Any) -> None:
         work = pieces(plan)
         attempts = [piece for piece in work if piece.coordinates.get("part") == "attempt"]
-        assert len(attempts) == 2 * 3 * 2, "methods, rates, tasks"
+        assert len(attempts) == 2 * (3 + 2 * OUTWARD) * 2, "methods, rates, tasks"
         assert work[: len(attempts)] == attempts
         assert {piece.coordinates["seed"] for piece in attempts} == {100}, "a seed that is not compared"
         assert len({piece.label for piece in work}) == len(work)
@@ -55,7 +56,7 @@ class TestPlan:
         for position, piece in enumerate(work[len(attempts) :], start=len(attempts)):
             assert all(positions[need] < position for need in piece.needs)
             own = {attempt.key for attempt in attempts} & {*piece.needs}
-            assert len(own) == 6, "whoever is at a learning rate waits until it is known"
+            assert len(own) == 2 * (3 + 2 * OUTWARD), "whoever is at a learning rate waits until it is known"
 
     def test_frontier_has_whoever_can_forget(self, plan: Any) -> None:
         points = Counter(entry.frontier for entry in plan.entries if entry.frontier)
@@ -102,7 +103,7 @@ class TestRun:
             attempted = _tried(plan, entry.label)
             own = {rate: over_tasks([documents[key] for key in keys]) for rate, keys in attempted.items()}
             assert entry.entry.settings["learning_rate"] == choose([*own.values()])
-            best = max(trial.validation for trial in own.values())
+            best = max(trial.validation for trial in own.values() if trial.needed)
             assert own[entry.entry.settings["learning_rate"]].validation == best
         rates = {strategy.label: strategy.entry.settings["learning_rate"] for strategy in report.strategies}
         assert rates["sequential"] > 0.0001, "its own rate is too small to learn anything in two steps"
@@ -123,22 +124,26 @@ class TestRun:
     def test_frontier_is_drawn_from_what_was_tried(self, report: Any) -> None:
         assert tuple(report.frontier) == ("sequential",)
         frontier = report.frontier["sequential"]
-        assert len(frontier.points) == 3
+        assert len(frontier.points) == 4, "the best rate is one beyond the three that are tried in any case"
         assert frontier.picked is frontier.chosen
         tuning = report.record.tunings["sequential"]
         assert [point.validation for point in frontier.points] == [
             tuning.validation(point.learning_rate) for point in frontier.points
         ]
-        assert len(report.others) == 2, "the rate that was chosen is the entry itself"
+        assert len(report.others) == 3, "the rate that was chosen is the entry itself"
         assert report.complete
 
     def test_report_says_what_was_tried(self, report: Any, bench: Workbench) -> None:
         document = report.as_json()
         tuning = document["strategies"]["sequential"]["tuning"]
-        assert len(tuning["tried"]) == 3
+        rates = [trial["learning_rate"] for trial in tuning["tried"]]
+        assert rates[3:] == pytest.approx([max(rates[:3]) * 10**0.5, max(rates[:3]) * 10])
+        assert tuning["enclosed"] is (tuning["chosen"] != max(rates))
         assert tuning["chosen"] == document["strategies"]["sequential"]["settings"]["learning_rate"]
         json.dumps(document, allow_nan=False)
-        assert "learning rates tried" not in {entry["what"] for entry in document["not_equal"]}, "all tried as many"
+        tried = {label: len(entry["tuning"]["tried"]) for label, entry in document["strategies"].items()}
+        unequal = {entry["what"] for entry in document["not_equal"]}
+        assert ("learning rates tried" in unequal) == (len({*tried.values()}) > 1), "who needed more says so"
         text = drawn_page(present(report), {})
         assert "Learning rates" in text
         assert "mean over animals, halves" in text

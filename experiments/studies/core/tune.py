@@ -5,6 +5,10 @@ own rate; the others are a scrambled Halton sequence (Halton, 1960; Owen, 2017),
 for few trials: it covers the range evenly however soon it ends, where TPE would draw its first ten trials at random.
 Since it does not look at results, all methods try the same multiples of their own rates, and more trials later are
 added to those that are there.
+
+A best rate at the edge of what was tried says only that the range was too small. Then the next one outward is tried, at
+√10 times the edge, and another, until a worse one encloses the best or a bound is reached (`core.widening`). Each is a
+piece from the beginning; the piece of one that is not needed trains nothing, and its document says so.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import count
 from statistics import fmean
@@ -39,13 +43,19 @@ FIRST_SEED = 100
 class LearningRateTrial:
     """One learning rate, tried: the best epoch's score and log-likelihood on the validation split.
 
-    Both are None where the fit failed, as it may at a rate that is too high; it counts as a trial like any other.
+    Both are None where the fit failed, as it may at a rate that is too high; it counts as a trial like any other. A
+    rate beyond the edge that was not ``needed`` was not tried, and has neither.
     """
 
     learning_rate: float
     validation: float | None
     log_likelihood: float | None
     seconds: float
+    needed: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{learning_rate, validation, log_likelihood, seconds}``."""
+        return {name: value for name, value in asdict(self).items() if name != "needed"}
 
 
 ATTEMPTS = PieceResults("attempts", LearningRateTrial)
@@ -74,7 +84,7 @@ def choose(tried: Sequence[LearningRateTrial]) -> float:
     """
     finished = [trial for trial in tried if trial.validation is not None]
     if not finished:
-        rates = ", ".join(f"{trial.learning_rate:.2g}" for trial in tried)
+        rates = ", ".join(f"{trial.learning_rate:.2g}" for trial in tried if trial.needed)
         raise TrainingError(
             f"no learning rate worked; tried {rates}", hint="Set a smaller one, or leave the method out."
         )
@@ -93,7 +103,7 @@ def over_tasks(attempts: Sequence[LearningRateTrial]) -> LearningRateTrial:
     shared, seconds = attempts[0].learning_rate, sum(trial.seconds for trial in attempts)
     scores = [trial.validation for trial in attempts if trial.validation is not None]
     if len(scores) < len(attempts):
-        return LearningRateTrial(shared, None, None, seconds)
+        return LearningRateTrial(shared, None, None, seconds, all(trial.needed for trial in attempts))
     likelihoods = [trial.log_likelihood for trial in attempts if trial.log_likelihood is not None]
     return LearningRateTrial(shared, fmean(scores), fmean(likelihoods) if likelihoods else None, seconds)
 
@@ -124,11 +134,11 @@ def attempt(name: str, lesson: Lesson) -> DocumentPiece:
         label=label,
         effort=lesson_effort(lesson),
         leaves=ATTEMPTS,
-        result=partial(_tried, lesson, identity, label),
+        result=partial(fitted_trial, lesson, identity, label),
     )
 
 
-def _tried(lesson: Lesson, identity: str, label: str, site: Site) -> LearningRateTrial:
+def fitted_trial(lesson: Lesson, identity: str, label: str, site: Site) -> LearningRateTrial:
     """Fit, and keep the validation score alone; a rate at which the fit fails counts as tried."""
     began, scratch = time.perf_counter(), site.workspace.scratch(identity)
     try:

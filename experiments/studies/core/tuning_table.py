@@ -8,6 +8,7 @@ from experiments.reporting.cells import words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number
+from experiments.studies.core.widening import is_enclosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,8 +40,9 @@ def tuning_table(
     """
 
     def chosen(row: R) -> Cell:
-        rate = searched(row).chosen
-        return Cell(f"{rate:.2g}", rate)
+        rate, tried = searched(row).chosen, searched(row).attempts
+        edge = "" if len(tried) < 2 or is_enclosed(tried) else "at the edge of what was tried"
+        return Cell(f"{rate:.2g}", rate, notes=(edge,) if edge else ())
 
     def tried(row: R) -> Cell:
         return words(", ".join(map(_in_words, searched(row).attempts)))

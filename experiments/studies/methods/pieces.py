@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
-from experiments.studies.core.tune import ATTEMPTS, attempt, choose, learning_rates
+from experiments.studies.core.tune import ATTEMPTS, choose, learning_rates
+from experiments.studies.core.widening import candidates
 from experiments.studies.methods.record import COSTS
 from experiments.workspace.evaluating import fit_and_evaluate
 from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
@@ -32,9 +33,9 @@ def pieces(plan: ComparisonPlan) -> Iterator[Piece]:
     for label, adaptation in plan.adaptations.items():
         own: list[str] = []
         for task in plan.tasks:
+            rates = learning_rates(adaptation.settings.learning_rate, plan.trials(label))
             attempts = [
-                attempt(label, plan.lesson(label, task, plan.tuning_seed, rate))
-                for rate in learning_rates(adaptation.settings.learning_rate, plan.trials(label))
+                candidate.piece(label, 0) for candidate in candidates(rates, partial(_tuned_on, plan, label, task))
             ]
             tried = tuple(piece.key for piece in attempts)
             fits = [_fit(plan, label, task, seed, tried) for seed in plan.recipe.seeds]
@@ -43,6 +44,11 @@ def pieces(plan: ComparisonPlan) -> Iterator[Piece]:
             own += [fit.key for fit in fits]
         costs.append(_cost(label, plan.lesson(label, plan.tasks[0], plan.recipe.seeds[0]), tuple(own)))
     yield from costs
+
+
+def _tuned_on(plan: ComparisonPlan, label: str, task: Task, rate: float) -> list[Lesson]:
+    """Return what is learned at a rate that is tried: the one task, with the seed that is not compared."""
+    return [plan.lesson(label, task, plan.tuning_seed, rate)]
 
 
 def _fit(plan: ComparisonPlan, name: str, task: Task, seed: int, attempts: tuple[str, ...]) -> DocumentPiece:

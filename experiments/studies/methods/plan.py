@@ -13,6 +13,7 @@ from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.studies.core.record import shared_facts
 from experiments.studies.core.tune import tuning_seed
+from experiments.studies.core.widening import OUTWARD
 from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import Entry
 from experiments.workspace.evaluating import majority_score
@@ -111,7 +112,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Comparis
     recipe, specs = draft.require(), draft.tasks["tasks",]
     methods = {label: entry.only for label, entry in draft.entries[ENTRIES].items()}
     tuned = sum(METHODS.get(method).trains for method, _ in methods.values())
-    fits = len(specs) * (len(recipe.seeds) * len(methods) + recipe.tune * tuned)
+    fits = len(specs) * (len(recipe.seeds) * len(methods) + (recipe.tune + 2 * OUTWARD * (recipe.tune > 1)) * tuned)
     require_affordable(fits, document.origin)
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from experiments.studies.core.record import Record
 from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
+from experiments.studies.core.widening import is_enclosed
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.piece_results import PieceResults
 from workbench.training.measured_cost import MeasuredCost
@@ -47,6 +48,11 @@ class Search:
     seed: int
     attempts: tuple[LearningRateTrial, ...]
     chosen: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return every attribute, and whether the chosen rate stands between two that are worse (``enclosed``)."""
+        attempts = [attempt.as_json() for attempt in self.attempts]
+        return {**asdict(self), "attempts": attempts, "enclosed": is_enclosed(self.attempts)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +110,7 @@ def _searches(document: RecordDocument, workspace: Workspace) -> tuple[Search, .
         if piece.coordinates["part"] == "attempt"
     )
     return tuple(
-        Search(*at, tuple(attempts), choose(attempts))
+        Search(*at, tuple(attempt for attempt in attempts if attempt.needed), choose(attempts))
         for at, attempts in tried.items()
         if len(attempts) == planned[at] and any(attempt.validation is not None for attempt in attempts)
     )

@@ -83,7 +83,7 @@ def _entry(row: Row, full: bool) -> dict[str, Any]:
         "tasks": {task: score.as_json() for task, score in row.tasks.items()},
         "difference": row.difference.as_json() if row.difference else None,
         "learned_nothing": [{"task": task, "seed": seed, "why": why} for task, seed, why in row.learned_nothing],
-        "tuning": [asdict(search) for search in row.searches],
+        "tuning": [search.as_json() for search in row.searches],
     }
     if full:
         document["adapters"] = [asdict(cell) for cell in row.cells]

@@ -28,6 +28,8 @@ def tuned(report: ComparisonReport) -> str:
     rate = "Each method at its own learning rate"
     if record.tune:
         rate = f"Each at the best of {plural(record.tune, 'learning rate')}, picked on validation, with another seed"
+        if any(len(search.attempts) > record.tune for search in record.searches):
+            rate += " (or of some more, where the best was at the edge)"
     verbs = ("trains", "has") if len(untrained) == 1 else ("train", "have")
     return f"{rate}; {', '.join(untrained)} {verbs[0]} nothing and {verbs[1]} none." if untrained else f"{rate}."
 

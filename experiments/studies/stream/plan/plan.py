@@ -13,7 +13,8 @@ from experiments.engine.recipes import require_affordable
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.record import shared_facts
-from experiments.studies.core.tune import attempt_key, tuning_seed
+from experiments.studies.core.tune import tuning_seed
+from experiments.studies.core.widening import OUTWARD, candidates
 from experiments.studies.stream.plan.entries import (
     FORM,
     at_default_rates,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from experiments.engine.piece import Forecast
+    from experiments.studies.core.widening import Candidate
     from experiments.studies.stream.plan.entry import PlannedEntry
     from experiments.studies.stream.plan.planned_stages import PlannedStage, Stream
     from tasks.task_file.spec import TaskSpec
@@ -140,13 +142,14 @@ class Plan:
         examples = [budget.drawn(len(task.splits["train"])) for task in planned.tasks]
         return sum(map(budget.updates, STRATEGIES.get(entry.strategy).fits(entry.strategy_settings, examples)))
 
-    def attempts(self, entry: PlannedEntry) -> list[tuple[float, list[Lesson]]]:
-        """Return the learning rates that an entry tries, each with what it learns then."""
+    def attempts(self, entry: PlannedEntry) -> list[Candidate]:
+        """Return the learning rates that an entry tries, or may have to, each with what it learns then."""
         budget, seed = self.recipe.budget, tuning_seed(self.recipe.seeds)
-        return [
-            (rate, [Lesson(task, self.adaptation(entry.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]])
-            for rate in ([] if entry.frontier else tried_rates(self.recipe.tune, entry))
-        ]
+
+        def lessons(rate: float) -> list[Lesson]:
+            return [Lesson(task, self.adaptation(entry.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]]
+
+        return [*candidates(() if entry.frontier else tried_rates(self.recipe.tune, entry), lessons)]
 
     def adaptation(self, entry: PlannedEntry) -> Adaptation:
         """Return the entry's method on the recipe's backbone."""
@@ -192,7 +195,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
     problems += misordered(document, recipe, [spec.name for spec in specs])
     with collect_problems(problems):
-        fits = len(recipe.seeds) * order_count(recipe) * (len(entries) + recipe.tune * len(own)) * len(specs)
+        tried = len(entries) + (recipe.tune + 2 * OUTWARD * (recipe.tune > 1)) * len(own)
+        fits = len(recipe.seeds) * order_count(recipe) * tried * len(specs)
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
@@ -229,7 +233,7 @@ def _overlap(document: Document, recipe: Recipe) -> float | None:
 def _tuned(plan: Plan) -> Iterator[PlannedEntry]:
     """Yield the entries with the keys of what each of them tries."""
     for entry in plan.entries:
-        tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(entry))
+        tried = (Tried(candidate.learning_rate, candidate.keys) for candidate in plan.attempts(entry))
         yield replace(entry, tried=tuple(tried))
 
 

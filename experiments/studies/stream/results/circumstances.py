@@ -29,9 +29,15 @@ def _own(record: Record, entry: Entry) -> dict[str, Any]:
         "head of a task at first": _head(record, entry),
         "fits of a stage, of which validation picks one": max((outcome.trials for outcome in outcomes), default=None),
         "merges tried at a stage, of which validation picks one": entry.settings.get("tries", 0),
-        "learning rates tried": len(entry.tried) or 1 if entry.default_rate is not None else None,
+        "learning rates tried": _tried(record, entry) if entry.default_rate is not None else None,
         "learning rate, or the first that is tried": first_rate(_planned(entry), entry.default_rate),
     }
+
+
+def _tried(record: Record, entry: Entry) -> int:
+    """Return at how many learning rates it was fitted; before that is known, how many there are at most."""
+    tuning = record.tunings.get(entry.label)
+    return len(tuning.attempts) if tuning else len(entry.tried) or 1
 
 
 def _models(entry: Entry, tasks: int) -> int:

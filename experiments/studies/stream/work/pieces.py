@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engine.piece import Effort
 from experiments.engine.timed_steps import TimedSteps, step_shape
-from experiments.studies.core.tune import attempt, rate
 from experiments.studies.stream.work.learning import Learning
 from experiments.studies.stream.work.stage_folders import StageFolders
 from experiments.studies.stream.work.stage_runner import StageRunner, outcome_file
@@ -128,15 +127,15 @@ def pieces(plan: Plan) -> Iterator[Piece]:
 def _attempts(plan: Plan) -> Iterator[Piece]:
     """Yield each attempt once for all entries that share it; an entry names it where its method is not enough."""
     tried = {
-        lesson.key: (entry, lesson)
+        key: (entry, candidate, task)
         for entry in plan.entries
-        for _, lessons in plan.attempts(entry)
-        for lesson in lessons
+        for candidate in plan.attempts(entry)
+        for task, key in enumerate(candidate.keys)
     }
-    alike = Counter((lesson.adaptation.method, lesson.task.name, rate(lesson)) for _, lesson in tried.values())
-    for entry, lesson in tried.values():
-        method = lesson.adaptation.method
-        yield attempt(method if alike[method, lesson.task.name, rate(lesson)] == 1 else entry.label, lesson)
+    alike = Counter((entry.method, task, candidate.learning_rate) for entry, candidate, task in tried.values())
+    for entry, candidate, task in tried.values():
+        is_alone = alike[entry.method, task, candidate.learning_rate] == 1
+        yield candidate.piece(entry.method if is_alone else entry.label, task)
 
 
 def _choice(entries: Mapping[str, PlannedEntry], entry: PlannedEntry) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose, over_tasks
+from experiments.studies.core.widening import is_enclosed
 from workbench.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -26,23 +27,26 @@ class Tuning:
 
     Attributes:
         chosen: the learning rate that was taken.
+        rung: which of an entry's learning rates it is, those beyond the edge that were not needed counted too.
     """
 
     attempts: tuple[LearningRateTrial, ...]
     chosen: float
+    rung: int = 0
 
     @property
-    def rung(self) -> int:
-        """Which of the attempts it is."""
-        return [attempt.learning_rate for attempt in self.attempts].index(self.chosen)
+    def is_enclosed(self) -> bool:
+        """Whether the chosen rate stands between two that are worse."""
+        return is_enclosed(self.attempts)
 
     def validation(self, learning_rate: float) -> float | None:
         """Return the mean validation score at a rate; None where the rate was not tried, or failed."""
         return {attempt.learning_rate: attempt.validation for attempt in self.attempts}.get(learning_rate)
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``{chosen, tried: [{learning_rate, validation, log_likelihood, seconds}]}``."""
-        return {"chosen": self.chosen, "tried": [vars(attempt) for attempt in self.attempts]}
+        """Return ``{chosen, enclosed, tried: [{learning_rate, validation, log_likelihood, seconds}]}``."""
+        tried = [attempt.as_json() for attempt in self.attempts]
+        return {"chosen": self.chosen, "enclosed": self.is_enclosed, "tried": tried}
 
 
 def tuning(tried: Sequence[Tried], workspace: Workspace) -> Tuning | None:
@@ -61,7 +65,9 @@ def tuning(tried: Sequence[Tried], workspace: Workspace) -> Tuning | None:
         if len(finished) < len(candidate.attempts):
             return None
         attempts.append(over_tasks(finished))
-    return Tuning(tuple(attempts), choose(attempts))
+    chosen = choose(attempts)
+    rung = [attempt.learning_rate for attempt in attempts].index(chosen)
+    return Tuning(tuple(attempt for attempt in attempts if attempt.needed), chosen, rung)
 
 
 def tuning_so_far(tried: Sequence[Tried], workspace: Workspace) -> Tuning | None:
