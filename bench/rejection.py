@@ -21,8 +21,8 @@ from bench import program
 from experiments.answers.routed_predictions import adapters_to_choose_from, training_task, validation
 from experiments.api import Workbench
 from experiments.workspace.routers import known_state, with_floors
-from fusion.routing.choice import choose
 from fusion.routing.rejection import Rejection
+from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from tasks.loading import registry
 from workbench.answering.predictor import rows_of
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from fusion.routing.choice import Choice
     from fusion.routing.route import RoutingState
+    from fusion.routing.routed_texts import RoutedTexts
 
 SHARES = (0.01, 0.05, 0.1)
 RANDOM = "random letters"
@@ -60,7 +60,9 @@ def main(
     results = {}
     for router in routers.split(","):
         state = _state(workbench, router, ids)
-        inside, outside = ({name: choose(state, rows) for name, rows in texts.items()} for texts in (own, foreign))
+        inside, outside = (
+            {name: adapters_for_texts(state, rows) for name, rows in texts.items()} for texts in (own, foreign)
+        )
         rejected = {f"{share:g}": _rejected(workbench, state, share, inside, outside) for share in SHARES}
         results[router] = {"routing_accuracy": _accuracy(state, inside), "rejected": rejected}
         program.write(context, out, rejection=results)
@@ -91,21 +93,25 @@ def _state(workbench: Workbench, router: str, ids: list[str]) -> RoutingState:
 
 
 def _rejected(
-    workbench: Workbench, state: RoutingState, share: float, own: Mapping[str, Choice], foreign: Mapping[str, Choice]
+    workbench: Workbench,
+    state: RoutingState,
+    share: float,
+    own: Mapping[str, RoutedTexts],
+    foreign: Mapping[str, RoutedTexts],
 ) -> dict[str, Any]:
     """Return the share of texts that is rejected, of each of the router's own tasks and of each other source."""
     rejection, validation_of = Rejection(share=share), partial(validation, [])
     floors = with_floors(workbench.workspace, state, rejection, validation_of, workbench.listener).floors
     assert floors is not None
 
-    def shares(choices: Mapping[str, Choice]) -> dict[str, float]:
+    def shares(choices: Mapping[str, RoutedTexts]) -> dict[str, float]:
         low = {name: choice.scores < floors[choice.adapters] for name, choice in choices.items()}
         return {name: round(float(rejected.mean()), 4) for name, rejected in low.items()}
 
     return {"own": shares(own), "foreign": shares(foreign)}
 
 
-def _accuracy(state: RoutingState, own: Mapping[str, Choice]) -> float:
+def _accuracy(state: RoutingState, own: Mapping[str, RoutedTexts]) -> float:
     """Return the mean over tasks of the share of texts that go to the adapter of their task."""
     named = [adapter.manifest.task.name for adapter in state.adapters]
     right = [(choice.adapters == named.index(name)).mean() for name, choice in own.items()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.answers.same_answers import require_same_answers
 from experiments.workspace.measured_scores import MeasuredScore
 from tasks.loading import registry
-from workbench.adapters.name_resolution import choose, readable
+from workbench.adapters.name_resolution import adapter_for_task, readable
 from workbench.adapters.validation_scores import examples_of, measure_of
 from workbench.errors import InputError, UnknownNameError
 from workbench.methods.sampling import draw
@@ -129,6 +129,6 @@ def _draw_of_others(workspace: Workspace, manifest: Manifest, task: Task) -> tup
     ]
     if manifest.imported is None or not others:
         return manifest.budget, manifest.seed_here
-    answering = choose(task.name, others, workspace.champions.current(), workspace.score).id
+    answering = adapter_for_task(task.name, others, workspace.champions.current(), workspace.score).id
     reference = next(other for other in others if other.id == answering)
     return reference.budget, reference.seed_here

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.loading import registry
-from workbench.adapters.name_resolution import Choice, choose, require_readable_champions, resolve_name
+from workbench.adapters.name_resolution import NamedAdapter, adapter_for_task, require_readable_champions, resolve_name
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def adapter_of_each_task(
     by_task: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         by_task.setdefault(manifest.task.name, []).append(manifest)
-    choices: dict[str, Choice] = {}
+    choices: dict[str, NamedAdapter] = {}
     for task, of_task in sorted(by_task.items()):
         require_readable_champions(workspace.adapters, task, of_task, crowned)
-        choices[task] = choose(task, of_task, crowned, workspace.score)
+        choices[task] = adapter_for_task(task, of_task, crowned, workspace.score)
     if listener:
         for task, choice in choices.items():
             _say(listener, task, choice)
@@ -80,7 +80,7 @@ def adapter_of_each_task(
     return {task: choice.id for task, choice in choices.items()}
 
 
-def _say(listener: Listener, name: str, choice: Choice) -> None:
+def _say(listener: Listener, name: str, choice: NamedAdapter) -> None:
     listener.say(f"{name}: {choice.id}, {choice.why}.")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from experiments.answers.adapter_task import adapter_task, on_data_here
 from experiments.answers.naming import adapter_id, adapter_of_each_task
 from experiments.workspace.routers import known_state, with_floors
-from fusion.routing.choice import choose
 from fusion.routing.route import require_routable
+from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from fusion.target.reader import KIND
 from workbench.adapters.name_resolution import readable_adapters
@@ -143,7 +143,7 @@ def validation(task_folders: Sequence[Path], adapter: StoredAdapter) -> Dataset:
 
 def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
     """Return for each text the answer of the adapter that the router chooses; none where it rejects the text."""
-    choice = choose(state, rows)
+    choice = adapters_for_texts(state, rows)
     nearest = [state.adapters[index] for index in choice.adapters]
     believed = np.flatnonzero(~choice.rejected)
     owners = [nearest[index].id for index in believed]

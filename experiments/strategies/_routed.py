@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.workspace.routers import known_state, part_folders
-from fusion.routing.choice import choose
 from fusion.routing.route import require_routable
+from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from fusion.target.reader import KIND
 from tasks.loading.union import starts
@@ -89,7 +89,7 @@ def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
 
 def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -> NDArray[Any]:
     """Return logits over all labels known by now (rows, labels); −∞ where the chosen adapter has none."""
-    chosen, backbone = choose(state, rows).adapters, state.reader.backbone
+    chosen, backbone = adapters_for_texts(state, rows).adapters, state.reader.backbone
     together = labels == len(context.tasks[0].labels)  # all tasks have the same labels; else they stand side by side
     logits = np.full((len(rows), labels), -np.inf, dtype=np.float32)
     for column in np.unique(chosen):

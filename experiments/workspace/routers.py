@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from experiments.workspace.damage import DamagePolicy
-from fusion.routing.choice import choose
 from fusion.routing.rejection import Rejection, floors
 from fusion.routing.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part, scores_key
+from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from workbench.errors import UnwritableError
 
@@ -102,7 +102,7 @@ def with_floors(
     if known is None:
         rows = [validation_of(adapter) for adapter in state.adapters]
         listener.say(f"router {state.router}: scoring {sum(map(len, rows)):,} validation texts of its tasks")
-        choices = [choose(replace(state, floors=None), texts) for texts in rows]
+        choices = [adapters_for_texts(replace(state, floors=None), texts) for texts in rows]
         known = {
             "chosen": torch.from_numpy(np.concatenate([choice.adapters for choice in choices])),
             "scores": torch.from_numpy(np.concatenate([choice.scores for choice in choices]).astype(float)),

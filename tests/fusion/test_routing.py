@@ -12,7 +12,6 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from scipy.special import softmax
 
-from fusion.routing.choice import choose
 from fusion.routing.class_moments import covariance
 from fusion.routing.route import (
     RoutingState,
@@ -24,6 +23,7 @@ from fusion.routing.route import (
     route,
     save_part,
 )
+from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS, ProbabilitySettings, arrow, gates
 from fusion.routing.temperature import temperature
 from fusion.target.reader import by_module
@@ -355,7 +355,7 @@ def test_of_the_most_probable_adapters_the_surest_pair_of_task_and_label_answers
     sure = np.stack([softmax(own, axis=1).max(axis=1) for own in logits], axis=1)
     left_out = np.argsort(np.argsort(-scores, axis=1), axis=1) >= asked
     expected = np.where(left_out, 0, np.exp(scores) * sure).argmax(axis=1)
-    choice = choose(state, rows)
+    choice = adapters_for_texts(state, rows)
     np.testing.assert_array_equal(choice.adapters, expected)
     np.testing.assert_array_equal(choice.scores, scores[np.arange(len(rows)), expected])
     assert (asked == 1) == np.array_equal(expected, scores.argmax(axis=1)), "a less probable adapter can be surer"
@@ -376,7 +376,7 @@ def test_calibrated_adapters_are_compared_at_the_temperatures_of_their_validatio
         tempered.append(softmax(own / divisor, axis=1).max(axis=1))
     scores = route(state, rows)
     expected = (np.exp(scores) * np.stack(tempered, axis=1)).argmax(axis=1)
-    choice = choose(state, rows)
+    choice = adapters_for_texts(state, rows)
     np.testing.assert_array_equal(choice.adapters, expected)
     np.testing.assert_array_equal(choice.scores, scores[np.arange(len(rows)), expected])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choice:
+class NamedAdapter:
     """The adapter that a name means.
 
     Attributes:
@@ -55,8 +55,8 @@ def resolve_name(
     champions: Callable[[], Champions] = dict,
     suits: Callable[[Manifest], bool] = lambda manifest: True,
     scoring: Scoring = own_score,
-) -> Choice:
-    """Return the adapter of ``store`` that ``name`` means, by :func:`choose`.
+) -> NamedAdapter:
+    """Return the adapter of ``store`` that ``name`` means, by :func:`adapter_for_task`.
 
     Args:
         store: where the adapters are; those whose manifest cannot be read are found by their id alone.
@@ -72,19 +72,19 @@ def resolve_name(
     """
     ids = store.ids()
     if name in ids:
-        return Choice(name)
+        return NamedAdapter(name)
     manifests = readable(store)
     meant = _of_task(name, manifests)
     if meant:
         crowned = champions()
         require_readable_champions(store, name, meant, crowned)
-        return choose(name, [manifest for manifest in meant if suits(manifest)] or meant, crowned, scoring)
+        return adapter_for_task(name, [manifest for manifest in meant if suits(manifest)] or meant, crowned, scoring)
     try:
         adapter_id = by_id(name, ids)
     except UnknownNameError:
         tasks = {manifest.task.name for manifest in manifests}
         raise UnknownNameError("adapter", name, [*tasks, *ids], str(store.root), command=ADAPTERS) from None
-    return Choice(adapter_id, f"the only id that {'begins' if adapter_id.startswith(name) else 'ends'} so")
+    return NamedAdapter(adapter_id, f"the only id that {'begins' if adapter_id.startswith(name) else 'ends'} so")
 
 
 def require_readable_champions(
@@ -97,9 +97,9 @@ def require_readable_champions(
             store.get(champion.adapter)
 
 
-def choose(
+def adapter_for_task(
     task: str, manifests: Sequence[Manifest], champions: Champions | None = None, scoring: Scoring = own_score
-) -> Choice:
+) -> NamedAdapter:
     """Return the adapter that stands for a task: the champion, else the best on validation, else the newest.
 
     Scores are compared only where they are scores on the same validation examples as the newest adapter's. An adapter
@@ -114,16 +114,16 @@ def choose(
     known = _champions_of(manifests, champions or {}, task)
     crowned = [manifest for manifest in manifests if _is_champion(manifest, known, scoring)]
     if len(crowned) == 1:
-        return Choice(crowned[0].id, f"the champion of {registered_name(crowned[0])}")
-    choice = _best(task, crowned or manifests, "champions" if crowned else "adapters", scoring)
+        return NamedAdapter(crowned[0].id, f"the champion of {registered_name(crowned[0])}")
+    choice = _best_adapter(task, crowned or manifests, "champions" if crowned else "adapters", scoring)
     gone = "".join(
         f"; {champion.adapter}, the champion of {name}, is not in this workspace or does not fit here"
         for name, champion in known.items()
     )
-    return choice if crowned else Choice(choice.id, f"{choice.why}{gone}")
+    return choice if crowned else NamedAdapter(choice.id, f"{choice.why}{gone}")
 
 
-def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring) -> Choice:
+def _best_adapter(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring) -> NamedAdapter:
     """Return the best on the same validation examples as the newest, else the newest."""
     scores = {manifest.id: score for manifest in manifests if (score := scoring(manifest)) is not None}
     pool = [manifest for manifest in manifests if manifest.id in scores] or manifests
@@ -133,14 +133,14 @@ def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring)
     newest = max(pool, key=_age)
     if newest.id not in scores:
         which = f"the only adapter {_meant_by(task, pool)}" if len(pool) == 1 else f"the newest of {len(pool)} {noun}"
-        return Choice(newest.id, f"{which}; it came from elsewhere, and was not measured here")
+        return NamedAdapter(newest.id, f"{which}; it came from elsewhere, and was not measured here")
     if len(pool) == 1:
         counted = " that counts" if left_out else ""
-        return Choice(newest.id, f"the only adapter {_meant_by(task, pool)}{counted}{note}")
+        return NamedAdapter(newest.id, f"the only adapter {_meant_by(task, pool)}{counted}{note}")
     alike = [manifest for manifest in pool if scores[manifest.id].measure == scores[newest.id].measure]
     if len(alike) == 1:
         others = "no other is known to be scored on the same validation examples"
-        return Choice(newest.id, f"the newest of {len(pool)} {noun}: {others}{note}")
+        return NamedAdapter(newest.id, f"the newest of {len(pool)} {noun}: {others}{note}")
 
     def rank(manifest: Manifest) -> tuple[float, str, str]:
         value = scores[manifest.id].validation
@@ -150,7 +150,7 @@ def _best(task: str, manifests: Sequence[Manifest], noun: str, scoring: Scoring)
     others = f"; scores of {len(pool) - len(alike)} more are of other examples" if len(pool) > len(alike) else ""
     highest = f"{scores[best.id].validation:.4f}"
     why = f"the best of {len(alike)} {noun} on the same validation examples ({highest}){others}{note}"
-    return Choice(best.id, why)
+    return NamedAdapter(best.id, why)
 
 
 def _meant_by(name: str, manifests: Sequence[Manifest]) -> str:

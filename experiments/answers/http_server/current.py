@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.answers.adapter_task import on_data_here
 from experiments.answers.routed_predictions import reads_tasks, suits, training_task, validation
 from experiments.workspace.routers import known_state, with_floors
-from fusion.routing.choice import choose
 from fusion.routing.route import RoutingState, require_routable
+from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from workbench.adapters.ids import by_id
 from workbench.answering.adapter_set import AdapterSet, Question
@@ -79,7 +79,9 @@ class Routing:
             state = replace(state, reader=state.reader.opened_once())
             validation_of = partial(validation, self.task_folders)
             states[pair] = with_floors(workspace, state, self.rejection, validation_of, self.listener)
-            choose(states[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # a router that cannot choose fails now
+            adapters_for_texts(
+                states[pair], rows_of([(PROBE, PROBE) if pair else PROBE])
+            )  # a router that cannot choose fails now
         if not states:
             require_routable(self.name, adapters, opened.backbone)
         return states
@@ -209,7 +211,7 @@ def _owners(job: Job) -> tuple[Sequence[str | None], Routed | None]:
     if job.adapter is not None:
         return [job.adapter] * len(job), None
     state = job.current.routers["text_pair" in job.rows.column_names]
-    choice = choose(state, job.rows)
+    choice = adapters_for_texts(state, job.rows)
     nearest = [state.adapters[index].id for index in choice.adapters]
     owners = [None if rejected else name for name, rejected in zip(nearest, choice.rejected, strict=True)]
     return owners, Routed(nearest, choice.scores.tolist())

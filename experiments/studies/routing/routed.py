@@ -8,7 +8,7 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from experiments.studies.routing.outcome import RoutingOutcome, outcome
-from fusion.routing.choice import choose
+from fusion.routing.routed_texts import adapters_for_texts
 from workbench.methods.sampling import test_rows
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def routed(
     texts = [test_rows(task, budget).select_columns(columns) for task in tasks]
     sizes = [*map(len, texts)]
     truth = np.repeat(np.arange(len(tasks)), sizes)
-    choice = choose(state, concatenate_datasets(texts), truth)
+    choice = adapters_for_texts(state, concatenate_datasets(texts), truth)
     chosen = np.split(choice.adapters, np.cumsum(sizes)[:-1])
     correct = [(taken == index) & right for index, (taken, right) in enumerate(zip(chosen, own, strict=True))]
     return outcome(chosen, correct)

@@ -18,9 +18,9 @@ from experiments.answers.http_server import current
 from experiments.answers.http_server.current import replies
 from experiments.api import Workbench
 from experiments.workspace import Workspace
-from fusion.routing.choice import Choice
 from fusion.routing.rejection import Rejection
 from fusion.routing.route import RoutingState, route
+from fusion.routing.routed_texts import RoutedTexts
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
 from tests.messages import lacks
 from tests.workbench.test_foreign_adapters import sealed
@@ -170,14 +170,14 @@ def test_a_text_of_none_of_the_tasks_gets_no_answer(serve: Serve) -> None:
 def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A router may ask several adapters; the one with the highest score need not be the one that answers."""
 
-    def the_lowest(state: RoutingState, rows: Dataset) -> Choice:
+    def the_lowest(state: RoutingState, rows: Dataset) -> RoutedTexts:
         scores = route(state, rows)
-        return Choice(scores.argmin(axis=1), scores.min(axis=1), np.zeros(len(scores), dtype=bool))
+        return RoutedTexts(scores.argmin(axis=1), scores.min(axis=1), np.zeros(len(scores), dtype=bool))
 
     client, service = serve("animals", "halves", router="arrow")
     scores = route(service.current.routers[False], rows_of(TEXTS))
     best = [answer["adapter"] for answer in client.post("/predict", json={"texts": TEXTS}).json()["answers"]]
-    monkeypatch.setattr(current, "choose", the_lowest)
+    monkeypatch.setattr(current, "adapters_for_texts", the_lowest)
     answers = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
     assert all(answer["adapter"] != adapter for answer, adapter in zip(answers, best, strict=True))
     assert [answer["routing_score"] for answer in answers] == scores.min(axis=1).tolist()

@@ -1,4 +1,4 @@
-"""choose(): which adapter answers each text: the one that the router takes for the best, or the best of several."""
+"""adapters_for_texts(): the adapter that answers each text: the best by the router, or the best of several."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choice:
+class RoutedTexts:
     """The adapters of texts.
 
     Attributes:
@@ -34,7 +34,7 @@ class Choice:
     rejected: NDArray[np.bool_]
 
 
-def choose(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> Choice:
+def adapters_for_texts(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> RoutedTexts:
     """Return the adapter of each text; for ``truth`` see :func:`fusion.routing.route.route`.
 
     That is the one with the highest score. Where the router gives probabilities and its settings say that k adapters
@@ -51,7 +51,7 @@ def choose(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None =
         chosen = _most_confident(state, state.settings, rows, scores)
     best = np.take_along_axis(scores, chosen[:, None], axis=1)[:, 0]
     rejected = np.zeros(len(best), dtype=bool) if state.floors is None else best < state.floors[chosen]
-    return Choice(chosen, best, rejected)
+    return RoutedTexts(chosen, best, rejected)
 
 
 def _most_confident(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.workbench.test_store import manifest, writer
 from workbench.adapters.manifest import Manifest
-from workbench.adapters.name_resolution import Choice, NamedChampion, choose, readable, resolve_name
+from workbench.adapters.name_resolution import NamedAdapter, NamedChampion, adapter_for_task, readable, resolve_name
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.validation_scores import Score, Scoring, measure, own_score
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -98,7 +98,7 @@ def test_a_key_with_a_wrong_letter_finds_the_id_that_ends_so(store: AdapterStore
 def test_the_champion_goes_first_and_is_asked_for_only_where_a_task_is_named(store: AdapterStore) -> None:
     champion = {"tweets.lora": NamedChampion("tweets-lora-aaaa1111")}
     choice = resolve_name(store, "tweets", lambda: champion)
-    assert choice == Choice("tweets-lora-aaaa1111", "the champion of tweets.lora")
+    assert choice == NamedAdapter("tweets-lora-aaaa1111", "the champion of tweets.lora")
 
     def never() -> dict[str, NamedChampion]:
         raise AssertionError("nobody asked for a champion")
@@ -127,37 +127,38 @@ def test_a_champion_that_cannot_be_read_is_an_error_and_not_another_adapter(stor
 def test_an_adapter_from_elsewhere_counts_by_what_was_measured_here_alone() -> None:
     own = adapter("tweets-lora-1", 0.6, "2026-01-01")
     foreign = adapter("tweets-lora-2", 1.0, "2026-01-02", imported="2026-01-03")
-    choice = choose("tweets", [own, foreign])
-    assert choice == Choice(own.id, "the only adapter for tweets that counts; 1 more came from elsewhere, and was not "
-                            "measured here")  # fmt: skip
-    assert "was not measured here" in choose("tweets", [foreign]).why, "where there is no other, it answers"
+    choice = adapter_for_task("tweets", [own, foreign])
+    why = "the only adapter for tweets that counts; 1 more came from elsewhere, and was not measured here"
+    assert choice == NamedAdapter(own.id, why)
+    assert "was not measured here" in adapter_for_task("tweets", [foreign]).why, "where there is no other, it answers"
     crowned = {"tweets.lora": NamedChampion(foreign.id)}
-    assert choose("tweets", [own, foreign], crowned).id == own.id, "an id alone makes no champion"
+    assert adapter_for_task("tweets", [own, foreign], crowned).id == own.id, "an id alone makes no champion"
     assert (
-        choose("tweets", [own, foreign], {"tweets.lora": NamedChampion(foreign.id, foreign.identity)}).id == foreign.id
+        adapter_for_task("tweets", [own, foreign], {"tweets.lora": NamedChampion(foreign.id, foreign.identity)}).id
+        == foreign.id
     )
 
     def scoring(measured: float) -> Scoring:
         scores = {own.id: own_score(own), foreign.id: Score(measured, measure(own), "the same")}
         return lambda manifest: scores[manifest.id]
 
-    assert choose("tweets", [own, foreign], None, scoring(0.5)).id == own.id
+    assert adapter_for_task("tweets", [own, foreign], None, scoring(0.5)).id == own.id
     later = adapter("tweets-lora-3", 0.6, "2026-01-04")
     backdated = foreign.model_copy(update={"created": "2099-01-01"})
-    assert choose("tweets", [later, backdated], None, lambda manifest: own_score(later)).id == later.id, (
+    assert adapter_for_task("tweets", [later, backdated], None, lambda manifest: own_score(later)).id == later.id, (
         "it came before"
     )
-    assert choose("tweets", [own, foreign], None, scoring(0.7)).id == foreign.id
+    assert adapter_for_task("tweets", [own, foreign], None, scoring(0.7)).id == foreign.id
 
 
 def test_scores_on_other_examples_are_not_compared() -> None:
     smaller = Budget(epochs=1, eval_examples=10)
     easy = adapter("tweets-lora-1", 0.99, "2026-01-01", budget=smaller)
     old, new = adapter("tweets-lora-2", 0.7, "2026-01-02"), adapter("tweets-lora-3", 0.6, "2026-01-03")
-    choice = choose("tweets", [easy, old, new])
+    choice = adapter_for_task("tweets", [easy, old, new])
     assert choice.id == "tweets-lora-2"
     assert choice.why.endswith("(0.7000); scores of 1 more are of other examples")
-    choice = choose("tweets", [easy, new])
+    choice = adapter_for_task("tweets", [easy, new])
     assert (choice.id, choice.why[:15]) == ("tweets-lora-3", "the newest of 2")
 
 
@@ -171,29 +172,33 @@ def test_scores_on_the_whole_split_are_compared_whatever_the_budget_would_have_a
     whole = [
         stored.model_copy(update={"fit": replace(stored.fit, validation_examples=100)}) for stored in adapters
     ]  # as many as the split has
-    assert "best of 4 adapters on the same validation examples" in choose("tweets", whole).why
+    assert "best of 4 adapters on the same validation examples" in adapter_for_task("tweets", whole).why
     cut = [stored.model_copy(update={"fit": replace(stored.fit, validation_examples=240)}) for stored in adapters[1:3]]
-    assert choose("tweets", cut).why.startswith("the newest of 2 adapters"), "240 of many are not the 240 of the split"
+    assert adapter_for_task("tweets", cut).why.startswith("the newest of 2 adapters"), (
+        "240 of many are not the 240 of the split"
+    )
 
 
 def test_few_shot_validation_examples_belong_to_their_seed() -> None:
     few = Budget(epochs=1, validation_examples=8)
     adapters = [adapter("tweets-lora-1", 0.9, "2026-01-01", budget=few, seed=0)]
     adapters.append(adapter("tweets-lora-2", 0.6, "2026-01-02", budget=few, seed=1))
-    assert choose("tweets", adapters).id == "tweets-lora-2"
-    assert choose("tweets", [stored.model_copy(update={"seed": 1}) for stored in adapters]).id == "tweets-lora-1"
+    assert adapter_for_task("tweets", adapters).id == "tweets-lora-2"
+    assert (
+        adapter_for_task("tweets", [stored.model_copy(update={"seed": 1}) for stored in adapters]).id == "tweets-lora-1"
+    )
 
 
 def test_of_several_champions_the_best_is_taken() -> None:
     adapters = [adapter("tweets-lora-1", 0.6), adapter("tweets-pfeiffer-2", 0.8), adapter("tweets-bitfit-3", 0.9)]
     crowned = {"tweets.lora": NamedChampion("tweets-lora-1"), "tweets.pfeiffer": NamedChampion("tweets-pfeiffer-2")}
-    choice = choose("tweets", adapters, crowned)
+    choice = adapter_for_task("tweets", adapters, crowned)
     assert (choice.id, "best of 2 champions" in choice.why) == ("tweets-pfeiffer-2", True)
 
 
 def test_a_score_that_is_no_number_is_the_lowest() -> None:
     adapters = [adapter("tweets-lora-1", float("nan"), "2026-01-02"), adapter("tweets-lora-2", -0.5)]
-    assert choose("tweets", adapters).id == "tweets-lora-2"
+    assert adapter_for_task("tweets", adapters).id == "tweets-lora-2"
 
 
 def test_adapters_that_do_not_suit_stand_back(store: AdapterStore) -> None:
