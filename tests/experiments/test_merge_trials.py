@@ -60,7 +60,7 @@ def made(context: Context, monkeypatch: pytest.MonkeyPatch, pair: tuple[int, int
     names = tuple(context.tasks[index].name for index in pair)
     before = validation(walk(STRATEGY, kept, folder / "kept")[-1], kept, names)
     with monkeypatch.context() as patched:
-        patched.setattr(strategy_file, "ranked", lambda *_: [pair])
+        patched.setattr(strategy_file, "ranked_pairs", lambda *_: [pair])
         merging = replace(context, settings=MergedSettings(keep=2, pair="oldest"))
         after = validation(walk(STRATEGY, merging, folder / "made")[-1], merging, names)
     return sum(a - b for a, b in zip(before, after, strict=True)) / 2
@@ -74,7 +74,7 @@ def test_the_merge_that_costs_least_on_validation_is_made(
         pair: made(given, monkeypatch, pair, tmp_path / "-".join(map(str, pair))) for pair in combinations(range(3), 2)
     }
     assert len(set(costs.values())) == ALL, "there is something to choose"
-    monkeypatch.setattr(strategy_file, "ranked", lambda *_: sorted(costs, key=lambda pair: -costs[pair]))
+    monkeypatch.setattr(strategy_file, "ranked_pairs", lambda *_: sorted(costs, key=lambda pair: -costs[pair]))
     *_, state = walk(STRATEGY, given, tmp_path / "trial")
     (merged,) = (group for group in groups_in(state.existing).groups if len(group.tasks) == 2)
     names = [task.name for task in tasks]

@@ -44,7 +44,7 @@ def learned(task: Task, backbone: Backbone, workspace: Workspace, budget: Budget
 def own_answers(adapters: list[StoredAdapter], backbone: Backbone) -> list[np.ndarray]:
     """Return for each task (n_j,) whether its own adapter labels each test text rightly."""
     pairs = zip(adapters, TASKS, strict=True)
-    tests = [evaluating.test(open_adapter(adapter, backbone), task, backbone, BUDGET) for adapter, task in pairs]
+    tests = [evaluating.evaluate_model(open_adapter(adapter, backbone), task, backbone, BUDGET) for adapter, task in pairs]
     return [evaluation.outcomes["correct"].to_numpy() for evaluation in tests]
 
 
@@ -144,7 +144,7 @@ def test_a_joint_model_is_taken_at_its_word(backbone: Backbone, workspace: Works
     joint, budget = joint_task(TASKS, BUDGET, 0), BUDGET.model_copy(update=ALL_EXAMPLES)
     model = open_adapter(learned(joint, backbone, workspace, budget), backbone)
     result = joint_outcome(model, joint, TASKS, backbone, budget)
-    answers = evaluating.test(model, joint, backbone, budget).outcomes
+    answers = evaluating.evaluate_model(model, joint, backbone, budget).outcomes
     names = np.array([label.partition(":")[0] for label in joint.labels])
     predicted, true = (names[answers[column].to_numpy()] for column in ("prediction", "label"))
     for index, task in enumerate(TASKS):
