@@ -12,7 +12,7 @@ from workbench.methods.stored_model import adaptation_of
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from experiments.workspace import Workspace
     from fusion.target.composition import HeadStart
@@ -130,23 +130,22 @@ def reserved(families: Sequence[str], tasks: Sequence[str]) -> list[str]:
     return [FROZEN, FULL, *(label for labels in own for label in labels)]
 
 
-def common(full: dict[str, Any] | None) -> list[Entry]:
+def common(full: MethodSettings | None) -> list[Entry]:
     """Return the alternatives that need no source: a head on frozen features, and full fine-tuning with settings."""
-    all_entries = [Entry(FROZEN, "frozen", "", "head")]
-    if full is not None:
-        settings = METHODS.get("full").settings.model_validate(full)
-        all_entries.append(Entry(FULL, "full", "", "full", settings))
-    return all_entries
+    frozen = Entry(FROZEN, "frozen", "", "head")
+    return [frozen] if full is None else [frozen, Entry(FULL, "full", "", "full", full)]
 
 
-def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Entry]:
+def alternatives(sources: Sequence[Source], fresh: MethodSettings | None) -> list[Entry]:
     """Return what a composition of ``sources`` is compared with.
 
-    A fresh adapter with the method and settings of the first source (but for those in ``fresh``), each source alone
-    with a fitted head, and the uniform average where such adapters have one. Sources of the same task are told apart by
-    their ids.
+    A fresh adapter with the method and settings of the first source (but for those that ``fresh`` sets), each source
+    alone with a fitted head, and the uniform average where such adapters have one. Sources of the same task are
+    distinguished by their ids.
     """
-    family, settings = sources[0].method, sources[0].settings.model_copy(update=dict(fresh))
+    family = sources[0].method
+    own = {name: getattr(fresh, name) for name in fresh.model_fields_set} if fresh else {}
+    settings = sources[0].settings.model_copy(update=own)
     of_task = Counter(source.task for source in sources)
     names = [source.task if of_task[source.task] == 1 else source.adapter for source in sources]
     singles = [

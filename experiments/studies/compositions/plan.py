@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.measures.declared_tests import Test
     from workbench.methods.task import Task
-    from workbench.settings.base import Document
+    from workbench.settings.base import Document, MethodSettings
 
 
 SOURCES = ("sources", "methods")
@@ -92,7 +92,7 @@ class FusionPlan:
     lessons: Mapping[tuple[int, str], tuple[Lesson, ...]]
     stored: tuple[StoredAdapter, ...] = ()
     full: bool = True
-    fresh: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    fresh: Mapping[str, MethodSettings] = field(default_factory=dict)
     heads: tuple[HeadStart, ...] = ("fitted",)
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
     test: Test = "paired"
@@ -135,9 +135,9 @@ class FusionPlan:
     def _all_entries(self, seed: int) -> Iterator[Entry]:
         families = self.families(seed)
         full = self.full and self.backbone.quantization is None
-        yield from common(self.fresh.get("full", {}) if full else None)
+        yield from common((self.fresh.get("full") or METHODS.get("full").settings.model_validate({})) if full else None)
         for family, sources in families.items():
-            yield from alternatives(sources, self.fresh.get(family, {}))
+            yield from alternatives(sources, self.fresh.get(family))
         for entry in self.entries:
             yield replace(entry, sources=families[entry.family])
 
@@ -273,15 +273,14 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Method
         raise SettingsError(problems)
 
 
-def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, MethodSettings]]:
     methods = [*document.labels("sources", "methods"), "full"]
     for name, settings in document.entries("fresh").items():
         path = ("fresh", name)
         with collect_problems(problems):
             if name not in methods:
                 raise UnknownNameError("method in 'fresh'", name, methods, document.where(*path))
-            parsed = document.parse_part(path, settings, METHODS.get(name, document.where(*path)).settings)
-            yield name, parsed.model_dump(mode="json", include=set(settings))
+            yield name, document.parse_part(path, settings, METHODS.get(name, document.where(*path)).settings)
 
 
 def _entries(document: Document, draft: Draft[Recipe]) -> Iterator[Entry]:
