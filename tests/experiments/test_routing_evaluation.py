@@ -44,7 +44,9 @@ def learned(task: Task, backbone: Backbone, workspace: Workspace, budget: Budget
 def own_answers(adapters: list[StoredAdapter], backbone: Backbone) -> list[np.ndarray]:
     """Return for each task (n_j,) whether its own adapter labels each test text rightly."""
     pairs = zip(adapters, TASKS, strict=True)
-    tests = [evaluating.evaluate_model(open_adapter(adapter, backbone), task, backbone, BUDGET) for adapter, task in pairs]
+    tests = [
+        evaluating.evaluate_model(open_adapter(adapter, backbone), task, backbone, BUDGET) for adapter, task in pairs
+    ]
     return [evaluation.outcomes["correct"].to_numpy() for evaluation in tests]
 
 
