@@ -207,7 +207,7 @@ def test_method_has_the_same_gradients_where_activations_are_computed_again(
 ) -> None:
     adaptation = possible(adaptation_for(method, opened(str(request.getfixturevalue(shape)))), "classification")
     if not adaptation.card.recomputes:
-        with pytest.raises(InputError, match="gradient checkpointing is not possible: "):
+        with pytest.raises(InputError, match="gradient checkpointing"):
             require_checkpointing(method, adaptation.backbone.config)
         return
     kept, again = (_gradients(adaptation, wanted) for wanted in (False, True))

@@ -50,7 +50,7 @@ def small(folder: Path, **keys: int) -> Path:
 
 def test_base_model_of_another_size(sent: Path, tmp_path: Path) -> None:
     message = refused(small(tmp_path / "small"), sent, tmp_path)
-    assert f"{QUERY}.lora_A.weight is [4, 32] in this folder, but the base model needs [4, 16]" in message
+    assert lacks(message, f"{QUERY}.lora_A.weight is [4, 32]", "[4, 16]") == []
     message = refused(small(tmp_path / "short", hidden_size=32, num_hidden_layers=1), sent, tmp_path)
     assert (
         "bert.encoder.layer.1.attention.self.query.lora_A.weight does not fit: the base model has no bert.encoder"
@@ -60,7 +60,7 @@ def test_base_model_of_another_size(sent: Path, tmp_path: Path) -> None:
 
 def test_base_model_of_another_architecture(sent: Path, tmp_path: Path) -> None:
     message = refused(write_base(tmp_path / "other", "roberta"), sent, tmp_path)
-    assert f"{QUERY}.lora_A.weight does not fit: the base model has no bert " in message
+    assert f"{QUERY}.lora_A.weight does not fit" in message
     assert "--backbone" in message
 
 

@@ -186,5 +186,5 @@ def test_it_is_written_as_it_came(bert: Path, tmp_path: Path) -> None:
     assert b"SentenceTransformer(folder)" in files[1].pop("README.md")
     assert files[0] == files[1]
     based = bench.exchange.import_adapter(sent, str(bert), task="animals")
-    with pytest.raises(InputError, match=r"weights that replace those of its base model"):
+    with pytest.raises(InputError, match="weights that replace"):
         bench.exchange.export(based.id, tmp_path / "based", original=True)

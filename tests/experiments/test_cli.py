@@ -116,7 +116,7 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
         assert (tmp_path / refused).read_text() != "precious"
     assert files(tmp_path) == before
     code, out, err = call("report", "stream", "--overwrite")
-    assert (code, out, "--overwrite needs a file to write" in err) == (2, "", True)
+    assert (code, out, "--overwrite needs a file" in err) == (2, "", True)
     code, out, err = call("report", "stream", "--format", "svg")
     assert (code, out) == (2, "")
     assert "--format needs --figures DIR" in err

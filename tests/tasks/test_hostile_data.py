@@ -336,7 +336,7 @@ def test_cells_of_a_sheet_that_are_nearly_all_empty() -> None:
             looked_at.append(number)
             yield (*(None,) * 16_383, "x")
 
-    with pytest.raises(DataError, match=r"row 3\d\d of the first sheet: only 3\d\d of its first 5,0"):
+    with pytest.raises(DataError, match=r"row 3\d\d of the first sheet: .*3\d\d .*5,0"):
         list(filled_enough(rows(), "rows.xlsx"))
     assert len(looked_at) < 400
     full = (("text", None, None, "a"),) * 100

@@ -190,7 +190,7 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     for name in ("Mine", "a_b", "-a", "a--b", "../a", ""):
         with pytest.raises(InputError, match="a task's name"):
             draft(name, str(path), folder)
-    with pytest.raises(InputError, match="a task of the catalog is called"):
+    with pytest.raises(InputError, match="task of the catalog"):
         write(draft("bbc-news", str(path), folder), folder, force=True)
     for origin in ("nowhere.csv", "no where", "a/b/c"):
         with pytest.raises(InputError, match="no such file"):

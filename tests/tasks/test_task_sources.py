@@ -56,7 +56,7 @@ def test_folders_are_labels_and_bad_bytes_do_not_stop_the_reading(tmp_path: Path
     rows = formats.read(tmp_path, overrides=DialectSettings(encoding="latin-1")).to_dict("list")
     assert rows["text"][0] == "café"
     (tmp_path / "a" / "picture.png").write_bytes(b"\x89PNG\0\0")
-    with pytest.raises(DataError, match=r"picture.png: this file is not text"):
+    with pytest.raises(DataError, match=r"picture.png: .*not text"):
         formats.read(tmp_path)
 
 

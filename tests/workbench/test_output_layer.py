@@ -90,7 +90,7 @@ def test_other_logits_are_refused_whether_the_model_is_loaded_or_not(
     architecture, settings = REFUSED[name]
     backbone = open_backbone(str(saved(architecture, bert, tmp_path / "model", **settings)))
     monkeypatch.setattr(*((module, "_read_layer", lambda _: None) if loads else (Backbone, "pretrained", refuse)))
-    with pytest.raises(InputError, match="does not compute its logits"):
+    with pytest.raises(InputError, match="compute its logits"):
         output_layer(backbone)
 
 
@@ -98,7 +98,7 @@ def test_a_bias_on_the_logits_is_seen(bert: Path, tmp_path: Path) -> None:
     folder = opened("bart", bert, tmp_path).folder
     bias = torch.linspace(-1, 1, SIZES["vocab_size"]).unsqueeze(0)
     biased = rewritten(folder, lambda tensors: {**tensors, "final_logits_bias": bias})
-    with pytest.raises(InputError, match="does not compute its logits"):
+    with pytest.raises(InputError, match="compute its logits"):
         output_layer(biased)
 
 

@@ -156,7 +156,7 @@ def test_a_recipe_declares_the_test_and_the_margin() -> None:
 
 
 def test_only_studies_of_single_tasks_are_stratified() -> None:
-    with pytest.raises(ValueError, match="no tasks that are fitted apart: use paired or pooled"):
+    with pytest.raises(ValueError, match="fitted apart: use paired or pooled"):
         NamedRecipe(name="a", test="stratified")
 
 
