@@ -49,7 +49,7 @@ def floor_across(update: Update, density: float) -> float:
     size = sum(pair.shape[0] * pair.shape[1] for pair in update.values())
     if not size:
         return 0.0
-    wanted = max(1, round(density * size))
+    rank = max(1, round(density * size))
     first, above = pattern.itemsize * 8 - 16, 0  # above: the bits that are known
     for shift in range(first, -1, -16):
         counts = torch.zeros(2**16, dtype=torch.int64)
@@ -59,7 +59,7 @@ def floor_across(update: Update, density: float) -> float:
                 bits = (b[block] @ a).abs_().flatten().view(pattern) >> shift
                 digits = bits if shift == first else bits[(bits >> 16) == above] & 0xFFFF
                 counts += torch.bincount(digits, minlength=2**16)
-        digit, wanted = _descend(counts, wanted)
+        digit, rank = _descend(counts, rank)
         above = above << 16 | digit
     return float(torch.tensor(above, dtype=pattern).view(kind))
 
@@ -117,14 +117,14 @@ def elect(deltas: Iterable[Tensor]) -> Tensor:
     return up.mul_(torch.gt(total, 0, out=votes)).addcmul_(down, torch.lt(total, 0, out=balance))
 
 
-def total(parts: Sequence[LowRank], weights: Sequence[float]) -> Tensor:
+def total(pairs: Sequence[LowRank], weights: Sequence[float]) -> Tensor:
     """Return Σ wᵢ bᵢ aᵢ, (out, in)."""
-    return blockwise(parts, lambda deltas: weighted_total(deltas, weights))
+    return blockwise(pairs, lambda deltas: weighted_total(deltas, weights))
 
 
-def elected(parts: Sequence[LowRank], weights: Sequence[float], floors: Sequence[float]) -> Tensor:
+def elected(pairs: Sequence[LowRank], weights: Sequence[float], floors: Sequence[float]) -> Tensor:
     """Return the :func:`trimmed_election` of all bᵢ aᵢ, (out, in)."""
-    return blockwise(parts, lambda deltas: trimmed_election(deltas, floors, weights))
+    return blockwise(pairs, lambda deltas: trimmed_election(deltas, floors, weights))
 
 
 def trimmed_election(deltas: Iterable[Tensor], floors: Sequence[float], weights: Sequence[float]) -> Tensor:
@@ -150,9 +150,9 @@ def _magnitudes(pair: LowRank) -> NDArray[Any]:
     return magnitudes.flatten().numpy()
 
 
-def _descend(counts: Tensor, wanted: int) -> tuple[int, int]:
-    """Return the bin that holds the ``wanted``-th entry from above, and which one of that bin's entries it is."""
+def _descend(counts: Tensor, rank: int) -> tuple[int, int]:
+    """Return the bin that holds the ``rank``-th entry from above, and which one of that bin's entries it is."""
     above = counts.flip(0).cumsum(0)
-    index = int(torch.searchsorted(above, wanted))
+    index = int(torch.searchsorted(above, rank))
     chosen = len(counts) - 1 - index
-    return chosen, wanted - (int(above[index - 1]) if index else 0)
+    return chosen, rank - (int(above[index - 1]) if index else 0)

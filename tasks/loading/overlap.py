@@ -53,17 +53,17 @@ def _dealt(index: int, tasks: Sequence[Task], share: float, generator: np.random
     leaving = round(share * len(rows))
     others = [other for other in range(len(tasks)) if other != index]
     turns = generator.permutation(len(others))
-    parts: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)] * len(tasks)
-    parts[index] = np.sort(rows[leaving:])
+    rows_for: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)] * len(tasks)
+    rows_for[index] = np.sort(rows[leaving:])
     for start, turn in enumerate(turns):
-        parts[others[turn]] = np.sort(rows[:leaving][start :: len(others)])
-    return parts
+        rows_for[others[turn]] = np.sort(rows[:leaving][start :: len(others)])
+    return rows_for
 
 
 def _exchanged_rows(index: int, tasks: Sequence[Task], going: Sequence[Sequence[NDArray[np.intp]]]) -> Dataset:
-    parts = [
+    sources = [
         replace(task, splits={"train": task.splits["train"].select(rows[index])})
         for other, (task, rows) in enumerate(zip(tasks, going, strict=True))
         if other == index or len(rows[index])
     ]
-    return pool_tasks(parts, tasks[index].name).splits["train"]
+    return pool_tasks(sources, tasks[index].name).splits["train"]

@@ -52,13 +52,13 @@ class TextForm:
 
     def text_of(self, row: Mapping[str, Any]) -> Any:
         """Return a row's text, or (text, second text); None where one is blank."""
-        parts = [plain_text(row.get(name)) for name in self.texts]
-        text = join_texts(parts)
+        texts = [plain_text(row.get(name)) for name in self.texts]
+        text = join_texts(texts)
         second = plain_text(row.get(self.pair)) if self.pair else None
         if not text.strip() or (second is not None and not second.strip()):
             return None
         if self.prompt is not None:
-            filled = dict(zip(self.prompt_names, parts, strict=True))
+            filled = dict(zip(self.prompt_names, texts, strict=True))
             text = PLACEHOLDER.sub(lambda match: filled[match[1]], self.prompt)
         return text if second is None else (text, second)
 
@@ -131,11 +131,11 @@ def plain_text(value: Any) -> str:
     return "" if is_blank(value) else raw(value)
 
 
-def join_texts(parts: Sequence[str]) -> str:
+def join_texts(texts: Sequence[str]) -> str:
     """Return the texts of several columns as one."""
-    text = parts[0]
-    for part in parts[1:]:
-        text = f"{text} {part}".strip()
+    text = texts[0]
+    for further in texts[1:]:
+        text = f"{text} {further}".strip()
     return text
 
 

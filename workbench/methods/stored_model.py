@@ -99,10 +99,10 @@ def backbone_of(stored: StoredAdapter, given: str | None = None) -> Backbone:
     if given:
         return open_backbone(given, "--backbone")
     name = stored.manifest.backbone.name
-    whole = stored if stored.manifest.is_whole else _whole_beside(stored) if _is_gone(name) else None
-    if whole is None:
+    whole_model = stored if stored.manifest.is_whole else _whole_beside(stored) if _is_gone(name) else None
+    if whole_model is None:
         return open_backbone(name)
-    reference, folder = whole.manifest.backbone, whole.model_folder.resolve()
+    reference, folder = whole_model.manifest.backbone, whole_model.model_folder.resolve()
     return model_in(folder, str(folder), reference.pooling, reference.hub_id, reference.license)
 
 
@@ -200,8 +200,8 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
     from workbench.methods.adaptation import Adaptation  # it imports torch; mistakes are reported before that
 
     precision = resolve_precision(manifest.precision)
-    config, head, whole = manifest.config, manifest.head, manifest.is_whole
-    return Adaptation(backbone, manifest.method, settings, precision, config, head, whole)
+    config, head, is_whole = manifest.config, manifest.head, manifest.is_whole
+    return Adaptation(backbone, manifest.method, settings, precision, config, head, is_whole)
 
 
 def _task_reference(task: Task) -> TaskReference:

@@ -204,7 +204,9 @@ def _named_once(node: yaml.MappingNode, origin: str, key: Key) -> Iterator[tuple
 def _merged_mappings(node: yaml.MappingNode) -> list[yaml.Node]:
     """Return the mappings that are merged into one, the strongest first."""
     values = [value for name, value in node.value if name.tag == MERGE]
-    return [part for value in values for part in (value.value if isinstance(value, yaml.SequenceNode) else [value])]
+    return [
+        mapping for value in values for mapping in (value.value if isinstance(value, yaml.SequenceNode) else [value])
+    ]
 
 
 def _kind(path: Path) -> str:

@@ -148,7 +148,7 @@ class Workload:
         count = sum(parameter.numel() for _, parameter in trained)
         depth = self._depth(shape, [name for name, _ in trained])
         output = 4 * shape.vocabulary * shape.hidden if self.label_tokens else 0
-        kept = tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained))
+        kept_numbers = tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained))
         casts = 2.0 * self._linear * depth / shape.layers if self._number == 2 and not self._narrow else 0.0
         again = self.checkpointing and depth > 0
         return Prediction(
@@ -157,11 +157,11 @@ class Workload:
             weights=self._weights() + output,
             gradients=4.0 * count,
             optimizer=self._states(trained),
-            activations=4.0 * tokens * depth * shape.hidden if again else kept,
+            activations=4.0 * tokens * depth * shape.hidden if again else kept_numbers,
             casts=0.0 if again else casts,
             logits=3.0 * 4 * self.label_tokens * shape.vocabulary,
             working=tokens * self._working(shape) + self._unpacked_bytes,
-            recomputed=(kept + casts) / depth if again else 0.0,
+            recomputed=(kept_numbers + casts) / depth if again else 0.0,
         )
 
     @classmethod
@@ -187,9 +187,9 @@ class Workload:
             return self.adapted
         card = METHODS.get(self.method)
         with torch.device("meta"):
-            body, wanted = new_model(self.config), card.configure(self.settings, self.config)
+            body, library_config = new_model(self.config), card.configure(self.settings, self.config)
             try:
-                adapted = LIBRARIES.get(card.library).attach(body, wanted)
+                adapted = LIBRARIES.get(card.library).attach(body, library_config)
             except (RuntimeError, NotImplementedError) as error:  # boft and shira compute with the weights
                 message = f"the cost of {self.method} is not known before the weights are read ({reason(error)})"
                 raise InputError(message, hint="`workbench compare` measures it on the model itself.") from None

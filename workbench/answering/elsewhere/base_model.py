@@ -18,32 +18,32 @@ TEXTS = ("A word.", "Another text, which is longer: 7 words & 2 commas (ÄÖ) �
 ALONE = "Name the model that it was trained from, or keep it as its own backbone: --backbone itself"
 
 
-def require_base(own: Backbone, base: Backbone, where: Path) -> None:
+def require_base(model: Backbone, base: Backbone, where: Path) -> None:
     """Make sure that a model's weights and tokens fit the backbone that it is to come in on.
 
     Args:
-        own: the model.
+        model: the model.
         base: the backbone.
         where: the model's folder.
 
     Raises:
         InputError: it is of another architecture or size, its vocabulary was resized, or its tokenizer is another one.
     """
-    difference = _other_architecture(own, base) or _other_shape(own, base) or _other_tokens(own, base)
+    difference = _other_architecture(model, base) or _other_shape(model, base) or _other_tokens(model, base)
     if difference:
         raise InputError(f"this is not a model of {base.name}: {difference}", where=str(where), hint=ALONE)
 
 
-def _other_architecture(own: Backbone, base: Backbone) -> str | None:
-    ours, theirs = base.config.model_type, own.config.model_type
+def _other_architecture(model: Backbone, base: Backbone) -> str | None:
+    ours, theirs = base.config.model_type, model.config.model_type
     return None if ours == theirs else f"its architecture is {theirs}, that of the backbone {ours}"
 
 
-def _other_shape(own: Backbone, base: Backbone) -> str | None:
+def _other_shape(model: Backbone, base: Backbone) -> str | None:
     """Return which tensor the two do not have in common, or how many tokens they know."""
     ours, theirs = (
         {name: tuple(weight.shape) for name, weight in skeleton(backbone.config).named_parameters()}
-        for backbone in (base, own)
+        for backbone in (base, model)
     )
     words = skeleton(base.config).get_input_embeddings()  # type: ignore[operator]  # a model of transformers
     for name, shape in ours.items():
@@ -58,14 +58,14 @@ def _other_shape(own: Backbone, base: Backbone) -> str | None:
     return f"the backbone has no {further}" if further else None
 
 
-def _other_tokens(own: Backbone, base: Backbone) -> str | None:
+def _other_tokens(model: Backbone, base: Backbone) -> str | None:
     """Return which word has another number, or which text other tokens; None too where the folder has no tokenizer."""
-    if not has_tokenizer(own.folder):
+    if not has_tokenizer(model.folder):
         return None
-    if difference := other_words(own.tokenizer.get_vocab(), base.tokenizer.get_vocab()):
+    if difference := other_words(model.tokenizer.get_vocab(), base.tokenizer.get_vocab()):
         return difference
     for text in TEXTS:
-        if own.tokenizer(text)["input_ids"] != base.tokenizer(text)["input_ids"]:
+        if model.tokenizer(text)["input_ids"] != base.tokenizer(text)["input_ids"]:
             return f"its tokenizer is another one: it splits {text!r} otherwise"
     return None
 

@@ -58,13 +58,13 @@ def open_program(
     from peft import get_peft_model, get_peft_model_state_dict
 
     where = str(folder / PEFT_WEIGHTS)
-    own = {name: weight.detach() for name, weight in model.named_parameters()}
+    base_weights = {name: weight.detach() for name, weight in model.named_parameters()}
     with opening("the adapter", str(folder)), asking_for_packed(model):
         program: Any = get_peft_model(model, config)
         starts = start_factors(program) if moving else {}
         made = get_peft_model_state_dict(program, save_embedding_layers=False)
         expected = as_inside(made, config.is_prompt_learning)
-        _Fitting(own, getattr(model.config, "vocab_size", None), where).require(expected, tensors)
+        _Fitting(base_weights, getattr(model.config, "vocab_size", None), where).require(expected, tensors)
         program.load_adapter(str(folder), "default")
     return Program(program.eval(), {name: tensors[name] for name in expected}, starts)
 
@@ -82,11 +82,11 @@ def require_modules(model: nn.Module, tensors: Mapping[str, Tensor], where: str)
     """
     modules = dict(model.named_modules())
     for name in sorted(tensors):
-        parts = _bare(name).split(".")
-        known = max(size for size in range(len(parts)) if ".".join(parts[:size]) in modules)
-        innermost = modules[".".join(parts[:known])]
-        if known + 1 < len(parts) and any(True for _ in innermost.children()) and not name.startswith(OUTSIDE_START):
-            lacking = ".".join(parts[: known + 1])
+        path = _bare(name).split(".")
+        known = max(size for size in range(len(path)) if ".".join(path[:size]) in modules)
+        innermost = modules[".".join(path[:known])]
+        if known + 1 < len(path) and any(True for _ in innermost.children()) and not name.startswith(OUTSIDE_START):
+            lacking = ".".join(path[: known + 1])
             message = f"{name} does not fit: the base model has no {lacking} ({type(model).__name__})"
             raise InputError(message, where=where, hint=OTHER_MODEL)
 
@@ -128,12 +128,12 @@ class _Fitting:
                 raise InputError(message, where=self.where, hint=OTHER_MODEL)
 
     def _refuse_size(self, name: str, sent: Tensor, here: Tensor) -> None:
-        there, wanted = ([*tensor.shape] for tensor in (sent, here))
-        differing = [pair for pair in zip(there, wanted, strict=False) if pair[0] != pair[1]]
-        if len(there) == len(wanted) and len(differing) == 1 and differing[0][1] == self.words:
+        shape_sent, shape_here = ([*tensor.shape] for tensor in (sent, here))
+        differing = [pair for pair in zip(shape_sent, shape_here, strict=False) if pair[0] != pair[1]]
+        if len(shape_sent) == len(shape_here) and len(differing) == 1 and differing[0][1] == self.words:
             message = f"{name} is for {differing[0][0]:,} tokens, but the base model has {self.words:,}"
             raise InputError(message, where=self.where, hint=RESIZED)
-        message = f"{name} is {there} in this folder, but the base model needs {wanted}"
+        message = f"{name} is {shape_sent} in this folder, but the base model needs {shape_here}"
         raise InputError(message, where=self.where, hint=OTHER_MODEL)
 
 

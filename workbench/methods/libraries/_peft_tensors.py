@@ -58,19 +58,19 @@ def own_replaced(body: nn.Module, folder: Path, with_biases: bool) -> dict[str, 
     import torch
     from safetensors import safe_open
 
-    whole = tuple(read_config(folder).get("modules_to_save") or ())
-    own = {_bare(name): tensor for name, tensor in body.state_dict(keep_vars=True).items()}
+    saved_modules = tuple(read_config(folder).get("modules_to_save") or ())
+    body_tensors = {_bare(name): tensor for name, tensor in body.state_dict(keep_vars=True).items()}
     replaced: dict[str, Tensor] = {}
     with safe_open(folder / PEFT_WEIGHTS, framework="pt") as stored:
         for name in stored.keys():  # noqa: SIM118 - no dict
             bare = _bare(name)
-            if bare not in own or _is_within(bare, whole):
+            if bare not in body_tensors or _is_within(bare, saved_modules):
                 continue
-            if torch.equal(stored.get_tensor(name).to(own[bare]), own[bare]):
+            if torch.equal(stored.get_tensor(name).to(body_tensors[bare]), body_tensors[bare]):
                 continue
             if not with_biases or not bare.endswith(".bias"):
                 raise ValueError(f"{name} is a weight of the backbone, but its numbers differ")
-            replaced[bare] = own[bare].detach().clone()
+            replaced[bare] = body_tensors[bare].detach().clone()
     return replaced
 
 
@@ -88,16 +88,16 @@ def put_back_own(model: Any) -> None:
         if isinstance(module, AuxiliaryTrainingWrapper):
             parent, _, child = name.rpartition(".")
             setattr(base.get_submodule(parent), child, module.original_module)
-    own = {_bare(name): weight for name, weight in base.named_parameters()}
+    base_weights = {_bare(name): weight for name, weight in base.named_parameters()}
     with torch.no_grad():
         for name, value in getattr(model, "pretrained", {}).items():
-            own[name].copy_(value)
+            base_weights[name].copy_(value)
 
 
 def _is_within(name: str, modules: tuple[str, ...]) -> bool:
     """Return whether a tensor is of one of ``modules``, which peft names by the ends of their names."""
-    parts = name.split(".")
-    return any(".".join(parts[:size]).endswith(modules) for size in range(1, len(parts)))
+    path = name.split(".")
+    return any(".".join(path[:size]).endswith(modules) for size in range(1, len(path)))
 
 
 def _bare(name: str) -> str:

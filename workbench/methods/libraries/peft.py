@@ -53,9 +53,9 @@ class TargetedSettings(MethodSettings):
         return list(self.targets) if isinstance(self.targets, tuple) else self.targets
 
 
-def matrices(wanted: Any, config: PretrainedConfig) -> list[Any]:
+def matrices(peft_config: Any, config: PretrainedConfig) -> list[Any]:
     """Return each module of the architecture whose matrix a peft configuration adapts; without numbers."""
-    return list(targets_by_name(wanted, config).values())
+    return list(targets_by_name(peft_config, config).values())
 
 
 def needs_targets(
@@ -72,12 +72,12 @@ def needs_targets(
     def objection(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
         from transformers.pytorch_utils import Conv1D
 
-        wanted = configure(settings, config)
-        modules = matrices(wanted, config)
+        peft_config = configure(settings, config)
+        modules = matrices(peft_config, config)
         if not modules:
             return "no matrix there has a name that peft would adapt (name some: `targets`)"
         transposed = [isinstance(module, Conv1D) for module in modules]
-        if any(transposed) and wanted.peft_type in NO_CONV1D:
+        if any(transposed) and peft_config.peft_type in NO_CONV1D:
             return "its matrices are stored transposed (Conv1D), and this method of peft cannot adapt those"
         shapes = [
             module.weight.shape[::-1] if turned else module.weight.shape
