@@ -53,7 +53,7 @@ def related(contestants: dict[str, Any]) -> Iterator[str]:
     answers = f"answers {number(source['score'])} %** of the problems"
     yield f"{answers}; a fresh LoRA after 16 examples {number(fresh['score'])} %."
     gained = source["gain"]
-    yield f"{gap(gained['bootstrap'])} over test examples and {limits(gained)} over seeds, is told apart."
+    yield f"{gap(gained['bootstrap'])} over test examples and {limits(gained)} over seeds, is decided: higher."
 
 
 def started(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[str]:
@@ -64,12 +64,12 @@ def started(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[s
     require(contestants["best composition"]["score"] == warm["score"], "it is warm-start that validation picks")
     tests = sum(contestant["gain"]["p_holm"] is not None for contestant in contestants.values())
     yield f"answers {number(warm['score'])} %**, {gap(warm['gain']['bootstrap'])} beside the fresh LoRA."
-    yield f"a correction for {tests} differences do not tell this apart ({probability(warm['gain']['p_holm'])})."
+    yield f"a correction for {tests} differences leave this undecided ({probability(warm['gain']['p_holm'])})."
     yield f"answers {gap(picked['bootstrap'])} beside the model without sources that it picks, {limits(picked)} over"
     more = beside(contestants, "warm-start", RELATED)
     require(more.holds_zero is True, "not told apart")
     added = f"Training adds {number(more.mean, signed=True)} points to the source alone"
-    yield f"{added}, {bounds(more)} over seeds: not told apart."
+    yield f"{added}, {bounds(more)} over seeds: undecided."
 
 
 def composed(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[str]:

@@ -124,7 +124,7 @@ def with_sources(document: dict[str, Any]) -> Iterator[str]:
     yield (
         f'the composition that it picks ("best composition") scores {percent(contestants, "best composition")} %, the '
         f'control that it picks ("best control") {percent(contestants, "best control")} %: {gap(picked["bootstrap"])} '
-        f"over test examples, {limits(picked)} over seeds, not told apart."
+        f"over test examples, {limits(picked)} over seeds, undecided."
     )
 
 

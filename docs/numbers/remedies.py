@@ -26,7 +26,7 @@ from measured import (
 
 from experiments.reporting.differences import UNDECIDED
 
-STATED = ["paired t-test below 0.05"]
+STATED = ["paired t-test is below 0.05"]
 CONTROLS = {  # remedy → the entry that lacks the remedy alone
     "mask": "sequential-lora",
     "inflora": "sequential-lora",

@@ -196,7 +196,7 @@ def newsgroups_sentences(document: dict[str, Any]) -> Iterator[str]:
     yield (
         f"**The three remedies** are {lowest(over)} to {highest(over)} points above sequential-full "
         f"({range_of_p(declared(document)[name] for name in REMEDIES)}) and {lowest(under)} to {highest(under)} below "
-        f"isolated LoRAs; of these three pairs, which are exploratory, `ewc` alone is told apart "
+        f"isolated LoRAs; of these three pairs, which are exploratory, `ewc` alone is lower "
         f"({p(other['isolated-lora − ewc'])})."
     )
     require(
