@@ -76,7 +76,7 @@ def shifted(moments: Moments, by: float, rows: slice = slice(None)) -> Moments:
     """Return the moments where the true difference of these rows is ``by``: no test's error depends on it."""
     difference = moments.difference.copy()
     difference[:, rows] += by
-    return moments._replace(difference=difference)
+    return Moments(difference, moments.error, moments.freedom)
 
 
 def holm_rows(chances: Scores) -> Scores:
@@ -151,7 +151,7 @@ def unequal_tasks(random: np.random.Generator, number: int) -> Iterator[dict[str
         for seeds in (3, 5, 8):
             drawn_scores = scores.tasks_apart(random, number, 2, seeds, spreads)
             moments = stratified_moments(drawn_scores[:, 1] - drawn_scores[:, 0])
-            whole = moments._replace(freedom=np.asarray(float(len(spreads) * (seeds - 1))))
+            whole = Moments(moments.difference, moments.error, np.asarray(float(len(spreads) * (seeds - 1))))
             yield {
                 "spreads": name,
                 "seeds": seeds,
