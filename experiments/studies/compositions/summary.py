@@ -20,6 +20,7 @@ from experiments.studies.compositions.report import FusionReport, Kept, Row, Spe
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
 from experiments.studies.core.report import reported
+from experiments.studies.core.unit import Unit
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import mean_of_known
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.result import Result
     from experiments.workspace.outcome_folders import OutcomeFolders
 
-Unit = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Unit, str]  # the key of the result of each unit
 
 
@@ -95,7 +95,7 @@ class _Summary:
     def taken(self) -> dict[str, Taken]:
         by_label: dict[str, dict[Unit, str]] = {}
         for cell in self.record.cells:
-            by_label.setdefault(cell.label, {})[cell.target, cell.shots, cell.seed] = cell.key
+            by_label.setdefault(cell.label, {})[Unit(cell.target, cell.shots, cell.seed)] = cell.key
         return by_label  # type: ignore[return-value]
 
     @cached_property
@@ -113,10 +113,10 @@ class _Summary:
         return {**every, "all": self._entry_scores(taken, self.record.shots)} if len(every) > 1 else every
 
     def _entry_scores(self, taken: Taken, shots: Iterable[int]) -> EntryScores:
-        units = [unit for unit in taken if unit[1] in set(shots)]
+        units = [unit for unit in taken if unit.shots in set(shots)]
         results = [self.known[taken[unit]] for unit in units]
         targets = {
-            name: mean_of_known(self.known[taken[unit]].score for unit in units if unit[0] == name)
+            name: mean_of_known(self.known[taken[unit]].score for unit in units if unit.task == name)
             for name in self.record.targets
         }
         return EntryScores(
@@ -135,12 +135,12 @@ class _Summary:
         if not common:
             return None
         gaps = {unit: self.known[taken[unit]].score - self.known[reference[unit]].score for unit in common}
-        seeds = [seed for seed in self.record.seeds if any(unit[2] == seed for unit in gaps)]
-        by_seed = [mean_of_known(gap for unit, gap in gaps.items() if unit[2] == seed) for seed in seeds]
-        sizes = [self.known[taken[unit]].examples for unit in common if unit[2] == seeds[0]]
+        seeds = [seed for seed in self.record.seeds if any(unit.seed == seed for unit in gaps)]
+        by_seed = [mean_of_known(gap for unit, gap in gaps.items() if unit.seed == seed) for seed in seeds]
+        sizes = [self.known[taken[unit]].examples for unit in common if unit.seed == seeds[0]]
         by_target = (
-            [(self.examples[taken[unit]], self.examples[reference[unit]]) for unit in common if unit[0] == target]
-            for target in dict.fromkeys(unit[0] for unit in common)
+            [(self.examples[taken[unit]], self.examples[reference[unit]]) for unit in common if unit.task == target]
+            for target in dict.fromkeys(unit.task for unit in common)
         )
         return paired(by_seed, seeds, score_step(sizes), over_examples(by_target))
 

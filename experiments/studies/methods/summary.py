@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from experiments.reporting.examples import over_examples, scores_by_example, test_sizes
 from experiments.reporting.learned_nothing import learned_nothing_in
@@ -13,6 +13,7 @@ from experiments.reporting.replications import paired
 from experiments.reporting.wording import unit
 from experiments.studies.core.compare import in_one_family
 from experiments.studies.core.report import reported
+from experiments.studies.core.unit import Unit
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from experiments.studies.methods.record import Entry
     from experiments.workspace.fitted_adapter import FittedAdapter
 
-TaskSeed = tuple[str, int]  # task, seed
+V = TypeVar("V")
 
 
 def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False) -> ComparisonReport:
@@ -58,10 +59,10 @@ class _Summary:
             yield self._row(entry)
 
     @cached_property
-    def cells(self) -> dict[str, dict[TaskSeed, FittedAdapter]]:
-        by_label: dict[str, dict[TaskSeed, FittedAdapter]] = {entry.label: {} for entry in self.record.entries}
+    def cells(self) -> dict[str, dict[Unit, FittedAdapter]]:
+        by_label: dict[str, dict[Unit, FittedAdapter]] = {entry.label: {} for entry in self.record.entries}
         for cell in self.record.cells:
-            by_label[cell.label][cell.task, cell.seed] = cell
+            by_label[cell.label][Unit(cell.task, seed=cell.seed)] = cell
         return by_label
 
     @cached_property
@@ -74,16 +75,13 @@ class _Summary:
     def _row(self, entry: Entry) -> Row:
         label, record = entry.label, self.record
         fits = self.cells[label]
-        cells = tuple(fits.values())
+        cells, scores = tuple(fits.values()), {unit: cell.score for unit, cell in fits.items()}
         return Row(
             label=label,
             method=entry.method,
             settings=entry.settings,
-            score=interval(self._by_seed({at: cell.score for at, cell in fits.items()})),
-            tasks={
-                task: interval(fits[task, seed].score if (task, seed) in fits else None for seed in record.seeds)
-                for task in record.tasks
-            },
+            score=interval(self._by_seed(scores)),
+            tasks={task: interval(_of_seeds(scores, task, record.seeds)) for task in record.tasks},
             difference=self._difference(fits),
             measured=record.costs.get(label),
             cells=cells,
@@ -96,27 +94,33 @@ class _Summary:
     def _learned_nothing(self, cell: FittedAdapter) -> str | None:
         return learned_nothing_in(self.outcomes(cell.evaluation), cell.score, self.record.majority.get(cell.task))
 
-    def _by_seed(self, values: Mapping[TaskSeed, float]) -> list[float | None]:
+    def _by_seed(self, values: Mapping[Unit, float]) -> list[float | None]:
         """Return for each seed the mean over tasks; None where a task is missing."""
-        tasks = self.record.tasks
         return [
-            fmean(values[task, seed] for task in tasks) if all((task, seed) in values for task in tasks) else None
-            for seed in self.record.seeds
+            fmean(known) if len(known := [values[at] for at in units if at in values]) == len(units) else None
+            for units in ([Unit(task, seed=seed) for task in self.record.tasks] for seed in self.record.seeds)
         ]
 
-    def _difference(self, ours: Mapping[TaskSeed, FittedAdapter]) -> Difference | None:
+    def _difference(self, ours: Mapping[Unit, FittedAdapter]) -> Difference | None:
         theirs = self.cells[self.record.reference]
         if self.brief or ours is theirs:
             return None
         gaps = {at: cell.score - theirs[at].score for at, cell in ours.items() if at in theirs}
-        by_task = [[self._outcomes(ours[at], theirs[at]) for at in gaps if at[0] == task] for task in self.record.tasks]
+        by_task = [
+            [self._outcomes(ours[at], theirs[at]) for at in gaps if at.task == task] for task in self.record.tasks
+        ]
         sizes, seeds = test_sizes(by_task), self.record.seeds
-        on_tasks = [[gaps.get((task, seed)) for seed in seeds] for task in self.record.tasks]
+        on_tasks = [_of_seeds(gaps, task, seeds) for task in self.record.tasks]
         steps = [score_step([size]) for size in sizes]
         return paired(self._by_seed(gaps), seeds, score_step(sizes), over_examples(by_task), on_tasks, steps)
 
     def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
         return self.correct[ours.evaluation], self.correct[theirs.evaluation]
+
+
+def _of_seeds(values: Mapping[Unit, V], task: str, seeds: Iterable[int]) -> list[V | None]:
+    """Return what is known of a task with each seed; None for what is not there."""
+    return [values.get(Unit(task, seed=seed)) for seed in seeds]
 
 
 report = reported(
