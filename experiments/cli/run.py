@@ -58,6 +58,7 @@ def run(
     """
     from experiments.api import Workbench
     from experiments.reporting.power import enough_seeds
+    from experiments.studies import STUDIES
     from experiments.terminal import experiment
 
     require_dry_run(measure, dry_run)
@@ -67,6 +68,9 @@ def run(
     workbench = Workbench(workspace, tasks)
     plan = workbench.plan(recipe, assignments or [])
     if seeds_for is not None:
+        if "seeds" not in STUDIES.get(plan.study).recipe.model_fields:
+            hint = "Run the experiment that it goes on from with more seeds, then this recipe again."
+            raise InputError(f"--seeds-for: {plan.name!r} has no seeds of its own", hint=hint)
         if plan.name not in workbench.workspace.records.names():
             hint = "Run the recipe with two or three seeds first: without --seeds-for."
             raise InputError(f"--seeds-for needs results of {plan.name!r} to estimate from", hint=hint)

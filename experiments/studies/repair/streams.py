@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.engine.recipes import RECIPES
 from experiments.strategies._groups import ADAPTERS_FOLDER
 from experiments.studies import STUDIES, study_of
 from experiments.studies.stream.results.record import Record
@@ -59,9 +60,11 @@ def stream_record(workspace: Workspace, experiment: str) -> Record:
 
     Raises:
         UnknownNameError: no such experiment in this workspace.
-        InputError: it is not a stream, has one task, or is not finished.
+        InputError: a shipped recipe that was not run here; or it is not a stream, has one task, or is not finished.
         IntegrityError: a file of its record is damaged or missing.
     """
+    if experiment not in workspace.records.names() and experiment in RECIPES.names():
+        raise InputError(f"{experiment!r} was not run here", hint=f"Run it first: workbench run {experiment}")
     document = workspace.records.require(experiment)
     if study_of(document.study, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
         raise InputError("this experiment is not a stream: there is nothing to repair", where=experiment)

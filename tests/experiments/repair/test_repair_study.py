@@ -200,6 +200,16 @@ def test_a_wrong_recipe_is_one_message(change: str, parts: tuple[str, ...], own:
     assert not (own.workspace.root / "repairs").exists()
 
 
+def test_what_a_repair_needs_first_is_told(own: Workbench, learned: Path, call: Call) -> None:
+    options = ["--workspace", str(own.workspace.root), "--tasks", str(learned / "tasks")]
+    code, out, err = call("run", "bring-back", *options)
+    assert (code, out) == (2, "")
+    assert "workbench run quickstart" in err
+    code, out, err = call("run", str(learned / "back.yaml"), *options, "--seeds-for", "3")
+    assert (code, out) == (2, "")
+    assert "'back' has no seeds of its own" in err
+
+
 def test_damaged_weights_are_named(own: Workbench, back: Any) -> None:
     step = own.workspace.root / "steps" / back.record.streams[0].states[1]
     weights = next(path for path in (step / "state" / "body").rglob("*.safetensors"))
