@@ -59,7 +59,7 @@ def test_the_smallest_that_nothing_puts_below_the_reference() -> None:
     )
 
 
-def test_what_one_part_of_the_test_puts_below_is_not_distinguishable_and_not_recommended() -> None:
+def test_what_one_part_of_the_test_puts_below_is_undecided_and_not_recommended() -> None:
     below = against("below", [-0.02, -0.01, 0.0], 2_000, (-0.019, -0.001))
     assert below.difference.reading == "undecided"
     assert advice(LORA, below).label == "lora"
