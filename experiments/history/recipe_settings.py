@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument
 
 # what follows from other settings and from the data, and what changes no number
-DERIVED = {"attempts", "data_sources", "default_rate", "description", "kinds", "majority", "test_sizes"}
+DERIVED = {"attempts", "data_sources", "default_rate", "description", "kinds", "majority", "shared_texts", "test_sizes"}
 ORDERS = "orders"  # of the tasks: of two records with as many, what they are; else how many
 MADE_UNDER = ("python", "machine", "git", "plugins")  # of the provenance, besides the versions of packages
 

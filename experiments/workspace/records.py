@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "record.json"
-NOT_IN_IDENTITY = ("description", "data_sources", "precision")  # they change no number, or are in the keys of pieces
+NOT_IN_IDENTITY = (
+    "description",
+    "data_sources",
+    "precision",
+    "shared_texts",
+)  # they change no number, or are in the keys of pieces
 MACHINES = "machines"  # of a cluster, in the provenance
 EARLIER = ("comparison.json", "fusion.json")  # what records were called before there was one form of them
 SET_ASIDE = re.compile(r"(?P<name>.+)-before-(?P<when>\d{8}-\d{6})(?:-(?P<number>\d+))?")  # see `Records._set_aside`

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from workbench.measures import statistics
+from workbench.measures.clustered import clustered_bootstrap
 from workbench.measures.granularity import least_spread, score_step
 from workbench.measures.statistics import (
     Interval,
@@ -164,3 +165,22 @@ def test_more_tests_need_more_seeds_and_some_differences_need_too_many() -> None
     assert seeds_for(0.4, 1e-9) == 2, "and with next to none"
     with pytest.raises(ValueError, match="no such test"):
         seeds_for(0.0, 1.0)
+
+
+def test_examples_of_one_source_are_drawn_together() -> None:
+    """Two tasks that ask the same of the same texts are one task asked twice: the interval is that of one."""
+    generator = np.random.default_rng(2)
+    ours, theirs = (generator.integers(0, 2, 300).astype(float) for _ in range(2))
+    texts = np.arange(300)
+    alone = paired_bootstrap([ours], [theirs])
+    twice = clustered_bootstrap([ours, ours], [theirs, theirs], [texts, texts])
+    apart = clustered_bootstrap([ours, ours], [theirs, theirs], [texts, texts + 300])
+    rows = paired_bootstrap([ours, ours], [theirs, theirs])
+    assert twice.mean == alone.mean == rows.mean
+    assert twice.high - twice.low == pytest.approx(alone.high - alone.low, rel=0.05)
+    assert apart.high - apart.low == pytest.approx(rows.high - rows.low, rel=0.05)
+    assert rows.high - rows.low == pytest.approx((alone.high - alone.low) / np.sqrt(2), rel=0.05), "too narrow"
+    assert clustered_bootstrap([np.array([NAN])], [np.array([1.0])], [np.array([0])]) is None
+    assert clustered_bootstrap([], [], []) is None
+    with pytest.raises(ValueError, match="not the same examples"):
+        clustered_bootstrap([ours], [theirs], [texts[1:]])

@@ -37,6 +37,7 @@ from experiments.studies.stream.plan.orders import misordered, order_count, orde
 from experiments.studies.stream.plan.planned_stages import all_stages, stream_of
 from experiments.studies.stream.plan.recipe import Recipe
 from experiments.studies.stream.plan.schedule import resolved
+from experiments.studies.stream.plan.shared_texts import shared_texts
 from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
 from tasks.loading.overlap import overlapping
@@ -117,6 +118,7 @@ class Plan:
             margin=recipe.margin,
             budget=recipe.budget,
             kinds={task.name: task.kind for task in tasks},
+            **({"shared_texts": texts} if (texts := shared_texts(tasks, recipe.budget)) else {}),
         )
 
     def previous(self, planned: PlannedStage) -> PlannedStage:

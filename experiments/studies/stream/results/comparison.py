@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from experiments.reporting.families import in_family
 from experiments.reporting.replications import paired
+from workbench.measures.clustered import clustered_bootstrap
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import paired_bootstrap
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.final_outcomes import FinalOutcomes
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
+    from workbench.measures.statistics import Interval
 
 ReplicationPair: TypeAlias = "tuple[ReplicationReport, ReplicationReport]"
 COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
@@ -30,15 +32,25 @@ def compare(
     seeds = [ours.seed for ours, _ in pairs]
     entries = {entry.label: entry for entry in outcomes.record.entries}
     apart = tasks_are_apart(outcomes.record) and all(entries[side].fits_tasks_apart for side in (label, against))
-    differences = {}
-    scores = outcomes.paired(label, against, pairs)
+    differences, over_examples = {}, _over_examples(outcomes, label, against, pairs)
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
-        examples = paired_bootstrap(*scores) if scores and name == "average_accuracy" else None
+        examples = over_examples if name == "average_accuracy" else None
         by_task = _by_task(outcomes.record, pairs, name) if apart else ()
         steps = [score_step([size]) for size in outcomes.record.test_sizes] if by_task else ()
         differences[name] = paired(gaps, seeds, step_of(outcomes.record, name), examples, by_task, steps)
     return differences
+
+
+def _over_examples(
+    outcomes: FinalOutcomes, label: str, against: str, pairs: Sequence[ReplicationPair]
+) -> Interval | None:
+    """Return the interval over test examples; examples of one text, in whichever tasks, are drawn together."""
+    scores = outcomes.paired(label, against, pairs)
+    if scores is None:
+        return None
+    sources = outcomes.sources(label, pairs)
+    return clustered_bootstrap(*scores, sources) if sources else paired_bootstrap(*scores)
 
 
 def _by_task(record: Record, pairs: Sequence[ReplicationPair], metric: str) -> list[list[float | None]]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from experiments.reporting.examples import over_replications, scores_by_example
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
     from workbench.measures.statistics import Array
+
+    Sources = NDArray[np.int64]
 
 
 class FinalOutcomes:
@@ -44,6 +49,23 @@ class FinalOutcomes:
             first.append(means[0])
             second.append(means[1])
         return (first, second) if first else None
+
+    def sources(self, label: str, pairs: Sequence[tuple[ReplicationReport, ReplicationReport]]) -> list[Sources] | None:
+        """Return for each task an array (n_j,), in the order of :meth:`paired`: the same number for the same text.
+
+        None where no test examples share their text; only after :meth:`paired` has found the outcomes.
+        """
+        if not self.record.shared_texts:
+            return None
+        ours = next(ours for ours, _ in pairs if ours.metrics["average_accuracy"] is not None)
+        arrays, following = [], sum(map(len, self.record.shared_texts.values()))
+        for task in self.record.tasks:
+            scores, shared = self.of_task(label, ours, task), self.record.shared_texts.get(task, {})
+            assert scores is not None
+            ids = np.unique(scores.index.to_numpy(dtype=object))
+            arrays.append(np.array([shared.get(str(name), following + place) for place, name in enumerate(ids)]))
+            following += len(ids)
+        return arrays
 
     def of_task(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
         """Return each test example's score by its id; None where that is not known, or their mean is not the score."""

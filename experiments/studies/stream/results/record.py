@@ -40,6 +40,8 @@ class Record(core.Record):
             is known, and another entry at this same rate is left out.
         budget: the resolved budget, the same for all entries.
         kinds: task → its kind.
+        shared_texts: task → id of a test example → number of its text, where other test examples have the same text;
+            empty where none has, and in records of earlier versions.
         stages: coordinates and key of each stage, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
@@ -63,6 +65,7 @@ class Record(core.Record):
     entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
     budget: Mapping[str, Any]
     kinds: Mapping[str, str] = field(default_factory=dict)
+    shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     stages: tuple[tuple[Mapping[str, Any], str], ...] = ()
     outcomes: tuple[StageOutcome, ...] = ()
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
