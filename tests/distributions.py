@@ -12,7 +12,7 @@ import pytest
 from experiments.terminal.registries import extendable
 from workbench.settings import plugins
 
-CACHES = ("plugins", "_added", "_usable")  # of a registry, as long as a process lasts
+CACHES = ("plugins", "_plugins", "_usable")  # of a registry, as long as a process lasts
 
 
 def install(

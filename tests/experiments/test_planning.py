@@ -66,7 +66,7 @@ def test_a_config_is_read_with_the_care_that_a_backbone_gets(tmp_path: Path) -> 
         attempt(**LLAMA_65B, auto_map={"AutoModel": "x--y"})
     with pytest.raises(InputError, match="model type"):
         attempt(model_type="nothing-known")
-    with pytest.raises(InputError, match="transformer that reads texts"):
+    with pytest.raises(InputError, match="transformer that reads only texts"):
         attempt(model_type="resnet")
     with pytest.raises(UnknownNameError):
         workload("nowhere", "lora", [])

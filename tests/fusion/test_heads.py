@@ -98,7 +98,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     features, answers = blobs(2, 10)
     with pytest.raises(InputError, match="validation split"):
         fit_head(features, answers, features[:0], answers[:0], 2)
-    with pytest.raises(InputError, match="labels 0 to 1, the task 1 of them"):
+    with pytest.raises(InputError, match="labels 0 to 1, but the task has 1"):
         fit_head(features, answers, features, answers, 1)
     broken = features.copy()
     broken[3, 3] = np.nan

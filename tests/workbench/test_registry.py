@@ -88,19 +88,19 @@ def test_of_many_names_those_that_begin_alike_are_compared_first() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        (5, "not by 5"),
-        (None, "not by nothing"),
-        ("", "not by nothing"),
-        (["alpha"], "not by a list"),
-        ({"alpha": 1}, "not by a mapping"),
-        (True, "not by a truth value"),
+        (5, "not 5"),
+        (None, "not nothing"),
+        ("", "not nothing"),
+        (["alpha"], "not a list"),
+        ({"alpha": 1}, "not a mapping"),
+        (True, "not a truth value"),
     ],
 )
 def test_what_is_no_text_is_no_name(modules: Modules[Any], tmp_path: Path, name: Any, expected: str) -> None:
     for look_up in (modules.get, modules.require):
-        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: a thing .*{expected}"):
+        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: name of a thing .*{expected}"):
             look_up(name, "f.yaml, line 1")
-    with pytest.raises(UnknownNameError, match=f"a thing .*{expected}"):
+    with pytest.raises(UnknownNameError, match=f"name of a thing .*{expected}"):
         Documents("thing", [tmp_path]).path(name)
 
 
