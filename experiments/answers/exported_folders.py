@@ -1,4 +1,4 @@
-"""Taking in an adapter of somebody else's: what its backbone is called here."""
+"""Import of a folder that ``adapters export`` wrote, here or elsewhere: what its backbone is called here."""
 
 from __future__ import annotations
 

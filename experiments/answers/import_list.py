@@ -1,4 +1,4 @@
-"""A list of what is to come in: a folder or hub id a line, or YAML that says more of each."""
+"""A list of what to import: one folder or hub id a line, or YAML with options for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person says of something that is to come in from elsewhere, checked before anything is read or fetched."""
+"""The options of an import, checked before anything is read or fetched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUOTED = "Names stand between commas; one with a comma in it stands in double qu
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What a person says of a folder.
+    """What a person says of a folder to import.
 
     Attributes:
         task: the task here that the adapter answers.
@@ -45,7 +45,7 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """Something that is to come in.
+    """A folder or hub id to import.
 
     Attributes:
         name: of its folder, or its hub id, as a person wrote it.
@@ -76,7 +76,7 @@ def labels_in(text: str) -> tuple[str, ...]:
 
 
 def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec]) -> None:
-    """Make sure that what is said can be meant at all; nothing is fetched for it.
+    """Make sure that the options can be meant at all; nothing is fetched for it.
 
     Args:
         sources: what is to come in.

@@ -1,4 +1,4 @@
-"""What another program trained comes into a workspace: what its folder does not say is asked, or derived and told."""
+"""Import of what another program trained: what its folder does not say comes from options, or is derived."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_HEAD = "there is no head in this folder"
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of something that was to come in.
+    """The result of importing one source.
 
     Attributes:
         source: which it is.
@@ -50,7 +50,7 @@ class ImportResult:
 
 
 def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportResult]:
-    """Take in one after another, and yield what became of each; what is refused keeps nothing else from coming in."""
+    """Import one source after another, and yield the result of each; a refusal does not stop the others."""
     for source in sources:
         try:
             yield import_source(here, source)
@@ -62,7 +62,7 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
     """Return what was exported here or written by another program as an adapter of the workspace.
 
     Raises:
-        InputError: it is none that is taken in, something has to be said, or what is said does not fit.
+        InputError: the form is not known, an option is missing, or an option does not fit.
         IntegrityError: what was exported has changed since.
         AssetError: it cannot be fetched from the hub.
         UnsafeConfigError: it would run code.

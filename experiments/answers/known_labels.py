@@ -31,7 +31,7 @@ class KnownLabels:
 
     Attributes:
         text: row → its text; None for a blank one, which is not asked about.
-        answer: texts → what is said about each.
+        answer: texts → an answer to each.
         task: of the adapter that answers; None where several adapters do.
         file: the task's file; None where it is not to be seen from here.
         column: with the labels; None where there is none, and nothing is compared.
@@ -53,7 +53,7 @@ class KnownLabels:
         return text
 
     def ask(self, texts: Sequence[Any]) -> Sequence[Any]:
-        """Return what is said about the texts that were read, and remember it beside their labels."""
+        """Return the answers to the texts that were read, and remember them beside their labels."""
         answers = self.answer(texts)
         if self.column is not None:
             pairs = zip(self._labels, answers, strict=True)

@@ -1,4 +1,4 @@
-"""What adapters say about new texts: about a few in memory, or about every row of a file."""
+"""The answers of adapters to new texts: to a few in memory, or to every row of a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an adapter says about one text.
+    """The answer of an adapter to one text.
 
     Attributes:
         text: what was asked.
@@ -51,7 +51,7 @@ Item = TypeVar("Item")
 
 
 class Predictions(list[Item]):
-    """What was said about some texts, in their order; a notebook shows it as a table."""
+    """The answers to some texts, in their order; a notebook shows them as a table."""
 
     def _repr_html_(self) -> str:
         """Return a table of all that is known of each answer."""
@@ -124,8 +124,8 @@ def with_answers(
     Args:
         rows: of a table.
         texts: one for each row, or a pair, or None.
-        ask: texts → what is said about each.
-        columns: new column → attribute of what is said.
+        ask: texts → an answer to each.
+        columns: new column → attribute of an answer.
     """
     filled = [text for text in texts if text is not None]
     answers = iter(ask(filled) if filled else [])

@@ -84,17 +84,17 @@ NUMBERS: dict[str, Callable[[Array], Array]] = {
 
 def _macro(sums: Array) -> Array:
     """Return the mean F1 of the labels that are there or given."""
-    hits, given, wanted = np.split(sums, 3, axis=1)  # (resamples, labels) each
-    known = given + wanted > 0
-    f1 = np.divide(2 * hits, given + wanted, out=np.zeros_like(hits, dtype=float), where=known)
+    hits, predicted, right = np.split(sums, 3, axis=1)  # (resamples, labels) each
+    known = predicted + right > 0
+    f1 = np.divide(2 * hits, predicted + right, out=np.zeros_like(hits, dtype=float), where=known)
     return np.asarray(f1.sum(axis=1) / known.sum(axis=1))
 
 
-def _ratio(part: Callable[[Array], Array], whole: Callable[[Array, Array], Array]) -> Callable[[Array], Array]:
+def _ratio(reduce: Callable[[Array], Array], denominator: Callable[[Array, Array], Array]) -> Callable[[Array], Array]:
     def share(sums: Array) -> Array:
-        hits, given, wanted = (part(counts) for counts in np.split(sums, 3, axis=1))
+        hits, predicted, right = (reduce(counts) for counts in np.split(sums, 3, axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(hits / whole(given, wanted))
+            return np.asarray(hits / denominator(predicted, right))
 
     return share
 
@@ -105,9 +105,9 @@ def _total(counts: Array) -> Array:
 
 LABELS: dict[str, Callable[[Array], Array]] = {
     "macro_f1": _macro,
-    "micro_f1": _ratio(_total, lambda given, wanted: np.asarray((given + wanted) / 2)),
-    "precision": _ratio(_total, lambda given, wanted: given),
-    "recall": _ratio(_total, lambda given, wanted: wanted),
+    "micro_f1": _ratio(_total, lambda predicted, right: np.asarray((predicted + right) / 2)),
+    "precision": _ratio(_total, lambda predicted, right: predicted),
+    "recall": _ratio(_total, lambda predicted, right: right),
 }
 
 

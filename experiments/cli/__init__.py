@@ -165,7 +165,7 @@ def _replace_closed_streams() -> None:
 
 
 def _warn_in_one_line() -> None:
-    """Let what is said about an entry of an installed package be one line; nothing while a shell completes a name."""
+    """Print a warning about an installed package in one line; none while a shell completes a name."""
     warnings.formatwarning = _formatted
     warnings.simplefilter("ignore" if COMPLETING in os.environ else "default", PluginWarning)
 
@@ -184,7 +184,7 @@ def _goes_on() -> bool:
 
 
 def _leave_disk(error: Exception) -> None:
-    """Say what the disk refuses, if that is what the error is about."""
+    """Leave with one message if the error is one of the file system; else return."""
     if isinstance(error, FileNotFoundError) and not _is_somewhere():
         _leave("Error: the folder that you are in has been deleted.\n  Go to another one with cd.", 2)
     if says_full(error):

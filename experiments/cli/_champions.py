@@ -144,5 +144,5 @@ def _score(version: Version) -> str | None:
 
 
 def _store(workspace: Path) -> str:
-    """Return what goes before a command of MLflow, so that it finds the store; nothing if the shell says it already."""
+    """Return the variable to set before a command of MLflow, so that it finds the store; nothing if it is set."""
     return "" if os.environ.get(VARIABLE) else f"{VARIABLE}={shlex.quote(tracking_uri(workspace))} "

@@ -1,4 +1,4 @@
-"""The parts of `workbench report` that look back: which runs of an experiment there are, and how two differ."""
+"""`workbench report --runs`, `--run` and `--against`: the runs of an experiment, and how two experiments differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def presentation_of(chosen_workspace: Workspace, experiment: str, run: int | None, against: str | None) -> Presentation:
-    """Return what people see of an experiment, of one of its runs, or of what differs between that and another one.
+    """Return the presentation of an experiment, of one of its runs, or of its difference from another one.
 
     Args:
         chosen_workspace: that is read.

@@ -100,7 +100,7 @@ def import_(
 
 
 def _sources(names: Sequence[str], file: Path | None, options: ImportOptions) -> list[Source]:
-    """Return what is to come in, with what is said of each; raises InputError where it is nothing."""
+    """Return the folders and hub ids to import, with the options of each; raises InputError if there are none."""
     from experiments.answers.import_list import listed
     from experiments.answers.import_options import Source
     from workbench.errors import InputError
@@ -111,7 +111,7 @@ def _sources(names: Sequence[str], file: Path | None, options: ImportOptions) ->
 
 
 def _import(workbench: Workbench, sources: Sequence[Source]) -> list[ImportResult]:
-    """Return what became of each; where it is more than one, it is shown how far it has come."""
+    """Return the result of each; with several, print the progress."""
     results = workbench.exchange.import_adapters(sources)
     if len(sources) == 1:
         return [*results]

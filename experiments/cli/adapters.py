@@ -234,17 +234,17 @@ def convert(
     workbench = Workbench(workspace, tasks, Messages())
     source = workbench.workspace.adapters.get(workbench.chosen(adapter))
     stored = workbench.exchange.convert(source.id, rank, backbone)
-    before, after = (_validation_or_senders(workbench.workspace, item.manifest) for item in (source, stored))
+    of_source, of_lora = (_validation_or_senders(workbench.workspace, item.manifest) for item in (source, stored))
     if as_json:
-        emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
+        emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": of_source, "after": of_lora}})
         return
     description = f"{stored.id}, a LoRA of rank {rank}"
-    if before is None or after is None:
+    if of_source is None or of_lora is None:
         stdout.print(f"{description}. It has no score that counts until it is measured here.")
         next_steps.print_next([f"workbench adapters test {stored.id}{next_steps.options(workspace, tasks)}"])
         return
     whose = "" if workbench.workspace.score(source.manifest) else ", as its sender says"
-    stdout.print(f"{description}: validation {before:.4f} before{whose}, {after:.4f} after")
+    stdout.print(f"{description}: validation {of_source:.4f} before{whose}, {of_lora:.4f} after")
 
 
 app.command("import")(_importing.import_)
@@ -288,17 +288,17 @@ def _validation_or_senders(chosen_workspace: Workspace, manifest: Manifest) -> f
 
 
 def _in_words(value: object) -> str:
-    """Return what a manifest says in words; what it leaves open is left out."""
+    """Return a value of a manifest as text, without what is None."""
     if isinstance(value, dict):
-        parts = [(name, _in_words(inner)) for name, inner in value.items()]
-        return ", ".join(f"{name} {text}" for name, text in parts if text)
+        texts = [(name, _in_words(inner)) for name, inner in value.items()]
+        return ", ".join(f"{name} {text}" for name, text in texts if text)
     if isinstance(value, list):
         return ", ".join(map(_in_words, value))
     return "" if value is None else str(value)
 
 
 def _origin_rows(manifest: Manifest) -> list[tuple[str, str]]:
-    """Return where an adapter comes from that another program trained; nothing for one that the workbench made."""
+    """Return rows about the sender of an adapter that another program trained; none for one that the workbench made."""
     sender = manifest.elsewhere
     if sender is None:
         return []

@@ -93,7 +93,7 @@ def add(
 
 
 def _next(added: AddedTask, trained: Trained, registered: Registration, task: str, where: str) -> list[str]:
-    """Return the commands that lead on, and that would not fail."""
+    """Return the commands that come next, only those that would succeed."""
     pair, own = trained.adapter.manifest.task.pair, trained.adapter.id
     if not added.answers:
         promotion = (

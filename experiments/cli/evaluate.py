@@ -1,4 +1,4 @@
-"""Ask an adapter about a labelled file, and say how well it answers: scores, labels, confusions, wrong answers."""
+"""Score an adapter on a labelled file: scores, labels, confusions, wrong answers."""
 
 from __future__ import annotations
 

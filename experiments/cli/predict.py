@@ -179,7 +179,7 @@ def _for_adapter(
 
 
 def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
-    """Raise InputError where one of the options is given, which say how a file is written, and no file is."""
+    """Raise InputError where an option says how to write a file, and none is to be written."""
     if out is None and (given := [name for name, value in options.items() if value]):
         raise InputError(f"{given[0]} needs --out", hint="Add --out answers.csv.")
 

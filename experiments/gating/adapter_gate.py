@@ -65,21 +65,21 @@ def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, l
         from experiments.gating.registry import champion
 
         name = registered_name(manifest)
-        own = Version("", manifest.id)
-        own = replace(own, measure=score.measure, validation=score.validation) if score else own
-        yield _against(champion(name, workspace, listener), name, own, bounds.below_champion, unknown)
+        version = Version("", manifest.id)
+        version = replace(version, measure=score.measure, validation=score.validation) if score else version
+        yield _against(champion(name, workspace, listener), name, version, bounds.below_champion, unknown)
 
 
-def _against(champion: Version | None, name: str, own: Version, margin: float, unknown: str) -> Check:
+def _against(champion: Version | None, name: str, version: Version, margin: float, unknown: str) -> Check:
     """Return the check against the champion; the first adapter of a name has none to fall below."""
-    label, score = "not below the champion", None if own.validation is None else 100 * own.validation
+    label, score = "not below the champion", None if version.validation is None else 100 * version.validation
     if unknown:
         return Check(label, "at least", None, None, note=unknown)
     if champion is None:
         return Check(label, "at least", None, score, note=f"{name} has no champion yet")
-    if champion.adapter == own.adapter:
+    if champion.adapter == version.adapter:
         return Check(label, "at least", None, score, note=f"it is the champion of {name}")
-    if champion.validation is None or not comparable(own, champion):
+    if champion.validation is None or not comparable(version, champion):
         note = f"version {champion.number} of {name} has no score on the same validation examples"
         return Check(label, "at least", None, None, note=note)
     note = f"version {champion.number} of {name}{f', {margin:g} below it allowed' if margin else ''}"

@@ -1,4 +1,4 @@
-"""A new task beside those that are served: its data checked, its adapter trained, tested, gated and registered."""
+"""A new task: its data are checked, its adapter is trained, tested, gated and registered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AddedTask:
-    """What became of a new task.
+    """The result of `workbench add`.
 
     Attributes:
         gate: every bound: on the data, on the new adapter, and on those that were there before.
@@ -69,7 +69,7 @@ def check_data(task: Task, most: float) -> Gate:
 
 
 def check_others(store: AdapterStore, but: str) -> Iterator[Check]:
-    """Check that every other adapter is, to the last byte, what was written: what it answers has not changed then.
+    """Check that the files of every other adapter are unchanged, so that its answers are too.
 
     Adapters share the frozen backbone and nothing else, so this says what testing all of them again would say.
     """

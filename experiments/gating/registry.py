@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Registration:
-    """What came of a registration.
+    """The result of a registration.
 
     Attributes:
         name: ``TASK.METHOD``.
@@ -78,10 +78,12 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
     tracker = tracker_here(workspace, listener.say)
     run = run_of(stored, workspace)
     entered = entry(stored, workspace.score(stored.manifest), test_scores(stored, workspace))
-    with workspace.champions.changing(listener) as names:
+    with workspace.champions.changing(listener) as registered:
         model = tracker.register(EXPERIMENT, run, entered)
-        known = names[entered.name].with_versions_of(model) if entered.name in names else name_from_mlflow(model)
-        known, was = known.with_facts_of(entered), succession.succession_of(names, entered.name) or known.champion
+        known = (
+            registered[entered.name].with_versions_of(model) if entered.name in registered else name_from_mlflow(model)
+        )
+        known, was = known.with_facts_of(entered), succession.succession_of(registered, entered.name) or known.champion
         version = known.version_of(stored.id)
         tracked = next(version for version in model.versions if version.adapter == stored.id)
         if version is None:
@@ -89,9 +91,9 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
         wins, decision = succession.by_score(entered.name, version, known.champion)
         if wins and known.champion != version:
             known = known.with_champion(version, known.line, decision, aside=False)
-        names[entered.name] = known
-        workspace.champions.save(names)
-        _follow(tracker, names, {entered.name: was}, listener.say)
+        registered[entered.name] = known
+        workspace.champions.save(registered)
+        _follow(tracker, registered, {entered.name: was}, listener.say)
     return Registration(entered.name, version.number, wins, decision, tracked.number, known.before is not None)
 
 
@@ -111,9 +113,9 @@ def champion(name: str, workspace: Workspace, listener: Listener) -> Version | N
     Raises:
         TrackingError: it has to be asked, and does not answer.
     """
-    names = workspace.champions.names()
-    if name in names:
-        return names[name].champion
+    registered = workspace.champions.names()
+    if name in registered:
+        return registered[name].champion
     model = tracker_here(workspace, listener.say).registered_model(name)
     return name_from_mlflow(model).champion if model else None
 
@@ -132,28 +134,28 @@ def reconcile(workspace: Workspace, say: Callable[[str], None]) -> int:
     from workbench.machine.listener import Silent
 
     tracker = tracker_here(workspace, say)
-    with workspace.champions.changing(Silent()) as names:
-        own = {*names}
-        for name in _unknown(workspace, tracker, names):
+    with workspace.champions.changing(Silent()) as registered:
+        own = {*registered}
+        for name in _unknown(workspace, tracker, registered):
             if model := tracker.registered_model(name):
-                names[name] = name_from_mlflow(model)
-        if names.keys() != own or not workspace.champions.path.exists():
-            workspace.champions.save(names)
-        _follow(tracker, names, {}, say)
-    return sum(known.champion is not None for known in names.values())
+                registered[name] = name_from_mlflow(model)
+        if registered.keys() != own or not workspace.champions.path.exists():
+            workspace.champions.save(registered)
+        _follow(tracker, registered, {}, say)
+    return sum(known.champion is not None for known in registered.values())
 
 
 def _change_champion(
     name: str, workspace: Workspace, listener: Listener, change: Callable[[str, RegisteredName], RegisteredName]
 ) -> ChampionChange:
     tracker = tracker_here(workspace, listener.say)
-    with workspace.champions.changing(listener) as names:
-        full = _known_name(name, tracker, names)
-        was = names[full].champion
-        names[full] = change(full, names[full])
-        workspace.champions.save(names)
-        _follow(tracker, names, {full: was}, listener.say)
-    now = names[full].champion
+    with workspace.champions.changing(listener) as registered:
+        full = _known_name(name, tracker, registered)
+        was = registered[full].champion
+        registered[full] = change(full, registered[full])
+        workspace.champions.save(registered)
+        _follow(tracker, registered, {full: was}, listener.say)
+    now = registered[full].champion
     if now is None:
         raise RuntimeError("a change of the champion left none")
     if now.adapter not in workspace.adapters.ids():
@@ -161,47 +163,47 @@ def _change_champion(
     return ChampionChange(full, was, now, "there was no champion" if was is None else succession.compared(now, was))
 
 
-def _known_name(name: str, tracker: Tracker, names: dict[str, RegisteredName]) -> str:
+def _known_name(name: str, tracker: Tracker, registered: dict[str, RegisteredName]) -> str:
     """Return the full name that is meant; MLflow is asked only where the workspace knows none like it."""
     try:
-        return succession.full_name(name, sorted(names))
+        return succession.full_name(name, sorted(registered))
     except InputError:  # unknown, or several
-        if name in {known.rpartition(".")[0] for known in names}:
+        if name in {known.rpartition(".")[0] for known in registered}:
             raise
     tracked = tracker.aliases()
-    if not tracked and not names:
+    if not tracked and not registered:
         hint = f"{succession.REGISTER}. Or name another --workspace."
         raise InputError("nothing is registered here yet", where=printable_address(tracker.uri), hint=hint)
-    full = succession.full_name(name, sorted({*names, *tracked}))
-    if full not in names and (model := tracker.registered_model(full)):
-        names[full] = name_from_mlflow(model)
+    full = succession.full_name(name, sorted({*registered, *tracked}))
+    if full not in registered and (model := tracker.registered_model(full)):
+        registered[full] = name_from_mlflow(model)
     return full
 
 
-def _unknown(workspace: Workspace, tracker: Tracker, names: Mapping[str, RegisteredName]) -> list[str]:
+def _unknown(workspace: Workspace, tracker: Tracker, registered: Mapping[str, RegisteredName]) -> list[str]:
     """Return the names that MLflow knows and the workspace does not, as far as it has adapters for them."""
     from workbench.adapters.name_resolution import readable, registered_name
 
-    own = {registered_name(manifest) for manifest in readable(workspace.adapters)}
-    return sorted(own & {name for name in tracker.aliases() if name not in names})
+    of_adapters = {registered_name(manifest) for manifest in readable(workspace.adapters)}
+    return sorted(of_adapters & {name for name in tracker.aliases() if name not in registered})
 
 
 def _follow(
     tracker: Tracker,
-    names: Mapping[str, RegisteredName],
-    before: Mapping[str, Version | None],
+    registered: Mapping[str, RegisteredName],
+    previous: Mapping[str, Version | None],
     say: Callable[[str], None],
 ) -> None:
     """Let MLflow's aliases say what the workspace says; what cannot be copied now is copied by the next command.
 
     Args:
         tracker: of the store.
-        names: what the workspace says.
-        before: of names that have just been changed, the champion until then.
+        registered: what the workspace says.
+        previous: of names that have just been changed, the champion until then.
         say: hears of each difference.
     """
     try:
-        for line in _differences(tracker, names, before):
+        for line in _differences(tracker, registered, previous):
             say(line)
     except TrackingError as error:
         hint = "The workspace has the champion; the next of these commands, or `workbench doctor`, tells MLflow."
@@ -209,19 +211,19 @@ def _follow(
 
 
 def _differences(
-    tracker: Tracker, names: Mapping[str, RegisteredName], before: Mapping[str, Version | None]
+    tracker: Tracker, registered: Mapping[str, RegisteredName], previous: Mapping[str, Version | None]
 ) -> Iterator[str]:
     """Let the aliases follow, and yield a line for each difference; names that MLflow has none of share one line."""
     tracked = tracker.aliases()
-    wanted = {name: known.succession for name, known in names.items()}
+    wanted = {name: known.succession for name, known in registered.items()}
     for name, succeeded in wanted.items():
-        if succeeded is None or (name not in before and name not in tracked):
+        if succeeded is None or (name not in previous and name not in tracked):
             continue
-        if name in before or tracked[name] != succeeded.champion.number:
-            line = tracker.follow(name, succeeded, before.get(name, succeeded.champion))
+        if name in previous or tracked[name] != succeeded.champion.number:
+            line = tracker.follow(name, succeeded, previous.get(name, succeeded.champion))
             if line is not None:
                 yield line
-    unknown = [name for name in wanted if wanted[name] and name not in tracked and name not in before]
+    unknown = [name for name in wanted if wanted[name] and name not in tracked and name not in previous]
     if unknown:
         more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
         listed = f"{', '.join(unknown[:MOST_NAMED])}{more}"

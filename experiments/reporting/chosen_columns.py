@@ -20,9 +20,9 @@ OPTION = "--columns"
 def with_columns(presentation: Presentation, names: Sequence[str]) -> Presentation:
     """Return the report as those of its tables that have one of these columns; each keeps its first, of the rows.
 
-    A column is named by its head as it stands in a table, with a hyphen or an underscore for whatever is no letter:
-    ``average-accuracy``; or by the shorter head that a terminal shows. One that a terminal has no room for is shown
-    where it is named.
+    A column is named by its head in a table, with a hyphen or an underscore for everything but letters and digits
+    (``average-accuracy``), or by the shorter head that a terminal shows. A column that a terminal has no room for is
+    shown where it is named.
 
     Raises:
         UnknownNameError: no table has such a column.
@@ -34,10 +34,10 @@ def with_columns(presentation: Presentation, names: Sequence[str]) -> Presentati
     columns = [column for table in tables for column in table.columns]
     heads = [head for head in dict.fromkeys(_slug(column.head) for column in columns) if head]
     for name in names:
-        if not any(_slug(name) in _names(column) for column in columns):
+        if not any(_slug(name) in _slugs(column) for column in columns):
             raise UnknownNameError("column", name, heads, OPTION)
-    wanted = [*map(_slug, names)]
-    chosen = [kept for table in tables if (kept := _chosen(table, wanted))]
+    slugs = [*map(_slug, names)]
+    chosen = [shown for table in tables if (shown := _with_chosen(table, slugs))]
     if not chosen:
         message = f"this is the first column, which every table keeps: {', '.join(names)}"
         raise InputError(message, where=OPTION, hint=f"Name another one too: {', '.join(heads)}")
@@ -53,19 +53,19 @@ def _tables(presentation: Presentation) -> Iterator[Table]:
             yield from (replace(table, short="") for table in block.tables)
 
 
-def _chosen(table: Table, wanted: Sequence[str]) -> Table | None:
-    """Return a table with its first column and the wanted ones; None where it has none of them."""
+def _with_chosen(table: Table, slugs: Sequence[str]) -> Table | None:
+    """Return a table with its first column and those that ``slugs`` name; None where it has none of them."""
     indices = [
-        index for name in wanted for index, column in enumerate(table.columns) if index and name in _names(column)
+        index for name in slugs for index, column in enumerate(table.columns) if index and name in _slugs(column)
     ]
     if not indices:
         return None
-    kept = table.with_columns([0, *dict.fromkeys(indices)])
-    columns = [replace(column, short="", media=Medium.ANY) for column in kept.columns]
-    return replace(kept, columns=columns, media=Medium.ANY, folded=False)
+    shown = table.with_columns([0, *dict.fromkeys(indices)])
+    columns = [replace(column, short="", media=Medium.ANY) for column in shown.columns]
+    return replace(shown, columns=columns, media=Medium.ANY, folded=False)
 
 
-def _names(column: Column) -> set[str]:
+def _slugs(column: Column) -> set[str]:
     return {_slug(column.head), _slug(column.short)} - {""}
 
 

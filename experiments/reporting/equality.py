@@ -38,21 +38,25 @@ def inequalities(circumstances: Mapping[str, Mapping[str, Any]], reference: str)
 
     Args:
         circumstances: label → circumstance → its value; None, or no entry, where it has no meaning for that one (no
-            epochs where nothing is trained), which is no inequality.
+            epochs where nothing is trained), which does not count as a difference.
         reference: a label; where it has no value itself, the first that has one stands for it.
     """
     unequal = []
-    for circumstance in dict.fromkeys(name for own in circumstances.values() for name in own):
-        values = {label: own[circumstance] for label, own in circumstances.items() if own.get(circumstance) is not None}
+    for circumstance in dict.fromkeys(name for values_of in circumstances.values() for name in values_of):
+        values = {
+            label: values_of[circumstance]
+            for label, values_of in circumstances.items()
+            if values_of.get(circumstance) is not None
+        }
         if not values:
             continue
         expected = values.get(reference, next(iter(values.values())))
-        others: dict[Any, list[str]] = {}
+        labels_by_value: dict[Any, list[str]] = {}
         for label, value in values.items():
             if value != expected:
-                others.setdefault(value, []).append(label)
-        if others:
-            differing = tuple((value, tuple(who)) for value, who in others.items())
+                labels_by_value.setdefault(value, []).append(label)
+        if labels_by_value:
+            differing = tuple((value, tuple(labels)) for value, labels in labels_by_value.items())
             unequal.append(Inequality(circumstance, expected, differing))
     return tuple(unequal)
 

@@ -56,10 +56,10 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     if not above and (why := _no_better(outcomes, score, constant)) is not None:
         return why
     if labels and labels.same >= NEARLY and labels.gained < HARDLY:
-        same, own, other = map(percent, (labels.same, labels.score, labels.constant))
+        same, score_of_adapter, score_of_constant = map(percent, (labels.same, labels.score, labels.constant))
         return (
             f"it gives the same answer to {same} of {number:,} test examples, and its macro F1 over their labels "
-            f"({own}) is hardly above that of giving it to all ({other})"
+            f"({score_of_adapter}) is hardly above that of giving it to all ({score_of_constant})"
         )
     return None
 

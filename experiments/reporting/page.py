@@ -38,12 +38,12 @@ class Picture:
 def page(presentation: Presentation, images: Mapping[str, bytes]) -> str:
     """Return the page; ``images`` are its figures as PNG, by name, and those that are not among them are left out."""
     blocks = [
-        (type(part).__name__, part)
+        (type(chunk).__name__, chunk)
         for block in presentation.shown(Medium.PAGE)
         if not isinstance(block, Figure) or block.name in images
-        for part in (_parts(block) if isinstance(block, Table) else [block])
+        for chunk in (_chunks(block) if isinstance(block, Table) else [block])
     ]
-    lengths = [len(part.rows) for _, part in blocks if isinstance(part, Table)]
+    lengths = [len(chunk.rows) for _, chunk in blocks if isinstance(chunk, Table)]
     template = environment().get_template("page.html")
     return template.render(
         shown=presentation,
@@ -54,14 +54,14 @@ def page(presentation: Presentation, images: Mapping[str, bytes]) -> str:
     )
 
 
-def _parts(table: Table) -> Iterator[Table]:
+def _chunks(table: Table) -> Iterator[Table]:
     """Yield a table in as many parts as a page needs for it; each has the first column, the first one the title."""
     first, *widths = (_width(table, index) for index in range(len(table.columns)))
-    parts = math.ceil(sum(widths) / max(WIDEST - first, WIDEST // 2))
-    size = max(math.ceil(len(widths) / max(parts, 1)), 1)
+    chunks = math.ceil(sum(widths) / max(WIDEST - first, WIDEST // 2))
+    size = max(math.ceil(len(widths) / max(chunks, 1)), 1)
     for start in range(1, max(len(table.columns), 2), size):
-        part = table.with_columns([0, *range(start, min(start + size, len(table.columns)))])
-        yield part if start == 1 else replace(part, title="", note="")
+        chunk = table.with_columns([0, *range(start, min(start + size, len(table.columns)))])
+        yield chunk if start == 1 else replace(chunk, title="", note="")
 
 
 def _width(table: Table, index: int) -> int:

@@ -93,7 +93,7 @@ def _open(path: Path, expected: Sequence[str]) -> FileRows:
 
 
 def _is_table(path: Path, expected: Sequence[str]) -> bool:
-    """Return whether a file is a table: as its suffix says, and a .txt where it has a column that is asked for."""
+    """Return whether a file is a table: by its suffix; a .txt is one if it has an expected column."""
     if suffix_of(path) != ".txt":
         return formats.is_known(path)
     try:

@@ -1,4 +1,4 @@
-"""What became of the adapters that were to come in: a table for people, a document for scripts."""
+"""The results of an import: a table for people, a document for scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def document(results: Sequence[ImportResult]) -> dict[str, Any]:
-    """Return what `adapters import --json` prints: lists of both, and beside them the adapter where it is one alone."""
+    """Return what `adapters import --json` prints: what came in, what was refused; a single adapter also by itself."""
     imported = [_imported(result.source.name, result.stored, result.was_here) for result in results if result.stored]
     refused = [_refusal(result.source.name, result.error) for result in results if result.error]
     single = imported[0] if len(results) == 1 and imported else {}
@@ -81,7 +81,7 @@ def _row(name: str, stored: StoredAdapter, was_here: bool) -> list[object]:
 
 
 def _why(name: str, error: WorkbenchError) -> str:
-    """Return why something was refused; of a place in it only what its name does not tell."""
+    """Return why something was refused; the location is relative to its folder."""
     inside = (error.where or "").removeprefix(name).lstrip("/")
     where = f"{inside}: " if inside else ""
     return "\n".join(part for part in (f"{where}{error.what}", error.hint) if part)

@@ -1,4 +1,4 @@
-"""Options that stand before the command that takes them, and files without their option: what was meant."""
+"""Hints for options written before their command, and for files written without ``--file``."""
 
 from __future__ import annotations
 

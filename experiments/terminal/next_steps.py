@@ -16,14 +16,14 @@ def options(
     workspace: Path | None = None, tasks: Sequence[Path] | None = None, assignments: Sequence[str] | None = None
 ) -> str:
     """Return ``--workspace``, ``--tasks`` and ``--set`` as they were given, with a space before each."""
-    given: list[tuple[str, object]] = [("--set", assignment) for assignment in assignments or ()]
-    given += [("--workspace", workspace), *(("--tasks", folder) for folder in tasks or ())]
-    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given if value is not None)
+    pairs: list[tuple[str, object]] = [("--set", assignment) for assignment in assignments or ()]
+    pairs += [("--workspace", workspace), *(("--tasks", folder) for folder in tasks or ())]
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in pairs if value is not None)
 
 
-def named(given: Sequence[tuple[str, str | None]]) -> str:
+def named(pairs: Sequence[tuple[str, str | None]]) -> str:
     """Return options as they were given, with a space before each; those that were left out are not there."""
-    return "".join(f" {name} {shlex.quote(value)}" for name, value in given if value is not None)
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in pairs if value is not None)
 
 
 def print_next(commands: Sequence[str]) -> None:
@@ -39,10 +39,10 @@ def training(task: str, kind: str, further: str) -> str:
 
 
 def adding(task: str, method: str, backbone: str, seed: int, further: str) -> str:
-    """Return the command that lets what was trained answer under the task's name, if nothing speaks against it."""
-    given = [] if backbone == DEFAULT else [f"--backbone {shlex.quote(backbone)}"]
-    given += [f"--seed {seed}"] if seed else []
-    return " ".join(["workbench add", task, "--method", method, *given]) + further
+    """Return the command that lets the trained adapter answer under the task's name, if all checks pass."""
+    differing = [] if backbone == DEFAULT else [f"--backbone {shlex.quote(backbone)}"]
+    differing += [f"--seed {seed}"] if seed else []
+    return " ".join(["workbench add", task, "--method", method, *differing]) + further
 
 
 def predicting(adapter: str, pair: bool, further: str) -> str:
@@ -52,7 +52,7 @@ def predicting(adapter: str, pair: bool, further: str) -> str:
 
 
 def evaluating(adapter: str, file: Path, further: str) -> str:
-    """Return the command that compares the answers to a labelled file with what is right there."""
+    """Return the command that scores the answers on a labelled file."""
     return f"workbench evaluate {adapter} --file {shlex.quote(str(file))}{further}"
 
 

@@ -95,7 +95,7 @@ class Job:
         current: what was served when they came.
         rows: the texts (:func:`workbench.answering.predictor.rows_of`).
         adapter: the id of the adapter that answers; None where a router chooses for each text.
-        hear: is told of the tokens of the answer as they are generated; there is one text then.
+        hear: gets the tokens of the answer as they are generated; there is one text then.
     """
 
     current: Current
@@ -185,7 +185,7 @@ class Current:
 
 
 def replies(jobs: Sequence[Job]) -> list[Reply]:
-    """Return the answers to each job: texts for the same adapters together, but what is heard is said by itself."""
+    """Return the answers to each job; texts for the same adapters are answered together, a streamed one by itself."""
     quiet = [index for index, job in enumerate(jobs) if job.hear is None]
     reply_of = dict(zip(quiet, _answer_together([jobs[index] for index in quiet]), strict=True))
     for index, job in enumerate(jobs):
