@@ -3,9 +3,9 @@
 from experiments.reporting.shown import Shown, table
 from experiments.studies.core.data_sources import data_sources, data_table, used
 from experiments.studies.core.quantity import Quantity, as_json, means, points, shown_in
-from experiments.studies.core.record import Record
+from experiments.studies.core.record import Record, shared_facts
 from experiments.studies.core.reference import Declared
-from experiments.studies.core.report import StudyReport
+from experiments.studies.core.report import StudyReport, reported
 from experiments.studies.core.track import child, parent, with_bounds
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "means",
     "parent",
     "points",
+    "reported",
+    "shared_facts",
     "shown_in",
     "table",
     "used",
