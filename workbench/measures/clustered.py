@@ -58,8 +58,8 @@ def clustered_bootstrap(
     if not observed:
         return None
     mean = math.fsum(observed) / len(observed)
-    _, places = np.unique(np.concatenate(list(sources)), return_inverse=True)
-    added = np.bincount(places, np.concatenate(parts))  # (sources,)
+    _, source_numbers = np.unique(np.concatenate(list(sources)), return_inverse=True)
+    added = np.bincount(source_numbers, np.concatenate(parts))  # (sources,)
     values, counts = np.unique(added.round(15), return_counts=True)
     generator, draws = np.random.default_rng(seed), np.zeros(resamples)
     step = max(8, MOST_COUNTS // len(values) // 8 * 8)

@@ -20,14 +20,14 @@ def shared_texts(tasks: Sequence[Task], budget: Budget) -> Mapping[str, Mapping[
 
     Examples whose text no other has are left out, and so are tasks that have no others.
     """
-    places: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    examples_of: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for task in tasks:
         rows = test_rows(task, budget)
         columns = [rows[name][:] for name in TEXTS if name in rows.column_names]
         for identity, *texts in zip(rows["id"][:], *columns, strict=True) if columns else ():
-            places.setdefault(tuple(texts), []).append((task.name, str(identity)))
+            examples_of.setdefault(tuple(texts), []).append((task.name, str(identity)))
     shared: dict[str, dict[str, int]] = {}
-    several = [examples for examples in places.values() if len(examples) > 1]
+    several = [examples for examples in examples_of.values() if len(examples) > 1]
     for number, examples in enumerate(several):
         for task_name, identity in examples:
             shared.setdefault(task_name, {})[identity] = number

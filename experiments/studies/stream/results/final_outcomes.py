@@ -63,7 +63,7 @@ class FinalOutcomes:
             scores, shared = self.of_task(label, ours, task), self.record.shared_texts.get(task, {})
             assert scores is not None
             ids = np.unique(scores.index.to_numpy(dtype=object))
-            arrays.append(np.array([shared.get(str(name), following + place) for place, name in enumerate(ids)]))
+            arrays.append(np.array([shared.get(str(name), following + index) for index, name in enumerate(ids)]))
             following += len(ids)
         return arrays
 
