@@ -35,8 +35,8 @@ def repaired(stream: LearnedStream, end: EndOfStream, repair: Repair, settings: 
     chosen = None
     for attempt in repair.attempts(end, settings):
         attempts += 1
-        standing = {**unrepaired, **_validation(end, attempt.shared, attempt.tasks)}
-        if (mean := sum(standing.values()) / len(standing)) > best:
+        scores = {**unrepaired, **_validation(end, attempt.shared, attempt.tasks)}
+        if (mean := sum(scores.values()) / len(scores)) > best:
             chosen, best = attempt, mean
     return Repaired(
         chosen=chosen.chosen if chosen else {},
