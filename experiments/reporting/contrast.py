@@ -148,7 +148,8 @@ def _difference(
     by_task = [[*_pairs(pairs, task, common)] for task in tasks]
     steps = [ours.step for ours, _ in pairs if ours.step is not None]
     step = min(steps) / len(pairs) if len(steps) == len(pairs) else None
-    return paired(gaps, seeds, step, over_examples(by_task))
+    shared = {name: texts for ours, _ in pairs for name, texts in ours.shared_texts.items()}
+    return paired(gaps, seeds, step, over_examples(by_task, [shared.get(task, {}) for task in tasks]))
 
 
 def _pairs(

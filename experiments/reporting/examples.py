@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.workspace.example_scores import example_scores
+from workbench.measures.clustered import clustered_bootstrap
 from workbench.measures.statistics import paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from workbench.measures.statistics import Array, Interval
 
@@ -26,20 +28,50 @@ def scores_by_example(path: Path | None, score: float | None) -> pd.Series | Non
     return scores if score is not None and np.isclose(scores.mean(), score, rtol=0, atol=1e-6) else None
 
 
-def over_examples(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]]) -> Interval | None:
+def over_examples(
+    problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]],
+    shared_texts: Sequence[Mapping[str, int]] = (),
+) -> Interval | None:
     """Return the 95 % bootstrap interval, over test examples, of the difference of two models.
 
     Args:
         problems: for each problem, of equal weight, a pair of series of scores by example for each replication.
+        shared_texts: for each problem, id of an example → number of its text, where other examples have the same text;
+            these are drawn together. Empty where none has.
 
     Returns:
         None where a problem has no pair, or one that :func:`over_replications` cannot take.
     """
-    means = [over_replications(pairs) if pairs else None for pairs in problems]
+    given = [*problems]
+    means = [over_replications(pairs) if pairs else None for pairs in given]
     complete = [pair for pair in means if pair is not None]
     if len(complete) < len(means):
         return None
-    return paired_bootstrap([ours for ours, _ in complete], [theirs for _, theirs in complete])
+    both = [ours for ours, _ in complete], [theirs for _, theirs in complete]
+    if not any(shared_texts):
+        return paired_bootstrap(*both)
+    ids = [_ids(pairs) for pairs in given]
+    return clustered_bootstrap(*both, sources(ids, shared_texts))
+
+
+def sources(ids: Sequence[Array], shared_texts: Sequence[Mapping[str, int]]) -> list[NDArray[np.int64]]:
+    """Return for each problem an array (n_j,) with the same number for examples of one text, in whichever problem.
+
+    Args:
+        ids: for each problem those of its examples, (n_j,).
+        shared_texts: see :func:`over_examples`.
+    """
+    arrays, following = [], 1 + max((number for shared in shared_texts for number in shared.values()), default=0)
+    for own, shared in zip(ids, shared_texts, strict=True):
+        arrays.append(np.array([shared.get(str(name), following + place) for place, name in enumerate(own)]))
+        following += len(own)
+    return arrays
+
+
+def _ids(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> Array:
+    """Return the ids of a problem's examples, in the order of :func:`over_replications`."""
+    every = [ours.index.to_numpy(dtype=object) for ours, _ in pairs if ours is not None]
+    return np.unique(np.concatenate(every))
 
 
 def test_sizes(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class ProblemScores:
         tests: task → what identifies its test examples; where it is equal, they are the same.
         examples: returns each test example's score by its id, of a replication and a task; None where their mean is
             not the task's score.
+        shared_texts: task → id of a test example → number of its text, where other examples have the same text.
         step: by how much a test example changes a value; None where that is not known.
     """
 
@@ -34,6 +35,7 @@ class ProblemScores:
     tests: Mapping[str, str]
     examples: ExampleScores = of_no_examples
     step: float | None = None
+    shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.examples import over_replications, scores_by_example
+from experiments.reporting.examples import over_replications, scores_by_example, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,14 +58,12 @@ class FinalOutcomes:
         if not self.record.shared_texts:
             return None
         ours = next(ours for ours, _ in pairs if ours.metrics["average_accuracy"] is not None)
-        arrays, following = [], sum(map(len, self.record.shared_texts.values()))
+        ids = []
         for task in self.record.tasks:
-            scores, shared = self.of_task(label, ours, task), self.record.shared_texts.get(task, {})
+            scores = self.of_task(label, ours, task)
             assert scores is not None
-            ids = np.unique(scores.index.to_numpy(dtype=object))
-            arrays.append(np.array([shared.get(str(name), following + index) for index, name in enumerate(ids)]))
-            following += len(ids)
-        return arrays
+            ids.append(np.unique(scores.index.to_numpy(dtype=object)))
+        return sources(ids, [self.record.shared_texts.get(task, {}) for task in self.record.tasks])
 
     def of_task(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
         """Return each test example's score by its id; None where that is not known, or their mean is not the score."""

@@ -47,7 +47,9 @@ def _metric(name: str, strategy: StrategyReport, outcomes: FinalOutcomes) -> Met
 
     read = examples if name == OVER_EXAMPLES else of_no_examples
     step = step_of(outcomes.record, name)
-    problems = {"": ProblemScores(values, _tests(outcomes.record), read, step)} if values else {}
+    problems = (
+        {"": ProblemScores(values, _tests(outcomes.record), read, step, outcomes.record.shared_texts)} if values else {}
+    )
     return MetricScores(BETTER[name], problems)
 
 
