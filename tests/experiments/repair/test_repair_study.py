@@ -14,7 +14,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.engine.run import run
 from experiments.repairs import REPAIRS
-from experiments.studies import STUDIES, present, report_on
+from experiments.studies import STUDIES, present, present_change, report_on
 from experiments.studies.repair import pieces as work
 from experiments.studies.repair.record import REPAIRED, Repaired
 from experiments.workspace import Workspace
@@ -154,14 +154,21 @@ def test_a_dry_run_lists_the_repairs(learned: Path, own: Workbench, call: Call) 
 
 
 def test_runs_in_mlflow_have_the_seed_and_order(own: Workbench, back: Any) -> None:
-    report = report_on("back", done(back, own.workspace), own.workspace)
-    run = present(report).tracking().run
+    record = done(back, own.workspace)
+    run = present(report_on("back", record, own.workspace)).tracking().run
     assert len({child.key for child in run.children}) == len(run.children) == 3 * 4, "doing nothing is one of them"
     names = {name for name, _, _ in run.metrics}
     assert {"shared/average_accuracy", "half of shared/retention_low", "half of shared/difference"} <= names
     child = next(child for child in run.children if child.name == "half of shared seed 1 order 1")
     assert child.tags["strategy"] == "sequential"
     assert {"average_accuracy", "validation", "cost/seconds"} <= {name for name, _, _ in child.metrics}
+    final = {child.key: child.metrics for child in run.children}
+    for piece in record.pieces[:2]:
+        part = present_change("back", record, piece.coordinates, own.workspace)
+        assert part is not None
+        while_it_goes_on = {child.key: child.metrics for child in part.tracking().run.children}
+        assert while_it_goes_on
+        assert while_it_goes_on.items() <= final.items(), "no point that was logged changes"
 
 
 def test_the_document_has_the_keys_of_before(own: Workbench, back: Any) -> None:
