@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
+
+from workbench.measures.statistics import interval
 
 ROOT = Path(__file__).parents[1]
 HOOK = ROOT / "docs" / "hooks" / "numbers.py"
@@ -125,3 +129,16 @@ def test_a_build_stops_where_readme_says_something_else(hook: ModuleType, tmp_pa
     (tmp_path / "README.md").write_text(text.replace("89.7 [88.6, 90.7]", "89.8 [88.6, 90.7]"), encoding="utf-8")
     with pytest.raises(hook.PluginError, match=r"README\.md: \d+ numbers or pieces"):
         hook.on_pre_build(SimpleNamespace(config_file_path=str(tmp_path / "mkdocs.yml")))
+
+
+def test_fewer_data_make_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SOURCES))
+    program = importlib.import_module("reproduced")
+
+    def ours(*values: float) -> dict[str, Any]:
+        over = interval(values)
+        return {"mean": over.mean, "low": over.low, "high": over.high, "values": list(values)}
+
+    assert program.reading(0.01, ours(-0.02, 0.02)) == "open", "two seeds hold nearly everything"
+    assert program.reading(0.005, ours(0.0, 0.004, -0.003, 0.002)) == "agrees"
+    assert program.reading(0.05, ours(0.01, 0.011, 0.012)) == "smaller here"
