@@ -98,7 +98,7 @@ def test_of_many_names_those_that_begin_alike_are_compared_first() -> None:
 )
 def test_what_is_no_text_is_no_name(modules: Modules[Any], tmp_path: Path, name: Any, expected: str) -> None:
     for look_up in (modules.get, modules.require):
-        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: name of a thing .*{expected}"):
+        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: the name of a thing .*{expected}"):
             look_up(name, "f.yaml, line 1")
     with pytest.raises(UnknownNameError, match=f"name of a thing .*{expected}"):
         Documents("thing", [tmp_path]).path(name)

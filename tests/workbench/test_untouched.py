@@ -191,7 +191,7 @@ def test_a_method_that_writes_into_the_backbone_leaves_no_adapter(
     adaptation = Adaptation(frozen, "lora", METHODS.get("lora").settings(), "fp32")
     monkeypatch.setitem(adaptation.__dict__, "library", Careless(adaptation.library, change))
     store, budget = AdapterStore(tmp_path / "store"), Budget(epochs=1, batch_size=16, max_length=16, precision="fp32")
-    with pytest.raises(IntegrityError, match="lora changed the backbone"):
+    with pytest.raises(IntegrityError, match="lora changed weights of the backbone"):
         learn(Lesson(task, adaptation, budget, 0), store, Silent(), "label")
     assert store.ids() == []
 
