@@ -63,7 +63,7 @@ def sources(ids: Sequence[Array], shared_texts: Sequence[Mapping[str, int]]) -> 
     """
     arrays, following = [], 1 + max((number for shared in shared_texts for number in shared.values()), default=0)
     for own, shared in zip(ids, shared_texts, strict=True):
-        arrays.append(np.array([shared.get(str(name), following + place) for place, name in enumerate(own)]))
+        arrays.append(np.array([shared.get(str(name), following + index) for index, name in enumerate(own)]))
         following += len(own)
     return arrays
 
