@@ -108,7 +108,7 @@ def objection(adaptation: Adaptation, kind: str) -> str | None:
     """Return why kind or method cannot work here, after making sure that it is said before anything is loaded."""
     config = adaptation.backbone.config
     for reason, hint in (
-        (KINDS.get(kind).objection(config), "It can: "),
+        (KINDS.get(kind).objection(config), "It can be used for "),
         (adaptation.card.objection(adaptation.settings, config, kind), "These can: "),
     ):
         if reason:

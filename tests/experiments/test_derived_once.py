@@ -24,7 +24,7 @@ SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16
 def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     compared: list[int] = []
-    bootstrap, image = experiments.studies.stream.results.comparison.paired_bootstrap, figures.image
+    bootstrap, image = experiments.studies.stream.results.comparison.clustered_bootstrap, figures.image
 
     def counted_bootstrap(*given: object) -> object:
         compared.append(1)
@@ -34,13 +34,13 @@ def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: 
         drawn.append("figure")
         return image(*given, **more)
 
-    monkeypatch.setattr(experiments.studies.stream.results.comparison, "paired_bootstrap", counted_bootstrap)
+    monkeypatch.setattr(experiments.studies.stream.results.comparison, "clustered_bootstrap", counted_bootstrap)
     monkeypatch.setattr(figures, "image", counted_image)
     write_recipe(tmp_path, bert)
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())
     bench.run(bench.plan(str(tmp_path / "stream.yaml"), SMALL))
     folder = bench.workspace.experiment("stream")
-    assert len(compared) == 1, "the one that the recipe asks for; there is no other pair"
+    assert len(compared) == 1, "the one that the recipe asks for, of tasks with the same texts"
     assert len(drawn) == len([*folder.glob("*.png")]), "each figure once"
 
 

@@ -211,5 +211,5 @@ class TestLabels:
     def test_a_label_can_be_printed_and_is_short(self, label: str) -> None:
         entry = {"strategy": "sequential", "method": "full"}
         data = changed(read(RECIPES.path("quickstart")).data, ("strategies", label), entry)
-        with pytest.raises(SettingsError, match=r"a label (has|is)"):
+        with pytest.raises(SettingsError, match="a label may"):
             PLANNERS["quickstart"](Document(data, "recipe.yaml"))

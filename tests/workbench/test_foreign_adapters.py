@@ -321,7 +321,7 @@ def test_a_head_of_other_labels_is_one_message(
 ) -> None:
     folder = sent()
     task = json.loads((folder / MANIFEST).read_text())["task"] | {"labels": labels}
-    with pytest.raises(InputError, match=rf"head .*its bias has 2 rows, and the task {len(labels)} "):
+    with pytest.raises(InputError, match=rf"head .*its bias has 2 rows, but the task has {len(labels)} "):
         open_adapter(StoredAdapter(read_manifest(sealed(folder, task=task)), folder), backbone)
 
 
