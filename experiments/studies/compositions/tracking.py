@@ -58,11 +58,11 @@ def _below(report: FusionReport) -> str:
 def experiment_note(record: FusionRecord) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
     if record.single:
-        return "Adapters made of others by `workbench fuse`: a run each, its contestants below it."
+        return "Adapters made of others by `workbench fuse`: a run each, its entries below it."
     return (
         f"Compositions for {escape(', '.join(record.targets))} on {escape(record.backbone)}. Each run is one"
         " comparison: its description holds the verdict, its artifacts the report. Below it is a run for each"
-        " contestant, whose metrics have K, the number of labelled examples, as their step."
+        " entry, whose metrics have K, the number of labelled examples, as their step."
     )
 
 
