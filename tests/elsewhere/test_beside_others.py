@@ -20,7 +20,6 @@ from tests.elsewhere.shop import Shop, done, one_line
 from tests.fusion_sources import request_for
 from tests.messages import lacks
 from workbench.answering import serving
-from workbench.answering.elsewhere.form import CLOSE
 from workbench.answering.predictor import rows_of
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent
@@ -45,11 +44,7 @@ def test_they_are_fused_with_each_other(original: Shop, backbone: Backbone, task
 def test_a_fused_body_is_tested_under_a_source_s_head_as_that_reads(
     original: Shop, backbone: Backbone, task: Task
 ) -> None:
-    """One source alone: under its own head, whose pooling is not the backbone's, its answers are its sender's.
-
-    Up to rounding: the session's backbone may lie elsewhere in memory than the sender's did, and on some processors
-    the order of a matrix product's sums depends on that.
-    """
+    """One source alone: under its own head, whose pooling is not the backbone's, its answers are its sender's."""
     source = original.bench.workspace.adapters.verify(original.few)
     request = request_for((source,), task, backbone, Budget(epochs=1, max_length=16))
     single = fuse("single", request, COMPOSITIONS.get("single").settings())
@@ -57,10 +52,7 @@ def test_a_fused_body_is_tested_under_a_source_s_head_as_that_reads(
     under = under_head_of(source, single.model, backbone, own)
     batch = backbone.tokenizer(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
-        logits = under(**batch)["logits"]
-    torch.testing.assert_close(
-        logits, original.logits[original.few].flip(-1), rtol=0, atol=CLOSE * float(logits.abs().max())
-    )
+        assert torch.equal(under(**batch)["logits"], original.logits[original.few].flip(-1))
 
 
 def test_a_fuse_says_who_trained_its_sources(measured: Shop) -> None:

@@ -124,6 +124,14 @@ def test_what_is_trained_is_known_before_there_are_weights(method: str, backbone
     assert Workload.of(adaptation, 4, 16).predict().trainable == trained
 
 
+def test_a_forecast_changes_nothing_for_the_models_after_it(bert: Path) -> None:
+    """A prefix needs the eager attention, whose answers are rounded otherwise than those of the usual one."""
+    backbone = open_backbone(str(bert))
+    usual = backbone.load().config._attn_implementation
+    Workload.of(adapted(backbone, "prefix", "fp32"), 4, 16).predict()
+    assert backbone.load().config._attn_implementation == usual == "sdpa"
+
+
 def test_frozen_features_keep_nothing(deep_bert: Backbone) -> None:
     adaptation = adapted(deep_bert, "head", "fp32")
     predicted = Workload.of(adaptation, 4, 64).predict()

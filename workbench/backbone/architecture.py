@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def new_model(config: PretrainedConfig) -> nn.Module:
     from transformers import AutoModel
 
     with opening("the model that the config describes", config.name_or_path or str(config.model_type)):
-        model: nn.Module = AutoModel.from_config(config)
+        model: nn.Module = AutoModel.from_config(deepcopy(config))  # what is done to the model is not done to others
     return model
 
 
