@@ -143,7 +143,7 @@ def measured(pieces: int, jobs: int, root: Path) -> dict[str, Any]:
 def _study(pieces: int) -> Study:
     """Return a study whose every plan has so many pieces."""
     every = [Nothing(number) for number in range(pieces)]
-    return cast("Study", SimpleNamespace(key="nothing", about=lambda plan: {}, pieces=lambda plan: every))
+    return cast("Study", SimpleNamespace(key="nothing", shared_facts=lambda plan: {}, pieces=lambda plan: every))
 
 
 def _ready(threads: int) -> None:

@@ -12,8 +12,6 @@ from itertools import product
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from fusion.updates.lowrank import inner
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,6 +52,8 @@ def cosine(first: Update, second: Update) -> float:
 
 
 def _inner(first: Update, second: Update) -> float:
+    from fusion.updates.lowrank import inner  # torch comes with it, and what a merge is called is asked before
+
     return sum(inner(pair, second[name]) for name, pair in first.items() if name in second)
 
 
