@@ -9,7 +9,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -39,11 +38,12 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'transformers', 'pandas', 'mlflow', 'datasets'} & set(sys.modules)))"
     )
-    seconds = []
+    seconds = []  # of the processor: beside other tests a process also waits
     for _ in range(3):
-        began = time.perf_counter()
+        began = os.times()
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - began)
+        ended = os.times()
+        seconds.append(ended.children_user + ended.children_system - began.children_user - began.children_system)
     assert done.stdout.endswith("[]\n")
     assert all(name in done.stdout for name in COMMANDS.names())
     assert min(seconds) < 0.3
