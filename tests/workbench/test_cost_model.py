@@ -17,7 +17,7 @@ from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.backbone.transformers_api import is_five
 from workbench.errors import InputError
-from workbench.machine.extras import installed
+from workbench.machine.extras import installed_version
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS, possible_methods
 from workbench.methods.task import Task
@@ -125,7 +125,7 @@ def test_what_is_trained_is_known_before_there_are_weights(method: str, backbone
     assert Workload.of(adaptation, 4, 16).predict().trainable == trained
 
 
-@pytest.mark.skipif(not installed("adapters"), reason="the package adapters is not installed")
+@pytest.mark.skipif(not installed_version("adapters"), reason="the package adapters is not installed")
 def test_a_forecast_changes_nothing_for_the_models_after_it(bert: Path) -> None:
     """A prefix needs the eager attention, whose answers are rounded otherwise than those of the usual one."""
     backbone = open_backbone(str(bert))
