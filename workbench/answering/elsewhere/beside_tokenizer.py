@@ -44,14 +44,16 @@ def require_same_words(folder: Path, backbone: Backbone) -> None:
             own = backbone.folder / path.name
             if own.is_file() and digest(own) != digest(path):
                 raise InputError("its tokenizer is another one: it has other pieces", where=str(path), hint=HINT)
-    theirs, ours = _words(folder), backbone.tokenizer.get_vocab()
-    if not (folder / FILE).is_file():  # some words are known to the classes alone
+    whole = _open_tokenizer(folder) if (folder / FILE).is_file() else None
+    ours = backbone.tokenizer.get_vocab()
+    theirs = whole.get_vocab(with_added_tokens=True) if whole else _words(folder)
+    if not whole:  # some words are known to the classes alone
         ours = {word: number for word, number in ours.items() if word in theirs}
     if difference := other_words(theirs, ours):
         raise InputError(difference, where=str(folder), hint=HINT)
-    if (folder / FILE).is_file():
+    if whole:
         require_bounded(folder)
-        _require_same_tokens(_open_tokenizer(folder), backbone, str(folder / FILE))
+        _require_same_tokens(whole, backbone, str(folder / FILE))
 
 
 def _require_same_tokens(theirs: Tokenizer, backbone: Backbone, where: str) -> None:
@@ -79,10 +81,7 @@ def _open_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _words(folder: Path) -> Mapping[str, int]:
-    """Return the words of the tokenizer in a folder and their numbers; none where there is no tokenizer."""
-    if (folder / FILE).is_file():
-        words: Mapping[str, int] = _open_tokenizer(folder).get_vocab(with_added_tokens=True)
-        return words
+    """Return the words and numbers of a tokenizer that is written in Python; none where there is no tokenizer."""
     numbered: dict[str, int] = {}
     if (folder / LINES).is_file():
         with opening("the tokenizer beside the adapter", str(folder / LINES), HINT):
