@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
 from experiments.reporting.replications import seed_means
-from workbench.measures.verdicts import adjusted
+from workbench.measures.verdicts import adjusted, p_of_equality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ def in_family(
     values = {label: hypothesis(difference) for label, difference in seen.items()}
     differs = adjusted({label: (values[label], difference.p) for label, difference in seen.items()})
     margin = declared.margin
-    equal = adjusted({label: (values[label], _p_equal(estimated[label], margin)) for label in seen})
+    equal = adjusted({label: (values[label], p_of_equality(estimated[label], margin)) for label in seen})
     size = len({values[label] for label, difference in seen.items() if difference.p is not None})
     return {
         label: replace(
@@ -84,10 +84,6 @@ def _seen(difference: Difference, estimate: Estimate | None) -> Difference:
         return replace(difference, estimate=estimate)
     interval = replace(estimate.interval(), values=difference.seeds.values)
     return replace(difference, seeds=interval, p=estimate.p, estimate=estimate)
-
-
-def _p_equal(estimate: Estimate | None, margin: float | None) -> float | None:
-    return estimate.p_equal(margin) if estimate and margin is not None else None
 
 
 def by_seed(difference: Difference) -> BySeed:

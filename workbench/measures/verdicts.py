@@ -57,7 +57,7 @@ def verdicts(
         level: chance of a false verdict in the family, of either kind.
     """
     differs = {label: (_hypothesis(of), of.p if of else None) for label, of in estimates.items()}
-    equal = {label: (_hypothesis(of), _p_equal(of, margin)) for label, of in estimates.items()}
+    equal = {label: (_hypothesis(of), p_of_equality(of, margin)) for label, of in estimates.items()}
     p, p_equal = adjusted(differs), adjusted(equal)
     size = len({of.hypothesis for of in estimates.values() if of and of.p is not None})
     return {label: _verdict(of, p[label], p_equal[label], level, size) for label, of in estimates.items()}
@@ -81,7 +81,8 @@ def _hypothesis(of: Estimate | None) -> Hashable:
     return of.hypothesis if of else None
 
 
-def _p_equal(of: Estimate | None, margin: float | None) -> float | None:
+def p_of_equality(of: Estimate | None, margin: float | None) -> float | None:
+    """Return the p of |difference| ≥ ``margin``; None without an estimate, a margin, or a known spread."""
     return of.p_equal(margin) if of and margin is not None else None
 
 
