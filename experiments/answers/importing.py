@@ -12,7 +12,7 @@ from experiments.answers.label_order import label_order
 from experiments.answers.task_reference import draft_reference, reference_to
 from workbench.adapters.manifest import MANIFEST
 from workbench.answering.elsewhere.form import OtherHead
-from workbench.answering.elsewhere.forms import read_folder as found_in
+from workbench.answering.elsewhere.forms import read_folder
 from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.backbone.model_folder import ITSELF
@@ -80,7 +80,7 @@ def import_source(here: KnownHere, source: Source) -> ImportResult:
 
 
 def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[StoredAdapter, bool]:
-    sent, options = found_in(location.folder), source.options
+    sent, options = read_folder(location.folder), source.options
     if options.task:  # before its data are read
         _require_kind(sent, here.find(options.task).file.kind, source)
     if options.link:
