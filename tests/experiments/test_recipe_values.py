@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,12 +58,16 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No backbone is opened; a recipe in which nothing is wrong stops here too. The catalog is read once."""
+def closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No backbone is opened; a recipe in which nothing is wrong stops here too. The catalog is read once.
+
+    Nor is a stream repaired that the reader of this file has learned in the folder where the tests run.
+    """
 
     def refuse(*_: object, **__: object) -> None:
         raise InputError("a backbone would be opened now")
 
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
     monkeypatch.setattr("experiments.engine.feasibility.require_feasible", refuse)
     for name in CATALOG:
         monkeypatch.setattr(registry, name, CATALOG[name])

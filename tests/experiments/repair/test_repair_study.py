@@ -20,12 +20,14 @@ from experiments.studies.repair.record import REPAIRED, Repaired
 from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.ear import Ear
+from tests.experiments.test_recipe_values import WRONG, changed, places
 from tests.experiments.test_remote_studies import TwoMachines
 from tests.messages import naming
 from tests.runs import done, pending, pieces
 from workbench.errors import InputError, IntegrityError, SettingsError
 from workbench.files.digest import key
 from workbench.machine.package_versions import versions
+from workbench.settings.base import Document, read
 
 RECIPE = """name: tiny
 backbone: {backbone}
@@ -205,6 +207,21 @@ def test_a_wrong_recipe_is_one_message(change: str, parts: tuple[str, ...], own:
     assert caught.value.exit_code == 2
     assert isinstance(caught.value, SettingsError) or "\n" not in caught.value.what
     assert not (own.workspace.root / "repairs").exists()
+
+
+def test_a_wrong_value_anywhere_in_a_recipe_is_one_message_or_can_be_planned(own: Workbench, learned: Path) -> None:
+    """Of a stream that is there: where there is none, every recipe is refused for that."""
+    document, outcomes = read(learned / "back.yaml"), set()
+    for path in filter(None, places(document.data)):
+        for value in WRONG.values():
+            wrong = Document(changed(document.data, path, value), "recipe.yaml", document.lines)
+            try:
+                STUDIES.get("repair").plan(wrong, own.task_folders, own.workspace)
+                outcomes.add("planned")
+            except InputError as error:
+                assert len(str(error).splitlines()) <= 10
+                outcomes.add("refused")
+    assert outcomes == {"planned", "refused"}
 
 
 def test_what_a_repair_needs_first_is_told(own: Workbench, learned: Path, call: Call) -> None:
