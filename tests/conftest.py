@@ -31,6 +31,9 @@ NOT_INSTALLED = "the package adapters is not installed"
 
 
 LONGEST = [
+    "test_transcripts.py",
+    "test_notebooks.py",
+    "test_twelve_kills.py",
     "test_ray_workers.py",
     "test_sharding.py",
     "test_ray_cluster.py",
