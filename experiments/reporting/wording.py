@@ -178,8 +178,10 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def replicated(seeds: int, orders: int) -> str:
-    """Return what was repeated: ``3 seeds``, ``2 seeds, each in 5 orders``."""
+def replicated(seeds: int, orders: int, order_per_seed: bool = False) -> str:
+    """Return what was repeated: ``3 seeds``, ``2 seeds, each in 5 orders``, ``3 seeds, each in its own order``."""
+    if order_per_seed:
+        return f"{plural(seeds, 'seed')}, each in its own order"
     return plural(seeds, "seed") if orders == 1 else f"{plural(seeds, 'seed')}, each in {orders} orders"
 
 

@@ -44,6 +44,25 @@ def test_orders_can_be_named(bert: Path, tmp_path: Path) -> None:
     assert {step.order for step in plan.stages} == {0, 1, 2}
 
 
+def test_each_seed_may_draw_its_own_order(bert: Path, tmp_path: Path) -> None:
+    few = planned(bert, tmp_path, "orders=per-seed", "seeds=[0, 1]")
+    more = planned(bert, tmp_path, "orders=per-seed", "seeds=[0, 1, 2, 7, 9, 11]")
+    assert orders(more)[:2] == orders(few), "seeds that are added leave the first ones as they are"
+    assert orders(planned(bert, tmp_path, "orders=per-seed", "seeds=[7]")) == [orders(more)[3]], "the seed alone draws"
+    assert len(set(orders(more))) > 2
+    assert {(step.seed, step.order) for step in more.stages} == {(0, 0), (1, 1), (2, 2), (7, 3), (9, 4), (11, 5)}
+    assert {step.key for step in few.stages} < {step.key for step in more.stages}
+    for step in more.stages:
+        assert tuple(task.name for task in step.tasks) == orders(more)[step.order][: step.stage]
+
+
+@pytest.mark.parametrize("change", ["scenario=class-incremental", "evaluate_every=2", "tune=2"])
+def test_orders_drawn_by_seeds_go_with_other_settings(change: str, bert: Path, tmp_path: Path) -> None:
+    way = "strategies={one: {strategy: sequential, method: full}}"
+    plan = planned(bert, tmp_path, "orders=per-seed", "seeds=[0, 1]", way, "reference=one", change)
+    assert len(plan.orders) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -55,6 +74,9 @@ def test_orders_can_be_named(bert: Path, tmp_path: Path) -> None:
         ("[]", "'orders'"),
         ("[[1, 2, 3]]", "'orders"),
         ("0", "'orders'"),
+        ("per_seed", "'orders'.*per-seed"),
+        ("[per-seed]", "'orders"),
+        ("[[per-seed]]", "order 1 .*per-seed"),
     ],
 )
 def test_orders_that_are_none_are_told(given: str, message: str, bert: Path, tmp_path: Path) -> None:

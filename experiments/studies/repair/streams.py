@@ -29,7 +29,7 @@ class LearnedStream:
 
     Attributes:
         entry: its label; ``strategy`` and ``method`` are what it is.
-        order: which order of the stream, 0 the recipe's own.
+        order: which of the record's orders of the stream.
         tasks: in the order in which they were learned.
         states: stage → key of the step, of those whose weights are there; the last stage's always are.
         learned: R[j, j] by task.

@@ -115,8 +115,8 @@ def test_a_change_is_that_of_each_seed_and_of_all_tasks() -> None:
     n = None
     first = ((n, n, n), (0.9, n, n), (0.8, 0.7, n), (0.6, 0.7, 0.5))
     second = ((n, n, n), (0.5, n, n), (n, 0.9, n), (n, 0.8, 0.9))  # the first task was not tested again
-    seeds = [SimpleNamespace(matrix=matrix) for matrix in (first, second)]
-    strategy: Any = SimpleNamespace(label="_merged", own_order=seeds)
+    seeds = [SimpleNamespace(matrix=matrix, tasks=("a", "b", "c")) for matrix in (first, second)]
+    strategy: Any = SimpleNamespace(label="_merged", one_a_seed=seeds)
     figure = lost_through_the_stream(SimpleNamespace(strategies=[strategy]))  # type: ignore[arg-type]
     assert figure
     (mean,) = (line for line in figure.axes[0].lines if line.get_label() == f"{NO_WIDTH}_merged")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import over_replications, seed_means
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.tune import LearningRateTrial
+from experiments.studies.stream.page.long_streams import losses
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.page.sentences import frontier_sentences
 from experiments.studies.stream.results.quantities import COST, measuring
@@ -102,6 +104,55 @@ def test_another_learning_rate_is_no_row(replicated: Record, replicated_report: 
     assert replicated_report.complete
     missing = tuple(outcome for outcome in replicated.outcomes if outcome.label != "replay-1e-04" or outcome.stage < 3)
     assert not summarise(replace(replicated, outcomes=missing)).complete
+
+
+@pytest.fixture(scope="module")
+def drawn(replicated: Record) -> Report:
+    """Seed 0 learns a, b, c, and seed 1 learns c, a, b."""
+    outcomes = tuple(outcome for outcome in replicated.outcomes if outcome.order == outcome.seed)
+    return summarise(replace(replicated, order_per_seed=True, outcomes=outcomes))
+
+
+def test_a_seed_with_its_own_order_is_one_replication(drawn: Report) -> None:
+    assert values(drawn, "sequential", "forgetting") == pytest.approx([0.15, 0.3])
+    assert values(drawn, "replay", "average_accuracy") == pytest.approx(
+        [fmean(replication.matrix[-1]) for replication in drawn.strategies[2].replications]  # type: ignore[arg-type]
+    )
+    document = drawn.as_json(full=True)
+    assert document["order_per_seed"] is True
+    seeds = document["strategies"]["sequential"]["seeds"]
+    assert [(seed["seed"], seed["order"], seed["tasks"][0]) for seed in seeds] == [(0, 0, "a"), (1, 1, "c")]
+    assert drawn.evidence[-1].startswith("Over 3 tasks and 2 seeds, each in its own order;")
+    assert drawn.complete
+
+
+def test_columns_of_a_mean_matrix_are_tasks_whatever_the_order(drawn: Report) -> None:
+    sequential = drawn.strategies[1]
+    assert sequential.replications[1].matrix[3] == pytest.approx((0.31, 0.71, 0.81)), "of c, a, b"
+    assert sequential.matrix[3] == pytest.approx((0.705, 0.755, 0.505)), "with 0.7 for all three in the other order"
+    assert sequential.matrix[1] == pytest.approx((0.9, None, 0.71)), "each task by the one seed that had learned it"
+    assert sequential.statuses[1] == ("measured", None, "measured")
+    lost = {loss.task: (sorted(loss.stages), loss.lost) for loss in losses(sequential, drawn.record.tasks)}
+    assert lost == {
+        "a": ([1, 2], pytest.approx((0.2 + 0.2) / 2)),
+        "b": ([2], pytest.approx(0.1)),  # seed 1 learned it last
+        "c": ([1], pytest.approx(0.4)),
+    }
+
+
+def test_a_page_says_that_each_seed_had_its_own_order(drawn: Report) -> None:
+    presentation = present(drawn)
+    page = drawn_page(presentation, figures(presentation)).replace("\u00a0", " ").replace("&#39;", "'")
+    assert "Each seed learns the tasks in its own order." in page
+    assert "the recipe's order" not in page
+    assert "recipe's own order" not in page
+    assert "Dashed" not in page
+    assert "order 1, of seed 1" in page
+    assert "c → a → b" in page
+    run = run_record(presentation)
+    child = next(child for child in run.children if child.name == "sequential, seed 1")
+    assert child.key.endswith("/sequential/1"), "as it stays when seeds are added before or after"
+    assert child.params["tasks"] == "c, a, b"
 
 
 def test_pairs_are_tested_over_replications_and_adjusted(replicated_report: Report) -> None:

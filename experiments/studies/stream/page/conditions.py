@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.reporting.presentation import Block, Cell
+    from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.report import Report
     from experiments.studies.stream.results.strategy_report import StrategyReport
 
@@ -76,10 +77,8 @@ def conditions(report: Report) -> Iterator[Block]:
     if record.tunings:
         yield _tuned(report)
     yield _stream(report)
-    if len(record.orders) > 1:
-        orders = enumerate(" → ".join(order) for order in record.orders)
-        own = {0: ", the recipe's own"}
-        yield Definitions("", [(f"order {index}{own.get(index, '')}", tasks) for index, tasks in orders])
+    if record.order_shown:
+        yield Definitions("", [*_orders(record)])
     yield from data_table(record.data_sources)
     yield rerun_block(record.provenance)
     formulas = [(metric.name.replace("_", " "), metric.formula) for metric in METRICS]
@@ -93,11 +92,18 @@ def _equal(report: Report) -> Definitions:
         "scenario": record.scenario,
         **({} if record.overlap is None else {"examples that other stages bring": share(record.overlap)}),
         "seeds": ", ".join(map(str, record.seeds)),
-        "orders of the stream": str(len(record.orders)),
+        "orders of the stream": "one for each seed" if record.order_per_seed else str(len(record.orders)),
         **used(record.budget, record.precision),
     }
     note = "Every strategy had the same training, validation and test examples of each task, and all of this:"
     return Definitions("What was equal", [*shared.items()], note)
+
+
+def _orders(record: Record) -> Iterator[tuple[str, str]]:
+    """Yield what to call each order, and its tasks."""
+    for index, tasks in enumerate(record.orders):
+        own = f", of seed {record.seeds[index]}" if record.order_per_seed else "" if index else ", the recipe's own"
+        yield f"order {index}{own}", " → ".join(tasks)
 
 
 def _settings_of_each(report: Report) -> Table:
@@ -149,6 +155,8 @@ def _stream(report: Report) -> Table:
     record = report.record
     constant = f"{baselines(record.kinds.values())}{', %' if unit(record.kinds).sign else ''}"
 
+    numbered = Column("task" if record.order_per_seed else "stage and task")
+
     def majority(index: int) -> Cell:
         score = record.majority[index]
         return quantity(score if math.isfinite(score) else None)
@@ -158,7 +166,7 @@ def _stream(report: Report) -> Table:
         "The stream",
         range(len(record.tasks)),
         [
-            Shown(Column("stage and task"), lambda index: words(f"{index + 1} · {record.tasks[index]}")),
+            Shown(numbered, lambda index: words(f"{index + 1} · {record.tasks[index]}")),
             Shown(Column("test examples"), lambda index: quantity(record.test_sizes[index], decimals(0))),
             Shown(Column(constant), majority),
         ],

@@ -43,7 +43,7 @@ MARKS = {"verified": "✓", "carried": "→"}
 def accuracy_matrices(report: Report) -> Figure:
     """Return R of every strategy as heat maps on one colour scale: rows are stages, columns are tasks.
 
-    Mean over seeds in the recipe's own order.
+    Mean over seeds in the recipe's own order, or of each seed in its own.
     """
     tasks, shown = report.record.tasks, report.strategies
     columns = min(len(shown), 3 if len(tasks) <= 5 else 2)
@@ -104,7 +104,7 @@ def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: 
 def forgetting_curves(report: Report) -> Figure:
     """Return each task's score over the stages, one line a strategy, the range of its seeds shaded.
 
-    In the recipe's own order.
+    In the recipe's own order, or of each seed in its own; then the stage that learns a task is another one each time.
     """
     tasks = report.record.tasks
     rows = math.ceil(len(tasks) / (2 if len(tasks) == 4 else 3 if len(tasks) <= 6 else 4))
@@ -125,7 +125,8 @@ def forgetting_curves(report: Report) -> Figure:
         for axes in grid[:, 0]:
             axes.set_ylabel(f"score {unit(report.record.kinds).axis}")
         constant = baselines(report.record.kinds.values())
-        figure.supxlabel(f"stage (dashed: the task is learned; dotted: {constant})", size=8.5)
+        learned = "" if report.record.order_per_seed else "dashed: the task is learned; "
+        figure.supxlabel(f"stage ({learned}dotted: {constant})", size=8.5)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return figure
@@ -135,7 +136,7 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
     stages, first = np.arange(len(report.record.tasks) + 1), first_measured(report)
     for index, strategy in enumerate(report.strategies):
         style = line(index)
-        seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.own_order], dtype=float) * 100
+        seeds = np.array([[row[column] for row in grid] for grid in strategy.grids], dtype=float) * 100
         mean = np.array([row[column] for row in strategy.matrix], dtype=float) * 100  # (T + 1,)
         measured = np.isfinite(mean)
         low, high = (bound(np.where(np.isfinite(seeds), seeds, mean), axis=0) for bound in (np.min, np.max))
@@ -144,7 +145,8 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
     majority = report.record.majority[column]
     if math.isfinite(majority):
         axes.axhline(100 * majority, color=FAINT, linestyle=":", linewidth=1)
-    axes.axvline(column + 1, color=FAINT, linestyle="--", linewidth=0.8)
+    if not report.record.order_per_seed:
+        axes.axvline(column + 1, color=FAINT, linestyle="--", linewidth=0.8)
     axes.grid(visible=True, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(first - 0.2, len(stages) - 0.8)

@@ -28,7 +28,7 @@ class Exhibit:
         title: over it.
         caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
         read_out: what its text alternative names for each strategy: words, and a metric.
-        one_order: whether it shows the recipe's own order alone.
+        one_order: whether it shows one order of each seed alone: the recipe's, or the seed's.
     """
 
     title: str
@@ -38,6 +38,7 @@ class Exhibit:
 
 
 BARS = "Bars are 95 % intervals over replications; very long ones are clipped. Dots are replications."
+DASHED = "Dashed: the stage that learns the task. "
 AROUND = "Strategies that stand on one point are drawn around each other. "
 
 EXHIBITS: dict[str, Exhibit] = {
@@ -56,8 +57,9 @@ EXHIBITS: dict[str, Exhibit] = {
     ),
     "forgetting-curves": Exhibit(
         "Each task through the stream",
-        "The score of each task after every stage: mean over seeds, their range shaded. Dashed: the stage "
-        "that learns the task. Dotted: {constant}.",
+        "The score of each task after every stage: mean over seeds, their range shaded. "
+        + DASHED
+        + "Dotted: {constant}.",
         ("Mean drop of earlier tasks by the end", "forgetting"),
         one_order=True,
     ),
@@ -138,11 +140,13 @@ def draw(name: str, report: Report) -> Drawing | None:
 
 def caption(report: Report, name: str) -> str:
     """Return what stands under a figure."""
-    exhibit, kinds, orders = _exhibit(report, name), report.record.kinds, len(report.record.orders)
+    exhibit, record, kinds = _exhibit(report, name), report.record, report.record.kinds
     text = exhibit.caption.replace("{constant}", baselines(kinds.values())).replace("{percent}", unit(kinds).words)
-    if orders == 1 or not exhibit.one_order:
+    if not (record.order_shown and exhibit.one_order):
         return text
-    return f"{text} Shown is the recipe's own order of the stream; the tables count all {orders} orders."
+    if record.order_per_seed:
+        return f"{text.replace(DASHED, '')} Each seed learns the tasks in its own order."
+    return f"{text} Shown is the recipe's own order of the stream; the tables count all {len(record.orders)} orders."
 
 
 def alternative(report: Report, name: str) -> str:

@@ -86,7 +86,7 @@ def _since_learned(strategy: StrategyReport) -> NDArray[np.float64]:
 
     Of each seed those stages count at which all tasks learned so far were tested.
     """
-    seeds = np.array([_of_seed(replication.matrix) for replication in strategy.own_order])  # (seeds, stages, tasks)
+    seeds = np.array([_of_seed(replication.matrix) for replication in strategy.one_a_seed])  # (seeds, stages, tasks)
     mean: NDArray[np.float64] = np.ma.masked_invalid(seeds).mean(axis=0).filled(np.nan)
     return mean
 

@@ -27,19 +27,19 @@ LINES = 150  # of all accuracy matrices together: more are not read line by line
 
 @dataclass(frozen=True)
 class Loss:
-    """What a strategy lost of a task by the end, in the recipe's own order, mean over the seeds that have both scores.
+    """What a strategy lost of a task by the end, mean over the seeds that have both scores.
 
     Attributes:
         label: of the strategy.
         task: its name.
-        stage: at which it was learned.
+        stages: at which it was learned: one, unless each seed has its own order.
         best: its highest score after any stage before the last, of each seed its own.
         end: its score after the last stage.
     """
 
     label: str
     task: str
-    stage: int
+    stages: frozenset[int]
     best: float
     end: float
 
@@ -57,11 +57,12 @@ def is_long(report: Report) -> bool:
 
 def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
     """Yield what was lost of each task that was learned before the last stage, as far as a seed has both scores."""
-    for column, task in enumerate(tasks[:-1]):
-        pairs = [pair for seed in strategy.own_order if (pair := _best_and_end(seed.matrix, column))]
-        if pairs:
-            best, end = map(fmean, zip(*pairs, strict=True))
-            yield Loss(strategy.label, task, column + 1, best, end)
+    for task in tasks:
+        columns = [(seed.matrix, seed.tasks.index(task)) for seed in strategy.one_a_seed if seed.tasks[-1] != task]
+        both = [(column + 1, pair) for matrix, column in columns if (pair := _best_and_end(matrix, column))]
+        if both:
+            best, end = map(fmean, zip(*(pair for _, pair in both), strict=True))
+            yield Loss(strategy.label, task, frozenset(stage for stage, _ in both), best, end)
 
 
 def _best_and_end(matrix: Grid, column: int) -> tuple[float, float] | None:
@@ -69,6 +70,11 @@ def _best_and_end(matrix: Grid, column: int) -> tuple[float, float] | None:
     *before, end = (row[column] for row in matrix)
     best = max((score for score in before if score is not None), default=None)
     return None if best is None or end is None else (best, end)
+
+
+def _range(stages: frozenset[int]) -> str:
+    first, last = min(stages), max(stages)
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def lost_most(report: Report) -> Table | None:
@@ -89,7 +95,7 @@ def lost_most(report: Report) -> Table | None:
         [
             Shown(Column("strategy"), lambda loss: words(loss.label)),
             Shown(Column("task", left=True), lambda loss: words(loss.task)),
-            Shown(Column("learned at stage", short="stage"), lambda loss: words(loss.stage)),
+            Shown(Column("learned at stage", short="stage"), lambda loss: words(_range(loss.stages))),
             Shown(Column("best before the end", short="best"), lambda loss: quantity(loss.best)),
             Shown(Column("at the end", short="end"), lambda loss: quantity(loss.end)),
             Shown(Column("lost"), lambda loss: quantity(loss.lost)),
@@ -122,5 +128,4 @@ def by_task(report: Report) -> Table:
 
 
 def _scale(report: Report) -> str:
-    own = ", the recipe's order" if len(report.record.orders) > 1 else ""
-    return f"{unit(report.record.kinds).words}, mean over seeds{own}"
+    return f"{unit(report.record.kinds).words}, mean over seeds{report.record.order_shown}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.learned_nothing import warnings
 from experiments.reporting.presentation import Medium, Paragraph, Sentences
-from experiments.reporting.wording import plural, replicated
+from experiments.reporting.wording import plural
 from experiments.studies.stream.page import difference_tables, long_streams, merge_table, tables
 from experiments.studies.stream.page.beginning_table import beginning_table
 from experiments.studies.stream.page.conditions import conditions
@@ -31,7 +31,7 @@ IN_WORDS = 12  # differences from the reference: more sentences are not read, an
 def present(report: Report) -> Presentation:
     """Return what people see of a report on a stream."""
     record = report.record
-    facts = (plural(len(record.tasks), "task"), replicated(len(record.seeds), len(record.orders)))
+    facts = (plural(len(record.tasks), "task"), record.replicated)
     shown = len(report.strategies)
     further = ("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario)
     note = experiment_note(record)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import plain, quantity, words
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import count, number, replicated, unit
+from experiments.reporting.wording import count, number, unit
 from experiments.studies.core.quantity import shown_in
 from experiments.studies.stream.results.probe_summaries import summaries
 from experiments.studies.stream.results.quantities import COST, FIRST, STRATEGY
@@ -26,8 +26,8 @@ STRATEGY_COLUMN = Column("strategy")
 def scores(report: Report) -> Table:
     """Return the metrics that a report is about, with what each strategy took."""
     record = report.record
-    repeated = replicated(len(record.seeds), len(record.orders))
-    alone = repeated == "1 seed"
+    repeated = record.replicated
+    alone = len(record.seeds) == 1
     scale = unit(record.kinds)
     return table(
         "strategies",
@@ -73,8 +73,7 @@ def matrices(report: Report) -> Grid:
         heat = None if value is None else (value - lowest) / (1 - lowest) if lowest < 1 else 1.0
         return Cell(number(value), value, heat=heat)
 
-    own = ", the recipe's order" if len(record.orders) > 1 else ""
-    title = f"Score of each task (column) after each stage (row), {unit(record.kinds).words}{own}"
+    title = f"Score of each task (column) after each stage (row), {unit(record.kinds).words}{record.order_shown}"
 
     def matrix(strategy: StrategyReport) -> Table:
         rows, name = strategy.matrix, strategy.label
@@ -145,7 +144,7 @@ def cost(report: Report) -> Table:
         "What it took",
         report.strategies,
         [LABEL, *shown_in("cost", COST)],
-        note=f"Mean over {replicated(len(report.record.seeds), len(report.record.orders))}, for the whole stream. "
+        note=f"Mean over {report.record.replicated}, for the whole stream. "
         "Measuring: what share of the time went to testing and probes.",
         short="Cost of a stream, mean",
     )

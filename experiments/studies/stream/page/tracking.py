@@ -83,10 +83,11 @@ def _child(report: Report, strategy: StrategyReport, replication: ReplicationRep
     record, entry, seed, order = report.record, strategy.entry, replication.seed, replication.order
     own = {"strategy": entry.strategy, "method": entry.method, "seed": str(seed)}
     of = {"frontier": entry.frontier} if entry.frontier else {}
-    ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(record.orders) > 1 else {}
+    ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if record.order_shown else {}
+    crossed = record.orders_of_a_seed > 1
     return RunRecord(
-        key=f"{record.identity}/{entry.label}/{seed}" + (f"/{order}" if order else ""),
-        name=f"{entry.label}, seed {seed}" + (f", order {order}" if ordered else ""),
+        key=f"{record.identity}/{entry.label}/{seed}" + (f"/{order}" if order and crossed else ""),
+        name=f"{entry.label}, seed {seed}" + (f", order {order}" if crossed else ""),
         tags={
             NOTE_TAG: _note(report, strategy, replication),
             **shared_tags(record),

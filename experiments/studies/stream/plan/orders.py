@@ -1,4 +1,7 @@
-"""The orders in which a stream is learned: that of the recipe's tasks, and further ones that are drawn or named."""
+"""The orders in which a stream is learned: that of the recipe's tasks, and further ones that are drawn or named.
+
+With ``orders: per-seed`` there is one for each seed, drawn by it alone.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.studies.stream.plan.recipe import PER_SEED
 from workbench.errors import Problem
 
 if TYPE_CHECKING:
@@ -16,15 +20,17 @@ if TYPE_CHECKING:
     from workbench.settings.base import Document
 
 
-def order_count(recipe: Recipe) -> int:
-    """Return in how many orders the stream is learned at most; a short one has fewer permutations."""
+def orders_of_a_seed(recipe: Recipe) -> int:
+    """Return in how many orders a seed learns the stream at most; a short one has fewer permutations."""
+    if recipe.orders == PER_SEED:
+        return 1
     return recipe.orders if isinstance(recipe.orders, int) else 1 + len(recipe.orders)
 
 
 def misordered(document: Document, recipe: Recipe, names: Sequence[str]) -> Iterator[Problem]:
     """Yield a problem for each order that a recipe names and that is not one of all its tasks, or was there before."""
     earlier = [tuple(names)]
-    for index, order in enumerate(() if isinstance(recipe.orders, int) else recipe.orders):
+    for index, order in enumerate(recipe.orders if isinstance(recipe.orders, tuple) else ()):
         where = document.where("orders", index)
         if sorted(order) != sorted(names):
             odd = [*(name for name in order if name not in names), *(name for name in names if name not in order)]
@@ -36,7 +42,14 @@ def misordered(document: Document, recipe: Recipe, names: Sequence[str]) -> Iter
 
 
 def ordered(tasks: tuple[Task, ...], recipe: Recipe) -> tuple[tuple[Task, ...], ...]:
-    """Return the order given, and those that the recipe names, or seeded permutations; a short stream has fewer."""
+    """Return the order given, and those that the recipe names, or seeded permutations; a short stream has fewer.
+
+    One for each seed is the seed's own permutation, whatever other seeds the recipe has: seeds that are added later
+    change nothing of those that were learned. No seed learns the order given for that it comes first, since an order
+    that somebody chose is no draw from all orders.
+    """
+    if recipe.orders == PER_SEED:
+        return tuple(tuple(tasks[index] for index in _permutation(len(tasks), seed)) for seed in recipe.seeds)
     if not isinstance(recipe.orders, int):
         by_name = {task.name: task for task in tasks}
         return (tasks, *(tuple(by_name[name] for name in order) for order in recipe.orders))
@@ -44,6 +57,10 @@ def ordered(tasks: tuple[Task, ...], recipe: Recipe) -> tuple[tuple[Task, ...], 
     for seed in range(1, 100 * recipe.orders):
         if len(orders) == recipe.orders:
             break
-        permutation = tuple(np.random.default_rng(seed).permutation(len(tasks)).tolist())
+        permutation = _permutation(len(tasks), seed)
         orders.setdefault(permutation, tuple(tasks[index] for index in permutation))
     return tuple(orders.values())
+
+
+def _permutation(tasks: int, seed: int) -> tuple[int, ...]:
+    return tuple(np.random.default_rng(seed).permutation(tasks).tolist())

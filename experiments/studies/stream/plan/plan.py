@@ -33,9 +33,10 @@ from experiments.studies.stream.plan.measurable import (
     named_probes,
     require_measurable,
 )
-from experiments.studies.stream.plan.orders import misordered, order_count, ordered
+from experiments.studies.stream.plan.orders import misordered, ordered, orders_of_a_seed
 from experiments.studies.stream.plan.planned_stages import all_stages, stream_of
-from experiments.studies.stream.plan.recipe import Recipe
+from experiments.studies.stream.plan.recipe import PER_SEED, Recipe
+from experiments.studies.stream.plan.replications import replications
 from experiments.studies.stream.plan.schedule import resolved
 from experiments.studies.stream.plan.shared_texts import shared_texts
 from experiments.workspace.evaluating import majority_score
@@ -76,7 +77,7 @@ class Plan:
 
     Attributes:
         tasks: in the recipe's order.
-        orders: the orders that they are learned in, the recipe's own first.
+        orders: the orders that they are learned in, the recipe's own first; or one for each seed.
         text: general text for probes, none of it of the stream's tasks.
         asked: what the recipe asks of probes that have settings, by their names.
     """
@@ -110,6 +111,7 @@ class Plan:
             majority=[majority_score(task, recipe.budget) for task in tasks],
             seeds=recipe.seeds,
             orders=[[task.name for task in order] for order in self.orders],
+            **({"order_per_seed": True} if self.order_per_seed else {}),
             scenario=recipe.scenario,
             overlap=recipe.overlap,
             contenders=[entry.written() for entry in self.entries],
@@ -120,6 +122,11 @@ class Plan:
             kinds={task.name: task.kind for task in tasks},
             **({"shared_texts": texts} if (texts := shared_texts(tasks, recipe.budget)) else {}),
         )
+
+    @property
+    def order_per_seed(self) -> bool:
+        """Whether each seed learns one order, which it draws."""
+        return self.recipe.orders == PER_SEED
 
     def previous(self, planned: PlannedStage) -> PlannedStage:
         """Return the stage that a stage starts from."""
@@ -198,7 +205,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     problems += misordered(document, recipe, [spec.name for spec in specs])
     with collect_problems(problems):
         tried = len(entries) + (recipe.tune + 2 * OUTWARD * (recipe.tune > 1)) * len(own)
-        fits = len(recipe.seeds) * order_count(recipe) * tried * len(specs)
+        fits = len(recipe.seeds) * orders_of_a_seed(recipe) * tried * len(specs)
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
@@ -219,7 +226,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     plan = Plan(recipe, backbone, tasks, entries, ordered(tasks, recipe), text=words, asked=asked)
     plan = replace(plan, entries=tuple(_tuned(plan)))
     starts = partial(_start_key, plan)
-    return replace(plan, stages=tuple(all_stages(recipe.seeds, plan.orders, plan.entries, starts)))
+    repeated = replications(recipe.seeds, len(plan.orders), plan.order_per_seed)
+    return replace(plan, stages=tuple(all_stages(repeated, plan.orders, plan.entries, starts)))
 
 
 def _overlap(document: Document, recipe: Recipe) -> float | None:

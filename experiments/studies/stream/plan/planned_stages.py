@@ -22,7 +22,7 @@ class PlannedStage:
     """Learn the task of one stage, with one strategy, seed and order.
 
     Attributes:
-        order: which order of the stream, 0 the recipe's own.
+        order: which of the plan's orders of the stream.
         tasks: those of all stages up to this one, in that order.
         key: SHA-256 over everything that determines the state after this stage: strategy, method, settings, backbone,
             precision, scenario, budget, seed, versions, and ``tasks``.
@@ -59,7 +59,7 @@ def stream_of(planned: PlannedStage) -> Stream:
 
 
 def all_stages(
-    seeds: Sequence[int],
+    replications: Sequence[tuple[int, int]],
     orders: Sequence[tuple[Task, ...]],
     entries: Sequence[PlannedEntry],
     start_key: Callable[[PlannedEntry, int], str],
@@ -67,21 +67,21 @@ def all_stages(
     """Yield all stages, replication by replication, so that the first complete comparison is there early.
 
     Args:
-        seeds: of the recipe.
+        replications: each a seed, and the index of an order.
         orders: the stream's tasks, in each order that they are learned in.
         entries: those that try several learning rates take all stages at each of them.
         start_key: what determines the state of an entry before its first task, with a seed.
     """
-    for seed in seeds:
-        for order, tasks in enumerate(orders):
-            for entry in (variant for own in entries for variant in _at_each_rate(own)):
-                before, start = start_key(entry, seed), True
-                for stage, task in enumerate(tasks, start=1):
-                    after = key([before, task.name, task.fingerprint])
-                    if stage == len(tasks) or STRATEGIES.get(entry.strategy).stages == "each":
-                        yield PlannedStage(entry, seed, order, tasks[:stage], after, None if start else before)
-                        start = False
-                    before = after
+    for seed, order in replications:
+        tasks = orders[order]
+        for entry in (variant for own in entries for variant in _at_each_rate(own)):
+            before, start = start_key(entry, seed), True
+            for stage, task in enumerate(tasks, start=1):
+                after = key([before, task.name, task.fingerprint])
+                if stage == len(tasks) or STRATEGIES.get(entry.strategy).stages == "each":
+                    yield PlannedStage(entry, seed, order, tasks[:stage], after, None if start else before)
+                    start = False
+                before = after
 
 
 def _at_each_rate(entry: PlannedEntry) -> tuple[PlannedEntry, ...]:

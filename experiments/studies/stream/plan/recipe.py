@@ -11,6 +11,7 @@ from workbench.settings.base import unique
 from workbench.settings.bounds import Count, LearningRate, Share
 
 Orders = Annotated[int, Field(ge=1, le=1000)]
+PER_SEED: Literal["per-seed"] = "per-seed"
 
 
 class Recipe(ExperimentRecipe):
@@ -19,10 +20,10 @@ class Recipe(ExperimentRecipe):
     fits_tasks_apart: ClassVar[bool] = True  # those of isolated entries
 
     tasks: Names
-    orders: Orders | Annotated[tuple[Names, ...], Field(min_length=1, max_length=1000)] = Field(
+    orders: Orders | Literal["per-seed"] | Annotated[tuple[Names, ...], Field(min_length=1, max_length=1000)] = Field(
         1,
         description="how many orders are learned: that of 'tasks', and seeded permutations of it; or a list of further "
-        "orders, each a list of all tasks",
+        "orders, each a list of all tasks; or per-seed: each seed learns one order, which is drawn by this seed",
     )
     scenario: str = Field("task-incremental", description="what is known when a task is answered")
     overlap: Share | None = Field(

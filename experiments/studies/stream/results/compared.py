@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.replications import over_replications
-from experiments.reporting.wording import plural, replicated
+from experiments.reporting.wording import plural
 
 if TYPE_CHECKING:
     from experiments.studies.stream.results.record import Record
@@ -33,10 +33,10 @@ def compared(side: StrategyReport, ours: StrategyReport, metric: str) -> Interva
 
 def planned_in_words(record: Record, paired: int) -> str:
     """Return ``3 seeds``, ``2 of 3 seeds so far`` or ``one seed``: what a comparison rests on."""
-    planned = len(record.seeds) * len(record.orders)
+    planned = len(record.replications)
     if paired == planned and planned > 1:
-        return replicated(len(record.seeds), len(record.orders))
-    noun = "seed" if len(record.orders) == 1 else "replication"
+        return record.replicated
+    noun = "seed" if record.orders_of_a_seed == 1 else "replication"
     if paired == 1:
         return f"one {noun}" if planned == 1 else f"one of {planned} {noun}s so far"
     return f"{paired} of {plural(planned, noun)} so far"

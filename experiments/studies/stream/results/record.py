@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from experiments.reporting.wording import replicated
 from experiments.studies.core import record as core
 from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.plan.replications import replications
 from experiments.studies.stream.results.reading import chosen_stages, outcomes_of, own_adapters, shared_adapters
 from experiments.studies.stream.results.unlearned import DoubtfulTest, constant_scores, doubtful_tests
 from experiments.studies.stream.work.stage_outcome import StageOutcome
@@ -32,8 +34,9 @@ class Record(core.Record):
         tasks: the stream, in order.
         test_sizes: examples in each task's test split, in the order of ``tasks``.
         majority: M[j], the score of always giving the same answer to each task, in the order of ``tasks``.
-        orders: the orders that the stream is learned in; the first one is ``tasks``. Each seed with each order is one
-            replication.
+        orders: the orders that the stream is learned in. The first one is ``tasks``, and each seed with each order is
+            one replication.
+        order_per_seed: whether the i-th seed learns the i-th of the orders alone; the first one is drawn too then.
         scenario: what is known when a task is answered, and of where it begins.
         overlap: share of each task's training examples that other stages brought; None where they brought none.
         entries: in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that
@@ -60,6 +63,7 @@ class Record(core.Record):
     test_sizes: tuple[int, ...]
     majority: tuple[float, ...]
     orders: tuple[tuple[str, ...], ...]
+    order_per_seed: bool = False
     scenario: str
     overlap: float | None = None
     entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
@@ -77,7 +81,24 @@ class Record(core.Record):
     @property
     def replications(self) -> tuple[tuple[int, int], ...]:
         """Every (seed, order) of the recipe: all orders of the first seed first."""
-        return tuple((seed, order) for seed in self.seeds for order in range(len(self.orders)))
+        return replications(self.seeds, len(self.orders), self.order_per_seed)
+
+    @property
+    def orders_of_a_seed(self) -> int:
+        """How many orders each seed learns."""
+        return 1 if self.order_per_seed else len(self.orders)
+
+    @property
+    def replicated(self) -> str:
+        """What was repeated: ``3 seeds``, ``2 seeds, each in 5 orders``, ``3 seeds, each in its own order``."""
+        return replicated(len(self.seeds), self.orders_of_a_seed, self.order_per_seed)
+
+    @property
+    def order_shown(self) -> str:
+        """Which orders matrices and curves are of, as the end of a phrase; nothing where there is one order."""
+        if self.order_per_seed:
+            return ", each seed in its own order"
+        return ", the recipe's order" if len(self.orders) > 1 else ""
 
     @property
     def planned(self) -> int:

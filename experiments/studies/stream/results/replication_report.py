@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from experiments.studies.stream.results.matrix import Grid, Statuses
     from experiments.studies.stream.work.stage_outcome import StageOutcome
@@ -19,7 +19,7 @@ class ReplicationReport:
 
     Attributes:
         seed: the seed.
-        order: which of the record's orders; 0 is the recipe's own.
+        order: which of the record's orders.
         tasks: the stream as it was learned here, which is the order of the columns of R.
         matrix: R (T + 1, T).
         metrics_by_stage: the metrics by name after each stage, had the stream ended there, None where not defined;
@@ -42,8 +42,17 @@ class ReplicationReport:
     @property
     def statuses(self) -> Statuses:
         """How each cell of R came about, rows stage 0..T, None where it was not measured."""
+        return self.statuses_by_task(self.tasks)
+
+    def by_task(self, tasks: Sequence[str]) -> Grid:
+        """Return R (T + 1, T) with its columns in the order of ``tasks``."""
+        columns = [self.tasks.index(task) for task in tasks]
+        return tuple(tuple(row[column] for column in columns) for row in self.matrix)
+
+    def statuses_by_task(self, tasks: Sequence[str]) -> Statuses:
+        """Return how each of these cells came about, None where it was not measured."""
         by_cell = {(cell.stage, cell.task): cell.status for outcome in self.outcomes for cell in outcome.cells}
-        return tuple(tuple(by_cell.get((stage, task)) for task in self.tasks) for stage in range(len(self.tasks) + 1))
+        return tuple(tuple(by_cell.get((stage, task)) for task in tasks) for stage in range(len(self.tasks) + 1))
 
     @property
     def finished(self) -> int:

@@ -85,6 +85,7 @@ class Report(StudyReport):
         record = self.record
         return {
             **self.head("tasks", "test_sizes", "orders", "scenario", "budget"),
+            **({"order_per_seed": True} if record.order_per_seed else {}),
             "majority": [score if math.isfinite(score) else None for score in record.majority],
             **({} if record.overlap is None else {"overlap": record.overlap}),
             "evidence": list(self.evidence),

@@ -31,7 +31,7 @@ class ProbeSeries:
 
     Attributes:
         last: after the last stage, over replications.
-        stages: at each stage 0..T, the mean over seeds in the recipe's own order.
+        stages: at each stage 0..T, the mean over seeds, of the replications that matrices show.
     """
 
     last: Interval
@@ -49,6 +49,7 @@ class StrategyReport:
     Attributes:
         entry: label, strategy, method and settings, as the recipe has them.
         replications: one report each, all orders of the first seed first.
+        tasks: the stream in the recipe's own order.
         single: label of the entry that S[j] comes from.
         joint: label of the entry that J[j] comes from.
         differences: from the reference by metric; empty for the reference itself, and where nothing is compared.
@@ -57,6 +58,7 @@ class StrategyReport:
 
     entry: Entry
     replications: tuple[ReplicationReport, ...]
+    tasks: tuple[str, ...]
     single: str | None
     joint: str | None
     differences: Mapping[str, Difference]
@@ -78,13 +80,18 @@ class StrategyReport:
 
     @cached_property
     def matrix(self) -> Grid:
-        """R (T + 1, T) in the recipe's own order, mean over seeds; None where not measured."""
-        return mean_grid([replication.matrix for replication in self.own_order])
+        """R (T + 1, T), mean over the seeds that measured a cell: a column is a task, in the recipe's own order."""
+        return mean_grid(self.grids)
+
+    @cached_property
+    def grids(self) -> tuple[Grid, ...]:
+        """The same of each seed."""
+        return tuple(replication.by_task(self.tasks) for replication in self.one_a_seed)
 
     @property
     def statuses(self) -> Statuses:
         """How each of those cells came about, the weakest over seeds."""
-        return shared_statuses([replication.statuses for replication in self.own_order])
+        return shared_statuses([replication.statuses_by_task(self.tasks) for replication in self.one_a_seed])
 
     @property
     def cells(self) -> dict[str, int]:
@@ -128,9 +135,12 @@ class StrategyReport:
         }
 
     @property
-    def own_order(self) -> tuple[ReplicationReport, ...]:
-        """The replications in the recipe's own order, one a seed."""
-        return tuple(replication for replication in self.replications if replication.order == 0)
+    def one_a_seed(self) -> tuple[ReplicationReport, ...]:
+        """The replications that matrices and curves show: in the recipe's own order, or of each seed in its own."""
+        first: dict[int, ReplicationReport] = {}
+        for replication in self.replications:
+            first.setdefault(replication.seed, replication)
+        return tuple(first.values())
 
     @property
     def finished(self) -> int:
@@ -157,7 +167,7 @@ class StrategyReport:
     def _series(self, probe: str, quantity: str) -> ProbeSeries:
         last = len(self.replications[0].tasks)
         means = tuple(
-            interval(replication.probed(probe, quantity, stage) for replication in self.own_order).mean
+            interval(replication.probed(probe, quantity, stage) for replication in self.one_a_seed).mean
             for stage in range(last + 1)
         )
         return ProbeSeries(self.over(lambda replication: replication.probed(probe, quantity, last)), means)

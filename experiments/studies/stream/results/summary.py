@@ -67,6 +67,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
         StrategyReport(
             entry,
             reports[entry.label],
+            record.tasks,
             *_baselines(record, entry),
             family.get(entry.label, {}),
             unlearned([test for test in record.doubtful if test.label == entry.label], constants),
