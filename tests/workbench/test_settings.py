@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
@@ -324,6 +325,17 @@ def test_what_can_be_looked_up_is_told_whatever_else_is_wrong() -> None:
     assert document.entries("parts") == {"x": {"y": 1}}
     assert (document.text("name"), document.text("tasks")) == (None, None)
     assert (document.names("name"), document.labels("name"), document.entries("nowhere", "deep")) == ([], [], {})
+
+
+@pytest.mark.parametrize(("given", "expected"), [("per_seed", "'per-seed'"), (0, "greater than")])
+def test_a_wrong_word_is_compared_with_words_and_a_wrong_number_with_numbers(given: object, expected: str) -> None:
+    class Either(Settings):
+        first: Literal["per-seed"] | Annotated[int, Field(ge=1)] = 1
+        second: Annotated[int, Field(ge=1)] | Literal["per-seed"] | tuple[str, ...] = 1
+
+    with pytest.raises(SettingsError) as error:
+        Document({"first": given, "second": given}, "f").parse(Either)
+    assert [expected in str(problem) for problem in error.value.problems] == [True, True]
 
 
 @pytest.mark.parametrize("given", [{"a": 1}, {}, [[1]], "two", None])

@@ -136,12 +136,15 @@ class Document:
     def _problems(
         self, key: Key, data: object, model: type[BaseModel], error: ValidationError, beside: tuple[LocatedModel, ...]
     ) -> Iterable[Problem]:
-        problems: dict[Key, Problem] = {}
-        unknown = 0
+        details: dict[Key, Any] = {}
         for detail in error.errors(include_url=False, include_context=False):
             inner = _inside(data, detail["loc"], is_absent=detail["type"] == "missing")
-            if inner in problems:  # a value that may be of several types is wrong once, as deep as can be told
-                continue
+            # a value that may be of several types is wrong once, as deep as can be told
+            if inner not in details or (_of_its_sort(detail) and not _of_its_sort(details[inner])):
+                details[inner] = detail
+        problems: dict[Key, Problem] = {}
+        unknown = 0
+        for inner, detail in details.items():
             hint = None
             if detail["type"] == "extra_forbidden":
                 unknown += 1
@@ -179,6 +182,11 @@ def read(path: Path) -> Document:
     if not isinstance(parsed.data, dict):
         raise InputError("expected a mapping of keys to values", where=str(path))
     return Document(parsed.data, str(path), parsed.lines)
+
+
+def _of_its_sort(detail: Any) -> bool:
+    """Return whether an error is about words where a word was given, or about other values where another was."""
+    return bool(detail["type"] == "literal_error") == isinstance(detail["input"], str)
 
 
 def _assign(data: dict[str, Any], assignment: str) -> Key:
