@@ -28,6 +28,7 @@ from measured import (
     require,
     row,
     share,
+    signed,
     told_apart,
     whole,
     with_limits,
@@ -334,6 +335,7 @@ def merged_table(document: dict[str, Any], tuned: dict[str, Any]) -> Iterator[st
             against,
             mean(metrics["learning_accuracy"]),
             with_limits(forgot) if forgot["mean"] else mean(forgot),
+            since_learned(metrics["backward_transfer"]),
         )
     below = {name: value for name, value in asked.items() if value.reading == "lower"}
     require(set(below) == {"merged-2", "merged-1"}, "K = 2 and K = 1 are below isolated LoRAs")
@@ -367,6 +369,7 @@ def merging_table(document: dict[str, Any]) -> Iterator[str]:
             gap(below[name]) if name in below else DASH,
             gap(below[name]["bootstrap"]) if name in below else DASH,
             number(forgot),
+            since_learned(strategies[name]["metrics"]["backward_transfer"]),
         )
     lost = {name: negated(difference["bootstrap"]) for name, difference in below.items()}
     yield f"no adapter at all loses {without_sign(lost['no-adapter'])} points"
@@ -385,6 +388,11 @@ def merging_table(document: dict[str, Any]) -> Iterator[str]:
         require(below[name]["values"] == below[twin]["values"], f"{name} is as {twin}")
     whole_bytes = {name for name in below if strategies[name]["cost"]["stored_bytes"] > 2.4e6}
     yield f"{WORDS[len(whole_bytes)]} compositions store as much as the eight LoRAs"
+
+
+def since_learned(value: dict[str, Any]) -> str:
+    """Return what became of a task since it was learned, in points with a sign: ``−1.2``."""
+    return signed(value) if value["mean"] else mean(value)
 
 
 def called(name: str) -> str:
