@@ -76,6 +76,7 @@ class Entry:
         settings: that method's.
         sources: what it is made of.
         head: what the head of a model that is trained begins as; of no meaning where nothing is trained.
+        against: the label of what it is compared with; the reference where it is empty.
     """
 
     label: str
@@ -85,6 +86,7 @@ class Entry:
     settings: Any = field(default_factory=Settings)
     sources: tuple[Source, ...] = ()
     head: HeadStart = "fitted"
+    against: str = ""
 
     @property
     def trains(self) -> bool:
@@ -102,8 +104,17 @@ class Entry:
         """Return it with each of these heads, the first under its own label; itself where nothing is trained."""
         if not self.trains:
             return [self]
-        labels = [self.label, *(f"{self.label}, {head} head" for head in heads[1:])]
-        return [replace(self, label=label, head=head) for label, head in zip(labels, heads, strict=True)]
+        first, *others = heads
+        against = {head: with_head(self.against, head) if self.against else "" for head in others}
+        return [
+            replace(self, head=first),
+            *(replace(self, label=with_head(self.label, head), head=head, against=against[head]) for head in others),
+        ]
+
+
+def with_head(label: str, head: str) -> str:
+    """Return what tables call an entry that is trained again with another head than the first of the recipe."""
+    return f"{label}, {head} head"
 
 
 def fresh_label(family: str) -> str:

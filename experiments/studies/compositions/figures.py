@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.reporting.figures import COLOURS, FAINT, STYLE, in_legend, look, short
 from experiments.studies.compositions.record import CONTROLS
+from experiments.studies.core.compare import compared_in_words
 
 if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
@@ -18,8 +19,8 @@ SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
 
 
 def gains(report: FusionReport) -> Figure:
-    """Return a dot with its 95 % interval for each entry's difference from the reference."""
-    shown = [row for row in report.rows if row.label != report.record.reference and row.scores[report.overall].gain]
+    """Return a dot with its 95 % interval for each entry's difference from what it is compared with."""
+    shown = [row for row in report.rows if row.against and row.scores[report.overall].gain]
     shown.sort(key=lambda row: _gain(row, report.overall)[0])
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 1.2 + 0.21 * len(shown)), layout="constrained")
@@ -34,7 +35,8 @@ def gains(report: FusionReport) -> Figure:
         axes.tick_params(axis="y", length=0, labelsize=8)
         axes.set_ylim(-0.7, len(shown) - 0.3)
         over = "seeds" if len(report.record.seeds) > 1 else "test examples"
-        axes.set_xlabel(f"points above {report.record.reference}, 95 % interval over {over}")
+        above = compared_in_words(report.record.reference, report.controls)
+        axes.set_xlabel(f"points above {above}, 95 % interval over {over}")
     return figure
 
 

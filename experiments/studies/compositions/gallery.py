@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
 
 CAPTIONS = {
-    "gains": "Difference in test score over all targets, K and seeds; green lies above the reference, orange below, "
-    "grey cannot be told apart from it.",
+    "gains": "Difference in test score over all targets, K and seeds; green lies above what it is compared with, "
+    "orange below, grey neither.",
     "scores-by-shots": "Mean over targets and seeds. Dashed: not composed.",
     "diagnostics": "What was known of the sources before they were composed (first seed). Each pair stands beside what "
     "chance gives.",

@@ -20,11 +20,13 @@ from experiments.studies.compositions.entry import (
     planned,
     reserved,
     stored,
+    with_head,
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS, EntryRecord
 from experiments.studies.compositions.trial import FewShotTrial
+from experiments.studies.core.against import ComparedWith, uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.workspace.evaluating import majority_score
 from fusion.composing.compatibility import why_unfit
@@ -53,9 +55,10 @@ if TYPE_CHECKING:
 
 
 SOURCES = ("sources", "methods")
+COMPOSED = EntryForm(("compositions",), {"method": COMPOSITIONS.get}, ComparedWith)
 FORMS = (
     EntryForm(SOURCES, {"": trained_method}, known={"": METHODS.get}),
-    EntryForm(("compositions",), {"method": COMPOSITIONS.get}),
+    COMPOSED,
 )
 BESIDE_SOURCES = ("control", "average", "composition")  # roles of what is compared in what it retains of the sources
 
@@ -101,7 +104,8 @@ class FusionPlan:
     @property
     def shared_facts(self) -> dict[str, Any]:
         """What is the same for all pieces, for the record."""
-        any_budget = next(iter(self.budgets.values()))
+        any_budget, entries = next(iter(self.budgets.values())), [*self.all_entries(self.seeds[0])]
+        labels = [entry.label for entry in entries]
         return shared_facts(
             self.targets,
             any_budget,
@@ -115,7 +119,7 @@ class FusionPlan:
             seeds=self.seeds,
             budgets={str(shots): budget for shots, budget in self.budgets.items()},
             majority={target.name: majority_score(target, any_budget) for target in self.targets},
-            parties=[_recorded(entry) for entry in self.all_entries(self.seeds[0])],
+            parties=[recorded_entry(entry, labels) for entry in entries],
         )
 
     def families(self, seed: int) -> dict[str, tuple[Source, ...]]:
@@ -158,9 +162,14 @@ class FusionPlan:
         return hardest and entry.role in BESIDE_SOURCES
 
 
-def _recorded(entry: Entry) -> EntryRecord:
+def recorded_entry(entry: Entry, labels: Sequence[str]) -> EntryRecord:
+    """Return an entry as the record has it; ``labels`` are those of all entries.
+
+    With another head it is compared with its control under that head, or as it is where nothing of that is trained.
+    """
     settings, head = entry.settings.model_dump(mode="json"), entry.head if entry.trains else None
-    return EntryRecord(entry.label, entry.role, entry.family, entry.method, settings, head)
+    against = entry.against if entry.against in labels else entry.against.removesuffix(with_head("", entry.head))
+    return EntryRecord(entry.label, entry.role, entry.family, entry.method, settings, head, against)
 
 
 def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPlan:
@@ -178,8 +187,11 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     sources, targets = draft.tasks["sources", "tasks"], draft.tasks["targets",]
     labels = document.labels("compositions")
     own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
-    own += [f"{label}, {head} head" for label in [*own, *labels] for head in get_args(HeadStart)]
+    rows = own[len(PICKS) :]
+    own += [with_head(label, head) for label in [*own, *labels] for head in get_args(HeadStart)]
     draft.problems.extend(collisions(((label, document.where("compositions", label)) for label in labels), own))
+    composed, noun = {COMPOSED.key: draft.entries[COMPOSED.key]}, "composition, and nothing beside them"
+    draft.problems.extend(uncompared(document, composed, None, noun, rows))
     draft.problems.extend(_wrong_targets(document, targets, sources))
     recipe = draft.require()
     require_affordable(_fits(recipe, len(methods), len(entries), len(sources), len(targets)), document.origin)
@@ -294,4 +306,4 @@ def _entries(document: Document, draft: Draft[Recipe]) -> Iterator[Entry]:
             where = document.where("compositions", label, "method")
             family = family_of(method, libraries, where) if libraries else ""
             role: Role = "control" if COMPOSITIONS.get(method).sourceless(settings) else "composition"
-            yield Entry(label, role, family, method, settings)
+            yield Entry(label, role, family, method, settings, against=entry.about.against)

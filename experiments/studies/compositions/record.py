@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from experiments.studies.compositions.result import results_in
+from experiments.studies.core.against import controls
 from experiments.studies.core.record import Record
 from experiments.workspace.piece_results import PieceResults
 
@@ -30,6 +31,7 @@ class EntryRecord:
 
     Attributes:
         head: what its head begins as, where it is trained along; else None.
+        against: the label of what it is compared with; the reference where it is empty.
     """
 
     label: str
@@ -38,6 +40,7 @@ class EntryRecord:
     method: str
     settings: Mapping[str, Any]
     head: str | None = None
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,11 @@ class FusionRecord(Record):
     sources: tuple[Mapping[str, Any], ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Label → what it is compared with."""
+        return controls(self.entries, self.reference)
 
     @property
     def planned(self) -> int:

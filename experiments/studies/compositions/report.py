@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One entry, by K (as a string) and ``all``; ``chosen`` says how often a pick took whom."""
+    """One entry, by K (as a string) and ``all``.
+
+    Attributes:
+        chosen: how often a pick took whom.
+        against: the label of what its gains are taken from; empty for the reference.
+    """
 
     label: str
     role: str
@@ -28,6 +33,7 @@ class Row:
     method: str
     scores: Mapping[str, EntryScores]
     chosen: Mapping[str, int] = field(default_factory=dict)
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,14 @@ class FusionReport(StudyReport):
 
     @property
     def declared(self) -> dict[str, Difference]:
-        """Each row's gain over the reference, over all K."""
-        all_scores = {row.label: row.scores[self.overall] for row in self.rows if row.label != self.record.reference}
+        """Each row's gain over what it is compared with, over all K."""
+        all_scores = {row.label: row.scores[self.overall] for row in self.rows if row.against}
         return {label: scores.gain for label, scores in all_scores.items() if scores.gain}
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Label → what the row is compared with."""
+        return {row.label: row.against for row in self.rows if row.against}
 
     def row(self, label: str) -> Row | None:
         """Return the row with this label, or None."""
@@ -107,6 +118,7 @@ class FusionReport(StudyReport):
                     "role": row.role,
                     "family": row.family,
                     "method": row.method,
+                    "against": row.against or None,
                     "standings": {shots: _entry_scores(own) for shots, own in row.scores.items()},
                     **({"chosen": dict(row.chosen)} if row.chosen else {}),
                 }

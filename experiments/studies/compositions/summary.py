@@ -55,7 +55,8 @@ class _Summary:
                 entry.role,
                 entry.family,
                 entry.method,
-                self._scores_by_shots(self.taken[entry.label]),
+                self._scores_by_shots(self.taken[entry.label], self.record.controls.get(entry.label, entry.label)),
+                against=self.record.controls.get(entry.label, ""),
             )
             for entry in self.record.entries
             if entry.label in self.taken
@@ -63,7 +64,8 @@ class _Summary:
         picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
         for label, (picked, chosen) in picks.items():
             if chosen:
-                rows.append(Row(label, "pick", "", "validation", self._scores_by_shots(picked), chosen))
+                scores = self._scores_by_shots(picked, self.record.reference)
+                rows.append(Row(label, "pick", "", "validation", scores, chosen, self.record.reference))
         composed, control = (picks.get(label, ({}, {}))[0] for label in (PICK, CONTROL))
         contest = self._difference(composed, control, composed)
         report = FusionReport(
@@ -79,9 +81,12 @@ class _Summary:
 
     def _as_families(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""
-        compared, declared = [row for row in rows if row.label != self.record.reference], self.record.declared_test
+        compared, declared = [row for row in rows if row.against], self.record.declared_test
+        against = {row.label: row.against for row in compared}
         families = {
-            shots: in_family({row.label: gain for row in compared if (gain := row.scores[shots].gain)}, declared)
+            shots: in_family(
+                {row.label: gain for row in compared if (gain := row.scores[shots].gain)}, declared, against
+            )
             for shots in (rows[0].scores if rows else ())
         }
         for row in rows:
@@ -108,11 +113,12 @@ class _Summary:
         """The score of each test example, for the results whose score is the mean of them."""
         return {key: scores_by_example(self.results.outcomes(key), result.score) for key, result in self.known.items()}
 
-    def _scores_by_shots(self, taken: Taken) -> dict[str, EntryScores]:
-        every = {str(shots): self._entry_scores(taken, [shots]) for shots in self.record.shots}
-        return {**every, "all": self._entry_scores(taken, self.record.shots)} if len(every) > 1 else every
+    def _scores_by_shots(self, taken: Taken, against: str) -> dict[str, EntryScores]:
+        """Return the scores with each K and over all, and the gain over ``against``."""
+        every = {str(shots): self._entry_scores(taken, against, [shots]) for shots in self.record.shots}
+        return {**every, "all": self._entry_scores(taken, against, self.record.shots)} if len(every) > 1 else every
 
-    def _entry_scores(self, taken: Taken, shots: Iterable[int]) -> EntryScores:
+    def _entry_scores(self, taken: Taken, against: str, shots: Iterable[int]) -> EntryScores:
         units = [unit for unit in taken if unit.shots in set(shots)]
         results = [self.known[taken[unit]] for unit in units]
         targets = {
@@ -123,7 +129,7 @@ class _Summary:
             score=mean_of_known(result.score for result in results),
             targets=targets,
             validation=mean_of_known(result.fit.validation for result in results),
-            gain=self._difference(taken, self.taken.get(self.record.reference, {}), units),
+            gain=self._difference(taken, self.taken.get(against, {}), units),
             fits=tuple(result.fit for result in results),
         )
 

@@ -12,6 +12,7 @@ from experiments.reporting.presentation import Cell, Column, Medium, Paragraph, 
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, count, number
 from experiments.studies.compositions.quantities import ENTRY_SCORES, SCORE
+from experiments.studies.core.compare import compared_in_words, differences
 from experiments.studies.core.quantity import shown_in
 
 if TYPE_CHECKING:
@@ -44,13 +45,14 @@ def scores(report: FusionReport) -> Table:
             *(Shown(Column(f"K = {key}", short=key), partial(_score, key)) for key in keys),
             *(Shown(Column(target, media=page), partial(_on_target, overall, target)) for target in targets),
             *([Shown(Column("all"), partial(_score, overall))] if len(keys) > 1 else []),
-            _minus(report),
+            *_minus(report),
             Shown(Column("over examples", media=page), partial(_over_examples, report)),
             *_overall(report, "scores"),
         ],
-        note=f"Percent, mean over targets and seeds; the difference from {record.reference} in points, with the 95 % "
-        "interval of this difference alone and p, paired over seeds (t), and over test examples (bootstrap). Higher "
-        f"or lower where {basis(report.declared.values())}. Nothing was selected on a test split.",
+        note="Percent, mean over targets and seeds; the difference from "
+        f"{compared_in_words(record.reference, report.controls)} in points, with the 95 % interval of this difference "
+        "alone and p, paired over seeds (t), and over test examples (bootstrap). Higher or lower where "
+        f"{basis(report.declared.values())}. Nothing was selected on a test split.",
         short="Test score by K, percent, mean over targets and seeds",
     )
 
@@ -68,23 +70,22 @@ def _overall(report: FusionReport, name: str) -> list[Shown[Row]]:
     return shown_in(name, (part.of(lambda row: row.scores[report.overall]) for part in ENTRY_SCORES))
 
 
-def _minus(report: FusionReport) -> Shown[Row]:
-    return Shown(Column(f"minus {report.record.reference}"), partial(_gain, report))
+def _minus(report: FusionReport) -> list[Shown[Row]]:
+    reference = report.record.reference
+    return differences(reference, report.controls, partial(_gain, report))
 
 
 def _gain(report: FusionReport, row: Row) -> Cell:
-    if row.label == report.record.reference:
-        return words("", badge="reference")
-    return gap(row.scores[report.overall].gain)
+    return gap(row.scores[report.overall].gain) if row.against else words("", badge="reference")
 
 
 def _over_examples(report: FusionReport, row: Row) -> Cell:
-    return over_examples(row.scores[report.overall].gain if row.label != report.record.reference else None)
+    return over_examples(row.scores[report.overall].gain if row.against else None)
 
 
 def summary(report: FusionReport) -> Table:
     """Return the table that a description has room for."""
-    columns = [Shown(ENTRY_COLUMN, _label), *_overall(report, "summary"), _minus(report)]
+    columns = [Shown(ENTRY_COLUMN, _label), *_overall(report, "summary"), *_minus(report)]
     return table("summary", "", ranked(report), columns)
 
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
 from experiments.reporting.wording import bounds, number, plural
-from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, SOURCE
+from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, PICKS, SOURCE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
     from workbench.measures.statistics import Interval
@@ -61,9 +63,11 @@ def _grid(report: FusionReport) -> list[str]:
                 f"over {plural(len(record.targets), 'target')}, K = {', '.join(map(str, record.shots))} and "
                 f"{plural(len(record.seeds), 'seed')}."
             )
-    above, below = _sides(report)
-    parts.append(f"Told apart from {record.reference}, and above it: {', '.join(above) or 'no composition'}.")
-    parts.append(f"Below it: {', '.join(below) or 'none'}.")
+    composed = [row for row in report.rows if row.role in PICKS[PICK]]
+    for control in dict.fromkeys([record.reference, *(row.against for row in composed)]):
+        above, below = _sides(report, [row for row in composed if row.against == control])
+        parts.append(f"Told apart from {control}, and above it: {', '.join(above) or 'no composition'}.")
+        parts.append(f"Below it: {', '.join(below) or 'none'}.")
     return parts
 
 
@@ -75,9 +79,8 @@ def _against_control(report: FusionReport, contest: Difference) -> str:
     return f"The composition that validation picks is {beside} the model without sources that it picks ({picked})."
 
 
-def _sides(report: FusionReport) -> tuple[list[str], list[str]]:
+def _sides(report: FusionReport, composed: Sequence[Row]) -> tuple[list[str], list[str]]:
     sides: dict[str, list[str]] = {"higher": [], "lower": []}
-    composed = [row for row in report.rows if row.role in ("average", "composition")]
     for row in sorted(composed, key=lambda row: -(row.scores[report.overall].score or 0)):
         gain = row.scores[report.overall].gain
         if gain and (side := gain.reading) in sides:

@@ -1,4 +1,4 @@
-"""How the entries of a study differ from its reference, as columns of a table."""
+"""How the entries of a study differ from what they are compared with, as columns of a table."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ComparedT = TypeVar("ComparedT", bound="Compared")
 
 
 class Compared(Protocol):
-    """What is reported of an entry that is compared with the reference.
+    """What is reported of an entry that is compared with another.
 
     Attributes:
         label: what the recipe calls it.
         tasks: task → its score, over seeds.
-        difference: minus the reference's score; None for the reference itself.
+        difference: minus the score of what it is compared with; None for the reference.
         cells: what each unit gave, as far as it is there.
     """
 
@@ -44,13 +44,18 @@ class Compared(Protocol):
 
 
 def declared(rows: Iterable[Compared]) -> dict[str, Difference]:
-    """Return by label what the recipe compares with its reference."""
+    """Return by label what the recipe compares."""
     return {row.label: row.difference for row in rows if row.difference}
 
 
-def in_one_family(rows: Sequence[ComparedT], test: DeclaredTest) -> tuple[ComparedT, ...]:
-    """Return the rows with their differences as the declared test sees them, adjusted for how many there are."""
-    family = in_family(declared(rows), test)
+def in_one_family(
+    rows: Sequence[ComparedT], test: DeclaredTest, against: Mapping[str, str] | None = None
+) -> tuple[ComparedT, ...]:
+    """Return the rows with their differences as the declared test sees them, adjusted for how many there are.
+
+    ``against``: label → what it is compared with, where that is not the same for all.
+    """
+    family = in_family(declared(rows), test, against)
     return tuple(replace(row, difference=family.get(row.label)) for row in rows)  # type: ignore[type-var]
 
 
@@ -69,13 +74,35 @@ def _on_task(task: str, row: Compared) -> Cell:
 
 
 def difference_of(row: Compared) -> Difference | None:
-    """Return the difference of a row from the reference."""
+    """Return the difference of a row from what it is compared with."""
     return row.difference
 
 
-def minus(reference: str, of: Callable[[R], Difference | None], note: str = "") -> Shown[R]:
-    """Return the column of differences from the ``reference``, whose own row says that it is it."""
-    return Shown(Column(f"minus {reference}", note), lambda row: minus_reference(of(row)))
+def differences(
+    reference: str, against: Mapping[str, str], cell: Callable[[R], Cell], note: str = ""
+) -> list[Shown[R]]:
+    """Return the column of differences; where not all are from the ``reference``, after one that says from what.
+
+    Args:
+        reference: of the recipe.
+        against: label → what it is compared with.
+        cell: writes the difference of a row.
+        note: below the head.
+    """
+    if {*against.values()} <= {reference}:
+        return [Shown(Column(f"minus {reference}", note), cell)]
+    whom: Shown[Any] = Shown(Column("against", left=True), lambda row: words(against.get(row.label, "")))
+    return [whom, Shown(Column("difference", note), cell)]
+
+
+def difference_cell(row: Compared) -> Cell:
+    """Return the difference of a row; the reference, which has none, says that it is it."""
+    return minus_reference(row.difference)
+
+
+def compared_in_words(reference: str, against: Mapping[str, str]) -> str:
+    """Return what differences are taken from: the ``reference``, or what each row names."""
+    return reference if {*against.values()} <= {reference} else "what each is compared with"
 
 
 def over_examples(of: Callable[[R], Difference | None]) -> Shown[R]:

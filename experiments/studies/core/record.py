@@ -114,12 +114,23 @@ class Record(ABC):
 
 
 def without_defaults(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what pieces share without the test and the margin that every recipe has unless it says another.
+    """Return what pieces share without test, margin and ``against`` that every recipe has unless it says another.
 
     A record's identity is made of this: experiments of earlier versions are still the same ones.
     """
     defaults = {"test": "paired", "margin": MARGIN}
-    return {name: value for name, value in about.items() if name not in defaults or value != defaults[name]}
+    return {name: _plain(value) for name, value in about.items() if name not in defaults or value != defaults[name]}
+
+
+def _plain(value: Any) -> Any:
+    """Return a fact; of a list of entries each without an ``against`` that is empty."""
+    return [_entry(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _entry(part: Any) -> Any:
+    if not isinstance(part, dict) or part.get("against") != "":
+        return part
+    return {name: value for name, value in part.items() if name != "against"}
 
 
 def shared_facts(tasks: Sequence[Task], budget: Budget, /, **own: Any) -> dict[str, Any]:

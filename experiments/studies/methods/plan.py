@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.draft import drafted
 from experiments.engine.entries import EntryForm
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
+from experiments.studies.core.against import ComparedWith, uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.studies.core.tune import tuning_seed
 from experiments.studies.core.widening import OUTWARD
@@ -34,17 +35,21 @@ if TYPE_CHECKING:
     from workbench.settings.base import Document
 
 ENTRIES = ("methods",)
-FORM = EntryForm(ENTRIES, {"method": trained_method}, known={"method": METHODS.get})
+FORM = EntryForm(ENTRIES, {"method": trained_method}, ComparedWith, {"method": METHODS.get})
 
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """What will be compared: each of ``adaptations`` (label → method on the backbone) on each task with each seed."""
+    """What will be compared: each of ``adaptations`` (label → method on the backbone) on each task with each seed.
+
+    ``against``: label → the method that it is compared with; the reference where it is empty, or has no entry.
+    """
 
     study: ClassVar[str] = "methods"
     recipe: Recipe
     tasks: tuple[Task, ...]
     adaptations: Mapping[str, Adaptation]
+    against: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -78,7 +83,9 @@ class ComparisonPlan:
             budget=recipe.budget,
             tune=recipe.tune,
             majority={task.name: majority_score(task, recipe.budget) for task in self.tasks},
-            entrants=[_entry(label, adaptation) for label, adaptation in self.adaptations.items()],
+            entrants=[
+                _entry(label, adaptation, self.against.get(label, "")) for label, adaptation in self.adaptations.items()
+            ],
             kinds={task.name: task.kind for task in self.tasks},
         )
 
@@ -109,6 +116,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Comparis
         DataError: a task's data do not fit its file.
     """
     draft = drafted(document, Recipe, [FORM], task_folders, "method in this recipe")
+    reference = document.text("reference") or next(iter(document.labels(*ENTRIES)), None)
+    draft.problems.extend(uncompared(document, draft.entries, reference))
     recipe, specs = draft.require(), draft.tasks["tasks",]
     methods = {label: entry.only for label, entry in draft.entries[ENTRIES].items()}
     tuned = sum(METHODS.get(method).trains for method, _ in methods.values())
@@ -125,7 +134,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Comparis
         label: Adaptation(backbone, method, at_default_rate(method, settings, backbone.config), precision)
         for label, (method, settings) in methods.items()
     }
-    return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations)
+    against = {label: entry.about.against for label, entry in draft.entries[ENTRIES].items()}
+    return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations, against)
 
 
 def plain_comparison(task: str, methods: Sequence[str]) -> dict[str, Any]:
@@ -143,9 +153,9 @@ def plain_comparison(task: str, methods: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "tasks": [task], "methods": {name: {} for name in methods}}
 
 
-def _entry(label: str, adaptation: Adaptation) -> Entry:
+def _entry(label: str, adaptation: Adaptation, against: str) -> Entry:
     from workbench.training.default_rates import default_rate
 
     settings = adaptation.settings.model_dump(mode="json")
     default = default_rate(adaptation.method, adaptation.backbone.config)
-    return Entry(label, adaptation.method, settings, adaptation.card.trains, default)
+    return Entry(label, adaptation.method, settings, adaptation.card.trains, default, against)

@@ -1,6 +1,7 @@
 """Which method to take: the smallest that is higher than the reference, or that nothing puts below it.
 
-Higher and lower are those of the declared test, every method against the reference. It calls a method lower where both
+Higher and lower are those of the declared test, every method against the reference; one that the recipe compares with
+another method is not recommended. The test calls a method lower where both
 of its parts do, over seeds and over test examples. A recommendation asks for more: neither part may, since a difference
 that was not found may be there all the same, and few seeds find little.
 """
@@ -43,7 +44,10 @@ def recommend(rows: Sequence[Row], reference: str, unit: Unit = PERCENT) -> Reco
     """
     if len(rows) == 1:
         return Recommendation(None, "There is nothing to compare: the recipe has one method.")
-    measured = [(row, row.difference) for row in rows if row.difference and row.difference.seeds.mean is not None]
+    beside = [row for row in rows if row.label != reference and row.against in ("", reference)]
+    if not beside:
+        return Recommendation(None, f"Nothing can be recommended: no method is compared with {reference}.")
+    measured = [(row, row.difference) for row in beside if row.difference and row.difference.seeds.mean is not None]
     if any(len(difference.seeds.values) == 1 for _, difference in measured):
         return Recommendation(None, f"{_one_seed(rows, unit.sign)}{unit.note}")
     tested = [(row, difference) for row, difference in measured if difference.p is not None]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from experiments.studies.core.against import controls
 from experiments.studies.core.record import Record
 from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
 from experiments.studies.core.widening import is_enclosed
@@ -30,6 +31,7 @@ class Entry:
         trains: whether anything is trained, and a learning rate matters.
         default_rate: the learning rate that the method has where a recipe names none; None where nothing is trained,
             and in records of earlier versions.
+        against: the label of the method that it is compared with; the reference where it is empty.
     """
 
     label: str
@@ -37,6 +39,7 @@ class Entry:
     settings: Mapping[str, Any]
     trains: bool = True
     default_rate: float | None = None
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,11 @@ class ComparisonRecord(Record):
     searches: tuple[Search, ...] = ()
     cells: tuple[FittedAdapter, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Label → the method that it is compared with."""
+        return controls(self.entries, self.reference)
 
     @property
     def planned(self) -> int:

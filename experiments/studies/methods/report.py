@@ -42,7 +42,7 @@ class ComparisonReport(StudyReport):
 
     @property
     def declared(self) -> dict[str, Difference]:
-        """Each row's difference from the reference."""
+        """Each row's difference from what it is compared with."""
         return declared(self.rows)
 
     @property
@@ -81,6 +81,7 @@ def _entry(row: Row, full: bool) -> dict[str, Any]:
         **numbers,
         "measured": measured,
         "tasks": {task: score.as_json() for task, score in row.tasks.items()},
+        "against": row.against or None,
         "difference": row.difference.as_json() if row.difference else None,
         "learned_nothing": [{"task": task, "seed": seed, "why": why} for task, seed, why in row.learned_nothing],
         "tuning": [search.as_json() for search in row.searches],

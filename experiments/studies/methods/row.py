@@ -22,10 +22,11 @@ class Row:
         label: what the recipe calls it; ``method`` and ``settings`` are what it is.
         score: test score, mean over tasks; the interval over seeds.
         tasks: the same by task.
-        difference: minus the reference's score, at equal tasks and seeds; None for the reference itself.
+        difference: minus the score of what it is compared with, at equal tasks and seeds; None for the reference.
         measured: memory of the training step alone, and times; None where that has not been measured yet.
         cells: every adapter that is there.
         searches: the learning rates that were tried, by task.
+        against: the label of what it is compared with; empty for the reference.
         learned_nothing: (task, seed, why) of the adapters that seem to have learned nothing.
     """
 
@@ -38,4 +39,5 @@ class Row:
     measured: MeasuredCost | None
     cells: tuple[FittedAdapter, ...]
     searches: tuple[Search, ...]
+    against: str = ""
     learned_nothing: tuple[tuple[str, int, str], ...] = ()

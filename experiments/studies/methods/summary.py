@@ -42,7 +42,7 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
         outcomes: finds the file of a stored evaluation.
         brief: without what compares two methods.
     """
-    rows = in_one_family([*_Summary(record, outcomes, brief).rows()], record.declared_test)
+    rows = in_one_family([*_Summary(record, outcomes, brief).rows()], record.declared_test, record.controls)
     advice = recommend(rows, record.reference, unit(record.kinds))
     sentence = advice.sentence if advice else "Nothing can be recommended yet."
     return ComparisonReport(record, rows, advice, record.judged(sentence, "adapters"))
@@ -82,7 +82,8 @@ class _Summary:
             settings=entry.settings,
             score=interval(self._by_seed(scores)),
             tasks={task: interval(_of_seeds(scores, task, record.seeds)) for task in record.tasks},
-            difference=self._difference(fits),
+            difference=self._difference(label),
+            against=record.controls.get(label, ""),
             measured=record.costs.get(label),
             cells=cells,
             searches=tuple(search for search in record.searches if search.label == label),
@@ -101,10 +102,11 @@ class _Summary:
             for units in ([Unit(task, seed=seed) for task in self.record.tasks] for seed in self.record.seeds)
         ]
 
-    def _difference(self, ours: Mapping[Unit, FittedAdapter]) -> Difference | None:
-        theirs = self.cells[self.record.reference]
-        if self.brief or ours is theirs:
+    def _difference(self, label: str) -> Difference | None:
+        against = self.record.controls.get(label)
+        if self.brief or against is None:
             return None
+        ours, theirs = self.cells[label], self.cells[against]
         gaps = {at: cell.score - theirs[at].score for at, cell in ours.items() if at in theirs}
         by_task = [
             [self._outcomes(ours[at], theirs[at]) for at in gaps if at.task == task] for task in self.record.tasks

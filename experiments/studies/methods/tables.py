@@ -9,7 +9,15 @@ from experiments.reporting.cells import words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import MOST_NAMED, plural, unit
-from experiments.studies.core.compare import by_tasks, difference_of, labelled, minus, over_examples
+from experiments.studies.core.compare import (
+    by_tasks,
+    compared_in_words,
+    difference_cell,
+    difference_of,
+    differences,
+    labelled,
+    over_examples,
+)
 from experiments.studies.core.quantity import shown_in
 from experiments.studies.core.tuning_table import tuning_table
 from experiments.studies.methods.quantities import METHOD, SCORE
@@ -49,11 +57,12 @@ def scores(report: ComparisonReport) -> Table:
             *by_tasks(tasks, room),
             Shown(Column("mean" if tasks else "score"), SCORE.cell),
             *shown_in("scores", METHOD),
-            minus(record.reference, difference_of, "over seeds"),
+            *differences(record.reference, record.controls, difference_cell, "over seeds"),
             over_examples(difference_of),
         ],
-        note=f"{scale.title}, with the 95 % interval over seeds; differences from {record.reference} in points, paired "
-        f"over seeds (t) and over test examples (bootstrap). {tuned(report)} Nothing was selected on a test split.",
+        note=f"{scale.title}, with the 95 % interval over seeds; differences from "
+        f"{compared_in_words(record.reference, record.controls)} in points, paired over seeds (t) and over test "
+        f"examples (bootstrap). {tuned(report)} Nothing was selected on a test split.",
         short=f"Test score in {scale.words}{'' if len(record.seeds) == 1 else ', ± half the 95 % interval over seeds'}",
     )
 
@@ -69,7 +78,7 @@ def summary(report: ComparisonReport) -> Table:
     columns = [
         labelled("method"),
         Shown(Column("score"), SCORE.cell),
-        minus(report.record.reference, difference_of),
+        *differences(report.record.reference, report.record.controls, difference_cell),
         *shown_in("summary", METHOD),
     ]
     return table("summary", "", report.scored, columns)

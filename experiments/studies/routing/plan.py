@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.draft import drafted
 from experiments.engine.entries import EntryForm
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
+from experiments.studies.core.against import ComparedWith, uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 SOURCES = ("sources",)
 FORMS = (
-    EntryForm(("routers",), {"router": ROUTERS.get}),
-    EntryForm(("joint",), {"method": trained_method}, known={"method": METHODS.get}),
+    EntryForm(("routers",), {"router": ROUTERS.get}, ComparedWith),
+    EntryForm(("joint",), {"method": trained_method}, ComparedWith, {"method": METHODS.get}),
 )
 LORA_ONLY = ("peft",)  # libraries of routers that read the update of each module
 
@@ -54,6 +55,7 @@ class RoutingPlan:
         adaptation: of each task's own adapter.
         routers: label → router and its settings.
         joint: label → how one model learns all tasks.
+        against: label → the entry that it is compared with; the reference where it is empty, or has no entry.
     """
 
     study: ClassVar[str] = "routing"
@@ -62,6 +64,7 @@ class RoutingPlan:
     adaptation: Adaptation
     routers: Mapping[str, tuple[str, RouterSettings]]
     joint: Mapping[str, Adaptation]
+    against: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -103,7 +106,7 @@ class RoutingPlan:
             budget=recipe.budget,
             method=self.adaptation.method,
             settings=self.adaptation.settings,
-            contenders=[*routers, *joint],
+            contenders=[replace(entry, against=self.against.get(entry.label, "")) for entry in (*routers, *joint)],
         )
 
     def lesson(self, task: Task, seed: int) -> Lesson:
@@ -134,6 +137,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> RoutingP
     draft.problems.extend(_wrong_kinds(document, specs))
     if own:
         draft.problems.extend(_wrong_libraries(document, own[0], routers))
+    reference = document.text("reference") or next(iter((*joint, *routers)), None)
+    draft.problems.extend(uncompared(document, draft.entries, reference))
     recipe = draft.require()
     assert own is not None
     require_affordable(len(recipe.seeds) * (len(specs) + len(joint) + len(routers)), document.origin)
@@ -148,7 +153,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> RoutingP
         return Adaptation(backbone, method, at_default_rate(method, settings, backbone.config), precision)
 
     together = {label: adapted(*entry) for label, entry in joint.items()}
-    return RoutingPlan(recipe, tasks, adapted(*own), routers, together)
+    against = {label: entry.about.against for form in FORMS for label, entry in draft.entries[form.key].items()}
+    return RoutingPlan(recipe, tasks, adapted(*own), routers, together, against)
 
 
 def _sources(document: Document, problems: list[Problem]) -> tuple[str, MethodSettings] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from experiments.studies.core.against import controls
 from experiments.studies.core.record import Record
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
@@ -26,6 +27,7 @@ class Entry:
 
     Attributes:
         reads_data: whether a router reads training examples of the adapters' tasks; None for a joint model.
+        against: the label of the entry that it is compared with; the reference where it is empty.
     """
 
     label: str
@@ -33,6 +35,7 @@ class Entry:
     name: str
     settings: Mapping[str, Any]
     reads_data: bool | None = None  # what earlier versions recorded does not say
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ class RoutingRecord(Record):
     entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
     adapters: tuple[FittedAdapter, ...] = ()
     cells: tuple[EntryResult, ...] = ()
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Label → the entry that it is compared with."""
+        return controls(self.entries, self.reference)
 
     @property
     def planned(self) -> int:

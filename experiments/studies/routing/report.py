@@ -33,7 +33,7 @@ class RoutingReport(StudyReport):
 
     @property
     def declared(self) -> dict[str, Difference]:
-        """Each row's difference from the reference."""
+        """Each row's difference from what it is compared with."""
         return declared(self.rows)
 
     @property
@@ -67,6 +67,7 @@ def _entry(row: Row, full: bool) -> dict[str, Any]:
         **as_json(ENTRY, row),
         "tasks": {task: accuracy.as_json() for task, accuracy in row.tasks.items()},
         "confusion": [list(shares) for shares in row.confusion],
+        "against": row.against or None,
         "difference": row.difference.as_json() if row.difference else None,
     }
     if full:

@@ -25,8 +25,9 @@ class Row:
         tasks: the same by task.
         routing_accuracy: share of test texts with the right task, mean over tasks; over seeds.
         confusion: share of task i's texts that were taken for task j (T, T), mean over seeds; empty before any.
-        difference: accuracy minus the reference's, at equal seeds; None for the reference itself.
+        difference: accuracy minus that of what it is compared with, at equal seeds; None for the reference.
         cells: what every seed gave.
+        against: the label of what it is compared with; empty for the reference.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Row:
     confusion: tuple[tuple[float, ...], ...]
     difference: Difference | None
     cells: tuple[EntryResult, ...]
+    against: str = ""
 
     @property
     def routes(self) -> bool:

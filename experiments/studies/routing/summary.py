@@ -20,7 +20,7 @@ from workbench.measures.granularity import score_step
 from workbench.measures.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from experiments.reporting.differences import Difference
@@ -37,7 +37,7 @@ def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: boo
         brief: without what compares two entries.
     """
     summary = _Summary(record, outcomes, brief)
-    rows = in_one_family([*map(summary.row, record.entries)], record.declared_test)
+    rows = in_one_family([*map(summary.row, record.entries)], record.declared_test, record.controls)
     adapters = tuple(map(summary.adapter, record.tasks))
     report = RoutingReport(record, rows, adapters)
     return replace(report, verdict=verdict(report))
@@ -76,7 +76,8 @@ class _Summary:
             },
             routing_accuracy=interval(outcome.routing_accuracy if outcome else None for outcome in outcomes),
             confusion=tuple(map(tuple, mean)),
-            difference=self._difference(cells, self.cells[self.record.reference]),
+            difference=self._difference(entry.label),
+            against=self.record.controls.get(entry.label, ""),
             cells=tuple(cells.values()),
         )
 
@@ -93,14 +94,16 @@ class _Summary:
             learned_nothing=tuple((seed, why) for seed, why in failures if why is not None),
         )
 
-    def _difference(self, ours: Mapping[int, EntryResult], theirs: Mapping[int, EntryResult]) -> Difference | None:
+    def _difference(self, label: str) -> Difference | None:
         """Return the difference in accuracy; None for the reference itself.
 
         Over seeds a t interval of the differences, over test texts a paired bootstrap, each text's outcome averaged
         over the seeds that both have.
         """
-        if self.brief or ours is theirs:
+        against = self.record.controls.get(label)
+        if self.brief or against is None:
             return None
+        ours, theirs = self.cells[label], self.cells[against]
         common = [seed for seed in self.record.seeds if seed in ours and seed in theirs]
         gaps = [
             ours[seed].outcome.accuracy - theirs[seed].outcome.accuracy if seed in common else None

@@ -9,7 +9,15 @@ from experiments.reporting.cells import words
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number
-from experiments.studies.core.compare import by_tasks, difference_of, labelled, minus, over_examples
+from experiments.studies.core.compare import (
+    by_tasks,
+    compared_in_words,
+    difference_cell,
+    difference_of,
+    differences,
+    labelled,
+    over_examples,
+)
 from experiments.studies.core.quantity import shown_in
 from experiments.studies.routing.quantities import ACCURACIES, ADAPTER, COST
 from experiments.studies.routing.record import JOINT
@@ -31,14 +39,15 @@ def scores(report: RoutingReport) -> Table:
         [
             Shown(Column("who answers"), _name),
             *shown_in("routers", ACCURACIES),
-            minus(record.reference, difference_of, "over seeds"),
+            *differences(record.reference, record.controls, difference_cell, "over seeds"),
             over_examples(difference_of),
             *shown_in("routers", COST),
         ],
         note="Percent, mean over tasks, with the 95 % interval over seeds. Accuracy: the task and the label are right; "
-        f"routing accuracy: the task is. Differences from {record.reference} in points, paired over seeds (t) and over "
-        "test texts (bootstrap). Learned in: the time to learn of all adapters, or to train the joint model; a dash "
-        "where the workspace knew some of it before. Nothing was selected on a test split.",
+        f"routing accuracy: the task is. Differences from {compared_in_words(record.reference, record.controls)} in "
+        "points, paired over seeds (t) and over test texts (bootstrap). Learned in: the time to learn of all adapters, "
+        "or to train the joint model; a dash where the workspace knew some of it before. Nothing was selected on a "
+        "test split.",
         short="Right task and right label, in percent"
         f"{'' if len(record.seeds) == 1 else ', ± half the 95 % interval over seeds'}",
     )
@@ -109,6 +118,6 @@ def summary(report: RoutingReport) -> Table:
     columns = [
         labelled("who answers"),
         *shown_in("summary", ACCURACIES),
-        minus(report.record.reference, difference_of),
+        *differences(report.record.reference, report.record.controls, difference_cell),
     ]
     return table("summary", "", report.scored, columns)

@@ -34,7 +34,7 @@ def _sentences(report: RoutingReport) -> Iterator[str]:
         "right answer."
     )
     if best.difference:
-        yield _against(best, record.reference)
+        yield _against(best, best.against)
     oracle = next((row for row in scored if row.name == ORACLE and row.label != record.reference), None)
     if oracle:
         yield f"Where the task is known, it is {number(oracle.accuracy.mean)} %."

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from experiments.engine.recipes import RECIPES
 from experiments.reporting.files import figures
 from experiments.reporting.page import page as drawn_page
+from experiments.studies import present as shown
+from experiments.studies import study_for
+from experiments.studies.compositions import summary as compositions
+from experiments.studies.compositions.entry import Entry
+from experiments.studies.compositions.plan import recorded_entry
+from experiments.studies.methods import summary as methods
+from experiments.studies.methods.recommend import recommend
+from experiments.studies.routing import summary as routing
 from experiments.studies.stream.page.present import present
-from experiments.studies.stream.plan.plan import make_plan
 from experiments.studies.stream.results.summary import summarise
+from tests.experiments.report.finished import FINISHED, Results
 from tests.messages import naming
 from workbench.errors import SettingsError
 from workbench.measures.statistics import holm
+from workbench.methods.methods import METHODS
 from workbench.settings.base import read
 
 if TYPE_CHECKING:
@@ -54,15 +64,113 @@ def test_the_page_says_against_whom(controlled: Report) -> None:
     assert controlled.evidence[0].startswith("Forgotten: replay 4.5 points, isolated 0.0 points")
 
 
+@pytest.mark.parametrize("study", ["methods", "routing", "compositions"])
+def test_every_study_compares_an_entry_with_what_it_names(study: str) -> None:
+    """The last of three entries is compared with the second; its difference is that of the two from the first."""
+    plain, named = finished(study), finished(study, against="second")
+    before, after = compared(plain), compared(named)
+    reference, second, third = (entry.label for entry in named.record.entries[:3])
+    assert [before[label]["against"] for label in (reference, second, third)] == [None, reference, reference]
+    assert [after[label]["against"] for label in (reference, second, third)] == [None, reference, second]
+    values = {label: before[label]["difference"]["values"] for label in (second, third)}
+    gaps = [mine - theirs for mine, theirs in zip(values[third], values[second], strict=True)]
+    assert after[third]["difference"]["values"] == pytest.approx(gaps)
+    tests = {
+        tuple(np.round(row["difference"]["values"], 9)): row["difference"] for row in after.values() if row["against"]
+    }
+    chances, adjusted = ([test[p] for test in tests.values()] for p in ("p", "p_holm"))
+    assert adjusted == pytest.approx(holm(chances))
+
+
+@pytest.mark.parametrize("study", ["methods", "routing", "compositions"])
+def test_the_table_of_every_study_says_against_whom(study: str) -> None:
+    report = finished(study, against="second")
+    reference, second, third = (entry.label for entry in report.record.entries[:3])
+    table = next(table for table in shown(report).tables if any(column.head == "against" for column in table.columns))
+    column = [column.head for column in table.columns].index("against")
+    whom = {row[0].text: row[column].text for row in table.rows}
+    assert [whom[label] for label in (reference, second, third)] == ["", reference, second]
+    assert "what each is compared with" in table.note
+
+
+def test_a_record_without_against_has_the_identity_that_it_had() -> None:
+    plain, named = (finished("methods", against=against).record for against in ("", "second"))
+    assert all("against" not in entry for entry in plain.about()["entrants"])
+    assert ["against" in entry for entry in named.about()["entrants"]] == [False, False, True]
+
+
+def test_what_is_compared_with_another_method_is_not_recommended() -> None:
+    report = finished("methods", against="second")
+    assert report.recommendation.label != report.record.entries[2].label
+    rows = [row for row in report.rows if row.label != "small"]
+    assert "no method is compared with full" in recommend(rows, "full").sentence
+
+
+def test_another_head_is_compared_with_the_control_under_that_head() -> None:
+    """What nothing trains has one head, so that both are compared with it."""
+    lora = METHODS.get("lora").settings()
+    own = [
+        Entry("warm", "composition", "lora", "warm-start", against="fresh lora"),
+        Entry("warm-too", "composition", "lora", "warm-start", against="average, lora"),
+    ]
+    entries = [
+        Entry("fresh lora", "fresh", "lora", "lora", lora),
+        Entry("average, lora", "average", "lora", "average"),
+        *own,
+    ]
+    trained = [again for entry in entries for again in entry.under(["fitted", "random"])]
+    labels = [entry.label for entry in trained]
+    recorded = {entry.label: recorded_entry(entry, labels).against for entry in trained}
+    assert recorded["warm"] == "fresh lora"
+    assert recorded["warm, random head"] == "fresh lora, random head"
+    assert recorded["warm-too, random head"] == "average, lora"
+
+
+def finished(study: str, against: str = "") -> Any:
+    """The made-up experiment of a study with three entries, the last compared with the second if that is asked for."""
+    record = FINISHED[study]().record
+    if study == "methods":
+        third = replace(record.entries[1], label="third")
+        cells = [replace(cell, label="third", score=cell.score - 0.03 - 0.01 * cell.seed) for cell in record.cells]
+        more = [cell for cell, own in zip(cells, record.cells, strict=True) if own.label == "small"]
+        record = replace(record, entries=(*record.entries, third), cells=(*record.cells, *more))
+    entries = [*record.entries]
+    if against:
+        entries[2] = replace(entries[2], against=entries[1].label)
+    record = replace(record, entries=tuple(entries))
+    if study == "compositions":
+        return compositions.summarise(record, Results())  # type: ignore[arg-type]
+    return {"methods": methods, "routing": routing}[study].summarise(record, Path)  # type: ignore[attr-defined]
+
+
+def compared(report: Any) -> dict[str, dict[str, Any]]:
+    """Return by label what the document says of the comparison of each entry."""
+    document = report.as_json()
+    if "contestants" in document:
+        rows = document["contestants"].items()
+        return {
+            label: {"against": row["against"], "difference": row["standings"]["all"]["gain"]} for label, row in rows
+        }
+    return document.get("methods") or document["contenders"]
+
+
 @pytest.mark.parametrize(
-    ("label", "against", "message"),
+    ("recipe", "label", "against", "message"),
     [
-        ("lora-isolated", "nobody", "'against' names no entry of 'strategies': 'nobody'"),
-        ("lora-isolated", "lora-isolated", "cannot be compared with itself"),
-        ("full-sequential", "lora-isolated", "is the reference, and compared with nothing"),
+        ("quickstart", "strategies.lora-isolated", "nobody", "'against' names no entry of 'strategies': 'nobody'"),
+        ("quickstart", "strategies.lora-isolated", "lora-isolated", "cannot be compared with itself"),
+        ("quickstart", "strategies.full-sequential", "lora-isolated", "is the reference, and compared with nothing"),
+        ("compare-methods", "methods.lora", "nobody", "'against' names no entry of 'methods': 'nobody'"),
+        ("compare-methods", "methods.full", "lora", "is the reference, and compared with nothing"),
+        ("routing", "routers.arrow", "nobody", "'against' names no entry of 'routers' or 'joint': 'nobody'"),
+        ("routing", "joint.joint-lora", "arrow", "is the reference, and compared with nothing"),
+        ("fuse-new-task", "compositions.mix", "nobody", "'against' names no composition, and nothing beside them"),
+        ("fuse-new-task", "compositions.mix", "mix", "cannot be compared with itself"),
     ],
 )
-def test_what_cannot_be_compared_is_one_message(label: str, against: str, message: str, bert: Path) -> None:
-    document = read(RECIPES.path("quickstart")).set([f"strategies.{label}.against={against}", f"backbone={bert}"])
+def test_what_cannot_be_compared_is_one_message(
+    recipe: str, label: str, against: str, message: str, bert: Path
+) -> None:
+    document = read(RECIPES.path(recipe)).set([f"{label}.against={against}", f"backbone={bert}"])
     with pytest.raises(SettingsError, match=naming(message)):
-        make_plan(document)
+        study_for(document.data).plan(document)

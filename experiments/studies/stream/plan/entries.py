@@ -10,12 +10,12 @@ from pydantic import Field
 from experiments.engine.entries import EntryForm, collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
+from experiments.studies.core.against import ComparedWith
 from experiments.studies.core.tune import learning_rates
 from experiments.studies.stream.plan.entry import FORGET_NOTHING, PlannedEntry
 from experiments.studies.stream.plan.recipe import Recipe
 from workbench.errors import InputError, Problem, collect_problems, suggest
 from workbench.methods.methods import METHODS, trained_method
-from workbench.settings.base import Settings
 from workbench.training.default_rates import default_rate
 
 if TYPE_CHECKING:
@@ -32,11 +32,10 @@ TRIED = "tried"
 DEFAULT_SCENARIO = Recipe.model_fields["scenario"].default
 
 
-class About(Settings):
+class About(ComparedWith):
     """What an entry may say of itself beside its settings; no result of its own depends on it."""
 
     title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
-    against: str = Field("", description="the entry that it is compared with, instead of the recipe's reference")
 
 
 FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, About, {"method": METHODS.get})
@@ -125,20 +124,6 @@ def misnamed(document: Document) -> Iterator[Problem]:
         if label not in labels:
             message = f"{path[0]!r} names no entry of {ENTRIES!r}: {label!r}"
             yield Problem(message, document.where(*path), suggest(label, labels))
-
-
-def uncompared(document: Document, entries: Sequence[PlannedEntry]) -> Iterator[Problem]:
-    """Yield a problem for each ``against`` that names no other entry, or stands in the reference."""
-    labels, reference = document.labels(ENTRIES), document.text("reference")
-    for entry in entries:
-        where = document.where(ENTRIES, entry.label, "against")
-        if entry.against and entry.label == reference:
-            yield Problem(f"{entry.label!r} is the reference, and compared with nothing", where, "Leave it out.")
-        elif entry.against == entry.label:
-            yield Problem(f"{entry.label!r} cannot be compared with itself", where, "Name another entry.")
-        elif entry.against and entry.against not in labels:
-            message = f"'against' names no entry of {ENTRIES!r}: {entry.against!r}"
-            yield Problem(message, where, suggest(entry.against, labels))
 
 
 def indistinct(document: Document, entries: Sequence[PlannedEntry]) -> Iterator[Problem]:

@@ -91,6 +91,5 @@ class PlannedEntry:
         return replace(self, method_settings=settings, tried=())
 
     def written(self) -> dict[str, Any]:
-        """Return the entry as the record has it: without ``against`` where that is the reference, as ever."""
-        names = (field.name for field in fields(Entry))
-        return {name: value for name in names if (value := getattr(self, name)) or name != "against"}
+        """Return the entry as the record has it."""
+        return {field.name: getattr(self, field.name) for field in fields(Entry)}

@@ -12,6 +12,7 @@ from experiments.engine.forecast import forecast_of
 from experiments.engine.recipes import require_affordable
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
+from experiments.studies.core.against import uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.studies.core.tune import tuning_seed
 from experiments.studies.core.widening import OUTWARD, candidates
@@ -23,7 +24,6 @@ from experiments.studies.stream.plan.entries import (
     misnamed,
     named_in_stream,
     tried_rates,
-    uncompared,
     untried,
 )
 from experiments.studies.stream.plan.entry import TUNED_ON, Tried
@@ -199,7 +199,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     probing = named_probes(document, problems)
     recipe = draft.require()
     entries = (*own, *at_other_rates(recipe, own))
-    problems += [*untried(document, recipe), *indistinct(document, entries), *uncompared(document, own)]
+    problems += [*untried(document, recipe), *indistinct(document, entries)]
+    problems += uncompared(document, draft.entries, document.text("reference"))
     with collect_problems(problems):
         recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
     problems += misordered(document, recipe, [spec.name for spec in specs])

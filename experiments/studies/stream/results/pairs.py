@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.declared_test import DeclaredTest
+from experiments.studies.core.against import controls
 from experiments.studies.stream.results.comparison import adjusted, compare
 
 if TYPE_CHECKING:
@@ -37,14 +38,7 @@ def declared_pairs(record: Record) -> dict[str, str]:
 
     The reference is compared with nothing, nor are entries at further learning rates.
     """
-    labels = [entry.label for entry in record.entries]
-    return {
-        entry.label: against
-        for entry in record.entries
-        if entry.frontier is None
-        and entry.label != record.reference
-        and (against := entry.against or record.reference) in labels
-    }
+    return controls([entry for entry in record.entries if entry.frontier is None], record.reference)
 
 
 def other_pairs(

@@ -1,0 +1,71 @@
+"""What each entry of a recipe is compared with: the entry that its ``against`` names, else the recipe's reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import Field
+
+from workbench.errors import Problem, suggest
+from workbench.settings.base import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from experiments.engine.entries import ParsedEntry
+    from workbench.settings.base import Document, Key
+
+
+class ComparedWith(Settings):
+    """What an entry may say of its comparison beside its settings; no result of its own depends on it."""
+
+    against: str = Field("", description="the entry that it is compared with, instead of the recipe's reference")
+
+
+class Comparable(Protocol):
+    """An entry of a record.
+
+    Attributes:
+        label: what the recipe calls it.
+        against: the label of what it is compared with; the reference's where it is empty.
+    """
+
+    @property
+    def label(self) -> str: ...  # noqa: D102 - above
+    @property
+    def against(self) -> str: ...  # noqa: D102
+
+
+def controls(entries: Iterable[Comparable], reference: str) -> dict[str, str]:
+    """Return label → what it is compared with; the reference, which is compared with nothing, is left out."""
+    known = {entry.label: entry.against or reference for entry in entries}
+    return {label: against for label, against in known.items() if label != reference and against in known}
+
+
+def uncompared(
+    document: Document,
+    entries: Mapping[Key, Mapping[str, ParsedEntry]],
+    reference: str | None,
+    noun: str = "",
+    others: Iterable[str] = (),
+) -> Iterator[Problem]:
+    """Yield a problem for each ``against`` that names nothing else that is compared, or stands in the reference.
+
+    Args:
+        document: of the recipe.
+        entries: key of a form → label → the entry, whose ``about`` is a :class:`ComparedWith`.
+        reference: the recipe's, if it is known.
+        noun: what may be named, in messages; by default an entry under these keys.
+        others: labels of what is compared and is no entry of the recipe.
+    """
+    labels = [*(label for key in entries for label in document.labels(*map(str, key))), *others]
+    noun = noun or f"entry of {' or '.join(repr(key[-1]) for key in entries)}"
+    for key, parsed in entries.items():
+        for label, entry in parsed.items():
+            against, where = entry.about.against, document.where(*key, label, "against")
+            if against and label == reference:
+                yield Problem(f"{label!r} is the reference, and compared with nothing", where, "Leave it out.")
+            elif against == label:
+                yield Problem(f"{label!r} cannot be compared with itself", where, "Name another entry.")
+            elif against and against not in labels:
+                yield Problem(f"'against' names no {noun}: {against!r}", where, suggest(against, labels))
