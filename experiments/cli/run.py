@@ -44,7 +44,8 @@ def run(
             metavar="POINTS",
             min=0.1,
             max=100,
-            help="Run with enough seeds to show a difference of so many points, as estimated from the results so far.",
+            help="Run with enough seeds to show a difference of so many points, as estimated from the results so far. "
+            "If these results are tested too, the type I error is larger than 0.05; --until-decided holds it.",
         ),
     ] = None,
     dry_run: DryRun = False,
@@ -57,7 +58,7 @@ def run(
     methods, of compositions and of routers. Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
-    from experiments.reporting.power import enough_seeds
+    from experiments.reporting.power import CONTINUED, enough_seeds
     from experiments.studies import STUDIES
     from experiments.terminal import experiment
 
@@ -76,7 +77,7 @@ def run(
             raise InputError(f"--seeds-for needs results of {plan.name!r} to estimate from", hint=hint)
         so_far = workbench.report(plan.name)
         seeds = enough_seeds(so_far.seeds, so_far.declared, seeds_for / 100)
-        stderr.print(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}")
+        stderr.print(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}. {CONTINUED}", markup=False)
         plan = workbench.plan(recipe, [*(assignments or []), f"seeds={[*seeds]}"])
     if dry_run:
         experiment.dry_run(workbench, plan, as_json, jobs, cluster, measure)

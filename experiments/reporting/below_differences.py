@@ -1,11 +1,11 @@
-"""What stands below a table of differences: what its marks mean, and how many seeds would tell more."""
+"""What stands below a table of differences: what its marks mean, and what would decide the undecided ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import legend
-from experiments.reporting.power import power
+from experiments.reporting.power import needs_in_words
 from experiments.reporting.presentation import Medium, Paragraph
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def below_differences(declared: Mapping[str, Difference], what: str) -> Iterator[Paragraph]:
-    """Yield the legend for a terminal, and the number of seeds where there is a spread to go by.
+    """Yield the legend for a terminal, and what would decide the differences that are undecided.
 
     Args:
         declared: label → the difference from the reference, one family.
         what: their metric, in words.
     """
     yield Paragraph(legend(declared.values()), "quiet", Medium.TERMINAL)
-    if needed := power(declared, what):
+    if needed := needs_in_words(declared, what):
         yield Paragraph(needed, "quiet")

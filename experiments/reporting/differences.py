@@ -11,6 +11,7 @@ from workbench.measures.verdicts import LEVEL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from experiments.reporting.to_decide import ToDecide
     from workbench.measures.declared_tests import Test
     from workbench.measures.estimate import Estimate
     from workbench.measures.statistics import Interval
@@ -44,6 +45,8 @@ class Difference:
         declared: the test that was declared for the family; a row with another spread is tested paired all the same.
         margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
         p_equal: p of a difference as large as the margin, after Holm, over seeds.
+        seconds: what one more seed of both sides takes; None where it is not known.
+        to_decide: what would decide it, where a recipe declares it, and it is undecided; None where nothing tells.
     """
 
     seeds: Interval
@@ -59,6 +62,8 @@ class Difference:
     declared: Test = "paired"
     margin: float | None = None
     p_equal: float | None = None
+    seconds: float | None = None
+    to_decide: ToDecide | None = None
 
     @property
     def shown(self) -> Interval:
@@ -69,6 +74,13 @@ class Difference:
     def chance(self) -> float | None:
         """The p that decides: adjusted where the difference is one of a family; None for fewer than two seeds."""
         return self.p if self.adjusted is None else self.adjusted
+
+    @property
+    def tested_seeds(self) -> int:
+        """How many seeds have a value."""
+        values = self.seeds.values
+        of_seeds = self.of_seeds or range(len(values))
+        return len({seed for seed, value in zip(of_seeds, values, strict=True) if value is not None})
 
     @property
     def reading(self) -> str:
@@ -99,10 +111,11 @@ class Difference:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``{mean, low, high, values, reading, p, p_holm, p_equal}``, and ``bootstrap``, that over examples."""
+        """Return ``{mean, low, high, values, reading, p, p_holm, p_equal, test, to_decide}``, and ``bootstrap``."""
         document = {**self.seeds.as_json(), "reading": self.reading, "p": self.p, "p_holm": self.adjusted}
         if self.estimate is not None:
             document |= {"p_equal": self.p_equal, "test": self.estimate.test}
+            document["to_decide"] = self.to_decide.as_json() if self.to_decide else None
         if self.examples:
             document["bootstrap"] = self.examples.as_json()
         return document

@@ -1,49 +1,95 @@
-"""How many seeds a difference would need, beside differences that the seeds so far could not distinguish."""
+"""How many seeds decide what is undecided, and how many find a difference that is given."""
 
 from __future__ import annotations
 
 import math
-from statistics import stdev
+from dataclasses import replace
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
+from experiments.reporting.differences import UNDECIDED
+from experiments.reporting.families import hypothesis
 from experiments.reporting.replications import seed_means
-from experiments.reporting.wording import number
+from experiments.reporting.to_decide import ToDecide, to_decide_in_words
+from experiments.reporting.wording import number, plural
 from workbench.errors import InputError
+from workbench.measures.looks import POWER, seeds_to_decide
 from workbench.measures.statistics import MOST_SEEDS, seeds_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from experiments.reporting.differences import Difference
 
-POINTS = 0.02  # a difference that somebody would act on
 MOST = 200  # seeds that a run is planned with
+NAMED = 4  # undecided comparisons that a paragraph lists
+CONTINUED = (
+    "`workbench run RECIPE --until-decided` adds seeds only where they are needed. To add seeds in another way, and "
+    "then to test old and new ones together as if there had been no look before, has a type I error of 0.06 to 0.12 "
+    "instead of 0.05."
+)
 
 
-def power(differences: Mapping[str, Difference], what: str, points: float = POINTS) -> str:
-    """Return how many seeds each difference of a family would need, from the easiest to the hardest; or nothing.
+def timed(difference: Difference, *sides: Iterable[tuple[int, float | None]]) -> Difference:
+    """Return a difference with what one more seed of its sides takes.
 
     Args:
-        differences: label → the difference from the reference, of two seeds or more.
-        what: the metric, in words.
-        points: the difference to find, as a share.
+        difference: of two entries.
+        sides: of each entry (seed, seconds) of its parts; nothing is known where one of them has none.
     """
-    needed = {
-        label: seeds_needed(difference, points) for label, difference in differences.items() if difference.p is not None
-    }
-    enough = {label: seeds for label, seeds in needed.items() if seeds}
-    lost = sum(seeds is None for seeds in needed.values())
-    if not enough:
+    by_side = [_a_seed(side) for side in sides]
+    known = [seconds for seconds in by_side if seconds is not None]
+    return replace(difference, seconds=math.fsum(known)) if len(known) == len(by_side) else difference
+
+
+def _a_seed(parts: Iterable[tuple[int, float | None]]) -> float | None:
+    """Return the mean over seeds of the sum of a seed's parts."""
+    by_seed: dict[int, float] = {}
+    for seed, seconds in parts:
+        by_seed[seed] = by_seed.get(seed, 0.0) + (seconds or 0.0)
+    return fmean(by_seed.values()) if by_seed else None
+
+
+def with_needs(family: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return a family that a recipe declares, where what is undecided says what would decide it."""
+    undecided = {label: difference for label, difference in family.items() if difference.reading == UNDECIDED}
+    hypotheses = len({hypothesis(difference) for difference in undecided.values()})
+    needs = {label: _needed(difference, hypotheses) for label, difference in undecided.items()}
+    return {label: replace(difference, to_decide=needs.get(label)) for label, difference in family.items()}
+
+
+def _needed(difference: Difference, hypotheses: int) -> ToDecide | None:
+    """Return what decides a difference in a family with so many ``hypotheses``; None where nothing tells."""
+    estimate, seeds = difference.estimate, difference.tested_seeds
+    if estimate is None or estimate.p is None:
+        return None
+    needed = seeds_to_decide(estimate, seeds, hypotheses, difference.margin)
+    if needed is None or difference.seconds is None:
+        return ToDecide(needed)
+    return ToDecide(needed, round((needed - seeds) * difference.seconds / 3600, 4))
+
+
+def needs_in_words(declared: Mapping[str, Difference], what: str) -> str:
+    """Return what would decide the comparisons of a family that are undecided; nothing where none is.
+
+    Args:
+        declared: label → the difference from the reference, one family.
+        what: their metric, in words.
+    """
+    undecided = {label: of for label, of in declared.items() if of.reading in (UNDECIDED, "no interval")}
+    if not undecided:
         return ""
-    first, last = min(enough, key=lambda label: enough[label]), max(enough, key=lambda label: enough[label])
-    span = f"{enough[first]} ({first})"
-    if enough[last] > enough[first]:
-        span += f" to {enough[last]} ({last})"
-    seeds = "seed is" if enough[last] == 1 else "seeds are"
-    many = f"; {lost} of them need more than {MOST_SEEDS:,}" if lost else ""
+    needs = {label: (of.to_decide, of.tested_seeds) for label, of in undecided.items()}
+    if not any(needed for needed, _ in needs.values()):
+        return to_decide_in_words(None, max(seeds for _, seeds in needs.values())).replace("this", f"this in {what}")
+    told = [(label, needed, seeds) for label, (needed, seeds) in needs.items() if needed]
+    easiest = sorted(told, key=lambda row: math.inf if row[1].seeds is None else row[1].seeds)
+    parts = [f"{label} with {needed.further(seeds)}" for label, needed, seeds in easiest[:NAMED]]
+    if rest := len(undecided) - len(parts):
+        parts.append(f"{plural(rest, 'other')} with more, or it cannot be told")
     return (
-        f"To find a difference of {number(points)} points in {what} with a power of 0.8, {span} {seeds} "
-        f"needed{many}, going by the spread of the differences so far."
+        f"Undecided in {what}, and decided with a probability of {POWER}, going by what was measured so far: "
+        f"{'; '.join(parts)}. {CONTINUED}"
     )
 
 
@@ -70,8 +116,13 @@ def enough_seeds(seeds: Sequence[int], differences: Mapping[str, Difference], po
         gap = f"{number(points)} points between {label} and the reference"
         message = f"{gap} need {many} seeds, and {MOST} are the most"
         raise InputError(message, where=where, hint="Ask for a larger difference.")
+    return (*seeds, *further_seeds(seeds, needed - len(seeds)))
+
+
+def further_seeds(seeds: Sequence[int], many: int) -> range:
+    """Return so ``many`` seeds that come after all of ``seeds``; none where ``many`` is not positive."""
     following = max(seeds) + 1
-    return (*seeds, *range(following, following + needed - len(seeds)))
+    return range(following, following + max(many, 0))
 
 
 def seeds_needed(difference: Difference, points: float) -> int | None:

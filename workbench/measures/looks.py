@@ -12,16 +12,22 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from workbench.measures.statistics import MOST_SEEDS, ROUNDING
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from workbench.measures.estimate import Estimate
+    from workbench.measures.statistics import Array
     from workbench.measures.verdicts import Verdict
 
 LOOKS = (3, 5, 8)
+POWER = 0.8  # with which a forecast of seeds decides
 LEVELS = {3: 0.003, 5: 0.012, 8: 0.040}  # of these three looks together, 5 %, by simulation
 
 
@@ -89,22 +95,26 @@ def chance_to_decide(estimate: Estimate, seeds: int, then: int, level: float, ma
     """
     if not 2 <= seeds < then:
         raise ValueError(f"a forecast is for more seeds than there are, at least 2: got {seeds}, then {then}")
+    return float(_chances(estimate, seeds, np.array([then]), level, margin)[0])
+
+
+def _chances(estimate: Estimate, seeds: int, then: NDArray[np.int_], level: float, margin: float | None) -> Array:
+    """Return :func:`chance_to_decide` for numbers of seeds (N,)."""
     if estimate.error <= ROUNDING:
-        return 0.0  # nothing tells the spread, and no more seeds are known to
+        return np.zeros(len(then))  # nothing tells the spread, and no more seeds are known to
     from scipy.special import stdtr, stdtrit
 
     deviation = estimate.error * math.sqrt(seeds)
     freedom = estimate.freedom * (then - 1) / (seeds - 1)
-    moves = deviation * math.sqrt((then - seeds) / (then * seeds))
-    differs = float(stdtrit(freedom, 1 - level / 2)) * deviation / math.sqrt(then)
-    within = -1.0 if margin is None else margin - float(stdtrit(freedom, 1 - level)) * deviation / math.sqrt(then)
+    moves, error = deviation * np.sqrt((then - seeds) / (then * seeds)), deviation / np.sqrt(then)
+    differs = stdtrit(freedom, 1 - level / 2) * error
+    within = -1.0 if margin is None else np.maximum(margin - stdtrit(freedom, 1 - level) * error, 0.0)
 
-    def below(bound: float) -> float:
-        return float(stdtr(estimate.freedom, (bound - estimate.difference) / moves))
+    def below(bound: Array | float) -> Array:
+        return np.asarray(stdtr(estimate.freedom, (bound - estimate.difference) / moves))
 
-    if within >= differs:
-        return 1.0
-    return below(-differs) + 1 - below(differs) + (below(within) - below(-within) if within > 0 else 0.0)
+    outside, inside = below(-differs) + 1 - below(differs), below(within) - below(-within)
+    return np.where(within >= differs, 1.0, outside + np.maximum(inside, 0.0))
 
 
 def chance_by_look(
@@ -125,7 +135,7 @@ def chance_by_look(
 
 
 def seeds_to_decide(
-    estimate: Estimate, seeds: int, hypotheses: int = 1, margin: float | None = None, power: float = 0.8
+    estimate: Estimate, seeds: int, hypotheses: int = 1, margin: float | None = None, power: float = POWER
 ) -> int | None:
     """Return how many seeds decide with a chance of ``power`` in one look at level 0.05; None if none up to 1,000 do.
 
@@ -136,5 +146,6 @@ def seeds_to_decide(
         margin: as in the verdict.
         power: chance that is asked for, in (0, 1).
     """
-    level, more = LEVEL / hypotheses, range(seeds + 1, MOST_SEEDS + 1)
-    return next((then for then in more if chance_to_decide(estimate, seeds, then, level, margin) >= power), None)
+    then = np.arange(seeds + 1, MOST_SEEDS + 1)
+    enough = np.flatnonzero(_chances(estimate, seeds, then, LEVEL / hypotheses, margin) >= power)
+    return int(then[enough[0]]) if len(enough) else None

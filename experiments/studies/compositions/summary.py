@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.examples import over_examples, scores_by_example
-from experiments.reporting.families import alone, in_family
+from experiments.reporting.families import alone
+from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from experiments.studies.compositions.entry_scores import EntryScores
 from experiments.studies.compositions.record import CONTROL, PICK, PICKS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
+from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
 from experiments.studies.core.unit import Unit
 from workbench.measures.granularity import score_step
@@ -84,7 +86,7 @@ class _Summary:
         compared, declared = [row for row in rows if row.against], self.record.declared_test
         against = {row.label: row.against for row in compared}
         families = {
-            shots: in_family(
+            shots: planned_family(
                 {row.label: gain for row in compared if (gain := row.scores[shots].gain)}, declared, against
             )
             for shots in (rows[0].scores if rows else ())
@@ -148,7 +150,9 @@ class _Summary:
             [(self.examples[taken[unit]], self.examples[reference[unit]]) for unit in common if unit.task == target]
             for target in dict.fromkeys(unit.task for unit in common)
         )
-        return paired(by_seed, seeds, score_step(sizes), over_examples(by_target))
+        difference = paired(by_seed, seeds, score_step(sizes), over_examples(by_target))
+        sides = ([(unit.seed, self.known[of[unit]].fit.seconds) for unit in common] for of in (taken, reference))
+        return timed(difference, *sides)
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each unit the result with the best validation (score, then likelihood), and how often whose.

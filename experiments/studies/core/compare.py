@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
-from experiments.reporting.families import in_family
 from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.shown import Shown
+from experiments.studies.core.planned import planned_family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,7 +55,7 @@ def in_one_family(
 
     ``against``: label → what it is compared with, where that is not the same for all.
     """
-    family = in_family(declared(rows), test, against)
+    family = planned_family(declared(rows), test, against)
     return tuple(replace(row, difference=family.get(row.label)) for row in rows)  # type: ignore[type-var]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from experiments.reporting.examples import over_examples, scores_by_example, test_sizes
 from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from experiments.reporting.wording import unit
 from experiments.studies.core.compare import in_one_family
@@ -114,7 +115,8 @@ class _Summary:
         sizes, seeds = test_sizes(by_task), self.record.seeds
         on_tasks = [_of_seeds(gaps, task, seeds) for task in self.record.tasks]
         steps = [score_step([size]) for size in sizes]
-        return paired(self._by_seed(gaps), seeds, score_step(sizes), over_examples(by_task), on_tasks, steps)
+        difference = paired(self._by_seed(gaps), seeds, score_step(sizes), over_examples(by_task), on_tasks, steps)
+        return timed(difference, *(((at.seed, cell.seconds) for at, cell in side.items()) for side in (ours, theirs)))
 
     def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
         return self.correct[ours.evaluation], self.correct[theirs.evaluation]

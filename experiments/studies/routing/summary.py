@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from experiments.studies.core.compare import in_one_family
 from experiments.studies.core.report import reported
@@ -112,7 +114,13 @@ class _Summary:
         if not common:
             return paired(gaps, self.record.seeds)
         first, second = (_over_seeds([cells[seed] for seed in common]) for cells in (ours, theirs))
-        return paired(gaps, self.record.seeds, score_step(map(len, first)), paired_bootstrap(first, second))
+        difference = paired(gaps, self.record.seeds, score_step(map(len, first)), paired_bootstrap(first, second))
+        return timed(difference, *(((seed, self._seconds(cell)) for seed, cell in of.items()) for of in (ours, theirs)))
+
+    def _seconds(self, cell: EntryResult) -> float:
+        """Return what an entry took with its seed; a router needs that seed's adapters."""
+        adapters = (fit.seconds for fit in self.record.adapters if fit.seed == cell.seed)
+        return (cell.fit_seconds or 0.0) + (math.fsum(adapters) if cell.milliseconds is not None else 0.0)
 
 
 def _over_seeds(cells: Sequence[EntryResult]) -> list[Array]:

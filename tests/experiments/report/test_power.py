@@ -1,23 +1,37 @@
-"""How many seeds are enough is computed from the spread of the differences that were measured."""
+"""What decides an undecided comparison, and how many seeds find a difference, from what was measured."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from experiments.reporting.declared_test import DeclaredTest
 from experiments.reporting.differences import Difference
 from experiments.reporting.families import in_family
-from experiments.reporting.power import enough_seeds, power, seeds_needed
+from experiments.reporting.power import (
+    CONTINUED,
+    enough_seeds,
+    needs_in_words,
+    seeds_needed,
+    timed,
+    with_needs,
+)
 from experiments.reporting.replications import paired
 from experiments.reporting.terminal import show
+from experiments.reporting.to_decide import ToDecide, to_decide_in_words
 from experiments.studies.stream.page.present import present
+from experiments.studies.stream.results.summary import summarise
 from tests.messages import naming
 from workbench.errors import InputError
+from workbench.measures.looks import chance_to_decide
 from workbench.measures.statistics import interval, paired_t_test
 
 if TYPE_CHECKING:
-    from experiments.studies.stream.results.report import Report
+    from experiments.studies.stream.results.record import Record
+
+WITHIN = DeclaredTest(margin=0.02)
 
 
 def difference(*values: float | None) -> Difference:
@@ -30,21 +44,43 @@ def with_orders(*values: float) -> Difference:
     return paired(values, seeds)
 
 
-def test_the_easiest_and_the_hardest_are_named() -> None:
-    family = in_family({"steady": difference(0.01, 0.03), "wild": difference(-0.05, 0.05), "single": difference(0.1)})
-    steady, wild = (seeds_needed(family[label], 0.02) for label in ("steady", "wild"))
-    assert steady is not None
-    assert wild is not None
-    assert steady < wild
-    sentence = power(family, "average accuracy")
-    assert sentence.startswith("To find a difference of 2.0 points in average accuracy with a power of 0.8, ")
-    assert f"{steady} (steady) to {wild} (wild) seeds are needed" in sentence
+def test_what_is_undecided_says_what_decides_it_and_what_is_decided_does_not() -> None:
+    gap = timed(difference(0.01, 0.06, 0.05), [(0, 600.0), (0, 600.0), (1, 1200.0)], [(0, 2400.0)])
+    assert gap.seconds == 3600.0, "the parts of a seed together, the mean over seeds, both sides"
+    family = with_needs(in_family({"near": gap, "clear": difference(0.2, 0.201, 0.202)}, WITHIN))
+    assert family["clear"].to_decide is None
+    assert "to_decide" in family["clear"].as_json()
+    needed, estimate = family["near"].to_decide, family["near"].estimate
+    assert needed is not None
+    assert needed.seeds is not None
+    assert estimate is not None
+    chances = [chance_to_decide(estimate, 3, seeds, 0.05, 0.02) for seeds in range(4, needed.seeds + 1)]
+    assert chances[-1] >= 0.8, "one hypothesis is undecided, so its level is the whole one"
+    assert all(chance < 0.8 for chance in chances[:-1])
+    assert needed.hours == needed.seeds - 3, "an hour a further seed"
+    assert family["near"].as_json()["to_decide"] == {"seeds": needed.seeds, "hours": needed.hours}
 
 
-def test_what_is_out_of_reach_is_said_and_one_seed_says_nothing() -> None:
-    family = in_family({"steady": difference(0.01, 0.03), "lost": difference(-1.0, 1.0)})
-    assert "(steady) seeds are needed; 1 of them need more than 1,000" in power(family, "accuracy")
-    assert not power({"single": difference(0.1)}, "accuracy")
+def test_no_number_of_seeds_and_what_cannot_be_told() -> None:
+    family = with_needs(in_family({"no gap": difference(*[-0.1, 0.1] * 20), "equal": difference(0.1, 0.1)}))
+    assert family["no gap"].to_decide == ToDecide(None, None), "after 40 seeds that say nothing"
+    assert family["equal"].to_decide is None, "equal differences tell no spread"
+    assert "1,000" in to_decide_in_words(ToDecide(None), 3)
+    assert "cannot be told" in to_decide_in_words(None, 3)
+    assert "fewer than two" in to_decide_in_words(None, 1)
+    assert to_decide_in_words(ToDecide(9, 1.2), 3).startswith("9 seeds (6 more: about 1 h 12 min) would decide")
+
+
+def test_a_paragraph_names_the_easiest_and_points_to_a_design_that_holds_its_level() -> None:
+    gaps = {"steady": difference(0.01, 0.03, 0.04), "wild": difference(-0.05, 0.05, 0.07), "single": difference(0.1)}
+    family = with_needs(in_family(gaps))
+    words = needs_in_words(family, "average accuracy")
+    assert words.index("steady with") < words.index("wild with")
+    assert "1 other" in words
+    assert CONTINUED in words
+    assert "--until-decided" in CONTINUED
+    assert not needs_in_words({"clear": difference(0.2, 0.201, 0.202)}, "accuracy")
+    assert "cannot be told" in needs_in_words({"single": difference(0.1)}, "accuracy")
 
 
 def test_so_many_seeds_are_planned_as_the_first_difference_needs() -> None:
@@ -66,6 +102,7 @@ def test_a_seed_counts_once_in_however_many_orders() -> None:
     assert ordered.p is single.p is None, "two equal means are no six values"
     ordered, single = with_orders(0.01, 0.03, 0.03, -0.02), difference(0.02, 0.005)
     assert ordered.p == pytest.approx(single.p)
+    assert ordered.tested_seeds == 2
     assert seeds_needed(ordered, 0.01) == seeds_needed(single, 0.01)
 
 
@@ -75,8 +112,9 @@ def test_what_an_order_does_not_change_has_the_spread_of_its_seeds() -> None:
     )
 
 
-def test_a_report_says_it(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_says_it(record: Record, capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console
 
-    show(present(report), Console(width=200))
-    assert "seeds are needed" in capsys.readouterr().out
+    kept = tuple(outcome for outcome in record.outcomes if outcome.seed < 2)
+    show(present(summarise(replace(record, seeds=(0, 1), outcomes=kept))), Console(width=200))
+    assert "--until-decided" in capsys.readouterr().out, "two seeds decide nothing"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from experiments.reporting.families import in_family
+from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from workbench.measures.clustered import clustered_bootstrap
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from experiments.reporting.declared_test import DeclaredTest
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.results.final_outcomes import FinalOutcomes
     from experiments.studies.stream.results.record import Record
@@ -38,8 +37,14 @@ def compare(
         examples = over_examples if name == "average_accuracy" else None
         by_task = _by_task(outcomes.record, pairs, name) if apart else ()
         steps = [score_step([size]) for size in outcomes.record.test_sizes] if by_task else ()
-        differences[name] = paired(gaps, seeds, step_of(outcomes.record, name), examples, by_task, steps)
+        difference = paired(gaps, seeds, step_of(outcomes.record, name), examples, by_task, steps)
+        differences[name] = timed(difference, *map(_seconds, zip(*pairs, strict=True)))
     return differences
+
+
+def _seconds(side: Sequence[ReplicationReport]) -> list[tuple[int, float]]:
+    """Return the seed and the seconds of each replication that is finished."""
+    return [(replication.seed, replication.seconds) for replication in side if replication.complete]
 
 
 def _over_examples(
@@ -65,15 +70,15 @@ def _by_task(record: Record, pairs: Sequence[ReplicationPair], metric: str) -> l
     return [[_minus(score(ours, task), score(theirs, task)) for ours, theirs in pairs] for task in record.tasks]
 
 
-def adjusted(
-    compared: Mapping[str, Mapping[str, Difference]], declared: DeclaredTest, against: Mapping[str, str] | None = None
+def by_metric(
+    compared: Mapping[str, Mapping[str, Difference]],
+    family: Callable[[Mapping[str, Difference]], Mapping[str, Difference]],
 ) -> dict[str, dict[str, Difference]]:
-    """Return differences, by label and metric, with each metric as one family; ``against`` what each label is taken."""
+    """Return differences, by label and metric, with each metric as one ``family``."""
     families = {
-        name: in_family({label: differences[name] for label, differences in compared.items()}, declared, against)
-        for name in COMPARED
+        name: family({label: differences[name] for label, differences in compared.items()}) for name in COMPARED
     }
-    return {label: {name: family[label] for name, family in families.items()} for label in compared}
+    return {label: {name: own[label] for name, own in families.items()} for label in compared}
 
 
 def tasks_are_apart(record: Record) -> bool:

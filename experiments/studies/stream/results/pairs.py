@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.declared_test import DeclaredTest
+from experiments.reporting.families import in_family
 from experiments.studies.core.against import controls
-from experiments.studies.stream.results.comparison import adjusted, compare
+from experiments.studies.stream.results.comparison import by_metric, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,5 +54,5 @@ def other_pairs(
     asked = {frozenset(pair) for pair in declared.items()}
     pairs = [pair for pair in combinations(labels, 2) if frozenset(pair) not in asked]
     compared = {f"{first} − {second}": compare(outcomes, first, second, reports) for first, second in pairs}
-    family = adjusted(compared, DeclaredTest(margin=margin))
+    family = by_metric(compared, partial(in_family, declared=DeclaredTest(margin=margin)))
     return tuple(Pair(*labels, differences) for labels, differences in zip(pairs, family.values(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,13 @@ class ReplicationReport:
     def complete(self) -> bool:
         """Whether the last stage has finished; a strategy that learns all tasks at once has no other."""
         return len(self.tasks) in self._by_stage
+
+    @property
+    def seconds(self) -> float:
+        """What learning, tests and probes took."""
+        outcomes = self.outcomes
+        tests = math.fsum(cell.seconds for outcome in outcomes for cell in outcome.cells)
+        return tests + math.fsum(outcome.cost.train_seconds + outcome.probe_seconds for outcome in outcomes)
 
     @property
     def planned(self) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
 from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
-from experiments.studies.stream.results.comparison import adjusted, compare
+from experiments.studies.stream.results.comparison import by_metric, compare
 from experiments.studies.stream.results.evidence import evidence
 from experiments.studies.stream.results.final_outcomes import FinalOutcomes
 from experiments.studies.stream.results.frontier import frontiers
@@ -61,7 +63,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
 
     declared = {} if brief else declared_pairs(record)
     compared = {label: compare(finals, label, against, reports) for label, against in declared.items()}
-    family = adjusted(compared, record.declared_test, declared)
+    family = by_metric(compared, partial(planned_family, declared=record.declared_test, against=declared))
     constants = constant_scores(record.tasks, record.majority)
     everything = [
         StrategyReport(
