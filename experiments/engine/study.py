@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from experiments.workspace import find_workspace
@@ -159,6 +160,16 @@ class Study:
         """``present(report)`` in ``present.py``: what people see of a report, in whatever medium."""
         present: Callable[[Report], Presentation] = self._named("present", "present")
         return present
+
+    @property
+    def facts(self) -> Callable[[Mapping[str, Any]], Any]:
+        """``facts(document)`` in ``facts.py``: what the referee's checklist asks of the JSON document of a report.
+
+        It returns None for the document of another study; a study without that module has no checklist.
+        """
+        facts: Callable[[Mapping[str, Any]], Any]
+        facts = self._named("facts", "facts") if find_spec(self.module("facts")) else lambda document: None
+        return facts
 
     def module(self, name: str) -> str:
         """Return the full name of one of the study's modules, by its name alone."""

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Report
     from experiments.reporting.presentation import Presentation
+    from experiments.studies.core.checklist import Checked
     from experiments.workspace import RecordDocument, Workspace
+
 
 STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study, besides=["core"])
 
@@ -31,6 +33,20 @@ def study_for(keys: Container[str]) -> Study:
     """Return the study whose key is among the keys of a recipe; the stream study where none is."""
     studies = [STUDIES.get(name) for name in STUDIES.names()]
     return next((study for study in studies if study.key in keys), STUDIES.get("stream"))
+
+
+def checked(document: Mapping[str, Any]) -> Checked | None:
+    """Return what is checked of the JSON document of a report, of this version or an earlier one.
+
+    None where it is no report of a study that has a checklist.
+    """
+    from experiments.studies.core.checklist import Checked, checklist
+
+    studies = map(STUDIES.get, STUDIES.names()) if {"experiment", "reference"} <= {*document} else ()
+    for study in studies:
+        if facts := study.facts(document):
+            return Checked(facts, checklist(document, facts))
+    return None
 
 
 def present_of(workspace: Workspace, experiment: str) -> Presentation:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.studies.compositions.circumstances import circumstances
+from experiments.studies.compositions.facts import facts
 from experiments.studies.compositions.quantities import ENTRY_SCORES
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
@@ -110,7 +111,7 @@ class FusionReport(StudyReport):
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the report as one document; it has all that each seed gave."""
-        return {
+        document = {
             **self.head("targets", "shots", "majority", "budgets"),
             "best_composition_minus_best_control": self.contest.as_json() if self.contest else None,
             "contestants": {
@@ -133,6 +134,7 @@ class FusionReport(StudyReport):
             "sources": list(self.record.sources),
             "diagnostics": dict(self.record.diagnostics),
         }
+        return self.checked(document, facts)
 
 
 def _entry_scores(scores: EntryScores) -> dict[str, Any]:

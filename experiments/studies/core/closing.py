@@ -4,16 +4,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.reporting.cells import words
 from experiments.reporting.equality import not_equal
-from experiments.reporting.presentation import Definitions
+from experiments.reporting.presentation import Column, Definitions, Medium, Paragraph, Sentences
 from experiments.reporting.provenance_tags import rerun_block
+from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import DASH, plural
+from experiments.studies.core.checklist import Answer
 from experiments.studies.core.data_sources import data_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from experiments.reporting.presentation import Block
+    from experiments.reporting.presentation import Block, Cell
     from experiments.studies.core.report import StudyReport
+
+
+WORDS = {True: "yes", False: "no", None: DASH}
+TONES = {True: "good", False: "bad", None: "even"}
+
+
+def _holds(answer: Answer) -> Cell:
+    return words("", badge=WORDS[answer.holds], tone=TONES[answer.holds])
+
+
+def checked(report: StudyReport) -> Iterator[Block]:
+    """Yield the referee's checklist: on a terminal how much of it holds, and what does not."""
+    answers = [Answer(**answer) for answer in report.as_json().get("checklist", ())]
+    if not answers:
+        return
+    asked = [answer for answer in answers if answer.holds is not None]
+    failing = [f"{answer.question} No. {answer.answer}" for answer in asked if not answer.holds]
+    held = f"Referee's checklist: yes to {len(asked) - len(failing)} of {plural(len(asked), 'question')}"
+    yield Paragraph(f"{held} that apply{':' if failing else '.'}", "quiet", Medium.TERMINAL)
+    if failing:
+        yield Sentences(failing, Medium.TERMINAL)
+    yield table(
+        "checklist",
+        "The referee's checklist",
+        answers,
+        [
+            Shown(Column("question"), lambda answer: words(answer.question)),
+            Shown(Column("holds", left=True), _holds),
+            Shown(Column("by what", left=True), lambda answer: words(answer.answer)),
+        ],
+        note="Answered from the report itself. A dash: the question does not apply, or the report does not tell.",
+        media=Medium.PAGE,
+    )
 
 
 def closing(report: StudyReport, circumstances: Iterable[tuple[str, str]], compared: int = 2) -> Iterator[Block]:
@@ -21,6 +58,7 @@ def closing(report: StudyReport, circumstances: Iterable[tuple[str, str]], compa
 
     ``circumstances``: terms with their explanations; ``compared``: how many rows there are.
     """
+    yield from checked(report)
     if compared > 1:
         yield not_equal(report.unequal, report.record.reference)
     yield Definitions("Circumstances", [*circumstances])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from experiments.reporting.equality import inequalities
 from experiments.reporting.presentation import Presentation
+from experiments.studies.core.checklist import checklist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from experiments.engine.study import Report
     from experiments.reporting.equality import Inequality
     from experiments.reporting.presentation import Block, Tracking
+    from experiments.studies.core.facts import Document, Facts
     from experiments.studies.core.record import Record
     from experiments.workspace import RecordDocument, Workspace
 
@@ -89,6 +91,11 @@ class StudyReport(ABC):
             "verdict": self.verdict,
             "not_equal": [inequality.as_json() for inequality in self.unequal],
         }
+
+    def checked(self, document: dict[str, Any], facts: Callable[[Document], Facts | None]) -> dict[str, Any]:
+        """Return a document with the answers to the referee's checklist; ``facts`` reads what they go by."""
+        read = facts(document)
+        return {**document, "checklist": [answer.as_json() for answer in checklist(document, read)] if read else []}
 
     @abstractmethod
     def as_json(self, full: bool = False) -> dict[str, Any]:

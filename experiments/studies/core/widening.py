@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from experiments.studies.core.tune import (
@@ -91,6 +92,17 @@ def is_enclosed(tried: Sequence[LearningRateTrial]) -> bool:
     """Return whether the best of several learning rates stands between two that are worse, or failed."""
     rates = [trial.learning_rate for trial in tried]
     return min(rates) < choose(tried) < max(rates)
+
+
+def is_exhausted(tried: Sequence[LearningRateTrial]) -> bool:
+    """Return whether the best is at an edge, and no further rate is allowed there: the bound of a search is reached."""
+    rates, chosen = sorted(trial.learning_rate for trial in tried), choose(tried)
+    if chosen == rates[-1] and chosen * FACTOR > HIGHEST:
+        return True
+    outward = rates[-OUTWARD - 1 :] if chosen == rates[-1] else rates[OUTWARD::-1]
+    steps = [max(pair) / min(pair) for pair in pairwise(outward)]
+    at_edge = chosen in (rates[0], rates[-1])
+    return at_edge and len(steps) == OUTWARD and all(math.isclose(step, FACTOR, rel_tol=1e-6) for step in steps)
 
 
 def _if_needed(

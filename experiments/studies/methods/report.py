@@ -9,6 +9,7 @@ from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.methods.circumstances import circumstances
+from experiments.studies.methods.facts import facts
 from experiments.studies.methods.quantities import METHOD
 
 if TYPE_CHECKING:
@@ -64,11 +65,12 @@ class ComparisonReport(StudyReport):
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
         advice = self.recommendation
-        return {
+        document = {
             **self.head("tasks", "budget", "tune", "majority"),
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
             "methods": {row.label: _entry(row, full) for row in self.rows},
         }
+        return self.checked(document, facts)
 
 
 def _entry(row: Row, full: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from experiments.reporting.wording import number, share
 from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
+from experiments.studies.repair.facts import facts
 from experiments.studies.repair.quantities import ROW
 from experiments.studies.repair.record import NOTHING
 
@@ -135,7 +136,8 @@ class RepairReport(StudyReport):
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``, which always has the numbers of each replication."""
-        return {
+        document = {
             **self.head("stream", "tasks", "budget", "majority"),
             "strategies": {entry.label: entry.as_json() for entry in self.entries},
         }
+        return self.checked(document, facts)

@@ -9,6 +9,7 @@ from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.routing.circumstances import circumstances
+from experiments.studies.routing.facts import facts
 from experiments.studies.routing.quantities import ADAPTER, ENTRY
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ class RoutingReport(StudyReport):
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds what every seed gave, text by text."""
         record = self.record
-        return {
+        document = {
             **self.head("tasks", "budget"),
             "sources": {"method": record.method, **record.settings},
             "contenders": {row.label: _entry(row, full) for row in self.rows},
             "adapters": {row.task: _adapter(row) for row in self.adapters},
         }
+        return self.checked(document, facts)
 
 
 def _entry(row: Row, full: bool) -> dict[str, Any]:

@@ -39,6 +39,7 @@ ROOMS = {
     "summary": "results",
     "scored": "results",
     "quantities": "results",
+    "facts": "results",
     "present": "page",
 }
 

@@ -12,6 +12,7 @@ from experiments.reporting.presentation import Column, Definitions, Medium, Tabl
 from experiments.reporting.provenance_tags import rerun_block
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, baselines, settings, share, unit
+from experiments.studies.core.closing import checked
 from experiments.studies.core.data_sources import data_table, used
 from experiments.studies.core.quantity import shown_in
 from experiments.studies.core.tuning_table import tuning_table
@@ -70,6 +71,7 @@ VALIDATION = (
 def conditions(report: Report) -> Iterator[Block]:
     """Yield the blocks that close the page."""
     record = report.record
+    yield from checked(report)
     yield _equal(report)
     if len(report.strategies) > 1:
         yield not_equal(report.unequal, record.reference)

@@ -11,6 +11,7 @@ from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.stream.results.beginnings import beginnings
 from experiments.studies.stream.results.circumstances import circumstances
+from experiments.studies.stream.results.facts import facts
 from experiments.studies.stream.results.merges import merges
 from experiments.studies.stream.results.quantities import STRATEGY
 from workbench.measures.forgetting import METRICS
@@ -83,7 +84,7 @@ class Report(StudyReport):
         Numbers are finite or null, scores are in [0, 1]; ``json.dumps(…, allow_nan=False)`` takes it as it is.
         """
         record = self.record
-        return {
+        document = {
             **self.head("tasks", "test_sizes", "orders", "scenario", "budget"),
             **({"order_per_seed": True} if record.order_per_seed else {}),
             "majority": [score if math.isfinite(score) else None for score in record.majority],
@@ -94,6 +95,7 @@ class Report(StudyReport):
             "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},
         }
+        return self.checked(document, facts)
 
     def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:
         """Return the entry of ``strategies``; ``full`` adds what each replication gave."""

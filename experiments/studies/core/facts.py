@@ -1,0 +1,109 @@
+"""What the referee's checklist asks of the JSON document of a report: planned comparisons, and learning rates tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.reporting.differences import Difference
+from experiments.reporting.families import hypothesis
+from experiments.studies.core.tune import LearningRateTrial
+from workbench.measures.statistics import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+Document = Mapping[str, Any]  # of `report --json`, of this version or an earlier one
+
+
+@dataclass(frozen=True)
+class PlannedComparison:
+    """A comparison that the recipe asks for, in one metric.
+
+    Attributes:
+        label: of the entry.
+        against: what it is compared with.
+        family: the metric, or what else is adjusted together.
+        difference: as the document has it: ``values``, ``reading``, ``p``, ``p_holm``.
+        differs: in what the entry and its control differ by name, such as ``strategy`` and ``method``.
+        main: whether the verdict is about this metric.
+    """
+
+    label: str
+    against: str
+    family: str
+    difference: Document
+    differs: tuple[str, ...] = ()
+    main: bool = True
+
+    @property
+    def reading(self) -> str:
+        """Higher, lower, equal, undecided, or why nothing can be said; what earlier versions called undecided too."""
+        reading = str(self.difference.get("reading"))
+        return "undecided" if reading == "not distinguishable" else reading
+
+    @property
+    def hypothesis(self) -> Hashable:
+        """What two comparisons of a family share if they are one test."""
+        interval = Interval(self.difference["mean"], None, None, tuple(self.difference["values"]))
+        return hypothesis(Difference(interval))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The learning rates that were tried for an entry, and the one that was taken.
+
+    Attributes:
+        who: the entry, with the task where each task has its own.
+        tried: each with its validation score.
+        seed: that they were tried with; None where the document does not say it.
+    """
+
+    who: str
+    tried: tuple[LearningRateTrial, ...]
+    chosen: float
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a document tells of how its comparisons were planned.
+
+    Attributes:
+        entries: labels of all that the recipe compares, the reference among them.
+        comparisons: of these, in each metric; empty in a report that has none yet.
+        grids: of the learning rates that were tried.
+        picks: what else validation picks, in words: ``best composition``.
+    """
+
+    entries: tuple[str, ...]
+    comparisons: tuple[PlannedComparison, ...]
+    grids: tuple[Grid, ...] = ()
+    picks: tuple[str, ...] = ()
+
+
+def grid(who: str, tried: Iterable[Document], chosen: float, seed: int | None = None) -> Iterator[Grid]:
+    """Yield the grid of a search as a document has it; nothing where it had one rate alone, and no range."""
+    trials = tuple(
+        LearningRateTrial(trial["learning_rate"], trial["validation"], trial["log_likelihood"], trial["seconds"])
+        for trial in tried
+    )
+    if len(trials) > 1:
+        yield Grid(who, trials, chosen, seed)
+
+
+def unlike(names: Sequence[str], ours: Document, theirs: Document) -> tuple[str, ...]:
+    """Return those of ``names`` under which two rows of a document have different values."""
+    return tuple(name for name in names if ours.get(name) != theirs.get(name))
+
+
+def compared_rows(
+    rows: Mapping[str, Document], reference: str, names: Sequence[str], family: str
+) -> Iterator[PlannedComparison]:
+    """Yield the comparison of each row that has a ``difference``, in one metric; ``names`` say what a row is."""
+    for label, row in rows.items():
+        against = row.get("against") or reference
+        if label != reference and row.get("difference"):
+            differs = unlike(names, row, rows[against])
+            yield PlannedComparison(label, against, family, row["difference"], differs)

@@ -1,0 +1,30 @@
+"""What the checklist asks of a report on repairs, read from its JSON document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.studies.core.facts import Facts, PlannedComparison
+from experiments.studies.repair.record import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.studies.core.facts import Document
+
+
+def facts(document: Document) -> Facts | None:
+    """Return what the document of a report tells; None for that of another study, or of an early version."""
+    if "stream" not in document or "strategies" not in document:
+        return None
+    comparisons = tuple(_comparisons(document))
+    labels = (NOTHING, *(comparison.label for comparison in comparisons))
+    return Facts(labels, comparisons, picks=("the attempt of each repair",))
+
+
+def _comparisons(document: Document) -> Iterator[PlannedComparison]:
+    """Yield what each repair gains over doing nothing; those of one entry are one family."""
+    for label, entry in document["strategies"].items():
+        for name, row in entry["repairs"].items():
+            if row["gain"]:
+                yield PlannedComparison(f"{name} of {label}", NOTHING, label, row["gain"])

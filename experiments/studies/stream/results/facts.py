@@ -1,0 +1,46 @@
+"""What the checklist asks of a report on a stream, read from its JSON document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.studies.core.facts import Facts, PlannedComparison, grid, unlike
+from experiments.studies.stream.results.comparison import COMPARED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.studies.core.facts import Document
+
+NAMES = ("strategy", "method")
+PICKED = ("strength",)  # settings of which a recipe may give several
+
+
+def facts(document: Document) -> Facts | None:
+    """Return what the document of a report tells; None for that of another study."""
+    rows = document.get("strategies")
+    if rows is None or "scenario" not in document or "stream" in document:
+        return None
+    tunings = ((label, row["tuning"]) for label, row in rows.items() if row.get("tuning"))
+    grids = tuple(found for label, tuned in tunings for found in grid(label, tuned["tried"], tuned["chosen"]))
+    return Facts(tuple(rows), tuple(_comparisons(document)), grids, tuple(_picks(rows)))
+
+
+def _picks(rows: Document) -> Iterator[str]:
+    """Yield what validation picks at each stage, by what the settings of a row ask for."""
+    for label, row in rows.items():
+        settings = row.get("settings", {})
+        yield from (f"{name} of {label}" for name in PICKED if isinstance(settings.get(name), list))
+        if settings.get("tries") or settings.get("pair") == "trial":
+            yield f"the merges of {label}"
+
+
+def _comparisons(document: Document) -> Iterator[PlannedComparison]:
+    rows = document["strategies"]
+    for label, row in rows.items():
+        comparison = row.get("comparison") or {}
+        for metric in COMPARED:
+            if metric in comparison:
+                against = comparison["against"]
+                differs, main = unlike(NAMES, row, rows[against]), metric == COMPARED[0]
+                yield PlannedComparison(label, against, metric.replace("_", " "), comparison[metric], differs, main)

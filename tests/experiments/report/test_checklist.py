@@ -1,0 +1,163 @@
+"""The referee's checklist: answered from the JSON document of a report, of every study and of earlier versions."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from experiments.reporting.page import page as drawn_page
+from experiments.studies import checked, present
+from experiments.studies.core.checklist import (
+    CONTROL,
+    FAMILY,
+    GRID,
+    ONE_THING,
+    QUESTIONS,
+    SEEDS,
+    TEST,
+    UNEQUAL,
+    VALIDATION,
+)
+from experiments.studies.core.tune import LearningRateTrial
+from experiments.studies.core.widening import is_exhausted
+from tests.experiments.report.finished import FINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = math.sqrt(10)
+
+
+def answers(document: dict[str, Any]) -> dict[str, bool | None]:
+    """Return question → whether the answer is yes."""
+    found = checked(document)
+    assert found is not None
+    return {answer.question: answer.holds for answer in found.answers}
+
+
+def said(document: dict[str, Any], question: str) -> str:
+    """Return what an answer goes by."""
+    found = checked(document)
+    assert found is not None
+    return next(answer.answer for answer in found.answers if answer.question == question)
+
+
+@pytest.fixture
+def stream() -> dict[str, Any]:
+    """A stream: isolated with its LoRA is compared with sequential in full, over two seeds."""
+    return deepcopy(FINISHED["stream"]().as_json())
+
+
+@pytest.fixture
+def methods() -> dict[str, Any]:
+    """Two methods, of which the first tried 0.02, and 0.2, which failed."""
+    return deepcopy(FINISHED["methods"]().as_json())
+
+
+@pytest.mark.parametrize("study", FINISHED)
+def test_every_report_has_it_in_every_medium(study: str) -> None:
+    report = FINISHED[study]()
+    shown, document = present(report), report.as_json()
+    assert [answer["question"] for answer in document["checklist"]] == [*QUESTIONS]
+    assert answers(document) == {answer["question"]: answer["holds"] for answer in document["checklist"]}
+    (table,) = (table for table in shown.tables if table.name == "checklist")
+    assert [row[0].text for row in table.rows] == [*QUESTIONS]
+    assert "The referee's checklist" in drawn_page(shown, {}).replace("&#x27;", "'").replace("&#39;", "'")
+    lines = [getattr(block, "text", "") for block in shown.blocks]
+    asked = [answer["holds"] for answer in document["checklist"] if answer["holds"] is not None]
+    assert any(f"yes to {sum(asked)} of {len(asked)} questions" in line for line in lines)
+
+
+def test_who_differs_in_two_things_is_named(stream: dict[str, Any]) -> None:
+    assert answers(stream)[CONTROL] is True
+    assert answers(stream)[ONE_THING] is False
+    assert "isolated and sequential: strategy and method" in said(stream, ONE_THING)
+    stream["strategies"]["isolated"]["method"] = "full"
+    assert answers(stream)[ONE_THING] is True
+
+
+def test_an_entry_without_a_comparison_has_no_control(stream: dict[str, Any]) -> None:
+    stream["strategies"]["lonely"] = {**stream["strategies"]["isolated"], "comparison": None}
+    assert answers(stream)[CONTROL] is False
+    assert "lonely" in said(stream, CONTROL)
+
+
+def test_two_seeds_are_too_few_for_a_paired_test(stream: dict[str, Any]) -> None:
+    assert answers(stream)[SEEDS] is False
+    assert answers({**stream, "seeds": [0, 1, 2]})[SEEDS] is True
+
+
+def test_identical_tests_that_are_counted_twice_are_found(stream: dict[str, Any]) -> None:
+    """Two rows of the same differences: p after Holm is that of one test, not twice that."""
+    assert answers(stream)[FAMILY] is True
+    stream["strategies"]["again"] = deepcopy(stream["strategies"]["isolated"])
+    assert answers(stream)[FAMILY] is True
+    for label in ("isolated", "again"):
+        comparison = stream["strategies"][label]["comparison"]["average_accuracy"]
+        comparison["p_holm"] = min(1.0, 2 * comparison["p"])
+    assert answers(stream)[FAMILY] is False
+    assert "average accuracy" in said(stream, FAMILY)
+
+
+def test_a_family_with_a_row_that_no_recipe_asks_for_is_found(stream: dict[str, Any]) -> None:
+    """p was adjusted for two tests, and the document has one."""
+    forgetting = stream["strategies"]["isolated"]["comparison"]["forgetting"]
+    forgetting["p"], forgetting["p_holm"] = 0.02, 0.04
+    assert answers(stream)[FAMILY] is False
+
+
+def test_a_grid_has_to_enclose_its_pick(methods: dict[str, Any]) -> None:
+    assert answers(methods)[GRID] is False
+    assert "not widened: full on animals" in said(methods, GRID)
+    (search,) = methods["methods"]["full"]["tuning"]
+    search["attempts"] = [*trials({0.002: 0.7, 0.02: 0.8, 0.2: None})]
+    assert answers(methods)[GRID] is True
+    search["attempts"] = [*trials({0.02: 0.6, 0.2: 0.7, 0.2 * ROOT: 0.8, 2.0: 0.9})]
+    search["chosen"] = 2.0
+    assert "widened as far as allowed: full on animals" in said(methods, GRID)
+
+
+def test_the_pick_is_the_rate_that_validates_best(methods: dict[str, Any]) -> None:
+    assert answers(methods)[VALIDATION] is True
+    (search,) = methods["methods"]["full"]["tuning"]
+    search["seed"] = 0
+    assert "a seed that is compared: full on animals" in said(methods, VALIDATION)
+    search["attempts"], search["seed"] = [*trials({0.02: 0.6, 0.2: 0.7})], 100
+    assert answers(methods)[VALIDATION] is False
+
+
+def test_what_a_document_does_not_tell_has_no_answer(stream: dict[str, Any]) -> None:
+    old = {name: value for name, value in stream.items() if name not in ("test", "margin", "not_equal")}
+    for comparison in (row["comparison"] for row in old["strategies"].values()):
+        for metric in (comparison or {}).values():
+            if isinstance(metric, dict):
+                metric.pop("p", None)
+    found = answers(old)
+    assert [found[question] for question in (TEST, UNEQUAL, FAMILY, GRID)] == [None] * 4
+    assert checked({"experiment": "benchmark", "runs": []}) is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "best", "exhausted"),
+    [
+        ([1, 2, 3], 3, False),
+        ([1, 3, 3 * ROOT], 3 * ROOT, False),
+        ([1, 3, 3 * ROOT, 30], 30, True),
+        ([1, 3, 1 / ROOT, 0.1], 0.1, True),
+        ([1, 3, 1 / ROOT, 0.1], 1, False),
+        ([10, 50], 50, True),  # a rate above 100 is taken by no method
+    ],
+)
+def test_a_search_is_exhausted_two_rates_beyond_its_range(rates: list[float], best: float, exhausted: bool) -> None:
+    tried = [LearningRateTrial(rate, float(rate == best), -1.0, 1.0) for rate in rates]
+    assert is_exhausted(tried) is exhausted
+
+
+def trials(scores: dict[float, float | None]) -> Iterator[dict[str, Any]]:
+    """Yield a trial for each rate, as a document has it."""
+    for rate, score in scores.items():
+        likelihood = None if score is None else -0.5
+        yield {"learning_rate": rate, "validation": score, "log_likelihood": likelihood, "seconds": 1.0}
