@@ -4,8 +4,9 @@
 
 Scores with known truth are drawn, and each test of `workbench/measures/declared_tests.py` says what it sees of them:
 the type I error and the power with 3, 5 and 8 seeds and 2 and 12 rows; what unequal spreads do to each way of pooling
-variances, which is how the pooled test was chosen; seeds crossed with orders; equal differences on small test sets;
-and looks after 3, 5 and 8 seeds. It trains nothing and takes some minutes of one processor.
+variances, which is how the pooled test was chosen; seeds crossed with orders; texts that several tasks test; equal
+differences on small test sets; and looks after 3, 5 and 8 seeds. It trains nothing and takes some minutes of one
+processor.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main(
         "unequal_tasks": [*error_rates.unequal_tasks(random, draws)],
         "orders": [*error_rates.orders(random, draws)],
         "both_agree": [*error_rates.both_agree(random, draws)],
+        "texts_shared": [*error_rates.texts_shared(random, draws)],
         "equal_differences": [*error_rates.equal_differences(random, draws)],
         "looks": [*looks_simulated.looks(random, draws)],
         "designs": [looks_simulated.as_run(random, designs, effect=effect) for effect in (0.0, error_rates.EFFECT)],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import simulated_scores as scores
 from bench.simulated_scores import Scores
@@ -46,6 +47,14 @@ def pooled_over_both(random: np.random.Generator, number: int, rows: int, seeds:
     return over_both(scores.outcomes(random, number, rows, seeds), checked)
 
 
+def stratified_over_both(random: np.random.Generator, number: int, rows: int, seeds: int) -> Moments:
+    """Return what the stratified test with the summed variance of seeds and examples sees."""
+    outcomes = scores.outcomes_apart(random, number, rows, seeds)
+    differences = outcomes[:, 1:] - outcomes[:, :1]  # (N, R âˆ’ 1, T, S, n)
+    by_task = [differences[:, :, task] for task in range(scores.FEW_TASKS)]
+    return summed_moments(stratified_moments(differences.mean(-1)), example_variance(by_task))
+
+
 def over_both(outcomes: Scores, over_seeds: Callable[[Scores], Moments]) -> Moments:
     """Return moments over seeds with the variance of the examples added; outcomes (N, R, S, n)."""
     return summed_moments(over_seeds(outcomes.mean(-1)), example_variance([outcomes[:, 1:] - outcomes[:, :1]]))
@@ -57,6 +66,7 @@ TESTS: dict[str, tuple[Draw, int]] = {  # with how many numbers a cell of rows Ã
     "stratified": (stratified_drawn, scores.TASKS),
     "paired, seeds and examples": (paired_over_both, scores.EXAMPLES),
     "pooled, seeds and examples": (pooled_over_both, scores.EXAMPLES),
+    "stratified, seeds and examples": (stratified_over_both, scores.FEW_TASKS * scores.FEW_EXAMPLES),
 }
 
 
@@ -195,6 +205,23 @@ def _both(outcomes: Scores) -> tuple[Scores, Scores, Scores]:
     alone = Moments(over_seeds.difference, np.sqrt(examples.examples), examples.examples_freedom)
     summed = summed_moments(over_seeds, examples)
     return over_seeds.differs()[:, 0], alone.differs()[:, 0], summed.differs()[:, 0]
+
+
+def texts_shared(random: np.random.Generator, number: int) -> Iterator[dict[str, Any]]:
+    """Yield the type I error where tasks test the same texts: by examples as if all were others, and by texts."""
+    for texts in (20, 40, 80):
+        for seeds in (3, 5, 8):
+            sizes = scores.chunks(number, (texts + 10 * scores.EXAMPLES) * seeds)
+            parts = [_by_texts(*scores.texts_shared(random, size, seeds, texts)) for size in sizes]
+            by_example, by_text = (np.concatenate(part) for part in zip(*parts, strict=True))
+            yield {"texts": texts, "seeds": seeds, "by_example": share(by_example), "by_text": share(by_text)}
+
+
+def _by_texts(tasks: list[Scores], texts: list[NDArray[np.int64]]) -> tuple[Scores, Scores]:
+    """Return p (N,) of the summed variance, without and with the texts."""
+    over_seeds = paired_moments(np.mean([task.mean(-1) for task in tasks], axis=0))
+    without, clustered = (summed_moments(over_seeds, example_variance(tasks, known)) for known in ([], texts))
+    return without.differs(), clustered.differs()
 
 
 def equal_differences(random: np.random.Generator, number: int, size: int = 200) -> Iterator[dict[str, Any]]:

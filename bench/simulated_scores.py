@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.measures.statistics import Array
 
 Scores = Array
 SEED_EFFECT = 2.0
 TASKS, EXAMPLES = 10, 20
+FEW_TASKS, FEW_EXAMPLES = 3, 6  # where each task has outcomes by example
 CHUNK = 4_000_000  # numbers that are drawn at once: 32 MB
 
 
@@ -57,6 +59,36 @@ def outcomes(random: np.random.Generator, number: int, rows: int, seeds: int, ex
     example = random.normal(0, examples * np.sqrt(EXAMPLES), (number, rows, 1, EXAMPLES))
     luck = random.normal(0, np.sqrt(0.5 * EXAMPLES), (number, rows, seeds, EXAMPLES))
     return trained + example + luck
+
+
+def outcomes_apart(random: np.random.Generator, number: int, rows: int, seeds: int) -> Scores:
+    """Return outcomes (number, R, T, S, n) of tasks fitted apart, whose mean over tasks varies as :func:`outcomes` do.
+
+    They are :data:`FEW_TASKS` of :data:`FEW_EXAMPLES`.
+    """
+    scale = np.sqrt(FEW_TASKS)
+    trained = random.normal(0, scale * np.sqrt(0.5), (number, rows, FEW_TASKS, seeds, 1))
+    example = random.normal(0, scale * 0.5 * np.sqrt(FEW_EXAMPLES), (number, rows, FEW_TASKS, 1, FEW_EXAMPLES))
+    luck = random.normal(0, scale * np.sqrt(0.5 * FEW_EXAMPLES), (number, rows, FEW_TASKS, seeds, FEW_EXAMPLES))
+    return trained + example + luck
+
+
+def texts_shared(
+    random: np.random.Generator, number: int, seeds: int, texts: int
+) -> tuple[list[Scores], list[NDArray[np.int64]]]:
+    """Return differences (number, S, n) of five tasks without a true difference, and the text of each example.
+
+    Each task tests :data:`EXAMPLES` of so many texts. Half of what an example adds, and of each seed's luck with it, is
+    that of its text, in whichever task.
+    """
+    drawn = [random.permutation(texts)[:EXAMPLES] for _ in range(5)]
+    trained = random.normal(0, 0.5, (number, seeds, 1))
+    of_text = random.normal(0, 2, (number, 1, texts)) + random.normal(0, 2, (number, seeds, texts))
+    tasks: list[Scores] = []
+    for own in drawn:
+        of_row = random.normal(0, 2, (number, 1, EXAMPLES)) + random.normal(0, 2, (number, seeds, EXAMPLES))
+        tasks.append(trained + of_text[..., own] + of_row)
+    return tasks, drawn
 
 
 def crossed(random: np.random.Generator, number: int, seeds: int, orders: int, order_effect: float) -> Scores:

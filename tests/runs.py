@@ -9,6 +9,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.engine import run as engine
 from experiments.reporting.contrast import contrast
+from experiments.reporting.families import alone
 from experiments.studies import STUDIES
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.report import Report
@@ -69,8 +70,9 @@ def assert_as_declared(report: Any, workspace: Workspace) -> None:
     labels = [label for label in report.declared if label in scores]
     assert labels
     for label in labels:
-        declared, compared = report.declared[label], contrast(scores[label][metric], reference).difference
-        assert compared is not None
+        declared, difference = report.declared[label], contrast(scores[label][metric], reference).difference
+        assert difference is not None
+        compared = alone(difference, None)
         assert compared.seeds.mean == pytest.approx(declared.seeds.mean, abs=1e-12)
         assert (compared.seeds.low is None) == (declared.seeds.low is None)
         assert compared.p == pytest.approx(declared.p)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.reporting.differences import UNDECIDED, Difference
+from experiments.reporting.differences import UNDECIDED, Difference, side
 from experiments.reporting.families import in_family
 from experiments.reporting.wording import (
     DASH,
@@ -23,6 +24,7 @@ from experiments.reporting.wording import (
 )
 from workbench.measures.statistics import Interval, paired_t_test
 from workbench.measures.statistics import interval as over_seeds
+from workbench.measures.verdicts import LEVEL
 
 FOLDER = Path(__file__).parents[1] / "results"
 
@@ -114,10 +116,29 @@ def explored(document: Mapping[str, Any], metric: str = "average_accuracy") -> d
     )
 
 
-def difference(entry: Mapping[str, Any]) -> Difference:
+@dataclass(frozen=True)
+class ReadTwice(Difference):
+    """A difference in a file from before one variance was made of seeds and examples: there, two tests had to agree."""
+
+    @property
+    def reading(self) -> str:
+        """What the adjusted test over seeds and the interval over test examples both say, else undecided."""
+        words = {*self.by_test.values()}
+        return words.pop() if len(words) == 1 else UNDECIDED
+
+    @property
+    def by_test(self) -> dict[str, str]:
+        """What each of the two says by itself, of those that could be made."""
+        told = {} if self.chance is None else {"seeds": self.chance < LEVEL}
+        if self.examples and self.examples.holds_zero is not None:
+            told["examples"] = not self.examples.holds_zero
+        return {test: side(self.seeds) if apart else UNDECIDED for test, apart in told.items()}
+
+
+def difference(entry: Mapping[str, Any]) -> ReadTwice:
     """Return a difference as its file has it: the values of the seeds, and the interval over examples."""
     examples = interval(entry["bootstrap"]) if entry.get("bootstrap") else None
-    return Difference(over_seeds(entry["values"]), examples, paired_t_test(entry["values"]))
+    return ReadTwice(over_seeds(entry["values"]), examples, paired_t_test(entry["values"]))
 
 
 def reading(entry: Mapping[str, Any]) -> str:

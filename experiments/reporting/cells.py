@@ -55,7 +55,7 @@ def plain(value: Interval | None) -> Cell:
 def gap(difference: Difference | None, better: str = "higher") -> Cell:
     """Return a difference in points with its interval, and what the report says of it.
 
-    The interval is that over seeds, with one seed that over examples, and p stands below it.
+    The interval is that of the test, with one seed that over examples, and p stands below it.
 
     Args:
         difference: None where there is none.
@@ -79,7 +79,7 @@ def over_examples(difference: Difference | None) -> Cell:
 
 
 def minus_reference(difference: Difference | None) -> Cell:
-    """Return a row's difference from the reference, over seeds; the reference itself says that it is it."""
+    """Return a row's difference from the reference; the reference itself says that it is it."""
     return words("", badge="reference") if difference is None else gap(difference)
 
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.examples import over_examples
+from experiments.reporting.examples import ExamplePair, over_examples
 from experiments.reporting.families import in_family
 from experiments.reporting.replications import over_replications, paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    import pandas as pd
 
     from experiments.reporting.differences import Difference
     from experiments.reporting.scored import MetricScores, ProblemScores, Replication
@@ -154,12 +152,13 @@ def _difference(
 
 def _pairs(
     problems: Iterable[tuple[ProblemScores, ProblemScores]], task: str, common: Sequence[Replication]
-) -> Iterator[tuple[pd.Series | None, pd.Series | None]]:
+) -> Iterator[ExamplePair]:
     """Yield the example scores of both on one task: the same examples may be of several problems."""
     for ours, theirs in problems:
         if task in ours.tests:
             yield from (
-                (ours.examples(replication, task), theirs.examples(replication, task)) for replication in common
+                ExamplePair(replication[0], ours.examples(replication, task), theirs.examples(replication, task))
+                for replication in common
             )
 
 

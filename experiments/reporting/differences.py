@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.wording import bounds, number, probability
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from experiments.reporting.to_decide import ToDecide
     from workbench.measures.declared_tests import Test
     from workbench.measures.estimate import Estimate
+    from workbench.measures.seeds_and_examples import ExampleVariance, Shares
     from workbench.measures.statistics import Interval
 
 EQUAL, UNDECIDED = "equal", "undecided"
@@ -21,7 +22,7 @@ MARKS = {"higher": "▲", "lower": "▼", EQUAL: "=", UNDECIDED: "?"}  # of read
 NOT_AS_DECLARED = {  # why all differences of a family are tested paired, by the test that was declared
     "paired": "",
     "pooled": " (rows have several spreads, and are not pooled)",
-    "stratified": " (no two rows that are compared fit tasks apart)",
+    "stratified": " (the tasks of all that are compared share a model or texts)",
 }
 
 
@@ -30,10 +31,12 @@ class Difference:
     """First − second in one metric.
 
     Attributes:
-        seeds: 95 % t interval of the differences at equal seeds and orders: what another training would change.
-        examples: 95 % bootstrap interval over test examples: what another test split would change. None where it
+        seeds: the differences at equal seeds and orders, and the 95 % interval of the test that was made of them: over
+            seeds (what another training would change), with ``example_variance`` over test examples too (what another
+            test split would).
+        examples: 95 % bootstrap interval over test examples, which decides only where there is one seed. None where it
             does not apply: outcomes missing, or a score that is not a mean over examples.
-        p: two-sided p of the paired t-test over seeds; None for fewer than two.
+        p: two-sided p of that test; None for fewer than two seeds.
         adjusted: p after Holm, over the family that this difference was declared in (:func:`in_family`).
         family: how many hypotheses that family has.
         of_seeds: the seed of each of the values: a seed has several, where there are several orders of the tasks; empty
@@ -41,10 +44,13 @@ class Difference:
         floor: the least standard deviation that the differences of two seeds can be said to have; None: not known.
         tasks: for each task its differences, one a seed, where tasks are fitted apart and a study has them; else empty.
         task_floors: the floors of these; empty where they are not known.
+        example_variance: what the sample of test examples adds to the variance over seeds; None as for ``examples``.
         estimate: of the declared test, where the difference is one of a family.
+        shares: which part of the estimate's variance is of seeds, and which of test examples; None where it is of seeds
+            alone.
         declared: the test that was declared for the family; a row with another spread is tested paired all the same.
         margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
-        p_equal: p of a difference as large as the margin, after Holm, over seeds.
+        p_equal: p of a difference as large as the margin, after Holm, by the same test.
         seconds: what one more seed of both sides takes; None where it is not known.
         to_decide: what would decide it, where a recipe declares it, and it is undecided; None where nothing tells.
     """
@@ -58,7 +64,9 @@ class Difference:
     floor: float | None = None
     tasks: tuple[tuple[float | None, ...], ...] = ()
     task_floors: tuple[float, ...] = ()
+    example_variance: ExampleVariance | None = None
     estimate: Estimate | None = None
+    shares: Shares | None = None
     declared: Test = "paired"
     margin: float | None = None
     p_equal: float | None = None
@@ -67,7 +75,7 @@ class Difference:
 
     @property
     def shown(self) -> Interval:
-        """The interval over seeds; with one seed, which has none, that over examples."""
+        """The interval of the test; with one seed, which allows none, that over examples."""
         return self.examples if self.seeds.holds_zero is None and self.examples else self.seeds
 
     @property
@@ -86,57 +94,60 @@ class Difference:
     def reading(self) -> str:
         """Higher, lower, equal within the margin, or undecided; or that nothing can be said.
 
-        Higher or lower needs both: the adjusted p over seeds below 0.05, and 0 outside the interval over examples.
-        Equal needs both too: the adjusted p of equality over seeds below 0.05, and the interval over examples within
-        the margin. Where one of the two is missing, the other decides.
+        One test decides, by :attr:`chance` and ``p_equal``: below 0.05. With one seed, which allows no test, it is the
+        interval over examples, which says nothing about other seeds: whether 0 is outside it, or it within the margin.
         """
         if self.seeds.mean is None:
             return "not measured"
-        if not self.by_test:
+        if not self.is_tested:
             return "no interval"
-        words = {*self.by_test.values()}
-        if len(words) == 1:
-            return words.pop()
-        return EQUAL if all(self._within().values()) else UNDECIDED
+        if self._differs:
+            return side(self.seeds)
+        return EQUAL if self._is_within else UNDECIDED
 
     @property
-    def by_test(self) -> dict[str, str]:
-        """What the test over ``seeds`` and that over ``examples`` say by themselves, of those that could be made."""
-        differs, within = self._differs(), self._within()
-        unlike = {test: EQUAL if within[test] else UNDECIDED for test in differs}
-        intervals = {"seeds": self.seeds, "examples": self.examples}
-        return {
-            test: side(interval) if differs[test] and (interval := intervals[test]) else word
-            for test, word in unlike.items()
-        }
+    def is_tested(self) -> bool:
+        """Whether anything tells the difference from chance: several seeds, or else the examples of one."""
+        return self.chance is not None or self._over_examples is not None
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``{mean, low, high, values, reading, p, p_holm, p_equal, test, to_decide}``, and ``bootstrap``."""
+        """Return ``{mean, low, high, values, reading, p, p_holm, p_equal, test, to_decide, variance, bootstrap}``.
+
+        ``variance`` has the shares of seeds and of test examples; ``bootstrap`` is the interval over examples.
+        """
         document = {**self.seeds.as_json(), "reading": self.reading, "p": self.p, "p_holm": self.adjusted}
         if self.estimate is not None:
             document |= {"p_equal": self.p_equal, "test": self.estimate.test}
             document["to_decide"] = self.to_decide.as_json() if self.to_decide else None
+        if self.shares is not None:
+            document["variance"] = asdict(self.shares)
         if self.examples:
             document["bootstrap"] = self.examples.as_json()
         return document
 
-    def _differs(self) -> dict[str, bool]:
-        """Return test → whether it tells the difference apart from 0, of those that could be made."""
-        over_seeds = {} if self.chance is None else {"seeds": self.chance < LEVEL}
-        held = self.examples.holds_zero if self.examples else None
-        return over_seeds if held is None else {**over_seeds, "examples": not held}
+    @property
+    def _over_examples(self) -> tuple[float, float] | None:
+        """The bounds of the interval over examples, where there are any."""
+        examples = self.examples
+        return (
+            None if examples is None or examples.low is None or examples.high is None else (examples.low, examples.high)
+        )
 
-    def _within(self) -> dict[str, bool]:
-        """Return test → whether it says that the difference is within the margin, of those that could be made."""
-        return {test: self._is_within(test) for test in self._differs()}
+    @property
+    def _differs(self) -> bool:
+        if self.chance is not None:
+            return self.chance < LEVEL
+        low, high = self._over_examples or (0.0, 0.0)
+        return not low <= 0 <= high
 
-    def _is_within(self, test: str) -> bool:
+    @property
+    def _is_within(self) -> bool:
         if self.margin is None:
             return False
-        if test == "seeds":
+        if self.chance is not None:
             return self.p_equal is not None and self.p_equal < LEVEL
-        low, high = (self.examples.low, self.examples.high) if self.examples else (None, None)
-        return low is not None and high is not None and -self.margin < low and high < self.margin
+        low, high = self._over_examples or (-self.margin, self.margin)
+        return -self.margin < low and high < self.margin
 
 
 def gap_in_words(difference: Difference, below: str, above: str, compared: str) -> str:
@@ -206,30 +217,44 @@ def side(difference: Interval) -> str:
 def basis(differences: Iterable[Difference | None]) -> str:
     """Return by what the readings of differences of one family go, in words."""
     measured = [difference for difference in differences if difference]
-    tests = []
     if any(difference.p is not None for difference in measured):
-        tests.append(f"p of the {_test(measured)}{_adjusted(measured)} is below 0.05")
+        return f"p of the {_test(measured)}{_adjusted(measured)} is below 0.05"
     if any(difference.examples for difference in measured):
-        tests.append("the 95 % interval over test examples excludes 0")
-    return " and ".join(tests) or "a test says so, for which there are too few seeds"
+        return "the 95 % interval over test examples excludes 0, which says nothing about other seeds"
+    return "a test says so, for which there are too few seeds"
 
 
 def test_in_words(differences: Iterable[Difference]) -> str:
-    """Return ``paired t-test over seeds``; of another test also how many differences are tested paired all the same."""
+    """Return ``paired t-test over seeds and test examples``; of another test also how many are tested paired."""
     return _test([*differences])
 
 
 def _test(measured: Sequence[Difference]) -> str:
+    over = f"t-test over {tested_over(measured)}"
     tests = [difference.estimate.test for difference in measured if difference.estimate]
-    if "stratified" in tests:
-        paired = tests.count("paired")
-        apart = f" (for {paired} of {len(tests)}, whose tasks share a model, that of their mean)" if paired else ""
-        return f"t-test over seeds with each task's own variance{apart}"
-    if "pooled" not in tests:
-        return f"paired t-test over seeds{NOT_AS_DECLARED[measured[0].declared] if measured else ''}"
     paired = tests.count("paired")
-    apart = f" (for {paired} of {len(tests)}, whose spread is another, their own)" if paired else ""
-    return f"t-test over seeds with one variance for all rows{apart}"
+    if "stratified" in tests:
+        apart = (
+            f" (for {paired} of {len(tests)}, whose tasks share a model or texts, that of their mean)" if paired else ""
+        )
+        return f"{over} with each task's own variance{apart}"
+    if "pooled" in tests:
+        apart = f" (for {paired} of {len(tests)}, whose spread is another, their own)" if paired else ""
+        return f"{over} with one variance for all rows{apart}"
+    return f"paired {over}{NOT_AS_DECLARED[measured[0].declared] if measured else ''}"
+
+
+def tested_over(differences: Iterable[Difference]) -> str:
+    """Return what differences are tested over: ``seeds and test examples``, or what of both is known."""
+    measured = [*differences]
+    tested = [difference for difference in measured if difference.p is not None]
+    if not tested and any(difference.examples for difference in measured):
+        return "test examples"
+    alone = sum(difference.shares is None for difference in tested)
+    if alone == len(tested):
+        return "seeds"
+    some = f" (for {alone} of {len(tested)}, which have no score for each example, over seeds alone)" if alone else ""
+    return f"seeds and test examples{some}"
 
 
 def _adjusted(measured: Sequence[Difference]) -> str:

@@ -1,14 +1,15 @@
-"""Scores of single test examples, for the bootstrap that compares two models."""
+"""Scores of single test examples: what another test split would change of the difference of two models."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from experiments.workspace.example_scores import example_scores
 from workbench.measures.clustered import clustered_bootstrap
-from workbench.measures.statistics import paired_bootstrap
+from workbench.measures.seeds_and_examples import ExampleVariance, example_variance
+from workbench.measures.statistics import Interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,53 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from workbench.measures.statistics import Array, Interval
+    from workbench.measures.statistics import Array
+
+
+class ExamplePair(NamedTuple):
+    """The scores of two models on the test examples of one problem, in one replication.
+
+    Attributes:
+        seed: of the replication.
+        first: by the example's id; None where they are not known.
+        second: of the same examples.
+    """
+
+    seed: int
+    first: pd.Series | None
+    second: pd.Series | None
+
+
+class PairedOutcomes(NamedTuple):
+    """The scores of two models on the same test examples of one problem.
+
+    Attributes:
+        ids: of the examples, (n,).
+        first: one row a seed, (S, n), the mean over the orders of the tasks; one row for all seeds where these were not
+            tested on the same examples.
+        second: of the same seeds and examples.
+    """
+
+    ids: Array
+    first: Array
+    second: Array
+
+    @property
+    def mean_over_seeds(self) -> tuple[Array, Array]:
+        """Both models' mean score of each example, (n,)."""
+        return self.first.mean(0), self.second.mean(0)
+
+
+class OverExamples(NamedTuple):
+    """What the test examples tell of a difference.
+
+    Attributes:
+        interval: 95 % bootstrap interval over them, which speaks of these trainings alone.
+        variance: what their sample adds to the variance over seeds; None where a problem has fewer than two.
+    """
+
+    interval: Interval
+    variance: ExampleVariance | None
 
 
 def scores_by_example(path: Path | None, score: float | None) -> pd.Series | None:
@@ -29,29 +76,40 @@ def scores_by_example(path: Path | None, score: float | None) -> pd.Series | Non
 
 
 def over_examples(
-    problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]],
-    shared_texts: Sequence[Mapping[str, int]] = (),
-) -> Interval | None:
-    """Return the 95 % bootstrap interval, over test examples, of the difference of two models.
+    problems: Iterable[Sequence[ExamplePair]], shared_texts: Sequence[Mapping[str, int]] = ()
+) -> OverExamples | None:
+    """Return what the test examples tell of the difference of two models, first − second.
 
     Args:
-        problems: for each problem, of equal weight, a pair of series of scores by example for each replication.
+        problems: for each problem, of equal weight, both models' scores by example in each replication.
         shared_texts: for each problem, id of an example → number of its text, where other examples have the same text;
-            these are drawn together. Empty where none has.
+            these are one draw. Empty where none has.
 
     Returns:
-        None where a problem has no pair, or one that :func:`over_replications` cannot take.
+        None where a problem has no pair, or one that :func:`paired_outcomes` cannot take.
     """
-    given = [*problems]
-    means = [over_replications(pairs) if pairs else None for pairs in given]
-    complete = [pair for pair in means if pair is not None]
-    if len(complete) < len(means):
-        return None
-    both = [ours for ours, _ in complete], [theirs for _, theirs in complete]
-    if not any(shared_texts):
-        return paired_bootstrap(*both)
-    ids = [_ids(pairs) for pairs in given]
-    return clustered_bootstrap(*both, sources(ids, shared_texts))
+    outcomes = []
+    for pairs in problems:
+        if (of_problem := paired_outcomes(pairs)) is None:
+            return None
+        outcomes.append(of_problem)
+    return of_outcomes(outcomes, shared_texts)
+
+
+def of_outcomes(
+    outcomes: Sequence[PairedOutcomes], shared_texts: Sequence[Mapping[str, int]] = ()
+) -> OverExamples | None:
+    """Return the same of outcomes, one of each problem; None where there is none, or they are not numbers."""
+    texts = sources([of_problem.ids for of_problem in outcomes], shared_texts) if any(shared_texts) else []
+    means = [of_problem.mean_over_seeds for of_problem in outcomes]
+    both = [first for first, _ in means], [second for _, second in means]
+    interval = clustered_bootstrap(*both, texts) if texts else paired_bootstrap(*both)
+    if interval is None or min(len(of_problem.ids) for of_problem in outcomes) < 2:
+        return OverExamples(interval, None) if interval else None
+    differences = [of_problem.first - of_problem.second for of_problem in outcomes]  # (S, n) each
+    if len({len(of_problem) for of_problem in differences}) > 1:  # not tested with the same seeds
+        differences = [of_problem.mean(0, keepdims=True) for of_problem in differences]
+    return OverExamples(interval, example_variance(differences, texts))
 
 
 def sources(ids: Sequence[Array], shared_texts: Sequence[Mapping[str, int]]) -> list[NDArray[np.int64]]:
@@ -68,30 +126,34 @@ def sources(ids: Sequence[Array], shared_texts: Sequence[Mapping[str, int]]) -> 
     return arrays
 
 
-def _ids(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> Array:
-    """Return the ids of a problem's examples, in the order of :func:`over_replications`."""
-    every = [ours.index.to_numpy(dtype=object) for ours, _ in pairs if ours is not None]
-    return np.unique(np.concatenate(every))
-
-
-def test_sizes(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]]) -> list[int]:
+def test_sizes(problems: Iterable[Sequence[ExamplePair]]) -> list[int]:
     """Return how many test examples each problem has; nothing where the examples of one are not known."""
-    sizes = [next((len(ours) for ours, _ in pairs if ours is not None), 0) for pairs in problems]
+    sizes = [next((len(pair.first) for pair in pairs if pair.first is not None), 0) for pairs in problems]
     return sizes if all(sizes) else []
 
 
-def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:
-    """Return each example's share of correct answers in both columns of ``pairs``, two arrays (n,).
+def paired_outcomes(pairs: Sequence[ExamplePair]) -> PairedOutcomes | None:
+    """Return the scores of both models on one problem, by seed and example.
 
-    None where an entry is missing, or a pair does not speak of the same examples.
+    None where there is no pair or an entry is missing, or a pair does not speak of the same examples.
     """
-    ids, ours, theirs = [], [], []
-    for our_scores, their_scores in pairs:
-        if our_scores is None or their_scores is None or not our_scores.index.equals(their_scores.index):
-            return None
-        ids.append(our_scores.index.to_numpy(dtype=object))
-        ours.append(our_scores.to_numpy(dtype=float))
-        theirs.append(their_scores.to_numpy(dtype=float))
-    _, inverse, counts = np.unique(np.concatenate(ids), return_inverse=True, return_counts=True)  # pandas takes longer
-    first, second = (np.bincount(inverse, np.concatenate(scores)) / counts for scores in (ours, theirs))
-    return first, second
+    known = [(pair.first, pair.second) for pair in pairs if pair.first is not None and pair.second is not None]
+    if not known or len(known) < len(pairs) or not all(ours.index.equals(theirs.index) for ours, theirs in known):
+        return None
+    ids = known[0][0].index
+    sides = [[scores.to_numpy(dtype=float) for scores in side] for side in zip(*known, strict=True)]
+    if all(ours.index.equals(ids) for ours, _ in known):
+        seeds = [pair.seed for pair in pairs]
+        return PairedOutcomes(ids.to_numpy(dtype=object), *(_by_seed(np.stack(side), seeds) for side in sides))
+    every = np.concatenate([ours.index.to_numpy(dtype=object) for ours, _ in known])
+    names, inverse, counts = np.unique(every, return_inverse=True, return_counts=True)  # pandas takes longer
+    first, second = (np.bincount(inverse, np.concatenate(side)) / counts for side in sides)
+    return PairedOutcomes(names, first[None], second[None])
+
+
+def _by_seed(scores: Array, seeds: Sequence[int]) -> Array:
+    """Return scores (replications, n) as means over the replications of each seed, (S, n)."""
+    distinct = [*dict.fromkeys(seeds)]
+    if len(distinct) == len(seeds):
+        return scores
+    return np.stack([scores[[own == seed for own in seeds]].mean(0) for seed in distinct])

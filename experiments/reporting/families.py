@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
 from experiments.reporting.replications import seed_means
+from workbench.measures.seeds_and_examples import over_seeds_and_examples
 from workbench.measures.verdicts import adjusted, p_of_equality
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def in_family(
     the same differences are one hypothesis, tested once: two that forget exactly 0 differ from the reference by just
     what the reference forgot. So are a row and its mirror, first − second and second − first.
 
+    Where outcomes by test example are known, their variance is part of the estimate, so that p, the p of equality, the
+    interval and the reading all come from one test.
+
     Args:
         differences: by label.
         declared: the test, and the margin.
@@ -43,7 +47,7 @@ def in_family(
     values = {label: hypothesis(difference) for label, difference in seen.items()}
     differs = adjusted({label: (values[label], difference.p) for label, difference in seen.items()})
     margin = declared.margin
-    equal = adjusted({label: (values[label], p_of_equality(estimated[label], margin)) for label in seen})
+    equal = adjusted({label: (values[label], p_of_equality(of.estimate, margin)) for label, of in seen.items()})
     size = len({values[label] for label, difference in seen.items() if difference.p is not None})
     return {
         label: replace(
@@ -59,10 +63,15 @@ def in_family(
 
 
 def hypothesis(difference: Difference) -> tuple[float | None, ...]:
-    """Return what two differences share if they are one test: their values up to rounding, whichever is first."""
+    """Return what two differences share if they are one test: their values up to rounding, whichever is first.
+
+    With them the variance over test examples, where it is known: equal scores may be of other examples.
+    """
     values = [None if value is None else round(value, DIGITS) + 0.0 for value in difference.seeds.values]
     turned = next((value < 0 for value in values if value), False)
-    return tuple(-value + 0.0 if turned and value is not None else value for value in values)
+    of_examples = difference.example_variance
+    added = () if of_examples is None else (round(float(of_examples.examples), DIGITS),)
+    return *(-value + 0.0 if turned and value is not None else value for value in values), *added
 
 
 def _groups(labels: Iterable[str], against: Mapping[str, str]) -> list[list[str]]:
@@ -79,11 +88,17 @@ def alone(difference: Difference, margin: float | None) -> Difference:
 
 
 def _seen(difference: Difference, estimate: Estimate | None) -> Difference:
-    """Return a difference with its estimate; another test's p and interval take the place of the paired test's."""
-    if estimate is None or estimate.test == "paired":
+    """Return a difference with its estimate, to which the variance of the test examples is added where it is known.
+
+    The estimate's p and interval take the place of those of the paired test over seeds.
+    """
+    examples, shares = difference.example_variance, None
+    if estimate is None or (estimate.test == "paired" and examples is None):
         return replace(difference, estimate=estimate)
+    if examples is not None:
+        estimate, shares = over_seeds_and_examples(estimate, examples)
     interval = replace(estimate.interval(), values=difference.seeds.values)
-    return replace(difference, seeds=interval, p=estimate.p, estimate=estimate)
+    return replace(difference, seeds=interval, p=estimate.p, estimate=estimate, shares=shares)
 
 
 def by_seed(difference: Difference) -> BySeed:

@@ -13,6 +13,7 @@ from workbench.measures.statistics import interval, mean_of_known, paired_t_test
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from experiments.reporting.examples import OverExamples
     from workbench.measures.statistics import Interval
 
 Values = tuple[float | None, ...]
@@ -47,7 +48,7 @@ def paired(
     gaps: Sequence[float | None],
     seeds: Sequence[int],
     step: float | None = None,
-    examples: Interval | None = None,
+    examples: OverExamples | None = None,
     by_task: Sequence[Sequence[float | None]] = (),
     task_steps: Sequence[float | None] = (),
 ) -> Difference:
@@ -58,7 +59,7 @@ def paired(
         seeds: the replications' seeds.
         step: by how much a test example changes a gap, :func:`workbench.measures.granularity.score_step`. Where it is
             not known (None), differences that are all equal and not 0 have no p.
-        examples: the interval over test examples, where there is one.
+        examples: what the test examples tell, where their outcomes are known.
         by_task: for each task its gaps, one a replication, where both sides fit tasks apart.
         task_steps: by how much a test example changes the gap of each task.
     """
@@ -68,8 +69,9 @@ def paired(
     p = paired_t_test(seed_means(gaps, seeds), floor)
     return Difference(
         over_replications(gaps, seeds, floor),
-        examples,
+        examples.interval if examples else None,
         p,
+        example_variance=examples.variance if examples else None,
         of_seeds=tuple(seeds),
         floor=floor,
         tasks=tasks,

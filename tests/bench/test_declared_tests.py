@@ -31,6 +31,19 @@ def test_a_declared_test_holds_its_level(test: str, rows: int, seeds: int) -> No
     assert rates["equal_type_1"] <= MOST_ERRORS
 
 
+def test_texts_that_tasks_share_are_taken_together() -> None:
+    seen = [*error_rates.texts_shared(np.random.default_rng(1), 2000)]
+    assert max(entry["by_text"] for entry in seen) <= MOST_ERRORS
+    assert max(entry["by_example"] for entry in seen) > 0.1, "what it would be if all examples were others"
+
+
+def test_one_variance_has_a_level_where_two_tests_that_agree_have_none() -> None:
+    seen = {entry["seeds"]: entry for entry in error_rates.both_agree(np.random.default_rng(1), 8000)}
+    assert max(entry["summed"] for entry in seen.values()) <= MOST_ERRORS
+    assert seen[2]["both"] < 0.02 < seen[2]["summed"]
+    assert seen[5]["both"] > seen[5]["summed"]
+
+
 def test_pooling_finds_what_pairing_does_not() -> None:
     random = np.random.default_rng(0)
     paired, pooled = (error_rates.rates(error_rates.drawn(test, random, 8000, 12, 3)) for test in ("paired", "pooled"))

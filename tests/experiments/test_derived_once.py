@@ -10,11 +10,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import experiments.api
-import experiments.studies.stream.results.comparison
 from experiments.api import Workbench
 from experiments.engine import publish
 from experiments.engine.publish import Publisher
-from experiments.reporting import figures
+from experiments.reporting import examples, figures
 from tests.streams import write_recipe
 from workbench.machine.listener import Silent
 
@@ -24,7 +23,7 @@ SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16
 def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     compared: list[int] = []
-    bootstrap, image = experiments.studies.stream.results.comparison.clustered_bootstrap, figures.image
+    bootstrap, image = examples.clustered_bootstrap, figures.image
 
     def counted_bootstrap(*given: object) -> object:
         compared.append(1)
@@ -34,7 +33,7 @@ def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: 
         drawn.append("figure")
         return image(*given, **more)
 
-    monkeypatch.setattr(experiments.studies.stream.results.comparison, "clustered_bootstrap", counted_bootstrap)
+    monkeypatch.setattr(examples, "clustered_bootstrap", counted_bootstrap)
     monkeypatch.setattr(figures, "image", counted_image)
     write_recipe(tmp_path, bert)
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())

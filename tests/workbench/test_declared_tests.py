@@ -192,7 +192,7 @@ def test_seeds_and_examples_make_one_variance(random: np.random.Generator) -> No
     outcomes = random.normal(size=(4, 30)) + random.normal(size=(4, 1)) + 2 * random.normal(size=(1, 30))
     estimate = paired(outcomes.mean(1).tolist())
     assert estimate
-    summed, shares = over_seeds_and_examples(estimate, [outcomes])
+    summed, shares = over_seeds_and_examples(estimate, example_variance([outcomes]))
     residual, freedom = least_squares(outcomes)
     by_seed, by_example = 30 * outcomes.mean(1).var(ddof=1), 4 * outcomes.mean(0).var(ddof=1)
     expected = (by_seed + by_example - residual / freedom) / 120
@@ -205,6 +205,28 @@ def test_seeds_and_examples_make_one_variance(random: np.random.Generator) -> No
     assert two.examples == pytest.approx(by_example / 120 / 2), "a mean over two tasks"
     with pytest.raises(ValueError, match="two examples or more"):
         example_variance([outcomes[:, :1]])
+
+
+def test_texts_that_tasks_share_are_drawn_once(random: np.random.Generator) -> None:
+    tasks = [random.normal(size=(3, 12)) + random.normal(size=12), random.normal(size=(3, 20))]
+    alone = example_variance(tasks)
+    apart = example_variance(tasks, [np.arange(12), np.arange(12, 32)])
+    assert [*map(float, apart)] == pytest.approx([*map(float, alone)]), "a text for each row"
+    once = example_variance(tasks[:1])
+    twice = example_variance([tasks[0]] * 3, [np.arange(12)] * 3)
+    assert [*map(float, twice)] == pytest.approx([*map(float, once)]), "three times the same examples tell no more"
+    turned = example_variance([tasks[0], tasks[0][:, ::-1]], [np.arange(12), np.arange(12)[::-1]])
+    assert [*map(float, turned)] == pytest.approx([*map(float, once)]), "in whichever order"
+    opposed = example_variance([tasks[0], -tasks[0]], [np.arange(12)] * 2)
+    assert float(opposed.examples) == pytest.approx(0), "what one task gains by a text the other loses"
+    by_hand = np.zeros(20)  # texts 0 to 19, of which the first task tests twelve
+    for task in tasks:
+        size = task.shape[-1]
+        deviations = task.mean(0) - task.mean()
+        by_hand[:size] += deviations / (2 * size) * np.sqrt(size / (size - 1))
+    clustered = example_variance(tasks, [np.arange(12), np.arange(20)])
+    assert float(clustered.examples) == pytest.approx((by_hand**2).sum())
+    assert float(clustered.examples_freedom) < float(alone.examples_freedom)
 
 
 def test_arrays_of_differences_are_tested_like_each_alone(random: np.random.Generator) -> None:

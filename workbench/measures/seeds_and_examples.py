@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from workbench.measures.estimate import Estimate, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from workbench.measures.statistics import Array
 
@@ -31,7 +33,7 @@ class ExampleVariance(NamedTuple):
     interaction_freedom: Array
 
 
-def example_variance(outcomes: Sequence[Array]) -> ExampleVariance:
+def example_variance(outcomes: Sequence[Array], sources: Sequence[NDArray[Any]] = ()) -> ExampleVariance:
     """Return what the sample of test examples adds to the variance of a mean over tasks.
 
     Seeds and examples are crossed: x = δ + a[seed] + b[example] + c[seed, example], within each task. The variance of
@@ -39,44 +41,76 @@ def example_variance(outcomes: Sequence[Array]) -> ExampleVariance:
     of their means estimates the first and the last term, that over examples of theirs the last two, so the last is
     taken off once.
 
+    Where tasks test the same texts, their parts of the mean move together: what a text adds to the mean, in whichever
+    tasks, is summed before it is squared (Liang & Zeger, 1986). With a source for each row this is the sum of the
+    tasks' own variances.
+
     Args:
         outcomes: for each task (…, S, n_t): first − second of each seed on each example. Means over seeds alone,
             (…, 1, n_t), have no interaction to take off: the sum is then a little too large.
+        sources: for each task (n_t,), the same number for what comes from one source, in whichever task; empty where
+            every example has its own.
 
     Raises:
         ValueError: there is no task, or a task has fewer than two examples.
     """
-    if not outcomes or min(task.shape[-1] for task in outcomes) < 2:
+    sizes = np.array([task.shape[-1] for task in outcomes])
+    if not len(sizes) or sizes.min() < 2:
         raise ValueError("a variance over examples needs tasks of two examples or more")
-    parts = [_of_task(task) for task in outcomes]
-    squared = len(parts) ** 2
-    examples = np.stack([part.examples for part in parts])  # (T, …)
-    interaction = np.stack([part.interaction for part in parts])
-    freedom = np.stack([part.examples_freedom for part in parts])
-    both = np.stack([part.interaction_freedom for part in parts])
-    return ExampleVariance(
-        examples.sum(0) / squared,
-        _freedom(examples, freedom),
-        interaction.sum(0) / squared,
-        _freedom(interaction, both),
-    )
+    rows = _Rows(sizes, sources)
+    values = np.concatenate(outcomes, axis=-1)  # (…, S, N)
+    seeds, by_example = values.shape[-2], values.mean(-2, keepdims=True)  # (…, 1, N)
+    interaction = values - by_example - rows.task_means(values - by_example)
+    examples, examples_freedom = rows.variance(by_example - rows.task_means(by_example))
+    shared, shared_freedom = rows.variance(interaction)
+    pairs = max(seeds - 1, 1)
+    return ExampleVariance(examples, examples_freedom, shared / (seeds * pairs), shared_freedom * pairs)
 
 
-def _of_task(outcomes: Array) -> ExampleVariance:
-    seeds, number = outcomes.shape[-2:]
-    by_example, by_seed = outcomes.mean(-2), outcomes.mean(-1)  # (…, n), (…, S)
-    examples = by_example.var(-1, ddof=1) / number
-    residual = outcomes - by_example[..., None, :] - by_seed[..., None] + outcomes.mean((-2, -1))[..., None, None]
-    freedom = max((seeds - 1) * (number - 1), 1)
-    interaction = (residual**2).sum((-2, -1)) / freedom / (seeds * number)
-    shape = examples.shape
-    return ExampleVariance(examples, np.full(shape, number - 1.0), interaction, np.full(shape, float(freedom)))
+class _Rows:
+    """Test examples of all tasks in a row, N of them, and how each counts in a mean over tasks of means over examples.
 
+    Attributes:
+        sizes: how many examples each task has, (T,).
+        starts: where each task begins, (T,).
+        weights: what an example counts for, with n ÷ (n − 1) for the mean that was taken off, (N,).
+        order: examples with those of a source beside each other, (N,); None where every example has its own.
+        source_starts: where each source begins in that order.
+    """
 
-def _freedom(variances: Array, freedom: Array) -> Array:
-    """Return the degrees of freedom (…) of a sum of variances (T, …), after Satterthwaite (1946)."""
-    fourth = (variances**2 / freedom).sum(0)
-    return np.asarray(np.where(fourth > 0, variances.sum(0) ** 2 / np.where(fourth > 0, fourth, 1.0), freedom.sum(0)))
+    def __init__(self, sizes: NDArray[np.int_], sources: Sequence[NDArray[Any]]) -> None:
+        self.sizes, self.starts = sizes, np.cumsum(sizes) - sizes
+        self.weights = np.repeat(1 / (len(sizes) * np.sqrt(sizes * (sizes - 1.0))), sizes)
+        self.order, self.source_starts = None, np.arange(sizes.sum())
+        if sources:
+            numbers = np.concatenate(list(sources))
+            self.order = np.argsort(numbers, kind="stable")
+            ordered = numbers[self.order]
+            self.source_starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+
+    def task_means(self, values: Array) -> Array:
+        """Return for each example (…, N) the mean of its task."""
+        return np.repeat(np.add.reduceat(values, self.starts, axis=-1) / self.sizes, self.sizes, axis=-1)
+
+    def variance(self, deviations: Array) -> tuple[Array, Array]:
+        """Return Σ (what a source adds to the mean)² of deviations (…, S, N), and its degrees of freedom, (…).
+
+        Those are Satterthwaite's (1946), of sources whose spread is that of their tasks. Rows of one source count as
+        moving together: where they do not, there are more.
+        """
+        parts = deviations * self.weights
+        own = np.add.reduceat(parts**2, self.starts, axis=-1).sum(-2) / self.sizes  # (…, T): an example's, in a task
+        spread = np.sqrt(own)
+        whole = self._of_sources(np.repeat(spread, self.sizes, axis=-1)) ** 2
+        ratio = (self.sizes / (self.sizes - 1.0)) ** 0.25  # n − 1 degrees where each example is its own source
+        fourth = (self._of_sources(np.repeat(spread * ratio, self.sizes, axis=-1)) ** 4).sum(-1)
+        freedom = whole.sum(-1) ** 2 / np.where(fourth > 0, fourth, 1.0)
+        variance = (self._of_sources(parts) ** 2).sum((-2, -1))
+        return variance, np.where(fourth > 0, freedom, float((self.sizes - 1).sum()))
+
+    def _of_sources(self, values: Array) -> Array:
+        """Return the sums over the examples of each source of values (…, N)."""
+        return values if self.order is None else np.add.reduceat(values[..., self.order], self.source_starts, axis=-1)
 
 
 def summed_moments(over_seeds: Moments, examples: ExampleVariance) -> Moments:
@@ -106,7 +140,7 @@ class Shares:
     examples: float
 
 
-def over_seeds_and_examples(estimate: Estimate, outcomes: Sequence[Array]) -> tuple[Estimate, Shares]:
+def over_seeds_and_examples(estimate: Estimate, examples: ExampleVariance) -> tuple[Estimate, Shares]:
     """Return an estimate over seeds with the variance of the test examples added, and each one's share of the sum.
 
     In place of two tests that both have to agree: such a pair has no level of its own, and with more seeds the one over
@@ -114,12 +148,9 @@ def over_seeds_and_examples(estimate: Estimate, outcomes: Sequence[Array]) -> tu
 
     Args:
         estimate: of a declared test.
-        outcomes: see :func:`example_variance`.
-
-    Raises:
-        ValueError: see :func:`example_variance`.
+        examples: of the same difference, see :func:`example_variance`.
     """
-    summed = summed_moments(estimate.moments, example_variance(outcomes))
+    summed = summed_moments(estimate.moments, examples)
     error, freedom = float(summed.error), float(summed.freedom)
     seeds = estimate.error**2 / error**2 if error > 0 else 1.0
     return replace(estimate, error=error, freedom=freedom), Shares(seeds, 1 - seeds)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from experiments.reporting.differences import tested_over
 from experiments.reporting.figures import COLOURS, FAINT, STYLE, in_legend, look, short
 from experiments.studies.compositions.record import CONTROLS
 from experiments.studies.core.compare import compared_in_words
@@ -34,7 +35,7 @@ def gains(report: FusionReport) -> Figure:
         axes.set_yticks(range(len(shown)), [short(row.label, 40) for row in shown])
         axes.tick_params(axis="y", length=0, labelsize=8)
         axes.set_ylim(-0.7, len(shown) - 0.3)
-        over = "seeds" if len(report.record.seeds) > 1 else "test examples"
+        over = tested_over(report.declared.values())
         above = compared_in_words(report.record.reference, report.controls)
         axes.set_xlabel(f"points above {above}, 95 % interval over {over}")
     return figure

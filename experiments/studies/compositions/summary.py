@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.examples import over_examples, scores_by_example
+from experiments.reporting.examples import ExamplePair, over_examples, scores_by_example
 from experiments.reporting.families import alone
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
@@ -147,7 +147,11 @@ class _Summary:
         by_seed = [mean_of_known(gap for unit, gap in gaps.items() if unit.seed == seed) for seed in seeds]
         sizes = [self.known[taken[unit]].examples for unit in common if unit.seed == seeds[0]]
         by_target = (
-            [(self.examples[taken[unit]], self.examples[reference[unit]]) for unit in common if unit.task == target]
+            [
+                ExamplePair(unit.seed, self.examples[taken[unit]], self.examples[reference[unit]])
+                for unit in common
+                if unit.task == target
+            ]
             for target in dict.fromkeys(unit.task for unit in common)
         )
         difference = paired(by_seed, seeds, score_step(sizes), over_examples(by_target))

@@ -51,7 +51,7 @@ def scores(report: FusionReport) -> Table:
         ],
         note="Percent, mean over targets and seeds; the difference from "
         f"{compared_in_words(record.reference, report.controls)} in points, with the 95 % interval of this difference "
-        "alone and p, paired over seeds (t), and over test examples (bootstrap). Higher or lower where "
+        "alone and p, paired (t), and with that over test examples alone (bootstrap). Higher or lower where "
         f"{basis(report.declared.values())}. Nothing was selected on a test split.",
         short="Test score by K, percent, mean over targets and seeds",
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.reporting.differences import tested_over
 from experiments.reporting.presentation import Tracking
 from experiments.studies.compositions.quantities import COST, SCORES, SECONDS
 from experiments.studies.compositions.tables import summary
@@ -50,9 +51,8 @@ def tracking(report: FusionReport) -> Tracking:
 
 def _below(report: FusionReport) -> str:
     """Return what the numbers of the summary are; with one seed there is no interval over seeds."""
-    several = any(gain.p is not None for gain in report.declared.values())
-    over = "over seeds (t, paired)" if several else "of a paired bootstrap over test examples"
-    return f"Test score in percent, differences in points with the 95 % interval {over}."
+    over = tested_over(report.declared.values())
+    return f"Test score in percent, differences in points with the paired 95 % interval over {over}."
 
 
 def experiment_note(record: FusionRecord) -> str:

@@ -1,19 +1,19 @@
 """Which method to take: the smallest that is higher than the reference, or that nothing puts below it.
 
-Higher and lower are those of the declared test, every method against the reference; one that the recipe compares with
-another method is not recommended. The test calls a method lower where both
-of its parts do, over seeds and over test examples. A recommendation asks for more: neither part may, since a difference
-that was not found may be there all the same, and few seeds find little.
+Higher and lower are those of the declared test, every method against the reference, adjusted for all of them; one that
+the recipe compares with another method is not recommended. A recommendation asks for more: the unadjusted test may not
+call the method lower either, since a difference that was not found may be there all the same; few seeds find little.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import EQUAL, gap_in_words
+from experiments.reporting.differences import EQUAL, gap_in_words, side, tested_over
 from experiments.reporting.wording import PERCENT, count, number
 from experiments.studies.methods.quantities import PARAMETERS
 from experiments.studies.methods.report import Recommendation
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 
     Compared = tuple[Row, Difference]
 
-TESTS = {"seeds": "the test over seeds", "examples": "that over test examples"}  # parts of the declared test
-
 
 def recommend(rows: Sequence[Row], reference: str, unit: Unit = PERCENT) -> Recommendation | None:
     """Return the method with the fewest trainable parameters of those that the declared test lets through.
 
-    These are the methods that are higher than the reference; where none is, the reference and every method that neither
-    the test over seeds nor that over test examples puts below it. Of equally many parameters the higher mean wins.
+    These are the methods that are higher than the reference; where none is, the reference and every method that the
+    unadjusted test does not put below it. Of equally many parameters the higher mean wins.
 
     Args:
         rows: every method, their differences adjusted as one family.
@@ -71,18 +69,18 @@ def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
         which = f"are higher than {reference.label}"
         return chosen, f"{_fewest(chosen, reference, which)}: {_gap(difference)}."
     smaller = [pair for pair in tested if _size(pair)[0] < (PARAMETERS.number(reference) or 0)]
-    unharmed = [pair for pair in smaller if "lower" not in pair[1].by_test.values()]
-    tests = [name for test, name in TESTS.items() if any(test in difference.by_test for _, difference in tested)]
+    unharmed = [pair for pair in smaller if not _is_below(pair[1])]
+    over = tested_over(difference for _, difference in tested)
     if unharmed:
         chosen, difference = min(unharmed, key=_size)
-        puts = f"neither {tests[0]} nor {tests[1]} puts" if tests[1:] else f"{tests[0]} does not put"
+        which = f"are not below {reference.label} by the unadjusted test over {over}"
         not_equal = "" if difference.reading == EQUAL else ", which does not mean equal"
         why = f"Against {reference.label} it is {_gap(difference)}{not_equal}."
-        return chosen, f"{_fewest(chosen, reference, f'{puts} below {reference.label}')}. {why}"
+        return chosen, f"{_fewest(chosen, reference, which)}. {why}"
     if smaller:
         return reference, (
-            f"{reference.label}: no method is higher, and each that trains fewer parameters is put below it by "
-            f"{' or by '.join(tests)}."
+            f"{reference.label}: no method is higher, and each that trains fewer parameters is below it by the "
+            f"unadjusted test over {over}."
         )
     size = f"{count(PARAMETERS.number(reference))} parameters"
     return reference, f"{reference.label}: no method is higher, and none trains fewer parameters ({size})."
@@ -91,6 +89,11 @@ def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
 def _size(pair: Compared) -> tuple[float, float]:
     row, _ = pair
     return PARAMETERS.number(row) or 0, -(row.score.mean or 0)
+
+
+def _is_below(difference: Difference) -> bool:
+    """Return whether the test, not adjusted for other methods, says that the difference is negative."""
+    return difference.p is not None and difference.p < LEVEL and side(difference.seeds) == "lower"
 
 
 def _fewest(chosen: Row, reference: Row, which: str) -> str:

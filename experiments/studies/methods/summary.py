@@ -7,7 +7,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
-from experiments.reporting.examples import over_examples, scores_by_example, test_sizes
+from experiments.reporting.examples import ExamplePair, over_examples, scores_by_example, test_sizes
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
@@ -109,17 +109,17 @@ class _Summary:
             return None
         ours, theirs = self.cells[label], self.cells[against]
         gaps = {at: cell.score - theirs[at].score for at, cell in ours.items() if at in theirs}
-        by_task = [
-            [self._outcomes(ours[at], theirs[at]) for at in gaps if at.task == task] for task in self.record.tasks
-        ]
+        by_task = [[self._outcomes(at, ours, theirs) for at in gaps if at.task == task] for task in self.record.tasks]
         sizes, seeds = test_sizes(by_task), self.record.seeds
         on_tasks = [_of_seeds(gaps, task, seeds) for task in self.record.tasks]
         steps = [score_step([size]) for size in sizes]
         difference = paired(self._by_seed(gaps), seeds, score_step(sizes), over_examples(by_task), on_tasks, steps)
         return timed(difference, *(((at.seed, cell.seconds) for at, cell in side.items()) for side in (ours, theirs)))
 
-    def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
-        return self.correct[ours.evaluation], self.correct[theirs.evaluation]
+    def _outcomes(
+        self, at: Unit, ours: Mapping[Unit, FittedAdapter], theirs: Mapping[Unit, FittedAdapter]
+    ) -> ExamplePair:
+        return ExamplePair(at.seed, *(self.correct[fits[at].evaluation] for fits in (ours, theirs)))
 
 
 def _of_seeds(values: Mapping[Unit, V], task: str, seeds: Iterable[int]) -> list[V | None]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import words
+from experiments.reporting.differences import tested_over
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import MOST_NAMED, plural, unit
@@ -47,7 +48,7 @@ def scores(report: ComparisonReport) -> Table:
     record = report.record
     tasks = record.tasks if len(record.tasks) > 1 else ()
     room = Medium.ANY if len(tasks) <= MOST_NAMED else Medium.PAGE
-    scale = unit(record.kinds)
+    scale, over = unit(record.kinds), tested_over(report.declared.values())
     return table(
         "scores",
         "Test scores",
@@ -57,12 +58,12 @@ def scores(report: ComparisonReport) -> Table:
             *by_tasks(tasks, room),
             Shown(Column("mean" if tasks else "score"), SCORE.cell),
             *shown_in("scores", METHOD),
-            *differences(record.reference, record.controls, difference_cell, "over seeds"),
+            *differences(record.reference, record.controls, difference_cell, f"over {over}"),
             over_examples(difference_of),
         ],
         note=f"{scale.title}, with the 95 % interval over seeds; differences from "
-        f"{compared_in_words(record.reference, record.controls)} in points, paired over seeds (t) and over test "
-        f"examples (bootstrap). {tuned(report)} Nothing was selected on a test split.",
+        f"{compared_in_words(record.reference, record.controls)} in points, paired over {over} (t), and over test "
+        f"examples alone (bootstrap). {tuned(report)} Nothing was selected on a test split.",
         short=f"Test score in {scale.words}{'' if len(record.seeds) == 1 else ', ± half the 95 % interval over seeds'}",
     )
 

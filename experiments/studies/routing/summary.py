@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.reporting.examples import PairedOutcomes, of_outcomes
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
@@ -19,7 +20,7 @@ from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.row import AdapterRow, Row
 from experiments.studies.routing.verdict import verdict
 from workbench.measures.granularity import score_step
-from workbench.measures.statistics import interval, paired_bootstrap
+from workbench.measures.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,8 +100,7 @@ class _Summary:
     def _difference(self, label: str) -> Difference | None:
         """Return the difference in accuracy; None for the reference itself.
 
-        Over seeds a t interval of the differences, over test texts a paired bootstrap, each text's outcome averaged
-        over the seeds that both have.
+        Each text's outcomes are those of the seeds that both have.
         """
         against = self.record.controls.get(label)
         if self.brief or against is None:
@@ -113,8 +113,10 @@ class _Summary:
         ]
         if not common:
             return paired(gaps, self.record.seeds)
-        first, second = (_over_seeds([cells[seed] for seed in common]) for cells in (ours, theirs))
-        difference = paired(gaps, self.record.seeds, score_step(map(len, first)), paired_bootstrap(first, second))
+        first, second = (_by_task([cells[seed] for seed in common]) for cells in (ours, theirs))
+        sizes = [scores.shape[-1] for scores in first]
+        outcomes = [PairedOutcomes(np.arange(size), *pair) for size, *pair in zip(sizes, first, second, strict=True)]
+        difference = paired(gaps, self.record.seeds, score_step(sizes), of_outcomes(outcomes))
         return timed(difference, *(((seed, self._seconds(cell)) for seed, cell in of.items()) for of in (ours, theirs)))
 
     def _seconds(self, cell: EntryResult) -> float:
@@ -123,10 +125,10 @@ class _Summary:
         return (cell.fit_seconds or 0.0) + (math.fsum(adapters) if cell.milliseconds is not None else 0.0)
 
 
-def _over_seeds(cells: Sequence[EntryResult]) -> list[Array]:
-    """Return for each task (n_j,) the share of seeds with which each text was answered rightly."""
+def _by_task(cells: Sequence[EntryResult]) -> list[Array]:
+    """Return for each task whether each of its texts was answered rightly with each seed, (S, n_j)."""
     by_task = zip(*(cell.outcome.scores for cell in cells), strict=True)
-    return [np.mean(scores, axis=0) for scores in by_task]
+    return [np.array(scores, dtype=float) for scores in by_task]
 
 
 report = reported(

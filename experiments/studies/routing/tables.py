@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import words
+from experiments.reporting.differences import tested_over
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number
@@ -31,7 +32,7 @@ CONFUSION = "Of the texts of each task (row), how many were taken for each task 
 
 def scores(report: RoutingReport) -> Table:
     """Return the accuracies, the highest first, with differences from the reference and what each took."""
-    record = report.record
+    record, over = report.record, tested_over(report.declared.values())
     return table(
         "routers",
         "Accuracy where nobody names the task",
@@ -39,15 +40,15 @@ def scores(report: RoutingReport) -> Table:
         [
             Shown(Column("who answers"), _name),
             *shown_in("routers", ACCURACIES),
-            *differences(record.reference, record.controls, difference_cell, "over seeds"),
+            *differences(record.reference, record.controls, difference_cell, f"over {over}"),
             over_examples(difference_of),
             *shown_in("routers", COST),
         ],
         note="Percent, mean over tasks, with the 95 % interval over seeds. Accuracy: the task and the label are right; "
         f"routing accuracy: the task is. Differences from {compared_in_words(record.reference, record.controls)} in "
-        "points, paired over seeds (t) and over test texts (bootstrap). Learned in: the time to learn of all adapters, "
-        "or to train the joint model; a dash where the workspace knew some of it before. Nothing was selected on a "
-        "test split.",
+        f"points, paired over {over} (t), and over test texts alone (bootstrap). Learned in: the time to learn of all "
+        "adapters, or to train the joint model; a dash where the workspace knew some of it before. Nothing was "
+        "selected on a test split.",
         short="Right task and right label, in percent"
         f"{'' if len(record.seeds) == 1 else ', ± half the 95 % interval over seeds'}",
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from bench import error_rates, simulated_scores, variance_choices
 from experiments.engine.recipes import NamedRecipe
 from experiments.reporting.declared_test import DeclaredTest
 from experiments.reporting.differences import Difference, basis, gap_in_words, legend, otherwise
+from experiments.reporting.examples import OverExamples
 from experiments.reporting.families import alone, in_family
 from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import paired
@@ -20,8 +24,9 @@ from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.report import Report
 from experiments.studies.stream.results.summary import summarise
 from tests.experiments.report.finished import FINISHED
-from workbench.measures.declared_tests import pooled, stratified
-from workbench.measures.statistics import Interval, interval
+from workbench.measures.declared_tests import Test, pooled, stratified
+from workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
+from workbench.measures.statistics import Interval, holm, interval
 
 SEEDS = (0, 1, 2, 3)
 POOLED = DeclaredTest("pooled", 0.02)
@@ -94,28 +99,93 @@ def test_several_orders_of_a_seed_are_pooled_as_their_mean() -> None:
     assert [of.p for of in once.values()] == pytest.approx([of.p for of in again.values()])
 
 
+def over_both(outcomes: Sequence[np.ndarray], by_task: Sequence[Sequence[float]] = ()) -> Difference:
+    """A difference with these outcomes (S, n) of its tasks, first − second."""
+    gaps = np.mean([task.mean(1) for task in outcomes], axis=0)
+    examples = OverExamples(Interval(float(gaps.mean()), None, None), example_variance(outcomes))
+    return paired(gaps.tolist(), range(len(gaps)), examples=examples, by_task=by_task)
+
+
+@pytest.mark.parametrize("test", ["paired", "pooled"])
+def test_one_estimate_of_seeds_and_examples_decides_as_in_the_simulations(test: Test) -> None:
+    """The rates of error in tests/bench are of the very numbers that a report has."""
+    choice = {"paired": variance_choices.paired, "pooled": variance_choices.checked}[test]
+    drawn = simulated_scores.outcomes(np.random.default_rng(4), 1, 6, 4)
+    drawn[0, 1] += 5
+    differences = {f"row {row}": over_both([drawn[0, row] - drawn[0, 0]]) for row in range(1, 6)}
+    family = in_family(differences, DeclaredTest(test, 3.0))
+    moments = error_rates.over_both(drawn, choice)
+    p, equal = moments.differs()[0], moments.equals(3.0)[0]
+    assert [of.p for of in family.values()] == pytest.approx(p.tolist())
+    assert [of.adjusted for of in family.values()] == pytest.approx(holm(p.tolist()))
+    assert [of.p_equal for of in family.values()] == pytest.approx(holm(equal.tolist()))
+    half = stats.t.ppf(0.975, moments.freedom[0]) * moments.error[0]
+    assert [of.seeds.high for of in family.values()] == pytest.approx((moments.difference[0] + half).tolist())
+    for of in family.values():
+        assert of.adjusted is not None
+        assert of.p_equal is not None
+        word = "higher" if of.adjusted < 0.05 else "equal" if of.p_equal < 0.05 else "undecided"
+        assert of.reading == word
+        assert of.shares is not None
+        assert of.shares.seeds + of.shares.examples == pytest.approx(1)
+        assert of.as_json()["variance"] == {"seeds": of.shares.seeds, "examples": of.shares.examples}
+    assert family["row 1"].reading == "higher"
+    assert f"t-test over seeds and test examples{' with' if test == 'pooled' else ','}" in basis(family.values())
+
+
+def test_tasks_that_are_apart_have_their_examples_too() -> None:
+    drawn = simulated_scores.outcomes_apart(np.random.default_rng(3), 1, 2, 4)
+    by_task = [*(drawn[0, 1] - drawn[0, 0])]  # (S, n) each
+    of = alone_in_family(over_both(by_task, [task.mean(1).tolist() for task in by_task]), "stratified")
+    expected = stratified([task.mean(1).tolist() for task in by_task])
+    assert expected
+    summed, shares = over_seeds_and_examples(expected, example_variance(by_task))
+    assert (of.p, of.shares) == (summed.p, shares)
+    assert "t-test over seeds and test examples with each task's own variance" in basis([of])
+
+
+def alone_in_family(difference: Difference, test: Test) -> Difference:
+    return in_family({"": difference}, DeclaredTest(test, 0.02))[""]
+
+
+def test_scores_that_are_no_means_over_examples_are_tested_over_seeds_and_the_report_says_so() -> None:
+    outcomes = simulated_scores.outcomes(np.random.default_rng(3), 1, 2, 3)[0]
+    known, unknown = over_both([outcomes[1] - outcomes[0]]), paired([0.1, 0.2, 0.15], range(3))
+    family = in_family({"known": known, "unknown": unknown})
+    assert family["unknown"].p == unknown.p
+    assert "variance" not in family["unknown"].as_json()
+    some = "over seeds and test examples (for 1 of 2, which have no score for each example, over seeds alone)"
+    assert some in basis(family.values())
+    assert "over seeds, " not in basis(family.values())
+    assert "paired t-test over seeds is below" in basis([alone_in_family(unknown, "paired")])
+
+
+def test_equal_scores_of_other_examples_are_two_hypotheses() -> None:
+    """They have two variances, so that the p of one is not that of the other."""
+    steady, wild = np.full((3, 4), 0.1), np.array([[0.4, 0.4, -0.2, -0.2]] * 3)
+    same = in_family({"steady": over_both([steady]), "wild": over_both([wild])})
+    assert {of.family for of in same.values()} == {1}, "without any spread there is no test"
+    added = np.array([[0.0], [0.01], [0.02]])
+    family = in_family({"steady": over_both([steady + added]), "wild": over_both([wild + added])})
+    assert {of.family for of in family.values()} == {2}
+    assert family["steady"].p != family["wild"].p
+
+
 @pytest.mark.parametrize(
     ("values", "examples", "reading"),
     [
         ([0.001, -0.001, 0.002], None, "equal"),
-        ([0.001, -0.001, 0.002], (-0.01, 0.012), "equal"),
-        ([0.001, -0.001, 0.002], (-0.03, 0.032), "undecided"),  # another test split might show more
-        (
-            [0.001, -0.001, 0.002],
-            (0.001, 0.012),
-            "equal",
-        ),  # the two do not agree that it is higher, but that it is small
-        ([0.04, -0.05, 0.02], (-0.01, 0.012), "undecided"),  # another training might
+        ([0.001, -0.001, 0.002], (-0.03, 0.032), "equal"),  # what the examples tell is in the test, not beside it
+        ([0.04, -0.05, 0.02], (-0.01, 0.012), "undecided"),
         ([0.010, 0.011, 0.012], None, "higher"),  # and smaller than the margin: it is told apart all the same
-        ([0.001], (-0.01, 0.012), "equal"),
+        ([0.001], (-0.01, 0.012), "equal"),  # one seed leaves the examples
+        ([0.001], (-0.03, 0.012), "undecided"),
         ([0.001], None, "no interval"),
     ],
 )
-def test_equal_needs_the_seeds_and_the_examples(
-    values: list[float], examples: tuple[float, float] | None, reading: str
-) -> None:
-    bounds = Interval(values[0], *examples) if examples else None
-    difference = paired(values, range(len(values)), examples=bounds)
+def test_one_test_decides(values: list[float], examples: tuple[float, float] | None, reading: str) -> None:
+    known = OverExamples(Interval(values[0], *examples), None) if examples else None
+    difference = paired(values, range(len(values)), examples=known)
     assert alone(difference, 0.02).reading == reading
     assert alone(difference, None).reading in (reading, "undecided"), "without a margin nothing is equal"
 
@@ -173,9 +243,9 @@ def test_tasks_that_are_fitted_apart_are_strata() -> None:
     )
     assert family["shared"].p == shared.p
     words = basis(family.values())
-    assert "each task's own variance (for 1 of 2, whose tasks share a model, that of their mean)" in words
+    assert "each task's own variance (for 1 of 2, whose tasks share a model or texts, that of their mean)" in words
     words = basis(in_family({"shared": shared}, DeclaredTest("stratified")).values())
-    assert "paired t-test over seeds (no two rows that are compared fit tasks apart)" in words
+    assert "paired t-test over seeds (the tasks of all that are compared share a model or texts)" in words
 
 
 def test_methods_are_compared_on_tasks_that_are_strata() -> None:
@@ -199,6 +269,8 @@ def test_isolated_entries_of_a_stream_are_strata(record: Record) -> None:
     assert not replace(isolated, strategy="mask").fits_tasks_apart
     assert tasks_are_apart(replace(record, scenario="task-incremental", overlap=None))
     assert not tasks_are_apart(replace(record, scenario="class-incremental"))
+    shared = {task: {"1": 1} for task in record.tasks[:2]}
+    assert not tasks_are_apart(replace(record, shared_texts=shared)), "other tasks test the same texts"
     twin = replace(isolated, label="twin")
     outcomes = tuple(replace(of, label="twin") for of in record.outcomes if of.label == isolated.label)
     own = replace(record, entries=(isolated, twin), outcomes=(*record.outcomes, *outcomes), reference="twin")

@@ -116,5 +116,6 @@ def test_a_report_says_it(record: Record, capsys: pytest.CaptureFixture[str]) ->
     from rich.console import Console
 
     kept = tuple(outcome for outcome in record.outcomes if outcome.seed < 2)
-    show(present(summarise(replace(record, seeds=(0, 1), outcomes=kept))), Console(width=200))
-    assert "--until-decided" in capsys.readouterr().out, "two seeds decide nothing"
+    two = replace(record, seeds=(0, 1), outcomes=kept, reference="full-joint")
+    show(present(summarise(two)), Console(width=200))
+    assert "--until-decided" in capsys.readouterr().out, "two seeds do not decide everything"

@@ -43,4 +43,7 @@ def test_the_interval_over_examples_takes_them_together(replicated: Record) -> N
     assert after.examples is not None
     assert after.examples.mean == before.examples.mean
     assert after.examples != before.examples
-    assert after.seeds == before.seeds
+    assert after.seeds.values == before.seeds.values
+    assert before.estimate
+    assert after.estimate
+    assert after.shares != before.shares, "what several tasks test counts once in the variance"

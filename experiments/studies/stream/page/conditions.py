@@ -43,22 +43,24 @@ AFTER = (
     ),
     (
         "interval over replications",
-        "mean ± t(0.975, n−1) · s ÷ √n over n seeds: what another training would change",
+        "of a score: mean ± t(0.975, n−1) · s ÷ √n over n seeds, what another training would change; of a difference: "
+        "that of its test",
     ),
     (
         "interval over examples",
-        "2.5 % to 97.5 % of 10,000 paired resamples of each test split: what another test split would change",
+        "2.5 % to 97.5 % of 10,000 paired resamples of each test split: what another test split would change, with the "
+        "models as they are",
     ),
     (
         "p",
         "two-sided t-test over seeds, adjusted after Holm (1979) within a family: all strategies against the reference "
-        "or all other pairs. Higher or lower needs p below 0.05 and, for average accuracy, that the interval over "
-        "examples excludes 0",
+        "or all other pairs; for average accuracy its variance is that of seeds and of test examples, summed "
+        "(Satterthwaite 1946). Higher or lower: p below 0.05",
     ),
     (
         "equal, undecided",
         "equal: smaller than the margin that the recipe declares, by two one-sided tests at 0.05 (Schuirmann 1987) "
-        "and, for average accuracy, by the interval over examples. Undecided: neither higher, lower nor equal",
+        "with the same variance. Undecided: neither higher, lower nor equal",
     ),
 )
 VALIDATION = (

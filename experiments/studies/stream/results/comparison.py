@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
-from workbench.measures.clustered import clustered_bootstrap
 from workbench.measures.granularity import score_step
-from workbench.measures.statistics import paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.final_outcomes import FinalOutcomes
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
-    from workbench.measures.statistics import Interval
 
 ReplicationPair: TypeAlias = "tuple[ReplicationReport, ReplicationReport]"
 COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
@@ -31,7 +28,7 @@ def compare(
     seeds = [ours.seed for ours, _ in pairs]
     entries = {entry.label: entry for entry in outcomes.record.entries}
     apart = tasks_are_apart(outcomes.record) and all(entries[side].fits_tasks_apart for side in (label, against))
-    differences, over_examples = {}, _over_examples(outcomes, label, against, pairs)
+    differences, over_examples = {}, outcomes.compared(label, against, pairs)
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
         examples = over_examples if name == "average_accuracy" else None
@@ -45,17 +42,6 @@ def compare(
 def _seconds(side: Sequence[ReplicationReport]) -> list[tuple[int, float]]:
     """Return the seed and the seconds of each replication that is finished."""
     return [(replication.seed, replication.seconds) for replication in side if replication.complete]
-
-
-def _over_examples(
-    outcomes: FinalOutcomes, label: str, against: str, pairs: Sequence[ReplicationPair]
-) -> Interval | None:
-    """Return the interval over test examples; examples of one text, in whichever tasks, are drawn together."""
-    scores = outcomes.paired(label, against, pairs)
-    if scores is None:
-        return None
-    sources = outcomes.sources(label, pairs)
-    return clustered_bootstrap(*scores, sources) if sources else paired_bootstrap(*scores)
 
 
 def _by_task(record: Record, pairs: Sequence[ReplicationPair], metric: str) -> list[list[float | None]]:
@@ -82,8 +68,8 @@ def by_metric(
 
 
 def tasks_are_apart(record: Record) -> bool:
-    """Return whether entries that fit each task apart also answer each apart: it is known, and no example is shared."""
-    return record.scenario == "task-incremental" and record.overlap is None
+    """Return whether entries that fit each task apart also answer each apart: it is known, and no text is shared."""
+    return record.scenario == "task-incremental" and record.overlap is None and not record.shared_texts
 
 
 def step_of(record: Record, metric: str) -> float | None:

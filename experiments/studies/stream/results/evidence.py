@@ -61,7 +61,7 @@ def _metrics(record: Record, ours: StrategyReport, reference: StrategyReport) ->
 
 def _in_words(difference: Difference, below: str, above: str) -> str:
     """Return the difference with interval and p; only p where it is undecided; nothing where no test was made."""
-    if not difference.by_test:
+    if not difference.is_tested:
         return ""
     chance = difference.chance
     if difference.reading in ("higher", "lower"):
@@ -69,10 +69,8 @@ def _in_words(difference: Difference, below: str, above: str) -> str:
     if difference.reading == EQUAL:
         within = f", {probability(difference.p_equal)}" if difference.p_equal is not None else ""
         return f"; {bare_gap(difference, below, above)}: {equal_in_words(difference.margin)}{within}"
-    reasons = [probability(chance)] if chance is not None else []
-    if difference.examples and difference.examples.holds_zero:
-        reasons.append("the interval over test examples includes 0")
-    return f"; undecided ({', '.join(reasons)})"
+    reason = "the interval over test examples includes 0" if chance is None else probability(chance)
+    return f"; undecided ({reason})"
 
 
 def _basis(record: Record, ours: StrategyReport) -> str:
@@ -84,6 +82,7 @@ def _basis(record: Record, ours: StrategyReport) -> str:
         return f"{text}, so no test over seeds."
     family = max(difference.family for difference in differences)
     holm = f", p after Holm for {family} comparisons" if family > 1 else ""
-    examples = any(difference.examples for difference in differences)
-    both = "; the average also by an interval over test examples" if examples else ""
-    return f"{text}; in brackets 95 % intervals; {test_in_words(differences)}{holm}{both}."
+    over_seeds = [difference for difference in differences if difference.shares is None]
+    test = test_in_words(over_seeds or differences)
+    average = ", of the average over test examples too" if 0 < len(over_seeds) < len(differences) else ""
+    return f"{text}; in brackets 95 % intervals; {test}{average}{holm}."

@@ -87,7 +87,7 @@ def _chance(record: Record, ours: StrategyReport) -> str:
     """Return that the difference may be chance, where its test does not say otherwise."""
     difference = ours.differences[FORGETTING]
     basis = planned_in_words(record, paired_in(ours))
-    if difference.by_test:
+    if difference.is_tested:
         if difference.reading == EQUAL:
             return f"In this the two are {equal_in_words(difference.margin)} ({probability(difference.p_equal)})."
         maybe = f"With {basis} this may be chance ({probability(difference.chance)})."
