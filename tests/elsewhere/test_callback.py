@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.elsewhere.trainings import assert_equal_trainings, classifier, losses, trained, write_answers
 from tests.streams import write_tasks
+from workbench.answering.live_model import undisturbed
 from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, SettingsError
 
@@ -70,18 +72,24 @@ def test_the_training_is_what_it_is_without(
     assert watched.model.training == plain.model.training
 
 
-def test_generators_and_modes_are_put_back(bert: Path, tmp_path: Path) -> None:
-    drawn = []
+def test_generators_and_modes_are_put_back(bert: Path) -> None:
+    def drawn() -> tuple[float, ...]:
+        return torch.rand(1).item(), np.random.rand(), random.random()
 
-    class Draws(TrainerCallback):
-        def on_step_end(self, *_: Any, model: Any, **kwargs: Any) -> None:
-            modes = [module.training for module in model.modules()]
-            drawn.append((torch.rand(1).item(), np.random.rand(), modes))
-
-    trained(bert, tmp_path / "plain", [Draws()])
-    before, drawn = drawn, []
-    trained(bert, tmp_path / "out", [watching(tmp_path, every=1), Draws()])
-    assert drawn == before
+    model = classifier(bert)
+    model.train().bert.embeddings.eval()  # as where a part is frozen
+    modes = [module.training for module in model.modules()]
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    expected = drawn()
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])
+    random.setstate(states[2])
+    with pytest.raises(KeyError), undisturbed(model):
+        assert not any(module.training for module in model.modules())
+        assert drawn() == expected
+        raise KeyError
+    assert drawn() == expected
+    assert [module.training for module in model.modules()] == modes
 
 
 def test_a_tracker_hears_the_scores(bert: Path, tmp_path: Path) -> None:
