@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.reporting.plain_verdicts import ENDED, Named, PlannedComparison
 from experiments.reporting.wording import number, share
 from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
@@ -58,12 +59,11 @@ class EntryReport:
         """What came out, in a sentence."""
         if self.best is None:
             return f"{self.label}: no repair validates better than doing nothing."
-        was, now, gain = self.nothing.metrics, self.best.metrics, self.best.difference
+        was, now = self.nothing.metrics, self.best.metrics
         average = " → ".join(number(metrics["average_accuracy"].mean) for metrics in (was, now))
         kept = " → ".join(share(metrics["retention"].mean) for metrics in (was, now))
-        reading = f" ({gain.reading})" if gain else ""
         return (
-            f"{self.label}: validation picks {self.best.name}. Average accuracy {average}{reading}, "
+            f"{self.label}: validation picks {self.best.name}. Average accuracy {average}, "
             f"retention over learning {kept}."
         )
 
@@ -128,6 +128,14 @@ class RepairReport(StudyReport):
     def declared(self) -> dict[str, Difference]:
         """What each repair gains; those of one entry are one family."""
         return declared(self.rows)
+
+    @property
+    def planned(self) -> tuple[PlannedComparison, ...]:
+        """Each repair beside doing nothing."""
+        nothing = Named(NOTHING, "Doing nothing")
+        return tuple(
+            PlannedComparison(Named(row.label), nothing, ENDED, row.difference) for row in self.rows if row.difference
+        )
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

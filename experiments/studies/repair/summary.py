@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from experiments.reporting.plain_verdicts import sentences
 from experiments.reporting.replications import over_replications, paired
 from experiments.studies.core.compare import in_one_family
 from experiments.studies.core.report import reported
@@ -26,7 +27,9 @@ def summarise(record: RepairRecord, brief: bool = False) -> RepairReport:
     """Return the report on repairs as far as they have come; ``brief``: without what compares them with nothing."""
     labels = dict.fromkeys(stream.entry for stream in record.streams)
     entries = tuple(_entry(record, label, brief) for label in labels)
-    return RepairReport(record, entries, record.judged(" ".join(entry.verdict for entry in entries), "repairs"))
+    report = RepairReport(record, entries, "")
+    parts = [*(entry.verdict for entry in entries), *sentences(report.planned)]
+    return replace(report, verdict=record.judged(" ".join(parts), "repairs"))
 
 
 def _entry(record: RepairRecord, label: str, brief: bool) -> EntryReport:
