@@ -13,7 +13,10 @@ from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from experiments.watching.callback import ForgettingCallback as ForgettingCallback
 
 PACKAGES = ("workbench", "tasks", "fusion", "experiments")
 REFUSED = 2
@@ -35,6 +38,15 @@ class Beside:
             raise ImportError(POSIX)
         folder = HERE / name
         return spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+
+
+def __getattr__(name: str) -> Any:
+    """Return what other programs import from here; transformers comes with it, and only then."""
+    if name != "ForgettingCallback":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from experiments.watching.callback import ForgettingCallback
+
+    return ForgettingCallback
 
 
 def main() -> None:

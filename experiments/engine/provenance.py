@@ -6,9 +6,9 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
+from workbench.machine.extras import installed_version
 from workbench.machine.package_versions import PACKAGES
 from workbench.settings.plugins import imported_code
 
@@ -22,7 +22,7 @@ def provenance(command: str) -> dict[str, str]:
     return {
         "command": command,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
+        "versions": ", ".join(f"{name} {found}" for name in packages if (found := installed_version(name))),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_torch()}",
         "git": git_state(),

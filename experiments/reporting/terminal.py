@@ -31,7 +31,7 @@ def show(presentation: Presentation, console: Console, page: str = "") -> None:
     width = min(console.width, WIDEST)
     facts = Text.assemble((presentation.experiment, "bold"), f"  {', '.join(presentation.facts)}")
     first = [facts, Text(), Text(presentation.verdict, "bold" if presentation.evidence else "")]
-    first += [Text(), *map(Text, presentation.evidence)] if presentation.evidence else []
+    first += [Text(), *(Text(line, "dim") for line in presentation.evidence)] if presentation.evidence else []
     first += [Text(), Text(f"Pictures and all numbers: {page}")] if page else []
     for part in (*first, *_drawn(presentation.shown(Medium.TERMINAL), console)):
         # the console of the commands does not wrap, and a paragraph wants to be

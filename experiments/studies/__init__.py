@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     from experiments.studies.core.checklist import Checked
     from experiments.workspace import RecordDocument, Workspace
 
+STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study, besides=["core", "watched"])
 
-STUDIES: Modules[Study] = Modules("study", __name__, "STUDY", Study, besides=["core"])
+
+def _watched() -> Study:
+    """Return the study whose records the trainer of another program writes: no recipe is of it."""
+    from experiments.studies.watched import STUDY
+
+    return STUDY
 
 
 def study_of(key: str, where: str) -> Study:
     """Return the study that made a record with this key; raises IntegrityError where this version has none."""
-    for study in map(STUDIES.get, STUDIES.names()):
+    for study in [*map(STUDIES.get, STUDIES.names()), _watched()]:
         if study.key == key:
             return study
     raise IntegrityError(f"this version has no study with the recipe key {key!r}", where=where)
@@ -94,4 +100,5 @@ def present_change(
 
 def present(report: Report) -> Presentation:
     """Return what people see of the report of a study."""
-    return STUDIES.get(report.study).present(report)
+    study = _watched() if report.study == "watched" else STUDIES.get(report.study)
+    return study.present(report)

@@ -60,3 +60,11 @@ def test_a_repository_whose_root_it_is_installed_in_is_not_told(
 ) -> None:
     copied(repository, monkeypatch)
     assert provenance.git_state() == "not a checkout"
+
+
+def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "PACKAGES", ("torch", "a-package-that-nobody-has"))
+    versions = provenance.provenance("")["versions"]
+    assert versions.startswith("adapter-workbench ")
+    assert "torch " in versions
+    assert "nobody" not in versions

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison
 from experiments.studies.compositions.circumstances import circumstances
 from experiments.studies.compositions.facts import facts
 from experiments.studies.compositions.quantities import ENTRY_SCORES
+from experiments.studies.compositions.record import PICKS
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 
@@ -105,6 +107,14 @@ class FusionReport(StudyReport):
         """Label → what the row is compared with."""
         return {row.label: row.against for row in self.rows if row.against}
 
+    @property
+    def planned(self) -> tuple[PlannedComparison, ...]:
+        """Each row beside what it is compared with, over all K."""
+        return tuple(
+            PlannedComparison(_named(label), _named(self.controls[label]), SCORED, gain)
+            for label, gain in self.declared.items()
+        )
+
     def row(self, label: str) -> Row | None:
         """Return the row with this label, or None."""
         return next((row for row in self.rows if row.label == label), None)
@@ -135,6 +145,11 @@ class FusionReport(StudyReport):
             "diagnostics": dict(self.record.diagnostics),
         }
         return self.checked(document, facts)
+
+
+def _named(label: str) -> Named:
+    """Return a label with what it is called in a sentence: a pick says who picked it."""
+    return Named(label, f"the {label.removeprefix('best ')} that validation picks" if label in PICKS else "")
 
 
 def _entry_scores(scores: EntryScores) -> dict[str, Any]:

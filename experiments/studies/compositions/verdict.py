@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
-from experiments.reporting.wording import bounds, number, plural
+from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison, sentences
+from experiments.reporting.wording import number
 from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, PICKS, SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
-    from workbench.measures.statistics import Interval
 
 
 def verdict(report: FusionReport) -> str:
@@ -39,11 +36,9 @@ def _single(report: FusionReport) -> list[str]:
         scores = row.scores[report.overall]
         if scores.gain is None:
             continue
-        equal = f"is {equal_in_words(scores.gain.margin)} to"
-        words = {"lower": "beats", "higher": "loses to", EQUAL: equal}
-        word = words.get(scores.gain.reading, "cannot be told apart from")
-        parts.append(f"It {word} {_named(row)} ({number(scores.score)} %; {_turned(scores.gain.shown)}).")
-        if word != "beats" and row.role in (*CONTROLS, "source"):
+        beside = PlannedComparison(Named(row.label, _named(row)), Named(own.label), SCORED, scores.gain)
+        parts.append(beside.sentence)
+        if scores.gain.reading != "lower" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
     if lost:
         parts.append(f"So this fusion does not beat the plain alternatives: {' and '.join(lost)}.")
@@ -51,41 +46,21 @@ def _single(report: FusionReport) -> list[str]:
 
 
 def _grid(report: FusionReport) -> list[str]:
-    record, overall = report.record, report.overall
-    parts = [_against_control(report, report.contest)] if report.contest else []
-    for label in (PICK, SOURCE):
-        row = report.row(label)
-        gain = row.scores[overall].gain if row else None
-        if row and gain:
-            beside = f"{_worded(gain)} {record.reference}"
-            parts.append(
-                f"The {label.replace('best ', '')} that validation picks is {beside}, "
-                f"over {plural(len(record.targets), 'target')}, K = {', '.join(map(str, record.shots))} and "
-                f"{plural(len(record.seeds), 'seed')}."
-            )
-    composed = [row for row in report.rows if row.role in PICKS[PICK]]
-    for control in dict.fromkeys([record.reference, *(row.against for row in composed)]):
-        above, below = _sides(report, [row for row in composed if row.against == control])
-        parts.append(f"Told apart from {control}, and above it: {', '.join(above) or 'no composition'}.")
-        parts.append(f"Below it: {', '.join(below) or 'none'}.")
-    return parts
+    """Judge what validation picks, then every composition beside what it is compared with."""
+    contest = [_contest(report, report.contest)] if report.contest else []
+    picks = [comparison for comparison in report.planned if comparison.entry.label in (PICK, SOURCE)]
+    composed = {row.label for row in report.rows if row.role in PICKS[PICK]}
+    others = [comparison for comparison in report.planned if comparison.entry.label in composed]
+    return [*sentences(contest), *sentences(picks), *sentences(others)]
 
 
-def _against_control(report: FusionReport, contest: Difference) -> str:
-    """Say how composing does against the best of what lacks the sources, each picked by validation in each place."""
+def _contest(report: FusionReport, contest: Difference) -> PlannedComparison:
+    """Return composing beside the best of what lacks the sources, each picked by validation in each place."""
     control = report.row(CONTROL)
     picked = ", ".join(f"{label} {times}×" for label, times in control.chosen.items()) if control else ""
-    beside = _worded(contest)
-    return f"The composition that validation picks is {beside} the model without sources that it picks ({picked})."
-
-
-def _sides(report: FusionReport, composed: Sequence[Row]) -> tuple[list[str], list[str]]:
-    sides: dict[str, list[str]] = {"higher": [], "lower": []}
-    for row in sorted(composed, key=lambda row: -(row.scores[report.overall].score or 0)):
-        gain = row.scores[report.overall].gain
-        if gain and (side := gain.reading) in sides:
-            sides[side].append(row.label)
-    return sides["higher"], sides["lower"]
+    composition = Named(PICK, "the composition that validation picks")
+    without = Named(CONTROL, f"the model without sources that it picks ({picked})")
+    return PlannedComparison(composition, without, SCORED, contest)
 
 
 def _fresh(report: FusionReport) -> Row | None:
@@ -112,23 +87,3 @@ def _named(row: Row) -> str:
     own = {"fresh": "a fresh adapter", "average": "the uniform average"}
     picked = "source" if row.role == "source" else "model without sources"
     return own.get(row.role, f"the {picked} that validation picks, {row.label}")
-
-
-def _turned(interval: Interval) -> str:
-    """Return ``+1.2 points, 95 % interval [0.3, 2.1]`` for the difference seen from the other side."""
-    mean = -interval.mean if interval.mean is not None else None
-    return f"{number(mean, signed=True)} points{_limits(interval, -1)}"
-
-
-def _worded(difference: Difference) -> str:
-    mean, limits = difference.shown.mean or 0.0, _limits(difference.shown)
-    gap = f"({number(mean, signed=True)} points{limits})"
-    if difference.reading == UNDECIDED:
-        return f"undecided {gap} against"
-    if difference.reading == EQUAL:
-        return f"{equal_in_words(difference.margin)} {gap} to"
-    return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({limits.removeprefix(', ')})"
-
-
-def _limits(interval: Interval, sign: int = 1) -> str:
-    return f", 95 % interval {bounds(interval, sign)}" if bounds(interval) else ""

@@ -71,13 +71,12 @@ def _has_controls(document: Document, facts: Facts) -> tuple[bool | None, str]:
         return None, "There is one entry, which is compared with nothing."
     if not facts.comparisons:
         return None, "Nothing is compared yet."
-    pairs = dict.fromkeys((comparison.label, comparison.against) for comparison in facts.comparisons)
-    compared, controls = {label for label, _ in pairs}, [against for _, against in pairs]
-    lacking = [label for label in facts.entries if label not in compared and label not in controls]
+    whom = {comparison.label: comparison.against for comparison in facts.comparisons}
+    lacking = [label for label in facts.entries if label not in whom and label not in whom.values()]
     if lacking:
         return False, f"Compared with nothing: {some(lacking, MOST_NAMED)}."
-    counts = Counter(controls).most_common()
-    return True, f"{_entries(len(compared))}: {', '.join(f'{times} with {control}' for control, times in counts)}."
+    counts = Counter(whom.values()).most_common()
+    return True, f"{_entries(len(whom))}: {', '.join(f'{times} with {control}' for control, times in counts)}."
 
 
 def _differs_in_one(document: Document, facts: Facts) -> tuple[bool | None, str]:

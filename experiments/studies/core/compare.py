@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
+from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison
 from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.shown import Shown
 from experiments.studies.core.planned import planned_family
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.declared_test import DeclaredTest
     from experiments.reporting.differences import Difference
+    from experiments.reporting.plain_verdicts import MetricWords
     from experiments.reporting.presentation import Cell
     from workbench.measures.statistics import Interval
 
@@ -46,6 +48,20 @@ class Compared(Protocol):
 def declared(rows: Iterable[Compared]) -> dict[str, Difference]:
     """Return by label what the recipe compares."""
     return {row.label: row.difference for row in rows if row.difference}
+
+
+class ComparedWithOne(Compared, Protocol):
+    """A row that says with what: ``against`` is the label of that, empty for the reference."""
+
+    @property
+    def against(self) -> str: ...  # noqa: D102
+
+
+def planned(rows: Iterable[ComparedWithOne], words: MetricWords = SCORED) -> tuple[PlannedComparison, ...]:
+    """Return what the recipe compares, in the words of its metric."""
+    return tuple(
+        PlannedComparison(Named(row.label), Named(row.against), words, row.difference) for row in rows if row.difference
+    )
 
 
 def in_one_family(

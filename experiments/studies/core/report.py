@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from experiments.reporting.equality import inequalities
+from experiments.reporting.plain_verdicts import small_prints
 from experiments.reporting.presentation import Presentation
 from experiments.studies.core.checklist import checklist
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Report
     from experiments.reporting.equality import Inequality
+    from experiments.reporting.plain_verdicts import PlannedComparison
     from experiments.reporting.presentation import Block, Tracking
     from experiments.studies.core.facts import Document, Facts
     from experiments.studies.core.record import Record
@@ -73,6 +75,16 @@ class StudyReport(ABC):
         """By label, the circumstances of each score."""
 
     @property
+    def planned(self) -> Sequence[PlannedComparison]:
+        """What the recipe compares, in the order in which it is read, with a sentence on each."""
+        return ()
+
+    @property
+    def evidence(self) -> Sequence[str]:
+        """The small print below the verdict: by which tests, and with which numbers."""
+        return small_prints(self.planned)
+
+    @property
     def unequal(self) -> tuple[Inequality, ...]:
         """In what the compared were not like the reference, besides what is compared."""
         return inequalities(self.circumstances, self.record.reference)
@@ -89,6 +101,7 @@ class StudyReport(ABC):
             "complete": self.complete,
             "provenance": dict(record.provenance),
             "verdict": self.verdict,
+            "verdicts": [comparison.as_json() for comparison in self.planned],
             "not_equal": [inequality.as_json() for inequality in self.unequal],
         }
 
@@ -131,6 +144,7 @@ class StudyReport(ABC):
             "further": (*further, record.provenance.get("started", "")),
             "says": record.description,
             "verdict": self.verdict,
+            "evidence": tuple(self.evidence),
             "complete": self.complete,
             "written": partial(blocks, self),
             "document": self.as_json,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import EQUAL, gap_in_words, side, tested_over
+from experiments.reporting.differences import side, tested_over
+from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison
 from experiments.reporting.wording import PERCENT, count, number
 from experiments.studies.methods.quantities import PARAMETERS
 from experiments.studies.methods.report import Recommendation
@@ -67,16 +68,14 @@ def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
     if higher:
         chosen, difference = min(higher, key=_size)
         which = f"are higher than {reference.label}"
-        return chosen, f"{_fewest(chosen, reference, which)}: {_gap(difference)}."
+        return chosen, f"{_fewest(chosen, reference, which)}. {_beside(chosen, reference, difference)}"
     smaller = [pair for pair in tested if _size(pair)[0] < (PARAMETERS.number(reference) or 0)]
     unharmed = [pair for pair in smaller if not _is_below(pair[1])]
     over = tested_over(difference for _, difference in tested)
     if unharmed:
         chosen, difference = min(unharmed, key=_size)
         which = f"are not below {reference.label} by the unadjusted test over {over}"
-        not_equal = "" if difference.reading == EQUAL else ", which does not mean equal"
-        why = f"Against {reference.label} it is {_gap(difference)}{not_equal}."
-        return chosen, f"{_fewest(chosen, reference, which)}. {why}"
+        return chosen, f"{_fewest(chosen, reference, which)}. {_beside(chosen, reference, difference)}"
     if smaller:
         return reference, (
             f"{reference.label}: no method is higher, and each that trains fewer parameters is below it by the "
@@ -102,8 +101,8 @@ def _fewest(chosen: Row, reference: Row, which: str) -> str:
     return f"{chosen.label} trains the fewest parameters ({count(size)}{share}) of the methods that {which}"
 
 
-def _gap(difference: Difference) -> str:
-    return gap_in_words(difference, "lower", "higher", "methods")
+def _beside(chosen: Row, reference: Row, difference: Difference) -> str:
+    return PlannedComparison(Named(chosen.label), Named(reference.label), SCORED, difference).sentence
 
 
 def _percent(share: float) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from experiments.reporting.examples import ExamplePair, over_examples, scores_by_example, test_sizes
 from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.reporting.plain_verdicts import sentences
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from experiments.reporting.wording import unit
-from experiments.studies.core.compare import in_one_family
+from experiments.studies.core.compare import in_one_family, planned
 from experiments.studies.core.report import reported
 from experiments.studies.core.unit import Unit
 from experiments.studies.methods.recommend import recommend
@@ -46,7 +47,8 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
     rows = in_one_family([*_Summary(record, outcomes, brief).rows()], record.declared_test, record.controls)
     advice = recommend(rows, record.reference, unit(record.kinds))
     sentence = advice.sentence if advice else "Nothing can be recommended yet."
-    return ComparisonReport(record, rows, advice, record.judged(sentence, "adapters"))
+    verdict = " ".join([sentence, *sentences(planned(rows), said=advice.label if advice else None)])
+    return ComparisonReport(record, rows, advice, record.judged(verdict, "adapters"))
 
 
 @dataclass(frozen=True)

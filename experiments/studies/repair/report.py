@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.differences import gap_in_words
+from experiments.reporting.plain_verdicts import ENDED, Named, PlannedComparison
 from experiments.reporting.wording import number, share
 from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.differences import Difference
-    from experiments.studies.repair.record import Repaired, RepairRecord
+    from experiments.studies.repair.record import RepairRecord
     from experiments.studies.repair.row import Row
     from experiments.studies.repair.streams import LearnedStream
 
@@ -29,7 +29,7 @@ class EntryReport:
 
     Attributes:
         streams: the entry's replications.
-        rows: doing nothing, each repair, and each control.
+        rows: doing nothing, and each repair.
         refused: repair → why it cannot be done with these weights.
     """
 
@@ -50,9 +50,8 @@ class EntryReport:
     @property
     def best(self) -> Row | None:
         """The repair that validates best, of those that were made in every replication; None where nothing does."""
-        repairs = [row for row in self.rows if not row.is_control]
-        gains = {row.name: sum(_gain(cell) for cell in row.repaired) for row in repairs}
-        complete = [row for row in repairs if len(row.cells) == len(self.streams) and gains[row.name] > 0]
+        gains = {row.name: sum(cell.validation - cell.unrepaired for cell in row.repaired) for row in self.rows}
+        complete = [row for row in self.rows if len(row.cells) == len(self.streams) and gains[row.name] > 0]
         return max(complete, key=lambda row: gains[row.name], default=None)
 
     @property
@@ -60,26 +59,13 @@ class EntryReport:
         """What came out, in a sentence."""
         if self.best is None:
             return f"{self.label}: no repair validates better than doing nothing."
-        was, now, gain = self.nothing.metrics, self.best.metrics, self.best.difference
+        was, now = self.nothing.metrics, self.best.metrics
         average = " → ".join(number(metrics["average_accuracy"].mean) for metrics in (was, now))
         kept = " → ".join(share(metrics["retention"].mean) for metrics in (was, now))
-        reading = f" ({gain.reading})" if gain else ""
         return (
-            f"{self.label}: validation picks {self.best.name}. Average accuracy {average}{reading}, "
-            f"retention over learning {kept}.{self._beside_control(self.best)}"
+            f"{self.label}: validation picks {self.best.name}. Average accuracy {average}, "
+            f"retention over learning {kept}."
         )
-
-    def _beside_control(self, best: Row) -> str:
-        """Return how a repair does beside its control, in a sentence; nothing where it has none."""
-        control, difference = (
-            (row for row in self.rows if row.is_control and row.name == best.control),
-            best.minus_control,
-        )
-        score = next((row.metrics["average_accuracy"].mean for row in control), None)
-        if difference is None or score is None or difference.seeds.mean is None:
-            return ""
-        gap = gap_in_words(difference, "less", "more", "repairs")
-        return f" Heads on the frozen backbone, fitted on the same rows, have {number(score)}: {best.name} has {gap}."
 
     @property
     def moved(self) -> dict[str, tuple[float, float]]:
@@ -100,14 +86,9 @@ class EntryReport:
             "learned": [dict(stream.learned) for stream in self.streams],
             "best": self.best.name if self.best else None,
             NOTHING: _row(self.nothing),
-            "repairs": {row.name: _outcome(row) for row in self.rows[1:] if not row.is_control},
-            "controls": {row.name: _outcome(row) for row in self.rows[1:] if row.is_control},
+            "repairs": {row.name: {**_row(row), **_outcome(row)} for row in self.rows[1:]},
             "refused": dict(self.refused),
         }
-
-
-def _gain(repaired: Repaired) -> float:
-    return 0.0 if repaired.validation is None else repaired.validation - repaired.unrepaired
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -115,13 +96,9 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _outcome(row: Row) -> dict[str, Any]:
-    """Return the results of a repair or control, one for each replication that is done."""
+    """Return the results of a repair, one for each replication that is done."""
     return {
-        **_row(row),
         "gain": row.difference.as_json() if row.difference else None,
-        "control": row.control or None,
-        "minus_control": row.minus_control.as_json() if row.minus_control else None,
-        "rows_a_task": [repaired.rows_a_task for repaired in row.repaired],
         "chosen": [dict(repaired.chosen) for repaired in row.repaired],
         "attempts": [repaired.attempts for repaired in row.repaired],
         "validation": [{"before": repaired.unrepaired, "after": repaired.validation} for repaired in row.repaired],
@@ -144,7 +121,7 @@ class RepairReport(StudyReport):
 
     @property
     def rows(self) -> list[Row]:
-        """Doing nothing, each repair and each control, entry by entry."""
+        """Doing nothing and each repair, entry by entry."""
         return [row for entry in self.entries for row in entry.rows]
 
     @property
@@ -153,9 +130,12 @@ class RepairReport(StudyReport):
         return declared(self.rows)
 
     @property
-    def minus_controls(self) -> dict[str, Difference]:
-        """What each repair has more than its control; those of one entry are one family."""
-        return {row.label: row.minus_control for row in self.rows if row.minus_control}
+    def planned(self) -> tuple[PlannedComparison, ...]:
+        """Each repair beside doing nothing."""
+        nothing = Named(NOTHING, "Doing nothing")
+        return tuple(
+            PlannedComparison(Named(row.label), nothing, ENDED, row.difference) for row in self.rows if row.difference
+        )
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

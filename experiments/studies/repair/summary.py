@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.reporting.families import in_family
+from experiments.reporting.plain_verdicts import sentences
 from experiments.reporting.replications import over_replications, paired
 from experiments.studies.core.compare import in_one_family
 from experiments.studies.core.report import reported
@@ -19,7 +19,6 @@ from workbench.measures.statistics import mean_of_known
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.reporting.differences import Difference
     from experiments.studies.repair.record import Repaired
     from experiments.studies.repair.streams import LearnedStream
 
@@ -28,25 +27,25 @@ def summarise(record: RepairRecord, brief: bool = False) -> RepairReport:
     """Return the report on repairs as far as they have come; ``brief``: without what compares them with nothing."""
     labels = dict.fromkeys(stream.entry for stream in record.streams)
     entries = tuple(_entry(record, label, brief) for label in labels)
-    return RepairReport(record, entries, record.judged(" ".join(entry.verdict for entry in entries), "repairs"))
+    report = RepairReport(record, entries, "")
+    parts = [*(entry.verdict for entry in entries), *sentences(report.planned)]
+    return replace(report, verdict=record.judged(" ".join(parts), "repairs"))
 
 
 def _entry(record: RepairRecord, label: str, brief: bool) -> EntryReport:
     streams = tuple(stream for stream in record.streams if stream.entry == label)
     mine = [entry for entry in record.entries if entry.of == label]
     nothing = _row(label, NOTHING, streams, [_cell(record, stream, None) for stream in streams])
-    rows: list[Row] = []
+    rows = []
     for entry in mine:
         if not entry.refused:
             made = [record.cells.get((entry.label, stream.seed, stream.order)) for stream in streams]
             pairs = zip(streams, made, strict=True)
             cells = [_cell(record, stream, repaired) if repaired else None for stream, repaired in pairs]
-            row = _row(entry.label, entry.name, streams, cells)
-            rows.append(replace(row, control=entry.control, is_control=entry.is_control))
+            rows.append(_row(entry.label, entry.name, streams, cells))
     if not brief:
         step = score_step([*record.test_sizes.values()])
-        gains = [row if row.is_control else _compared(row, nothing, streams, step) for row in rows]
-        rows = _beside_controls(in_one_family(gains, record.declared_test), record, streams, step)
+        rows = [*in_one_family([_compared(row, nothing, streams, step) for row in rows], record.declared_test)]
     return EntryReport(streams, (nothing, *rows), {entry.name: entry.refused for entry in mine if entry.refused})
 
 
@@ -92,27 +91,9 @@ def metrics_of(
 
 def _compared(row: Row, nothing: Row, streams: Sequence[LearnedStream], step: float | None) -> Row:
     """Return a row with what it gains over doing nothing; an example moves the average by ``step``."""
-    return replace(row, difference=_difference(row, nothing, streams, step))
-
-
-def _beside_controls(
-    rows: Sequence[Row], record: RepairRecord, streams: Sequence[LearnedStream], step: float | None
-) -> list[Row]:
-    """Return the rows of one entry, each repair compared with its control too: a family of its own."""
-    controls = {row.name: row for row in rows if row.is_control}
-    compared = {row.label: controls[row.control] for row in rows if row.control in controls}
-    differences = {
-        row.label: _difference(row, compared[row.label], streams, step) for row in rows if row.label in compared
-    }
-    against = {label: control.label for label, control in compared.items()}
-    family = in_family(differences, record.declared_test, against)
-    return [replace(row, minus_control=family.get(row.label)) for row in rows]
-
-
-def _difference(row: Row, other: Row, streams: Sequence[LearnedStream], step: float | None) -> Difference:
-    pairs = zip(*(of.metrics[AVERAGE.name].values for of in (row, other)), strict=True)
+    pairs = zip(*(of.metrics[AVERAGE.name].values for of in (row, nothing)), strict=True)
     gaps = [None if None in pair else pair[0] - pair[1] for pair in pairs]
-    return paired(gaps, [stream.seed for stream in streams], step)
+    return replace(row, difference=paired(gaps, [stream.seed for stream in streams], step))
 
 
 report = reported(RepairRecord, lambda record, workspace, brief: summarise(record, brief))

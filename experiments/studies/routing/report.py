@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.compare import declared
+from experiments.studies.core.compare import declared, planned
 from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.routing.circumstances import circumstances
@@ -14,6 +14,7 @@ from experiments.studies.routing.quantities import ADAPTER, ENTRY
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
+    from experiments.reporting.plain_verdicts import PlannedComparison
     from experiments.studies.routing.record import RoutingRecord
     from experiments.studies.routing.row import AdapterRow, Row
 
@@ -36,6 +37,11 @@ class RoutingReport(StudyReport):
     def declared(self) -> dict[str, Difference]:
         """Each row's difference from what it is compared with."""
         return declared(self.rows)
+
+    @property
+    def planned(self) -> tuple[PlannedComparison, ...]:
+        """Each row beside what it is compared with."""
+        return planned(self.rows)
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

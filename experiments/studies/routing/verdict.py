@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
-from experiments.reporting.wording import bounds, number
+from experiments.reporting.plain_verdicts import sentences
+from experiments.reporting.wording import number
 from experiments.studies.routing.record import ORACLE
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def verdict(report: RoutingReport) -> str:
-    """Return how the best router does, against the reference and the known task, and how much is there."""
+    """Return how the best router does, what every comparison of the recipe came to, and how much is there."""
     return " ".join(_sentences(report))
 
 
@@ -33,27 +33,13 @@ def _sentences(report: RoutingReport) -> Iterator[str]:
         f"{number(best.routing_accuracy.mean)} % of the texts, and {number(best.accuracy.mean)} % of all texts get the "
         "right answer."
     )
-    if best.difference:
-        yield _against(best, best.against)
     oracle = next((row for row in scored if row.name == ORACLE and row.label != record.reference), None)
     if oracle:
         yield f"Where the task is known, it is {number(oracle.accuracy.mean)} %."
+    yield from sentences(report.planned)
 
 
 def _ranking(scored: list[Row]) -> str:
     return "No router here has to find the task; the highest accuracy is that of " + (
         f"{scored[0].label}: {number(scored[0].accuracy.mean)} %."
     )
-
-
-def _against(row: Row, reference: str) -> str:
-    shown = row.difference.shown if row.difference else None
-    if row.difference is None or shown is None or shown.mean is None:
-        return f"It was not compared with {reference} yet."
-    limits = f" {bounds(shown)}" if bounds(shown) else ""
-    gap = f"{number(shown.mean, signed=True)} points{limits}"
-    if row.difference.reading == UNDECIDED:
-        return f"Whether that differs from {reference} is undecided: {gap}."
-    if row.difference.reading == EQUAL:
-        return f"Against {reference} that is {equal_in_words(row.difference.margin)}: {gap}."
-    return f"Against {reference} that is {gap}."

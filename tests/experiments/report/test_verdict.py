@@ -18,20 +18,23 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.report import Report
 
 
-def test_a_win_is_two_sentences_and_the_numbers_stand_below(report: Report) -> None:
+def test_a_win_is_said_in_plain_sentences_and_the_numbers_stand_below(report: Report) -> None:
     assert report.verdict == (
         "full-sequential lost 24.1 of the 92.1 points learned before. "
-        "lora-isolated lost none: every answer is the same as before, bit for bit."
+        "lora-isolated lost none: every answer is the same as before, bit for bit. "
+        "Ended higher than full-sequential: full-joint (+18.6), lora-isolated (+16.9), full-replay (+13.4), "
+        "lora-sequential (+4.4). lora-sequential forgot 8.2 points less than full-sequential. "
+        "full-replay forgot 17.9 points less than full-sequential."
     )
     forgotten, last, learned, basis = report.evidence
     assert forgotten.startswith("Forgotten: full-sequential 24.1 points, lora-isolated 0.0 points; 24.1 less [")
     assert last.startswith(
-        "After the last task: full-sequential 73.3 %, lora-isolated 90.3 %; 16.9 higher [15.6, 18.2], p"
+        "After the last task: full-sequential 73.3 %, lora-isolated 90.3 %; 16.9 higher [15.3, 18.6], p"
     )
     assert learned.startswith("Right after each task: full-sequential 91.4 %, lora-isolated 90.3 %; undecided (p = ")
     assert basis == (
-        "Over 4 tasks and 3 seeds; in brackets 95 % intervals; paired t-test over seeds, p after Holm for 4 "
-        "comparisons; the average also by an interval over test examples."
+        "Over 4 tasks and 3 seeds; in brackets 95 % intervals; paired t-test over seeds, of the average over test "
+        "examples too, p after Holm for 4 comparisons."
     )
 
 
@@ -46,10 +49,13 @@ def test_a_loss_is_said_as_plainly(record: Record) -> None:
     swapped = summarise(replace(record, reference="lora-isolated"))
     assert swapped.verdict == (
         "lora-isolated lost none: every answer is the same as before, bit for bit. "
-        "full-sequential lost 24.1 of the 92.1 points learned before."
+        "full-sequential lost 24.1 of the 92.1 points learned before. "
+        "Ended higher than lora-isolated: full-joint (+1.7). Lower: full-sequential (−16.9), lora-sequential (−12.5), "
+        "full-replay (−3.6). lora-sequential forgot 15.9 points more than lora-isolated. "
+        "full-replay forgot 6.2 points more than lora-isolated."
     )
     assert "; 24.1 more [" in swapped.evidence[0]
-    assert "16.9 lower [15.6, 18.2]" in swapped.evidence[1]
+    assert "16.9 lower [15.3, 18.6]" in swapped.evidence[1]
 
 
 def test_what_may_be_chance_says_so_without_an_interval_that_seems_to_decide(record: Record) -> None:
@@ -58,13 +64,13 @@ def test_what_may_be_chance_says_so_without_an_interval_that_seems_to_decide(rec
     ours = report.strategies[0]
     unsure = replace(ours.differences["forgetting"], p=0.02, adjusted=0.079)
     strategies = (replace(ours, differences={**ours.differences, "forgetting": unsure}), *report.strategies[1:])
-    assert verdict_on(record, strategies).endswith("bit for bit. With 3 seeds this may be chance (p = 0.079).")
+    assert "Which of lora-isolated and full-sequential forgets less is undecided" in verdict_on(record, strategies)
     assert evidence(record, strategies)[0].endswith("lora-isolated 0.0 points; undecided (p = 0.079).")
 
 
 def test_one_seed_has_no_interval(one_seed: Record) -> None:
     report = summarise(one_seed)
-    assert report.verdict.endswith("This is one seed: only several can tell how much of it is chance.")
+    assert "bit for bit. This is one seed: only several can tell how much of it is chance. Ended " in report.verdict
     assert report.evidence[0] == "Forgotten: full-sequential 23.4 points, lora-isolated 0.0 points."
     assert report.evidence[-1] == "Over 4 tasks and one seed, so no test over seeds."
 
@@ -98,11 +104,13 @@ def test_a_single_strategy_has_nothing_beside_it(record: Record) -> None:
     assert summarise(alone).verdict.startswith("There is nothing to compare")
 
 
-@pytest.mark.parametrize("reference", ["full-sequential", "full-joint"])
-def test_joint_training_is_compared_in_what_it_has(record: Record, reference: str) -> None:
+@pytest.mark.parametrize(("reference", "word"), [("full-sequential", "higher"), ("full-joint", "lower")])
+def test_joint_training_is_compared_in_what_it_has(record: Record, reference: str, word: str) -> None:
     only = (record.entries[1], record.entries[4])
     report = summarise(replace(record, entries=only, reference=reference))
-    assert report.verdict == "Forgetting cannot be compared: full-joint was not tested after each stage."
+    first, second = (entry.label for entry in only if entry.label != reference), reference
+    assert report.verdict.startswith("Forgetting cannot be compared: full-joint was not tested after each stage. ")
+    assert report.verdict.endswith(f"{next(first)} ended 18.6 points {word} than {second}.")
     last = report.evidence[0]
     assert last.startswith("After the last task: ")
     assert "full-joint 92.0 %" in last

@@ -16,7 +16,6 @@ from experiments.studies.stream.page.gallery import figures
 from experiments.studies.stream.page.sentences import spurious_sentences
 from experiments.studies.stream.page.tracking import experiment_note, tracking
 from experiments.studies.stream.page.unlearned_sentences import is_all, sentences
-from experiments.studies.stream.results.evidence import other_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.report import Report
 
 REMEDIES = "more epochs, another learning rate (`tune` in the recipe tries some), more examples"
-IN_WORDS = 12  # differences from the reference: more sentences are not read, and the table has them all
 
 
 def present(report: Report) -> Presentation:
@@ -35,7 +33,7 @@ def present(report: Report) -> Presentation:
     shown = len(report.strategies)
     further = ("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario)
     note = experiment_note(record)
-    return report.presented("forgetting report", facts, _blocks, tracking, note, further, evidence=report.evidence)
+    return report.presented("forgetting report", facts, _blocks, tracking, note, further)
 
 
 def _blocks(report: Report) -> Iterator[Block]:
@@ -45,9 +43,6 @@ def _blocks(report: Report) -> Iterator[Block]:
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
         yield from below_differences(report.declared, "average accuracy")
-        others = other_evidence(report.record, report.strategies)
-        if others and len(others) <= IN_WORDS:
-            yield Sentences(others)
     yield from _task_by_task(report)
     yield from unlearned if not is_all(report.strategies) else ()
     yield from _learning(report)

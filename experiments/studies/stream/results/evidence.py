@@ -33,18 +33,6 @@ def evidence(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
     return [*lines, _basis(record, ours)] if lines else []
 
 
-def other_evidence(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
-    """Return a line for every strategy but the reference and the one that the verdict is about."""
-    first, lines = headline(strategies), []
-    for ours in strategies:
-        reference = compared_with(ours, record, strategies)
-        if reference is None or ours is first or not ours.differences or not paired_in(ours):
-            continue
-        parts = [f"{WORDS[name][0].lower()} {text}" for name, text in _metrics(record, ours, reference)]
-        lines += [f"{ours.label}: {'; '.join(parts)}."] if parts else []
-    return lines
-
-
 def _metrics(record: Record, ours: StrategyReport, reference: StrategyReport) -> Iterator[tuple[str, str]]:
     """Yield each metric that both sides have, with both scores and how they differ."""
     for name, (_, below, above) in WORDS.items():

@@ -13,6 +13,7 @@ from experiments.studies.stream.results.beginnings import beginnings
 from experiments.studies.stream.results.circumstances import circumstances
 from experiments.studies.stream.results.facts import facts
 from experiments.studies.stream.results.merges import merges
+from experiments.studies.stream.results.planned import planned
 from experiments.studies.stream.results.quantities import STRATEGY
 from workbench.measures.forgetting import METRICS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.differences import Difference
+    from experiments.reporting.plain_verdicts import PlannedComparison
     from experiments.studies.stream.results.beginnings import Beginning
     from experiments.studies.stream.results.frontier import Frontier
     from experiments.studies.stream.results.merges import Merge
@@ -37,7 +39,7 @@ class Report(StudyReport):
         others: the same entries at other learning rates, which are points of the frontier and nothing else.
         pairs: every two of ``strategies``.
         frontier: by label of ``strategies``, where it was learned at other rates too.
-        verdict: two sentences that need no statistics to be read.
+        verdict: what came out, in sentences that need no statistics to be read.
         evidence: the numbers behind it, a line for each metric, and by which test.
     """
 
@@ -49,6 +51,11 @@ class Report(StudyReport):
     frontier: Mapping[str, Frontier]
     verdict: str
     evidence: tuple[str, ...] = ()
+
+    @property
+    def planned(self) -> tuple[PlannedComparison, ...]:
+        """Each strategy beside what it is compared with, metric by metric."""
+        return tuple(planned(self.record, self.strategies))
 
     @property
     def declared(self) -> dict[str, Difference]:

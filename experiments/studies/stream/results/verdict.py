@@ -1,13 +1,14 @@
-"""What came out, in two sentences that need no statistics to be read; the numbers stand below them, in `evidence`."""
+"""What came out, in sentences that need no statistics to be read; the numbers stand below them, in `evidence`."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
-from experiments.reporting.wording import number, probability, unit
+from experiments.reporting.plain_verdicts import ENDED, sentences
+from experiments.reporting.wording import number, unit
 from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words, positions
+from experiments.studies.stream.results.planned import FORGOT, planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,20 +30,37 @@ def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
 
 
 def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
-    """Return what the reference lost, what the headline strategy lost, and whether that may be chance."""
+    """Return what the reference and the headline strategy lost, and what every comparison of the recipe came to."""
     ours = headline(strategies)
     reference = compared_with(ours, record, strategies)
     if ours is None or reference is None:
         return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
     if not paired_in(ours):
         return _unfinished(ours, reference)
+    ends = sentences([*planned(record, strategies, [ENDED])])
     if len(record.tasks) < 2:
-        return "Forgetting is not defined for a stream of one task."
+        return " ".join(["Forgetting is not defined for a stream of one task.", *ends])
     if ours.differences[FORGETTING].seeds.mean is None:
         missing = ours if ours.metrics[FORGETTING].mean is None else reference
-        return f"Forgetting cannot be compared: {missing.title} was not tested after each stage."
-    sentences = [_lost(reference, ours), _lost(ours, ours), _chance(record, ours), unit(record.kinds).note.strip()]
-    return " ".join(sentence for sentence in sentences if sentence)
+        untold = f"Forgetting cannot be compared: {missing.title} was not tested after each stage."
+        return " ".join([untold, *ends])
+    parts = [_lost(reference, ours), _lost(ours, ours), *_untested(record, ours), *ends]
+    parts += _losses(record, strategies, ours)
+    return " ".join(part for part in (*parts, unit(record.kinds).note.strip()) if part)
+
+
+def _losses(record: Record, strategies: Sequence[StrategyReport], ours: StrategyReport) -> list[str]:
+    """Return who forgot less; what ``ours`` forgot was said, and is said again where it is undecided or equal."""
+    losses = [loss for loss in planned(record, strategies, [FORGOT]) if loss.difference.is_tested]
+    decided = [loss for loss in losses if loss.entry.label == ours.label and loss.word in (FORGOT.below, FORGOT.above)]
+    return sentences(losses, said=ours.label if decided else None)
+
+
+def _untested(record: Record, ours: StrategyReport) -> list[str]:
+    """Return that the loss may be chance, where there is no test."""
+    if ours.differences[FORGETTING].is_tested:
+        return []
+    return [f"This is {planned_in_words(record, paired_in(ours))}: only several can tell how much of it is chance."]
 
 
 def compared_with(
@@ -81,18 +99,6 @@ def _is_verified(side: StrategyReport, ours: StrategyReport) -> bool:
     """Return whether all answers to earlier tasks were computed again at the end, and were the same to the last bit."""
     replications = [side.replications[position] for position in positions(ours, FORGETTING)]
     return all(status == "verified" for replication in replications for status in replication.statuses[-1][:-1])
-
-
-def _chance(record: Record, ours: StrategyReport) -> str:
-    """Return that the difference may be chance, where its test does not say otherwise."""
-    difference = ours.differences[FORGETTING]
-    basis = planned_in_words(record, paired_in(ours))
-    if difference.is_tested:
-        if difference.reading == EQUAL:
-            return f"In this the two are {equal_in_words(difference.margin)} ({probability(difference.p_equal)})."
-        maybe = f"With {basis} this may be chance ({probability(difference.chance)})."
-        return maybe if difference.reading == UNDECIDED else ""
-    return f"This is {basis}: only several can tell how much of it is chance."
 
 
 def _unfinished(ours: StrategyReport, reference: StrategyReport) -> str:

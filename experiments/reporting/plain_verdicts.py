@@ -1,0 +1,243 @@
+"""What each comparison that a recipe declares came to: a sentence without statistics, and its test in small print.
+
+Sentences are in the past tense, which reads the same of one thing and of several: ``Isolated LoRAs ended 2.3 points
+higher than full fine-tuning.``
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words, test_in_words
+from experiments.reporting.wording import number, probability, some
+from workbench.measures.statistics import MOST_SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from experiments.reporting.differences import Difference
+    from workbench.measures.statistics import Interval
+
+FEW = 3  # comparisons with one entry in one metric that have a sentence each; more are grouped by what came out
+NAMED = 8  # entries of such a group
+ONE_SEED = "with one seed: only several can tell whether that is chance"
+
+
+@dataclass(frozen=True)
+class MetricWords:
+    """How a sentence says that two differ in a metric.
+
+    Attributes:
+        name: the metric's.
+        did: what an entry did: ended, forgot.
+        does: the same of one thing today: ends, forgets.
+        above: the word for a positive difference: higher, more.
+        below: the word for a negative one.
+        better: ``above`` or ``below``, whichever is good; it is what an undecided question asks for.
+        beside: what follows ``above`` or ``below``.
+        within: in what two are equal.
+    """
+
+    name: str
+    did: str
+    does: str
+    above: str = "higher"
+    below: str = "lower"
+    better: str = "higher"
+    beside: str = ""
+    within: str = ""
+
+    @property
+    def worse(self) -> str:
+        """The other one."""
+        return self.below if self.better == self.above else self.above
+
+
+SCORED = MetricWords("score", "scored", "scores")
+ENDED = MetricWords("average_accuracy", "ended", "ends", within="at the end")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What is compared: the label of the recipe, and its title where there is one."""
+
+    label: str
+    title: str = ""
+
+    @property
+    def first(self) -> str:
+        """What it is called at the beginning of a sentence."""
+        return _begun(self.title) or self.label
+
+    @property
+    def inside(self) -> str:
+        """What it is called within a sentence: a title with a small letter, unless its first word has more capitals."""
+        word = self.title.partition(" ")[0]
+        is_plain = word[:1].isupper() and word[1:].islower()
+        return self.title[:1].lower() + self.title[1:] if is_plain else self.title or self.label
+
+
+@dataclass(frozen=True)
+class PlannedComparison:
+    """An entry, what the recipe compares it with, and the difference of the first from the second in one metric."""
+
+    entry: Named
+    against: Named
+    words: MetricWords
+    difference: Difference
+
+    @property
+    def word(self) -> str:
+        """What came out, in a word: higher or lower, less or more, equal, undecided; else that nothing can be said."""
+        reading = self.difference.reading
+        return self._side if reading in ("higher", "lower") else reading
+
+    @property
+    def sentence(self) -> str:
+        """What came out; nothing where it was not measured."""
+        first, second, words = self.entry.first, self.against.inside, self.words
+        match self.word:
+            case "not measured":
+                return ""
+            case "equal":
+                return f"{first} and {second} are {_joined(equal_in_words(self.difference.margin), words.within)}."
+            case "undecided":
+                asked = _joined(f"{self.entry.inside} and {second} {words.does} {words.better}", words.beside)
+                return f"Which of {asked} is undecided{_would_decide(self.difference)}."
+            case "no interval":
+                return f"{first} {self._amount} than {second}, {ONE_SEED}."
+        return f"{first} {self._amount} than {second}."
+
+    @property
+    def small_print(self) -> str:
+        """By which test; nothing where none was made."""
+        difference = self.difference
+        limits = _limits(difference.shown)
+        if difference.chance is None:
+            return f"95 % interval over test examples {limits}" if limits else ""
+        equal = difference.reading == EQUAL
+        test = f"{'two one-sided tests, ' if equal else ''}{test_in_words([difference])}"
+        chance = probability(difference.p_equal if equal else difference.chance)
+        family = f" after Holm for {difference.family} comparisons" if difference.family > 1 else ""
+        gap = f"difference {number(difference.shown.mean, signed=True)} points"
+        return f"{test}: {chance}{family}; {gap}" + (f", 95 % interval {limits}" if limits else "")
+
+    @property
+    def _side(self) -> str:
+        return self.words.above if (self.difference.shown.mean or 0) > 0 else self.words.below
+
+    @property
+    def _amount(self) -> str:
+        mean, words = self.difference.shown.mean, self.words
+        side = f"{number(abs(mean))} points {self._side}" if mean else f"no {words.above} and no {words.below}"
+        return _joined(f"{words.did} {side}", words.beside)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{entry, against, metric, reading, sentence, test}``."""
+        return {
+            "entry": self.entry.label,
+            "against": self.against.label,
+            "metric": self.words.name,
+            "reading": self.difference.reading,
+            "sentence": self.sentence,
+            "test": self.small_print,
+        }
+
+
+def sentences(planned: Sequence[PlannedComparison], said: str | None = None) -> list[str]:
+    """Return what came out: a sentence each, or, where one entry is compared with many, one for all of these.
+
+    Args:
+        planned: in the order in which they are read.
+        said: the label of an entry whose own sentence was said before: it has no other, but is among many.
+    """
+    groups: dict[tuple[str, str], list[PlannedComparison]] = {}
+    for comparison in planned:
+        if comparison.sentence:
+            groups.setdefault((comparison.words.name, comparison.against.label), []).append(comparison)
+    return [
+        sentence
+        for group in groups.values()
+        for sentence in (_each(group, said) if len(group) <= FEW else _grouped(group))
+    ]
+
+
+def small_prints(planned: Sequence[PlannedComparison]) -> list[str]:
+    """Return the tests behind :func:`sentences`: one each of few; of many the test that they share."""
+    tested = [comparison for comparison in planned if comparison.small_print]
+    if len(tested) <= FEW:
+        return [f"{each.entry.label} − {each.against.label}: {each.small_print}." for each in tested]
+    family = max(comparison.difference.family for comparison in tested)
+    holm = f", p after Holm for {family} comparisons" if family > 1 else ""
+    test = _begun(test_in_words(comparison.difference for comparison in tested))
+    return [f"{test}{holm}; the tables have each interval and p."]
+
+
+def _each(group: Sequence[PlannedComparison], said: str | None) -> list[str]:
+    return [comparison.sentence for comparison in group if comparison.entry.label != said]
+
+
+def _grouped(group: Sequence[PlannedComparison]) -> Iterator[str]:
+    """Yield who did better, equal, worse, and who is undecided, against one entry in one metric."""
+    words, against = group[0].words, group[0].against.inside
+    equal = equal_in_words(group[0].difference.margin)
+    begun = f"{_begun(words.did)} "
+    titles = {  # what came out → what is said of the first group, and of a later one
+        words.better: (f"{begun}{_joined(words.better, words.beside)} than {against}", words.better),
+        EQUAL: (f"{_joined(equal, words.within)} to {against}", equal),
+        words.worse: (f"{begun}{_joined(words.worse, words.beside)} than {against}", words.worse),
+        UNDECIDED: (f"{_joined(UNDECIDED, words.within)} against {against}", UNDECIDED),
+        "no interval": (f"Not tested against {against}, {ONE_SEED}", f"Not tested, {ONE_SEED}"),
+    }
+    is_first = True
+    for word, (whole, short) in titles.items():
+        if members := [comparison for comparison in group if comparison.word == word]:
+            yield f"{_begun(whole if is_first else short)}: {_names(members)}{_all_would_decide(members)}."
+            is_first = False
+
+
+def _names(members: Sequence[PlannedComparison]) -> str:
+    """Return the members, with their differences where they differ, the largest first: ``a (+3.1), b (+2.0)``."""
+    if members[0].word in (EQUAL, UNDECIDED):
+        return some([comparison.entry.inside for comparison in members], NAMED)
+    means = {comparison.entry.inside: comparison.difference.shown.mean or 0.0 for comparison in members}
+    ranked = sorted(means, key=lambda name: -abs(means[name]))
+    return some([f"{name} ({number(means[name], signed=True)})" for name in ranked], NAMED)
+
+
+def _would_decide(difference: Difference) -> str:
+    """Return ``; 7 seeds (4 more: about 2 h) would probably decide``, where it is known what would."""
+    needed = difference.to_decide
+    if needed is None:
+        return ""
+    if needed.seeds is None:
+        return f"; even {MOST_SEEDS:,} seeds would probably not decide"
+    return f"; {needed.further(difference.tested_seeds)} would probably decide"
+
+
+def _all_would_decide(members: Sequence[PlannedComparison]) -> str:
+    """Return how many seeds would decide those that are undecided, from the easiest to the hardest."""
+    needs = {each.entry.inside: needed.seeds for each in members if (needed := each.difference.to_decide)}
+    known = {name: seeds for name, seeds in needs.items() if seeds is not None}
+    if not known:
+        return ""
+    easiest, hardest = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
+    if known[easiest] == known[hardest]:
+        return f"; {known[easiest]} seeds would probably decide"
+    return f"; {known[easiest]} ({easiest}) to {known[hardest]} seeds ({hardest}) would probably decide"
+
+
+def _limits(shown: Interval) -> str:
+    """Return ``−1.2 to 3.4 points``, of the difference as it is, first − second."""
+    if shown.low is None or shown.high is None:
+        return ""
+    return f"{number(shown.low)} to {number(shown.high)} points"
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _begun(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,105 @@
+"""What was measured of a training so far: a report needs no model, and no trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments.studies.core.record import Record
+from experiments.workspace.piece_results import PieceResults
+
+if TYPE_CHECKING:
+    from experiments.workspace import RecordDocument, Workspace
+
+How = Literal["own head", "fitted head", "generated answers"]
+START = "before the training"  # what every stage is compared with
+PART = "stage"  # of the pieces
+
+
+@dataclass(frozen=True)
+class WatchedStage:
+    """What the model in training was worth at one time.
+
+    Attributes:
+        step: of the optimiser.
+        epoch: how many times the data had been read.
+        scores: task → its main score on its test examples; a task that could not be measured is left out.
+        evaluations: task → key of the evaluation, with every example's outcome.
+        seconds: that measuring took.
+        training_seconds: since the training began, all measuring left out.
+        beyond: tasks that had lost more than the bound, for which the training was stopped here.
+        failed: task → why it could not be measured.
+    """
+
+    step: int
+    epoch: float
+    scores: Mapping[str, float]
+    evaluations: Mapping[str, str]
+    seconds: float
+    training_seconds: float
+    beyond: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+STAGES = PieceResults("pieces", WatchedStage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedRecord(Record):
+    """A training as far as it has come.
+
+    Attributes:
+        training: what tells it from all others.
+        trainer: the class that trains.
+        tasks: that the model is measured on.
+        answered: task → what answers it.
+        test_sizes: task → how many of its test examples are asked.
+        majority: task → M[j], the score of always giving the most frequent answer.
+        every: when the model is measured: ``epoch``, ``save`` or a number of steps.
+        max_forgetting: points, beyond which the training is stopped; None where it is not.
+        looks: how often it is measured at most, where the trainer says so when it begins; else None.
+        head_rows: training examples on which a head is fitted.
+        max_length: tokens that are read of a text.
+        stages: in their order; stage 0 is before the training.
+        ended: whether the training has come to its end.
+    """
+
+    kind = "a training that was watched"
+    result_fields = ("stages", "ended")
+
+    description: str = ""
+    training: str
+    trainer: str
+    tasks: tuple[str, ...]
+    kinds: Mapping[str, str]
+    answered: Mapping[str, How]
+    test_sizes: Mapping[str, int]
+    majority: Mapping[str, float]
+    every: str
+    max_forgetting: float | None = None
+    looks: int | None = None
+    head_rows: int
+    max_length: int
+    stages: tuple[WatchedStage, ...] = ()
+    ended: bool = False
+
+    @property
+    def planned(self) -> int:
+        """How many stages there will be at least."""
+        return self.done if self.ended else self.done + 1
+
+    @property
+    def done(self) -> int:
+        """How many stages are there."""
+        return len(self.stages)
+
+    @property
+    def matrix(self) -> list[list[float | None]]:
+        """The score of each task (columns) at each stage (rows); None where it was not measured."""
+        return [[stage.scores.get(task) for task in self.tasks] for stage in self.stages]
+
+    @classmethod
+    def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return the stages that are there."""
+        return {"stages": tuple(stage for _, stage in STAGES.of(document, workspace, PART)), "ended": document.finished}

@@ -1,0 +1,41 @@
+"""A record into a report: what each task lost from before the training to the last stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.examples import scores_by_example
+from experiments.studies.core.report import reported
+from experiments.studies.watched.change import Change, changes
+from experiments.studies.watched.record import WatchedRecord
+from experiments.studies.watched.report import WatchedReport
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.workspace import Workspace
+
+
+def summarise(record: WatchedRecord, workspace: Workspace, brief: bool = False) -> WatchedReport:
+    """Return the report on a training as far as it has come; ``brief``: without what compares two stages."""
+    found = () if brief or len(record.stages) < 2 else tuple(_changes(record, workspace))
+    return WatchedReport(record, found)
+
+
+def _changes(record: WatchedRecord, workspace: Workspace) -> list[Change]:
+    first, last = record.stages[0], record.stages[-1]
+
+    def examples(task: str, stage: int) -> pd.Series | None:
+        key = record.stages[stage].evaluations.get(task)
+        score = record.stages[stage].scores.get(task)
+        return None if key is None else scores_by_example(workspace.evaluations.outcomes(key), score)
+
+    both = {task: (first.scores[task], last.scores[task]) for task in record.tasks if _measured(record, task)}
+    return changes({task: (*scores, examples(task, 0), examples(task, -1)) for task, scores in both.items()})
+
+
+def _measured(record: WatchedRecord, task: str) -> bool:
+    return task in record.stages[0].scores and task in record.stages[-1].scores
+
+
+report = reported(WatchedRecord, summarise)

@@ -1,0 +1,217 @@
+"""One training while it is watched: its model is measured, numbers are logged, the record grows."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from experiments.studies.watched.record import WatchedStage
+from experiments.watching.measuring import Size, answered, measure
+from experiments.watching.recording import Recording, facts
+from experiments.watching.settings import WHERE, WatchSettings
+from experiments.watching.stopping import beyond
+from experiments.watching.trainer_log import log, trainer_name
+from experiments.workspace import find_workspace
+from tasks.loading import registry
+from workbench.answering.live_model import LiveParts, undisturbed
+from workbench.errors import InputError, WorkbenchError
+from workbench.methods.kinds import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+    from experiments.watching.measuring import WatchedTask
+    from workbench.answering.evaluation import Evaluation
+
+logger = logging.getLogger("adapter_workbench")
+
+
+@dataclass
+class Watch:
+    """A training, its model, and what was measured of it.
+
+    Attributes:
+        settings: what a person asked for.
+        model: in training, as the trainer has it.
+        parts: of it.
+        tokenizer: of its texts, a copy.
+        tasks: with what answers each.
+        recording: the record; it is no longer written where that failed.
+        looks: how often the model will be measured after its beginning; None where nobody knows.
+        since: when the training went on after the last stage.
+    """
+
+    settings: WatchSettings
+    model: Any
+    parts: LiveParts
+    tokenizer: Any
+    tasks: tuple[WatchedTask, ...]
+    recording: Recording
+    looks: int | None
+    since: float
+    before: dict[str, pd.Series] = field(default_factory=dict)
+    stages: list[WatchedStage] = field(default_factory=list)
+    writes: bool = True
+
+    @classmethod
+    def begin(
+        cls, settings: WatchSettings, model: Any, tokenizer: Any, args: Any, state: Any, workspace: Path | None
+    ) -> Watch:
+        """Read the tasks' rows, and begin the record, or go on with it where the training is resumed.
+
+        Raises:
+            InputError: a task cannot be measured on this model, or the record cannot be written.
+        """
+        looks = settings.looks(args, state)
+        if looks is None and settings.max_forgetting is not None:
+            hint = "Measure every='epoch' or every number of steps, or leave max_forgetting out."
+            raise InputError("max_forgetting needs to know how often it will be tested", where=WHERE, hint=hint)
+        parts = LiveParts.of(model, _arithmetic(args))
+        tasks = [registry.load(spec) for spec in settings.tasks]
+        size = Size(settings.rows, settings.head_rows, settings.max_length)
+        with undisturbed(model):
+            watched = tuple(answered(tasks, parts, settings.own, size))
+        about = facts(
+            watched,
+            backbone=str(getattr(parts.body.config, "name_or_path", "") or type(parts.whole).__name__),
+            seeds=[args.seed],
+            trainer=trainer_name(),
+            every=str(settings.every),
+            max_forgetting=settings.max_forgetting,
+            looks=looks,
+            head_rows=settings.head_rows,
+            max_length=settings.max_length,
+        )
+        recording = Recording.begin(
+            find_workspace(workspace), settings.name_for(args.output_dir), about, state.global_step, logger.warning
+        )
+        watch = cls(settings, model, parts, _usable(tokenizer), watched, recording, looks, time.perf_counter())
+        if recording.stages:
+            watch.before, watch.stages = recording.examples(0), [*recording.stages]
+        return watch
+
+    def look(self, calling: Any, args: Any, state: Any, control: Any, stops: bool = True) -> None:
+        """Measure all tasks; log, record, and stop the training where it has forgotten too much.
+
+        Args:
+            calling: the handler of the trainer's callbacks.
+            args: of the trainer.
+            state: of the trainer.
+            control: of the trainer.
+            stops: whether the training may be stopped.
+        """
+        began = time.perf_counter()
+        trained = began - self.since + (self.stages[-1].training_seconds if self.stages else 0.0)
+        evaluations, failed = self._measure()
+        now = {task: _examples(evaluation) for task, evaluation in evaluations.items()}
+        lost_too_much: tuple[str, ...] = ()
+        if not self.stages:
+            self.before, trained = now, 0.0
+        elif stops and self.looks and self.settings.max_forgetting is not None:
+            lost_too_much = beyond(self.before, now, self.settings.max_forgetting / 100, self.looks)
+        scores = {task: evaluation.scores[self._metric(task)] for task, evaluation in evaluations.items()}
+        seconds = time.perf_counter() - began
+        stage = WatchedStage(
+            state.global_step, float(state.epoch or 0.0), scores, {}, seconds, trained, lost_too_much, failed
+        )
+        self._record(stage, evaluations)
+        log(calling, self._numbers(), args, state, control)
+        if lost_too_much:
+            named = ", ".join(lost_too_much)
+            logger.warning(
+                "The training is stopped at step %d: more than %g points were lost on %s (workbench report %s)",
+                *(state.global_step, self.settings.max_forgetting, named, self.recording.name),
+            )
+            control.should_training_stop = True
+        self.since = time.perf_counter()
+
+    def close(self) -> None:
+        """Say in the record that the training has come to its end."""
+        if self.writes:
+            self._tried(self.recording.finish)
+        share = self._numbers()["eval_measuring_share"]
+        logger.info("Measuring took %.0f %% of the time: workbench report %s", 100 * share, self.recording.name)
+
+    def _measure(self) -> tuple[dict[str, Evaluation], dict[str, str]]:
+        """Return each task's evaluation, and why a task has none.
+
+        Raises:
+            WorkbenchError: a task cannot be measured before the training.
+        """
+        evaluations, failed = {}, {}
+        with undisturbed(self.model):
+            for watched in self.tasks:
+                name = watched.task.name
+                try:
+                    evaluations[name] = measure(watched, self.parts, self.tokenizer, self.settings.max_length)
+                except WorkbenchError as error:
+                    if not self.stages:
+                        raise
+                    failed[name] = error.what
+                    logger.warning("%s was not measured: %s", name, error)
+        return evaluations, failed
+
+    def _record(self, stage: WatchedStage, evaluations: Mapping[str, Evaluation]) -> None:
+        if not self.stages:
+            self.stages.append(self.recording.add(stage, evaluations))
+            return
+        self.stages.append(stage)
+        if self.writes:
+            self._tried(lambda: self.recording.add(stage, evaluations))
+
+    def _tried(self, write: Any) -> None:
+        """Write to the record; where that fails, say so once and let the training go on."""
+        try:
+            write()
+        except WorkbenchError as error:
+            self.writes = False
+            logger.warning("The record is no longer written: %s", error)
+
+    def _metric(self, task: str) -> str:
+        return next(KINDS.get(watched.task.kind).metric for watched in self.tasks if watched.task.name == task)
+
+    def _numbers(self) -> dict[str, float]:
+        """Return what is logged of the last stage."""
+        first, last = self.stages[0], self.stages[-1]
+        numbers = {f"eval_{task}/score": score for task, score in last.scores.items()}
+        if last is not first:
+            both = [task for task in last.scores if task in first.scores]
+            numbers |= {f"eval_{task}/lost_points": 100 * (first.scores[task] - last.scores[task]) for task in both}
+        spent = sum(stage.seconds for stage in self.stages)
+        share = spent / (spent + last.training_seconds) if last.training_seconds else 0.0
+        return {**numbers, "eval_measuring_seconds": last.seconds, "eval_measuring_share": share}
+
+
+def _examples(evaluation: Evaluation) -> pd.Series:
+    """Return the score of each test example by its id."""
+    column = "score" if "score" in evaluation.outcomes else "correct"
+    return evaluation.outcomes.set_index("id")[column].astype(float).sort_index()
+
+
+def _arithmetic(args: Any) -> torch.dtype | None:
+    """Return in which arithmetic a trainer multiplies, where it is not that of the weights."""
+    return torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else None
+
+
+def _usable(tokenizer: Any) -> Any:
+    """Return a copy of a tokenizer, or of that of a processor; it pads with its end token where it has no other.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = getattr(tokenizer, "tokenizer", tokenizer)
+    if found is None:
+        hint = f"Give the trainer a processing_class, or {WHERE} a tokenizer."
+        raise InputError("the trainer has no tokenizer", where=WHERE, hint=hint)
+    own = copy.deepcopy(found)
+    if own.pad_token is None:
+        own.pad_token = own.eos_token
+    return own

@@ -1,0 +1,152 @@
+"""A plain sentence for each planned comparison, its test in small print, and one sentence for many."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from experiments.reporting.differences import Difference
+from experiments.reporting.plain_verdicts import (
+    ENDED,
+    FEW,
+    NAMED,
+    SCORED,
+    MetricWords,
+    Named,
+    PlannedComparison,
+    sentences,
+    small_prints,
+)
+from experiments.reporting.to_decide import ToDecide
+from experiments.studies import present
+from experiments.studies.stream.results.planned import FORGOT, LEARNED
+from tests.experiments.report.finished import FINISHED
+from workbench.measures.statistics import Interval, interval
+
+LORA, FULL = Named("lora", "Isolated LoRAs"), Named("full", "Full fine-tuning")
+HIGHER = Difference(Interval(0.023, 0.018, 0.028), p=0.002, adjusted=0.004, family=6, margin=0.02, p_equal=0.7)
+EQUAL = Difference(Interval(0.001, -0.01, 0.012), p=0.8, adjusted=1.0, family=6, margin=0.02, p_equal=0.011)
+OPEN = Difference(Interval(0.01, -0.02, 0.04, (0.0, 0.01, 0.02)), p=0.3, adjusted=0.9, family=6, margin=0.02)
+
+
+def between(difference: Difference, words: MetricWords = ENDED, entry: Named = LORA) -> PlannedComparison:
+    return PlannedComparison(entry, FULL, words, difference)
+
+
+def turned(difference: Difference) -> Difference:
+    assert difference.seeds.mean is not None
+    return replace(difference, seeds=Interval(-difference.seeds.mean, -0.028, -0.018))
+
+
+@pytest.mark.parametrize(
+    ("difference", "words", "expected"),
+    [
+        (HIGHER, ENDED, "Isolated LoRAs ended 2.3 points higher than full fine-tuning."),
+        (turned(HIGHER), ENDED, "Isolated LoRAs ended 2.3 points lower than full fine-tuning."),
+        (turned(HIGHER), FORGOT, "Isolated LoRAs forgot 2.3 points less than full fine-tuning."),
+        (HIGHER, LEARNED, "Isolated LoRAs scored 2.3 points higher right after each task than full fine-tuning."),
+        (EQUAL, ENDED, "Isolated LoRAs and full fine-tuning are equal within 2 points at the end."),
+        (EQUAL, FORGOT, "Isolated LoRAs and full fine-tuning are equal within 2 points in forgetting."),
+        (OPEN, ENDED, "Which of isolated LoRAs and full fine-tuning ends higher is undecided."),
+        (
+            replace(OPEN, to_decide=ToDecide(7, 2.0)),
+            FORGOT,
+            "Which of isolated LoRAs and full fine-tuning forgets less is undecided; 7 seeds (4 more: about 2 h 00 min)"
+            " would probably decide.",
+        ),
+        (
+            replace(OPEN, to_decide=ToDecide(None)),
+            SCORED,
+            "Which of isolated LoRAs and full fine-tuning scores higher is undecided; even 1,000 seeds would probably "
+            "not decide.",
+        ),
+        (
+            Difference(interval([0.023])),
+            ENDED,
+            "Isolated LoRAs ended 2.3 points higher than full fine-tuning, with one seed: only several can tell "
+            "whether that is chance.",
+        ),
+        (Difference(interval([None, None])), ENDED, ""),
+    ],
+)
+def test_a_comparison_is_a_sentence_without_statistics(
+    difference: Difference, words: MetricWords, expected: str
+) -> None:
+    assert between(difference, words).sentence == expected
+    assert not re.search(r"p =|interval|test", expected)
+
+
+def test_the_test_is_small_print() -> None:
+    assert between(HIGHER).small_print == (
+        "paired t-test over seeds: p = 0.004 after Holm for 6 comparisons; difference +2.3 points, 95 % interval 1.8 "
+        "to 2.8 points"
+    )
+    assert between(EQUAL).small_print.startswith("two one-sided tests, paired t-test over seeds: p = 0.011 after Holm")
+    over_examples = Difference(interval([0.3]), Interval(0.3, 0.2, 0.4))
+    assert between(over_examples).small_print == "95 % interval over test examples 20.0 to 40.0 points"
+    assert between(Difference(interval([0.3]))).small_print == "", "nothing was tested"
+
+
+def test_a_title_is_written_small_within_a_sentence_and_a_label_as_it_is() -> None:
+    assert [Named("x", "EWC and replay").inside, Named("x", "O-LoRA").inside] == ["EWC and replay", "O-LoRA"]
+    assert (Named("x", "a fresh adapter").first, Named("x", "a fresh adapter").inside) == (
+        "A fresh adapter",
+        "a fresh adapter",
+    )
+    assert (Named("Full").first, Named("full").first, Named("Full").inside) == ("Full", "full", "Full")
+
+
+def test_many_comparisons_with_one_entry_are_said_by_what_came_out() -> None:
+    def called(label: str) -> Named:
+        return Named(label)
+
+    many = [
+        between(OPEN, entry=called("f")),
+        between(replace(HIGHER, seeds=Interval(0.031, 0.02, 0.04)), entry=called("b")),
+        between(turned(HIGHER), entry=called("d")),
+        between(EQUAL, entry=called("c")),
+        between(replace(HIGHER, seeds=Interval(0.05, 0.02, 0.08)), entry=called("a")),
+        between(replace(OPEN, to_decide=ToDecide(12)), entry=called("g")),
+        between(replace(OPEN, to_decide=ToDecide(7)), entry=called("h")),
+    ]
+    assert sentences(many) == [
+        "Ended higher than full fine-tuning: a (+5.0), b (+3.1).",
+        "Equal within 2 points: c.",
+        "Lower: d (−2.3).",
+        "Undecided: f, g, h; 7 (h) to 12 seeds (g) would probably decide.",
+    ]
+    assert sentences([between(EQUAL, FORGOT, called(label)) for label in "abcd"]) == [
+        "Equal within 2 points in forgetting to full fine-tuning: a, b, c, d."
+    ]
+    assert len(sentences(many[:FEW])) == FEW, "few have a sentence each"
+    (test,) = small_prints(many)
+    assert test == "Paired t-test over seeds, p after Holm for 6 comparisons; the tables have each interval and p."
+
+
+def test_a_hundred_comparisons_stay_readable() -> None:
+    many = [between(OPEN, entry=Named(f"entry-{number}")) for number in range(100)]
+    (sentence,) = sentences(many)
+    assert sentence.startswith("Undecided at the end against full fine-tuning: entry-0, entry-1")
+    assert sentence.count("entry-") == NAMED - 1
+    assert "and 93 more" in sentence
+
+
+def test_entries_with_controls_of_their_own_are_not_grouped() -> None:
+    each = [PlannedComparison(Named(f"a{i}"), Named(f"b{i}"), SCORED, HIGHER) for i in range(5)]
+    assert sentences(each) == [f"a{i} scored 2.3 points higher than b{i}." for i in range(5)]
+
+
+@pytest.mark.parametrize("study", FINISHED)
+def test_every_study_says_it_in_every_medium(study: str) -> None:
+    report = FINISHED[study]()
+    shown, document = present(report), report.as_json()
+    verdicts = document["verdicts"]
+    assert len(verdicts) == len(report.planned) > 0
+    assert {verdict["entry"] for verdict in verdicts} == {*report.declared}
+    for verdict in verdicts:
+        assert set(verdict) == {"entry", "against", "metric", "reading", "sentence", "test"}
+    assert any(verdict["sentence"] in report.verdict for verdict in verdicts)
+    assert document["verdict"] == shown.verdict == report.verdict
+    assert shown.evidence, "the small print"

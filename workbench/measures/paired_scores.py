@@ -1,0 +1,118 @@
+"""How much one model scores below another on the same examples: an interval, and whether it is more than a bound.
+
+The sample is that of the examples alone. What another training of the same recipe would lose is not in it: that takes
+seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.measures.statistics import Interval
+
+if TYPE_CHECKING:
+    from workbench.measures.statistics import Array
+
+Z = 1.959963984540054  # of a 95 % interval of the normal distribution
+HALVINGS = 60  # of the interval from −1 to 1: to the last bit of a float
+
+
+def drop(before: Array, after: Array) -> Interval:
+    """Return the mean of ``before − after`` with its 95 % interval over examples.
+
+    Where each score is 0 or 1, it is the score interval of Tango (1998, Statistics in Medicine 17, 891-908), which is
+    no point where no answer changed. Else it is Student's t interval, without bounds for fewer than two examples.
+
+    Args:
+        before: score of each example, (n,); at least one.
+        after: of the same examples in the same order, (n,).
+    """
+    if counts := _changed(before, after):
+        lost, gained = counts
+        mean = (lost - gained) / len(before)
+        return Interval(mean, _inverse(lost, gained, len(before), Z), _inverse(lost, gained, len(before), -Z))
+    differences = np.asarray(before, dtype=float) - np.asarray(after, dtype=float)
+    mean = float(differences.mean())
+    if len(differences) < 2:
+        return Interval(mean, None, None)
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(len(differences) - 1, 0.975)) * _error(differences)
+    return Interval(mean, mean - half, mean + half)
+
+
+def chance_of_more(before: Array, after: Array, bound: float = 0.0) -> float | None:
+    """Return the one-sided p of a mean drop of at most ``bound``: small where ``after`` has lost more than that.
+
+    It belongs to the interval of :func:`drop`: at p = 0.025 the bound is its lower end. None where differences that are
+    no shares do not vary, or are fewer than two.
+
+    Args:
+        before: see :func:`drop`.
+        after: see :func:`drop`.
+        bound: a share, in [0, 1).
+    """
+    if counts := _changed(before, after):
+        return _above(_tango(*counts, len(before), bound))
+    differences = np.asarray(before, dtype=float) - np.asarray(after, dtype=float) - bound
+    if len(differences) < 2:
+        return None
+    error = _error(differences)
+    if error == 0:
+        return None
+    from scipy.special import stdtr
+
+    return float(stdtr(len(differences) - 1, -differences.mean() / error))
+
+
+def chance_of_none(before: Array, after: Array) -> float | None:
+    """Return the two-sided p of no drop and no gain: McNemar's without correction where each score is 0 or 1."""
+    one_sided = chance_of_more(before, after)
+    if one_sided is None:
+        return 1.0 if np.array_equal(before, after) else None
+    return min(1.0, 2 * min(one_sided, 1 - one_sided))
+
+
+def _changed(before: Array, after: Array) -> tuple[int, int] | None:
+    """Return how many examples went from 1 to 0 and from 0 to 1; None where there are other scores."""
+    both = np.concatenate([before, after])
+    if not len(before) or not np.isin(both, (0.0, 1.0)).all():
+        return None
+    return int(((before == 1) & (after == 0)).sum()), int(((before == 0) & (after == 1)).sum())
+
+
+def _tango(lost: int, gained: int, number: int, bound: float) -> float:
+    """Return Tango's statistic of a drop of ``bound`` in a paired share, standard normal where that is the true drop.
+
+    q is the likeliest share of examples that gain, under that drop.
+    """
+    if bound < 0:
+        return -_tango(gained, lost, number, -bound)
+    linear = (2 * number - lost + gained) * bound - lost - gained
+    constant = -gained * bound * (1 - bound)
+    q = (math.sqrt(linear**2 - 8 * number * constant) - linear) / (4 * number)
+    distance, variance = lost - gained - number * bound, number * (2 * q + bound * (1 - bound))
+    if variance <= 0:
+        return 0.0 if distance == 0 else math.copysign(math.inf, distance)
+    return distance / math.sqrt(variance)
+
+
+def _inverse(lost: int, gained: int, number: int, value: float) -> float:
+    """Return the drop at which the statistic, which falls as the drop grows, has ``value``."""
+    low, high = -1.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _tango(lost, gained, number, middle) > value else (low, middle)
+    return (low + high) / 2
+
+
+def _above(value: float) -> float:
+    """Return the chance that a standard normal number is above ``value``."""
+    return math.erfc(value / math.sqrt(2)) / 2
+
+
+def _error(differences: Array) -> float:
+    return float(differences.std(ddof=1)) / math.sqrt(len(differences))
