@@ -113,13 +113,21 @@ class ForgettingCallback(TrainerCallback):  # type: ignore[misc]  # transformers
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measure what came out, if that was not measured yet, and close the record."""
-        chosen = bool(args.load_best_model_at_end and state.best_model_checkpoint)
-        self._look(chosen, args, state, control, of_end=True)
-        if self._watch:
-            self._watch.close()
+        watch = self._watch
+        if watch and _put_back(args, state):
+            watch.look(handler(), args, state, control, put_back=True)
+        elif watch and watch.stages[-1].step != state.global_step:
+            watch.look(handler(), args, state, control, stops=False)
+        if watch:
+            watch.close()
         self._watch = None  # it holds the model
 
-    def _look(self, due: bool, args: Any, state: Any, control: Any, of_end: bool = False) -> None:
-        watch = self._watch
-        if watch and (due or (of_end and watch.stages[-1].step != state.global_step)):
-            watch.look(handler(), args, state, control, stops=not of_end)
+    def _look(self, due: bool, args: Any, state: Any, control: Any) -> None:
+        if due and self._watch:
+            self._watch.look(handler(), args, state, control)
+
+
+def _put_back(args: Any, state: Any) -> bool:
+    """Return whether a trainer has put back, at its end, other weights than those of its last step."""
+    best = args.load_best_model_at_end and state.best_model_checkpoint
+    return bool(best) and state.best_global_step != state.global_step

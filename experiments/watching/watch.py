@@ -98,7 +98,9 @@ class Watch:
             watch.before, watch.stages = recording.examples(0), [*recording.stages]
         return watch
 
-    def look(self, calling: Any, args: Any, state: Any, control: Any, stops: bool = True) -> None:
+    def look(
+        self, calling: Any, args: Any, state: Any, control: Any, stops: bool = True, put_back: bool = False
+    ) -> None:
         """Measure all tasks; log, record, and stop the training where it has forgotten too much.
 
         Args:
@@ -107,6 +109,7 @@ class Watch:
             state: of the trainer.
             control: of the trainer.
             stops: whether the training may be stopped.
+            put_back: whether the training is at its end, and the model has the weights of an earlier step.
         """
         began = time.perf_counter()
         trained = began - self.since + (self.stages[-1].training_seconds if self.stages else 0.0)
@@ -115,12 +118,20 @@ class Watch:
         lost_too_much: tuple[str, ...] = ()
         if not self.stages:
             self.before, trained = now, 0.0
-        elif stops and self.looks and self.settings.max_forgetting is not None:
+        elif stops and not put_back and self.looks and self.settings.max_forgetting is not None:
             lost_too_much = beyond(self.before, now, self.settings.max_forgetting / 100, self.looks)
         scores = {task: evaluation.scores[self._metric(task)] for task, evaluation in evaluations.items()}
         seconds = time.perf_counter() - began
         stage = WatchedStage(
-            state.global_step, float(state.epoch or 0.0), scores, {}, seconds, trained, lost_too_much, failed
+            step=state.global_step,
+            epoch=float(state.epoch or 0.0),
+            scores=scores,
+            evaluations={},
+            seconds=seconds,
+            training_seconds=trained,
+            put_back=put_back,
+            beyond=lost_too_much,
+            failed=failed,
         )
         self._record(stage, evaluations)
         log(calling, self._numbers(), args, state, control)

@@ -169,6 +169,26 @@ def test_a_training_that_forgets_is_stopped(
     assert "The training was stopped at step 3" in told["verdict"]
 
 
+def test_the_best_checkpoint_that_is_put_back_is_measured_too(bert: Path, tmp_path: Path, call: Call) -> None:
+    class Ruin(TrainerCallback):
+        """The second epoch is worse than the first."""
+
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            if state.global_step:
+                with torch.no_grad():
+                    model.classifier.weight.mul_(-20)
+
+    best = {"load_best_model_at_end": True, "eval_strategy": "epoch", "save_strategy": "epoch"}
+    trained(bert, tmp_path / "out", [Ruin(), watching(tmp_path)], learning_rate=1e-6, **best)
+    entry = document(call, tmp_path)["strategies"]["training"]
+    assert [(stage["step"], stage["put_back"]) for stage in entry["stages"]] == [
+        *((step, False) for step in (0, 4, 8)),
+        (8, True),
+    ]
+    assert entry["matrix"][3] == entry["matrix"][1] != entry["matrix"][2]
+    assert "3: best checkpoint" in call("report", "out", "--workspace", str(tmp_path / "ws"))[1]
+
+
 def test_a_resumed_training_goes_on_with_its_record(bert: Path, tmp_path: Path, call: Call) -> None:
     class Kill(TrainerCallback):
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -52,6 +52,7 @@ def trained(bert: Path, folder: Path, callbacks: list[Any], resume: bool = False
         model=model or classifier(bert, lora),
         args=arguments,
         train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(rows[:8]),
         processing_class=tokenizer,
         callbacks=callbacks,
     )

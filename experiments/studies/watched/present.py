@@ -51,8 +51,9 @@ def _stages(report: WatchedReport) -> Table:
     record = report.record
 
     def named(row: tuple[int, WatchedStage]) -> Cell:
-        number_of, stage = row
-        return words(f"{number_of}: {f'step {stage.step}' if stage.step else START}")
+        stage = row[1]
+        when = "best checkpoint, put back" if stage.put_back else f"step {stage.step}" if stage.step else START
+        return words(f"{row[0]}: {when}")
 
     def score(task: str, row: tuple[int, WatchedStage]) -> Cell:
         value = row[1].scores.get(task)

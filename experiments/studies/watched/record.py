@@ -28,6 +28,7 @@ class WatchedStage:
         evaluations: task → key of the evaluation, with every example's outcome.
         seconds: that measuring took.
         training_seconds: since the training began, all measuring left out.
+        put_back: whether the trainer had put back the weights of an earlier step, the best by its own measure.
         beyond: tasks that had lost more than the bound, for which the training was stopped here.
         failed: task → why it could not be measured.
     """
@@ -38,6 +39,7 @@ class WatchedStage:
     evaluations: Mapping[str, str]
     seconds: float
     training_seconds: float
+    put_back: bool = False
     beyond: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
 

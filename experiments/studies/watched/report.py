@@ -89,6 +89,7 @@ class WatchedReport(StudyReport):
                 "stage": index,
                 "step": stage.step,
                 "epoch": stage.epoch,
+                "put_back": stage.put_back,
                 "seconds": stage.seconds,
                 "beyond": [*stage.beyond],
                 "failed": dict(stage.failed),
