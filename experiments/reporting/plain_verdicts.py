@@ -79,7 +79,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class PlannedComparison:
+class ComparisonInWords:
     """An entry, what the recipe compares it with, and the difference of the first from the second in one metric."""
 
     entry: Named
@@ -145,14 +145,14 @@ class PlannedComparison:
         }
 
 
-def sentences(planned: Sequence[PlannedComparison], said: str | None = None) -> list[str]:
+def sentences(planned: Sequence[ComparisonInWords], said: str | None = None) -> list[str]:
     """Return what came out: a sentence each, or, where one entry is compared with many, one for all of these.
 
     Args:
         planned: in the order in which they are read.
         said: the label of an entry whose own sentence was said before: it has no other, but is among many.
     """
-    groups: dict[tuple[str, str], list[PlannedComparison]] = {}
+    groups: dict[tuple[str, str], list[ComparisonInWords]] = {}
     for comparison in planned:
         if comparison.sentence:
             groups.setdefault((comparison.words.name, comparison.against.label), []).append(comparison)
@@ -163,7 +163,7 @@ def sentences(planned: Sequence[PlannedComparison], said: str | None = None) -> 
     ]
 
 
-def small_prints(planned: Sequence[PlannedComparison]) -> list[str]:
+def small_prints(planned: Sequence[ComparisonInWords]) -> list[str]:
     """Return the tests behind :func:`sentences`: one each of few; of many the test that they share."""
     tested = [comparison for comparison in planned if comparison.small_print]
     if len(tested) <= FEW:
@@ -174,11 +174,11 @@ def small_prints(planned: Sequence[PlannedComparison]) -> list[str]:
     return [f"{test}{holm}; the tables have each interval and p."]
 
 
-def _each(group: Sequence[PlannedComparison], said: str | None) -> list[str]:
+def _each(group: Sequence[ComparisonInWords], said: str | None) -> list[str]:
     return [comparison.sentence for comparison in group if comparison.entry.label != said]
 
 
-def _grouped(group: Sequence[PlannedComparison]) -> Iterator[str]:
+def _grouped(group: Sequence[ComparisonInWords]) -> Iterator[str]:
     """Yield who did better, equal, worse, and who is undecided, against one entry in one metric."""
     words, against = group[0].words, group[0].against.inside
     equal = equal_in_words(group[0].difference.margin)
@@ -197,7 +197,7 @@ def _grouped(group: Sequence[PlannedComparison]) -> Iterator[str]:
             is_first = False
 
 
-def _names(members: Sequence[PlannedComparison]) -> str:
+def _names(members: Sequence[ComparisonInWords]) -> str:
     """Return the members, with their differences where they differ, the largest first: ``a (+3.1), b (+2.0)``."""
     if members[0].word in (EQUAL, UNDECIDED):
         return some([comparison.entry.inside for comparison in members], NAMED)
@@ -216,7 +216,7 @@ def _would_decide(difference: Difference) -> str:
     return f"; {needed.further(difference.tested_seeds)} would probably decide"
 
 
-def _all_would_decide(members: Sequence[PlannedComparison]) -> str:
+def _all_would_decide(members: Sequence[ComparisonInWords]) -> str:
     """Return how many seeds would decide those that are undecided, from the easiest to the hardest."""
     needs = {each.entry.inside: needed.seeds for each in members if (needed := each.difference.to_decide)}
     known = {name: seeds for name, seeds in needs.items() if seeds is not None}

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison
+from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from experiments.studies.compositions.circumstances import circumstances
 from experiments.studies.compositions.facts import facts
 from experiments.studies.compositions.quantities import ENTRY_SCORES
@@ -108,10 +108,10 @@ class FusionReport(StudyReport):
         return {row.label: row.against for row in self.rows if row.against}
 
     @property
-    def planned(self) -> tuple[PlannedComparison, ...]:
+    def planned(self) -> tuple[ComparisonInWords, ...]:
         """Each row beside what it is compared with, over all K."""
         return tuple(
-            PlannedComparison(_named(label), _named(self.controls[label]), SCORED, gain)
+            ComparisonInWords(_named(label), _named(self.controls[label]), SCORED, gain)
             for label, gain in self.declared.items()
         )
 

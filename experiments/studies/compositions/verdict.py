@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison, sentences
+from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
 from experiments.reporting.wording import number
 from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, PICKS, SOURCE
 
@@ -36,7 +36,7 @@ def _single(report: FusionReport) -> list[str]:
         scores = row.scores[report.overall]
         if scores.gain is None:
             continue
-        beside = PlannedComparison(Named(row.label, _named(row)), Named(own.label), SCORED, scores.gain)
+        beside = ComparisonInWords(Named(row.label, _named(row)), Named(own.label), SCORED, scores.gain)
         parts.append(beside.sentence)
         if scores.gain.reading != "lower" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
@@ -54,13 +54,13 @@ def _grid(report: FusionReport) -> list[str]:
     return [*sentences(contest), *sentences(picks), *sentences(others)]
 
 
-def _contest(report: FusionReport, contest: Difference) -> PlannedComparison:
+def _contest(report: FusionReport, contest: Difference) -> ComparisonInWords:
     """Return composing beside the best of what lacks the sources, each picked by validation in each place."""
     control = report.row(CONTROL)
     picked = ", ".join(f"{label} {times}×" for label, times in control.chosen.items()) if control else ""
     composition = Named(PICK, "the composition that validation picks")
     without = Named(CONTROL, f"the model without sources that it picks ({picked})")
-    return PlannedComparison(composition, without, SCORED, contest)
+    return ComparisonInWords(composition, without, SCORED, contest)
 
 
 def _fresh(report: FusionReport) -> Row | None:

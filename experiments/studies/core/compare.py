@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
-from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison
+from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.shown import Shown
 from experiments.studies.core.planned import planned_family
@@ -57,10 +57,10 @@ class ComparedWithOne(Compared, Protocol):
     def against(self) -> str: ...  # noqa: D102
 
 
-def planned(rows: Iterable[ComparedWithOne], words: MetricWords = SCORED) -> tuple[PlannedComparison, ...]:
+def planned(rows: Iterable[ComparedWithOne], words: MetricWords = SCORED) -> tuple[ComparisonInWords, ...]:
     """Return what the recipe compares, in the words of its metric."""
     return tuple(
-        PlannedComparison(Named(row.label), Named(row.against), words, row.difference) for row in rows if row.difference
+        ComparisonInWords(Named(row.label), Named(row.against), words, row.difference) for row in rows if row.difference
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Report
     from experiments.reporting.equality import Inequality
-    from experiments.reporting.plain_verdicts import PlannedComparison
+    from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.reporting.presentation import Block, Tracking
     from experiments.studies.core.facts import Document, Facts
     from experiments.studies.core.record import Record
@@ -75,7 +75,7 @@ class StudyReport(ABC):
         """By label, the circumstances of each score."""
 
     @property
-    def planned(self) -> Sequence[PlannedComparison]:
+    def planned(self) -> Sequence[ComparisonInWords]:
         """What the recipe compares, in the order in which it is read, with a sentence on each."""
         return ()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import side, tested_over
-from experiments.reporting.plain_verdicts import SCORED, Named, PlannedComparison
+from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from experiments.reporting.wording import PERCENT, count, number
 from experiments.studies.methods.quantities import PARAMETERS
 from experiments.studies.methods.report import Recommendation
@@ -102,7 +102,7 @@ def _fewest(chosen: Row, reference: Row, which: str) -> str:
 
 
 def _beside(chosen: Row, reference: Row, difference: Difference) -> str:
-    return PlannedComparison(Named(chosen.label), Named(reference.label), SCORED, difference).sentence
+    return ComparisonInWords(Named(chosen.label), Named(reference.label), SCORED, difference).sentence
 
 
 def _percent(share: float) -> str:

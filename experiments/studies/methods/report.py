@@ -14,7 +14,7 @@ from experiments.studies.methods.quantities import METHOD
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import PlannedComparison
+    from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.methods.record import ComparisonRecord
     from experiments.studies.methods.row import Row
     from experiments.workspace.fitted_adapter import FittedAdapter
@@ -48,7 +48,7 @@ class ComparisonReport(StudyReport):
         return declared(self.rows)
 
     @property
-    def planned(self) -> tuple[PlannedComparison, ...]:
+    def planned(self) -> tuple[ComparisonInWords, ...]:
         """Each row beside what it is compared with."""
         return planned(self.rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.plain_verdicts import ENDED, Named, PlannedComparison
+from experiments.reporting.plain_verdicts import ENDED, ComparisonInWords, Named
 from experiments.reporting.wording import number, share
 from experiments.studies.core.compare import declared
 from experiments.studies.core.quantity import as_json
@@ -130,11 +130,11 @@ class RepairReport(StudyReport):
         return declared(self.rows)
 
     @property
-    def planned(self) -> tuple[PlannedComparison, ...]:
+    def planned(self) -> tuple[ComparisonInWords, ...]:
         """Each repair beside doing nothing."""
         nothing = Named(NOTHING, "Doing nothing")
         return tuple(
-            PlannedComparison(Named(row.label), nothing, ENDED, row.difference) for row in self.rows if row.difference
+            ComparisonInWords(Named(row.label), nothing, ENDED, row.difference) for row in self.rows if row.difference
         )
 
     @property

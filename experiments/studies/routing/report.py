@@ -14,7 +14,7 @@ from experiments.studies.routing.quantities import ADAPTER, ENTRY
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import PlannedComparison
+    from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.routing.record import RoutingRecord
     from experiments.studies.routing.row import AdapterRow, Row
 
@@ -39,7 +39,7 @@ class RoutingReport(StudyReport):
         return declared(self.rows)
 
     @property
-    def planned(self) -> tuple[PlannedComparison, ...]:
+    def planned(self) -> tuple[ComparisonInWords, ...]:
         """Each row beside what it is compared with."""
         return planned(self.rows)
 

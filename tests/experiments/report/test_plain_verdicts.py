@@ -13,9 +13,9 @@ from experiments.reporting.plain_verdicts import (
     FEW,
     NAMED,
     SCORED,
+    ComparisonInWords,
     MetricWords,
     Named,
-    PlannedComparison,
     sentences,
     small_prints,
 )
@@ -31,8 +31,8 @@ EQUAL = Difference(Interval(0.001, -0.01, 0.012), p=0.8, adjusted=1.0, family=6,
 OPEN = Difference(Interval(0.01, -0.02, 0.04, (0.0, 0.01, 0.02)), p=0.3, adjusted=0.9, family=6, margin=0.02)
 
 
-def between(difference: Difference, words: MetricWords = ENDED, entry: Named = LORA) -> PlannedComparison:
-    return PlannedComparison(entry, FULL, words, difference)
+def between(difference: Difference, words: MetricWords = ENDED, entry: Named = LORA) -> ComparisonInWords:
+    return ComparisonInWords(entry, FULL, words, difference)
 
 
 def turned(difference: Difference) -> Difference:
@@ -134,7 +134,7 @@ def test_a_hundred_comparisons_stay_readable() -> None:
 
 
 def test_entries_with_controls_of_their_own_are_not_grouped() -> None:
-    each = [PlannedComparison(Named(f"a{i}"), Named(f"b{i}"), SCORED, HIGHER) for i in range(5)]
+    each = [ComparisonInWords(Named(f"a{i}"), Named(f"b{i}"), SCORED, HIGHER) for i in range(5)]
     assert sentences(each) == [f"a{i} scored 2.3 points higher than b{i}." for i in range(5)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.plain_verdicts import ENDED, MetricWords, Named, PlannedComparison
+from experiments.reporting.plain_verdicts import ENDED, ComparisonInWords, MetricWords, Named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,11 +20,11 @@ LEARNED = MetricWords(
 
 def planned(
     record: Record, strategies: Sequence[StrategyReport], metrics: Sequence[MetricWords] = (ENDED, FORGOT, LEARNED)
-) -> Iterator[PlannedComparison]:
+) -> Iterator[ComparisonInWords]:
     """Yield every strategy beside what it is compared with, metric by metric."""
     names = {strategy.label: Named(strategy.label, strategy.entry.title) for strategy in strategies}
     for words in metrics:
         for strategy in strategies:
             against = names.get(strategy.against(record.reference))
             if against and (difference := strategy.differences.get(words.name)):
-                yield PlannedComparison(names[strategy.label], against, words, difference)
+                yield ComparisonInWords(names[strategy.label], against, words, difference)

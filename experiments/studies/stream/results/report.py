@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import PlannedComparison
+    from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.stream.results.beginnings import Beginning
     from experiments.studies.stream.results.frontier import Frontier
     from experiments.studies.stream.results.merges import Merge
@@ -53,7 +53,7 @@ class Report(StudyReport):
     evidence: tuple[str, ...] = ()
 
     @property
-    def planned(self) -> tuple[PlannedComparison, ...]:
+    def planned(self) -> tuple[ComparisonInWords, ...]:
         """Each strategy beside what it is compared with, metric by metric."""
         return tuple(planned(self.record, self.strategies))
 
