@@ -8,6 +8,7 @@ from experiments.engine.recipes import RECIPES
 from experiments.repairs import REPAIRS
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
+from experiments.studies.repair.recipe import all_repairs
 from fusion.methods import COMPOSITIONS
 from fusion.routing.routers import ROUTERS
 from tasks.loading import registry
@@ -25,7 +26,7 @@ def pieces() -> Iterator[str]:
     yield f"| strategies | {len(STRATEGIES.names())} |"
     yield f"| scenarios | {len(SCENARIOS.names())} |"
     yield f"| probes | {len(PROBES.names())} |"
-    yield f"| repairs | {len(REPAIRS.names())} |"
+    yield f"| repairs | {len(all_repairs())} |"
     yield f"| compositions | {len(COMPOSITIONS.names())}, from"
     yield f"| routers | {len(ROUTERS.names())} |"
     yield f"| backbones | {len(BACKBONES.names())} by name"

@@ -53,11 +53,15 @@ class Attempt:
         chosen: the numbers that make it this one, by name.
         shared: the weights, repaired.
         tasks: those that are answered otherwise than before; None for all.
+        training_rows: how many labelled training rows it read, of all tasks together.
+        validation_rows: the same of validation rows, where it does not read all of them.
     """
 
     chosen: Mapping[str, float]
     shared: Shared | Stored
     tasks: Collection[str] | None = None
+    training_rows: int = 0
+    validation_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ class Repair(Protocol):
     """A repair. It reads training and validation rows of the stream's tasks, never a test split.
 
     Attributes:
-        settings: its own hyper-parameters.
+        settings: its own hyper-parameters. One called ``examples`` is the number of training rows that it reads of each
+            task: its control reads as many.
         revision: raised where the same settings come to give another result; what is stored keeps its meaning.
     """
 
@@ -142,5 +147,7 @@ class Repair(Protocol):
     def attempts(self, stream: EndOfStream, settings: Any) -> Iterator[Attempt]:
         """Yield ways to repair; the one that validates best is taken, or none where doing nothing does."""
 
+
+CONTROL = "head-on-frozen"  # uses nothing of the stream: validation does not choose between it and doing nothing
 
 REPAIRS: Modules[Repair] = Modules("repair", __name__, "REPAIR", Repair)

@@ -9,24 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from experiments.repairs import Attempt, Shared
+from experiments.repairs._fitted_heads import KIND, by_head, fitted, sample
 from experiments.repairs._path import without_body
-from workbench.methods.sampling import stratified_sample
 from workbench.settings.base import Settings
 from workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
-    from torch import nn
+    from collections.abc import Iterator
 
     from experiments.repairs import EndOfStream
-    from workbench.methods.task import Task
-
-KIND = "classification"  # whose head is a linear layer on one vector a text
 
 
 class RefitHeadSettings(Settings):
@@ -53,36 +45,13 @@ class RefitHead:
 
         shared, context = stream.open(), stream.context
         last = head_name(context, context.tasks[-1])
-        by_head: dict[str, list[Task]] = {}
-        for task in context.drawn:
-            if task.kind == KIND and (context.scenario.shares_head or head_name(context, task) != last):
-                by_head.setdefault(head_name(context, task), []).append(task)
-        heads = {name: _refitted(stream, shared, tasks, settings.examples) for name, tasks in by_head.items()}
-        most = max(len(task.splits["train"]) for tasks in by_head.values() for task in tasks)
-        yield Attempt({"examples": min(settings.examples, most)}, Shared(shared.body, {**shared.heads, **heads}))
-
-
-def _refitted(stream: EndOfStream, shared: Shared, tasks: Sequence[Task], examples: int) -> nn.Module:
-    """Return a head fitted on all of ``tasks``, which share it."""
-    from fusion.target.fitted_head import fit_head
-
-    train = [_read(stream, shared, task, "train", examples) for task in tasks]
-    validation = [_read(stream, shared, task, "validation", None) for task in tasks]
-    seen, held = (np.concatenate([states for states, _ in read]) for read in (train, validation))
-    given, truth = ([label for _, labels in read for label in labels] for read in (train, validation))
-    return fit_head(seen, given, held, truth, len(tasks[-1].labels)).head
-
-
-def _read(
-    stream: EndOfStream, shared: Shared, task: Task, split: str, size: int | None
-) -> tuple[NDArray[np.float32], list[int]]:
-    """Return the feature vectors (examples, h) of a split, and its labels."""
-    from workbench.answering.evaluation import features  # torch comes with it
-
-    context = stream.context
-    rows = stratified_sample(task.splits[split], size, context.seed)
-    read = features(stream.model(shared, task), rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
-    return read, list(rows["label"][:])
+        fits = by_head(context, (task for task in context.drawn if task.kind == KIND))
+        if not context.scenario.shares_head:
+            fits.pop(last, None)
+        heads = {name: fitted(stream, shared, tasks, settings.examples) for name, tasks in fits.items()}
+        rows = [len(sample(stream, task, "train", settings.examples)) for tasks in fits.values() for task in tasks]
+        chosen = {"examples": min(settings.examples, max(rows))}
+        yield Attempt(chosen, Shared(shared.body, {**shared.heads, **heads}), training_rows=sum(rows))
 
 
 REPAIR = RefitHead()

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fusion.ranking import Ranking, RankingRequest, Score, score_each
+from fusion.target.fitted_by_folds import FOLDS, assign_folds
 from fusion.target.fitted_head import GRID, fit, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fusion.target.fitted_head import Features
-
-FOLDS = 5
 
 
 def rank(request: RankingRequest) -> dict[str, Score]:
@@ -50,15 +49,6 @@ def held_out(features: Features, answers: NDArray[np.int64], folds: NDArray[np.i
 def _fold(features: Features, answers: NDArray[np.int64], out: NDArray[np.bool_], labels: int, c: float) -> float:
     weight, bias = fit(features[~out], answers[~out], labels, c)
     return score(weight, bias, features[out], answers[out])[0] * int(out.sum())
-
-
-def assign_folds(answers: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Return a fold for each of ``answers`` (n,): shuffled, then dealt label by label, so that folds are stratified."""
-    order = np.random.default_rng(seed).permutation(len(answers))
-    order = order[np.argsort(answers[order], kind="stable")]
-    dealt = np.empty(len(answers), dtype=np.int64)
-    dealt[order] = np.arange(len(answers)) % folds
-    return dealt
 
 
 RANKING = Ranking(title="Linear proxy", paper="Renggli et al. 2020, arXiv:2010.06402", rank=rank)

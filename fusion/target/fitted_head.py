@@ -70,13 +70,13 @@ def fit_head(
         InputError: a split is empty, or holds a label that the task does not have.
         TrainingError: a feature is not finite.
     """
-    train = _check_split("training", train_features, train_labels, labels)
-    validation = _check_split("validation", validation_features, validation_labels, labels)
+    train = checked_split("training", train_features, train_labels, labels)
+    validation = checked_split("validation", validation_features, validation_labels, labels)
     heads = []
     for c in GRID:
         weight, bias = fit(*train, labels, c)
         log_likelihood, accuracy = score(weight, bias, *validation)
-        heads.append(FittedHead(_layer(weight, bias), c, accuracy, log_likelihood))
+        heads.append(FittedHead(layer(weight, bias), c, accuracy, log_likelihood))
     if by == "likelihood":
         return max(heads, key=lambda head: head.validation_log_likelihood)
     return max(heads, key=lambda head: (head.validation, head.validation_log_likelihood))
@@ -112,9 +112,10 @@ def score(weight: Features, bias: Features, features: Features, answers: NDArray
     return float(likelihoods.mean()), float((logits.argmax(axis=1) == answers).mean())
 
 
-def _check_split(
+def checked_split(
     split: str, features: Features, answers: Sequence[int], labels: int
 ) -> tuple[Features, NDArray[np.int64]]:
+    """Return features (n, hidden_size) and answers (n,) as a fit takes them; raises what :func:`fit_head` raises."""
     given = np.asarray(answers, dtype=np.int64)
     if len(features) != len(given):
         raise ValueError(f"{len(features)} feature vectors and {len(given)} labels")
@@ -132,7 +133,8 @@ def _check_split(
     return np.asarray(features, dtype=np.float64), given
 
 
-def _layer(weight: Features, bias: Features) -> nn.Linear:
+def layer(weight: Features, bias: Features) -> nn.Linear:
+    """Return weight (labels, hidden_size) and bias (labels,) as a head."""
     head = nn.Linear(weight.shape[1], weight.shape[0])
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight))

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from fusion.target.fitted_by_folds import FOLDS, assign_folds, fit_head_by_folds
 from fusion.target.fitted_head import ABSENT, GRID, FittedHead, fit_head
 from workbench.errors import InputError, TrainingError
 
@@ -62,6 +64,28 @@ def test_of_equal_fits_the_strongest_regularisation_is_kept() -> None:
     constant = np.ones((8, 3), dtype=np.float32)
     answers = [0, 1] * 4
     assert fit_head(constant, answers, constant, answers, 2).inverse_regularisation == GRID[0]
+
+
+def test_without_a_validation_split_the_strength_is_that_of_scikit_learn_s_cross_validation() -> None:
+    features, answers = blobs(3, 47, spread=4.0)
+    fitted = fit_head_by_folds(features, answers, 3)
+    folds = PredefinedSplit(assign_folds(answers, FOLDS, seed=0))
+    right = {}
+    for c in GRID:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+        right[c] = (cross_val_predict(model, features.astype(np.float64), answers, cv=folds) == answers).mean()
+    assert len(set(right.values())) > 1  # else there was nothing to choose
+    assert right[fitted.inverse_regularisation] == max(right.values()) == pytest.approx(fitted.validation)
+    expected = reference(fitted.inverse_regularisation, features, answers).predict_proba(features.astype(np.float64))
+    assert np.abs(probabilities(fitted, features) - expected).max() < 1e-5, "fitted on all rows"
+
+
+def test_few_rows_are_left_out_one_by_one() -> None:
+    features, answers = blobs(2, 4)
+    assert fit_head_by_folds(features, answers, 2).validation in (0, 0.25, 0.5, 0.75, 1)
+    only = fit_head_by_folds(features[:1], answers[:1], 2)
+    assert only.inverse_regularisation == GRID[0]
+    assert probabilities(only, features)[:, 0].min() > 0.99, "its label is the answer"
 
 
 @pytest.mark.parametrize("present", [[1], [0, 3], [0, 2, 3]])

@@ -12,7 +12,8 @@ from scipy.stats import multivariate_normal
 
 from fusion.ranking import NOT_FINITE, RANKINGS, RankingRequest, Score, best_first
 from fusion.ranking.logme import log_evidence
-from fusion.ranking.trial import assign_folds, held_out
+from fusion.ranking.trial import held_out
+from fusion.target.fitted_by_folds import assign_folds
 from fusion.target.fitted_head import GRID
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adapters.store import AdapterStore

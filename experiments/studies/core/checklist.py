@@ -71,12 +71,13 @@ def _has_controls(document: Document, facts: Facts) -> tuple[bool | None, str]:
         return None, "There is one entry, which is compared with nothing."
     if not facts.comparisons:
         return None, "Nothing is compared yet."
-    whom = {comparison.label: comparison.against for comparison in facts.comparisons}
-    lacking = [label for label in facts.entries if label not in whom and label not in whom.values()]
+    pairs = dict.fromkeys((comparison.label, comparison.against) for comparison in facts.comparisons)
+    compared, controls = {label for label, _ in pairs}, [against for _, against in pairs]
+    lacking = [label for label in facts.entries if label not in compared and label not in controls]
     if lacking:
         return False, f"Compared with nothing: {some(lacking, MOST_NAMED)}."
-    counts = Counter(whom.values()).most_common()
-    return True, f"{_entries(len(whom))}: {', '.join(f'{times} with {control}' for control, times in counts)}."
+    counts = Counter(controls).most_common()
+    return True, f"{_entries(len(compared))}: {', '.join(f'{times} with {control}' for control, times in counts)}."
 
 
 def _differs_in_one(document: Document, facts: Facts) -> tuple[bool | None, str]:

@@ -18,13 +18,16 @@ def facts(document: Document) -> Facts | None:
     if "stream" not in document or "strategies" not in document:
         return None
     comparisons = tuple(_comparisons(document))
-    labels = (NOTHING, *(comparison.label for comparison in comparisons))
-    return Facts(labels, comparisons, picks=("the attempt of each repair",))
+    labels = dict.fromkeys((NOTHING, *(comparison.label for comparison in comparisons)))
+    return Facts(tuple(labels), comparisons, picks=("the attempt of each repair",))
 
 
 def _comparisons(document: Document) -> Iterator[PlannedComparison]:
-    """Yield what each repair gains over doing nothing; those of one entry are one family."""
+    """Yield what each repair gains over doing nothing and over its control; those of one entry are two families."""
     for label, entry in document["strategies"].items():
         for name, row in entry["repairs"].items():
             if row["gain"]:
                 yield PlannedComparison(f"{name} of {label}", NOTHING, label, row["gain"])
+            if row.get("minus_control"):
+                family, control = f"{label}, controls", f"{row['control']} of {label}"
+                yield PlannedComparison(f"{name} of {label}", control, family, row["minus_control"])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from experiments.engine.draft import drafted
 from experiments.engine.entries import EntryForm, collisions
 from experiments.repairs import REPAIRS
-from experiments.studies.repair.recipe import Recipe
+from experiments.studies.repair.controls import needed, with_controls
+from experiments.studies.repair.recipe import Recipe, all_repairs
 from experiments.studies.repair.record import NOTHING, Entry, RepairRecord
 from experiments.studies.repair.resolved import RepairPlan
 from experiments.studies.repair.streams import learned_streams, repairable, stream_record
@@ -42,7 +43,9 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
     recipe = draft.require()
     source = stream_record(workspace, recipe.repair)
     chosen = repairable(source, recipe.entries, document.where("entries"))
-    repairs = repairs or {name: (name, REPAIRS.get(name).settings()) for name in REPAIRS.names()}
+    repairs = repairs or {name: (name, REPAIRS.get(name).settings()) for name in all_repairs()}
+    asked = frozenset(repairs)
+    repairs, control_of = with_controls(repairs) if recipe.control else (repairs, {})
     rows = ((row_label(name, entry), document.where(*REPAIRS_KEY, name)) for entry in chosen for name in repairs)
     if problems := [*collisions(rows, (entry.label for entry in chosen))]:
         raise SettingsError(problems)
@@ -72,7 +75,7 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
 
     backbone = open_backbone(source.backbone).quantized(budget.quantization)
     learned = {entry.label: entry for entry in chosen}
-    plan = RepairPlan(record, learned, tasks_of(source, task_folders), backbone, budget, repairs)
+    plan = RepairPlan(record, learned, tasks_of(source, task_folders), backbone, budget, repairs, asked, control_of)
     return replace(plan, record=replace(record, entries=tuple(_entries(plan, workspace))))
 
 
@@ -83,11 +86,13 @@ def _entries(plan: RepairPlan, workspace: Workspace) -> Iterator[Entry]:
     for label in plan.learned:
         streams = (stream for stream in plan.record.streams if stream.entry == label)
         ends = [end_of_stream(plan, stream, workspace, Silent()) for stream in streams]
+        entries = []
         for name, (repair, settings) in plan.repairs.items():
             why = next((why for end in ends if (why := REPAIRS.get(repair).objection(end))), "")
-            yield Entry(
-                row_label(name, plan.learned[label]), label, name, repair, settings.model_dump(mode="json"), why
-            )
+            control = plan.control_of.get(name, "")
+            row = row_label(name, plan.learned[label])
+            entries.append(Entry(row, label, name, repair, settings.model_dump(mode="json"), why, control))
+        yield from needed(entries, plan.asked)
 
 
 def row_label(repair: str, entry: LearnedEntry) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from experiments.reporting.cells import score, written
+from experiments.reporting.cells import decimals, score, written
 from experiments.reporting.presentation import Cell, Column, Medium
 from experiments.reporting.wording import seconds, share
 from experiments.studies.core.quantity import Quantity, Value
@@ -56,7 +56,8 @@ _VALIDATION: Quantity[Repaired] = Quantity(
     "share",
     lambda repaired: repaired.validation,
     written(),
-    "mean score on the validation splits of what was chosen; in JSON of each replication, before and after",
+    "mean score on the validation splits of what was chosen, none of a control; in JSON of each replication, before "
+    "and after",
     {TABLE: Column("validation", media=Medium.PAGE)},
     json="",
     tracked="",
@@ -71,7 +72,18 @@ _SECONDS: Quantity[Repaired] = Quantity(
     json="",
     tracked="cost",
 )
-REPAIRED = (_VALIDATION, _SECONDS)
+_ROWS: Quantity[Repaired] = Quantity(
+    "rows_a_task",
+    "rows",
+    lambda repaired: repaired.rows_a_task,
+    written(decimals(0)),
+    "labelled rows of a task that were read, training and validation, on average over tasks; in JSON of each "
+    "replication",
+    {TABLE: Column("rows a task")},
+    json="",
+    tracked="",
+)
+REPAIRED = (_ROWS, _VALIDATION, _SECONDS)
 ROW: tuple[Quantity[Row], ...] = tuple(quantity.of(lambda row: row.metrics) for quantity in METRICS)
 COST: tuple[Quantity[Row], ...] = tuple(
     quantity.over(lambda row: ((repaired,) for repaired in row.repaired)) for quantity in REPAIRED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import NamedRecipe
-from experiments.repairs import REPAIRS
+from experiments.repairs import CONTROL, REPAIRS
 from workbench.errors import UnknownNameError
 from workbench.settings.base import Document, unique
 from workbench.settings.bounds import LONGEST_NAME, Label, Name
@@ -15,6 +15,7 @@ from workbench.settings.bounds import LONGEST_NAME, Label, Name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+OWN_KEYS = ("control",)  # that a command can set, besides the settings of repairs
 SUFFIX = "-repaired"  # of an experiment that a command makes
 
 
@@ -29,6 +30,9 @@ class Recipe(NamedRecipe):
         {},
         description="label → the repair's settings, and 'repair' if the label is not the repair's name; all if empty",
     )
+    control: bool = Field(
+        True, description="whether each repair is compared with heads on the frozen backbone, fitted on the same rows"
+    )
 
     _unique = field_validator("entries")(unique)
 
@@ -42,22 +46,30 @@ def plain_repair(
         experiment: name of the stream.
         repairs: their names; all if empty.
         entries: labels of the stream's entries; all with shared weights if empty.
-        assignments: settings, each below the name of its repair: ``refit-head.examples=64``.
+        assignments: settings, each below the name of its repair: ``refit-head.examples=64``; and ``control``.
 
     Raises:
         UnknownNameError: no such repair, or settings of one that is not asked for.
     """
     for name in repairs:
         REPAIRS.require(name, "--method")
-    names = [*dict.fromkeys(repairs)] or REPAIRS.names()
+    names = [*dict.fromkeys(repairs)] or all_repairs()
     given = Document({}, "command line").set(assignments)
+    own = {name: given.data[name] for name in OWN_KEYS if name in given.data}
     for name in given.data:
-        if name not in names:
+        if name not in (*names, *own):
             raise UnknownNameError("repair", name, names, given.where(name))
     recipe = {
         "name": f"{experiment[: LONGEST_NAME - len(SUFFIX)]}{SUFFIX}",
         "repair": experiment,
         "entries": list(dict.fromkeys(entries)),
         "repairs": {name: given.data.get(name, {}) for name in names},
+        **own,
     }
-    return Document(recipe, given.origin, overrides={("repairs", *key): text for key, text in given.overrides.items()})
+    overrides = {key if key[0] in own else ("repairs", *key): text for key, text in given.overrides.items()}
+    return Document(recipe, given.origin, overrides=overrides)
+
+
+def all_repairs() -> list[str]:
+    """Return what is tried where a recipe names no repair; controls are added to whatever is tried."""
+    return [name for name in REPAIRS.names() if name != CONTROL]

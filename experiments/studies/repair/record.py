@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from experiments.repairs import CONTROL
 from experiments.studies.core.record import Record
 from experiments.studies.repair.streams import LearnedStream
 from experiments.workspace.piece_results import PieceResults
@@ -26,17 +27,20 @@ class Repaired:
         chosen: the numbers of the attempt that validates best, by name; empty where doing nothing does.
         attempts: how many ways were tried beside doing nothing.
         unrepaired: mean validation score of all tasks with nothing done, in [0, 1].
-        validation: the same of what was chosen.
+        validation: the same of what was chosen; None of the control, which is fitted on these rows.
         scores: task → its score on the test split after the repair, in the stream's order.
         seconds: wall time of all of it.
+        rows_a_task: how many labelled rows of a task it read, training and validation, on average over tasks; None in
+            results of earlier versions.
     """
 
     chosen: Mapping[str, float]
     attempts: int
     unrepaired: float
-    validation: float
+    validation: float | None
     scores: Mapping[str, float]
     seconds: float
+    rows_a_task: float | None = None
 
 
 REPAIRED = PieceResults("repairs", Repaired)
@@ -50,6 +54,8 @@ class Entry:
         of: label of the stream's entry.
         name: label of the repair in the recipe; ``repair`` and ``settings`` are what it is.
         refused: why it cannot be done with these weights; empty where it can.
+        control: name of the entry that it is compared with besides doing nothing, which reads the same rows; empty
+            where there is none.
     """
 
     label: str
@@ -58,6 +64,12 @@ class Entry:
     repair: str
     settings: Mapping[str, Any]
     refused: str = ""
+    control: str = ""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it uses nothing of the stream, and repairs are compared with it."""
+        return self.repair == CONTROL
 
 
 @dataclass(frozen=True, kw_only=True)

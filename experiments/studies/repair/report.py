@@ -13,12 +13,13 @@ from experiments.studies.core.report import StudyReport
 from experiments.studies.repair.facts import facts
 from experiments.studies.repair.quantities import ROW
 from experiments.studies.repair.record import NOTHING
+from workbench.measures.statistics import mean_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.differences import Difference
-    from experiments.studies.repair.record import RepairRecord
+    from experiments.studies.repair.record import Repaired, RepairRecord
     from experiments.studies.repair.row import Row
     from experiments.studies.repair.streams import LearnedStream
 
@@ -29,7 +30,7 @@ class EntryReport:
 
     Attributes:
         streams: the entry's replications.
-        rows: doing nothing, and each repair.
+        rows: doing nothing, each repair, and each control.
         refused: repair → why it cannot be done with these weights.
     """
 
@@ -50,8 +51,9 @@ class EntryReport:
     @property
     def best(self) -> Row | None:
         """The repair that validates best, of those that were made in every replication; None where nothing does."""
-        gains = {row.name: sum(cell.validation - cell.unrepaired for cell in row.repaired) for row in self.rows}
-        complete = [row for row in self.rows if len(row.cells) == len(self.streams) and gains[row.name] > 0]
+        repairs = [row for row in self.rows if not row.is_control]
+        gains = {row.name: sum(_gain(cell) for cell in row.repaired) for row in repairs}
+        complete = [row for row in repairs if len(row.cells) == len(self.streams) and gains[row.name] > 0]
         return max(complete, key=lambda row: gains[row.name], default=None)
 
     @property
@@ -86,9 +88,21 @@ class EntryReport:
             "learned": [dict(stream.learned) for stream in self.streams],
             "best": self.best.name if self.best else None,
             NOTHING: _row(self.nothing),
-            "repairs": {row.name: {**_row(row), **_outcome(row)} for row in self.rows[1:]},
+            "repairs": {row.name: _outcome(row) for row in self.rows[1:] if not row.is_control},
+            "controls": {row.name: _outcome(row) for row in self.rows[1:] if row.is_control},
             "refused": dict(self.refused),
         }
+
+
+def _named(control: Row) -> Named:
+    """Return what a control is called in sentences."""
+    rows = mean_of_known(repaired.rows_a_task for repaired in control.repaired)
+    fitted = "" if rows is None else f", fitted on {rows:.0f} rows a task"
+    return Named(control.label, f"Heads on the frozen backbone{fitted}")
+
+
+def _gain(repaired: Repaired) -> float:
+    return 0.0 if repaired.validation is None else repaired.validation - repaired.unrepaired
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -96,9 +110,13 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _outcome(row: Row) -> dict[str, Any]:
-    """Return the results of a repair, one for each replication that is done."""
+    """Return the results of a repair or control, one for each replication that is done."""
     return {
+        **_row(row),
         "gain": row.difference.as_json() if row.difference else None,
+        "control": row.control or None,
+        "minus_control": row.minus_control.as_json() if row.minus_control else None,
+        "rows_a_task": [repaired.rows_a_task for repaired in row.repaired],
         "chosen": [dict(repaired.chosen) for repaired in row.repaired],
         "attempts": [repaired.attempts for repaired in row.repaired],
         "validation": [{"before": repaired.unrepaired, "after": repaired.validation} for repaired in row.repaired],
@@ -121,7 +139,7 @@ class RepairReport(StudyReport):
 
     @property
     def rows(self) -> list[Row]:
-        """Doing nothing and each repair, entry by entry."""
+        """Doing nothing, each repair and each control, entry by entry."""
         return [row for entry in self.entries for row in entry.rows]
 
     @property
@@ -130,11 +148,26 @@ class RepairReport(StudyReport):
         return declared(self.rows)
 
     @property
+    def minus_controls(self) -> dict[str, Difference]:
+        """What each repair has more than its control; those of one entry are one family."""
+        return {row.label: row.minus_control for row in self.rows if row.minus_control}
+
+    @property
     def planned(self) -> tuple[ComparisonInWords, ...]:
-        """Each repair beside doing nothing."""
+        """Each repair beside doing nothing, and beside its control."""
         nothing = Named(NOTHING, "Doing nothing")
+        with_nothing = [(row, nothing, row.difference) for row in self.rows]
+        with_controls = [
+            (row, _named(control), row.minus_control)
+            for entry in self.entries
+            for row in entry.rows
+            for control in entry.rows
+            if control.is_control and control.name == row.control
+        ]
         return tuple(
-            ComparisonInWords(Named(row.label), nothing, ENDED, row.difference) for row in self.rows if row.difference
+            ComparisonInWords(Named(row.label), against, ENDED, difference)
+            for row, against, difference in (*with_nothing, *with_controls)
+            if difference
         )
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from experiments.studies.repair.record import RepairRecord
     from experiments.studies.stream.plan.entry import Entry
@@ -23,7 +23,9 @@ class RepairPlan:
         record: without any result.
         learned: the stream's entries, by their labels.
         tasks: by name, whole.
-        repairs: label → repair and its settings.
+        repairs: label → repair and its settings, controls among them.
+        asked: labels of those that the recipe names.
+        control_of: label of a repair → label of its control.
     """
 
     study: ClassVar[str] = "repair"
@@ -33,6 +35,8 @@ class RepairPlan:
     backbone: Backbone
     budget: Budget
     repairs: Mapping[str, tuple[str, Settings]]
+    asked: Collection[str]
+    control_of: Mapping[str, str]
 
     @property
     def name(self) -> str:

@@ -39,7 +39,10 @@ class Row:
         metrics: by name, over replications.
         tasks: task → its score, over replications.
         cells: the replications that are there.
-        difference: the average accuracy minus that with nothing done; None for that itself.
+        difference: the average accuracy minus that with nothing done; None for that itself, and for a control.
+        control: name of the control that it is compared with too; empty where there is none.
+        minus_control: the average accuracy minus that of the control; None where there is none.
+        is_control: whether it is a control itself.
     """
 
     label: str
@@ -48,6 +51,9 @@ class Row:
     tasks: Mapping[str, Interval]
     cells: tuple[Cell, ...]
     difference: Difference | None = None
+    control: str = ""
+    minus_control: Difference | None = None
+    is_control: bool = False
 
     @property
     def repaired(self) -> tuple[Repaired, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from experiments.repairs import CONTROL, REPAIRS
 from experiments.studies.repair.record import Repaired
 from experiments.workspace.evaluating import evaluate_model, validation_score
 from workbench.errors import InputError
 from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from experiments.repairs import Attempt, EndOfStream, Repair, Shared, Stored
     from experiments.studies.repair.streams import LearnedStream
@@ -21,31 +22,45 @@ CLOSE = 0.05  # other processors round otherwise, and change a few answers; othe
 
 
 def repaired(stream: LearnedStream, end: EndOfStream, repair: Repair, settings: Settings) -> Repaired:
-    """Return what a repair comes to.
+    """Return what a repair comes to; of the control what its heads answer, whether or not that is better than before.
 
     Raises:
         InputError: the weights do not answer as they did at the end of the stream: the backbone is another one.
         TrainingError: a score is not a finite number.
     """
-    began, attempts = time.perf_counter(), 0
+    began, attempts, rows = time.perf_counter(), 0, 0
     unrepaired = _validation(end, end.standing())
     if end.as_learned:
         _require_same(stream, end.as_learned, unrepaired[end.as_learned])
-    before = best = sum(unrepaired.values()) / len(unrepaired)
-    chosen = None
+    before = best = _mean(unrepaired)
+    chosen, control = None, repair is REPAIRS.get(CONTROL)
     for attempt in repair.attempts(end, settings):
-        attempts += 1
-        scores = {**unrepaired, **_validation(end, attempt.shared, attempt.tasks)}
-        if (mean := sum(scores.values()) / len(scores)) > best:
+        attempts, rows = attempts + 1, max(rows, _rows(end, attempt))
+        if control:
+            chosen = attempt
+        elif (mean := _mean({**unrepaired, **_validation(end, attempt.shared, attempt.tasks)})) > best:
             chosen, best = attempt, mean
     return Repaired(
         chosen=chosen.chosen if chosen else {},
         attempts=attempts,
         unrepaired=before,
-        validation=best,
+        validation=None if control else best,
         scores={**stream.kept, **(_tested(end, chosen) if chosen else {})},
         seconds=time.perf_counter() - began,
+        rows_a_task=rows / len(end.context.tasks),
     )
+
+
+def _rows(end: EndOfStream, attempt: Attempt) -> int:
+    """Return how many labelled rows an attempt reads, of all tasks together, those that validate it among them."""
+    validation = attempt.validation_rows
+    if validation is None:
+        validation = sum(len(task.splits["validation"]) for task in end.context.drawn)
+    return attempt.training_rows + validation
+
+
+def _mean(scores: Mapping[str, float]) -> float:
+    return sum(scores.values()) / len(scores)
 
 
 def _validation(end: EndOfStream, shared: Shared | Stored, tasks: Collection[str] | None = None) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.plain_verdicts import sentences
 from experiments.reporting.replications import over_replications, paired
 from experiments.studies.core.compare import in_one_family
+from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
 from experiments.studies.repair.quantities import AVERAGE, METRICS
 from experiments.studies.repair.record import NOTHING, RepairRecord
@@ -19,6 +20,7 @@ from workbench.measures.statistics import mean_of_known
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.reporting.differences import Difference
     from experiments.studies.repair.record import Repaired
     from experiments.studies.repair.streams import LearnedStream
 
@@ -36,16 +38,18 @@ def _entry(record: RepairRecord, label: str, brief: bool) -> EntryReport:
     streams = tuple(stream for stream in record.streams if stream.entry == label)
     mine = [entry for entry in record.entries if entry.of == label]
     nothing = _row(label, NOTHING, streams, [_cell(record, stream, None) for stream in streams])
-    rows = []
+    rows: list[Row] = []
     for entry in mine:
         if not entry.refused:
             made = [record.cells.get((entry.label, stream.seed, stream.order)) for stream in streams]
             pairs = zip(streams, made, strict=True)
             cells = [_cell(record, stream, repaired) if repaired else None for stream, repaired in pairs]
-            rows.append(_row(entry.label, entry.name, streams, cells))
+            row = _row(entry.label, entry.name, streams, cells)
+            rows.append(replace(row, control=entry.control, is_control=entry.is_control))
     if not brief:
         step = score_step([*record.test_sizes.values()])
-        rows = [*in_one_family([_compared(row, nothing, streams, step) for row in rows], record.declared_test)]
+        gains = [row if row.is_control else _compared(row, nothing, streams, step) for row in rows]
+        rows = _beside_controls(in_one_family(gains, record.declared_test), record, streams, step)
     return EntryReport(streams, (nothing, *rows), {entry.name: entry.refused for entry in mine if entry.refused})
 
 
@@ -91,9 +95,27 @@ def metrics_of(
 
 def _compared(row: Row, nothing: Row, streams: Sequence[LearnedStream], step: float | None) -> Row:
     """Return a row with what it gains over doing nothing; an example moves the average by ``step``."""
-    pairs = zip(*(of.metrics[AVERAGE.name].values for of in (row, nothing)), strict=True)
+    return replace(row, difference=_difference(row, nothing, streams, step))
+
+
+def _beside_controls(
+    rows: Sequence[Row], record: RepairRecord, streams: Sequence[LearnedStream], step: float | None
+) -> list[Row]:
+    """Return the rows of one entry, each repair compared with its control too: a family of its own."""
+    controls = {row.name: row for row in rows if row.is_control}
+    compared = {row.label: controls[row.control] for row in rows if row.control in controls}
+    differences = {
+        row.label: _difference(row, compared[row.label], streams, step) for row in rows if row.label in compared
+    }
+    against = {label: control.label for label, control in compared.items()}
+    family = planned_family(differences, record.declared_test, against)
+    return [replace(row, minus_control=family.get(row.label)) for row in rows]
+
+
+def _difference(row: Row, other: Row, streams: Sequence[LearnedStream], step: float | None) -> Difference:
+    pairs = zip(*(of.metrics[AVERAGE.name].values for of in (row, other)), strict=True)
     gaps = [None if None in pair else pair[0] - pair[1] for pair in pairs]
-    return replace(row, difference=paired(gaps, [stream.seed for stream in streams], step))
+    return paired(gaps, [stream.seed for stream in streams], step)
 
 
 report = reported(RepairRecord, lambda record, workspace, brief: summarise(record, brief))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import minus_reference, quantity, words
+from experiments.reporting.cells import NOTHING, gap, minus_reference, quantity, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number, unit
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 MOST_MOVED = 10  # tasks, on a terminal
 LABEL = Shown(Column("repair"), lambda row: words(row.label))  # type: ignore[var-annotated]
-GAIN = Shown(Column("gain"), lambda row: minus_reference(row.difference))  # type: ignore[var-annotated]
+GAIN = Shown(  # type: ignore[var-annotated]
+    Column("gain"), lambda row: words("", badge="control") if row.is_control else minus_reference(row.difference)
+)
+MINUS_CONTROL = Shown(  # type: ignore[var-annotated]
+    Column("minus control"), lambda row: gap(row.minus_control) if row.minus_control else NOTHING
+)
 
 
 def repairs(report: RepairReport) -> Table:
@@ -31,18 +36,39 @@ def repairs(report: RepairReport) -> Table:
         TABLE,
         "What repairs bring back",
         report.rows,
-        [LABEL, *shown_in(TABLE, ROW), GAIN, Shown(Column("chosen", left=True), _chosen), *shown_in(TABLE, COST)],
+        [
+            LABEL,
+            *shown_in(TABLE, ROW),
+            *_differences(report),
+            Shown(Column("chosen", left=True), _chosen),
+            *shown_in(TABLE, COST),
+        ],
         note=f"{scale.title} on the test splits, means over replications with 95 % intervals. An entry's own row is "
         "that with nothing done. Retention: the share of what was learned of the earlier tasks that is there. Gain: "
         "average after − average with nothing done, in points; the repairs of one entry are one family of paired "
-        "t-tests. Validation chose among the attempts and doing nothing; the test splits were read once.",
+        f"t-tests. {_about_controls(report)}Validation chose among the attempts and doing nothing; the test splits "
+        "were read once.",
         short=f"Test splits, in {scale.words}",
     )
 
 
 def summary(report: RepairReport) -> Table:
     """Return the table that a description has room for."""
-    return table("summary", "", report.rows, [LABEL, *shown_in("summary", ROW), GAIN])
+    return table("summary", "", report.rows, [LABEL, *shown_in("summary", ROW), *_differences(report)])
+
+
+def _differences(report: RepairReport) -> list[Shown[Row]]:
+    return [GAIN, *([MINUS_CONTROL] if report.minus_controls else [])]
+
+
+def _about_controls(report: RepairReport) -> str:
+    """Return what the column of differences from controls is; nothing where there is none."""
+    if not report.minus_controls:
+        return ""
+    return (
+        "Minus control: average − average of heads on the frozen backbone, fitted on as many labelled rows as the "
+        "repair reads, in points; another such family. "
+    )
 
 
 def _chosen(row: Row) -> Cell:

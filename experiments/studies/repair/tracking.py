@@ -10,9 +10,13 @@ from experiments.studies.core.track import child, parent, settled
 from experiments.studies.repair.quantities import METRICS, REPAIRED, ROW
 from experiments.studies.repair.tables import summary
 from workbench.measures.markdown import escape
+from workbench.mlflow.mlflow_names import metric_name
 from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.adapter_run import Point
     from experiments.studies.repair.record import RepairRecord
     from experiments.studies.repair.report import RepairReport
     from experiments.studies.repair.row import Cell, Row
@@ -30,7 +34,7 @@ def tracking(report: RepairReport) -> Tracking:
             point
             for entry in report.entries
             for row in entry.rows
-            for point in settled(ROW, row, report, len(entry.streams))
+            for point in (*settled(ROW, row, report, len(entry.streams)), *_minus_control(row, report))
         ),
         children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
         view=View(("label", "repair", "seed"), ("average_accuracy", "retention")),
@@ -46,6 +50,12 @@ def experiment_note(record: RepairRecord) -> str:
         "doing nothing: its description holds the verdict, its artifacts the report. Below it is a run for each repair "
         "and seed."
     )
+
+
+def _minus_control(row: Row, report: RepairReport) -> Iterator[Point]:
+    """Yield by how much a repair is above its control, once everything is there."""
+    if row.minus_control and report.complete:
+        yield metric_name(row.label, "minus_control"), row.minus_control.seeds.mean, len(report.record.seeds)
 
 
 def _child(row: Row, cell: Cell, record: RepairRecord) -> RunRecord:

@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ import pytest
 from experiments.api import Workbench
 from experiments.engine.run import run
 from experiments.repairs import REPAIRS
+from experiments.reporting.csv_tables import csv_tables
+from experiments.reporting.latex import latex
+from experiments.reporting.page import page
 from experiments.studies import STUDIES, present, present_change, report_on
 from experiments.studies.repair import pieces as work
+from experiments.studies.repair.end_of_stream import end_of_stream
 from experiments.studies.repair.record import REPAIRED, Repaired
+from experiments.studies.repair.summary import summarise
 from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.ear import Ear
@@ -26,6 +32,7 @@ from tests.messages import naming
 from tests.runs import done, pending, pieces
 from workbench.errors import InputError, IntegrityError, SettingsError
 from workbench.files.digest import key
+from workbench.machine.listener import Silent
 from workbench.machine.package_versions import versions
 from workbench.settings.base import Document, read
 
@@ -48,6 +55,7 @@ repairs:
   refit-head: {examples: 8}
   undo-merge: {}
 """
+CONTROLS = {"head-on-frozen of shared", "head-on-frozen-8 of shared"}
 ROOT = Path(__file__).parents[3]
 
 
@@ -76,8 +84,9 @@ def test_a_piece_is_a_repair_of_an_entry_in_a_replication_and_travels(back: Any)
     here, there = pieces(back), pickle.loads(pickle.dumps(pieces(back)))
     for attribute in ("key", "needs", "coordinates", "label", "alone"):
         assert [getattr(piece, attribute) for piece in there] == [getattr(piece, attribute) for piece in here]
-    assert len({piece.key for piece in here}) == len(here) == 2 * 2 * 2, "two repairs, seeds and orders"
-    assert {piece.coordinates["label"] for piece in here} == {"half of shared", "refit-head of shared"}
+    assert len({piece.key for piece in here}) == len(here) == 4 * 2 * 2, "two repairs, each with its control"
+    labels = {piece.coordinates["label"] for piece in here}
+    assert labels == {"half of shared", "refit-head of shared", *CONTROLS}
     (refused,) = [entry for entry in back.record.entries if entry.refused]
     assert refused.label == "undo-merge of shared"
 
@@ -97,10 +106,10 @@ def test_what_is_stopped_goes_on_and_is_done_for_every_experiment(
         patch.setattr(work, "repaired", stopped)
         with pytest.raises(KeyboardInterrupt):
             done(back, own.workspace)
-    assert len(pending(back, own.workspace)) == 8 - 3
+    assert len(pending(back, own.workspace)) == 16 - 3
     half_way = report_on("back", own.workspace.records.require("back"), own.workspace)
-    assert half_way.progress == (3, 8)
-    assert half_way.verdict.startswith("Not finished: 3 of 8 repairs are there.")
+    assert half_way.progress == (3, 16)
+    assert half_way.verdict.startswith("Not finished: 3 of 16 repairs are there.")
     json.dumps(half_way.as_json(), allow_nan=False)
     assert [child for child in present(half_way).tracking().run.children if "half" in child.name]
     done(back, own.workspace)
@@ -120,7 +129,7 @@ def test_results_of_before_are_read(own: Workbench, back: Any) -> None:
         asked = [REPAIRS.identity("merge-back"), revision, settings, sorted(stream.states)]
         REPAIRED.documents(own.workspace).save(key([stream.states[2], *asked, versions()]), before)
     left = {piece.coordinates["label"] for piece in pending(back, own.workspace)}
-    assert left == {"refit-head of shared"}
+    assert left == {"refit-head of shared", *CONTROLS}
 
 
 def test_two_machines_come_to_the_same(
@@ -145,20 +154,80 @@ def _lasting(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, content
 
 
+def test_a_repair_is_compared_with_heads_on_the_frozen_backbone_that_read_the_same_rows(
+    own: Workbench, back: Any
+) -> None:
+    report = report_on("back", done(back, own.workspace), own.workspace)
+    (entry,) = report.entries  # type: ignore[attr-defined]
+    control_of = {row.name: row.control for row in entry.rows if not row.is_control}
+    assert control_of == {"nothing": "", "half": "head-on-frozen", "refit-head": "head-on-frozen-8"}
+    rows = {row.name: row for row in entry.rows}
+    for name, control in control_of.items():
+        if control:
+            gaps = [
+                mine - its
+                for mine, its in zip(
+                    *(rows[one].metrics["average_accuracy"].values for one in (name, control)), strict=True
+                )
+            ]
+            assert rows[name].minus_control.seeds.values == pytest.approx(gaps)
+            assert rows[name].minus_control.family == 2
+            assert rows[name].difference.family == 2, "a control is no member of the family of repairs"
+            assert rows[control].difference is None
+    assert entry.best is None or not entry.best.is_control
+    document = json.loads(json.dumps(report.as_json(), allow_nan=False))["strategies"]["shared"]
+    assert document["repairs"].keys() == {"half", "refit-head"}
+    assert document["controls"].keys() == {"head-on-frozen", "head-on-frozen-8"}
+    assert document["repairs"]["half"]["control"] == "head-on-frozen"
+    assert document["repairs"]["half"]["minus_control"]["p_holm"] is not None
+    half, refit, eight = (rows[name].repaired[0].rows_a_task for name in ("half", "refit-head", "head-on-frozen-8"))
+    assert (refit - half, eight - half) == (4, 8), "training rows besides those that choose; the last head stays"
+    shown = present(report)
+    for medium in (page(shown, {}), latex(shown), b"".join(csv_tables(shown).values()).decode()):
+        assert "minus control" in medium
+    assert "half of shared/minus_control" in {name for name, _, _ in shown.tracking().run.metrics}
+
+
+def test_a_recipe_may_go_without_the_control_or_name_others(own: Workbench, learned: Path) -> None:
+    path = str(learned / "back.yaml")
+    without = own.plan(path, ["control=false"]).record.entries  # type: ignore[attr-defined]
+    assert {entry.name for entry in without} == {"half", "refit-head", "undo-merge"}
+    assert {entry.control for entry in without} == {""}
+    more = ["repairs.four={repair: head-on-frozen, validation_examples: 4}"]
+    more += ["repairs.eight={repair: head-on-frozen, examples: 8}"]
+    entries = {entry.name: entry for entry in own.plan(path, more).record.entries}  # type: ignore[attr-defined]
+    assert [*entries] == ["half", "refit-head", "undo-merge", "four", "eight", "head-on-frozen"]
+    assert entries["refit-head"].control == "eight", "the recipe names one that reads as many"
+    taken = own.plan(path, ["repairs.head-on-frozen={repair: rewind}"]).record.entries  # type: ignore[attr-defined]
+    assert {entry.control for entry in taken if entry.name == "half"} == {"head-on-frozen-control"}
+
+
+def test_where_answers_are_generated_there_is_no_control(own: Workbench, back: Any) -> None:
+    generated = replace(next(iter(back.tasks.values())), kind="seq2seq")
+    end = end_of_stream(back, back.record.streams[0], own.workspace, Silent())
+    other = replace(end, context=replace(end.context, tasks=(generated, *end.context.tasks[1:])))
+    assert "seq2seq" in str(REPAIRS.get("head-on-frozen").objection(other))
+    entries = [replace(entry, refused="no labels") if entry.is_control else entry for entry in back.record.entries]
+    report = summarise(replace(back.record, entries=tuple(entries)))
+    assert report.as_json()["strategies"]["shared"]["repairs"]["half"]["minus_control"] is None
+    assert report.as_json()["strategies"]["shared"]["controls"] == {}
+    assert report.as_json()["strategies"]["shared"]["refused"]["head-on-frozen"] == "no labels"
+
+
 def test_a_dry_run_lists_the_repairs(learned: Path, own: Workbench, call: Call) -> None:
     options = ["--workspace", str(own.workspace.root), "--tasks", str(learned / "tasks")]
     code, out, err = call("run", str(learned / "back.yaml"), *options, "--dry-run", "--json")
     assert code == 0, err
     document = json.loads(out)
     assert document["study"] == "repair"
-    assert [piece["done"] for piece in document["pieces"]] == [False] * 8
+    assert [piece["done"] for piece in document["pieces"]] == [False] * 16
     assert not (own.workspace.root / "repairs").exists()
 
 
 def test_runs_in_mlflow_have_the_seed_and_order(own: Workbench, back: Any) -> None:
     record = done(back, own.workspace)
     run = present(report_on("back", record, own.workspace)).tracking().run
-    assert len({child.key for child in run.children}) == len(run.children) == 3 * 4, "doing nothing is one of them"
+    assert len({child.key for child in run.children}) == len(run.children) == 5 * 4, "doing nothing is one of them"
     names = {name for name, _, _ in run.metrics}
     assert {"shared/average_accuracy", "half of shared/retention_low", "half of shared/difference"} <= names
     child = next(child for child in run.children if child.name == "half of shared seed 1 order 1")
@@ -179,10 +248,10 @@ def test_the_document_has_the_keys_of_before(own: Workbench, back: Any) -> None:
     now = report_on("back", done(back, own.workspace), own.workspace).as_json()
     assert before.keys() - now.keys() <= {"command", "machine", "versions"}
     ((old,), new) = before["strategies"].values(), now["strategies"]["shared"]
-    assert old.keys() == new.keys()
+    assert old.keys() <= new.keys()
     assert old["nothing"].keys() == new["nothing"].keys()
     for repair in new["repairs"].values():
-        assert repair.keys() == old["repairs"]["merge-back"].keys()
+        assert old["repairs"]["merge-back"].keys() <= repair.keys()
         assert repair["metrics"].keys() == old["nothing"]["metrics"].keys()
         assert old["repairs"]["merge-back"]["gain"].keys() <= repair["gain"].keys()
 

@@ -96,7 +96,9 @@ def test_the_test_splits_are_read_for_what_was_chosen_alone(
 
     monkeypatch.setattr(selection, "_validation", standing)
     monkeypatch.setattr(selection, "_require_same", lambda *_: None)
-    report = repairs_of(learned, "tiny", ["merge-back"], assignments=["merge-back.shares=[0.2, 0.4, 0.8]"])
+    report = repairs_of(
+        learned, "tiny", ["merge-back"], assignments=["control=false", "merge-back.shares=[0.2, 0.4, 0.8]"]
+    )
     assert [cell.chosen for cell in report.record.cells.values()] == [{"share": 0.4}] * 2
     assert read == ["animals", "halves", "fruits"] * 2
 

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from experiments.repairs import REPAIRS, EndOfStream, Shared
+from fusion.target.fitted_by_folds import fit_head_by_folds
 from fusion.updates import lora
 from tests.experiments.repair.conftest import Learned
-from workbench.answering.evaluation import evaluate
+from workbench.answering.evaluation import evaluate, features
 from workbench.probes._weights import changes
 
 
@@ -130,6 +134,38 @@ def test_a_head_that_tasks_share_is_fitted_on_the_rows_of_all(streams: Any) -> N
     assert attempt.shared.heads["all"].weight.shape == (4, 32)
     assert before[0] < 0.1, "no label of the first task is ever the answer"
     assert np.mean(after) > np.mean(before)
+
+
+def test_the_control_is_scikit_learn_on_frozen_features_of_the_rows_that_choose(streams: Any) -> None:
+    """Whatever a stream learned, and on as many rows as it is told."""
+    found = {}
+    for method in ("full", "lora"):
+        stream = streams(method)
+        (control,) = attempts(stream, "head-on-frozen")
+        rows = [len(task.splits["validation"]) for task in stream.context.drawn]
+        assert control.chosen == {"rows": sum(rows)}
+        assert (control.training_rows, control.validation_rows) == (0, sum(rows))
+        assert not deltas(stream, control.shared), "the backbone is as it was before the stream"
+        found[method] = accuracy(stream, control.shared)
+    assert found["full"] == found["lora"]
+    task = stream.context.drawn[0]
+    read = stream.context.adaptation.backbone.tokenizer, stream.context.budget.max_length
+    seen, tested = (features(stream.model(control.shared, task), task.splits[s], *read) for s in ("validation", "test"))
+    by_folds = fit_head_by_folds(seen, task.splits["validation"]["label"][:], 2)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=by_folds.inverse_regularisation, max_iter=1000))
+    answers = model.fit(seen.astype(float), task.splits["validation"]["label"][:]).predict(tested.astype(float))
+    assert found["lora"][0] == (answers == np.array(task.splits["test"]["label"][:])).mean()
+
+
+def test_the_control_of_a_refitted_head_reads_as_many_rows_as_that(streams: Any) -> None:
+    stream = streams("lora")
+    (refitted,), (control,) = attempts(stream, "refit-head", examples=8), attempts(stream, "head-on-frozen", examples=8)
+    assert (refitted.training_rows, control.training_rows) == (8, 16), "the last task keeps the head that it learned"
+    (few,) = attempts(stream, "head-on-frozen", validation_examples=4)
+    assert (few.training_rows, few.validation_rows) == (0, 8)
+    class_incremental = streams("lora", "class-incremental")
+    (one_head,) = attempts(class_incremental, "head-on-frozen")
+    assert one_head.shared.heads["all"].weight.shape == (4, 32)
 
 
 def test_intruders_are_scaled_by_what_is_kept_of_them(streams: Any) -> None:

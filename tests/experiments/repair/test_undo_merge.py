@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.api import Workbench
-from experiments.repairs import REPAIRS, EndOfStream
+from experiments.repairs import CONTROL, REPAIRS, EndOfStream
 from experiments.studies.repair import selection
 from experiments.studies.repair.end_of_stream import end_of_stream
 from tests.conftest import Call
@@ -81,6 +81,7 @@ def test_a_merge_is_undone_where_that_validates_better(
     real = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
     for repaired, stream in zip(real.entries[0].rows[1].repaired, real.entries[0].streams, strict=True):
         assert repaired.attempts == 1
+        assert repaired.validation is not None
         assert bool(repaired.chosen) == (repaired.validation > repaired.unrepaired)
         assert repaired.chosen or repaired.scores == stream.kept
 
@@ -90,7 +91,7 @@ def test_a_merge_is_undone_where_that_validates_better(
         return dict.fromkeys([task.name for task in end.context.tasks], next(validated))
 
     monkeypatch.setattr(selection, "_validation", standing)
-    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["kept"]).entries
+    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["control=false"]).entries
     strategies = {strategy.label: strategy for strategy in learned.report("undoing").strategies}  # type: ignore[attr-defined]
     alone, merged = (
         {replication.seed: replication.matrix for replication in strategies[name].replications}
@@ -121,7 +122,7 @@ def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
         return real(model, task, *more)
 
     monkeypatch.setattr(selection, "validation_score", counted)
-    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["two"]).entries
+    (entry,) = repairs_of(learned, "undoing", ["undo-merge"], ["two"], ["control=false"]).entries
     assert asked == ["animals", "halves", "fruits", "animals", "halves"] * 2
     for repaired, stream in zip(entry.rows[1].repaired, entry.streams, strict=True):
         assert repaired.chosen in ({}, {"stage": 3, "loras": 3})
@@ -135,7 +136,7 @@ def test_what_cannot_be_undone_is_refused(learned: Workbench) -> None:
     with pytest.raises(InputError, match="no merge of stage 9 was kept") as refused:
         repairs_of(learned, "undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=9"])
     assert "2, 3" in str(refused.value.hint)
-    others = [name for name in REPAIRS.names() if name != "undo-merge"]
+    others = [name for name in REPAIRS.names() if name not in ("undo-merge", CONTROL)]
     entries = repairs_of(learned, "undoing", others).entries
     assert [entry.label for entry in entries] == ["kept", "two"], "the others have nothing to undo"
     for entry in entries:

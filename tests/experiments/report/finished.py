@@ -196,6 +196,8 @@ def of_repair() -> StudyReport:
         for name, own in settings.items()
     ]
     entries[1] = replace(entries[1], refused="no merge was kept")
+    control = mended.Entry("heads of shared", "shared", "heads", mended.CONTROL, {"examples": 0})
+    entries = [replace(entries[0], control="heads"), *entries[1:], control]
     record = mended.RepairRecord(
         experiment="made-up-repairs",
         reference=mended.NOTHING,
@@ -209,7 +211,9 @@ def of_repair() -> StudyReport:
         streams=streams,
         entries=tuple(entries),
         cells={
-            (entry.label, stream.seed, stream.order): _repaired(stream, 0.2 if entry.name == "back" else 0.0)
+            (entry.label, stream.seed, stream.order): _controlled(stream)
+            if entry.is_control
+            else _repaired(stream, 0.2 if entry.name == "back" else 0.0)
             for stream in streams
             for entry in entries
             if entry.of == stream.entry and not entry.refused
@@ -228,7 +232,12 @@ def _learned(label: str, seed: int) -> LearnedStream:
 def _repaired(stream: LearnedStream, gain: float) -> mended.Repaired:
     scores = {**stream.kept, "animals": stream.kept["animals"] + gain * (1 + 0.1 * stream.seed)}
     chosen = {"share": 0.5} if gain else {}
-    return mended.Repaired(chosen, 1, 0.6, 0.6 + gain / 2, scores, 2.5 + stream.seed)
+    return mended.Repaired(chosen, 1, 0.6, 0.6 + gain / 2, scores, 2.5 + stream.seed, 40.0)
+
+
+def _controlled(stream: LearnedStream) -> mended.Repaired:
+    scores = dict.fromkeys(stream.kept, 0.85)
+    return mended.Repaired({"rows": 80}, 1, 0.6, None, scores, 1.5, 40.0)
 
 
 FINISHED: dict[str, Callable[[], StudyReport]] = {
