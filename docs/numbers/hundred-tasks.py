@@ -123,6 +123,8 @@ def routed(document: dict[str, Any]) -> Iterator[str]:
 def begun(document: dict[str, Any]) -> Iterator[str]:
     """Yield the table of where a LoRA may begin."""
     require(document["reference"] == "fitted", "the control")
+    (heads,) = document["not_equal"]
+    require(heads["others"] == [{"value": "random", "who": ["fresh"]}], "fresh begins under another head, alone")
     for label, called in STARTS.items():
         curve = document["strategies"][label]["learning_curve"]
         learned = document["strategies"][label]["metrics"]["learning_accuracy"]
