@@ -133,7 +133,9 @@ def seeds_needed(difference: Difference, points: float) -> int | None:
     values = difference.seeds.values
     by_seed = [value for value in seed_means(values, difference.of_seeds or range(len(values))) if value is not None]
     estimate = difference.estimate
+    fixed = estimate.fixed if estimate else 0.0
     if estimate is None or estimate.test == "paired":
-        return seeds_for(points, stdev(by_seed), difference.family)
-    deviation, rows = estimate.error * math.sqrt(len(by_seed)), estimate.freedom / (len(by_seed) - 1)
-    return seeds_for(points, deviation, difference.family, rows=rows)
+        return seeds_for(points, stdev(by_seed), difference.family, fixed=fixed)
+    deviation = math.sqrt(max(estimate.error**2 - fixed, 0.0) * len(by_seed))
+    rows = estimate.freedom / (len(by_seed) - 1)
+    return seeds_for(points, deviation, difference.family, rows=rows, fixed=fixed)

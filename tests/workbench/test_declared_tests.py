@@ -201,6 +201,7 @@ def test_seeds_and_examples_make_one_variance(random: np.random.Generator) -> No
     degrees = expected**2 / sum((square / 120) ** 2 / of for square, of in terms)
     assert summed.freedom == pytest.approx(max(degrees, 3)), "Satterthwaite 1946"
     assert shares.seeds == pytest.approx(by_seed / 120 / expected)
+    assert summed.fixed == pytest.approx(expected - by_seed / 120), "what no further seed lowers"
     two = example_variance([outcomes, outcomes])
     assert two.examples == pytest.approx(by_example / 120 / 2), "a mean over two tasks"
     with pytest.raises(ValueError, match="two examples or more"):

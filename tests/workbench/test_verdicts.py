@@ -119,3 +119,6 @@ def test_so_many_seeds_decide() -> None:
     assert chance_to_decide(clear, 3, few, 0.05) >= 0.8
     assert few == 4 or chance_to_decide(clear, 3, few - 1, 0.05) < 0.8
     assert seeds_to_decide(Estimate(0.05, 0.0, 20), 3) is None, "nothing tells the spread"
+    of_examples = Estimate(0.05, 0.04, 20, fixed=0.03**2)  # 0.05 is 1.7 times what is left without any of seeds
+    assert seeds_to_decide(of_examples, 3) is None, "more seeds do not make another test split"
+    assert seeds_to_decide(Estimate(0.05, 0.04, 20, fixed=0.01**2), 3) is not None

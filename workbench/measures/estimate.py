@@ -62,6 +62,7 @@ class Estimate:
         freedom: degrees of freedom of the error, not always whole.
         test: how the error was estimated: ``paired``, ``pooled``, ``stratified``.
         values: the differences that it is the mean of. Two estimates of the same differences are one hypothesis.
+        fixed: the part of error² that no further seed lowers: what the sample of test examples brings in.
     """
 
     difference: float
@@ -69,6 +70,7 @@ class Estimate:
     freedom: float
     test: str = "paired"
     values: tuple[float, ...] = ()
+    fixed: float = 0.0
 
     @property
     def moments(self) -> Moments:

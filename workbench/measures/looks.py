@@ -81,7 +81,8 @@ def chance_to_decide(estimate: Estimate, seeds: int, then: int, level: float, ma
 
     After n of N seeds the mean at N is the mean now plus t · s √((N − n) ÷ (N n)), with the standard deviation s and
     the degrees of freedom of now, nothing being known of the true difference besides the mean now. It is decided where
-    it is further from 0 than the test at N asks, or within the margin by as much.
+    it is further from 0 than the test at N asks, or within the margin by as much. What the sample of test examples adds
+    to the error stays as it is.
 
     Args:
         estimate: from ``seeds`` seeds.
@@ -104,9 +105,10 @@ def _chances(estimate: Estimate, seeds: int, then: NDArray[np.int_], level: floa
         return np.zeros(len(then))  # nothing tells the spread, and no more seeds are known to
     from scipy.special import stdtr, stdtrit
 
-    deviation = estimate.error * math.sqrt(seeds)
+    deviation = math.sqrt(max(estimate.error**2 - estimate.fixed, 0.0) * seeds)
     freedom = estimate.freedom * (then - 1) / (seeds - 1)
-    moves, error = deviation * np.sqrt((then - seeds) / (then * seeds)), deviation / np.sqrt(then)
+    moves = np.maximum(deviation * np.sqrt((then - seeds) / (then * seeds)), ROUNDING)
+    error = np.sqrt(deviation**2 / then + estimate.fixed)
     differs = stdtrit(freedom, 1 - level / 2) * error
     within = -1.0 if margin is None else np.maximum(margin - stdtrit(freedom, 1 - level) * error, 0.0)
 

@@ -153,4 +153,5 @@ def over_seeds_and_examples(estimate: Estimate, examples: ExampleVariance) -> tu
     summed = summed_moments(estimate.moments, examples)
     error, freedom = float(summed.error), float(summed.freedom)
     seeds = estimate.error**2 / error**2 if error > 0 else 1.0
-    return replace(estimate, error=error, freedom=freedom), Shares(seeds, 1 - seeds)
+    fixed = max(error**2 - estimate.error**2, 0.0)
+    return replace(estimate, error=error, freedom=freedom, fixed=fixed), Shares(seeds, 1 - seeds)

@@ -165,7 +165,9 @@ def holm(chances: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def seeds_for(difference: float, deviation: float, tests: int = 1, power: float = 0.8, rows: float = 1.0) -> int | None:
+def seeds_for(
+    difference: float, deviation: float, tests: int = 1, power: float = 0.8, rows: float = 1.0, fixed: float = 0.0
+) -> int | None:
     """Return how many seeds tell a mean difference apart from 0 with a chance of ``power``, by the paired t-test.
 
     The smallest n whose two-sided t-test at level 0.05 ÷ ``tests`` rejects so often, from the noncentral t
@@ -179,6 +181,7 @@ def seeds_for(difference: float, deviation: float, tests: int = 1, power: float 
         power: chance to find it, in (0, 1).
         rows: degrees of freedom of the deviation for each seed after the first: 1 where it is the differences' own,
             R − 1 where R rows share one variance.
+        fixed: variance of the mean that no further seed lowers.
 
     Returns:
         At least 2; None where no number up to :data:`MOST_SEEDS` is enough.
@@ -188,14 +191,15 @@ def seeds_for(difference: float, deviation: float, tests: int = 1, power: float 
     """
     if not difference or deviation < 0 or tests < 1 or not 0 < power < 1:
         raise ValueError(f"no such test: difference {difference}, deviation {deviation}, {tests} tests, power {power}")
-    if deviation == 0:
+    if deviation == 0 and fixed == 0:
         return 2
     from scipy.special import nctdtr, stdtrit
 
     enough = np.arange(2, MOST_SEEDS + 1)
     freedom = rows * (enough - 1)
     critical = stdtrit(freedom, 1 - 0.05 / tests / 2)
-    shift = min(abs(difference) / deviation, LARGEST_EFFECT) * np.sqrt(enough)
+    effect = abs(difference) / np.sqrt(deviation**2 + fixed * enough)
+    shift = np.minimum(effect, LARGEST_EFFECT) * np.sqrt(enough)
     wrong_side = np.nan_to_num(nctdtr(freedom, shift, -critical))  # too small to be computed for large effects
     rejects = 1 - nctdtr(freedom, shift, critical) + wrong_side
     indices = np.flatnonzero(rejects >= power)

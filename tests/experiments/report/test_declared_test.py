@@ -266,7 +266,10 @@ def test_isolated_entries_of_a_stream_are_strata(record: Record) -> None:
     isolated = next(entry for entry in record.entries if entry.strategy == "isolated")
     assert isolated.fits_tasks_apart
     assert not replace(isolated, settings={**isolated.settings, "init": "nearest"}).fits_tasks_apart
-    assert not replace(isolated, strategy="mask").fits_tasks_apart
+    assert replace(isolated, settings={"init": "fitted"}).fits_tasks_apart, "afresh, under a head of its own task"
+    assert replace(isolated, method="head", settings={}).fits_tasks_apart
+    for shared in ("mask", "progressive-prompts", "ranpac", "joint", "sequential"):
+        assert not replace(isolated, strategy=shared, settings={}).fits_tasks_apart
     assert tasks_are_apart(replace(record, scenario="task-incremental", overlap=None))
     assert not tasks_are_apart(replace(record, scenario="class-incremental"))
     shared = {task: {"1": 1} for task in record.tasks[:2]}

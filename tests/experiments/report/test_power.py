@@ -106,6 +106,18 @@ def test_a_seed_counts_once_in_however_many_orders() -> None:
     assert seeds_needed(ordered, 0.01) == seeds_needed(single, 0.01)
 
 
+def test_no_number_of_seeds_makes_another_test_split() -> None:
+    of_seeds = in_family({"steady": difference(0.01, 0.03)})["steady"]
+    assert of_seeds.estimate
+    few, many = (
+        seeds_needed(replace(of_seeds, estimate=replace(of_seeds.estimate, fixed=fixed)), 0.02)
+        for fixed in (0.005**2, 0.02**2)
+    )
+    assert few is not None
+    assert few > (seeds_needed(of_seeds, 0.02) or 0)
+    assert many is None
+
+
 def test_what_an_order_does_not_change_has_the_spread_of_its_seeds() -> None:
     assert seeds_needed(with_orders(0.01, 0.01, 0.01, 0.03, 0.03, 0.03), 0.02) == seeds_needed(
         difference(0.01, 0.03), 0.02

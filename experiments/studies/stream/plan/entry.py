@@ -52,8 +52,13 @@ class Entry:
 
     @property
     def fits_tasks_apart(self) -> bool:
-        """Whether each task has a fit of its own, in which no other task has a part."""
-        return self.strategy == "isolated" and self.settings.get("init", "fresh") == "fresh"
+        """Whether each task has a fit of its own, in which no other task has a part.
+
+        Heads on frozen features are isolated entries of method head. Not so units of one adapter (mask), prompts under
+        earlier ones (progressive-prompts), a head that is solved for with the sums of all tasks (ranpac), joint
+        training, and adapters that begin as earlier ones.
+        """
+        return self.strategy == "isolated" and self.settings.get("init", "fresh") in ("fresh", "fitted")
 
     def at(self, learning_rate: float) -> Entry:
         """Return the same entry at another learning rate, which is not tuned."""
