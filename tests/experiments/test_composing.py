@@ -252,13 +252,13 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
 
 
 def test_a_description_says_over_what_its_intervals_are(report) -> None:
-    assert "interval of a paired bootstrap over test examples." in tracking(report).below[0]
+    assert "the paired 95 % interval over test examples." in tracking(report).below[0]
     gain = Difference(interval([0.1, 0.2]), None, 0.2)
     rows = [
         replace(row, scores={shots: replace(scores, gain=gain) for shots, scores in row.scores.items()})
         for row in report.rows
     ]
-    assert "interval over seeds (t, paired)." in tracking(replace(report, rows=tuple(rows))).below[0]
+    assert "the paired 95 % interval over seeds." in tracking(replace(report, rows=tuple(rows))).below[0]
 
 
 def test_a_score_of_zero_is_drawn(report) -> None:

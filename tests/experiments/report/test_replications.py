@@ -179,7 +179,9 @@ def test_pairs_are_tested_over_replications_and_adjusted(replicated_report: Repo
 def test_seeds_that_are_needed_go_by_the_spread_of_seeds(replicated_report: Report) -> None:
     replay = replicated_report.declared["replay"]
     by_seed = seed_means(replay.seeds.values, replay.of_seeds)
-    assert seeds_needed(replay, 0.001) == seeds_for(0.001, stats.tstd(by_seed), replay.family)
+    assert replay.estimate
+    needed = seeds_for(0.01, stats.tstd(by_seed), replay.family, fixed=replay.estimate.fixed)
+    assert seeds_needed(replay, 0.01) == needed
 
 
 def test_the_frontier_holds_every_rate_and_what_validation_says(replicated_report: Report) -> None:
