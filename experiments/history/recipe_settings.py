@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument
 
 # what follows from other settings and from the data, and what changes no number
-DERIVED = {"attempts", "data_sources", "default_rate", "description", "kinds", "majority", "shared_texts", "test_sizes"}
+DERIVED = {
+    *("attempts", "data_sources", "default_rate", "description", "kinds", "majority", "shared_texts", "test_sizes"),
+    *("training", "looks"),  # of a training elsewhere: what tells it from others, and how often it is measured
+}
 ORDERS = "orders"  # of the tasks: of two records with as many, what they are; else how many
 MADE_UNDER = ("python", "machine", "git", "plugins")  # of the provenance, besides the versions of packages
 

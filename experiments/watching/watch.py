@@ -87,6 +87,7 @@ class Watch:
             every=str(settings.every),
             max_forgetting=settings.max_forgetting,
             looks=looks,
+            rows=settings.rows,
             head_rows=settings.head_rows,
             max_length=settings.max_length,
         )

@@ -14,6 +14,7 @@ import torch
 from transformers import TrainerCallback
 
 from adapter_workbench import ForgettingCallback
+from experiments.history.recipe_settings import differing_settings
 from experiments.studies import present, report_of
 from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
@@ -206,9 +207,11 @@ def test_a_resumed_training_goes_on_with_its_record(bert: Path, tmp_path: Path, 
     assert told["complete"]
     before, after = (part["strategies"]["training"]["matrix"] for part in (unfinished, told))
     assert after[: len(before)] == before
-    trained(bert, tmp_path / "out", [watching(tmp_path)])
-    names = Workspace(tmp_path / "ws").records.names()
-    assert len(names) == 2, "another training under the name sets the first record aside"
+    trained(bert, tmp_path / "out", [watching(tmp_path, every=2, rows=10)], num_train_epochs=1)
+    records = Workspace(tmp_path / "ws").records
+    runs = [records.require(name) for name in records.runs("out")]
+    (difference,) = differing_settings(*runs)
+    assert (difference.setting, difference.first, difference.second) == ("rows", 200, 10), "the first is set aside"
 
 
 def test_what_cannot_be_written_does_not_end_the_training(

@@ -61,6 +61,7 @@ class WatchedRecord(Record):
         every: when the model is measured: ``epoch``, ``save`` or a number of steps.
         max_forgetting: points, beyond which the training is stopped; None where it is not.
         looks: how often it is measured at most, where the trainer says so when it begins; else None.
+        rows: test examples that are asked of each task, at most.
         head_rows: training examples on which a head is fitted.
         max_length: tokens that are read of a text.
         stages: in their order; stage 0 is before the training.
@@ -81,6 +82,7 @@ class WatchedRecord(Record):
     every: str
     max_forgetting: float | None = None
     looks: int | None = None
+    rows: int
     head_rows: int
     max_length: int
     stages: tuple[WatchedStage, ...] = ()
