@@ -66,11 +66,12 @@ def assert_as_declared(report: Any, workspace: Workspace) -> None:
     name, record = report.record.experiment, report.record
     document = workspace.records.require(name)
     scores = STUDIES.get(report.study).scored(name, document, workspace)
-    (metric, reference), *_ = scores[record.reference].items()
+    metric, *_ = scores[record.reference]
     labels = [label for label in report.declared if label in scores]
     assert labels
     for label in labels:
-        declared, difference = report.declared[label], contrast(scores[label][metric], reference).difference
+        control = scores[getattr(record, "controls", {}).get(label, record.reference)][metric]
+        declared, difference = report.declared[label], contrast(scores[label][metric], control).difference
         assert difference is not None
         compared = alone(difference, None)
         assert compared.seeds.mean == pytest.approx(declared.seeds.mean, abs=1e-12)

@@ -281,6 +281,9 @@ def tuned_sentences(document: dict[str, Any], before: dict[str, Any]) -> Iterato
         require(chosen == before["strategies"][name]["settings"]["learning_rate"], "validation picks their own rates")
     heads = [record["strategies"]["sequential-head"]["settings"]["learning_rate"] for record in (document, before)]
     yield f"For heads on frozen features it picks {heads[0]:.2g} instead of {heads[1]:.2g}."
+    edge = [name for name, strategy in document["strategies"].items() if _is_at_edge(strategy["tuning"])]
+    require(edge == ["sequential-head"], "whose pick no grid encloses")
+    yield f"The grid of `{edge[0]}` does not enclose its pick: {heads[0]:.2g} is the highest of the three rates."
     isolated = document["strategies"]["isolated-lora"]["metrics"]["average_accuracy"]["values"]
     for name, words in (("sequential-lora", "the shared LoRA"), ("sequential-full", "full fine-tuning")):
         points = {point["learning_rate"]: point for point in document["frontier"][name]}
@@ -300,6 +303,12 @@ def tuned_sentences(document: dict[str, Any], before: dict[str, Any]) -> Iterato
     )
     require(asked["isolated-lora"].adjusted == asked["sequential-head"].adjusted, "both p")
     require([value.reading for value in lost.values()] == ["lower", "lower", "higher"], "what forgets less")
+
+
+def _is_at_edge(tuning: dict[str, Any]) -> bool:
+    """Return whether the rate that was picked is the lowest or the highest of those that were tried."""
+    rates = [point["learning_rate"] for point in tuning["tried"]]
+    return tuning["chosen"] in (min(rates), max(rates))
 
 
 def by_itself(differences: list[float]) -> str:

@@ -77,6 +77,22 @@ def test_gains_are_differences_from_the_reference(report, bench: Workbench) -> N
     assert report.row("fresh lora").scores["all"].gain.seeds.mean == 0
 
 
+def test_what_is_made_of_other_adapters_is_compared_with_a_fresh_one_of_their_method(report) -> None:
+    """The reference is a fresh adapter of the first fine-tuning method; those of the second have a control too."""
+    against = {row.label: row.against for row in report.rows}
+    assert {label: against[label] for label in ("fresh lora", "fresh pfeiffer", "sum", "full fine-tuning")} == {
+        "fresh lora": "",
+        "fresh pfeiffer": "fresh lora",
+        "sum": "fresh lora",
+        "full fine-tuning": "fresh lora",
+    }
+    of_others = ("mixed", "average, pfeiffer", "halves alone, pfeiffer")
+    own = {label: against[label] for label in of_others if report.row(label).family == "pfeiffer"}
+    assert len(own) >= 2
+    assert {*own.values()} == {"fresh pfeiffer"}
+    assert "Told apart from fresh pfeiffer" in report.verdict
+
+
 def test_held_against_each_other_contestants_differ_as_the_report_says(report, bench: Workbench) -> None:
     assert_as_declared(report, bench.workspace)
 

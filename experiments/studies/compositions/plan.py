@@ -134,7 +134,13 @@ class FusionPlan:
         An entry that is trained takes part once with each of the recipe's heads.
         """
         for entry in self._all_entries(seed):
-            yield from entry.under(self.heads)
+            yield from self._with_control(entry).under(self.heads)
+
+    def _with_control(self, entry: Entry) -> Entry:
+        """Return an entry that names its control: what has another fine-tuning method than the reference, its own."""
+        control = fresh_label(entry.family) if entry.family else ""
+        alike = self.stored or control in ("", self.reference, entry.label)
+        return entry if alike or entry.against else replace(entry, against=control)
 
     def _all_entries(self, seed: int) -> Iterator[Entry]:
         families = self.families(seed)

@@ -1,0 +1,115 @@
+"""Does each shipped recipe, and each stored report, pass the referee's checklist, and how much is undecided?
+
+    python -m bench.checklist
+    python -m bench.checklist docs/results/remedies.json
+    python -m bench.checklist my-experiment --workspace my-workspace
+
+Without a name it answers for all shipped recipes, from the files, and for all reports in docs/results; else for files
+of `workbench report --json`, or experiments of a workspace. What does not pass is listed, with the reason if it is
+known. The exit code is 1 where something does not pass that is not known. It trains nothing and opens no model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench import program
+from bench.checklist_exceptions import KNOWN
+from bench.recipe_plans import plans
+from experiments.studies import checked, report_of
+from experiments.workspace import find_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from experiments.studies.core.checklist import Answer, Checked
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+WORDS = {True: "yes", False: "NO", None: "–"}
+DECIDED = ("higher", "lower", "equal")
+
+
+def stored(folder: Path = RESULTS) -> Iterator[tuple[str, Checked]]:
+    """Yield each report in a folder of JSON files, by its file's name; files of other programs are left out."""
+    for path in sorted(folder.glob("*.json")):
+        if found := _checked(path):
+            yield path.name, found
+
+
+def failing(answers: Iterable[Answer]) -> list[Answer]:
+    """Return the answers that are no."""
+    return [answer for answer in answers if answer.holds is False]
+
+
+def unknown(name: str, answers: Iterable[Answer]) -> list[Answer]:
+    """Return the answers that are no, without those whose reason is known."""
+    return [answer for answer in failing(answers) if answer.question not in KNOWN.get(name, {})]
+
+
+def passed(name: str, answers: Iterable[Answer]) -> list[str]:
+    """Return the questions that are listed as not passed, and pass."""
+    failed = [answer.question for answer in failing(answers)]
+    return [question for question in KNOWN.get(name, {}) if question not in failed]
+
+
+def exceptions() -> list[str]:
+    """Return the rows of the page's table: what does not pass, question by question."""
+    return [f"| `{name}` | {question} | {reason} |" for name, of in KNOWN.items() for question, reason in of.items()]
+
+
+def readings(found: Iterable[Checked], main: bool) -> dict[str, int]:
+    """Return reading → how many planned comparisons have it, in the metric of the verdict (``main``) or in all."""
+    comparisons = (comparison for one in found for comparison in one.facts.comparisons)
+    return dict(Counter(comparison.reading for comparison in comparisons if comparison.main or not main))
+
+
+def share_undecided(counts: Mapping[str, int]) -> str:
+    """Return ``127 of 155 undecided (82 %)``; what was not measured, or has one seed, is not counted."""
+    undecided = counts.get("undecided", 0)
+    tested = undecided + sum(counts.get(word, 0) for word in DECIDED)
+    share = f" ({100 * undecided / tested:.0f} %)" if tested else ""
+    words = ", ".join(f"{counts[word]} {word}" for word in DECIDED if counts.get(word))
+    return f"{undecided} of {tested} undecided{share}; {words or 'none decided'}"
+
+
+def main(
+    reports: Annotated[list[str] | None, typer.Argument(help="Files, or experiments of the workspace.")] = None,
+    workspace: program.Workspace = None,
+) -> None:
+    """Answer the checklist, and count what is undecided."""
+    found = [(name, _named(name, workspace)) for name in reports] if reports else [*stored()]
+    asked: list[tuple[str, tuple[Answer, ...]]] = [(name, one.answers) for name, one in found]
+    asked = [*asked, *([] if reports else plans())]
+    for name, answers in asked:
+        typer.echo(f"{name}: yes to {sum(answer.holds is True for answer in answers)} of {len(answers)}")
+        for answer in answers if reports else failing(answers):
+            reason = KNOWN.get(name, {}).get(answer.question, "") if answer.holds is False else ""
+            typer.echo(f"  {WORDS[answer.holds]:4}{answer.question} {reason or answer.answer}")
+        for question in passed(name, answers):
+            typer.echo(f"  passes now, take it from the list of exceptions: {question}")
+    for title, main_metric in (("In the metric of the verdict", True), ("In all metrics", False)):
+        typer.echo(f"{title}: {share_undecided(readings((one for _, one in found), main_metric))}")
+    raise typer.Exit(any(unknown(name, answers) for name, answers in asked))
+
+
+def _named(name: str, workspace: Path | None) -> Checked:
+    """Return a report by its file, or by its experiment's name."""
+    path = Path(name)
+    found = _checked(path) if path.is_file() else checked(report_of(find_workspace(workspace), name).as_json())
+    if not found:
+        raise typer.BadParameter(f"{name} is no report that has a checklist")
+    return found
+
+
+def _checked(path: Path) -> Checked | None:
+    document: Any = json.loads(path.read_text(encoding="utf-8"))
+    return checked(document) if isinstance(document, dict) else None
+
+
+if __name__ == "__main__":
+    typer.run(main)

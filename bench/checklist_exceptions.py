@@ -1,0 +1,43 @@
+"""What of the shipped recipes and of their stored reports does not pass the referee's checklist, and why.
+
+The page "How to read a report" has the same list. An entry goes when its report is run anew, or its recipe is mended.
+"""
+
+from __future__ import annotations
+
+from experiments.studies.core.checklist import FAMILY, GRID, ONE_THING, SEEDS
+
+BEFORE_AGAINST = "It was run before its recipe named the control of each entry."
+BEFORE_WIDENING = "It was run before grids were widened."
+BEFORE_ONCE = "It was made before identical tests counted once."
+WHOLE = "Two whole ways are compared: which of the two things makes a difference, it does not say."
+ONE_SEED = "One seed: it shows, and tests nothing."
+PROTOCOL = "One seed of a protocol on a large model. Name more with `--set seeds`."
+TWO_SEEDS = "Two seeds keep it short. They give one degree of freedom, with which a paired test finds little."
+NO_PROMPT = "The protocol has no other entry with a prompt, so progressive-prompts has no such control."
+KNOWN: dict[str, dict[str, str]] = {
+    "20news-10": {SEEDS: f"{TWO_SEEDS} The stored report has five."},
+    "20news-10.json": {ONE_THING: BEFORE_AGAINST},
+    "20news-10-tuned.json": {ONE_THING: BEFORE_AGAINST, GRID: BEFORE_WIDENING, FAMILY: BEFORE_ONCE},
+    "compare-methods.json": {GRID: BEFORE_WIDENING},
+    "flan-glue-8": {SEEDS: PROTOCOL},
+    "flan-t5": {ONE_THING: WHOLE, SEEDS: ONE_SEED},
+    "fuse-new-task.json": {ONE_THING: BEFORE_AGAINST},
+    "fuse-reasoning.json": {FAMILY: BEFORE_ONCE},
+    "hundred-tasks": {ONE_THING: WHOLE, SEEDS: TWO_SEEDS},
+    "hundred-tasks.json": {ONE_THING: BEFORE_AGAINST, SEEDS: TWO_SEEDS},
+    "hundred-tasks-routed": {SEEDS: TWO_SEEDS},
+    "hundred-tasks-routed.json": {FAMILY: BEFORE_ONCE, SEEDS: TWO_SEEDS},
+    "long-15": {ONE_THING: NO_PROMPT, SEEDS: PROTOCOL},
+    "merging-8.json": {FAMILY: BEFORE_ONCE},
+    "quickstart": {ONE_THING: WHOLE},
+    "quickstart.json": {ONE_THING: WHOLE},
+    "reasoning-3": {SEEDS: ONE_SEED},
+    "reasoning-3.json": {ONE_THING: BEFORE_AGAINST, SEEDS: ONE_SEED},
+    "remedies.json": {ONE_THING: BEFORE_AGAINST, GRID: BEFORE_WIDENING},
+    "standard-4": {ONE_THING: NO_PROMPT, SEEDS: PROTOCOL},
+    "superni-15": {SEEDS: PROTOCOL},
+    "three-ways": {ONE_THING: WHOLE},
+    "three-ways.json": {ONE_THING: WHOLE},
+    "trace": {SEEDS: PROTOCOL},
+}
