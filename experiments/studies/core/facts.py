@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.differences import Difference
-from experiments.reporting.families import hypothesis
+from experiments.reporting.families import DIGITS, hypothesis
 from experiments.studies.core.tune import LearningRateTrial
 from workbench.measures.statistics import Interval
 
@@ -45,9 +45,18 @@ class PlannedComparison:
 
     @property
     def hypothesis(self) -> Hashable:
-        """What two comparisons of a family share if they are one test."""
-        interval = Interval(self.difference["mean"], None, None, tuple(self.difference["values"]))
-        return hypothesis(Difference(interval))
+        """What two comparisons of a family share if they are one test.
+
+        A document has no variance over test examples; equal differences of other examples have another p.
+        """
+        interval, chance = Interval(self.difference["mean"], None, None, tuple(self.difference["values"])), self.chance
+        return hypothesis(Difference(interval)), None if chance is None else round(chance, DIGITS)
+
+    @property
+    def chance(self) -> float | None:
+        """The p of the comparison by itself; None where there is none, or an earlier version did not compute it."""
+        p: float | None = self.difference.get("p")
+        return p
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,14 @@ def test_identical_tests_that_are_counted_twice_are_found(stream: dict[str, Any]
     assert "average accuracy" in said(stream, FAMILY)
 
 
+def test_equal_differences_of_other_examples_are_two_tests(stream: dict[str, Any]) -> None:
+    """Their p differ, since another sample of examples would change them by other amounts."""
+    stream["strategies"]["again"] = deepcopy(stream["strategies"]["isolated"])
+    for label, p in (("isolated", 0.02), ("again", 0.03)):
+        stream["strategies"][label]["comparison"]["average_accuracy"] |= {"p": p, "p_holm": 0.04}
+    assert answers(stream)[FAMILY] is True
+
+
 def test_a_family_with_a_row_that_no_recipe_asks_for_is_found(stream: dict[str, Any]) -> None:
     """p was adjusted for two tests, and the document has one."""
     forgetting = stream["strategies"]["isolated"]["comparison"]["forgetting"]
