@@ -184,6 +184,40 @@ class Workbench:
 
         return task_file(task, self.task_folders)
 
+    def examination_plan(
+        self,
+        base: str,
+        checkpoints: Sequence[str],
+        tasks: Sequence[str] = (),
+        probes: Sequence[str] | None = None,
+        rows: int = 400,
+        name: str | None = None,
+        assignments: Sequence[str] = (),
+    ) -> Plan:
+        """Return what measures checkpoints that were trained anywhere against the model that they began as.
+
+        :meth:`run` carries it out, and continues it.
+
+        Args:
+            base: the model before training: a registered name, a hub id or a folder.
+            checkpoints: in the order of training: folders, ids of stored adapters, or hub ids.
+            tasks: their names; a small set from packages if empty.
+            probes: their names; None: those that suit the model.
+            rows: test rows of each task; as many train a head where one is fitted.
+            name: of the experiment.
+            assignments: other settings of the recipe, as ``budget.max_length=64``.
+
+        Raises:
+            SettingsError: all that is wrong, in one message.
+            UnknownNameError, AssetError, UnsafeConfigError: the base model is not to be had, or would run code.
+        """
+        from experiments.studies.stream.plan.examination import examination
+
+        store = self.workspace.adapters
+        stages = [str(store.folder(name)) if name in store else name for name in checkpoints]
+        document = examination(base, stages, tasks, probes, rows, name, assignments)
+        return study_for(document.data).planner(self.workspace)(document, self.task_folders)
+
     def repair_plan(
         self,
         experiment: str,

@@ -12,6 +12,7 @@ import yaml
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
 from experiments.studies.stream.plan.entries import About
+from experiments.studies.stream.plan.given import METHOD
 from experiments.studies.stream.plan.recipe import Recipe
 from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
 from workbench.methods.methods import METHODS
@@ -116,7 +117,7 @@ def test_recipes_in_the_documents_parse() -> None:
             assert own <= {
                 *About.model_fields,
                 *STRATEGIES.get(entry["strategy"]).settings.model_fields,
-                *METHODS.get(entry["method"]).settings.model_fields,
+                *METHODS.get(entry.get("method", METHOD)).settings.model_fields,
             }
         assert recipe.reference in recipe.strategies
 

@@ -31,6 +31,7 @@ CONTINUED = (
     "add",
     "adapters import",
     "compare",
+    "examine",
     "fuse",
     "repair",
     "run",

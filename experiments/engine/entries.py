@@ -60,16 +60,18 @@ class EntryForm:
             one's.
         about: settings of the entry itself.
         known: functions that find cards of more names than an entry may give; their settings are known keys too.
+        implied: (key, name) → what an entry names besides, where it does not say it and names that.
     """
 
     key: Key
     cards: Mapping[str, Lookup]
     about: type[Any] | None = None
     known: Mapping[str, Lookup] = field(default_factory=dict)
+    implied: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
     def read(self, document: Document, problems: list[Problem]) -> Iterator[tuple[str, ParsedEntry]]:
         """Yield the label and the content of each entry; ``problems`` take what is wrong with others."""
-        for label, entry in document.entries(*self.key).items():
+        for label, entry in self._entries(document):
             parsed = None
             with collect_problems(problems):
                 parsed = self._parse(document, label, entry)
@@ -78,13 +80,22 @@ class EntryForm:
 
     def settings_in(self, document: Document) -> Iterator[LocatedModel]:
         """Yield the key and the model of each entry's settings; entries that name something unknown are left out."""
-        for label, entry in document.entries(*self.key).items():
+        for label, entry in self._entries(document):
             if self.about:
                 yield (*self.key, label), self.about
             for word, card in {**self.cards, **self.known}.items():
                 with suppress(InputError):
                     name = entry.get(word, label if len(self.cards) == 1 else "")
                     yield (*self.key, label), card(name, None).settings
+
+    def _entries(self, document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the label and the content of each entry, with what it implies."""
+        for label, entry in document.entries(*self.key).items():
+            implied: dict[str, str] = {}
+            for (word, name), others in self.implied.items():
+                if entry.get(word) == name:
+                    implied |= others
+            yield label, {**implied, **entry}
 
     def _parse(self, document: Document, label: str, entry: Mapping[str, Any]) -> ParsedEntry:
         path = (*self.key, label)

@@ -6,18 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from experiments.gating.gate import Check, Gate, require_number, require_percent
 from experiments.reporting.replications import over_replications
 from experiments.studies import STUDIES, report_on, study_of
 from workbench.errors import InputError, UnknownNameError
-from workbench.measures.forgetting import forgetting_by_task
-from workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from experiments.gating.gate import Limit
-    from experiments.studies.stream.results.replication_report import ReplicationReport
     from experiments.studies.stream.results.report import Report
     from experiments.studies.stream.results.strategy_report import StrategyReport
     from experiments.workspace import Workspace
@@ -143,10 +138,6 @@ def _check(what: str, limit: Limit, bound: float, shares: Interval, whole: bool)
 
 def _forgetting_of(strategy: StrategyReport, task: str) -> Interval:
     """Return what was forgotten of one task, over the replications that learn another task after it."""
-    later = [replication for replication in strategy.replications if replication.tasks[-1] != task]
-
-    def forgotten(replication: ReplicationReport) -> float | None:
-        lost = forgetting_by_task(np.array(replication.matrix, dtype=float))
-        return finite(float(lost[replication.tasks.index(task)]))
-
-    return over_replications(map(forgotten, later), [replication.seed for replication in later])
+    later = [replication for replication in strategy.replications if task in replication.earlier]
+    lost = [replication.forgotten[task] for replication in later]
+    return over_replications(lost, [replication.seed for replication in later])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import TypeAdapter
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.scenarios import Scenario
+    from experiments.strategies._checkpoints import GivenStage
     from experiments.workspace import Workspace
     from fusion.routing.route import RoutingState
     from workbench.adapters.fit_record import FitRecord
@@ -48,6 +49,7 @@ class Context:
             from the others' training examples; a strategy that wants some of them later has to keep them.
         scratch: for checkpoints of a fit that takes long.
         routing: router and adapters → the router that knows them, so that the tests of a stage prepare it only once.
+        given: the checkpoint that this stage is; None where the stage is learned.
     """
 
     settings: Any
@@ -61,6 +63,7 @@ class Context:
     tasks: tuple[Task, ...]
     scratch: Path | None = None
     routing: dict[tuple[str, ...], RoutingState] = field(default_factory=dict, compare=False)
+    given: GivenStage | None = None
 
     @property
     def task(self) -> Task:
@@ -169,6 +172,14 @@ class Strategy(Protocol):
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """Return the files and folders that have to be kept to answer for all tasks learned so far."""
+
+
+@runtime_checkable
+class AnswersSome(Protocol):
+    """A strategy that cannot answer each of a stage's tasks."""
+
+    def answers(self, state: State, task: Task) -> bool:
+        """Return whether ``task`` can be answered in ``state``."""
 
 
 ADAPTERS_FILE = "adapters.json"  # in a state where each task has an adapter of its own: task → its id

@@ -88,11 +88,13 @@ def folder(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 task, recipe, experiment = completes(_tasks), completes(_recipes), completes(_experiments)
+tasks_listed = completes(_tasks, listed=True)
 registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx), *_experiments(ctx)])
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
 method = completes(_entries("workbench.methods.methods", "METHODS"))
 methods = completes(_entries("workbench.methods.methods", "METHODS"), listed=True)
 repairs = completes(_entries("experiments.repairs", "REPAIRS"), listed=True)
+probes = completes(_entries("workbench.probes", "PROBES"), listed=True)
 composition = completes(_entries("fusion.methods", "COMPOSITIONS"))
 kind = completes(_entries("workbench.methods.kinds", "KINDS"))
 backbone = completes(_entries("workbench.backbone.names", "BACKBONES"))

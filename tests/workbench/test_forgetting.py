@@ -210,3 +210,16 @@ def test_nothing_gained_means_no_relative_forgetting() -> None:
 
 def test_the_table_names_each_metric_once() -> None:
     assert [metric.name for metric in METRICS] == list(dict.fromkeys(metric.name for metric in METRICS))
+
+
+def test_checkpoints_count_from_the_first_row_however_many_there_are() -> None:
+    matrix = np.array([[0.9, 0.5], [0.95, 0.6], [0.7, 0.8], [0.8, 0.7]])  # four checkpoints, two tasks
+    values = metrics(Stream(matrix, np.array([100.0, 300.0]), np.array([0.5, 0.5]), since=np.array([0, 0])))
+    assert values["average_accuracy"] == pytest.approx(0.75)
+    assert values["learning_accuracy"] == pytest.approx(0.7), "of the first checkpoint"
+    assert values["backward_transfer"] == pytest.approx(((0.8 - 0.9) + (0.7 - 0.5)) / 2)
+    assert values["forgetting"] == pytest.approx(((0.95 - 0.8) + (0.8 - 0.7)) / 2), "no task is the last"
+    assert values["relative_forgetting"] == pytest.approx((0.15 / 0.45 + 0.1 / 0.3) / 2)
+    assert values["forward_transfer"] is None
+    until = Stream(matrix, np.array([100.0, 300.0]), np.array([0.5, 0.5]), since=np.array([0, 0])).until(1)
+    assert metrics(until)["forgetting"] == pytest.approx(((0.9 - 0.95) + (0.5 - 0.6)) / 2)

@@ -159,7 +159,10 @@ def _stream(report: Report) -> Table:
     record = report.record
     constant = f"{baselines(record.kinds.values())}{', %' if unit(record.kinds).sign else ''}"
 
-    numbered = Column("task" if record.order_per_seed else "stage and task")
+    unnumbered = record.examined or record.order_per_seed
+
+    def named(index: int) -> Cell:
+        return words(record.tasks[index] if record.examined else f"{index + 1} · {record.tasks[index]}")
 
     def majority(index: int) -> Cell:
         score = record.majority[index]
@@ -170,7 +173,7 @@ def _stream(report: Report) -> Table:
         "The stream",
         range(len(record.tasks)),
         [
-            Shown(numbered, lambda index: words(f"{index + 1} · {record.tasks[index]}")),
+            Shown(Column("task" if unnumbered else "stage and task"), named),
             Shown(Column("test examples"), lambda index: quantity(record.test_sizes[index], decimals(0))),
             Shown(Column(constant), majority),
         ],

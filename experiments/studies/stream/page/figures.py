@@ -50,7 +50,7 @@ def accuracy_matrices(report: Report) -> Figure:
     rows = math.ceil(len(shown) / columns)
     norm = scale(report)
     first = first_measured(report)
-    width, height = 0.75 + 0.52 * len(tasks), 1.35 + 0.36 * (len(tasks) + 1 - first)
+    width, height = 0.75 + 0.52 * len(tasks), 1.35 + 0.36 * (report.record.last + 1 - first)
     with rc_context(STYLE):
         figure = Figure(figsize=(max(columns * width, 4.0) + 0.9, rows * height + 0.35), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -81,14 +81,14 @@ def first_measured(report: Report) -> int:
 
 
 def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: Normalize, first: int) -> None:
-    stages = range(first, len(tasks) + 1)
+    stages = range(first, strategy.last + 1)
     values = {(task, stage): value for stage in stages for task, value in enumerate(strategy.matrix[stage])}
     for (column, stage), ink in squares(axes, values, norm).items():
         style: dict[str, Any] = {"va": "center", "color": ink, "in_layout": False}  # it is inside the axes
         axes.text(column, stage + 0.04, number(values[column, stage]), ha="center", size=8, **style)
         if mark := MARKS.get(strategy.statuses[stage][column] or ""):
             axes.text(column + 0.46, stage - 0.2, mark, ha="right", size=5.5, **style)
-    axes.set(xlim=(-0.5, len(tasks) - 0.5), ylim=(len(tasks) + 0.5, first - 0.5), aspect="auto")
+    axes.set(xlim=(-0.5, len(tasks) - 0.5), ylim=(strategy.last + 0.5, first - 0.5), aspect="auto")
     axes.set_xticks(range(len(tasks)), [short(task, 20) for task in tasks])
     axes.tick_params(axis="x", rotation=35, labelsize=7.5)
     for label in axes.get_xticklabels():
@@ -125,15 +125,20 @@ def forgetting_curves(report: Report) -> Figure:
         for axes in grid[:, 0]:
             axes.set_ylabel(f"score {unit(report.record.kinds).axis}")
         constant = baselines(report.record.kinds.values())
-        learned = "" if report.record.order_per_seed else "dashed: the task is learned; "
+        learned = "dashed: the task is learned; " if _at_one_stage(report) else ""
         figure.supxlabel(f"stage ({learned}dotted: {constant})", size=8.5)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return figure
 
 
+def _at_one_stage(report: Report) -> bool:
+    """Return whether there is a stage that learns a task, the same one in all replications."""
+    return not (report.record.order_per_seed or report.record.examined)
+
+
 def _curve(axes: Axes, report: Report, column: int) -> None:
-    stages, first = np.arange(len(report.record.tasks) + 1), first_measured(report)
+    stages, first = np.arange(report.record.last + 1), first_measured(report)
     for index, strategy in enumerate(report.strategies):
         style = line(index)
         seeds = np.array([[row[column] for row in grid] for grid in strategy.grids], dtype=float) * 100
@@ -145,7 +150,7 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
     majority = report.record.majority[column]
     if math.isfinite(majority):
         axes.axhline(100 * majority, color=FAINT, linestyle=":", linewidth=1)
-    if not report.record.order_per_seed:
+    if _at_one_stage(report):
         axes.axvline(column + 1, color=FAINT, linestyle="--", linewidth=0.8)
     axes.grid(visible=True, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

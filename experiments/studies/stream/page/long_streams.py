@@ -51,7 +51,7 @@ class Loss:
 
 def is_long(report: Report) -> bool:
     """Return whether a stream has too many tasks, or strategies, for tables and figures that show every cell."""
-    tasks = len(report.record.tasks)
+    tasks = 0 if report.record.examined else len(report.record.tasks)
     return tasks > LONG or tasks * len(report.strategies) > LINES
 
 

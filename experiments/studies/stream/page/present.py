@@ -12,6 +12,7 @@ from experiments.reporting.wording import plural
 from experiments.studies.stream.page import difference_tables, long_streams, merge_table, tables
 from experiments.studies.stream.page.beginning_table import beginning_table
 from experiments.studies.stream.page.conditions import conditions
+from experiments.studies.stream.page.examined_table import examined_blocks
 from experiments.studies.stream.page.gallery import figures
 from experiments.studies.stream.page.sentences import spurious_sentences
 from experiments.studies.stream.page.tracking import experiment_note, tracking
@@ -39,6 +40,7 @@ def present(report: Report) -> Presentation:
 def _blocks(report: Report) -> Iterator[Block]:
     unlearned = [*warnings(sentences(report.strategies), REMEDIES)]
     yield from unlearned if is_all(report.strategies) else ()
+    yield from examined_blocks(report)
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)

@@ -77,9 +77,14 @@ def matrices(report: Report) -> Grid:
 
     def matrix(strategy: StrategyReport) -> Table:
         rows, name = strategy.matrix, strategy.label
+        checkpoints = record.checkpoints.get(name, ())
+
+        def stage_cell(stage: int) -> Cell:
+            return words(stage, *filter(None, checkpoints[stage : stage + 1]))
+
         measured = [stage for stage, row in enumerate(rows) if stage or any(value is not None for value in row)]
         columns = [
-            Shown(Column("stage"), words),
+            Shown(Column("stage"), stage_cell),
             *(
                 Shown(Column(task, short=str(index + 1)), partial(cell, rows, index))
                 for index, task in enumerate(record.tasks)

@@ -115,15 +115,17 @@ def _note(report: Report, strategy: StrategyReport, replication: ReplicationRepo
     entry, tasks = strategy.entry, replication.tasks
     stage = max(outcome.stage for outcome in replication.outcomes)
     title = f"{entry.label}: {entry.strategy} with {entry.method}, seed {replication.seed}"
-    matrix = replication.matrix
+    matrix, since = replication.matrix, replication.learned_at
     stages = table(
         "stages",
         "",
         enumerate(tasks),
         [
             Shown(Column("task"), lambda numbered: words(numbered[1])),
-            Shown(Column("when it was learned"), lambda numbered: shown(matrix[numbered[0] + 1][numbered[0]])),
-            Shown(Column(f"after stage {stage} of {len(tasks)}"), lambda numbered: shown(matrix[stage][numbered[0]])),
+            Shown(Column("when it was learned"), lambda numbered: shown(matrix[since[numbered[1]]][numbered[0]])),
+            Shown(
+                Column(f"after stage {stage} of {replication.last}"), lambda numbered: shown(matrix[stage][numbered[0]])
+            ),
         ],
     )
     scale = f"{unit(report.record.kinds).title}. {FRACTIONS}"
@@ -159,7 +161,7 @@ def _stages(replication: ReplicationReport) -> Iterator[Point]:
 def _summary(report: Report) -> Iterator[Point]:
     """Yield mean, low and high of every metric after each stage, once all replications are there."""
     for strategy in report.strategies:
-        for stage in range(1, len(report.record.tasks) + 1):
+        for stage in range(1, report.record.last + 1):
             values = strategy.after(stage)
             known = (METRIC[name] for name, value in values.items() if report.complete or None not in value.values)
             yield from means(known, values, strategy.label, stage)

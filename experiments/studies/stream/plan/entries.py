@@ -12,7 +12,8 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.against import ComparedWith
 from experiments.studies.core.tune import learning_rates
-from experiments.studies.stream.plan.entry import FORGET_NOTHING, PlannedEntry
+from experiments.studies.stream.plan.entry import FORGET_NOTHING, GIVEN, PlannedEntry
+from experiments.studies.stream.plan.given import METHOD, is_given
 from experiments.studies.stream.plan.recipe import Recipe
 from workbench.errors import InputError, Problem, collect_problems, suggest
 from workbench.methods.methods import METHODS, trained_method
@@ -38,7 +39,13 @@ class About(ComparedWith):
     title: str = Field("", max_length=60, description="what the verdict calls it, at the beginning of a sentence")
 
 
-FORM = EntryForm((ENTRIES,), {"strategy": STRATEGIES.get, "method": trained_method}, About, {"method": METHODS.get})
+FORM = EntryForm(
+    (ENTRIES,),
+    {"strategy": STRATEGIES.get, "method": trained_method},
+    About,
+    {"method": METHODS.get},
+    {("strategy", GIVEN): {"method": METHOD}},
+)
 
 
 def named_in_stream(
@@ -67,7 +74,7 @@ def at_default_rates(
     """Return the entries, those that name no learning rate with the default for a backbone of this config."""
     rated = []
     for entry in entries:
-        default = default_rate(entry.method, config)
+        default = None if is_given(entry) else default_rate(entry.method, config)
         entry = replace(entry, default_rate=default)
         given = "learning_rate" in document.entries(ENTRIES)[entry.label]
         rated.append(entry if given or default is None else entry.at(default))
@@ -143,7 +150,7 @@ def _forgets(entry: PlannedEntry, scenario: str) -> bool:
     """Return whether an entry trains what tasks share, the body or a head of all tasks, and may forget by it."""
     card = METHODS.get(entry.method)
     shares = card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
-    return shares and entry.strategy not in FORGET_NOTHING
+    return shares and entry.strategy not in (*FORGET_NOTHING, GIVEN)
 
 
 def _entry(

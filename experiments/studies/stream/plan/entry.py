@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from workbench.settings.base import MethodSettings, Settings
 
 TUNED_ON = 3  # how many tasks, the first of the stream, learning rates are tried on; `work.tuning` says why
+GIVEN = "given"  # the strategy whose stages are checkpoints that exist already
 FORGET_NOTHING = ("isolated", "mask", "progressive-prompts", "joint")
 
 
@@ -88,7 +89,9 @@ class PlannedEntry:
     @property
     def settings(self) -> dict[str, Any]:
         """All settings as JSON has them; of two with one name the strategy's, which a recipe can set."""
-        return {**self.method_settings.model_dump(mode="json"), **self.strategy_settings.model_dump(mode="json")}
+        trained = self.strategy != GIVEN  # else the method says only how to read what was trained
+        method = self.method_settings.model_dump(mode="json", exclude_unset=not trained)
+        return {**method, **self.strategy_settings.model_dump(mode="json")}
 
     def at(self, learning_rate: float) -> PlannedEntry:
         """Return the same entry at another learning rate, which is not tuned."""

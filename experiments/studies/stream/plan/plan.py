@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.draft import drafted
 from experiments.engine.feasibility import open_feasible
@@ -27,6 +27,7 @@ from experiments.studies.stream.plan.entries import (
     untried,
 )
 from experiments.studies.stream.plan.entry import TUNED_ON, Tried
+from experiments.studies.stream.plan.given import given_stages, is_given, ungiven, ways_of
 from experiments.studies.stream.plan.measurable import (
     asked_of_probes,
     general_text,
@@ -57,17 +58,18 @@ from workbench.training import Lesson
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from experiments.engine.piece import Forecast
     from experiments.studies.core.widening import Candidate
     from experiments.studies.stream.plan.entry import PlannedEntry
+    from experiments.studies.stream.plan.given import Given
     from experiments.studies.stream.plan.planned_stages import PlannedStage, Stream
     from tasks.task_file.spec import TaskSpec
     from workbench.methods.task import Task
     from workbench.probes import ProbeRequest
     from workbench.settings.base import Document
 
+FROZEN = "head"  # the method that leaves the body as it is
 FORMAT = 2  # raised when the meaning of stored stages changes
 
 
@@ -80,6 +82,7 @@ class Plan:
         orders: the orders that they are learned in, the recipe's own first; or one for each seed.
         text: general text for probes, none of it of the stream's tasks.
         asked: what the recipe asks of probes that have settings, by their names.
+        given: label, seed → the checkpoints of an entry that is not learned.
     """
 
     study: ClassVar[str] = "stream"
@@ -91,6 +94,7 @@ class Plan:
     stages: tuple[PlannedStage, ...] = ()
     text: tuple[str, ...] = ()
     asked: Mapping[str, ProbeRequest] = field(default_factory=dict)
+    given: Given = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -121,6 +125,8 @@ class Plan:
             budget=recipe.budget,
             kinds={task.name: task.kind for task in tasks},
             **({"shared_texts": texts} if (texts := shared_texts(tasks, recipe.budget)) else {}),
+            **({"checkpoints": self.checkpoints, "ways": ways_of(self.given)} if self.given else {}),
+            **({"learned": recipe.learned} if recipe.examined else {}),
         )
 
     @property
@@ -128,9 +134,26 @@ class Plan:
         """Whether each seed learns one order, which it draws."""
         return self.recipe.orders == PER_SEED
 
+    @property
+    def checkpoints(self) -> dict[str, list[str]]:
+        """Label → the checkpoints of the first seed, from stage 0 on, empty where stage 0 is none of them."""
+        seed, *_ = self.recipe.seeds
+        named = {label: stages for (label, of), stages in self.given.items() if of == seed}
+        return {
+            label: [*[""] * stages[0].number, *(stage.checkpoint.name for stage in stages)]
+            for label, stages in named.items()
+        }
+
+    @property
+    def last(self) -> int:
+        """The last stage."""
+        if self.recipe.examined:
+            return max(stages[-1].number for stages in self.given.values())
+        return len(self.tasks)
+
     def previous(self, planned: PlannedStage) -> PlannedStage:
         """Return the stage that a stage starts from."""
-        return self._streams[stream_of(planned)][planned.stage - 2]
+        return self._streams[stream_of(planned)][planned.before or ""]
 
     def learned(self, planned: PlannedStage, task: Task) -> PlannedStage:
         """Return the stage of the same stream after which ``task`` could first be answered."""
@@ -139,14 +162,19 @@ class Plan:
     def forecast(self, planned: PlannedStage) -> Forecast:
         """Return what a plain training step takes.
 
-        A strategy's own needs (a second model, a memory of old examples) are not counted.
+        A strategy's own needs (a second model, a memory of old examples) are not counted. A checkpoint is asked, and
+        takes what a step takes that trains nothing of the body.
         """
-        return forecast_of(self.adaptation(planned.entry), self.recipe.budget, planned.task)
+        entry = planned.entry
+        if is_given(entry):
+            frozen: Any = METHODS.get(FROZEN).settings
+            entry = replace(entry, method=FROZEN, method_settings=frozen())
+        return forecast_of(self.adaptation(entry), self.recipe.budget, planned.task)
 
     def updates(self, planned: PlannedStage) -> int:
         """Return how many optimiser steps a stage's training takes at most, all of its fits together."""
         budget, entry = self.recipe.budget, planned.entry
-        if not METHODS.get(entry.method).trains:
+        if is_given(entry) or not METHODS.get(entry.method).trains:
             return 0
         examples = [budget.drawn(len(task.splits["train"])) for task in planned.tasks]
         return sum(map(budget.updates, STRATEGIES.get(entry.strategy).fits(entry.strategy_settings, examples)))
@@ -158,7 +186,8 @@ class Plan:
         def lessons(rate: float) -> list[Lesson]:
             return [Lesson(task, self.adaptation(entry.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]]
 
-        return [*candidates(() if entry.frontier else tried_rates(self.recipe.tune, entry), lessons)]
+        fixed = entry.frontier or is_given(entry)
+        return [*candidates(() if fixed else tried_rates(self.recipe.tune, entry), lessons)]
 
     def adaptation(self, entry: PlannedEntry) -> Adaptation:
         """Return the entry's method on the recipe's backbone."""
@@ -166,11 +195,11 @@ class Plan:
         return Adaptation(self.backbone, entry.method, entry.method_settings, precision)
 
     @cached_property
-    def _streams(self) -> dict[Stream, list[PlannedStage]]:
-        """The stages of each stream, so that a question about one cell of a matrix does not search all stages."""
-        streams: dict[Stream, list[PlannedStage]] = {}
+    def _streams(self) -> dict[Stream, dict[str, PlannedStage]]:
+        """The stages of each stream by their keys: a question about one cell of a matrix does not search all stages."""
+        streams: dict[Stream, dict[str, PlannedStage]] = {}
         for planned in self.stages:
-            streams.setdefault(stream_of(planned), []).append(planned)
+            streams.setdefault(stream_of(planned), {})[planned.key] = planned
         return streams
 
     @cached_property
@@ -178,7 +207,7 @@ class Plan:
         """The stage of each stream after which a task could first be answered."""
         first: dict[tuple[Stream, str], PlannedStage] = {}
         for planned in self.stages:
-            for task in planned.tasks if planned.before is None else (planned.task,):
+            for task in planned.learned:
                 first.setdefault((stream_of(planned), task.name), planned)
         return first
 
@@ -199,7 +228,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     probing = named_probes(document, problems)
     recipe = draft.require()
     entries = (*own, *at_other_rates(recipe, own))
-    problems += [*untried(document, recipe), *indistinct(document, entries)]
+    problems += [*untried(document, recipe), *indistinct(document, entries), *ungiven(document, recipe, own)]
     problems += uncompared(document, draft.entries, document.text("reference"))
     with collect_problems(problems):
         recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
@@ -210,7 +239,11 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
-    wanted = [(entry.method, entry.method_settings, ("strategies", entry.label, "method")) for entry in own]
+    wanted = [
+        (entry.method, entry.method_settings, ("strategies", entry.label, "method"))
+        for entry in own
+        if not is_given(entry)
+    ]
     backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     own = at_default_rates(document, backbone.config, own)
     entries = (*own, *at_other_rates(recipe, own))
@@ -224,11 +257,12 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     recipe = recipe.model_copy(update={"evaluate_every": resolved(recipe, tasks)})
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     asked = asked_of_probes(document, probing)
-    plan = Plan(recipe, backbone, tasks, entries, ordered(tasks, recipe), text=words, asked=asked)
+    given = given_stages(document, recipe, own, backbone, tasks)
+    plan = Plan(recipe, backbone, tasks, entries, ordered(tasks, recipe), text=words, asked=asked, given=given)
     plan = replace(plan, entries=tuple(_tuned(plan)))
     starts = partial(_start_key, plan)
     repeated = replications(recipe.seeds, len(plan.orders), plan.order_per_seed)
-    return replace(plan, stages=tuple(all_stages(repeated, plan.orders, plan.entries, starts)))
+    return replace(plan, stages=tuple(all_stages(repeated, plan.orders, plan.entries, starts, given)))
 
 
 def _overlap(document: Document, recipe: Recipe) -> float | None:
@@ -262,7 +296,9 @@ def _text(
 
 
 def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
-    scenario = plan.recipe.scenario
+    scenario, settings = plan.recipe.scenario, dict(entry.settings)
+    if is_given(entry):
+        settings.pop("stages")  # the weights determine the results, not where they are
     posed = {} if scenario == "task-incremental" else {"scenario": SCENARIOS.identity(scenario)}
     code = named_code(STRATEGIES.get(entry.strategy).settings, entry.settings)
     return key(
@@ -270,7 +306,7 @@ def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
             "format": FORMAT,
             "strategy": STRATEGIES.identity(entry.strategy),
             "method": METHODS.identity(entry.method),
-            "settings": entry.settings,
+            "settings": settings,
             "backbone": plan.backbone.fingerprint,
             "pooling": plan.backbone.pooling,
             "precision": resolve_precision(plan.recipe.budget.precision),

@@ -30,6 +30,11 @@ class Recipe(ExperimentRecipe):
         None, description="share of each task's training examples that other stages bring; for scenarios that blur"
     )
     strategies: Labelled
+    learned: Literal["in-order", "before"] = Field(
+        "in-order",
+        description="from where a task counts. in-order: task j from stage j. before: all tasks from stage 0, the "
+        "first checkpoint; for recipes whose strategies are all 'given', with any number of checkpoints",
+    )
     tune: int = Field(
         0, ge=0, le=1000, description="learning rates that each entry tries on the first tasks; validation picks one"
     )
@@ -56,3 +61,8 @@ class Recipe(ExperimentRecipe):
     keep_states: Literal["all", "last"] = "all"
 
     _unique = field_validator("tasks", "probes")(unique)
+
+    @property
+    def examined(self) -> bool:
+        """Whether all tasks count from the first checkpoint on."""
+        return self.learned == "before"

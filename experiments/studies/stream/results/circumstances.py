@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.studies.stream.plan.entry import Entry
+from experiments.studies.stream.plan.entry import GIVEN
 from experiments.studies.stream.results.record import Record
 
 
@@ -21,7 +22,7 @@ def circumstances(record: Record) -> dict[str, dict[str, Any]]:
 
 def _own(record: Record, entry: Entry) -> dict[str, Any]:
     outcomes = [outcome for outcome in record.outcomes if outcome.label == entry.label and outcome.cells]
-    stages = {outcome.stage for outcome in outcomes}
+    stages = {outcome.stage for outcome in outcomes if outcome.stage}
     return {
         "tasks that are learned together": min(stages, default=None),
         "examples kept of earlier tasks": entry.settings.get("memory", 0),
@@ -54,5 +55,7 @@ def _head(record: Record, entry: Entry) -> str | None:
     """Return how the head of a task after the first begins; None where answers are generated, which needs none."""
     if record.kinds and {*record.kinds.values()} <= {*GENERATED}:
         return None
+    if entry.strategy == GIVEN:
+        return "that of the checkpoint, or fitted"
     # an isolated LoRA that is not drawn afresh begins under a head that was fitted on its features
     return "random" if entry.settings.get("init", "fresh") == "fresh" else "fitted"

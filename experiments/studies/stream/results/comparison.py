@@ -51,7 +51,7 @@ def _by_task(record: Record, pairs: Sequence[ReplicationPair], metric: str) -> l
 
     def score(side: ReplicationReport, task: str) -> float | None:
         column = side.tasks.index(task)
-        return side.matrix[-1 if metric == "average_accuracy" else column + 1][column]
+        return side.matrix[-1 if metric == "average_accuracy" else side.learned_at[task]][column]
 
     return [[_minus(score(ours, task), score(theirs, task)) for ours, theirs in pairs] for task in record.tasks]
 
@@ -73,9 +73,10 @@ def tasks_are_apart(record: Record) -> bool:
 
 
 def step_of(record: Record, metric: str) -> float | None:
-    """Return by how much a test example changes a metric; forgetting is a mean over all tasks but the last."""
+    """Return by how much a test example changes a metric; forgetting is a mean over tasks that count before the end."""
     tasks = len(record.tasks)
-    return score_step(record.test_sizes, tasks - 1 if metric == "forgetting" else tasks)
+    last_one = 0 if record.examined else 1
+    return score_step(record.test_sizes, tasks - last_one if metric == "forgetting" else tasks)
 
 
 def _minus(ours: float | None, theirs: float | None) -> float | None:

@@ -19,9 +19,9 @@ Grid: TypeAlias = tuple[tuple[float | None, ...], ...]
 Statuses: TypeAlias = tuple[tuple[CellStatus | None, ...], ...]
 
 
-def accuracy_matrix(tasks: Sequence[str], outcomes: Iterable[StageOutcome]) -> Array:
-    """Return R (T + 1, T), rows stage 0..T, columns in the order of ``tasks``, NaN where a cell was not measured."""
-    matrix = np.full((len(tasks) + 1, len(tasks)), np.nan)
+def accuracy_matrix(tasks: Sequence[str], outcomes: Iterable[StageOutcome], last: int) -> Array:
+    """Return R (last + 1, T), rows from stage 0, columns in the order of ``tasks``, NaN where it was not measured."""
+    matrix = np.full((last + 1, len(tasks)), np.nan)
     for outcome in outcomes:
         for cell in outcome.cells:
             matrix[cell.stage, tasks.index(cell.task)] = cell.score

@@ -49,8 +49,8 @@ def mean(values: Sequence[float | None]) -> float | None:
 
 def _drop(replication: ReplicationReport, probe: str, quantity: str) -> float | None:
     """Return mean over j < T of what a task's quantity fell from stage j to stage T."""
-    last, drops = len(replication.tasks), []
-    for stage, task in enumerate(replication.tasks[:-1], start=1):
+    last, drops = replication.last, []
+    for task, stage in replication.earlier.items():
         learned, final = (replication.probed(probe, f"{task}/{quantity}", at) for at in (stage, last))
         drops.append(None if learned is None or final is None else learned - final)
     return mean(drops)
@@ -61,12 +61,12 @@ def _representation_forgetting(layer: int, replication: ReplicationReport) -> fl
 
 
 def _similarity(layer: int, replication: ReplicationReport) -> float | None:
-    last, earlier = len(replication.tasks), replication.tasks[:-1]
+    last, earlier = replication.last, replication.earlier
     return mean([replication.probed("cka", f"{task}/layer-{layer}", last) for task in earlier])
 
 
 def _weights(probe: str, suffix: str = "") -> Read:
-    return lambda layer, replication: replication.probed(probe, f"layer-{layer}{suffix}", len(replication.tasks))
+    return lambda layer, replication: replication.probed(probe, f"layer-{layer}{suffix}", replication.last)
 
 
 PANELS = (
@@ -149,12 +149,12 @@ def spurious(strategy: StrategyReport) -> tuple[float, float] | None:
 
 
 def _summary(probe: str, quantity: str, replication: ReplicationReport) -> float | None:
-    last = len(replication.tasks)
+    last = replication.last
     plain = replication.probed(probe, quantity, last)
     if plain is not None:
         return plain
-    *earlier, newest = (replication.probed(probe, f"{task}/{quantity}", last) for task in replication.tasks)
-    return mean([*earlier, *([] if newest is None else [newest])])
+    by_task = {task: replication.probed(probe, f"{task}/{quantity}", last) for task in replication.tasks}
+    return mean([value for task, value in by_task.items() if task in replication.earlier or value is not None])
 
 
 def _without_task(quantity: str, tasks: Sequence[str]) -> str:

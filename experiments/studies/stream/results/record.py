@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
 
+BEFORE = "before"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record(core.Record):
     """A stream as far as it has come.
@@ -45,10 +48,15 @@ class Record(core.Record):
         kinds: task → its kind.
         shared_texts: task → id of a test example → number of its text, where other test examples have the same text;
             empty where none has, and in records of earlier versions.
+        learned: from where a task counts: ``in-order``, or ``before`` any stage, as of checkpoints.
+        checkpoints: label → names of the checkpoints that an entry's stages are, from stage 0 on; empty names where
+            there is none.
+        ways: label → task → how it is answered by checkpoints: ``generated``, ``own head`` or ``fitted head``.
         stages: coordinates and key of each stage, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
             label, prediction, correct, confidence, log_likelihood).
+        first_examples: the same after stage 0, of checkpoints that all tasks count in.
         doubtful: the tests that have to be looked at to say whether a task was learned at all.
         adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
         groups: (label, seed, order, stage) → the tasks of each adapter after the stage, where tasks share adapters.
@@ -56,7 +64,7 @@ class Record(core.Record):
     """
 
     kind = "a stream"
-    result_fields = ("stages", "outcomes", "examples", "doubtful", "adapters", "groups", "tunings")
+    result_fields = ("stages", "outcomes", "examples", "first_examples", "doubtful", "adapters", "groups", "tunings")
 
     description: str = ""
     tasks: tuple[str, ...]
@@ -70,13 +78,32 @@ class Record(core.Record):
     budget: Mapping[str, Any]
     kinds: Mapping[str, str] = field(default_factory=dict)
     shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    learned: str = "in-order"
+    checkpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ways: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     stages: tuple[tuple[Mapping[str, Any], str], ...] = ()
     outcomes: tuple[StageOutcome, ...] = ()
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
+    first_examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
     doubtful: tuple[DoubtfulTest, ...] = ()
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
     groups: Mapping[tuple[str, int, int, int], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
+
+    @property
+    def examined(self) -> bool:
+        """Whether all tasks count from the first checkpoint on."""
+        return self.learned == BEFORE
+
+    @property
+    def last(self) -> int:
+        """The last stage."""
+        return _last(self.learned, self.tasks, self.checkpoints)
+
+    @property
+    def since(self) -> tuple[int, ...] | None:
+        """From which stage each task counts; None: task j from stage j."""
+        return (0,) * len(self.tasks) if self.examined else None
 
     @property
     def replications(self) -> tuple[tuple[int, int], ...]:
@@ -109,7 +136,7 @@ class Record(core.Record):
     def done(self) -> int:
         """How many of them have come to their end."""
         labels = {entry.label for entry in self.entries}
-        return sum(outcome.stage == len(self.tasks) and outcome.label in labels for outcome in self.outcomes)
+        return sum(outcome.stage == self.last and outcome.label in labels for outcome in self.outcomes)
 
     @classmethod
     def results_from(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
@@ -120,16 +147,13 @@ class Record(core.Record):
         so_far = {entry.label: tuning_so_far(entry.tried, workspace) for entry in planned if entry.tried}
         tunings = {label: tuning for label, tuning in so_far.items() if tuning}
         stages = chosen_stages(document, {label: tuning.rung for label, tuning in tunings.items()})
-        outcomes, last = outcomes_of(stages, document, workspace), len(document.about["tasks"])
+        outcomes, about = outcomes_of(stages, document, workspace), document.about
+        last = _last(about.get("learned", ""), about["tasks"], about.get("checkpoints", {}))
         return {
             "stages": tuple(stages),
             "outcomes": tuple(outcomes),
-            "examples": {
-                (stage.label, stage.seed, stage.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
-                for stage in outcomes
-                if stage.stage == last
-                for cell in stage.cells
-            },
+            "examples": _examples(outcomes, last, workspace),
+            "first_examples": _examples(outcomes, 0, workspace) if about.get("learned") == BEFORE else {},
             "doubtful": doubtful_tests(
                 outcomes,
                 {entry.label: entry.strategy for entry in planned},
@@ -149,6 +173,23 @@ class Record(core.Record):
             "entries": tuple(_as_chosen(planned, tunings)),
             "tunings": tunings,
         }
+
+
+def _examples(
+    outcomes: Sequence[StageOutcome], number: int, workspace: Workspace
+) -> dict[tuple[str, int, int, str], Path]:
+    """Return the files of per-example outcomes after a stage."""
+    return {
+        (stage.label, stage.seed, stage.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
+        for stage in outcomes
+        if stage.stage == number
+        for cell in stage.cells
+    }
+
+
+def _last(learned: str, tasks: Sequence[str], checkpoints: Mapping[str, Sequence[str]]) -> int:
+    """Return the last stage: of checkpoints that all tasks count in, the last of them."""
+    return max(map(len, checkpoints.values())) - 1 if learned == BEFORE else len(tasks)
 
 
 def _as_chosen(planned: Sequence[Entry], tunings: Mapping[str, Tuning]) -> Iterator[Entry]:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from workbench.measures.forgetting import forgetting_by_task
+from workbench.measures.statistics import finite
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -22,10 +27,11 @@ class ReplicationReport:
         seed: the seed.
         order: which of the record's orders.
         tasks: the stream as it was learned here, which is the order of the columns of R.
-        matrix: R (T + 1, T).
+        matrix: R (T + 1, T); of checkpoints that all tasks count in, a row for each.
         metrics_by_stage: the metrics by name after each stage, had the stream ended there, None where not defined;
             entry i is of stage i + 1.
         outcomes: what was recorded, in the order of the stages.
+        since: from which stage each task counts; None: task j from stage j.
     """
 
     seed: int
@@ -34,6 +40,29 @@ class ReplicationReport:
     matrix: Grid
     metrics_by_stage: tuple[Mapping[str, float | None], ...]
     outcomes: tuple[StageOutcome, ...]
+    since: tuple[int, ...] | None = None
+
+    @property
+    def last(self) -> int:
+        """The last stage."""
+        return len(self.matrix) - 1
+
+    @property
+    def learned_at(self) -> dict[str, int]:
+        """Task → the stage from which it counts."""
+        return dict(zip(self.tasks, self.since or range(1, len(self.tasks) + 1), strict=True))
+
+    @property
+    def earlier(self) -> dict[str, int]:
+        """The same of the tasks that count from a stage before the last: those that can have been forgotten."""
+        return {task: stage for task, stage in self.learned_at.items() if stage < self.last}
+
+    @property
+    def forgotten(self) -> dict[str, float | None]:
+        """Task → best earlier score less the last one, of the tasks that can have been forgotten."""
+        since = None if self.since is None else np.array(self.since)
+        lost = forgetting_by_task(np.array(self.matrix, dtype=float), since)
+        return {task: finite(float(drop)) for task, drop in zip(self.earlier, lost, strict=True)}
 
     @property
     def metrics(self) -> Mapping[str, float | None]:
@@ -53,7 +82,7 @@ class ReplicationReport:
     def statuses_by_task(self, tasks: Sequence[str]) -> Statuses:
         """Return how each of these cells came about, None where it was not measured."""
         by_cell = {(cell.stage, cell.task): cell.status for outcome in self.outcomes for cell in outcome.cells}
-        return tuple(tuple(by_cell.get((stage, task)) for task in tasks) for stage in range(len(self.tasks) + 1))
+        return tuple(tuple(by_cell.get((stage, task)) for task in tasks) for stage in range(self.last + 1))
 
     @property
     def finished(self) -> int:
@@ -63,7 +92,7 @@ class ReplicationReport:
     @property
     def complete(self) -> bool:
         """Whether the last stage has finished; a strategy that learns all tasks at once has no other."""
-        return len(self.tasks) in self._by_stage
+        return self.last in self._by_stage
 
     @property
     def seconds(self) -> float:
@@ -75,7 +104,7 @@ class ReplicationReport:
     @property
     def planned(self) -> int:
         """How many stages there will be, as far as is known before the last."""
-        return self.finished if self.complete else len(self.tasks)
+        return self.finished if self.complete else self.last
 
     def probed(self, probe: str, quantity: str, stage: int) -> float | None:
         """Return what a probe found after a stage, None where it was not measured."""

@@ -11,6 +11,7 @@ from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.stream.results.beginnings import beginnings
 from experiments.studies.stream.results.circumstances import circumstances
+from experiments.studies.stream.results.examined import examined
 from experiments.studies.stream.results.facts import facts
 from experiments.studies.stream.results.merges import merges
 from experiments.studies.stream.results.planned import planned
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.stream.results.beginnings import Beginning
+    from experiments.studies.stream.results.examined import Change
     from experiments.studies.stream.results.frontier import Frontier
     from experiments.studies.stream.results.merges import Merge
     from experiments.studies.stream.results.pairs import Pair
@@ -81,6 +83,14 @@ class Report(StudyReport):
         """How fast each of ``strategies`` learned its tasks, by label, where that is known of it and the reference."""
         return beginnings(self.strategies, self.record.reference)
 
+    @cached_property
+    def _examined(self) -> dict[str, tuple[Change, ...]]:
+        return {strategy.label: examined(self.record, strategy) for strategy in self.strategies}
+
+    def examined(self, strategy: StrategyReport) -> tuple[Change, ...]:
+        """Return what one of ``strategies`` lost and gained, task by task, where its stages are checkpoints."""
+        return self._examined[strategy.label]
+
     def merges(self, strategy: StrategyReport) -> tuple[Merge, ...]:
         """Return the merges of one of ``strategies``, and what each cost."""
         return merges(self.record, self.strategies, strategy)
@@ -126,5 +136,8 @@ class Report(StudyReport):
             **({"seeds": [replication.as_json() for replication in strategy.replications]} if full else {}),
             **({"tuning": tuning.as_json()} if tuning else {}),
             **({"learning_curve": began.as_json()} if (began := self.beginnings.get(strategy.label)) else {}),
+            **({"ways": dict(ways)} if (ways := self.record.ways.get(strategy.label)) else {}),
+            **({"checkpoints": list(named)} if (named := self.record.checkpoints.get(strategy.label)) else {}),
+            **({"examined": [change.as_json() for change in seen]} if (seen := self.examined(strategy)) else {}),
             **({"merges": [merge.as_json() for merge in merged]} if (merged := self.merges(strategy)) else {}),
         }

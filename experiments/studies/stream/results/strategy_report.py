@@ -102,7 +102,12 @@ class StrategyReport:
     @cached_property
     def metrics(self) -> dict[str, Interval]:
         """Mean and 95 % interval over replications, by name."""
-        return self.after(len(self.replications[0].tasks))
+        return self.after(self.last)
+
+    @property
+    def last(self) -> int:
+        """The last stage."""
+        return self.replications[0].last
 
     @cached_property
     def probes(self) -> dict[str, dict[str, ProbeSeries]]:
@@ -165,7 +170,7 @@ class StrategyReport:
         return {entry.name: metric(entry.name) for entry in METRICS}
 
     def _series(self, probe: str, quantity: str) -> ProbeSeries:
-        last = len(self.replications[0].tasks)
+        last = self.last
         means = tuple(
             interval(replication.probed(probe, quantity, stage) for replication in self.one_a_seed).mean
             for stage in range(last + 1)

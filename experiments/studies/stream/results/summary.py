@@ -42,7 +42,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
     """
     learned = _outcomes(record)
     matrices = {
-        (label, seed, order): accuracy_matrix(record.orders[order], outcomes)
+        (label, seed, order): accuracy_matrix(record.orders[order], outcomes, record.last)
         for (label, seed, order), outcomes in learned.items()
     }
     reports = {
@@ -54,6 +54,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
                 grid(matrices[entry.label, seed, order]),
                 _metrics_by_stage(record, entry, seed, order, matrices),
                 tuple(learned[entry.label, seed, order]),
+                record.since,
             )
             for seed, order in record.replications
         )
@@ -107,8 +108,9 @@ def _metrics_by_stage(
         np.array(record.majority, dtype=float)[columns],
         single=np.diagonal(matrices[single, seed, order], offset=-1) if single else None,
         joint=matrices[joint, seed, order][-1] if joint else None,
+        since=None if record.since is None else np.array(record.since),
     )
-    return tuple(metrics(stream.until(stage)) for stage in range(1, len(columns) + 1))
+    return tuple(metrics(stream.until(stage)) for stage in range(1, record.last + 1))
 
 
 def _baselines(record: Record, entry: Entry) -> tuple[str | None, str | None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.plain_verdicts import ENDED, sentences
 from experiments.reporting.wording import number, unit
 from experiments.studies.stream.results.compared import compared, paired_in, planned_in_words, positions
+from experiments.studies.stream.results.examined_words import examined_in_words
 from experiments.studies.stream.results.planned import FORGOT, planned
 
 if TYPE_CHECKING:
@@ -33,12 +35,14 @@ def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
     """Return what the reference and the headline strategy lost, and what every comparison of the recipe came to."""
     ours = headline(strategies)
     reference = compared_with(ours, record, strategies)
+    if ours is None and record.examined:
+        return " ".join(map(partial(examined_in_words, record), strategies))
     if ours is None or reference is None:
         return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
     if not paired_in(ours):
         return _unfinished(ours, reference)
     ends = sentences([*planned(record, strategies, [ENDED])])
-    if len(record.tasks) < 2:
+    if len(record.tasks) < 2 and not record.examined:
         return " ".join(["Forgetting is not defined for a stream of one task.", *ends])
     if ours.differences[FORGETTING].seeds.mean is None:
         missing = ours if ours.metrics[FORGETTING].mean is None else reference
@@ -90,7 +94,8 @@ def _best(side: StrategyReport, ours: StrategyReport) -> float:
     bests = []
     for position in positions(ours, FORGETTING):
         replication = side.replications[position]
-        last = [score for score in replication.matrix[-1][:-1] if score is not None]
+        scores = dict(zip(replication.tasks, replication.matrix[-1], strict=True))
+        last = [score for task in replication.earlier if (score := scores[task]) is not None]
         bests.append(math.fsum(last) / len(last) + (replication.metrics[FORGETTING] or 0.0))
     return math.fsum(bests) / len(bests)
 
@@ -98,7 +103,11 @@ def _best(side: StrategyReport, ours: StrategyReport) -> float:
 def _is_verified(side: StrategyReport, ours: StrategyReport) -> bool:
     """Return whether all answers to earlier tasks were computed again at the end, and were the same to the last bit."""
     replications = [side.replications[position] for position in positions(ours, FORGETTING)]
-    return all(status == "verified" for replication in replications for status in replication.statuses[-1][:-1])
+    ends = [
+        (replication.earlier, zip(replication.tasks, replication.statuses[-1], strict=True))
+        for replication in replications
+    ]
+    return all(status == "verified" for earlier, end in ends for task, status in end if task in earlier)
 
 
 def _unfinished(ours: StrategyReport, reference: StrategyReport) -> str:

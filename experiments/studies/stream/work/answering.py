@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from experiments.strategies import STRATEGIES
+from experiments.strategies import STRATEGIES, AnswersSome
 from experiments.workspace.evaluating import evaluation_key
 
 if TYPE_CHECKING:
@@ -44,6 +44,17 @@ class Answering:
         """The model, opened from what is stored; parts of the state that were dropped meanwhile are learned again."""
         self.learning.learn()
         return self.learning.strategy.model_for(self.learning.after, self.task, self.learning.context)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the state answers for the task at all."""
+        strategy = self.learning.strategy
+        return not isinstance(strategy, AnswersSome) or strategy.answers(self.learning.after, self.task)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the task counts at this stage: a checkpoint may be asked before that."""
+        return self.learning.of(self.task).planned.stage <= self.learning.planned.stage
 
     @cached_property
     def as_learned(self) -> Answering:

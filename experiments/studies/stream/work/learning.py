@@ -64,6 +64,7 @@ class Learning:
             scenario=SCENARIOS.get(self.plan.recipe.scenario),
             tasks=self.planned.tasks,
             scratch=self.workspace.scratch(self.planned.key),
+            given=self.planned.given,
         )
 
     @cached_property

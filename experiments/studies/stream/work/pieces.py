@@ -66,7 +66,7 @@ class StagePiece:
             "seed": planned.seed,
             "order": planned.order,
             "stage": planned.stage,
-            "task": planned.task.name,
+            "task": planned.name,
             **tried,
             "outcome": self._outcome,
         }

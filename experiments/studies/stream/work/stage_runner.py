@@ -28,7 +28,7 @@ def outcome_file(plan: Plan, planned: PlannedStage) -> str:
     At the end of a stream kept answers are verified; probes and the schedule of tests are the recipe's own.
     """
     recipe = plan.recipe
-    final = "-final" if planned.stage == len(plan.tasks) else ""
+    final = "-final" if planned.stage == plan.last else ""
     named = [PROBES.identity(name) for name in recipe.probes]
     probes = [named, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
     probes += [[name, asked.identity] for name, asked in sorted(plan.asked.items())]
@@ -52,9 +52,9 @@ class StageRunner:
         cells = []
         for task in planned.tasks:  # one model at a time
             answering = Answering(learning, task)
-            if self._is_due(answering):
+            if answering.is_possible and self._is_due(answering):
                 cells.append(self._cell(answering))
-                if plan.recipe.probes:
+                if plan.recipe.probes and answering.is_learned:
                     probing.look(answering, cells[-1].evaluation, newest=task is planned.task)
                 if plan.recipe.probes or cells[-1].status != "carried":
                     release_pages()  # of its rows: after the last stage all tasks are tested
@@ -71,7 +71,7 @@ class StageRunner:
             seed=planned.seed,
             order=planned.order,
             stage=planned.stage,
-            task=planned.task.name,
+            task=planned.name,
             cells=tuple(cells),
             cost=cost,
             validation=fit.validation,
@@ -112,7 +112,7 @@ class StageRunner:
 
     @property
     def _is_last(self) -> bool:
-        return self.learning.planned.stage == len(self.learning.plan.tasks)
+        return self.learning.planned.stage == self.learning.plan.last
 
     @cached_property
     def _tested_before(self) -> frozenset[str]:

@@ -1,0 +1,97 @@
+"""Examine checkpoints that were trained anywhere: what they lost and gained against the model that they began as."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from experiments.terminal import completion
+from experiments.terminal.options import Assignments, DryRun, Folders, WorkspaceOption, listed
+from experiments.terminal.output import Json, emit
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def examine(
+    base: Annotated[
+        str,
+        typer.Argument(
+            metavar="BASE",
+            help="The model before training: registered name, hub id or folder.",
+            autocompletion=completion.backbone,
+        ),
+    ],
+    checkpoints: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="In the order of training: folders of models, of a Trainer's checkpoints, of peft adapters; stored "
+            "adapters; hub ids.",
+        ),
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Tasks; if left out, five that need no hub, others for language models than for encoders.",
+            autocompletion=completion.tasks_listed,
+        ),
+    ] = None,
+    probes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Probes, see `workbench probes list`; `none` for no probe.",
+            autocompletion=completion.probes,
+        ),
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=16, max=100_000, help="Test rows of each task; as many train a head where one is fitted.")
+    ] = 400,
+    max_forgetting: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="The most that may be lost, in points, mean over tasks; beyond it the exit code is 3."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the experiment.", show_default="that of the last checkpoint")
+    ] = None,
+    assignments: Assignments = None,
+    workspace: WorkspaceOption = None,
+    tasks: Folders = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Measure what each CHECKPOINT lost and gained against BASE, on test rows of several tasks; nothing is trained.
+
+    Answers are generated where a task asks for them. Labels are given by the heads that came with the checkpoints, if
+    all of them have one for the task; else by linear heads that are fitted on the features of each checkpoint. The
+    change of each task has a 95 % interval over the same test rows, and its p is adjusted for the number of tasks. It
+    is an experiment like any other: `workbench report`, `workbench gate` and the page know it, and the same command
+    continues it where it was stopped.
+    """
+    from experiments.api import Workbench
+    from experiments.gating.stream_bounds import StreamBounds
+    from experiments.terminal import experiment
+    from experiments.terminal.bounds import print_gate
+
+    workbench = Workbench(workspace, tasks)
+    wanted = None if probes is None else [probe for probe in listed(probes) if probe != "none"]
+    plan = workbench.examination_plan(base, checkpoints, listed(task), wanted, rows, name, assignments or [])
+    bounds = StreamBounds(max_forgetting=max_forgetting)
+    if dry_run:
+        experiment.dry_run(workbench, plan, as_json, jobs=1, cluster=None, measure=False)
+        return
+    report = experiment.carry_out(workbench, plan, jobs=1, cluster=None)
+    gate = workbench.release.gate_experiment(plan.name, bounds) if max_forgetting is not None else None
+    if as_json:
+        emit({**report.as_json(), **({"gate": gate.as_json()} if gate else {})})
+    else:
+        experiment.print_report(report, workbench, plan, workspace)
+        if gate:
+            print_gate(gate)
+    if gate:
+        gate.require()

@@ -1,0 +1,168 @@
+"""Checkpoints and adapters that exist already: where each is, what it is, and what tells its weights from others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from experiments.strategies._heads import FOLDER as HEADS
+from workbench.adapters.manifest import MANIFEST, read_manifest
+from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.elsewhere.forms import read_folder
+from workbench.answering.elsewhere.identity import key_of
+from workbench.answering.elsewhere.location import locate
+from workbench.answering.elsewhere.model_files import has_tokenizer
+from workbench.answering.elsewhere.whole_model import SentModel
+from workbench.backbone.architecture import is_causal
+from workbench.backbone.model_folder import weight_files
+from workbench.backbone.names import BACKBONES, model_in, open_backbone
+from workbench.errors import InputError
+from workbench.files import checksummed
+from workbench.files.digest import digest, key
+from workbench.methods.kind import GENERATED
+from workbench.methods.stored_model import backbone_of, require_backbone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workbench.answering.elsewhere.form import SentFolder
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
+
+BODY, STATE = "body", "state"
+FITTABLE = "classification"  # the kind whose heads are fitted in closed form
+Way = Literal["generated", "own head", "fitted head"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights that somebody trained.
+
+    Attributes:
+        name: what people see.
+        form: ``model``: all weights of a model; ``adapter``: stored here; ``state``: what a stream left after a stage,
+            here; ``folder``: an adapter that another program wrote.
+        folder: where it is.
+        digest: equal digests, equal weights.
+        heads: names of the stream's tasks for which it brings a head.
+        backbone: of a whole model, as a backbone of its own.
+    """
+
+    name: str
+    form: Literal["model", "adapter", "state", "folder"]
+    folder: Path
+    digest: str
+    heads: tuple[str, ...] = ()
+    backbone: Backbone | None = None
+
+    @property
+    def reader(self) -> Backbone | None:
+        """Whose tokenizer reads the texts: its own, where it has one; else None, and that of the stream does."""
+        return self.backbone if self.backbone and has_tokenizer(self.backbone.folder) else None
+
+
+@dataclass(frozen=True)
+class GivenStage:
+    """A checkpoint as a stage of a stream.
+
+    Attributes:
+        number: of the stage; 0 before any task.
+        checkpoint: the weights.
+        ways: how each task is answered, at all stages of the stream alike.
+        learned: names of the tasks that count from this stage on.
+    """
+
+    number: int
+    checkpoint: Checkpoint
+    ways: Mapping[str, Way] = field(default_factory=dict)
+    learned: tuple[str, ...] = ()
+
+
+def read_checkpoints(
+    names: Sequence[str], backbone: Backbone, tasks: Sequence[Task], where: str
+) -> tuple[Checkpoint, ...]:
+    """Return what is at each of ``names``; no weights are loaded, and no file's code runs.
+
+    Args:
+        names: a folder (a model, a checkpoint of a trainer, an adapter of peft or of ``adapters``, an adapter that is
+            stored here, a stage of a stream that was learned here), a registered backbone, or a hub id.
+        backbone: of the stream; its own name stands for its pretrained weights.
+        tasks: of the stream.
+        where: in the recipe, for messages.
+
+    Raises:
+        InputError: nothing is there, or nothing that can be read; an adapter is of another backbone.
+        UnsafeConfigError: a file would run code.
+        AssetError: it cannot be fetched from the hub.
+    """
+    return tuple(
+        replace(_read(name, backbone, tasks, where), name=shown)
+        for name, shown in zip(names, distinct_names(names), strict=True)
+    )
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return what to call each: the last part of a path, and as many parts before it as tell it from the others."""
+    parts = [[part for part in name.split("/") if part and part not in (STATE, "~", ".", "..")] for name in names]
+    shown = [path[-1] if path else name for path, name in zip(parts, names, strict=True)]
+    for length in range(2, max(map(len, parts), default=0) + 1):
+        unclear = {name for name in shown if shown.count(name) > 1}
+        shown = ["/".join(parts[at][-length:]) if name in unclear else name for at, name in enumerate(shown)]
+    return [name if shown.count(name) == 1 else f"{name} ({at})" for at, name in enumerate(shown)]
+
+
+def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str) -> Checkpoint:
+    if name in BACKBONES.names() or (name == backbone.name and not Path(name).is_dir()):
+        return _model(name, backbone if name == backbone.name else open_backbone(name, where), backbone)
+    try:
+        folder = locate(name).folder
+    except InputError as error:
+        raise InputError(f"{name!r}: {error.what}", where=where, hint=error.hint) from None
+    if (folder / STATE / BODY).is_dir():
+        folder = folder / STATE
+    if (folder / BODY).is_dir() and (folder / HEADS).is_dir():
+        heads = tuple(task.name for task in tasks if (folder / HEADS / f"{task.name}.safetensors").is_file())
+        return Checkpoint(name, "state", folder, key(checksummed.digests(folder)), heads)
+    if (folder / MANIFEST).is_file():
+        return _stored(name, StoredAdapter(read_manifest(folder), folder), backbone, tasks)
+    sent = read_folder(folder)
+    heads = tuple(task.name for task in tasks if _answers(sent, task))
+    if isinstance(sent, SentModel):
+        model = _model(name, model_in(folder, str(folder), backbone.pooling), backbone)
+        readable = has_tokenizer(model.folder)  # a head is compared with its own program's, which reads texts
+        return replace(model, folder=folder, heads=heads if readable else ())
+    return Checkpoint(name, "folder", folder, key_of(folder, backbone.fingerprint), heads)
+
+
+def _model(name: str, own: Backbone, backbone: Backbone) -> Checkpoint:
+    """Return a whole model; one with the weights of the stream's ``backbone`` is that."""
+    sha256 = _digest(own)
+    if sha256 == _digest(backbone):
+        return Checkpoint(name, "model", own.folder, sha256)
+    return Checkpoint(name, "model", own.folder, sha256, backbone=replace(own, pooling=backbone.pooling))
+
+
+def _digest(model: Backbone) -> str:
+    """Return what tells a model's weights from others; of one that generates answers its output layer counts too."""
+    generates = is_causal(model.config) or getattr(model.config, "is_encoder_decoder", False)
+    files = [digest(path) for path in weight_files(model.folder)] if generates else []
+    return key([model.fingerprint, files])
+
+
+def _stored(name: str, stored: StoredAdapter, backbone: Backbone, tasks: Sequence[Task]) -> Checkpoint:
+    manifest = stored.manifest
+    if manifest.is_whole:
+        return _model(name, backbone_of(stored), backbone)
+    require_backbone(stored, backbone)
+    learned = manifest.task
+    heads = tuple(task.name for task in tasks if _same(learned.kind, learned.labels, task))
+    return Checkpoint(name, "adapter", stored.folder, stored.identity, heads)
+
+
+def _answers(sent: SentFolder, task: Task) -> bool:
+    return sent.labels is not None and any(_same(kind, sent.labels, task) for kind in sent.kinds)
+
+
+def _same(kind: str, labels: Sequence[str], task: Task) -> bool:
+    return kind == task.kind and kind not in GENERATED and {*labels} == {*task.labels}

@@ -1,0 +1,108 @@
+"""An adapter that another program wrote, taken into the state of a stage in the form that is opened here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from experiments.strategies._checkpoints import FITTABLE
+from fusion.target.target import head_fitted_on
+from workbench.adapters.manifest import FittedHead, TaskReference
+from workbench.adapters.store import AdapterStore
+from workbench.answering.elsewhere.forms import read_folder
+from workbench.answering.elsewhere.taking_in import ImportOptions, take_in
+from workbench.answering.elsewhere.whole_model import SentModel
+from workbench.backbone.prompts import NEW_TOKENS
+from workbench.errors import InputError
+from workbench.methods.kind import GENERATED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import nn
+
+    from experiments.strategies import Context
+    from experiments.strategies._checkpoints import Checkpoint
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.elsewhere.form import SentFolder
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+
+ADAPTER, CALLED = "adapter", "given"
+ORIGIN = "unknown: trained elsewhere"
+
+
+def take_in_given(checkpoint: Checkpoint, context: Context, state: Path) -> None:
+    """Write the adapter of another program's folder into a state; its answers are those of its own program.
+
+    Of a whole model the head is written alone, and its weights stay where they are.
+
+    Raises:
+        InputError: the files do not fit the backbone, or the sender's answers cannot be repeated.
+    """
+    sent = read_folder(checkpoint.folder)
+    if isinstance(sent, SentModel):
+        sent = replace(sent, link=True)
+        itself = replace(sent.itself, pooling=context.adaptation.backbone.pooling)
+        options = replace(_options(sent, context), backbone=itself)
+    else:
+        options = _options(sent, context) if sent.kinds else _headless(checkpoint, context)
+    take_in(sent, options, AdapterStore(state / ADAPTER))
+
+
+def taken_in(state: Path) -> StoredAdapter:
+    """Return the adapter that was taken into a state."""
+    store = AdapterStore(state / ADAPTER)
+    return store.get(store.ids()[0])
+
+
+def _options(sent: SentFolder, context: Context) -> ImportOptions:
+    """Return how an adapter with a head, or of a language model, is taken in: its labels as its folder calls them."""
+    backbone, kind = context.adaptation.backbone, sent.kinds[0]
+    outputs = sent.outputs(backbone, kind)
+    numbered = tuple(f"LABEL_{number}" for number in range(outputs or 0))
+    labels = (sent.labels or numbered) if outputs else ()
+    return _meaning(context, kind, labels)
+
+
+def _headless(checkpoint: Checkpoint, context: Context) -> ImportOptions:
+    """Return how an adapter without a head is taken in; it needs one, and is given that of the first task."""
+    for task in context.drawn:
+        if task.kind in GENERATED:
+            return _meaning(context, task.kind, ())
+        if task.kind == FITTABLE:
+            return _meaning(context, task.kind, task.labels, _fit(task, context), task.fingerprint)
+    hint = f"Name a {FITTABLE} task, or an adapter that was saved with its head."
+    raise InputError("there is no head in this folder, and for no task one is fitted", where=checkpoint.name, hint=hint)
+
+
+def _meaning(
+    context: Context, kind: str, labels: tuple[str, ...], fit: Any = None, examples: str = ""
+) -> ImportOptions:
+    reference = TaskReference(
+        name=CALLED,
+        kind=kind,
+        labels=labels,
+        fingerprint=None,
+        origin=ORIGIN,
+        max_new_tokens=NEW_TOKENS if kind in GENERATED else None,
+        scale=(0.0, 1.0) if kind == "regression" else None,
+    )
+    length = context.budget.max_length
+    return ImportOptions(context.adaptation.backbone, reference, labels, length, CALLED, fit, examples)
+
+
+def _fit(task: Task, context: Context) -> Callable[[TaskModel, int], tuple[nn.Linear, FittedHead]]:
+    def fit(model: TaskModel, max_length: int) -> tuple[nn.Linear, FittedHead]:
+        fitted = head_fitted_on(task, model, context.adaptation.backbone, max_length)
+        return fitted.head, FittedHead(
+            task=task.name,
+            fingerprint=task.fingerprint,
+            origin=task.origin,
+            examples=len(task.splits["train"]),
+            inverse_regularisation=fitted.inverse_regularisation,
+            validation=fitted.validation,
+        )
+
+    return fit

@@ -1,0 +1,95 @@
+"""What checkpoints lost and gained, as a table and in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import quantity, words
+from experiments.reporting.presentation import Cell, Column, Medium, Sentences, Table
+from experiments.reporting.shown import Shown, table
+from experiments.reporting.wording import DASH, bounds, number, probability, unit
+from experiments.studies.stream.results.layers import changed_most
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Block
+    from experiments.studies.stream.results.examined import Change
+    from experiments.studies.stream.results.report import Report
+
+TONES = {"lost": "bad", "gained": "good"}
+WAYS = {
+    "generated": "by the answers that it generates",
+    "own head": "by the heads that came with the checkpoints",
+    "fitted head": "by a linear head that is fitted, for each checkpoint anew, on the features of training rows: what "
+    "is lost here is lost from the features",
+}
+
+
+def examined_blocks(report: Report) -> Iterator[Block]:
+    """Yield what was lost and gained, how each task was answered, and where in the model it changed."""
+    changes = [change for strategy in report.strategies for change in report.examined(strategy)]
+    if not changes:
+        return
+    yield _table(report, changes)
+    ways = dict.fromkeys(change.way for change in changes)
+    named = {way: dict.fromkeys(change.task for change in changes if change.way == way) for way in ways}
+    lines = [f"{', '.join(tasks)}: answered {WAYS[way]}." for way, tasks in named.items()]
+    lines += [_hidden(change) for change in changes if change.is_hidden]
+    for strategy in report.strategies:
+        if layer_and_similarity := changed_most(strategy):
+            layer, similarity = layer_and_similarity
+            lines.append(
+                f"{strategy.label}: the hidden states changed most in layer {layer}: their similarity (CKA) to those "
+                f"of the first checkpoint is {similarity:.2f}, mean over tasks."
+            )
+    yield Sentences(lines, Medium.ANY)
+
+
+def _hidden(change: Change) -> str:
+    lost = change.first - change.last
+    assert change.refitted is not None
+    return (
+        f"{change.task}: of {number(lost)} points, a head fitted anew lost {number(max(change.refitted, 0.0))}: most "
+        "of the loss is hidden, not lost."
+    )
+
+
+def _table(report: Report, changes: list[Change]) -> Table:
+    several: list[Shown[Change]] = (
+        [Shown(Column("strategy"), lambda change: words(change.label))] if len(report.strategies) > 1 else []
+    )
+    refitted = any(change.refitted is not None for change in changes)
+    anew: list[Shown[Change]] = (
+        [Shown(Column("lost by a new head"), lambda change: quantity(change.refitted))] if refitted else []
+    )
+    return table(
+        "examined",
+        "What was lost and gained",
+        changes,
+        [
+            *several,
+            Shown(Column("task"), lambda change: words(change.task)),
+            Shown(Column("first"), lambda change: quantity(change.first)),
+            Shown(Column("best", "before the last"), lambda change: quantity(change.best)),
+            Shown(Column("last"), lambda change: quantity(change.last)),
+            Shown(Column("change", "last − first"), _change),
+            Shown(Column("p", "after Holm over tasks"), lambda change: words(_p(change))),
+            *anew,
+            Shown(Column("answered", media=Medium.PAGE, left=True), lambda change: words(change.way)),
+        ],
+        note=f"Scores in {unit(report.record.kinds).words}, changes in points with 95 % intervals over the same test "
+        "examples. Lost or gained: p below 0.05, by McNemar's test of answers that are right or wrong, else by "
+        "the paired t-test, adjusted after Holm over the tasks. The intervals are not adjusted.",
+        short=f"Lost and gained, {unit(report.record.kinds).words}",
+    )
+
+
+def _change(change: Change) -> Cell:
+    value, tone = change.change, TONES.get(change.reading, "even")
+    limits = bounds(value)
+    return Cell(number(value.mean, signed=True), value.mean, value, limits, (limits,), change.reading, tone)
+
+
+def _p(change: Change) -> str:
+    return DASH if change.adjusted is None else probability(change.adjusted).removeprefix("p ").removeprefix("= ")

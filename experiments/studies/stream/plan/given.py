@@ -1,0 +1,151 @@
+"""Checkpoints as the stages of a stream: how many there may be, which task counts from which, how each is answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from experiments.strategies._checkpoints import FITTABLE, GivenStage, read_checkpoints
+from experiments.studies.stream.plan.entry import GIVEN
+from workbench.errors import InputError, Problem, SettingsError, collect_problems
+from workbench.methods.kind import GENERATED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from experiments.strategies._checkpoints import Checkpoint, Way
+    from experiments.studies.stream.plan.entry import PlannedEntry
+    from experiments.studies.stream.plan.recipe import Recipe
+    from workbench.backbone.pretrained import Backbone
+    from workbench.methods.task import Task
+    from workbench.settings.base import Document
+
+METHOD = "full"  # of an entry of checkpoints that names none: it says how states are read that were learned here
+Given = dict[tuple[str, int], tuple[GivenStage, ...]]
+
+
+def is_given(entry: PlannedEntry) -> bool:
+    """Return whether the stages of an entry are checkpoints, and nothing is trained."""
+    return entry.strategy == GIVEN
+
+
+def ungiven(document: Document, recipe: Recipe, entries: Sequence[PlannedEntry]) -> list[Problem]:
+    """Return what is wrong with the numbers of checkpoints, or of entries that have some; no file is read."""
+    given = [entry for entry in entries if is_given(entry)]
+    problems: list[Problem] = []
+    lists = {entry.label: _lists(entry) for entry in given}
+    for entry in given:
+        with collect_problems(problems):
+            _require_fitting(document, recipe, entry)
+    if recipe.examined:
+        where = document.where("learned")
+        trained = [entry.label for entry in entries if not is_given(entry)]
+        if trained:
+            hint = "Leave 'learned' out, or leave out the entries that are trained."
+            problems.append(Problem(f"'learned: before' is for checkpoints: {trained[0]!r} is trained", where, hint))
+        sizes = {len(stages) for seeds in lists.values() for stages in seeds}
+        if len(sizes) > 1 or sizes == {1}:
+            hint = "Give each the same number, two or more: the base model first."
+            problems.append(Problem("entries of checkpoints are compared stage by stage", where, hint))
+    return problems
+
+
+def given_stages(
+    document: Document, recipe: Recipe, entries: Sequence[PlannedEntry], backbone: Backbone, tasks: Sequence[Task]
+) -> Given:
+    """Return the stages of each entry of checkpoints, by its label and the seed.
+
+    Raises:
+        SettingsError: a checkpoint is not there or cannot be read, or a task cannot be answered; all are named.
+    """
+    given: Given = {}
+    problems: list[Problem] = []
+    for entry in filter(is_given, entries):
+        where = document.where("strategies", entry.label, "stages")
+        for seed, names in zip(recipe.seeds, _lists(entry), strict=True):
+            with collect_problems(problems, where):
+                checkpoints = read_checkpoints(names, backbone, tasks, where)
+                given[entry.label, seed] = tuple(_numbered(checkpoints, tasks, recipe.examined, where))
+                _require_alike(entry.label, given, where)
+    if problems:
+        raise SettingsError(problems)
+    return given
+
+
+def _require_alike(label: str, given: Given, where: str) -> None:
+    """Raise InputError where a task would be answered in one way with one seed, and in another with another."""
+    first, *others = [stages[0].ways for (of, _), stages in given.items() if of == label]
+    for name, way in first.items():
+        if any(ways[name] != way for ways in others):
+            message = f"the checkpoints of one seed bring a head for {name}, and those of another do not"
+            raise InputError(message, where=where, hint="Compare seeds whose checkpoints were saved alike.")
+
+
+def _lists(entry: PlannedEntry) -> list[tuple[str, ...]]:
+    """Return the checkpoints of an entry, a list for each seed."""
+    stages = entry.strategy_settings.model_dump()["stages"]
+    return [stages] if stages and isinstance(stages[0], str) else [*stages]
+
+
+def _require_fitting(document: Document, recipe: Recipe, entry: PlannedEntry) -> None:
+    where = document.where("strategies", entry.label, "stages")
+    lists, seeds, tasks = _lists(entry), len(recipe.seeds), len(recipe.tasks)
+    if len(lists) != seeds:
+        hint = "Give a list of checkpoints for each seed: the same ones twice are not two replications."
+        raise InputError(f"there are {seeds} seeds, and checkpoints of {len(lists)}", where=where, hint=hint)
+    if recipe.orders not in (1, ()):
+        hint = "Leave 'orders' out, or leave the entry out."
+        raise InputError("checkpoints were learned in one order of the tasks", where=where, hint=hint)
+    for names in lists:
+        if not recipe.examined and len(names) not in (tasks, tasks + 1):
+            message = f"{len(names)} checkpoints for {tasks} tasks"
+            hint = (
+                f"Give {tasks}, one after each task, or {tasks + 1} with the base model first. Or write 'learned: "
+                "before': then all tasks count from the first checkpoint on, however many there are."
+            )
+            raise InputError(message, where=where, hint=hint)
+
+
+def _numbered(
+    checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], examined: bool, where: str
+) -> Iterator[GivenStage]:
+    """Yield the stages; raises InputError where a task cannot be answered."""
+    first = 0 if examined else len(tasks) + 1 - len(checkpoints)
+    if not examined:
+        checkpoints = [
+            _with_own_head(checkpoint, tasks, stage) for stage, checkpoint in enumerate(checkpoints, start=first)
+        ]
+    ways = {
+        task.name: _way(task, checkpoints if examined else [checkpoints[stage - first]], where)
+        for stage, task in enumerate(tasks, start=1)
+    }
+    for number, checkpoint in enumerate(checkpoints, start=first):
+        learned = [task.name for stage, task in enumerate(tasks, start=1) if number == (0 if examined else stage)]
+        yield GivenStage(number, checkpoint, ways, tuple(learned))
+
+
+def _with_own_head(checkpoint: Checkpoint, tasks: Sequence[Task], stage: int) -> Checkpoint:
+    """Return a checkpoint with the head of the task of its stage alone; a state of a stream has those of all so far.
+
+    Another task may have the same labels, and its head is not this one.
+    """
+    own = tasks[stage - 1].name if stage else ""
+    kept = tuple(name for name in checkpoint.heads if checkpoint.form == "state" or name == own)
+    return replace(checkpoint, heads=kept)
+
+
+def _way(task: Task, checkpoints: Sequence[Checkpoint], where: str) -> Way:
+    """Return how a task is answered at all stages: by heads that came where each of ``checkpoints`` brings one."""
+    if task.kind in GENERATED:
+        return "generated"
+    if all(task.name in checkpoint.heads for checkpoint in checkpoints):
+        return "own head"
+    if task.kind == FITTABLE:
+        return "fitted head"
+    message = f"no head for {task.name} came with the checkpoints, and for {task.kind} tasks none is fitted here"
+    raise InputError(message, where=where, hint=f"Leave the task out, or take a {FITTABLE} task.")
+
+
+def ways_of(given: Given) -> Mapping[str, Mapping[str, str]]:
+    """Return label → task → how it is answered, for the record."""
+    return {label: dict(stages[0].ways) for (label, _), stages in given.items()}

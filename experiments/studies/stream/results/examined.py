@@ -1,0 +1,153 @@
+"""What checkpoints lost and gained, task by task: the last against the first, on the same test examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.reporting.examples import ExamplePair, paired_outcomes, scores_by_example
+from workbench.measures.paired_scores import chance_of_none, drop
+from workbench.measures.statistics import Interval, holm, mean_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from experiments.studies.stream.results.record import Record
+    from experiments.studies.stream.results.replication_report import ReplicationReport
+    from experiments.studies.stream.results.strategy_report import StrategyReport
+    from workbench.measures.statistics import Array
+
+LEVEL = 0.05
+REFIT = "head-refit"
+HIDDEN_SHARE = 0.5  # of a loss; from here on most of it is the head's, and the features still have it
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one task between the first checkpoint and the last, mean over seeds.
+
+    Attributes:
+        way: how it was answered: ``generated``, ``own head`` or ``fitted head``.
+        first: score at the first checkpoint.
+        best: the highest score of any checkpoint before the last.
+        last: score at the last one.
+        change: last − first with its interval over test examples.
+        p: of no change, not adjusted; None where it cannot be told.
+        adjusted: p after Holm over the tasks.
+        refitted: what heads fitted anew on the features lost, by the probe ``head-refit``; None without it.
+    """
+
+    label: str
+    task: str
+    way: str
+    first: float
+    best: float
+    last: float
+    change: Interval
+    p: float | None
+    adjusted: float | None = None
+    refitted: float | None = None
+
+    @property
+    def reading(self) -> str:
+        """``lost``, ``gained``, or ``undecided``: at the level 0.05 after Holm."""
+        if self.adjusted is None or self.adjusted >= LEVEL or not self.change.mean:
+            return "undecided"
+        return "gained" if self.change.mean > 0 else "lost"
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether at least half of what a task lost is still in the features: a new head has it."""
+        lost = self.first - self.last
+        return self.reading == "lost" and self.refitted is not None and self.refitted <= HIDDEN_SHARE * lost
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of ``examined`` in ``report --json``; scores in [0, 1]."""
+        return {
+            "task": self.task,
+            "way": self.way,
+            "first": self.first,
+            "best": self.best,
+            "last": self.last,
+            "change": self.change.mean,
+            "low": self.change.low,
+            "high": self.change.high,
+            "p": self.p,
+            "p_adjusted": self.adjusted,
+            "reading": self.reading,
+            "refitted_lost": self.refitted,
+            "hidden": self.is_hidden,
+        }
+
+
+def examined(record: Record, strategy: StrategyReport) -> tuple[Change, ...]:
+    """Return the change of each task whose answers at both ends are there, in the recipe's order."""
+    if not record.examined or record.checkpoints.get(strategy.label) is None:
+        return ()
+    changes = [change for task in record.tasks for change in _of_task(record, strategy, task)]
+    chances = holm([change.p for change in changes])
+    return tuple(replace(change, adjusted=p) for change, p in zip(changes, chances, strict=True))
+
+
+def _of_task(record: Record, strategy: StrategyReport, task: str) -> Iterator[Change]:
+    finished = [replication for replication in strategy.replications if replication.complete]
+    rows = [_column(replication, task) for replication in finished]
+    known = [row for row in rows if None not in (row[0], row[-1])]
+    pairs = [
+        ExamplePair(
+            replication.seed,
+            scores_by_example(record.first_examples.get(key), row[0]),
+            scores_by_example(record.examples.get(key), row[-1]),
+        )
+        for replication, row in zip(finished, rows, strict=True)
+        for key in [(strategy.label, replication.seed, replication.order, task)]
+    ]
+    outcomes = paired_outcomes(pairs) if pairs else None
+    if len(known) < len(rows) or not rows:
+        return
+    first, best, last = (_mean([pick(row) for row in rows]) for pick in (_first, _best, _last))
+    assert first is not None
+    assert best is not None
+    assert last is not None
+    change, p = _tested(*outcomes.mean_over_seeds) if outcomes else (Interval(last - first, None, None), None)
+    refitted = _mean([_refitted(replication, task) for replication in finished])
+    yield Change(
+        strategy.label, task, record.ways[strategy.label][task], first, best, last, change, p, refitted=refitted
+    )
+
+
+def _tested(first: Array, last: Array) -> tuple[Interval, float | None]:
+    """Return last − first with its interval over examples, and the p of no change."""
+    lost = drop(first, last)
+    low, high = (None if bound is None else -bound for bound in (lost.high, lost.low))
+    return Interval(None if lost.mean is None else -lost.mean, low, high), chance_of_none(first, last)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where a value is missing."""
+    return mean_of(np.array(values, dtype=float))
+
+
+def _column(replication: ReplicationReport, task: str) -> Sequence[float | None]:
+    column = replication.tasks.index(task)
+    return [row[column] for row in replication.matrix]
+
+
+def _first(row: Sequence[float | None]) -> float | None:
+    return row[0]
+
+
+def _last(row: Sequence[float | None]) -> float | None:
+    return row[-1]
+
+
+def _best(row: Sequence[float | None]) -> float | None:
+    return max((score for score in row[:-1] if score is not None), default=None)
+
+
+def _refitted(replication: ReplicationReport, task: str) -> float | None:
+    """Return by how much a head fitted anew is worse at the last checkpoint than at the first."""
+    then, now = (replication.probed(REFIT, f"{task}/refitted", stage) for stage in (0, replication.last))
+    return None if then is None or now is None else then - now
