@@ -14,6 +14,7 @@ from experiments.engine.piece import Site
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
 from experiments.engine.system_metrics import record_system_metrics
+from experiments.engine.until_decided import MOST_SEEDS, UntilDecided, planned_looks, seeds_to_extend, undecided
 from experiments.engine.work import work_of
 from experiments.engine.workers import machines, workers
 from experiments.gating.release import Release
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from experiments.answers.routed_predictions import RoutedPrediction
     from experiments.engine.piece import Piece
     from experiments.engine.study import Plan, Report
+    from experiments.engine.until_decided import Step
     from experiments.engine.work import Work
     from experiments.engine.workers.machine import Machine
     from experiments.studies.compositions.plan import FusionPlan
@@ -382,7 +384,14 @@ class Workbench:
         return 0 if lesson.adapter_id in self.workspace.adapters else lesson_updates(lesson)
 
     def run(
-        self, plan: Plan, command: str = "", jobs: int = 1, cluster: str | None = None, watch: Watch | None = None
+        self,
+        plan: Plan,
+        command: str = "",
+        jobs: int = 1,
+        cluster: str | None = None,
+        watch: Watch | None = None,
+        pieces: Sequence[Piece] | None = None,
+        looks: Sequence[int] = (),
     ) -> Report:
         """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
 
@@ -392,6 +401,8 @@ class Workbench:
             jobs: how many processes work on it side by side, each with its share of the processor's cores.
             cluster: address of a Ray cluster, with ``jobs`` processes on each of its machines.
             watch: shows how the work goes that is left to do; what it gives is the listener from then on.
+            pieces: those of the plan that are needed; by default all.
+            looks: see :meth:`run_until_decided`.
 
         Raises:
             InputError: Ray is not installed, the cluster cannot be joined, or no machine has memory for a piece.
@@ -400,7 +411,8 @@ class Workbench:
         from experiments.engine.publish import Publisher
         from experiments.tracking.anew import bring_here
 
-        who, study, pieces = workers(jobs, cluster), STUDIES.get(plan.study), self.pieces(plan)
+        who, study = workers(jobs, cluster), STUDIES.get(plan.study)
+        pieces = self.pieces(plan) if pieces is None else pieces
         watched = watch(work_of(pending(pieces, self.workspace))) if watch else nullcontext(self.listener)
         with watched as self.listener:
             publisher = Publisher(self.workspace, self.listener)
@@ -409,11 +421,59 @@ class Workbench:
                 publisher.update(lambda: present_change(plan.name, record, piece.coordinates, workspace))
 
             with record_system_metrics(self.workspace.system(plan.name)):
-                record = run(study, plan, self.workspace, self.listener, command, who, on_done, pieces)
+                record = run(study, plan, self.workspace, self.listener, command, who, on_done, pieces, looks)
             report = report_on(plan.name, record, self.workspace)
             publisher.finish(study.present(report))
             bring_here(self.workspace, self.listener)
             return report
+
+    def until_decided(self, recipe: str, assignments: Sequence[str] = (), most: int = MOST_SEEDS) -> UntilDecided:
+        """Return a run of a recipe that adds seeds until its comparisons are decided; nothing is trained yet.
+
+        Args:
+            recipe: as for :meth:`plan`, of a study with seeds.
+            assignments: as for :meth:`plan`.
+            most: how many seeds at most.
+
+        Raises:
+            InputError: seeds cannot be added to this recipe, or ``most`` is not more than it has.
+            SettingsError: as :meth:`plan`.
+        """
+
+        def planned(seeds: Sequence[int]) -> Plan:
+            return self.plan(recipe, [*assignments, f"seeds={[*seeds]}"])
+
+        plan = self.plan(recipe, assignments)
+        study = STUDIES.get(plan.study)
+        seeds = seeds_to_extend(study, plan)
+        return UntilDecided(study, planned, planned_looks(seeds, most), self.workspace)
+
+    def run_until_decided(
+        self,
+        whole: UntilDecided,
+        command: str = "",
+        jobs: int = 1,
+        cluster: str | None = None,
+        watch: Watch | None = None,
+        on_step: Callable[[Step], None] = lambda step: None,
+    ) -> Report:
+        """Do the work up to one look after another, until all is decided or the last look is reached.
+
+        Args:
+            whole: made by :meth:`until_decided`.
+            command: as for :meth:`run`, which says what else is raised, with ``jobs``, ``cluster`` and ``watch``.
+            jobs: see there.
+            cluster: see there.
+            watch: see there; of the work up to one look.
+            on_step: is called before the work up to a look.
+        """
+        looks = whole.looks.after
+        while True:
+            step = whole.next_step()
+            on_step(step)
+            report = self.run(step.plan, command, jobs, cluster, watch, step.pieces, looks)
+            if step.look == looks[-1] or not undecided(report):
+                return report
 
     def report(self, experiment: str) -> Report:
         """Return the report on an experiment, from what is stored; raises UnknownNameError where it is unknown."""

@@ -18,6 +18,8 @@ STATED = [
     "Bartlett's test is below 10 %",
     "0.003 after three seeds, 0.012 after five and 0.040 after eight",
     "0.019 each",
+    "share the level\n  of 0.05 equally",
+    "errs in\n6 to 12 % of cases",
     "step ÷ √12",
     'at most 5 % of families have a false "higher" or "lower", and at most 5 % a false "equal"',
 ]

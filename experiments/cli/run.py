@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,12 @@ from experiments.terminal.options import (
 )
 from experiments.terminal.output import Json, emit, stderr
 from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.api import Workbench
+    from experiments.engine.study import Plan, Report
 
 app = typer.Typer(add_completion=False)
 
@@ -48,6 +54,16 @@ def run(
             "If these results are tested too, the type I error is larger than 0.05; --until-decided holds it.",
         ),
     ] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="Read verdicts after 3, 5 and 8 seeds at stricter levels, and add seeds to what is undecided.",
+        ),
+    ] = False,
+    most_seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="With --until-decided: add seeds up to so many. By default 8.")
+    ] = None,
     dry_run: DryRun = False,
     measure: Measure = False,
     as_json: Json = False,
@@ -58,15 +74,26 @@ def run(
     methods, of compositions and of routers. Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
+    from experiments.engine.until_decided import MOST_SEEDS
     from experiments.reporting.power import CONTINUED, enough_seeds
     from experiments.studies import STUDIES
-    from experiments.terminal import experiment
+    from experiments.terminal import experiment, looks_ahead
 
     require_dry_run(measure, dry_run)
     if recipe is None:
         hint = "`workbench recipes list` names the shipped ones; a path to your own YAML file works too."
         raise InputError("workbench run needs a RECIPE", hint=hint)
+    _require_one_way(until_decided, most_seeds, seeds_for)
     workbench = Workbench(workspace, tasks)
+    if until_decided:
+        most = MOST_SEEDS if most_seeds is None else most_seeds
+        whole = workbench.until_decided(recipe, assignments or [], most)
+        if dry_run:
+            looks_ahead.dry_run(workbench, whole, as_json, jobs, cluster, measure)
+            return
+        report, plan = looks_ahead.carry_out(workbench, whole, jobs, cluster)
+        _show(report, workbench, plan, workspace, as_json)
+        return
     plan = workbench.plan(recipe, assignments or [])
     if seeds_for is not None:
         if "seeds" not in STUDIES.get(plan.study).recipe.model_fields:
@@ -83,7 +110,26 @@ def run(
         experiment.dry_run(workbench, plan, as_json, jobs, cluster, measure)
         return
     report = experiment.carry_out(workbench, plan, jobs, cluster)
+    _show(report, workbench, plan, workspace, as_json)
+
+
+def _show(report: Report, workbench: Workbench, plan: Plan, workspace: Path | None, as_json: bool) -> None:
+    from experiments.terminal import experiment
+
     if as_json:
         emit(report.as_json())
     else:
         experiment.print_report(report, workbench, plan, workspace)
+
+
+def _require_one_way(until_decided: bool, most_seeds: int | None, seeds_for: float | None) -> None:
+    """Make sure that seeds are added in one way.
+
+    Raises:
+        InputError: they are not.
+    """
+    if most_seeds is not None and not until_decided:
+        raise InputError("--most-seeds needs --until-decided", hint="Add --until-decided.")
+    if until_decided and seeds_for is not None:
+        hint = "Leave one of them out."
+        raise InputError("--until-decided and --seeds-for add seeds in different ways", hint=hint)

@@ -34,6 +34,7 @@ def run(
     workers: Workers | None = None,
     on_done: OnPieceDone = lambda record, piece, workspace: None,
     pieces: Sequence[Piece] | None = None,
+    looks: Sequence[int] = (),
 ) -> RecordDocument:
     """Do every piece of ``plan`` that is not done yet, and return the record of all of them.
 
@@ -49,7 +50,8 @@ def run(
         workers: do the pieces, except those that measure time; by default this process does all.
         on_done: is called with each piece that this run has done: the record, the piece, and the workspace to read
             them from.
-        pieces: the plan's, where they are made already.
+        pieces: the plan's, where they are made already, or those of them that are needed.
+        looks: numbers of seeds after which verdicts are read, where seeds are added until it is decided.
 
     Raises:
         TrainingError: a fit failed; finished pieces are kept.
@@ -57,7 +59,7 @@ def run(
         UnwritableError: the workspace cannot be written, and not all pieces are done.
     """
     pieces = [*(study.pieces(plan) if pieces is None else pieces)]
-    record = new_record(study, plan, pieces, command)
+    record = new_record(study, plan, pieces, command, looks)
     try:
         return _run(plan.name, pieces, record, workspace.mending(listener), listener, workers or Inline(), on_done)
     except UnwritableError:
@@ -68,11 +70,19 @@ def run(
         return stored
 
 
-def new_record(study: Study, plan: Plan, pieces: Sequence[Piece], command: str) -> RecordDocument:
-    """Return the record of a plan, before anything is done."""
-    about = json.loads(json.dumps(study.shared_facts(plan)))
+def new_record(
+    study: Study, plan: Plan, pieces: Sequence[Piece], command: str | None, looks: Sequence[int] = ()
+) -> RecordDocument:
+    """Return the record of a plan, before anything is done; without a command it says not what it is computed with."""
+    about = json.loads(json.dumps({**study.shared_facts(plan), **({"verdicts_after": [*looks]} if looks else {})}))
     references = tuple(PieceReference(piece.key, json.loads(json.dumps(piece.coordinates))) for piece in pieces)
-    return RecordDocument(study.key, about, references, provenance(command), identity(study.key, about, references))
+    return RecordDocument(
+        study.key,
+        about,
+        references,
+        {} if command is None else provenance(command),
+        identity(study.key, about, references),
+    )
 
 
 def _run(
@@ -93,7 +103,8 @@ def _run(
 
         workers.do([piece for piece in pieces if not piece.alone], workspace, listener, done)
         Inline().do([piece for piece in pieces if piece.alone], workspace, listener, done)
-        record = record.as_finished(workers.machines)
+        if record.keys <= {piece.key for piece in pieces}:
+            record = record.as_finished(workers.machines)
         if is_first():
             workspace.records.save(name, record)
     return record

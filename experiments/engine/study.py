@@ -70,6 +70,9 @@ class Report(Protocol):
     @property
     def verdict(self) -> str: ...  # noqa: D102
 
+    def needed_for(self, labels: Iterable[str]) -> set[str]:
+        """Return the recipe's entries that comparisons need, by the labels of these."""
+
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``report --json``."""
 

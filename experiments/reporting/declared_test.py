@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.measures.declared_tests import paired, pooled, stratified
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,10 +24,12 @@ class DeclaredTest:
     Attributes:
         test: what the spread of a difference is taken from.
         margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
+        level: chance of a false verdict in the family, of either kind; that of a look, where there are several.
     """
 
     test: Test = "paired"
     margin: float | None = None
+    level: float = LEVEL
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Difference:
         declared: the test that was declared for the family; a row with another spread is tested paired all the same.
         margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
         p_equal: p of a difference as large as the margin, after Holm, by the same test.
+        level: at which it is decided: p has to be below it.
+        look: after how many seeds of a design with several looks this was read; None without looks.
         seconds: what one more seed of both sides takes; None where it is not known.
         to_decide: what would decide it, where a recipe declares it, and it is undecided; None where nothing tells.
     """
@@ -70,6 +72,8 @@ class Difference:
     declared: Test = "paired"
     margin: float | None = None
     p_equal: float | None = None
+    level: float = LEVEL
+    look: int | None = None
     seconds: float | None = None
     to_decide: ToDecide | None = None
 
@@ -94,8 +98,9 @@ class Difference:
     def reading(self) -> str:
         """Higher, lower, equal within the margin, or undecided; or that nothing can be said.
 
-        One test decides, by :attr:`chance` and ``p_equal``: below 0.05. With one seed, which allows no test, it is the
-        interval over examples, which says nothing about other seeds: whether 0 is outside it, or it within the margin.
+        One test decides, by :attr:`chance` and ``p_equal``: below :attr:`level`. With one seed, which allows no
+        test, it is the interval over examples, which says nothing about other seeds: whether 0 is outside it, or it
+        within the margin.
         """
         if self.seeds.mean is None:
             return "not measured"
@@ -110,6 +115,11 @@ class Difference:
         """Whether anything tells the difference from chance: several seeds, or else the examples of one."""
         return self.chance is not None or self._over_examples is not None
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether it is higher, lower or equal."""
+        return self.reading in ("higher", "lower", EQUAL)
+
     def as_json(self) -> dict[str, Any]:
         """Return ``{mean, low, high, values, reading, p, p_holm, p_equal, test, to_decide, variance, bootstrap}``.
 
@@ -121,6 +131,8 @@ class Difference:
             document["to_decide"] = self.to_decide.as_json() if self.to_decide else None
         if self.shares is not None:
             document["variance"] = asdict(self.shares)
+        if self.look is not None:
+            document |= {"level": self.level, "decided_at": self.look if self.is_decided else None}
         if self.examples:
             document["bootstrap"] = self.examples.as_json()
         return document
@@ -136,7 +148,7 @@ class Difference:
     @property
     def _differs(self) -> bool:
         if self.chance is not None:
-            return self.chance < LEVEL
+            return self.chance < self.level
         low, high = self._over_examples or (0.0, 0.0)
         return not low <= 0 <= high
 
@@ -145,7 +157,7 @@ class Difference:
         if self.margin is None:
             return False
         if self.chance is not None:
-            return self.p_equal is not None and self.p_equal < LEVEL
+            return self.p_equal is not None and self.p_equal < self.level
         low, high = self._over_examples or (-self.margin, self.margin)
         return -self.margin < low and high < self.margin
 
@@ -218,7 +230,7 @@ def basis(differences: Iterable[Difference | None]) -> str:
     """Return by what the readings of differences of one family go, in words."""
     measured = [difference for difference in differences if difference]
     if any(difference.p is not None for difference in measured):
-        return f"p of the {_test(measured)}{_adjusted(measured)} is below 0.05"
+        return f"p of the {_test(measured)}{_adjusted(measured)} is below {_level(measured)}"
     if any(difference.examples for difference in measured):
         return "the 95 % interval over test examples excludes 0, which says nothing about other seeds"
     return "a test says so, for which there are too few seeds"
@@ -262,12 +274,17 @@ def _adjusted(measured: Sequence[Difference]) -> str:
     return f", adjusted after Holm for {family} differences," if family > 1 else ""
 
 
+def _level(measured: Sequence[Difference]) -> str:
+    return "the level of its look" if any(difference.look for difference in measured) else f"{LEVEL}"
+
+
 def otherwise(differences: Iterable[Difference | None]) -> str:
     """Return what is said of a difference that is neither higher nor lower."""
     margins = {difference.margin for difference in differences if difference and difference.margin is not None}
     if not margins:
         return UNDECIDED
-    return f"{equal_in_words(max(margins))} where two one-sided tests at 0.05 say so, else {UNDECIDED}"
+    level = _level([difference for difference in differences if difference])
+    return f"{equal_in_words(max(margins))} where two one-sided tests at {level} say so, else {UNDECIDED}"
 
 
 def legend(differences: Iterable[Difference | None]) -> str:

@@ -56,6 +56,7 @@ def in_family(
             family=max(size, 1),
             declared=declared.test,
             margin=margin,
+            level=declared.level,
             p_equal=equal[label],
         )
         for label, difference in seen.items()

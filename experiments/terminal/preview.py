@@ -62,8 +62,12 @@ def preview(
     estimator: Estimator,
     as_json: bool,
     workers: PlannedWorkers,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print the plan of an experiment of any kind: its ``pieces``, which of them are ``pending``, and who does them."""
+    """Print the plan of an experiment of any kind: its ``pieces``, which of them are ``pending``, and who does them.
+
+    ``more``: further parts of the document.
+    """
     waiting = {piece.key for piece in pending}
     ahead = []
     for piece in pieces:
@@ -74,7 +78,15 @@ def preview(
     if as_json:
         about = {"recipe": plan.name, "study": plan.study, "backbone": plan.backbone.name}
         machines = {"machines": workers.as_json()} if workers.machines else {}
-        emit({**about, **machines, "expected_seconds": expected, "pieces": [entry.as_json() for entry in ahead]})
+        emit(
+            {
+                **about,
+                **machines,
+                "expected_seconds": expected,
+                "pieces": [entry.as_json() for entry in ahead],
+                **(more or {}),
+            }
+        )
         return
     _table(ahead)
     steps = work_of(entry.piece for entry in todo).updates

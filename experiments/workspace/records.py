@@ -99,6 +99,13 @@ def identity(study: str, about: Mapping[str, Any], pieces: Iterable[PieceReferen
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _with_further_seeds(record: RecordDocument, existing: RecordDocument) -> RecordDocument:
+    """Return a record with the seeds that were added to an existing one, which has all of its pieces."""
+    added = {name: existing.about[name] for name in ("seeds", "verdicts_after", "orders") if name in existing.about}
+    about = {**record.about, **added}
+    return replace(existing, about=about, identity=identity(record.study, about, existing.pieces))
+
+
 class Records:
     """The records of a workspace: ``experiments/NAME/record.json``."""
 
@@ -160,7 +167,8 @@ class Records:
         """Write and return the record of a run that begins with the plan of ``record``.
 
         A run that only adds pieces continues the stored record. If pieces are no longer asked for, the recipe has
-        changed: the stored record is set aside under another name, which is passed to ``say``.
+        changed: the stored record is set aside under another name, which is passed to ``say``. Where seeds were added
+        until it was decided, the recipe alone asks for fewer: the further ones stay.
 
         Raises:
             InputError: the name belongs to another kind of experiment.
@@ -172,6 +180,8 @@ class Records:
         if existing and existing.keys <= record.keys:
             finished = existing.finished and existing.keys == record.keys
             record = replace(record, provenance=existing.provenance, finished=finished)
+        elif existing and existing.about.get("verdicts_after") and record.keys <= existing.keys:
+            record = _with_further_seeds(record, existing)
         elif existing or self._earlier(name):
             why = f"The recipe of {name!r} has changed." if existing else f"An earlier version ran {name!r}."
             say(f"{why} What was there before is kept as {self._set_aside(name)!r}.")

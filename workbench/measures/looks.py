@@ -46,15 +46,15 @@ def levels(looks: Sequence[int]) -> dict[int, float]:
     return dict(LEVELS) if numbers == LOOKS else dict.fromkeys(numbers, LEVEL / len(numbers))
 
 
-def looks_up_to(most: int) -> tuple[int, ...]:
-    """Return the looks with at most so many seeds: those of :data:`LOOKS` below ``most``, then ``most`` itself.
+def looks_up_to(most: int, first: int = LOOKS[0]) -> tuple[int, ...]:
+    """Return the looks with at most so many seeds: ``first``, those of :data:`LOOKS` beyond it, then ``most`` itself.
 
     Raises:
         ValueError: fewer than 2.
     """
     if most < 2:
         raise ValueError(f"a test needs two seeds or more: got {most}")
-    return (*(look for look in LOOKS if look < most), most)
+    return (*sorted(look for look in {first, *LOOKS} if first <= look < most), most)
 
 
 def first_decided(by_look: Mapping[int, Mapping[str, Verdict]]) -> dict[str, tuple[int, Verdict]]:

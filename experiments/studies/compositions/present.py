@@ -33,7 +33,7 @@ def present(report: FusionReport) -> Presentation:
 def _blocks(report: FusionReport) -> Iterator[Block]:
     record = report.record
     yield tables.scores(report)
-    yield from below_differences(report.declared, "the mean score")
+    yield from below_differences(report.declared, "the mean score", report.record.verdicts_after)
     for row in tables.ranked(report):
         if row.chosen:
             taken = ", ".join(f"{label} {times}×" for label, times in row.chosen.items())

@@ -113,7 +113,8 @@ class FusionRecord(Record):
     @property
     def planned(self) -> int:
         """How many trials there will be."""
-        return len(self.entries) * len(self.targets) * len(self.shots) * len(self.seeds)
+        seeds = sum(len(self.planned_seeds(entry.label)) for entry in self.entries)
+        return seeds * len(self.targets) * len(self.shots)
 
     @property
     def done(self) -> int:

@@ -16,9 +16,12 @@ from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.entry_scores import EntryScores
     from experiments.studies.compositions.record import FusionRecord
+    from experiments.studies.core.planned import Families
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,26 @@ class FusionReport(StudyReport):
             ComparisonInWords(_named(label), _named(self.controls[label]), SCORED, gain)
             for label, gain in self.declared.items()
         )
+
+    @property
+    def main(self) -> str:
+        """The key of the scores that decide."""
+        return self.overall
+
+    @property
+    def families(self) -> Families:
+        """K, and all of them → label → its gain."""
+        compared = {row.label: row.scores for row in self.rows if row.label in self.declared}
+        return {
+            shots: {label: gain for label, scores in compared.items() if (gain := scores[shots].gain)}
+            for shots in (self.rows[0].scores if self.rows else ())
+        }
+
+    def needed_for(self, labels: Iterable[str]) -> set[str]:
+        """Return the recipe's entries that these comparisons need: a pick needs all that validation picks among."""
+        compared = super().needed_for(labels)
+        roles = {role for label, own in PICKS.items() if label in compared for role in own}
+        return compared - {*PICKS} | {entry.label for entry in self.record.entries if entry.role in roles}
 
     def row(self, label: str) -> Row | None:
         """Return the row with this label, or None."""

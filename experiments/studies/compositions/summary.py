@@ -83,11 +83,11 @@ class _Summary:
 
     def _as_families(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""
-        compared, declared = [row for row in rows if row.against], self.record.declared_test
+        compared = [row for row in rows if row.against]
         against = {row.label: row.against for row in compared}
         families = {
             shots: planned_family(
-                {row.label: gain for row in compared if (gain := row.scores[shots].gain)}, declared, against
+                {row.label: gain for row in compared if (gain := row.scores[shots].gain)}, self.record, shots, against
             )
             for shots in (rows[0].scores if rows else ())
         }

@@ -12,7 +12,7 @@ from experiments.reporting.presentation import Cell, Column, Medium, Paragraph, 
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, count, number
 from experiments.studies.compositions.quantities import ENTRY_SCORES, SCORE
-from experiments.studies.core.compare import compared_in_words, differences
+from experiments.studies.core.compare import at_look, compared_in_words, differences
 from experiments.studies.core.quantity import shown_in
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def scores(report: FusionReport) -> Table:
             *(Shown(Column(target, media=page), partial(_on_target, overall, target)) for target in targets),
             *([Shown(Column("all"), partial(_score, overall))] if len(keys) > 1 else []),
             *_minus(report),
+            *at_look(record.verdicts_after, lambda row: row.scores[overall].gain),
             Shown(Column("over examples", media=page), partial(_over_examples, report)),
             *_overall(report, "scores"),
         ],

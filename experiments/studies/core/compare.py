@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from experiments.reporting.cells import minus_reference, minus_reference_over_examples, score, words
+from experiments.reporting.looks import decided_at
 from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named
 from experiments.reporting.presentation import Column, Medium
 from experiments.reporting.shown import Shown
-from experiments.studies.core.planned import planned_family
+from experiments.studies.core.planned import Planned, planned_family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from experiments.reporting.declared_test import DeclaredTest
     from experiments.reporting.differences import Difference
     from experiments.reporting.plain_verdicts import MetricWords
     from experiments.reporting.presentation import Cell
@@ -65,13 +65,13 @@ def planned(rows: Iterable[ComparedWithOne], words: MetricWords = SCORED) -> tup
 
 
 def in_one_family(
-    rows: Sequence[ComparedT], test: DeclaredTest, against: Mapping[str, str] | None = None
+    rows: Sequence[ComparedT], record: Planned, against: Mapping[str, str] | None = None
 ) -> tuple[ComparedT, ...]:
     """Return the rows with their differences as the declared test sees them, adjusted for how many there are.
 
     ``against``: label → what it is compared with, where that is not the same for all.
     """
-    family = planned_family(declared(rows), test, against)
+    family = planned_family(declared(rows), record, "", against)
     return tuple(replace(row, difference=family.get(row.label)) for row in rows)  # type: ignore[type-var]
 
 
@@ -114,6 +114,11 @@ def differences(
 def difference_cell(row: Compared) -> Cell:
     """Return the difference of a row; the reference, which has none, says that it is it."""
     return minus_reference(row.difference)
+
+
+def at_look(looks: Sequence[int], of: Callable[[Any], Difference | None]) -> list[Shown[Any]]:
+    """Return the column of the look at which each difference was decided; none where there are no ``looks``."""
+    return [Shown(Column("seeds", left=True), lambda row: words(decided_at(of(row))))] if looks else []
 
 
 def compared_in_words(reference: str, against: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from experiments.workspace.documents import form_of
 from workbench.errors import IntegrityError
 from workbench.machine.device import resolve_precision
 from workbench.measures.declared_tests import Test
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,10 @@ class Record(ABC):
         precision: that ``auto`` was resolved to; empty in records of earlier versions.
         test: what the spread of differences is taken from.
         margin: points; a difference that is smaller can be called equal.
+        verdicts_after: numbers of seeds at which verdicts are read, if seeds are added until it is decided; else empty.
+        level: at which verdicts are read: that of one look.
+        settled: what was read at looks so far, see :func:`experiments.studies.core.planned.settled`.
+        seeds_of: label → its seeds, where seeds are added until it is decided: not all entries have equally many.
         identity, provenance: see :class:`experiments.workspace.RecordDocument`.
     """
 
@@ -56,6 +61,10 @@ class Record(ABC):
     precision: str = ""
     test: Test = "paired"
     margin: float = MARGIN
+    verdicts_after: tuple[int, ...] = ()
+    level: float = LEVEL
+    settled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seeds_of: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     identity: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,6 +82,19 @@ class Record(ABC):
     def complete(self) -> bool:
         """Whether all planned results are there."""
         return self.done == self.planned
+
+    def planned_seeds(self, label: str) -> tuple[int, ...]:
+        """Return the seeds of an entry."""
+        return self.seeds_of.get(label, self.seeds)
+
+    @property
+    def looks_reached(self) -> tuple[int, ...]:
+        """The looks of which everything is there: those before the one that the last seeds are for, and that one."""
+        return tuple(
+            look
+            for look in self.verdicts_after
+            if look < len(self.seeds) or (look == len(self.seeds) and self.complete)
+        )
 
     def judged(self, sentence: str, results: str) -> str:
         """Return a verdict, after how many ``results`` are there if it is not the whole."""
@@ -96,21 +118,32 @@ class Record(ABC):
         """
         try:
             blank: Self = form_of(cls).validate_python(document.content(experiment))
-            return replace(blank, **cls.results_from(document, workspace))
+            return replace(blank, seeds_of=_seeds_of(document), **cls.results_from(document, workspace))
         except (KeyError, TypeError, ValidationError) as error:
             message = f"damaged: this is not a record of {cls.kind} ({error})"
             raise IntegrityError(message, where=str(workspace.experiment(experiment))) from None
 
     def about(self) -> dict[str, Any]:
         """Return what is the same for all pieces, as JSON has it; the test and margin if a recipe says them."""
-        others = {"experiment", "identity", "provenance", *self.result_fields}
+        others = {"experiment", "level", "settled", "seeds_of", "identity", "provenance", *self.result_fields}
         about: dict[str, Any] = form_of(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
         return without_defaults(about)
 
     @property
     def declared_test(self) -> DeclaredTest:
         """How the differences from the reference are tested."""
-        return DeclaredTest(self.test, self.margin / 100)
+        return DeclaredTest(self.test, self.margin / 100, self.level)
+
+
+def _seeds_of(document: RecordDocument) -> dict[str, tuple[int, ...]]:
+    """Return label → the seeds of its pieces; nothing where all entries have the same."""
+    if not document.about.get("verdicts_after"):
+        return {}
+    by_label: dict[str, set[int]] = {}
+    for piece in document.pieces:
+        if "label" in piece.coordinates and "seed" in piece.coordinates:
+            by_label.setdefault(piece.coordinates["label"], set()).add(piece.coordinates["seed"])
+    return {label: tuple(seed for seed in document.about["seeds"] if seed in own) for label, own in by_label.items()}
 
 
 def without_defaults(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +151,7 @@ def without_defaults(about: Mapping[str, Any]) -> dict[str, Any]:
 
     A record's identity is made of this: experiments of earlier versions are still the same ones.
     """
-    defaults = {"test": "paired", "margin": MARGIN}
+    defaults = {"test": "paired", "margin": MARGIN, "verdicts_after": []}
     return {name: _plain(value) for name, value in about.items() if name not in defaults or value != defaults[name]}
 
 

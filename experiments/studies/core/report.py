@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -10,16 +11,20 @@ from experiments.reporting.equality import inequalities
 from experiments.reporting.plain_verdicts import small_prints
 from experiments.reporting.presentation import Presentation
 from experiments.studies.core.checklist import checklist
+from experiments.studies.core.planned import settled, up_to
+from workbench.measures.looks import levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
     from experiments.engine.study import Report
+    from experiments.reporting.differences import Difference
     from experiments.reporting.equality import Inequality
     from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.reporting.presentation import Block, Tracking
     from experiments.studies.core.facts import Document, Facts
+    from experiments.studies.core.planned import Families
     from experiments.studies.core.record import Record
     from experiments.workspace import RecordDocument, Workspace
 
@@ -36,7 +41,16 @@ def reported(record: type[RecordT], summarise: Callable[[RecordT, Workspace, boo
     """
 
     def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> ReportT:
-        return summarise(record.read(experiment, document, workspace), workspace, brief)
+        whole = record.read(experiment, document, workspace)
+        if brief or not whole.verdicts_after:
+            return summarise(whole, workspace, brief)
+        planned, by_look, main = levels(whole.verdicts_after), {}, ""
+        for look in whole.looks_reached:
+            then = record.read(experiment, up_to(document, look), workspace)
+            so_far = summarise(replace(then, level=planned[look]), workspace, brief)
+            by_look[look], main = so_far.families, so_far.main
+        ahead = next((look for look in whole.verdicts_after if look not in by_look), whole.verdicts_after[-1])
+        return summarise(replace(whole, level=planned[ahead], settled=settled(by_look, main)), workspace, brief)
 
     return report
 
@@ -70,6 +84,31 @@ class StudyReport(ABC):
         return self.record.seeds
 
     @property
+    def main(self) -> str:
+        """The name of the metric that decides, among :attr:`families`."""
+        return ""
+
+    @property
+    def families(self) -> Families:
+        """Metric → label → what the recipe compares."""
+        return {self.main: self.declared}
+
+    @property
+    @abstractmethod
+    def declared(self) -> dict[str, Difference]:
+        """By label, what the recipe compares, in the main metric."""
+
+    @property
+    def controls(self) -> Mapping[str, str]:
+        """Label → what it is compared with."""
+        return dict.fromkeys(self.declared, self.record.reference)
+
+    def needed_for(self, labels: Iterable[str]) -> set[str]:
+        """Return the recipe's entries that these comparisons need."""
+        compared = {*labels}
+        return compared | {self.controls[label] for label in compared}
+
+    @property
     @abstractmethod
     def circumstances(self) -> Mapping[str, Mapping[str, Any]]:
         """By label, the circumstances of each score."""
@@ -98,6 +137,7 @@ class StudyReport(ABC):
             **{name: about[name] for name in (*shared, *names)},
             "test": record.test,
             "margin": record.margin,
+            **({"looks": list(record.verdicts_after)} if record.verdicts_after else {}),
             "complete": self.complete,
             "provenance": dict(record.provenance),
             "verdict": self.verdict,

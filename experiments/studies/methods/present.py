@@ -43,7 +43,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
     if report.scored:
         yield Paragraph(tables.tuned(report), media=Medium.TERMINAL)
         yield tables.scores(report)
-        yield from below_differences(report.declared, "the mean score")
+        yield from below_differences(report.declared, "the mean score", report.record.verdicts_after)
         yield from warnings([*_failures(report)], "more epochs, another learning rate (--tune 3), more examples")
         yield Figure("score-by-parameters", TITLE, CAPTION, _alternative(report), partial(_draw, report))
         yield tables.costs(report)

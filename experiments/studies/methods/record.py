@@ -90,7 +90,7 @@ class ComparisonRecord(Record):
     @property
     def planned(self) -> int:
         """How many adapters there will be."""
-        return len(self.entries) * len(self.tasks) * len(self.seeds)
+        return len(self.tasks) * sum(len(self.planned_seeds(entry.label)) for entry in self.entries)
 
     @property
     def done(self) -> int:

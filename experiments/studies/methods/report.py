@@ -53,6 +53,11 @@ class ComparisonReport(StudyReport):
         return planned(self.rows)
 
     @property
+    def controls(self) -> dict[str, str]:
+        """Label → what it is compared with."""
+        return self.record.controls
+
+    @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
         """By label: how learning rates were chosen, and examples."""
         return circumstances(self.record)

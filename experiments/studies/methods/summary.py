@@ -44,7 +44,7 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
         outcomes: finds the file of a stored evaluation.
         brief: without what compares two methods.
     """
-    rows = in_one_family([*_Summary(record, outcomes, brief).rows()], record.declared_test, record.controls)
+    rows = in_one_family([*_Summary(record, outcomes, brief).rows()], record, record.controls)
     advice = recommend(rows, record.reference, unit(record.kinds))
     sentence = advice.sentence if advice else "Nothing can be recommended yet."
     verdict = " ".join([sentence, *sentences(planned(rows), said=advice.label if advice else None)])

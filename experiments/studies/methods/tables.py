@@ -11,6 +11,7 @@ from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import MOST_NAMED, plural, unit
 from experiments.studies.core.compare import (
+    at_look,
     by_tasks,
     compared_in_words,
     difference_cell,
@@ -59,6 +60,7 @@ def scores(report: ComparisonReport) -> Table:
             Shown(Column("mean" if tasks else "score"), SCORE.cell),
             *shown_in("scores", METHOD),
             *differences(record.reference, record.controls, difference_cell, f"over {over}"),
+            *at_look(record.verdicts_after, difference_of),
             over_examples(difference_of),
         ],
         note=f"{scale.title}, with the 95 % interval over seeds; differences from "

@@ -49,7 +49,7 @@ def _entry(record: RepairRecord, label: str, brief: bool) -> EntryReport:
     if not brief:
         step = score_step([*record.test_sizes.values()])
         gains = [row if row.is_control else _compared(row, nothing, streams, step) for row in rows]
-        rows = _beside_controls(in_one_family(gains, record.declared_test), record, streams, step)
+        rows = _beside_controls(in_one_family(gains, record), record, streams, step)
     return EntryReport(streams, (nothing, *rows), {entry.name: entry.refused for entry in mine if entry.refused})
 
 
@@ -108,7 +108,7 @@ def _beside_controls(
         row.label: _difference(row, compared[row.label], streams, step) for row in rows if row.label in compared
     }
     against = {label: control.label for label, control in compared.items()}
-    family = planned_family(differences, record.declared_test, against)
+    family = planned_family(differences, record, "", against)
     return [replace(row, minus_control=family.get(row.label)) for row in rows]
 
 

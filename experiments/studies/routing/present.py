@@ -40,7 +40,7 @@ def present(report: RoutingReport) -> Presentation:
 def _blocks(report: RoutingReport) -> Iterator[Block]:
     if report.scored:
         yield tables.scores(report)
-        yield from below_differences(report.declared, "accuracy")
+        yield from below_differences(report.declared, "accuracy", report.record.verdicts_after)
     yield from warnings([*_failures(report)], "more epochs, another learning rate, more examples")
     long = many_tasks.are_many(report)
     if tables.confusing(report):

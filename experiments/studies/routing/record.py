@@ -87,7 +87,8 @@ class RoutingRecord(Record):
     @property
     def planned(self) -> int:
         """How many adapters, joint models and routers there will be, one for each seed."""
-        return len(self.seeds) * (len(self.tasks) + len(self.entries))
+        routed = sum(len(self.planned_seeds(entry.label)) for entry in self.entries)
+        return len(self.seeds) * len(self.tasks) + routed
 
     @property
     def done(self) -> int:

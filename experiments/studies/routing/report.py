@@ -44,6 +44,11 @@ class RoutingReport(StudyReport):
         return planned(self.rows)
 
     @property
+    def controls(self) -> dict[str, str]:
+        """Label → what it is compared with."""
+        return self.record.controls
+
+    @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
         """By label: whether the task is known, models, examples, steps."""
         return circumstances(self.record)

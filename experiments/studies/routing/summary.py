@@ -40,7 +40,7 @@ def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: boo
         brief: without what compares two entries.
     """
     summary = _Summary(record, outcomes, brief)
-    rows = in_one_family([*map(summary.row, record.entries)], record.declared_test, record.controls)
+    rows = in_one_family([*map(summary.row, record.entries)], record, record.controls)
     adapters = tuple(map(summary.adapter, record.tasks))
     report = RoutingReport(record, rows, adapters)
     return replace(report, verdict=verdict(report))

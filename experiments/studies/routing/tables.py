@@ -11,6 +11,7 @@ from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number
 from experiments.studies.core.compare import (
+    at_look,
     by_tasks,
     compared_in_words,
     difference_cell,
@@ -41,6 +42,7 @@ def scores(report: RoutingReport) -> Table:
             Shown(Column("who answers"), _name),
             *shown_in("routers", ACCURACIES),
             *differences(record.reference, record.controls, difference_cell, f"over {over}"),
+            *at_look(record.verdicts_after, difference_of),
             over_examples(difference_of),
             *shown_in("routers", COST),
         ],

@@ -10,6 +10,7 @@ from experiments.reporting.differences import basis, otherwise
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import plural
+from experiments.studies.core.compare import at_look
 from experiments.studies.stream.page.tables import LABEL
 from experiments.studies.stream.results.comparison import COMPARED
 from experiments.studies.stream.results.quantities import BETTER, MAIN
@@ -54,7 +55,12 @@ def differences(report: Report) -> Table:
         "differences",
         "As the recipe compares them" if others else f"Against {reference}",
         rows,
-        [LABEL, *([against] if others else []), *DIFFERENCES],
+        [
+            LABEL,
+            *([against] if others else []),
+            *DIFFERENCES,
+            *at_look(report.record.verdicts_after, lambda row: row.differences["average_accuracy"]),
+        ],
         note=f"{what} in points, paired by seed and order, with the 95 % interval of this difference "
         f"alone, and p. Higher or lower where {basis(declared)}, else {otherwise(declared)}: the verdict goes by "
         "nothing else. The last column: the same over test examples, a paired bootstrap of average accuracy.",

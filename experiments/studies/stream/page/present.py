@@ -44,7 +44,7 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
-        yield from below_differences(report.declared, "average accuracy")
+        yield from below_differences(report.declared, "average accuracy", report.record.verdicts_after)
     yield from _task_by_task(report)
     yield from unlearned if not is_all(report.strategies) else ()
     yield from _learning(report)

@@ -33,7 +33,9 @@ def compared(side: StrategyReport, ours: StrategyReport, metric: str) -> Interva
 
 def planned_in_words(record: Record, paired: int) -> str:
     """Return ``3 seeds``, ``2 of 3 seeds so far`` or ``one seed``: what a comparison rests on."""
-    planned = len(record.replications)
+    planned = paired if record.verdicts_after and paired > 1 else len(record.replications)
+    if planned != len(record.replications):
+        return plural(paired, "seed")
     if paired == planned and planned > 1:
         return record.replicated
     noun = "seed" if record.orders_of_a_seed == 1 else "replication"

@@ -58,11 +58,11 @@ def _by_task(record: Record, pairs: Sequence[ReplicationPair], metric: str) -> l
 
 def by_metric(
     compared: Mapping[str, Mapping[str, Difference]],
-    family: Callable[[Mapping[str, Difference]], Mapping[str, Difference]],
+    family: Callable[[str, Mapping[str, Difference]], Mapping[str, Difference]],
 ) -> dict[str, dict[str, Difference]]:
-    """Return differences, by label and metric, with each metric as one ``family``."""
+    """Return differences, by label and metric, with each metric as one ``family``, which takes its name."""
     families = {
-        name: family({label: differences[name] for label, differences in compared.items()}) for name in COMPARED
+        name: family(name, {label: differences[name] for label, differences in compared.items()}) for name in COMPARED
     }
     return {label: {name: own[label] for name, own in families.items()} for label in compared}
 

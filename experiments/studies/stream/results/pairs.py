@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -54,5 +53,5 @@ def other_pairs(
     asked = {frozenset(pair) for pair in declared.items()}
     pairs = [pair for pair in combinations(labels, 2) if frozenset(pair) not in asked]
     compared = {f"{first} − {second}": compare(outcomes, first, second, reports) for first, second in pairs}
-    family = by_metric(compared, partial(in_family, declared=DeclaredTest(margin=margin)))
+    family = by_metric(compared, lambda _, gaps: in_family(gaps, DeclaredTest(margin=margin)))
     return tuple(Pair(*labels, differences) for labels, differences in zip(pairs, family.values(), strict=True))

@@ -118,7 +118,9 @@ class Record(core.Record):
     @property
     def replicated(self) -> str:
         """What was repeated: ``3 seeds``, ``2 seeds, each in 5 orders``, ``3 seeds, each in its own order``."""
-        return replicated(len(self.seeds), self.orders_of_a_seed, self.order_per_seed)
+        fewest = min((len(own) for own in self.seeds_of.values()), default=len(self.seeds))
+        whole = replicated(len(self.seeds), self.orders_of_a_seed, self.order_per_seed)
+        return whole if fewest == len(self.seeds) else f"{fewest} to {whole}"
 
     @property
     def order_shown(self) -> str:
@@ -130,7 +132,7 @@ class Record(core.Record):
     @property
     def planned(self) -> int:
         """How many streams there will be: one for each entry and replication."""
-        return len(self.entries) * len(self.replications)
+        return sum(seed in self.planned_seeds(entry.label) for entry in self.entries for seed, _ in self.replications)
 
     @property
     def done(self) -> int:

@@ -32,6 +32,7 @@ class ReplicationReport:
             entry i is of stage i + 1.
         outcomes: what was recorded, in the order of the stages.
         since: from which stage each task counts; None: task j from stage j.
+        needed: whether it is planned: an entry that is decided needs no more seeds.
     """
 
     seed: int
@@ -41,6 +42,7 @@ class ReplicationReport:
     metrics_by_stage: tuple[Mapping[str, float | None], ...]
     outcomes: tuple[StageOutcome, ...]
     since: tuple[int, ...] | None = None
+    needed: bool = True
 
     @property
     def last(self) -> int:
@@ -104,7 +106,7 @@ class ReplicationReport:
     @property
     def planned(self) -> int:
         """How many stages there will be, as far as is known before the last."""
-        return self.finished if self.complete else self.last
+        return self.finished if self.complete or not self.needed else self.last
 
     def probed(self, probe: str, quantity: str, stage: int) -> float | None:
         """Return what a probe found after a stage, None where it was not measured."""

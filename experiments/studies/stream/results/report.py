@@ -11,9 +11,11 @@ from experiments.studies.core.quantity import as_json
 from experiments.studies.core.report import StudyReport
 from experiments.studies.stream.results.beginnings import beginnings
 from experiments.studies.stream.results.circumstances import circumstances
+from experiments.studies.stream.results.comparison import COMPARED
 from experiments.studies.stream.results.examined import examined
 from experiments.studies.stream.results.facts import facts
 from experiments.studies.stream.results.merges import merges
+from experiments.studies.stream.results.pairs import declared_pairs
 from experiments.studies.stream.results.planned import planned
 from experiments.studies.stream.results.quantities import STRATEGY
 from workbench.measures.forgetting import METRICS
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.reporting.plain_verdicts import ComparisonInWords
+    from experiments.studies.core.planned import Families
     from experiments.studies.stream.results.beginnings import Beginning
     from experiments.studies.stream.results.examined import Change
     from experiments.studies.stream.results.frontier import Frontier
@@ -67,6 +70,22 @@ class Report(StudyReport):
             for strategy in self.strategies
             if strategy.differences
         }
+
+    @property
+    def main(self) -> str:
+        """The metric that decides when seeds are enough."""
+        return "average_accuracy"
+
+    @property
+    def families(self) -> Families:
+        """Metric → label → its difference."""
+        compared = [strategy for strategy in self.strategies if strategy.differences]
+        return {name: {strategy.label: strategy.differences[name] for strategy in compared} for name in COMPARED}
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Label → what it is compared with."""
+        return declared_pairs(self.record)
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

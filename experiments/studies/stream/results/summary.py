@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +54,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
                 _metrics_by_stage(record, entry, seed, order, matrices),
                 tuple(learned[entry.label, seed, order]),
                 record.since,
+                seed in record.planned_seeds(entry.label),
             )
             for seed, order in record.replications
         )
@@ -64,7 +64,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
 
     declared = {} if brief else declared_pairs(record)
     compared = {label: compare(finals, label, against, reports) for label, against in declared.items()}
-    family = by_metric(compared, partial(planned_family, declared=record.declared_test, against=declared))
+    family = by_metric(compared, lambda name, gaps: planned_family(gaps, record, name, declared))
     constants = constant_scores(record.tasks, record.majority)
     everything = [
         StrategyReport(
