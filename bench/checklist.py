@@ -37,8 +37,8 @@ DECIDED = ("higher", "lower", "equal")
 def stored(folder: Path = RESULTS) -> Iterator[tuple[str, Checked]]:
     """Yield each report in a folder of JSON files, by its file's name; files of other programs are left out."""
     for path in sorted(folder.glob("*.json")):
-        if found := _checked(path):
-            yield path.name, found
+        if report := _checked(path):
+            yield path.name, report
 
 
 def failing(answers: Iterable[Answer]) -> list[Answer]:
@@ -62,9 +62,9 @@ def exceptions() -> list[str]:
     return [f"| `{name}` | {question} | {reason} |" for name, of in KNOWN.items() for question, reason in of.items()]
 
 
-def readings(found: Iterable[Checked], main: bool) -> dict[str, int]:
+def readings(reports: Iterable[Checked], main: bool) -> dict[str, int]:
     """Return reading → how many planned comparisons have it, in the metric of the verdict (``main``) or in all."""
-    comparisons = (comparison for one in found for comparison in one.facts.comparisons)
+    comparisons = (comparison for report in reports for comparison in report.facts.comparisons)
     return dict(Counter(comparison.reading for comparison in comparisons if comparison.main or not main))
 
 
@@ -82,8 +82,8 @@ def main(
     workspace: program.Workspace = None,
 ) -> None:
     """Answer the checklist, and count what is undecided."""
-    found = [(name, _named(name, workspace)) for name in reports] if reports else [*stored()]
-    asked: list[tuple[str, tuple[Answer, ...]]] = [(name, one.answers) for name, one in found]
+    checklists = [(name, _named(name, workspace)) for name in reports] if reports else [*stored()]
+    asked: list[tuple[str, tuple[Answer, ...]]] = [(name, report.answers) for name, report in checklists]
     asked = [*asked, *([] if reports else plans())]
     for name, answers in asked:
         typer.echo(f"{name}: yes to {sum(answer.holds is True for answer in answers)} of {len(answers)}")
@@ -93,17 +93,17 @@ def main(
         for question in passed(name, answers):
             typer.echo(f"  passes now, take it from the list of exceptions: {question}")
     for title, main_metric in (("In the metric of the verdict", True), ("In all metrics", False)):
-        typer.echo(f"{title}: {share_undecided(readings((one for _, one in found), main_metric))}")
+        typer.echo(f"{title}: {share_undecided(readings((report for _, report in checklists), main_metric))}")
     raise typer.Exit(any(unknown(name, answers) for name, answers in asked))
 
 
 def _named(name: str, workspace: Path | None) -> Checked:
     """Return a report by its file, or by its experiment's name."""
     path = Path(name)
-    found = _checked(path) if path.is_file() else checked(report_of(find_workspace(workspace), name).as_json())
-    if not found:
+    report = _checked(path) if path.is_file() else checked(report_of(find_workspace(workspace), name).as_json())
+    if not report:
         raise typer.BadParameter(f"{name} is no report that has a checklist")
-    return found
+    return report
 
 
 def _checked(path: Path) -> Checked | None:

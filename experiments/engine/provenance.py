@@ -22,7 +22,7 @@ def provenance(command: str) -> dict[str, str]:
     return {
         "command": command,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": ", ".join(f"{name} {found}" for name in packages if (found := installed_version(name))),
+        "versions": ", ".join(f"{name} {version}" for name in packages if (version := installed_version(name))),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_torch()}",
         "git": git_state(),

@@ -145,12 +145,12 @@ class ComparisonInWords:
         }
 
 
-def sentences(planned: Sequence[ComparisonInWords], said: str | None = None) -> list[str]:
+def sentences(planned: Sequence[ComparisonInWords], leading: str | None = None) -> list[str]:
     """Return what came out: a sentence each, or, where one entry is compared with many, one for all of these.
 
     Args:
         planned: in the order in which they are read.
-        said: the label of an entry whose own sentence was said before: it has no other, but is among many.
+        leading: the label of an entry whose own sentence stands before these: it has no other, but is among many.
     """
     groups: dict[tuple[str, str], list[ComparisonInWords]] = {}
     for comparison in planned:
@@ -159,7 +159,7 @@ def sentences(planned: Sequence[ComparisonInWords], said: str | None = None) -> 
     return [
         sentence
         for group in groups.values()
-        for sentence in (_each(group, said) if len(group) <= FEW else _grouped(group))
+        for sentence in (_singly(group, leading) if len(group) <= FEW else _grouped(group))
     ]
 
 
@@ -167,15 +167,15 @@ def small_prints(planned: Sequence[ComparisonInWords]) -> list[str]:
     """Return the tests behind :func:`sentences`: one each of few; of many the test that they share."""
     tested = [comparison for comparison in planned if comparison.small_print]
     if len(tested) <= FEW:
-        return [f"{each.entry.label} − {each.against.label}: {each.small_print}." for each in tested]
+        return [f"{test.entry.label} − {test.against.label}: {test.small_print}." for test in tested]
     family = max(comparison.difference.family for comparison in tested)
     holm = f", p after Holm for {family} comparisons" if family > 1 else ""
     test = _begun(test_in_words(comparison.difference for comparison in tested))
     return [f"{test}{holm}; the tables have each interval and p."]
 
 
-def _each(group: Sequence[ComparisonInWords], said: str | None) -> list[str]:
-    return [comparison.sentence for comparison in group if comparison.entry.label != said]
+def _singly(group: Sequence[ComparisonInWords], leading: str | None) -> list[str]:
+    return [comparison.sentence for comparison in group if comparison.entry.label != leading]
 
 
 def _grouped(group: Sequence[ComparisonInWords]) -> Iterator[str]:
@@ -218,7 +218,7 @@ def _would_decide(difference: Difference) -> str:
 
 def _all_would_decide(members: Sequence[ComparisonInWords]) -> str:
     """Return how many seeds would decide those that are undecided, from the easiest to the hardest."""
-    needs = {each.entry.inside: needed.seeds for each in members if (needed := each.difference.to_decide)}
+    needs = {member.entry.inside: needed.seeds for member in members if (needed := member.difference.to_decide)}
     known = {name: seeds for name, seeds in needs.items() if seeds is not None}
     if not known:
         return ""

@@ -33,7 +33,7 @@ OWN = ("training", "looks")  # facts in which a training that goes on may differ
 def facts(tasks: Sequence[WatchedTask], **others: Any) -> dict[str, Any]:
     """Return what all stages of a training share, as record.json has it; ``others`` are the fields of the record."""
     whole = [watched.task for watched in tasks]
-    told = {
+    shared = {
         "reference": START,
         "data": {task.name: task.fingerprint for task in whole},
         "data_sources": data_sources(whole),
@@ -44,7 +44,7 @@ def facts(tasks: Sequence[WatchedTask], **others: Any) -> dict[str, Any]:
         "majority": {watched.task.name: watched.majority for watched in tasks},
         **others,
     }
-    return dict(json.loads(json.dumps(form_of(dict[str, Any]).dump_python(told, mode="json"))))
+    return dict(json.loads(json.dumps(form_of(dict[str, Any]).dump_python(shared, mode="json"))))
 
 
 @dataclass
@@ -87,9 +87,9 @@ class Recording:
                 recording = cls(workspace, name, stored, [])
                 recording._keep_up_to(step)
                 return recording
-            told = {**about, "training": uuid.uuid4().hex}
-            first = (_reference(told["training"], 0),)
-            document = RecordDocument(STUDY.key, told, first, provenance(""), identity(STUDY.key, told, ()))
+            shared = {**about, "training": uuid.uuid4().hex}
+            first = (_reference(shared["training"], 0),)
+            document = RecordDocument(STUDY.key, shared, first, provenance(""), identity(STUDY.key, shared, ()))
             return cls(workspace, name, workspace.records.begin(name, document, say), [])
 
     def _keep_up_to(self, step: int) -> None:

@@ -219,11 +219,11 @@ def _usable(tokenizer: Any) -> Any:
     Raises:
         InputError: there is none.
     """
-    found = getattr(tokenizer, "tokenizer", tokenizer)
-    if found is None:
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+    if tokenizer is None:
         hint = f"Give the trainer a processing_class, or {WHERE} a tokenizer."
         raise InputError("the trainer has no tokenizer", where=WHERE, hint=hint)
-    own = copy.deepcopy(found)
+    own = copy.deepcopy(tokenizer)
     if own.pad_token is None:
         own.pad_token = own.eos_token
     return own

@@ -16,10 +16,10 @@ def facts(document: Document) -> Facts | None:
     if rows is None:
         return None
     grids = (
-        found
+        enclosure
         for label, row in rows.items()
         for search in row.get("tuning", [])
-        for found in grid(f"{label} on {search['task']}", search["attempts"], search["chosen"], search["seed"])
+        for enclosure in grid(f"{label} on {search['task']}", search["attempts"], search["chosen"], search["seed"])
     )
     compared = compared_rows(rows, document["reference"], ["method"], "score")
     return Facts(tuple(rows), tuple(compared), tuple(grids))

@@ -47,7 +47,7 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
     rows = in_one_family([*_Summary(record, outcomes, brief).rows()], record, record.controls)
     advice = recommend(rows, record.reference, unit(record.kinds))
     sentence = advice.sentence if advice else "Nothing can be recommended yet."
-    verdict = " ".join([sentence, *sentences(planned(rows), said=advice.label if advice else None)])
+    verdict = " ".join([sentence, *sentences(planned(rows), leading=advice.label if advice else None)])
     return ComparisonReport(record, rows, advice, record.judged(verdict, "adapters"))
 
 

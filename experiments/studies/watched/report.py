@@ -34,10 +34,10 @@ class WatchedReport(StudyReport):
         """What came out, in sentences."""
         if not self.changes:
             return "Nothing is compared: the model was measured before the training alone."
-        said = [self._said(reading) for reading in ("lost", "gained", "undecided")]
-        return " ".join([*self._stopped(), *(sentence for sentence in said if sentence), ONE_TRAINING])
+        sentences = [self._changed(reading) for reading in ("lost", "gained", "undecided")]
+        return " ".join([*self._stopped(), *(sentence for sentence in sentences if sentence), ONE_TRAINING])
 
-    def _said(self, reading: str) -> str:
+    def _changed(self, reading: str) -> str:
         words = {"lost": "Lost", "gained": "Gained", "undecided": "Not decided"}
         rows = [_in_words(change) for change in self.changes if change.reading == reading]
         return f"{words[reading]}: {'; '.join(rows)}." if rows else ""

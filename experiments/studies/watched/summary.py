@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def summarise(record: WatchedRecord, workspace: Workspace, brief: bool = False) -> WatchedReport:
     """Return the report on a training as far as it has come; ``brief``: without what compares two stages."""
-    found = () if brief or len(record.stages) < 2 else tuple(_changes(record, workspace))
-    return WatchedReport(record, found)
+    changes = () if brief or len(record.stages) < 2 else tuple(_changes(record, workspace))
+    return WatchedReport(record, changes)
 
 
 def _changes(record: WatchedRecord, workspace: Workspace) -> list[Change]:

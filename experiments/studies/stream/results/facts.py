@@ -22,7 +22,7 @@ def facts(document: Document) -> Facts | None:
     if rows is None or "scenario" not in document or "stream" in document:
         return None
     tunings = ((label, row["tuning"]) for label, row in rows.items() if row.get("tuning"))
-    grids = tuple(found for label, tuned in tunings for found in grid(label, tuned["tried"], tuned["chosen"]))
+    grids = tuple(enclosure for label, tuned in tunings for enclosure in grid(label, tuned["tried"], tuned["chosen"]))
     return Facts(tuple(rows), tuple(_comparisons(document)), grids, tuple(_picks(rows)))
 
 

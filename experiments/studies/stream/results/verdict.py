@@ -57,7 +57,7 @@ def _losses(record: Record, strategies: Sequence[StrategyReport], ours: Strategy
     """Return who forgot less; what ``ours`` forgot was said, and is said again where it is undecided or equal."""
     losses = [loss for loss in planned(record, strategies, [FORGOT]) if loss.difference.is_tested]
     decided = [loss for loss in losses if loss.entry.label == ours.label and loss.word in (FORGOT.below, FORGOT.above)]
-    return sentences(losses, said=ours.label if decided else None)
+    return sentences(losses, leading=ours.label if decided else None)
 
 
 def _untested(record: Record, ours: StrategyReport) -> list[str]:
