@@ -25,9 +25,9 @@ def looks_in_words(looks: Sequence[int]) -> str:
         return ""
     *first, last = looks
     seeds = f"{', '.join(map(str, first))} and {last}" if first else f"{last}"
-    each = ", ".join(f"{level:g}" for level in levels(looks).values())
+    thresholds = ", ".join(f"{level:g}" for level in levels(looks).values())
     return (
-        f"Verdicts are read after {seeds} seeds, p against {each}: together no more than 0.05. What is decided stays "
+        f"Verdicts are read after {seeds} seeds, p against {thresholds}: together no more than 0.05. What is decided stays "
         "as it is, and only what is undecided gets more seeds, so entries have unequally many. Scores are means "
         "over an entry's own seeds; differences are over the seeds that both have, up to the look."
     )
