@@ -35,7 +35,6 @@ KNOWN: dict[str, dict[str, str]] = {
     "quickstart.json": {ONE_THING: WHOLE},
     "reasoning-3": {SEEDS: ONE_SEED},
     "reasoning-3.json": {ONE_THING: BEFORE_AGAINST, SEEDS: ONE_SEED},
-    "remedies.json": {ONE_THING: BEFORE_AGAINST, GRID: BEFORE_WIDENING},
     "repair-control.json": {SEEDS: CONTROLS},
     "standard-4": {ONE_THING: NO_PROMPT, SEEDS: PROTOCOL},
     "superni-15": {SEEDS: PROTOCOL},
