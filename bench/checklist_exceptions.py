@@ -30,7 +30,6 @@ KNOWN: dict[str, dict[str, str]] = {
     "hundred-tasks-routed": {SEEDS: TWO_SEEDS},
     "hundred-tasks-routed.json": {FAMILY: BEFORE_ONCE, SEEDS: TWO_SEEDS},
     "long-15": {ONE_THING: NO_PROMPT, SEEDS: PROTOCOL},
-    "merging-8.json": {FAMILY: BEFORE_ONCE},
     "quickstart": {ONE_THING: WHOLE},
     "quickstart.json": {ONE_THING: WHOLE},
     "reasoning-3": {SEEDS: ONE_SEED},

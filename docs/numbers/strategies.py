@@ -24,7 +24,6 @@ from measured import (
     probability,
     range_of_p,
     read,
-    reading,
     require,
     row,
     share,
@@ -34,7 +33,7 @@ from measured import (
     with_limits,
 )
 
-from experiments.reporting.differences import UNDECIDED
+from experiments.reporting.differences import MARKS, UNDECIDED
 from workbench.measures.statistics import paired_t_test
 
 STATED = [
@@ -367,6 +366,7 @@ def merged_table(document: dict[str, Any], tuned: dict[str, Any]) -> Iterator[st
 def merging_table(document: dict[str, Any]) -> Iterator[str]:
     """Yield what every rule for pairs and every composition loses, and what is said of them."""
     strategies = document["strategies"]
+    require(document["complete"], "all rules, to the end")
     below = {name: strategies[name]["comparison"]["average_accuracy"] for name in strategies if name != "isolated"}
     average = {name: strategy["metrics"]["average_accuracy"]["mean"] for name, strategy in strategies.items()}
     for name in sorted(strategies, key=lambda name: -average[name]):
@@ -375,28 +375,34 @@ def merging_table(document: dict[str, Any]) -> Iterator[str]:
             called(name),
             megabytes(strategies[name]["cost"]["stored_bytes"] / 1e6),
             number(average[name]),
-            gap(below[name]) if name in below else DASH,
-            gap(below[name]["bootstrap"]) if name in below else DASH,
+            f"{gap(below[name])} {MARKS[below[name]['reading']]}" if name in below else DASH,
+            seeds_needed(below[name]) if name in below else DASH,
             number(forgot),
             since_learned(strategies[name]["metrics"]["backward_transfer"]),
         )
-    lost = {name: negated(difference["bootstrap"]) for name, difference in below.items()}
+    lost = {name: negated(difference) for name, difference in below.items()}
     yield f"no adapter at all loses {without_sign(lost['no-adapter'])} points"
-    default = without_sign(lost["cosine"])
-    yield f"`pair: fewest` loses {without_sign(lost['fewest'])}, and the default, `cosine` with `svd`, {default}"
-    others = {name for name in below if name != "no-adapter" and reading(below[name]) != UNDECIDED}
-    require(not others and below["no-adapter"]["reading"] == "lower", "over seeds only the control is distinguishable")
+    yield f"the default, `average-linkage` with `svd`, loses {without_sign(lost['average-linkage'])}"
+    yield f"`pair: fewest` {without_sign(lost['fewest'])}"
+    decided = {name for name in below if below[name]["reading"] != UNDECIDED}
+    require(decided == {"left-overlap", "oldest", "by-model-stock"}, "three are lower, nothing else is decided")
+    chances = [below[name]["p_holm"] for name in decided]
+    yield f"p from {min(chances):.4f} to {max(chances):.3f} after Holm"
     drops = {name for name in below if strategies[name]["comparison"]["forgetting"]["reading"] == "higher"}
-    require(drops == {"by-breadcrumbs", "by-model-stock", "by-tsv"}, "which forget more")
-    apart_from_default = {name for name in lost if lost[name]["low"] > lost["cosine"]["high"]}
-    worse = {"oldest", "left-overlap", "by-breadcrumbs", "by-model-stock", "by-subspace-boosting", "by-star"}
-    require(apart_from_default == worse | {"no-adapter"}, "whose intervals lie beyond that of the default")
-    require(lost["fewest"]["low"] < 0 and all(lost[name]["low"] > 0 for name in set(lost) - {"fewest"}), "only fewest")
-    for name in ("sign-conflict", "by-slerp"):
-        twin = {"sign-conflict": "cosine", "by-slerp": "by-nuslerp"}[name]
+    require(drops == {"by-breadcrumbs", "by-model-stock"}, "which forget more")
+    for name, twin in (("sign-conflict", "cosine"), ("by-slerp", "by-nuslerp")):
         require(below[name]["values"] == below[twin]["values"], f"{name} is as {twin}")
+    require(average["average-linkage"] - average["cosine"] == 0, "both rules end alike")
+    few = [seeds for name in below if (seeds := (below[name]["to_decide"] or {}).get("seeds")) and seeds <= 14]
+    yield f"{len(few)} of {len(below) - len(decided)} would be decided by {min(few)} to {max(few)} seeds"
     whole_bytes = {name for name in below if strategies[name]["cost"]["stored_bytes"] > 2.4e6}
     yield f"{WORDS[len(whole_bytes)]} compositions store as much as the eight LoRAs"
+
+
+def seeds_needed(value: dict[str, Any]) -> str:
+    """Return how many seeds would decide a difference; a dash where it is decided, more than 1,000 where none would."""
+    needed = value["to_decide"]
+    return DASH if needed is None else str(needed["seeds"] or "> 1,000")
 
 
 def since_learned(value: dict[str, Any]) -> str:
