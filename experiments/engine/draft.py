@@ -28,11 +28,13 @@ class Draft(Generic[RecipeT]):
     """A recipe as it was read, with all that is wrong with it so far; a study adds to ``problems`` what it finds.
 
     Attributes:
+        document: the recipe with the place of each key.
         entries: key of a form → label → what the entry names, with its settings typed; wrong entries are left out.
         tasks: key of a list of tasks → these tasks; nothing of them is loaded.
         problems: with places and hints.
     """
 
+    document: Document
     entries: Mapping[Key, Mapping[str, ParsedEntry]]
     tasks: Mapping[Key, Sequence[TaskSpec]]
     problems: list[Problem]
@@ -73,4 +75,4 @@ def drafted(
     if noun:
         problems += label_problems(document, [str(form.key[-1]) for form in forms], noun)
     tasks = {key: named_tasks(document, key, folders, problems) for key in model.task_keys}
-    return Draft(entries, tasks, problems, recipe)
+    return Draft(document, entries, tasks, problems, recipe)

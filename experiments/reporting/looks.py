@@ -27,7 +27,7 @@ def looks_in_words(looks: Sequence[int]) -> str:
     seeds = f"{', '.join(map(str, first))} and {last}" if first else f"{last}"
     thresholds = ", ".join(f"{level:g}" for level in levels(looks).values())
     return (
-        f"Verdicts are read after {seeds} seeds, p against {thresholds}: together no more than 0.05. What is decided stays "
-        "as it is, and only what is undecided gets more seeds, so entries have unequally many. Scores are means "
+        f"Verdicts are read after {seeds} seeds, p against {thresholds}: together no more than 0.05. What is decided "
+        "stays as it is, and only what is undecided gets more seeds, so entries have unequally many. Scores are means "
         "over an entry's own seeds; differences are over the seeds that both have, up to the look."
     )

@@ -42,7 +42,7 @@ def test_a_number_stays_as_it_is() -> None:
 
 
 def test_a_model_that_changed_at_a_skipped_stage_waits_for_the_next_tests() -> None:
-    plan = SimpleNamespace(recipe=SimpleNamespace(evaluate_every=10, probes=()), tasks=range(20), asked={})
+    plan = SimpleNamespace(recipe=SimpleNamespace(evaluate_every=10, probes=()), tasks=range(20), last=20, asked={})
     outcome = SimpleNamespace(cells=[SimpleNamespace(task="tested")])  # of the stage before
     step = SimpleNamespace(stage=12, key="before")
     earlier = SimpleNamespace(plan=plan, planned=step, folders=SimpleNamespace(outcome=lambda *_: outcome))

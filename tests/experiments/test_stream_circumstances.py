@@ -85,7 +85,7 @@ def test_page_and_json_tell_who_had_which(report: Report) -> None:
     }
     assert unequal.keys() == {*EQUAL} - {"learning rates tried"}, "points of a frontier are shown, and not picked from"
     page = drawn_page(present(report), {})
-    assert page.count("What was not equal") == 1
+    assert page.count(">What was not equal") == 1
     assert "<h2>How each strategy learns" in page, "the table of settings stands under a name of its own"
 
 

@@ -196,8 +196,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     rows = own[len(PICKS) :]
     own += [with_head(label, head) for label in [*own, *labels] for head in get_args(HeadStart)]
     draft.problems.extend(collisions(((label, document.where("compositions", label)) for label in labels), own))
-    composed, noun = {COMPOSED.key: draft.entries[COMPOSED.key]}, "composition, and nothing beside them"
-    draft.problems.extend(uncompared(document, composed, None, noun, rows))
+    noun = "composition, and nothing beside them"
+    draft.problems.extend(uncompared(draft, None, [COMPOSED.key], noun, rows))
     draft.problems.extend(_wrong_targets(document, targets, sources))
     recipe = draft.require()
     require_affordable(_fits(recipe, len(methods), len(entries), len(sources), len(targets)), document.origin)

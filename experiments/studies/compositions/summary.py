@@ -87,7 +87,10 @@ class _Summary:
         against = {row.label: row.against for row in compared}
         families = {
             shots: planned_family(
-                {row.label: gain for row in compared if (gain := row.scores[shots].gain)}, self.record, shots, against
+                {row.label: gain for row in compared if (gain := row.scores[shots].gain)},
+                self.record.declared_test,
+                self.record.settled.get(shots, {}),
+                against,
             )
             for shots in (rows[0].scores if rows else ())
         }

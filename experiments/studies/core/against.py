@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field
 
@@ -10,10 +10,10 @@ from workbench.errors import Problem, suggest
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from experiments.engine.entries import ParsedEntry
-    from workbench.settings.base import Document, Key
+    from experiments.engine.draft import Draft
+    from workbench.settings.base import Key
 
 
 class ComparedWith(Settings):
@@ -43,25 +43,26 @@ def controls(entries: Iterable[Comparable], reference: str) -> dict[str, str]:
 
 
 def uncompared(
-    document: Document,
-    entries: Mapping[Key, Mapping[str, ParsedEntry]],
+    draft: Draft[Any],
     reference: str | None,
+    keys: Sequence[Key] = (),
     noun: str = "",
     others: Iterable[str] = (),
 ) -> Iterator[Problem]:
     """Yield a problem for each ``against`` that names nothing else that is compared, or stands in the reference.
 
     Args:
-        document: of the recipe.
-        entries: key of a form → label → the entry, whose ``about`` is a :class:`ComparedWith`.
+        draft: of the recipe.
         reference: the recipe's, if it is known.
+        keys: of the forms whose entries have a :class:`ComparedWith`; by default of all forms.
         noun: what may be named, in messages; by default an entry under these keys.
         others: labels of what is compared and is no entry of the recipe.
     """
-    labels = [*(label for key in entries for label in document.labels(*map(str, key))), *others]
-    noun = noun or f"entry of {' or '.join(repr(key[-1]) for key in entries)}"
-    for key, parsed in entries.items():
-        for label, entry in parsed.items():
+    keys, document = keys or [*draft.entries], draft.document
+    labels = [*(label for key in keys for label in document.labels(*map(str, key))), *others]
+    noun = noun or f"entry of {' or '.join(repr(key[-1]) for key in keys)}"
+    for key in keys:
+        for label, entry in draft.entries[key].items():
             against, where = entry.about.against, document.where(*key, label, "against")
             if against and label == reference:
                 yield Problem(f"{label!r} is the reference, and compared with nothing", where, "Leave it out.")

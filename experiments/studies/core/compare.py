@@ -71,7 +71,7 @@ def in_one_family(
 
     ``against``: label → what it is compared with, where that is not the same for all.
     """
-    family = planned_family(declared(rows), record, "", against)
+    family = planned_family(declared(rows), record.declared_test, record.settled.get("", {}), against)
     return tuple(replace(row, difference=family.get(row.label)) for row in rows)  # type: ignore[type-var]
 
 

@@ -37,18 +37,21 @@ class Planned(Protocol):
 
 
 def planned_family(
-    differences: Mapping[str, Difference], record: Planned, metric: str, against: Mapping[str, str] | None = None
+    differences: Mapping[str, Difference],
+    declared: DeclaredTest,
+    settled: Mapping[str, Difference],
+    against: Mapping[str, str] | None = None,
 ) -> dict[str, Difference]:
     """Return what a recipe compares in one metric, by label; what was read at a look as it was then.
 
     Args:
         differences: by label.
-        record: that they are of.
-        metric: its name.
+        declared: how they are tested.
+        settled: label → what was read at a look.
         against: label → what its difference is taken from, see :func:`in_family`.
     """
-    family = with_needs(in_family(differences, record.declared_test, against))
-    return {label: record.settled.get(metric, {}).get(label, of) for label, of in family.items()}
+    family = with_needs(in_family(differences, declared, against))
+    return {label: settled.get(label, of) for label, of in family.items()}
 
 
 def up_to(document: RecordDocument, look: int) -> RecordDocument:

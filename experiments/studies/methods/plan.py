@@ -117,7 +117,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Comparis
     """
     draft = drafted(document, Recipe, [FORM], task_folders, "method in this recipe")
     reference = document.text("reference") or next(iter(document.labels(*ENTRIES)), None)
-    draft.problems.extend(uncompared(document, draft.entries, reference))
+    draft.problems.extend(uncompared(draft, reference))
     recipe, specs = draft.require(), draft.tasks["tasks",]
     methods = {label: entry.only for label, entry in draft.entries[ENTRIES].items()}
     tuned = sum(METHODS.get(method).trains for method, _ in methods.values())

@@ -108,7 +108,7 @@ def _beside_controls(
         row.label: _difference(row, compared[row.label], streams, step) for row in rows if row.label in compared
     }
     against = {label: control.label for label, control in compared.items()}
-    family = planned_family(differences, record, "", against)
+    family = planned_family(differences, record.declared_test, record.settled.get("", {}), against)
     return [replace(row, minus_control=family.get(row.label)) for row in rows]
 
 

@@ -138,7 +138,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> RoutingP
     if own:
         draft.problems.extend(_wrong_libraries(document, own[0], routers))
     reference = document.text("reference") or next(iter((*joint, *routers)), None)
-    draft.problems.extend(uncompared(document, draft.entries, reference))
+    draft.problems.extend(uncompared(draft, reference))
     recipe = draft.require()
     assert own is not None
     require_affordable(len(recipe.seeds) * (len(specs) + len(joint) + len(routers)), document.origin)

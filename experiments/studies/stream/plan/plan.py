@@ -229,7 +229,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     recipe = draft.require()
     entries = (*own, *at_other_rates(recipe, own))
     problems += [*untried(document, recipe), *indistinct(document, entries), *ungiven(document, recipe, own)]
-    problems += uncompared(document, draft.entries, document.text("reference"))
+    problems += uncompared(draft, document.text("reference"))
     with collect_problems(problems):
         recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
     problems += misordered(document, recipe, [spec.name for spec in specs])

@@ -40,7 +40,6 @@ def _comparisons(document: Document) -> Iterator[PlannedComparison]:
     for label, row in rows.items():
         comparison = row.get("comparison") or {}
         for metric in COMPARED:
-            if metric in comparison:
-                against = comparison["against"]
+            if metric in comparison and (against := comparison["against"]) in rows:
                 differs, main = unlike(NAMES, row, rows[against]), metric == COMPARED[0]
                 yield PlannedComparison(label, against, metric.replace("_", " "), comparison[metric], differs, main)

@@ -64,7 +64,9 @@ def summarise(record: Record, brief: bool = False) -> Report:
 
     declared = {} if brief else declared_pairs(record)
     compared = {label: compare(finals, label, against, reports) for label, against in declared.items()}
-    family = by_metric(compared, lambda name, gaps: planned_family(gaps, record, name, declared))
+    family = by_metric(
+        compared, lambda name, gaps: planned_family(gaps, record.declared_test, record.settled.get(name, {}), declared)
+    )
     constants = constant_scores(record.tasks, record.majority)
     everything = [
         StrategyReport(
