@@ -146,7 +146,7 @@ class ComparisonInWords:
 
 
 def sentences(planned: Sequence[ComparisonInWords], leading: str | None = None) -> list[str]:
-    """Return what came out: a sentence each, or, where one entry is compared with many, one for all of these.
+    """Return what came out: a sentence each; where many are compared with one, or are undecided, one for all of them.
 
     Args:
         planned: in the order in which they are read.
@@ -156,11 +156,10 @@ def sentences(planned: Sequence[ComparisonInWords], leading: str | None = None) 
     for comparison in planned:
         if comparison.sentence:
             groups.setdefault((comparison.words.name, comparison.against.label), []).append(comparison)
-    return [
-        sentence
-        for group in groups.values()
-        for sentence in (_singly(group, leading) if len(group) <= FEW else _grouped(group))
-    ]
+    few = [group for group in groups.values() if len(group) <= FEW]
+    many = [sentence for group in groups.values() if len(group) > FEW for sentence in _grouped(group)]
+    alone = [comparison for group in few for comparison in group if comparison.entry.label != leading]
+    return [*_singly(alone), *many]
 
 
 def small_prints(planned: Sequence[ComparisonInWords]) -> list[str]:
@@ -174,8 +173,19 @@ def small_prints(planned: Sequence[ComparisonInWords]) -> list[str]:
     return [f"{test}{holm}; the tables have each interval and p."]
 
 
-def _singly(group: Sequence[ComparisonInWords], leading: str | None) -> list[str]:
-    return [comparison.sentence for comparison in group if comparison.entry.label != leading]
+def _singly(comparisons: Sequence[ComparisonInWords]) -> Iterator[str]:
+    """Yield a sentence each; where more than a few are undecided in a metric, one for all of these, at the end."""
+    undecided: dict[str, list[ComparisonInWords]] = {}
+    for comparison in comparisons:
+        if comparison.word == UNDECIDED:
+            undecided.setdefault(comparison.words.name, []).append(comparison)
+    listed = {name: members for name, members in undecided.items() if len(members) > FEW}
+    for comparison in comparisons:
+        if comparison.word != UNDECIDED or comparison.words.name not in listed:
+            yield comparison.sentence
+    for members in listed.values():
+        pairs = some([f"{member.entry.inside} against {member.against.inside}" for member in members], NAMED)
+        yield f"{_begun(_joined(UNDECIDED, members[0].words.within))}: {pairs}{_all_would_decide(members)}."
 
 
 def _grouped(group: Sequence[ComparisonInWords]) -> Iterator[str]:

@@ -138,6 +138,20 @@ def test_entries_with_controls_of_their_own_are_not_grouped() -> None:
     assert sentences(each) == [f"a{i} scored 2.3 points higher than b{i}." for i in range(5)]
 
 
+def test_many_that_are_undecided_are_one_sentence_after_what_was_decided() -> None:
+    open_pairs = [
+        ComparisonInWords(Named(f"remedy-{number}"), Named(f"control-{number}"), ENDED, OPEN)
+        for number in range(FEW + 1)
+    ]
+    decided = ComparisonInWords(Named("mask"), Named("isolated"), ENDED, EQUAL)
+    pairs = ", ".join(f"remedy-{number} against control-{number}" for number in range(FEW + 1))
+    assert sentences([*open_pairs, decided]) == [
+        "mask and isolated are equal within 2 points at the end.",
+        f"Undecided at the end: {pairs}.",
+    ]
+    assert len(sentences([*open_pairs[:FEW], decided])) == FEW + 1
+
+
 @pytest.mark.parametrize("study", FINISHED)
 def test_every_study_says_it_in_every_medium(study: str) -> None:
     report = FINISHED[study]()
