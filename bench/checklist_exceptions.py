@@ -14,7 +14,6 @@ WHOLE = "Two whole ways are compared: which of the two things makes a difference
 ONE_SEED = "One seed: it shows, and tests nothing."
 PROTOCOL = "One seed of a protocol on a large model. Name more with `--set seeds`."
 TWO_SEEDS = "Two seeds keep it short. They give one degree of freedom, with which a paired test finds little."
-CONTROLS = "One seed, for the controls: that of most repairs is the same with every seed. The repairs have five seeds."
 NO_PROMPT = "The protocol has no other entry with a prompt, so progressive-prompts has no such control."
 KNOWN: dict[str, dict[str, str]] = {
     "20news-10": {SEEDS: f"{TWO_SEEDS} The stored report has five."},
@@ -34,7 +33,6 @@ KNOWN: dict[str, dict[str, str]] = {
     "quickstart.json": {ONE_THING: WHOLE},
     "reasoning-3": {SEEDS: ONE_SEED},
     "reasoning-3.json": {ONE_THING: BEFORE_AGAINST, SEEDS: ONE_SEED},
-    "repair-control.json": {SEEDS: CONTROLS},
     "standard-4": {ONE_THING: NO_PROMPT, SEEDS: PROTOCOL},
     "superni-15": {SEEDS: PROTOCOL},
     "three-ways": {ONE_THING: WHOLE},

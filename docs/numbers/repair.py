@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import DASH, gap, mean, number, probability, read, require, row, whole, with_limits
+from measured import DASH, gap, limits, mean, number, probability, read, require, row, whole, with_limits
 
-from experiments.reporting.declared_test import DeclaredTest
 from experiments.reporting.differences import UNDECIDED
-from experiments.reporting.families import in_family
-from experiments.reporting.replications import paired
-from experiments.reporting.wording import bounds
 
 STATED = [  # a formula's ends, and a setting
     "With 100 %, all that was learned is still there. With 0 %, the answers are as good as",
     "learned at 0.005",
 ]
 ENTRY = "sequential-lora"
-SEEDS = range(5)
-STEP = 1 / 1500  # of the average: ten tasks with 150 test examples each
 
 
 def pieces() -> Iterator[str]:
@@ -48,38 +42,30 @@ def pieces() -> Iterator[str]:
 
 
 def controlled(entry: dict[str, Any], trained: str) -> Iterator[str]:
-    """Yield the rows of the controls, and how the repairs do beside the one that reads the validation rows alone."""
-    again = read("repair-control")["strategies"][ENTRY]
-    for name, repair in again["repairs"].items():
-        require(repair["scores"][0] == entry["repairs"][name]["scores"][0], "the first run's, to the last answer")
+    """Yield the rows of the controls, and how the repairs do beside them."""
     used = {"head-on-frozen": "the other three", "head-on-frozen-128": "`refit-head`"}
     for name, whose in used.items():
-        control = again["controls"][name]
+        control = entry["controls"][name]
         metrics, rows = control["metrics"], f"{control['rows_a_task'][0]:.0f} rows a task"
         yield row(
             f"`head-on-frozen`, {rows}: the control of {whose}",
-            mean(metrics["average_accuracy"]),
+            with_limits(metrics["average_accuracy"]),
             mean(metrics["earlier_accuracy"]),
             mean(metrics["last_accuracy"]),
             f"{whole(metrics['retention']['mean'])} %",
             DASH,
             DASH,
         )
-    score = again["controls"]["head-on-frozen"]["metrics"]["average_accuracy"]["mean"]
+    score = entry["controls"]["head-on-frozen"]["metrics"]["average_accuracy"]["mean"]
     yield f"The control has {number(score)}, and shares nothing between tasks."
-    differences = {
-        name: paired([value - score for value in repair["metrics"]["average_accuracy"]["values"]], SEEDS, STEP)
-        for name, repair in entry["repairs"].items()
-        if name != "refit-head"
-    }
-    best = in_family(differences, DeclaredTest(margin=0.02))[entry["best"]]
-    gaps, values = best.seeds, [-value for value in best.seeds.values if value is not None]
-    require(min(values) > 0 and len(values) == len(SEEDS), "less with each seed")
-    require(best.reading == UNDECIDED, "over seeds")
-    assert gaps.mean is not None
-    yield f"has {number(-gaps.mean)} points less, and less with each of the five seeds"
-    yield f"({number(min(values))} to {number(max(values))})"
-    yield f"(95 % interval {bounds(gaps)}, {probability(best.adjusted)}, Holm, three repairs)"
+    beside = {name: repair["minus_control"] for name, repair in entry["repairs"].items()}
+    require(all(value["reading"] == UNDECIDED for value in beside.values()), "over seeds")
+    require(all(max(value["values"]) < 0 for value in beside.values()), "every repair has less, with every seed")
+    best = beside[entry["best"]]
+    yield f"has {number(-best['mean'])} points less, and less with each of the five seeds"
+    yield f"({number(-max(best['values']))} to {number(-min(best['values']))})"
+    yield f"(95 % interval {limits(best)}, {probability(best['p_holm'])}, Holm, four repairs)"
+    yield f"{best['to_decide']['seeds']} seeds would probably decide it"
     after = number(entry["repairs"][entry["best"]]["metrics"]["average_accuracy"]["mean"])
     yield f"it scores {number(score)} from the rows with which the best repair has {after}"
     require(float(trained) - 100 * score < 0.5, "hardly more")
