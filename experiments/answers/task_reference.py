@@ -53,19 +53,24 @@ def draft_reference(kind: str, order: tuple[str, ...], called: str, source: Sour
     if (task := _task_here(name, source, here)) is not None:
         _require_same(name, kind, order, task, source, "task")
         return reference_to(task)
-    reference = TaskReference(
+    reference = unknown_task(name, kind, order)
+    for other in (manifest.task for manifest in here.manifests if manifest.task.name == name):
+        _require_same(name, kind, order, other, source, "adapter for a task")
+        return reference.model_copy(update={"labels": other.labels})
+    return reference
+
+
+def unknown_task(name: str, kind: str, labels: tuple[str, ...]) -> TaskReference:
+    """Return the manifest's part about a task that is not here: its numbers are the sender's as they are."""
+    return TaskReference(
         name=name,
         kind=kind,
-        labels=order,
+        labels=labels,
         fingerprint=None,
         origin=ORIGIN,
         max_new_tokens=NEW_TOKENS if kind in GENERATED else None,
         scale=SCALE if kind == "regression" else None,
     )
-    for other in (manifest.task for manifest in here.manifests if manifest.task.name == name):
-        _require_same(name, kind, order, other, source, "adapter for a task")
-        return reference.model_copy(update={"labels": other.labels})
-    return reference
 
 
 def task_name(text: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from experiments.answers.task_reference import unknown_task
 from experiments.strategies._checkpoints import FITTABLE
 from fusion.target.target import head_fitted_on
-from workbench.adapters.manifest import FittedHead, TaskReference
+from workbench.adapters.manifest import FittedHead
 from workbench.adapters.store import AdapterStore
 from workbench.answering.elsewhere.forms import read_folder
 from workbench.answering.elsewhere.taking_in import ImportOptions, take_in
 from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.prompts import NEW_TOKENS
 from workbench.errors import InputError
 from workbench.methods.kind import GENERATED
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from workbench.methods.task import Task
 
 ADAPTER, CALLED = "adapter", "given"
-ORIGIN = "unknown: trained elsewhere"
 
 
 def take_in_given(checkpoint: Checkpoint, context: Context, state: Path) -> None:
@@ -80,15 +79,7 @@ def _headless(checkpoint: Checkpoint, context: Context) -> ImportOptions:
 def _meaning(
     context: Context, kind: str, labels: tuple[str, ...], fit: Any = None, examples: str = ""
 ) -> ImportOptions:
-    reference = TaskReference(
-        name=CALLED,
-        kind=kind,
-        labels=labels,
-        fingerprint=None,
-        origin=ORIGIN,
-        max_new_tokens=NEW_TOKENS if kind in GENERATED else None,
-        scale=(0.0, 1.0) if kind == "regression" else None,
-    )
+    reference = unknown_task(CALLED, kind, labels)
     length = context.budget.max_length
     return ImportOptions(context.adaptation.backbone, reference, labels, length, CALLED, fit, examples)
 
