@@ -81,7 +81,7 @@ def needs_in_words(declared: Mapping[str, Difference], what: str) -> str:
         return ""
     needs = {label: (of.to_decide, of.tested_seeds) for label, of in undecided.items()}
     if not any(needed for needed, _ in needs.values()):
-        return to_decide_in_words(None, max(seeds for _, seeds in needs.values())).replace("this", f"this in {what}")
+        return to_decide_in_words(None, max(seeds for _, seeds in needs.values()), f"this in {what}")
     known = [(label, needed, seeds) for label, (needed, seeds) in needs.items() if needed]
     easiest = sorted(known, key=lambda row: math.inf if row[1].seeds is None else row[1].seeds)
     parts = [f"{label} with {needed.further(seeds)}" for label, needed, seeds in easiest[:NAMED]]

@@ -35,12 +35,12 @@ class ToDecide:
         return f"{plural(self.seeds, 'seed')} ({self.seeds - seeds} more{time})"
 
 
-def to_decide_in_words(needed: ToDecide | None, seeds: int) -> str:
-    """Return the sentence that says what would decide an undecided comparison of so many ``seeds``."""
+def to_decide_in_words(needed: ToDecide | None, seeds: int, what: str = "this") -> str:
+    """Return the sentence that says what would decide ``what``, undecided with so many ``seeds``."""
     if seeds < 2:
-        return "With fewer than two seeds it cannot be told how many would decide this."
+        return f"With fewer than two seeds it cannot be told how many would decide {what}."
     if needed is None:
-        return "All differences are equal, so it cannot be told how many seeds would decide this."
+        return f"All differences are equal, so it cannot be told how many seeds would decide {what}."
     if needed.seeds is None:
-        return f"No number of seeds up to {MOST_SEEDS:,} would decide this with a probability of {POWER}."
-    return f"{needed.further(seeds)} would decide this with a probability of {POWER}."
+        return f"No number of seeds up to {MOST_SEEDS:,} would decide {what} with a probability of {POWER}."
+    return f"{needed.further(seeds)} would decide {what} with a probability of {POWER}."
