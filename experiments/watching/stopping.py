@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from workbench.measures.paired_scores import chance_of_more
 from workbench.measures.statistics import holm
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-
-LEVEL = 0.05
 
 
 def beyond(before: Mapping[str, pd.Series], now: Mapping[str, pd.Series], bound: float, looks: int) -> tuple[str, ...]:

@@ -7,17 +7,33 @@ seeds.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from workbench.measures.example_intervals import Z
 from workbench.measures.statistics import Interval
+from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
     from workbench.measures.statistics import Array
 
-Z = 1.959963984540054  # of a 95 % interval of the normal distribution
 HALVINGS = 60  # of the interval from −1 to 1: to the last bit of a float
+
+
+Reading = Literal["lost", "gained", "undecided"]
+
+
+def reading(lost: float | None, p: float | None) -> Reading:
+    """Return whether a task was lost or gained, at the level of 0.05.
+
+    Args:
+        lost: mean drop.
+        p: two-sided, of no drop and no gain, adjusted where there are several tasks; None where it cannot be told.
+    """
+    if p is None or p >= LEVEL or not lost:
+        return "undecided"
+    return "lost" if lost > 0 else "gained"
 
 
 def drop(before: Array, after: Array) -> Interval:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from workbench.measures.paired_scores import chance_of_none, drop
+from workbench.measures.paired_scores import Reading, chance_of_none, drop, reading
 from workbench.measures.statistics import Interval, holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-
-LEVEL = 0.05
-Reading = Literal["lost", "gained", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,7 @@ class Change:
     @property
     def reading(self) -> Reading:
         """What is said of it at the level of 5 % for all tasks together."""
-        if self.p is None or self.p >= LEVEL or not self.lost.mean:
-            return "undecided"
-        return "lost" if self.lost.mean > 0 else "gained"
+        return reading(self.lost.mean, self.p)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; shares of 1."""

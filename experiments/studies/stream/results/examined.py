@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.reporting.examples import ExamplePair, paired_outcomes, scores_by_example
-from workbench.measures.paired_scores import chance_of_none, drop
+from workbench.measures.paired_scores import Reading, chance_of_none, drop, reading
 from workbench.measures.statistics import Interval, holm, mean_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.strategy_report import StrategyReport
     from workbench.measures.statistics import Array
 
-LEVEL = 0.05
 REFIT = "head-refit"
 HIDDEN_SHARE = 0.5  # of a loss; from here on most of it is the head's, and the features still have it
 
@@ -51,11 +50,9 @@ class Change:
     refitted: float | None = None
 
     @property
-    def reading(self) -> str:
+    def reading(self) -> Reading:
         """``lost``, ``gained``, or ``undecided``: at the level 0.05 after Holm."""
-        if self.adjusted is None or self.adjusted >= LEVEL or not self.change.mean:
-            return "undecided"
-        return "gained" if self.change.mean > 0 else "lost"
+        return reading(None if self.change.mean is None else -self.change.mean, self.adjusted)
 
     @property
     def is_hidden(self) -> bool:
