@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.studies.stream.results.examined import LEVEL
+from workbench.measures.verdicts import LEVEL
 
 STATED: list[str] = []
 
