@@ -46,6 +46,7 @@ def pieces() -> Iterator[str]:
     yield from tasks(document["unequal_tasks"])
     yield from orders(document["orders"])
     yield from both(document["both_agree"])
+    yield from shared(document["texts_shared"])
     yield from equal(document["equal_differences"])
     yield from looks(document["looks"], document["designs"])
 
@@ -118,6 +119,13 @@ def both(entries: list[Rates]) -> Iterator[str]:
         yield row(str(entry["seeds"]), *(number(entry[key]) for key in keys))
     low, high = min(entry["both"] for entry in entries), max(entry["both"] for entry in entries)
     yield f"Two tests that must agree err in {number(low)} to {number(high)} % of cases"
+
+
+def shared(entries: list[Rates]) -> Iterator[str]:
+    """Yield a row for each number of texts."""
+    for texts in dict.fromkeys(entry["texts"] for entry in entries):
+        own = [entry for entry in entries if entry["texts"] == texts]
+        yield row(str(texts), by_seeds(own, "by_example"), by_seeds(own, "by_text"))
 
 
 def equal(entries: list[Rates]) -> Iterator[str]:
