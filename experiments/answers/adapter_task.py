@@ -12,10 +12,10 @@ from workbench.errors import InputError
 from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from tasks.task_file.spec import TaskSpec
+    from tasks.loading.registry import FindTask
     from tasks.task_file.task_file import TaskFile
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str, instead: str) -> Task:
     """Return the task that an adapter was trained on, drawn to its budget with its seed.
 
-    Of one from elsewhere it is the task that it answers, as it is here: it may have been trained on other data.
+    Of a task with versions it is the version with its data. Of one from elsewhere it is the task that it answers, as it
+    is here: it may have been trained on other data.
 
     Args:
         adapter: as it is stored.
@@ -35,12 +36,13 @@ def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str
     Raises:
         InputError: the task is not to be seen from here, its data are no longer those, or its labels are others.
     """
+    recorded = adapter.manifest.task
     try:
-        task = registry.load(registry.find(adapter.manifest.task.name, task_folders))
+        task = registry.load(registry.finder(task_folders)(recorded.name, recorded.fingerprint))
     except InputError as error:
         hint = f"{error.hint or ''} --tasks names the folder of its file; {instead} needs no data.".lstrip()
         raise InputError(f"{need} of {adapter.id}, but {error.what}", where=error.where, hint=hint) from None
-    if not task.is_that_of(recorded := adapter.manifest.task):
+    if not task.is_that_of(recorded):
         if not recorded.fingerprint:
             require_same_answers(recorded, task, where=recorded.name)
         hint = f"Train the adapter again on the data as they are, or bring the old ones back; {instead} needs none."
@@ -59,7 +61,7 @@ def task_file(name: str, task_folders: Sequence[Path]) -> TaskFile | None:
         return None
 
 
-def same_task(adapter: StoredAdapter, find: Callable[[str], TaskSpec]) -> Task | None:
+def same_task(adapter: StoredAdapter, find: FindTask) -> Task | None:
     """Return the whole task that an adapter was trained on; None where its data are no longer those.
 
     Of one from elsewhere it is the task that it answers, as it is here: it may have been trained on other data.
@@ -68,7 +70,7 @@ def same_task(adapter: StoredAdapter, find: Callable[[str], TaskSpec]) -> Task |
         InputError: the task is not to be seen from here.
     """
     recorded = adapter.manifest.task
-    task = registry.load(find(recorded.name))
+    task = registry.load(find(recorded.name, recorded.fingerprint))
     return task if task.is_that_of(recorded) else None
 
 

@@ -1,4 +1,4 @@
-"""List, show, check and add tasks."""
+"""List, show, check, add and update tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from experiments.cli import _versions
 from experiments.terminal import completion
 from experiments.terminal.data_check import print_check
 from experiments.terminal.next_steps import options, print_next, training
@@ -19,7 +20,11 @@ from workbench.errors import DataError, InputError
 from workbench.settings.base import Document
 
 KEPT_TOKENS = 128  # of a text, where `check` counts the texts that are cut
-app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="List, show, check, add and update tasks, and compare their versions.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of a task.", show_default=False, autocompletion=completion.task)
@@ -163,6 +168,11 @@ def new(
         stdout.print(f"Wrote {path}:\n\n{made.text}")
         drafting.show_findings(made, data)
     _next_steps(name, made.columns.kind, folder, options(tasks=[tasks] if tasks else None))
+
+
+app.command()(_versions.update)
+app.command()(_versions.history)
+app.command()(_versions.diff)
 
 
 def _next_steps(name: str, kind: str, folder: Path, option_text: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems: list[Problem]) -> list[TaskSpec]:
     """Return the tasks in the list at ``key``; ``problems`` take what is wrong with others.
 
-    Nothing is loaded. A task that is listed twice, by its own name and by its family's, is a problem too.
+    Nothing is loaded. A task that is listed twice is a problem too: by its family, or as two versions.
     """
     specs: list[TaskSpec] = []
     with collect_problems(problems, document.where(*key)):
@@ -29,7 +29,7 @@ def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems:
                 with collect_problems(problems, document.where(*key, index)):
                     specs.append(find(member))
     problems += [
-        Problem(f"task {name!r} comes more than once, by its family", document.where(*key))
+        Problem(f"task {name!r} comes more than once: by its family, or as two versions", document.where(*key))
         for name, times in Counter(spec.name for spec in specs).items()
         if times > 1
     ]

@@ -42,7 +42,7 @@ class RawData:
     Attributes:
         origin: what a person called them.
         source: the lines of a task file that name them.
-        sizes: split of the source → rows.
+        tables: split of the source → its rows; ``data`` where there is one table.
         frame: the rows of the training split.
         read_as: how a text file was read, in words; empty where there is nothing to say.
         encoding: of text files; UTF-8 also of others.
@@ -50,10 +50,15 @@ class RawData:
 
     origin: str
     source: tuple[str, ...]
-    sizes: Mapping[str, int]
+    tables: Mapping[str, Table]
     frame: pd.DataFrame
     read_as: str = ""
     encoding: str = "utf-8"
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Split of the source → number of rows."""
+        return {name: len(rows) for name, rows in self.tables.items()}
 
     @property
     def sample(self) -> pd.DataFrame:
@@ -89,8 +94,7 @@ def data_at(origin: str, folder: Path, overrides: DialectSettings | None = None)
     split = next((name for name in ("train", "data") if name in tables), None)
     if split is None:
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
-    sizes = {name: len(rows) for name, rows in tables.items()}
-    return RawData(origin, tuple(source), sizes, frame_of(tables[split]), read_as, encoding or "utf-8")
+    return RawData(origin, tuple(source), tables, frame_of(tables[split]), read_as, encoding or "utf-8")
 
 
 def _from_path(

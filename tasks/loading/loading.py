@@ -39,7 +39,7 @@ def load(spec: TaskSpec) -> Task:
     identity = source.identity(spec.source_settings, spec.folder)
 
     def make() -> Content:
-        return _make_content(spec, source.read(spec.source_settings, spec.folder))
+        return make_content(spec, source.read(spec.source_settings, spec.folder))
 
     content = make() if identity is None else load_or_make(_key(spec, identity), make)
     splits = {
@@ -71,7 +71,8 @@ def _key(spec: TaskSpec, identity: str) -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
-def _make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
+def make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
+    """Return what a task's file makes of the tables of its source; raises DataError as :func:`load`."""
     chosen, cuts = _plan(spec, tables)
     rows_by_split = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
     if spec.file.on_duplicate == "drop":

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tasks.loading.families import members
+from tasks.loading.version_folders import TASK_FILE, chosen_version, has_versions, split_name, version_folders
 from tasks.reading.text_files import path_of
 from tasks.task_file.spec import TaskSpec, parse
 from workbench.errors import InputError, UnknownNameError, opening
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from workbench.settings.base import Document
 
 FoundT = TypeVar("FoundT")
+
+
+class FindTask(Protocol):
+    """Gives a task by its name."""
+
+    def __call__(self, name: str, fingerprint: str | None = None) -> TaskSpec:
+        """Return the version of the task whose data have this fingerprint, else as :func:`find`, and raise as that."""
+        ...
+
+
 CATALOG = Path(__file__).parents[1] / "catalog"
 
 
@@ -29,7 +40,7 @@ def user_folders(option: Sequence[Path] | None = None) -> tuple[Path, ...]:
 
     Args:
         option: what ``--tasks`` gave; else ``$WORKBENCH_TASKS`` (paths joined as in ``PATH``), else ``./tasks`` where
-            that is a folder holding YAML files.
+            that is a folder holding YAML files or versions of tasks.
 
     Raises:
         InputError: a folder that was named is not there.
@@ -43,7 +54,7 @@ def user_folders(option: Sequence[Path] | None = None) -> tuple[Path, ...]:
     if named:
         return named
     here = Path("tasks")
-    return (here,) if any(here.glob("*.y*ml")) else ()
+    return (here,) if any(here.glob("*.y*ml")) or has_versions(here) else ()
 
 
 def writable_folder(option: Path | None = None) -> Path:
@@ -66,24 +77,31 @@ def families(folders: Iterable[Path] = ()) -> dict[str, tuple[str, ...]]:
 
 
 def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
-    """Return the task called ``name``, from the catalog or one of ``folders``.
+    """Return the task called ``name``, from the catalog or one of ``folders``: its newest version, or N of ``TASK@N``.
 
     Raises:
-        UnknownNameError: no such task; the nearest names are suggested.
+        UnknownNameError: no such task, or no such version; the nearest names are suggested.
         SettingsError: everything that is wrong with its file, each with its line.
         InputError: as :func:`names`; or the name is a family's.
     """
     return finder(folders)(name)
 
 
-def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
+def finder(folders: Iterable[Path] = ()) -> FindTask:
     """Return :func:`find` for several names: the folders are listed once. Raises as :func:`names`."""
-    index = _index(folders)
+    places = tuple(folders)
+    index = _index(places)
 
-    def spec_of(name: str) -> TaskSpec:
-        if name in index:
-            path = index[name]
-            return parse(_read_once(_documents, path)[name], name, path.parent)
+    def spec_of(name: str, fingerprint: str | None = None) -> TaskSpec:
+        task, number = split_name(name)
+        folder_of = version_folders(task, places)
+        if folder_of or task in index:
+            version = chosen_version(task, number, folder_of)
+            if version is None:
+                return _own_spec(task, index[task])
+            stored = (_version_spec(task, folder_of[number]) for number in (folder_of if fingerprint else ()))
+            with_these_data = (spec for spec in stored if _fingerprint(spec) == fingerprint)
+            return next(with_these_data, None) or _version_spec(task, folder_of[version])
         by_family = _families(index)
         if family := by_family.get(name):
             hint = f"Name one of them: {', '.join(family)}."
@@ -91,6 +109,29 @@ def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
         raise UnknownNameError("task", name, [*index, *by_family], command="workbench tasks list")
 
     return spec_of
+
+
+def versions(name: str, folders: Iterable[Path] = ()) -> dict[int, TaskSpec]:
+    """Return number → version of a task, the oldest first; nothing if it never was updated. Raises as :func:`find`."""
+    return {number: _version_spec(name, folder) for number, folder in version_folders(name, folders).items()}
+
+
+def _own_spec(name: str, path: Path) -> TaskSpec:
+    return parse(_read_once(_documents, path)[name], name, path.parent)
+
+
+def _fingerprint(spec: TaskSpec) -> str | None:
+    """Return the fingerprint that the file of a version says that its data have."""
+    return getattr(spec.source_settings, "fingerprint", None)
+
+
+def _version_spec(name: str, folder: Path) -> TaskSpec:
+    return parse(_read_once(_version_document, folder / TASK_FILE), name, folder)
+
+
+@lru_cache(maxsize=1024)
+def _version_document(path: Path, _changed: int, _size: int) -> Document:
+    return base.read(path)
 
 
 def load(spec: TaskSpec) -> Task:

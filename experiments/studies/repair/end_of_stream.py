@@ -75,7 +75,7 @@ def tasks_of(record: Record, folders: Sequence[Path]) -> dict[str, Task]:
         InputError: the data of a task are not those that were learned.
     """
     find = registry.finder(folders)
-    loaded = tuple(registry.load(find(name)) for name in record.tasks)
+    loaded = tuple(registry.load(find(name, record.data.get(name))) for name in record.tasks)
     tasks = dict(
         zip(record.tasks, loaded if record.overlap is None else overlapping(loaded, record.overlap), strict=True)
     )

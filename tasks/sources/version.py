@@ -1,0 +1,93 @@
+"""The rows of one version of a task, as `workbench tasks update` kept them: parquet files, known by their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from tasks.reading.text_files import exists, require_readable
+from tasks.sources import Source
+from tasks.sources._splits import identity_of
+from workbench.errors import IntegrityError
+from workbench.files.ordinary import contents
+from workbench.machine.availability import Availability
+from workbench.settings.base import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class VersionSettings(Settings):
+    """Which version, what it was made from, and the SHA-256 of the file of each split."""
+
+    number: int = Field(ge=1, description="of the version; 1 is the task as its own file had it")
+    made_from: str = Field(description="where its newest rows come from, for people")
+    fingerprint: str = Field("", description="of the task's data, as adapters of this version have it")
+    train: Digest
+    validation: Digest
+    test: Digest
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of the file of each split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def file_of(split: str, folder: Path) -> Path:
+    """Return where the rows of a split lie in the folder of a version."""
+    return folder / f"{split}.parquet"
+
+
+def checked_bytes(path: Path, sha256: str) -> bytes:
+    """Return the content of a file of a version.
+
+    Raises:
+        IntegrityError: it is not there, or not what was written.
+    """
+    if not exists(path):
+        raise IntegrityError("damaged: the file is missing", where=str(path))
+    require_readable(path)
+    content = contents(path)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise IntegrityError("damaged: the content has changed since it was written", where=str(path))
+    return content
+
+
+def read(settings: VersionSettings, folder: Path) -> dict[str, pd.DataFrame]:
+    """Return one frame of text columns for each split.
+
+    Raises:
+        IntegrityError: a file is missing, or not what was written.
+    """
+    import pyarrow.parquet as pq
+
+    return {
+        split: pq.read_table(io.BytesIO(checked_bytes(file_of(split, folder), sha256))).to_pandas()
+        for split, sha256 in settings.digests.items()
+    }
+
+
+def origin(settings: VersionSettings) -> str:
+    """Return the number, and where the newest rows come from."""
+    return f"{settings.number}, from {settings.made_from}"
+
+
+def identity(settings: VersionSettings, folder: Path) -> str:
+    """Return a digest of the rows; that they are still there is looked at when they are read."""
+    return identity_of(settings.digests)
+
+
+def available(settings: VersionSettings, folder: Path) -> Availability:
+    """Say whether all files are there."""
+    paths = [file_of(split, folder) for split in settings.digests]
+    lost = next((path for path in paths if not exists(path)), None)
+    return Availability("missing", f"no such file: {lost}") if lost else Availability("here", origin(settings))
+
+
+SOURCE = Source(VersionSettings, read, origin, identity, available=available)

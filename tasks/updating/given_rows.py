@@ -1,0 +1,123 @@
+"""The rows of a person's file as an update reads them: by the columns and the labels of the task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.reading.raw_values import raw
+from tasks.rows import normalise
+from tasks.rows.duplicates import text_keys
+from tasks.task_file.spec import TaskSpec, parse
+from tasks.updating.label_map import LabelMap
+from tasks.updating.rows import GivenRow, text_digest
+from tasks.updating.state import State, kept_text, numbered
+from workbench.errors import DataError, suggest
+from workbench.methods.task import SPLITS
+from workbench.settings.base import Document
+
+if TYPE_CHECKING:
+    from tasks.sources import Table
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class GivenRows:
+    """The rows of a file.
+
+    Attributes:
+        rows: that can be read.
+        empty: how many have no text.
+        unlabelled: how many have no label, and were left out as the task's file says.
+        unlisted: how many have a label that the task does not know, and were left out as its file says.
+    """
+
+    rows: tuple[GivenRow, ...]
+    empty: int = 0
+    unlabelled: int = 0
+    unlisted: int = 0
+
+
+def label_names(state: State, labels: LabelMap) -> dict[str, str]:
+    """Return raw label → label of the new version; a raw value whose label was split or retired means none.
+
+    The names of labels come first, in the order of the classes; each stands for itself.
+    """
+    later = {value: labels.later(name) for value, name in state.names.items() if name in labels.before}
+    names = {name: name for name in labels.labels}
+    return {**names, **{value: after[0] for value, after in later.items() if len(after) == 1 and value not in names}}
+
+
+def given_rows(name: str, state: State, tables: Mapping[str, Table], labels: LabelMap, origin: str) -> GivenRows:
+    """Return the rows of a person's tables.
+
+    Args:
+        name: of the task.
+        state: the newest version.
+        tables: split → raw rows; ``data`` for rows that came in no split.
+        labels: of the new version.
+        origin: where the tables come from, for messages.
+
+    Raises:
+        DataError: columns that are not there, rows without a label, unknown labels, or an id that comes twice.
+    """
+    names = label_names(state, labels)
+    spec = _reading_spec(name, state, names, origin)
+    read: list[GivenRow] = []
+    empty = unlabelled = 0
+    unknown: Counter[str] = Counter()
+    for split, table in tables.items():
+        rows = normalise.rows_of(numbered(spec), split, table)
+        raw_rows = _raw_rows(state, table, origin)
+        empty, unlabelled = empty + rows.empty, unlabelled + rows.untold
+        for row_id, text, label in zip(rows.frame["id"], text_keys(rows.frame), rows.frame["label"], strict=True):
+            if label not in names:
+                unknown[label] += 1
+                continue
+            values = raw_rows[int(row_id.rpartition("-")[2])]
+            kept = tuple(kept_text(values[column], column in spec.file.where) for column in state.columns)
+            own_id = raw(values[state.id_column]) if state.has_ids else None
+            read.append(GivenRow(text_digest(text), names[label], kept, own_id, split if split in SPLITS else None))
+    if unknown and spec.file.unlisted != "drop":
+        _refuse_unknown(unknown, labels.labels, origin)
+    _require_unique_ids(read, state, origin)
+    return GivenRows(tuple(read), empty, unlabelled, sum(unknown.values()))
+
+
+def _raw_rows(state: State, table: Table, origin: str) -> list[dict[str, Any]]:
+    frame = normalise.frame_of(table)
+    if state.has_ids and state.id_column not in frame:
+        message = f"no column {state.id_column!r}, which says which row of the task is meant"
+        raise DataError(message, where=origin, hint=suggest(state.id_column, map(str, frame.columns)))
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _reading_spec(name: str, state: State, names: Mapping[str, str], origin: str) -> TaskSpec:
+    """Return a task file that reads a person's table; what is wrong with that is said of the table."""
+    document = {**state.document, "labels": dict(names), "files": {"data": "rows.csv"}}
+    return replace(parse(Document(document, origin), name, Path()), document=Document({}, origin))
+
+
+def _refuse_unknown(unknown: Counter[str], labels: tuple[str, ...], origin: str) -> None:
+    shown = ", ".join(f"{label!r} ({count} rows)" for label, count in unknown.most_common(SHOWN))
+    more = ", …" if len(unknown) > SHOWN else ""
+    known = ", ".join(labels[: 2 * SHOWN]) + (", …" if len(labels) > 2 * SHOWN else "")
+    raise DataError(
+        f"labels that the task does not have: {shown}{more}",
+        where=origin,
+        hint=f"Known labels: {known}. New ones are named in a file for --labels, under `add`.",
+    )
+
+
+def _require_unique_ids(rows: list[GivenRow], state: State, origin: str) -> None:
+    twice = [row_id for row_id, times in Counter(row.id for row in rows if row.id is not None).items() if times > 1]
+    if twice:
+        raise DataError(
+            f"ids are not unique: {', '.join(twice[:SHOWN])} ({len(twice)} come more than once)",
+            where=origin,
+            hint=f"Column {state.id_column!r} says which row of the task is meant: give each row an id of its own.",
+        )

@@ -1,0 +1,53 @@
+"""Which labels of a version come from which labels of the one before, by place: never by order alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The labels of a version beside those of an earlier one.
+
+    Attributes:
+        before: label names of the earlier version, in the order of its classes.
+        labels: label names of the later version, in the order of its classes.
+        sources: for each of ``labels`` the places in ``before`` that it comes from: one for a label that stayed or was
+            renamed, several for a merged one, none for a new one. The parts of a split label have the same place.
+    """
+
+    before: tuple[str, ...]
+    labels: tuple[str, ...]
+    sources: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the labels are the same, in the same order."""
+        return self == unchanged(self.before)
+
+    def later(self, label: str) -> tuple[str, ...]:
+        """Return what a label of the earlier version is called: one name, several parts, or nothing if it was retired.
+
+        Raises:
+            ValueError: the earlier version has no such label.
+        """
+        place = self.before.index(label)
+        return tuple(name for name, places in zip(self.labels, self.sources, strict=True) if place in places)
+
+
+def unchanged(labels: Sequence[str]) -> LabelMap:
+    """Return the map of labels that stay as they are."""
+    return LabelMap(tuple(labels), tuple(labels), tuple((place,) for place in range(len(labels))))
+
+
+def composed(first: LabelMap, second: LabelMap) -> LabelMap:
+    """Return the map from the labels before ``first`` to those after ``second``.
+
+    Raises:
+        ValueError: the labels after ``first`` are not those before ``second``.
+    """
+    if first.labels != second.before:
+        raise ValueError(f"labels {first.labels} are followed by a map of {second.before}")
+    sources = (sorted({place for middle in places for place in first.sources[middle]}) for places in second.sources)
+    return LabelMap(first.before, second.labels, tuple(map(tuple, sources)))

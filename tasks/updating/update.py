@@ -1,0 +1,243 @@
+"""`workbench tasks update`: the next version of a task, planned in memory and then written whole, or not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.drafting.found_data import data_at
+from tasks.loading import registry
+from tasks.loading.loading import make_content
+from tasks.loading.version_folders import folder_in, split_name
+from tasks.updating.given_rows import GivenRows, given_rows, label_names
+from tasks.updating.label_changes import LabelChanges, label_map
+from tasks.updating.label_map import LabelMap, unchanged
+from tasks.updating.next_rows import NextRows, RowChanges, next_rows
+from tasks.updating.state import State, first_state, require_updatable, spec_of, stored_state
+from tasks.updating.version import Version, forgotten_bytes, read_table, sha256, split_bytes, write_version
+from workbench.errors import DataError, InputError
+from workbench.files.locks import hold
+from workbench.methods.task import SPLITS
+from workbench.settings.base import Document
+
+if TYPE_CHECKING:
+    from tasks.task_file.spec import TaskSpec
+    from tasks.updating.rows import Row
+
+SHOWN = 5
+SOURCE = "version"  # the key of a version's task file
+COUNTED = ("new", "relabelled", "changed", "gone", "left_out")
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class UpdateRequest:
+    """What a person asks for.
+
+    Attributes:
+        origin: file, folder or hub id with rows; None where only labels change.
+        replace: whether these rows are all that the task has; else they come to the others.
+        labels: document with the changes of labels; None for none.
+        note: that is kept with the version.
+    """
+
+    origin: str | None
+    replace: bool = False
+    labels: Document | None = None
+    note: str = ""
+
+    @property
+    def how(self) -> str:
+        """The word for it in the history."""
+        return "labels" if self.origin is None else "replace" if self.replace else "append"
+
+
+@dataclass(frozen=True)
+class NewFiles:
+    """A version that is not written yet: what is known of it, its task file, and the bytes of its tables."""
+
+    version: Version
+    document: Mapping[str, Any]
+    splits: Mapping[str, bytes]
+    forgotten: bytes
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update makes of a task.
+
+    Attributes:
+        task: its name.
+        folder: where its versions lie.
+        before: the version that it begins at.
+        labels: of both versions.
+        next: the rows of the new version.
+        given: the rows of the person's file.
+        new: the versions to be written, the oldest first; none where nothing changes.
+    """
+
+    task: str
+    folder: Path
+    before: State
+    labels: LabelMap
+    next: NextRows
+    given: GivenRows
+    new: tuple[NewFiles, ...]
+
+    @property
+    def number(self) -> int:
+        """The newest version afterwards."""
+        return self.new[-1].version.number if self.new else self.before.number
+
+
+def update(
+    name: str, folders: Sequence[Path], writable: Path, request: UpdateRequest, *, dry_run: bool = False
+) -> Update:
+    """Return the next version of a task, written unless it is a dry run or nothing changes.
+
+    Version 1 is written beside the first update, with the rows that the task's own file gives at that moment.
+
+    Args:
+        name: of the task.
+        folders: of a person's own tasks.
+        writable: the folder of tasks that the first version of a task of the catalog is written to.
+        request: rows and labels.
+        dry_run: whether nothing is written.
+
+    Raises:
+        InputError: no such task, a task of another kind, or labels and rows that do not go together; nothing is
+            written then.
+        DataError: rows that cannot be read, or leave a label without a training example.
+        UnwritableError: nothing can be written there.
+    """
+    planned = _planned(name, folders, writable, request)
+    if dry_run or not planned.new:
+        return planned
+    with hold(planned.folder / LOCK, wait=True):
+        if max(registry.versions(name, folders), default=0) >= planned.new[0].version.number:
+            planned = _planned(name, folders, writable, request)  # another update came first
+        for new in planned.new:
+            folder = planned.folder / str(new.version.number)
+            write_version(folder, new.version, new.document, new.splits, new.forgotten)
+    return planned
+
+
+def _planned(name: str, folders: Sequence[Path], writable: Path, request: UpdateRequest) -> Update:
+    task, number = split_name(name)
+    if number is not None:
+        message = f"{name!r} names a version, and an update begins at the newest"
+        raise InputError(message, hint=f"Name the task: {task}.")
+    spec = registry.find(task, folders)
+    require_updatable(spec)
+    is_first = not registry.versions(task, folders)
+    state = first_state(spec) if is_first else stored_state(spec)
+    labels = _labels_after(state, request)
+    folder = _folder_of(spec, writable)
+    given = GivenRows(())
+    if request.origin is not None:
+        tables = data_at(request.origin, folder).tables
+        given = given_rows(task, state, tables, labels, request.origin)
+    following = next_rows(state.rows, state.forgotten, given.rows, labels, state.shares, replace=request.replace)
+    _require_labels(following, labels, request)
+    new: list[NewFiles] = []
+    if following.rows != state.rows or not labels.is_unchanged:
+        _require_examples(following, labels, request)
+        if is_first:
+            new.append(_first_files(spec, state, folder))
+        new.append(_next_files(spec, state, labels, following, request, folder))
+    return Update(task, folder, state, labels, following, given, tuple(new))
+
+
+def _folder_of(spec: TaskSpec, writable: Path) -> Path:
+    """Return where the versions of a task lie: beside its file, or in a person's folder if the catalog has it."""
+    if spec.source == SOURCE:
+        return spec.folder.parent
+    return folder_in(writable if spec.folder == registry.CATALOG.resolve() else spec.folder, spec.name)
+
+
+def _labels_after(state: State, request: UpdateRequest) -> LabelMap:
+    if request.labels is None:
+        return unchanged(state.labels)
+    return label_map(state.labels, request.labels.parse(LabelChanges), request.labels)
+
+
+def _require_labels(following: NextRows, labels: LabelMap, request: UpdateRequest) -> None:
+    """Raise DataError where a label was split, and some of its rows are not given with one of the parts."""
+    if ids := following.changes.unlabelled:
+        parts = ", ".join(name for name in labels.labels if name not in labels.before)
+        shown = f"{', '.join(ids[:SHOWN])}{', …' if len(ids) > SHOWN else ''}"
+        raise DataError(
+            f"{len(ids)} rows of a label that is split are not given with another one (rows {shown})",
+            where=request.origin or "--labels",
+            hint=f"Give each of them in the file for --from, with one of the labels {parts}.",
+        )
+
+
+def _require_examples(following: NextRows, labels: LabelMap, request: UpdateRequest) -> None:
+    """Raise DataError where a split would be empty, or a label would have no training example."""
+    where = request.origin or "--labels"
+    sizes = examples_of(following.rows)
+    if empty := [split for split in SPLITS if not sizes[split]]:
+        told = ", ".join(f"{split} {count}" for split, count in sizes.items())
+        hint = "Give more rows, or a folder with files called train, validation and test."
+        raise DataError(f"split {empty[0]!r} would be empty ({told})", where=where, hint=hint)
+    trained = Counter(row.label for row in following.rows if row.split == "train")
+    if missing := [label for label in labels.labels if label not in trained]:
+        anywhere = Counter(row.label for row in following.rows)
+        told = ", ".join(f"{label} ({anywhere[label]} rows, none of them in train)" for label in missing[:SHOWN])
+        hint = "Give more rows of it, or a folder with a file called train; or retire the label."
+        raise DataError(f"no training example of {told}", where=where, hint=hint)
+
+
+def examples_of(rows: Sequence[Row]) -> dict[str, int]:
+    """Return split → number of rows."""
+    counts = Counter(row.split for row in rows)
+    return {split: counts[split] for split in SPLITS}
+
+
+def _first_files(spec: TaskSpec, state: State, folder: Path) -> NewFiles:
+    labels = unchanged(state.labels)
+    rows = NextRows(state.rows, {}, RowChanges())
+    new = _files(spec.name, state, labels, rows, folder, number=1, how="kept", made_from=spec.origin, note="")
+    if new.version.fingerprint != state.fingerprint:
+        hint = "Write the rows to a file, and make a task of that with `workbench tasks new`."
+        raise DataError(f"the rows of {spec.name!r} cannot be kept as they are", where=spec.document.origin, hint=hint)
+    return new
+
+
+def _next_files(
+    spec: TaskSpec, state: State, labels: LabelMap, following: NextRows, request: UpdateRequest, folder: Path
+) -> NewFiles:
+    made_from = request.origin or f"version {state.number}, with other labels"
+    facts = {"number": state.number + 1, "how": request.how, "made_from": made_from, "note": request.note}
+    return _files(spec.name, state, labels, following, folder, **facts)
+
+
+def _files(name: str, state: State, labels: LabelMap, following: NextRows, folder: Path, **facts: Any) -> NewFiles:
+    """Return a version as it will be written; its fingerprint is that of the task that its own file gives."""
+    splits = split_bytes(following.rows, state.columns, state.id_column, state.label_column)
+    forgotten = forgotten_bytes(following.forgotten)
+    source = {"number": facts["number"], "made_from": facts["made_from"]}
+    source |= {split: sha256(content) for split, content in splits.items()}
+    document = {**state.document, "labels": label_names(state, labels), SOURCE: source}
+    spec = spec_of(name, document, folder / str(facts["number"]))
+    content = make_content(spec, {split: read_table(table) for split, table in splits.items()})
+    changes = {key: len(ids) for key, ids in asdict(following.changes).items() if key in COUNTED}
+    version = Version(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        fingerprint=content.fingerprint,
+        before=labels.before,
+        labels=labels.labels,
+        sources=labels.sources,
+        examples=examples_of(following.rows),
+        changes=changes,
+        shares=dict(state.shares),
+        forgotten=sha256(forgotten),
+        **facts,
+    )
+    source["fingerprint"] = content.fingerprint
+    return NewFiles(version, document, splits, forgotten)

@@ -1,0 +1,152 @@
+"""One version of a task on disk: its task file, a parquet file for each split, texts that are gone, and its facts."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from tasks.loading.version_folders import TASK_FILE
+from tasks.sources.version import checked_bytes, file_of
+from tasks.updating.label_map import LabelMap
+from workbench.files import checksummed
+from workbench.files.atomic import written_whole
+from workbench.methods.task import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.updating.rows import Row
+
+FACTS, FORGOTTEN = "version.json", "forgotten.parquet"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is known of a version beside its rows.
+
+    Attributes:
+        number: 1 is the task as its own file had it.
+        made: when it was written, UTC.
+        how: ``kept`` (the first), ``append``, ``replace``, or ``labels`` where only those changed.
+        made_from: where its newest rows come from, for people.
+        note: what a person wrote on it.
+        fingerprint: of the task's data, as adapters have it.
+        before: the labels of the version before; of the first one its own.
+        labels: in the order of the classes.
+        sources: of the labels, as :class:`tasks.updating.label_map.LabelMap` has them.
+        examples: split → rows.
+        changes: how many rows are new, relabelled, changed, gone and left out against the version before.
+        shares: of new texts, for ``test`` and ``validation``.
+        forgotten: the SHA-256 of the file with the texts that are gone.
+    """
+
+    number: int
+    made: str
+    how: str
+    made_from: str
+    note: str
+    fingerprint: str
+    before: tuple[str, ...]
+    labels: tuple[str, ...]
+    sources: tuple[tuple[int, ...], ...]
+    examples: dict[str, int]
+    changes: dict[str, int]
+    shares: dict[str, float]
+    forgotten: str
+
+    @property
+    def label_map(self) -> LabelMap:
+        """The labels beside those of the version before."""
+        return LabelMap(self.before, self.labels, self.sources)
+
+
+VERSION = TypeAdapter(Version)
+
+
+def facts_of(folder: Path) -> Version:
+    """Return what is known of the version in a folder; raises IntegrityError where the file is damaged."""
+    return checksummed.require(VERSION, folder / FACTS)
+
+
+def table_bytes(columns: Mapping[str, Sequence[str]]) -> bytes:
+    """Return columns of text as a parquet file: the same bytes for the same columns on the same versions."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(values, pa.large_string()) for name, values in columns.items()})
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def read_table(content: bytes) -> pd.DataFrame:
+    """Return the table in the bytes of a parquet file."""
+    import pyarrow.parquet as pq
+
+    frame: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas()
+    return frame
+
+
+def split_bytes(rows: Iterable[Row], columns: Sequence[str], id_column: str, label_column: str) -> dict[str, bytes]:
+    """Return split → its rows as a parquet file, with the columns under the names that the task reads."""
+    by_split: dict[str, list[Row]] = {split: [] for split in SPLITS}
+    for row in rows:
+        by_split[row.split].append(row)
+    files = {}
+    for split, members in by_split.items():
+        data = {name: [row.values[place] for row in members] for place, name in enumerate(columns)}
+        data |= {label_column: [row.label for row in members], id_column: [row.id for row in members]}
+        files[split] = table_bytes(data)
+    return files
+
+
+def forgotten_bytes(forgotten: Mapping[str, str]) -> bytes:
+    """Return the digests of texts that are gone, and the split of each, as a parquet file."""
+    texts = sorted(forgotten)
+    return table_bytes({"text": texts, "split": [forgotten[text] for text in texts]})
+
+
+def forgotten_in(folder: Path, version: Version) -> dict[str, str]:
+    """Return text → split of the texts that earlier versions had; raises IntegrityError where the file is damaged."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(checked_bytes(folder / FORGOTTEN, version.forgotten)))
+    return dict(zip(table["text"].to_pylist(), table["split"].to_pylist(), strict=True))
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_version(
+    folder: Path, version: Version, document: Mapping[str, Any], splits: Mapping[str, bytes], forgotten: bytes
+) -> None:
+    """Write a version, whole or not at all; a version that is there already is kept.
+
+    Args:
+        folder: of the version.
+        version: what is known of it.
+        document: its task file.
+        splits: split → bytes of its rows.
+        forgotten: bytes of the texts that are gone.
+
+    Raises:
+        UnwritableError: nothing can be written there.
+    """
+    import yaml
+
+    head = f"# Version {version.number}, written by `workbench tasks update`. It is kept as it is: do not change it.\n"
+    text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
+    with written_whole(folder) as scratch:
+        for split, content in splits.items():
+            file_of(split, scratch).write_bytes(content)
+        (scratch / FORGOTTEN).write_bytes(forgotten)
+        (scratch / FACTS).write_text(checksummed.text_of(VERSION, version), encoding="utf-8")
+        (scratch / TASK_FILE).write_text(head + text, encoding="utf-8")

@@ -1,0 +1,120 @@
+"""`workbench tasks update`, `history` and `diff`, and what adapters of an earlier version find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.answers.adapter_task import adapter_task, same_task
+from experiments.workspace import Workspace
+from tasks.loading import registry
+from tests.conftest import Call
+
+ROWS = [f"{animal} number {number},{team}" for number in range(30) for animal, team in (("cat", "a"), ("dog", "b"))]
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Callable[..., str]:
+    """Write the task `tickets` of 60 rows; write rows of an update, and return their file."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "tickets.yaml").write_text("description: d\nfiles: {data: ../all.csv}\ncolumns: {text: text}\n")
+    (tmp_path / "all.csv").write_text("\n".join(["text,label", *ROWS]) + "\n")
+
+    def write(*rows: str, header: str = "text,label") -> str:
+        (tmp_path / "more.csv").write_text("\n".join([header, *rows]) + "\n")
+        return "more.csv"
+
+    write(*(f"bird number {number},a" for number in range(20)))
+    return write
+
+
+@pytest.mark.usefixtures("tickets")
+def test_a_task_is_updated_and_compared(call: Call) -> None:
+    code, out, _ = call("tasks", "update", "tickets", "--from", "more.csv", "--dry-run")
+    assert (code, "Nothing was written" in out) == (0, True)
+    code, out, _ = call("tasks", "update", "tickets", "--from", "more.csv", "--note", "birds", "--json")
+    made = json.loads(out)
+    assert (code, made["version"], made["before"], made["unchanged"]) == (0, 2, 1, False)
+    assert sum(made["rows"]["new"].values()) == 20
+    assert Path(made["path"]).is_dir()
+    code, out, _ = call("tasks", "update", "tickets", "--from", "more.csv")
+    assert (code, "Nothing changes: tickets@2" in out) == (0, True)
+    entries = json.loads(call("tasks", "history", "tickets", "--json")[1])
+    assert [(entry["version"], entry["how"], entry["note"]) for entry in entries] == [
+        (1, "kept", ""),
+        (2, "append", "birds"),
+    ]
+    assert "20 new" in call("tasks", "history", "tickets")[1]
+    found = json.loads(call("tasks", "diff", "tickets@1", "tickets@2", "--json")[1])
+    assert sum(found["rows"]["new"].values()) == 20
+    shares = {entry["label"]: entry["share"] for entry in found["labels"]}
+    assert shares == {"a": {"before": 0.5, "after": 50 / 80}, "b": {"before": 0.5, "after": 30 / 80}}
+    assert found["characters"]["new"] == {"mean": 13.5, "median": 13.5}, "bird number N has 13 or 14 characters"
+    code, out, _ = call("tasks", "diff", "tickets@1")
+    assert (code, "62.5%" in out) == (0, True)
+    checked = json.loads(call("tasks", "check", "tickets@1", "--json")[1])
+    assert sum(split["examples"] for split in checked["splits"].values()) == 60
+
+
+def test_an_adapter_finds_the_version_that_it_was_trained_on(
+    call: Call, tickets: Callable[..., str], bert: Path, tmp_path: Path
+) -> None:
+    budget = ["--set", "budget={epochs: 1, max_length: 16, precision: fp32}"]
+    train = ["--method", "head", "--backbone", str(bert), *budget, "--workspace", "space", "--json"]
+    code, out, err = call("train", "tickets", *train)
+    assert code == 0, err
+    first = json.loads(out)["adapter"]
+    assert call("tasks", "update", "tickets", "--from", "more.csv")[0] == 0
+    assert json.loads(call("train", "tickets@1", *train)[1])["adapter"] == first, "the same data, the same adapter"
+    second = json.loads(call("train", "tickets", *train)[1])["adapter"]
+    assert second != first
+    store, folders = Workspace(tmp_path / "space").adapters, [tmp_path / "tasks"]
+    for adapter, version in ((first, "tickets@1"), (second, "tickets@2")):
+        data = registry.load(registry.find(version, folders)).fingerprint
+        task = same_task(store.get(adapter), registry.finder(folders))
+        assert task is not None
+        assert (task.fingerprint, task.name) == (data, "tickets")
+        assert adapter_task(store.get(adapter), folders, "", "").fingerprint == data
+
+
+def test_two_versions_are_one_task_of_a_stream(call: Call, recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("[animals,", "[animals@1, animals,"))
+    code, _, err = call("run", str(recipe), "--tasks", str(recipe.parent / "tasks"))
+    assert (code, "'animals' comes more than once" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["update", "tickets"], "--from FILE"),
+        (["update", "tickets", "--replace"], "--replace needs --from"),
+        (["update", "ticket", "--from", "more.csv"], "Did you mean tickets"),
+        (["update", "tickets@1", "--from", "more.csv"], "begins at the newest"),
+        (["update", "tickets", "--from", "nothing.csv"], "nothing.csv"),
+        (["update", "tickets", "--from", "columns.csv"], "no column 'text'"),
+        (["update", "tickets", "--from", "labels.csv"], "'refund' (1 rows)"),
+        (["update", "tickets", "--labels", "changes.yaml"], "changes.yaml, line 1"),
+        (["history", "ticket"], "Did you mean tickets"),
+        (["history", "tickets@1"], "names a version"),
+        (["diff", "tickets@1"], "one version"),
+        (["diff", "tickets@1", "tickets@9"], "no version called 'tickets@9'"),
+        (["diff", "tickets@1", "ag-news"], "two tasks"),
+        (["show", "tickets@9"], "no version called 'tickets@9'"),
+    ],
+)
+def test_mistakes_are_one_message_and_change_nothing(
+    call: Call, tickets: Callable[..., str], tmp_path: Path, arguments: list[str], named: str
+) -> None:
+    (tmp_path / "columns.csv").write_text("body,team\nx,a\ny,b\n")
+    (tmp_path / "labels.csv").write_text("text,label\nx,a\ny,refund\n")
+    (tmp_path / "changes.yaml").write_text("rename: {c: d}\n")
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = call("tasks", *arguments)
+    assert (code, out) == (2, "")
+    assert named in err
+    assert "Traceback" not in err
+    assert sorted(tmp_path.rglob("*")) == before
