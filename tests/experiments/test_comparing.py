@@ -254,8 +254,8 @@ class TestViews:
         prompted = Entry("in-context", "in-context", {"shots": 4}, trains=False)
         changed = replace(record, searches=tuple(searches), entries=(*record.entries, prompted))
         rates, examples = replace(report, record=changed).unequal
-        assert rates == Inequality("learning rates tried on a task", 3, ((12, ("lora",)),))
-        assert examples == Inequality("training examples of a task", 16, ((4, ("in-context",)),))
+        assert rates == Inequality("learning rates tried on a task", "full", 3, ((12, ("lora",)),))
+        assert examples == Inequality("training examples of a task", "full", 16, ((4, ("in-context",)),))
         assert replace(report, record=changed).as_json()["not_equal"] == [rates.as_json(), examples.as_json()]
         assert "<h2>What was not equal" in drawn_page(present(replace(report, record=changed)), {})
 
@@ -274,7 +274,7 @@ class TestViews:
         document = new_record(STUDIES.get("methods"), plan, pieces(plan), "test")
         own = circumstances(ComparisonRecord.read("tiny", document, Workspace(tmp_path)))
         unequal = [
-            (inequality.what, inequality.reference, inequality.others) for inequality in inequalities(own, "full")
+            (inequality.what, inequality.expected, inequality.others) for inequality in inequalities(own, "full")
         ]
         assert unequal == ([("learning rate, or the first that is tried", "the default", others)] if others else [])
 

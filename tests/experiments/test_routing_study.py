@@ -121,9 +121,9 @@ def test_the_verdict_is_about_the_best_router_that_has_to_find_the_task(report: 
 def test_what_was_not_equal_is_found(report: RoutingReport) -> None:
     unequal = {inequality.what: inequality for inequality in report.unequal}
     one_model = unequal.pop("models that answer")
-    assert (one_model.reference, one_model.others) == (1, ((2, ("oracle", "nearest", "arrow")),))
+    assert (one_model.expected, one_model.others) == (1, ((2, ("oracle", "nearest", "arrow")),))
     together = unequal.pop("tasks whose examples a fit sees")
-    assert (together.reference, together.others) == (2, ((1, ("oracle", "nearest", "arrow")),))
+    assert (together.expected, together.others) == (2, ((1, ("oracle", "nearest", "arrow")),))
     informed, read = unequal.pop("is told the task"), unequal.pop("examples of each task that the router reads")
     assert informed.others == (("yes", ("oracle",)),)
     assert read.others == ((16, ("nearest",)),)
@@ -138,7 +138,7 @@ def test_a_router_that_is_trained_is_told_apart_from_those_that_are_not(report: 
     (steps,) = (
         inequality for inequality in changed.unequal if inequality.what == "optimiser steps of the router for each task"
     )
-    assert (steps.reference, steps.others) == (0, ((100, ("gates",)),))
+    assert (steps.expected, steps.others) == (0, ((100, ("gates",)),))
 
 
 def test_equal_routers_are_called_that(report: RoutingReport) -> None:

@@ -80,6 +80,7 @@ def test_page_and_json_tell_who_had_which(report: Report) -> None:
     unequal = {inequality["what"]: inequality for inequality in report.as_json()["not_equal"]}
     assert unequal["models that answer"] == {
         "what": "models that answer",
+        "against": "sequential",
         "reference": 1,
         "others": [{"value": 2, "who": ["isolated", "fused"]}],
     }

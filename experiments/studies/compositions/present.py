@@ -43,7 +43,7 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
     yield from tables.trained_elsewhere(record.sources)
     if report.speeds:
         yield tables.speeds(report)
-    yield not_equal(report.unequal, record.reference)
+    yield not_equal(report.unequal, record.reference, report.controls)
     yield from figures(report)
     yield tables.sources(report)
     budgets = record.budgets.items()

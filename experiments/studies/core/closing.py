@@ -60,7 +60,7 @@ def closing(report: StudyReport, circumstances: Iterable[tuple[str, str]], compa
     """
     yield from checked(report)
     if compared > 1:
-        yield not_equal(report.unequal, report.record.reference)
+        yield not_equal(report.unequal, report.record.reference, report.controls)
     yield Definitions("Circumstances", [*circumstances])
     yield from data_table(report.record.data_sources)
     yield rerun_block(report.record.provenance)

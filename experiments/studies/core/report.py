@@ -125,8 +125,8 @@ class StudyReport(ABC):
 
     @property
     def unequal(self) -> tuple[Inequality, ...]:
-        """In what the compared were not like the reference, besides what is compared."""
-        return inequalities(self.circumstances, self.record.reference)
+        """In what the compared were not like what they are compared with, besides what is compared."""
+        return inequalities(self.circumstances, self.record.reference, self.controls)
 
     def head(self, *names: str) -> dict[str, Any]:
         """Return what the document of ``report --json`` begins with; ``names`` are the study's own parts of it."""

@@ -93,6 +93,29 @@ def test_the_table_of_every_study_says_against_whom(study: str) -> None:
     assert "what each is compared with" in table.note
 
 
+@pytest.mark.parametrize("study", ["methods", "routing", "compositions"])
+def test_what_was_not_equal_is_that_of_the_two_that_are_compared(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = finished(study, against="second")
+    reference, second, third = (entry.label for entry in report.record.entries[:3])
+    epochs = {reference: {"epochs": 1}, second: {"epochs": 2}, third: {"epochs": 2}}
+    monkeypatch.setattr(type(report), "circumstances", epochs)
+    expected = {"what": "epochs", "against": reference, "reference": 1, "others": [{"value": 2, "who": [second]}]}
+    assert report.as_json()["not_equal"] == [expected], "the third is like its control"
+    table = next(table for table in shown(report).tables if table.name == "not-equal")
+    assert [[cell.text for cell in row] for row in table.rows] == [["epochs", reference, "1", "2", second]]
+
+
+def test_what_was_not_equal_in_a_stream_is_that_of_the_two_that_are_compared(controlled: Report) -> None:
+    unequal = {(row["what"], row["against"]): row for row in controlled.as_json()["not_equal"]}
+    assert unequal["models that answer", "replay"] == {
+        "what": "models that answer",
+        "against": "replay",
+        "reference": 1,
+        "others": [{"value": len(controlled.record.tasks), "who": ["isolated"]}],
+    }
+    assert "isolated" not in str([row for (_, against), row in unequal.items() if against != "replay"])
+
+
 def test_a_record_without_against_has_the_identity_that_it_had() -> None:
     plain, named = (finished("methods", against=against).record for against in ("", "second"))
     assert all("against" not in entry for entry in plain.about()["entrants"])

@@ -76,7 +76,7 @@ def conditions(report: Report) -> Iterator[Block]:
     yield from checked(report)
     yield _equal(report)
     if len(report.strategies) > 1:
-        yield not_equal(report.unequal, record.reference)
+        yield not_equal(report.unequal, record.reference, report.controls)
     yield _settings_of_each(report)
     if record.tunings:
         yield _tuned(report)
