@@ -32,6 +32,7 @@ NOT_INSTALLED = "the package adapters is not installed"
 
 LONGEST = [
     "test_transcripts.py",
+    "test_transcript_from_elsewhere.py",
     "test_notebooks.py",
     "test_twelve_kills.py",
     "test_ray_workers.py",

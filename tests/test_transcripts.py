@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests import transcripts
-from tests.conftest import environment
 
 DOCUMENTS = Path(__file__).parents[1] / "docs"
 PAGES = ("week.md", "month.md")  # one after the other in one folder: the second goes on where the first ends
@@ -29,7 +28,7 @@ $ echo 12345678 and more
 
 
 def test_a_page_is_played(tmp_path: Path) -> None:
-    session = transcripts.Session(tmp_path, environment())
+    session = transcripts.session(tmp_path)
     printed = [session.play(part) for part in transcripts.read(PAGE)]
     assert printed == [[], ["made abcdef01 with 3 rows"], ["abcdef01 and more"]], "a later command has the id of here"
 
@@ -37,17 +36,12 @@ def test_a_page_is_played(tmp_path: Path) -> None:
 def test_a_line_that_does_not_come_again_is_found(tmp_path: Path) -> None:
     command = transcripts.Command("echo yes, 0.5", ("no, 0.5",))
     with pytest.raises(AssertionError, match="the page has: no"):
-        transcripts.Session(tmp_path, environment()).play(command)
-
-
-def variables() -> dict[str, str]:
-    own = {name: value for name, value in environment().items() if not name.startswith("WORKBENCH_")}
-    return {**own, "COLUMNS": "100"}
+        transcripts.session(tmp_path).play(command)
 
 
 @pytest.mark.acceptance
 def test_the_month_can_be_lived_again(tmp_path: Path) -> None:
-    with transcripts.Session(tmp_path, variables()).serving() as session:
+    with transcripts.session(tmp_path).serving() as session:
         for name in PAGES:
             page = (DOCUMENTS / name).read_text(encoding="utf-8")
             for part in transcripts.read(page):
@@ -55,18 +49,11 @@ def test_the_month_can_be_lived_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.acceptance
-def test_what_others_trained_comes_in_again(tmp_path: Path) -> None:
-    with transcripts.Session(tmp_path, variables()).serving() as session:
-        for part in transcripts.read((DOCUMENTS / "adapters-from-elsewhere.md").read_text(encoding="utf-8")):
-            session.play(part)
-
-
-@pytest.mark.acceptance
 def test_the_first_steps_can_be_taken_again(tmp_path: Path) -> None:
     """The table is written by a program of another page; the labelled file is the one that the page shows."""
     week = transcripts.read((DOCUMENTS / "week.md").read_text(encoding="utf-8"))
     program = next(part for part in week if isinstance(part, transcripts.Program))
-    with transcripts.Session(tmp_path, variables()).serving() as session:
+    with transcripts.session(tmp_path).serving() as session:
         session.play(program)
         session.play(transcripts.Command("python tickets.py mended", ()))
         for part in transcripts.read((DOCUMENTS / "first-steps.md").read_text(encoding="utf-8")):

@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.conftest import environment
+
 ID = r"(?<![0-9a-f])[0-9a-f]{8}(?![0-9a-f])"
 NUMBER = r"\d[\d.,]*"
 LEFT_OUT = "…"
@@ -112,6 +114,12 @@ class Session:
             fitting = next((match for match in map(pattern(line).fullmatch, map(str.strip, rest)) if match), None)
             assert fitting, f"$ {part.line}\nthe page has: {line}\nhere:\n" + "\n".join(printed)
             self.ids |= dict(zip(re.findall(ID, line), fitting.groups(), strict=True))
+
+
+def session(folder: Path) -> Session:
+    """Return a session in a folder, with none of the workbench's variables of whoever runs it."""
+    own = {name: value for name, value in environment().items() if not name.startswith("WORKBENCH_")}
+    return Session(folder, {**own, "COLUMNS": "100"})
 
 
 def pattern(line: str) -> re.Pattern[str]:
