@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import legend
 from experiments.reporting.looks import looks_in_words
-from experiments.reporting.power import needs_in_words
+from experiments.reporting.power import CONTINUED, needs_in_words
 from experiments.reporting.presentation import Medium, Paragraph
 
 if TYPE_CHECKING:
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
 
 
-def below_differences(declared: Mapping[str, Difference], what: str, looks: Sequence[int] = ()) -> Iterator[Paragraph]:
+def below_differences(
+    declared: Mapping[str, Difference], what: str, looks: Sequence[int] = (), continued: str = CONTINUED
+) -> Iterator[Paragraph]:
     """Yield the legend for a terminal, and what would decide the differences that are undecided.
 
     Args:
         declared: label → the difference from the reference, one family.
         what: their metric, in words.
         looks: of the record.
+        continued: how seeds are added.
     """
     if by_look := looks_in_words(looks):
         yield Paragraph(by_look, "quiet")
     yield Paragraph(legend(declared.values()), "quiet", Medium.TERMINAL)
-    if needed := needs_in_words(declared, what):
+    if needed := needs_in_words(declared, what, continued):
         yield Paragraph(needed, "quiet")

@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 
 MOST = 200  # seeds that a run is planned with
 NAMED = 4  # undecided comparisons that a paragraph lists
+ADDED_LATER = (
+    "and then to test old and new ones together as if there had been no look before, has a type I error of 0.06 to "
+    "0.12 instead of 0.05."
+)
 CONTINUED = (
-    "`workbench run RECIPE --until-decided` adds seeds only where they are needed. To add seeds in another way, and "
-    "then to test old and new ones together as if there had been no look before, has a type I error of 0.06 to 0.12 "
-    "instead of 0.05."
+    "`workbench run RECIPE --until-decided` adds seeds only where they are needed. To add seeds in another way, "
+    f"{ADDED_LATER}"
+)
+SEEDS_OF_STREAM = (
+    "Repairs have the seeds of their stream: seeds are added to its recipe, and the repairs run again. To add them "
+    f"after a look, {ADDED_LATER}"
 )
 
 
@@ -69,12 +76,13 @@ def _needed(difference: Difference, hypotheses: int) -> ToDecide | None:
     return ToDecide(needed, round((needed - seeds) * difference.seconds / 3600, 4))
 
 
-def needs_in_words(declared: Mapping[str, Difference], what: str) -> str:
+def needs_in_words(declared: Mapping[str, Difference], what: str, continued: str = CONTINUED) -> str:
     """Return what would decide the comparisons of a family that are undecided; nothing where none is.
 
     Args:
         declared: label → the difference from the reference, one family.
         what: their metric, in words.
+        continued: how seeds are added.
     """
     undecided = {label: of for label, of in declared.items() if of.reading in (UNDECIDED, "no interval")}
     if not undecided:
@@ -89,7 +97,7 @@ def needs_in_words(declared: Mapping[str, Difference], what: str) -> str:
         parts.append(f"{plural(rest, 'other')} with more, or it cannot be told")
     return (
         f"Undecided in {what}, and decided with a probability of {POWER}, going by what was measured so far: "
-        f"{'; '.join(parts)}. {CONTINUED}"
+        f"{'; '.join(parts)}. {continued}"
     )
 
 

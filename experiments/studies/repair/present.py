@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
+from experiments.reporting.power import SEEDS_OF_STREAM
 from experiments.reporting.presentation import Medium, Sentences
 from experiments.reporting.wording import plural, settings, tasks_named
 from experiments.studies.core.closing import closing
@@ -31,7 +32,7 @@ def _blocks(report: RepairReport) -> Iterator[Block]:
     yield tables.repairs(report)
     if refused := [f"{entry.label}: not possible, {entry.refused}" for entry in record.entries if entry.refused]:
         yield Sentences(refused, Medium.ANY)
-    yield from below_differences(report.declared, "average accuracy")
+    yield from below_differences(report.declared, "average accuracy", continued=SEEDS_OF_STREAM)
     for repaired in report.entries:
         if repaired.best:
             yield from tables.moved(repaired, repaired.best)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from experiments.reporting.declared_test import DeclaredTest
 from experiments.reporting.differences import Difference
 from experiments.reporting.families import in_family
+from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import (
     CONTINUED,
     enough_seeds,
@@ -21,8 +22,11 @@ from experiments.reporting.power import (
 from experiments.reporting.replications import paired
 from experiments.reporting.terminal import show
 from experiments.reporting.to_decide import ToDecide, to_decide_in_words
+from experiments.studies import present as shown
+from experiments.studies.repair import summary as repair
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.results.summary import summarise
+from tests.experiments.report.finished import FINISHED
 from tests.messages import naming
 from workbench.errors import InputError
 from workbench.measures.looks import chance_to_decide
@@ -59,6 +63,18 @@ def test_what_is_undecided_says_what_decides_it_and_what_is_decided_does_not() -
     assert all(chance < 0.8 for chance in chances[:-1])
     assert needed.hours == needed.seeds - 3, "an hour a further seed"
     assert family["near"].as_json()["to_decide"] == {"seeds": needed.seeds, "hours": needed.hours}
+
+
+def test_repairs_have_the_seeds_of_their_stream_and_their_page_says_so() -> None:
+    """Gains of 10 and 26 points with two seeds are undecided; `--until-decided` adds no seeds to repairs."""
+    record: Any = FINISHED["repair"]().record
+    cells = {
+        at: replace(cell, scores={**cell.scores, "animals": cell.scores["animals"] + 0.3 * at[1]})
+        for at, cell in record.cells.items()
+    }
+    text = drawn_page(shown(repair.summarise(replace(record, cells=cells))), {})
+    assert "have the seeds of their stream" in text
+    assert "--until-decided" not in text
 
 
 def test_no_number_of_seeds_and_what_cannot_be_told() -> None:
