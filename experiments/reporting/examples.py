@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from experiments.workspace.example_scores import example_scores
-from workbench.measures.clustered import clustered_bootstrap
+from workbench.measures.clustered import clustered_bootstraps
 from workbench.measures.seeds_and_examples import ExampleVariance, example_variance
 from workbench.measures.statistics import Interval, paired_bootstrap
 
@@ -88,28 +88,81 @@ def over_examples(
     Returns:
         None where a problem has no pair, or one that :func:`paired_outcomes` cannot take.
     """
-    outcomes = []
-    for pairs in problems:
-        if (of_problem := paired_outcomes(pairs)) is None:
-            return None
-        outcomes.append(of_problem)
-    return of_outcomes(outcomes, shared_texts)
+    return over_examples_of_each([problems], shared_texts)[0]
+
+
+def over_examples_of_each(
+    comparisons: Iterable[Iterable[Sequence[ExamplePair]]], shared_texts: Sequence[Mapping[str, int]] = ()
+) -> list[OverExamples | None]:
+    """Return :func:`over_examples` of many comparisons: those of the same examples with shared texts share draws."""
+    known: list[_Compared | None] = [_compared(_all_outcomes(problems), shared_texts) for problems in comparisons]
+    groups: dict[bytes, list[_Compared]] = {}
+    for compared in known:
+        if compared:
+            groups.setdefault(b"".join(texts.tobytes() for texts in compared.texts), []).append(compared)
+    intervals: dict[int, Interval | None] = {}
+    for group in groups.values():
+        intervals |= zip(map(id, group), _intervals(group), strict=True)
+    return [compared and _told(intervals[id(compared)], compared) for compared in known]
 
 
 def of_outcomes(
     outcomes: Sequence[PairedOutcomes], shared_texts: Sequence[Mapping[str, int]] = ()
 ) -> OverExamples | None:
     """Return the same of outcomes, one of each problem; None where there is none, or they are not numbers."""
+    compared = _compared(outcomes, shared_texts)
+    return compared and _told(_intervals([compared])[0], compared)
+
+
+class _Compared(NamedTuple):
+    """Two models' mean score of each example, problem by problem, and what else is needed of them.
+
+    Attributes:
+        texts: for each problem the number of each example's text; empty where none is shared.
+        variance: see :class:`OverExamples`.
+    """
+
+    first: list[Array]
+    second: list[Array]
+    texts: list[NDArray[np.int64]]
+    variance: ExampleVariance | None
+
+
+def _all_outcomes(problems: Iterable[Sequence[ExamplePair]]) -> list[PairedOutcomes] | None:
+    outcomes = []
+    for pairs in problems:
+        if (of_problem := paired_outcomes(pairs)) is None:
+            return None
+        outcomes.append(of_problem)
+    return outcomes
+
+
+def _compared(outcomes: Sequence[PairedOutcomes] | None, shared_texts: Sequence[Mapping[str, int]]) -> _Compared | None:
+    if not outcomes:
+        return None
     texts = sources([of_problem.ids for of_problem in outcomes], shared_texts) if any(shared_texts) else []
-    means = [of_problem.mean_over_seeds for of_problem in outcomes]
-    both = [first for first, _ in means], [second for _, second in means]
-    interval = clustered_bootstrap(*both, texts) if texts else paired_bootstrap(*both)
-    if interval is None or min(len(of_problem.ids) for of_problem in outcomes) < 2:
-        return OverExamples(interval, None) if interval else None
+    first, second = zip(*(of_problem.mean_over_seeds for of_problem in outcomes), strict=True)
+    return _Compared([*first], [*second], texts, _variance(outcomes, texts))
+
+
+def _variance(outcomes: Sequence[PairedOutcomes], texts: list[NDArray[np.int64]]) -> ExampleVariance | None:
+    if min(len(of_problem.ids) for of_problem in outcomes) < 2:
+        return None
     differences = [of_problem.first - of_problem.second for of_problem in outcomes]  # (S, n) each
     if len({len(of_problem) for of_problem in differences}) > 1:  # not tested with the same seeds
         differences = [of_problem.mean(0, keepdims=True) for of_problem in differences]
-    return OverExamples(interval, example_variance(differences, texts))
+    return example_variance(differences, texts)
+
+
+def _intervals(group: Sequence[_Compared]) -> list[Interval | None]:
+    """Return the interval over examples of each comparison; the texts of all are the same."""
+    if group[0].texts:
+        return clustered_bootstraps([(compared.first, compared.second) for compared in group], group[0].texts)
+    return [paired_bootstrap(compared.first, compared.second) for compared in group]
+
+
+def _told(interval: Interval | None, compared: _Compared) -> OverExamples | None:
+    return OverExamples(interval, compared.variance) if interval else None
 
 
 def sources(ids: Sequence[Array], shared_texts: Sequence[Mapping[str, int]]) -> list[NDArray[np.int64]]:

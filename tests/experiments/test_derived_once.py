@@ -23,7 +23,7 @@ SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16
 def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     compared: list[int] = []
-    bootstrap, image = examples.clustered_bootstrap, figures.image
+    bootstrap, image = examples.clustered_bootstraps, figures.image
 
     def counted_bootstrap(*given: object) -> object:
         compared.append(1)
@@ -33,7 +33,7 @@ def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: 
         drawn.append("figure")
         return image(*given, **more)
 
-    monkeypatch.setattr(examples, "clustered_bootstrap", counted_bootstrap)
+    monkeypatch.setattr(examples, "clustered_bootstraps", counted_bootstrap)
     monkeypatch.setattr(figures, "image", counted_image)
     write_recipe(tmp_path, bert)
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())

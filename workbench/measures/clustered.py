@@ -9,8 +9,10 @@ import numpy as np
 
 from workbench.measures.statistics import MOST_COUNTS, Interval
 
+MOST_TOGETHER = 500  # pairs that share draws: 40 MB of resampled differences
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,25 +48,64 @@ def clustered_bootstrap(
     Raises:
         ValueError: the three do not hold the same number of tasks, or of examples in a task.
     """
-    observed, parts = [], []
+    return clustered_bootstraps([(first, second)], sources, seed=seed, resamples=resamples)[0]
+
+
+def clustered_bootstraps(
+    pairs: Sequence[tuple[Sequence[Array], Sequence[Array]]],
+    sources: Sequence[NDArray[Any]],
+    *,
+    seed: int = 0,
+    resamples: int = 10_000,
+) -> list[Interval | None]:
+    """Return :func:`clustered_bootstrap` of each of many pairs of models that were tested on the same examples.
+
+    All share their draws: drawing takes most of the time, and a draw does not depend on who is compared.
+    """
+    _, numbers = np.unique(np.concatenate([np.empty(0), *sources]), return_inverse=True)
+    observed = [_gaps(*pair, sources) for pair in pairs]
+    intervals: list[Interval | None] = [None] * len(pairs)
+    measured = [index for index, gaps in enumerate(observed) if gaps]
+    for start in range(0, len(measured), MOST_TOGETHER):
+        batch = measured[start : start + MOST_TOGETHER]
+        parts = [_parts(observed[index] or []) for index in batch]
+        added: Array = np.stack([np.bincount(numbers, of_pair).astype(float) for of_pair in parts], axis=1)
+        bounds = _bounds(added, np.random.default_rng(seed), resamples)
+        for index, (low, high) in zip(batch, bounds, strict=True):
+            means = [mean for _, mean in observed[index] or []]
+            mean = math.fsum(means) / len(means)
+            intervals[index] = Interval(mean, mean + low, mean + high)
+    return intervals
+
+
+def _gaps(
+    first: Sequence[Array], second: Sequence[Array], sources: Sequence[NDArray[Any]]
+) -> list[tuple[Array, float]] | None:
+    """Return for each task the differences (n_j,) and their mean; None where they are not known."""
+    gaps = []
     for scores, other_scores, own in zip(first, second, sources, strict=True):
         if not len(scores) == len(other_scores) == len(own):
             raise ValueError(f"not the same examples: {len(scores)}, {len(other_scores)} and {len(own)} sources")
         difference = np.asarray(scores, dtype=float) - np.asarray(other_scores, dtype=float)  # (n_j,)
         if not len(difference) or not np.isfinite(difference).all():
             return None
-        observed.append(math.fsum(difference) / len(difference))
-        parts.append((difference - observed[-1]) / (len(first) * len(difference)))
-    if not observed:
-        return None
-    mean = math.fsum(observed) / len(observed)
-    _, source_numbers = np.unique(np.concatenate(list(sources)), return_inverse=True)
-    added = np.bincount(source_numbers, np.concatenate(parts))  # (sources,)
-    values, counts = np.unique(added.round(15), return_counts=True)
-    generator, draws = np.random.default_rng(seed), np.zeros(resamples)
+        gaps.append((difference, math.fsum(difference) / len(difference)))
+    return gaps
+
+
+def _parts(gaps: Sequence[tuple[Array, float]]) -> Array:
+    """Return what each example of all tasks adds to the difference, (N,)."""
+    return np.concatenate([(difference - mean) / (len(gaps) * len(difference)) for difference, mean in gaps])
+
+
+def _bounds(added: Array, generator: np.random.Generator, resamples: int) -> Iterator[tuple[float, float]]:
+    """Yield for each pair the 95 % bounds of what resampled sources add; ``added``: (sources, pairs)."""
+    values, counts = np.unique(added.round(15), axis=0, return_counts=True)  # (k, pairs): alike sources are one draw
+    sums = np.empty((resamples, added.shape[1]))
     step = max(8, MOST_COUNTS // len(values) // 8 * 8)
     for start in range(0, resamples, step):
-        block = draws[start : start + step]
-        block += generator.multinomial(len(added), counts / len(added), size=len(block)) @ values
-    low, high = np.quantile(mean + draws, [0.025, 0.975])
-    return Interval(mean, float(low), float(high))
+        block = sums[start : start + step]
+        block[:] = generator.multinomial(len(added), counts / len(added), size=len(block)).astype(float) @ values
+    for column in sums.T:
+        low, high = np.quantile(column, [0.025, 0.975])
+        yield float(low), float(high)

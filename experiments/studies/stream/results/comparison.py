@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from experiments.reporting.differences import Difference
-    from experiments.studies.stream.results.final_outcomes import FinalOutcomes
+    from experiments.reporting.examples import OverExamples
+    from experiments.studies.stream.results.final_outcomes import FinalOutcomes, ReplicationPair
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
 
-ReplicationPair: TypeAlias = "tuple[ReplicationReport, ReplicationReport]"
 COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
 
 
 def compare(
-    outcomes: FinalOutcomes, label: str, against: str, reports: Mapping[str, Sequence[ReplicationReport]]
+    outcomes: FinalOutcomes, pairs: Iterable[tuple[str, str]], reports: Mapping[str, Sequence[ReplicationReport]]
+) -> list[dict[str, Difference]]:
+    """Return of each pair of labels the differences, first − second, in the replications that both have finished."""
+    replications = {(label, against): [*zip(reports[label], reports[against], strict=True)] for label, against in pairs}
+    told = outcomes.compared(replications)
+    return [
+        _differences(outcomes.record, labels, own, over_examples)
+        for (labels, own), over_examples in zip(replications.items(), told, strict=True)
+    ]
+
+
+def _differences(
+    record: Record, labels: tuple[str, str], pairs: Sequence[ReplicationPair], over_examples: OverExamples | None
 ) -> dict[str, Difference]:
-    """Return the differences of ``label`` − ``against`` by metric, in the replications that both have finished."""
-    pairs = [*zip(reports[label], reports[against], strict=True)]
+    """Return the differences of two entries by metric."""
     seeds = [ours.seed for ours, _ in pairs]
-    entries = {entry.label: entry for entry in outcomes.record.entries}
-    apart = tasks_are_apart(outcomes.record) and all(entries[side].fits_tasks_apart for side in (label, against))
-    differences, over_examples = {}, outcomes.compared(label, against, pairs)
+    entries = {entry.label: entry for entry in record.entries}
+    apart = tasks_are_apart(record) and all(entries[side].fits_tasks_apart for side in labels)
+    differences = {}
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
         examples = over_examples if name == "average_accuracy" else None
-        by_task = _by_task(outcomes.record, pairs, name) if apart else ()
-        steps = [score_step([size]) for size in outcomes.record.test_sizes] if by_task else ()
-        difference = paired(gaps, seeds, step_of(outcomes.record, name), examples, by_task, steps)
+        by_task = _by_task(record, pairs, name) if apart else ()
+        steps = [score_step([size]) for size in record.test_sizes] if by_task else ()
+        difference = paired(gaps, seeds, step_of(record, name), examples, by_task, steps)
         differences[name] = timed(difference, *map(_seconds, zip(*pairs, strict=True)))
     return differences
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from experiments.reporting.examples import ExamplePair, over_examples, scores_by_example
+from experiments.reporting.examples import ExamplePair, over_examples_of_each, scores_by_example
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
     from experiments.reporting.examples import OverExamples
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
+
+ReplicationPair: TypeAlias = "tuple[ReplicationReport, ReplicationReport]"
 
 
 class FinalOutcomes:
@@ -25,25 +27,32 @@ class FinalOutcomes:
         self._read: dict[tuple[str, int, int, str], pd.Series | None] = {}
         self._ids: dict[str, pd.Index] = {}
 
-    def compared(
-        self, label: str, against: str, pairs: Sequence[tuple[ReplicationReport, ReplicationReport]]
-    ) -> OverExamples | None:
-        """Return what the test examples tell of the difference in average accuracy, in the replications of both.
+    def compared(self, pairs: Mapping[tuple[str, str], Sequence[ReplicationPair]]) -> list[OverExamples | None]:
+        """Return what the test examples tell of each difference in average accuracy, in the replications of both.
 
         None where an outcome file is missing, the two strategies were not tested on the same examples, or a task's
         score is not the mean of its examples' (as an F1 is not: a variance of means would say nothing about it).
+
+        Args:
+            pairs: two labels → their replications, side by side.
         """
-        finished = [pair for pair in pairs if all(report.metrics["average_accuracy"] is not None for report in pair)]
-        if not finished:
-            return None
-        problems = (
-            [
+        comparisons = (self._problems(*labels, replications) for labels, replications in pairs.items())
+        return over_examples_of_each(
+            comparisons, [self.record.shared_texts.get(task, {}) for task in self.record.tasks]
+        )
+
+    def _problems(
+        self, label: str, against: str, replications: Sequence[ReplicationPair]
+    ) -> Iterator[list[ExamplePair]]:
+        """Yield for each task the scores of both, in the replications that both have finished."""
+        finished = [
+            pair for pair in replications if all(report.metrics["average_accuracy"] is not None for report in pair)
+        ]
+        for task in self.record.tasks if finished else ():
+            yield [
                 ExamplePair(ours.seed, self.of_task(label, ours, task), self.of_task(against, theirs, task))
                 for ours, theirs in finished
             ]
-            for task in self.record.tasks
-        )
-        return over_examples(problems, [self.record.shared_texts.get(task, {}) for task in self.record.tasks])
 
     def of_task(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
         """Return each test example's score by its id; None where that is not known, or their mean is not the score."""

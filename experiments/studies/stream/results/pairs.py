@@ -52,6 +52,7 @@ def other_pairs(
     """Return every two of ``labels`` that are not ``declared``, tested paired, as one family for each metric."""
     asked = {frozenset(pair) for pair in declared.items()}
     pairs = [pair for pair in combinations(labels, 2) if frozenset(pair) not in asked]
-    compared = {f"{first} − {second}": compare(outcomes, first, second, reports) for first, second in pairs}
+    names = (f"{first} − {second}" for first, second in pairs)
+    compared = dict(zip(names, compare(outcomes, pairs, reports), strict=True))
     family = by_metric(compared, lambda _, gaps: in_family(gaps, DeclaredTest(margin=margin)))
     return tuple(Pair(*labels, differences) for labels, differences in zip(pairs, family.values(), strict=True))

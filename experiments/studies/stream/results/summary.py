@@ -63,7 +63,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
     finals = FinalOutcomes(record)
 
     declared = {} if brief else declared_pairs(record)
-    compared = {label: compare(finals, label, against, reports) for label, against in declared.items()}
+    compared = dict(zip(declared, compare(finals, declared.items(), reports), strict=True))
     family = by_metric(
         compared, lambda name, gaps: planned_family(gaps, record.declared_test, record.settled.get(name, {}), declared)
     )
