@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from workbench.answering.harness.task_files import OWN
 from workbench.backbone.architecture import is_causal
 from workbench.machine.extras import absence, installed_version
 from workbench.probes import NEEDS, ProbeRequest
-from workbench.probes._harness_files import OWN
 from workbench.probes._language import bare_model, head_beside, no_language_head
 from workbench.settings.base import Settings, unique
 from workbench.settings.bounds import Count
@@ -72,7 +72,7 @@ class Harness:
         Raises:
             InputError: there is no such task, its rows cannot be had, or it is not run here.
         """
-        from workbench.probes._harness_tasks import identity, load_tasks
+        from workbench.answering.harness.loading import identity, load_tasks
 
         paths = (str(Path(name).absolute()) if name.endswith(OWN) else name for name in settings.tasks)
         tasks = load_tasks(settings.tasks, settings.num_fewshot)
@@ -107,8 +107,8 @@ class Harness:
 def _scores(
     model: TaskModel, backbone: Backbone, settings: HarnessSettings, batch_size: int, seed: int
 ) -> dict[str, float]:
-    from workbench.probes._harness_model import AdaptedLM
-    from workbench.probes._harness_tasks import load_tasks, scores
+    from workbench.answering.harness.language_model import AdaptedLM
+    from workbench.answering.harness.loading import load_tasks, scores
 
     tasks = load_tasks(settings.tasks, settings.num_fewshot)
     results = scores(AdaptedLM(model, backbone.tokenizer, batch_size), tasks, settings.limit, seed)

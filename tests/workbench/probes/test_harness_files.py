@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.harness_tasks import choices_config, write_choices
+from workbench.answering.harness.task_files import own_task
 from workbench.errors import InputError
-from workbench.probes._harness_files import own_task
 
 
 def _written(folder: Path, **changes: Any) -> Path:

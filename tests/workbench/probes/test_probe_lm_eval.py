@@ -22,6 +22,8 @@ from tokenizers import processors
 
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
 from tests.messages import naming
+from workbench.answering.harness.language_model import AdaptedLM
+from workbench.answering.harness.loading import identity, load_tasks, scores
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
@@ -31,8 +33,6 @@ from workbench.methods.methods import METHODS
 from workbench.methods.model import TaskModel
 from workbench.methods.task import Task
 from workbench.probes import ProbeContext
-from workbench.probes._harness_model import AdaptedLM
-from workbench.probes._harness_tasks import identity, load_tasks, scores
 from workbench.probes._language import bare_model
 from workbench.probes.lm_eval import PROBE, Harness, HarnessSettings
 

@@ -27,10 +27,10 @@ from lm_eval.api.registry import metric_registry
 from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 
+from workbench.answering.harness.task_files import FROM_THE_HUB, OWN, own_task
 from workbench.errors import InputError, UnknownNameError, opening
 from workbench.files.digest import digest, key
 from workbench.machine.quiet import quiet
-from workbench.probes._harness_files import FROM_THE_HUB, OWN, own_task
 
 if TYPE_CHECKING:
     from lm_eval.api.model import LM
@@ -75,6 +75,52 @@ def scores(lm: LM, tasks: dict[str, Any], limit: int | None, seed: int) -> dict[
             task.set_fewshot_seed(seed=seed)
         evaluation = evaluate(lm=lm, task_dict=tasks, limit=limit, bootstrap_iters=0, log_samples=False)
     return {name: dict(_numbers(values)) for name, values in evaluation["results"].items()}
+
+
+def single_scores(
+    lm: LM, tasks: dict[str, Any], name: str, documents: Sequence[int], seed: int
+) -> list[dict[str, Any]]:
+    """Return what the harness keeps of each question (answers, target, each metric), by the first of its filters.
+
+    Args:
+        lm: answers.
+        tasks: of :func:`load_tasks`.
+        name: of one of them.
+        documents: numbers of its questions; the results are in their order.
+        seed: of the solved examples that are drawn.
+    """
+    task = tasks["tasks"][name]
+    with _data_alone():
+        task.set_fewshot_seed(seed=seed)
+        evaluation = evaluate(
+            lm=lm, task_dict={"tasks": {name: task}}, samples={name: [*documents]}, bootstrap_iters=0, log_samples=True
+        )
+    samples: list[dict[str, Any]] = evaluation["samples"][name]
+    of_first = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]
+    by_number = {sample["doc_id"]: sample for sample in of_first}
+    return [by_number[number] for number in documents]
+
+
+def questions_and_answers(task: Any) -> list[tuple[str, str]]:
+    """Return each question with its right answer as people read them; the model may read more."""
+    with _data_alone():
+        return [_question_and_answer(task, document) for document in task.eval_docs]
+
+
+def shown_examples(task: Any) -> int:
+    """Return how many solved examples a task has to show."""
+    with _data_alone():
+        return len([*(task.fewshot_docs() or [])])
+
+
+def _question_and_answer(task: Any, document: Any) -> tuple[str, str]:
+    question, target = task.doc_to_text(document), task.doc_to_target(document)
+    choices = task.doc_to_choice(document) if task.config.doc_to_choice is not None else []
+    if choices and isinstance(question, int):  # the choices begin the text, and the target ends it
+        return " / ".join(map(str, choices)), str(target)
+    if choices and isinstance(target, int) and 0 <= target < len(choices):
+        target = choices[target]
+    return str(question), "; ".join(map(str, target)) if isinstance(target, list) else str(target)
 
 
 def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:

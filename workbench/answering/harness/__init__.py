@@ -1,0 +1,1 @@
+"""EleutherAI's evaluation harness: its tasks, loaded as data, and put to an adapted body."""
