@@ -45,6 +45,7 @@ class ForgettingCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         head_rows: int = 256,
         max_length: int = 128,
         own: str | None = None,
+        text_loss: bool = False,
         tokenizer: Any = None,
         workspace: Path | None = None,
         task_folders: Sequence[Path] | None = None,
@@ -63,6 +64,8 @@ class ForgettingCallback(TrainerCallback):  # type: ignore[misc]  # transformers
             max_length: tokens that are read of a text, and for generated answers those of prompt and answer together.
             own: the task that the model's own head answers; by default the one whose labels the head names, where
                 there is only one.
+            text_loss: whether the mean loss per token on general text (excerpts of books) is measured too; for causal
+                language models.
             tokenizer: by default the trainer's ``processing_class``.
             workspace: where the record is written; as ``--workspace``.
             task_folders: where task files lie; as ``--tasks``.
@@ -80,6 +83,7 @@ class ForgettingCallback(TrainerCallback):  # type: ignore[misc]  # transformers
             head_rows=head_rows,
             max_length=max_length,
             own=own,
+            text_loss=text_loss,
         )
         self._tokenizer, self._workspace = tokenizer, workspace
         self._watch: Watch | None = None

@@ -36,6 +36,7 @@ class WatchSettings:
         head_rows: training examples on which a head is fitted.
         max_length: tokens of a text.
         own: the task that the model's own head answers; None finds it by the names of labels.
+        text_loss: whether the loss on general text is measured too.
     """
 
     tasks: tuple[TaskSpec, ...]
@@ -46,6 +47,7 @@ class WatchSettings:
     head_rows: int
     max_length: int
     own: str | None
+    text_loss: bool = False
 
     @classmethod
     def of(cls, tasks: Sequence[str], folders: Sequence[Path] | None, **others: Any) -> WatchSettings:

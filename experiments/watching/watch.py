@@ -15,6 +15,7 @@ from experiments.watching.measuring import Size, answered, measure
 from experiments.watching.recording import Recording, facts
 from experiments.watching.settings import WHERE, WatchSettings
 from experiments.watching.stopping import beyond
+from experiments.watching.text_loss import TextLoss
 from experiments.watching.trainer_log import log, trainer_name
 from experiments.workspace import find_workspace
 from tasks.loading import registry
@@ -47,6 +48,7 @@ class Watch:
         recording: the record; it is no longer written where that failed.
         looks: how often the model will be measured after its beginning; None where nobody knows.
         since: when the training went on after the last stage.
+        text: general text, where the loss on it is measured.
     """
 
     settings: WatchSettings
@@ -60,6 +62,7 @@ class Watch:
     before: dict[str, pd.Series] = field(default_factory=dict)
     stages: list[WatchedStage] = field(default_factory=list)
     writes: bool = True
+    text: TextLoss | None = None
 
     @classmethod
     def begin(
@@ -76,9 +79,10 @@ class Watch:
             raise InputError("max_forgetting needs to know how often it will be tested", where=WHERE, hint=hint)
         parts = LiveParts.of(model, _arithmetic(args))
         tasks = [registry.load(spec) for spec in settings.tasks]
-        size = Size(settings.rows, settings.head_rows, settings.max_length)
+        size, reader = Size(settings.rows, settings.head_rows, settings.max_length), _usable(tokenizer)
         with undisturbed(model):
             watched = tuple(answered(tasks, parts, settings.own, size))
+            text = TextLoss.of(parts, reader, settings.max_length) if settings.text_loss else None
         about = facts(
             watched,
             backbone=str(getattr(parts.body.config, "name_or_path", "") or type(parts.whole).__name__),
@@ -94,7 +98,7 @@ class Watch:
         recording = Recording.begin(
             find_workspace(workspace), settings.name_for(args.output_dir), about, state.global_step, logger.warning
         )
-        watch = cls(settings, model, parts, _usable(tokenizer), watched, recording, looks, time.perf_counter())
+        watch = cls(settings, model, parts, reader, watched, recording, looks, time.perf_counter(), text=text)
         if recording.stages:
             watch.before, watch.stages = recording.examples(0), [*recording.stages]
         return watch
@@ -115,6 +119,7 @@ class Watch:
         began = time.perf_counter()
         trained = began - self.since + (self.stages[-1].training_seconds if self.stages else 0.0)
         evaluations, failed = self._measure()
+        text_loss = self._text_loss()
         now = {task: _examples(evaluation) for task, evaluation in evaluations.items()}
         lost_too_much: tuple[str, ...] = ()
         if not self.stages:
@@ -133,6 +138,7 @@ class Watch:
             put_back=put_back,
             beyond=lost_too_much,
             failed=failed,
+            text_loss=text_loss,
         )
         self._record(stage, evaluations)
         log(calling, self._numbers(), args, state, control)
@@ -171,6 +177,13 @@ class Watch:
                     logger.warning("%s was not measured: %s", name, error)
         return evaluations, failed
 
+    def _text_loss(self) -> float | None:
+        """Return the mean loss of a token of general text; None where it is not measured."""
+        if self.text is None:
+            return None
+        with undisturbed(self.model):
+            return self.text.measure(self.parts)
+
     def _record(self, stage: WatchedStage, evaluations: Mapping[str, Evaluation]) -> None:
         if not self.stages:
             self.stages.append(self.recording.add(stage, evaluations))
@@ -197,6 +210,7 @@ class Watch:
         if last is not first:
             both = [task for task in last.scores if task in first.scores]
             numbers |= {f"eval_{task}/lost_points": 100 * (first.scores[task] - last.scores[task]) for task in both}
+        numbers |= {} if last.text_loss is None else {"eval_text_loss": last.text_loss}
         spent = sum(stage.seconds for stage in self.stages)
         share = spent / (spent + last.training_seconds) if last.training_seconds else 0.0
         return {**numbers, "eval_measuring_seconds": last.seconds, "eval_measuring_share": share}

@@ -84,12 +84,17 @@ def test_a_training_by_trl(train: Any, llama: Path, tmp_path: Path) -> None:
     assert [{*logged} for logged in watched.state.log_history if "loss" in logged] == own, "TRL's own means are there"
 
 
-def test_generated_answers_are_those_of_the_model_itself(llama: Path, tmp_path: Path) -> None:
+def test_generated_answers_and_the_loss_on_text_are_those_of_the_model_itself(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.watching import text_loss
     from tasks.loading import registry
     from workbench.backbone.prompts import prompts
 
-    folders = [write_copying(tmp_path)]
-    watcher = ForgettingCallback(["copying"], workspace=tmp_path / "ws", task_folders=folders, max_length=32)
+    folders, texts = [write_copying(tmp_path)], ("the cat very often a dog", "apple pear")
+    monkeypatch.setattr(text_loss, "read_text", lambda: texts)
+    options: dict[str, Any] = {"task_folders": folders, "max_length": 32, "text_loss": True}
+    watcher = ForgettingCallback(["copying"], workspace=tmp_path / "ws", **options)
     trainer, tokenizer = supervised(llama, tmp_path / "out", [watcher]), open_backbone(str(llama)).tokenizer
     rows = registry.load(registry.find("copying", folders)).splits["test"]
     right = 0
@@ -98,4 +103,15 @@ def test_generated_answers_are_those_of_the_model_itself(llama: Path, tmp_path: 
         with torch.inference_mode():
             told = trainer.model.eval().generate(**ids, max_new_tokens=3, do_sample=False)
         right += tokenizer.decode(told[0, ids["input_ids"].shape[1] :], skip_special_tokens=True).strip() == answer
-    assert trainer.state.log_history[-2]["eval_copying/score"] == pytest.approx(right / len(rows))
+    measured = trainer.state.log_history[-2]
+    assert measured["eval_copying/score"] == pytest.approx(right / len(rows))
+    sums, count = 0.0, 0
+    for text in texts:
+        ids = tokenizer(text, return_tensors="pt", return_token_type_ids=False)["input_ids"]
+        with torch.inference_mode():
+            sums += float(trainer.model.eval()(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
+        count += ids.shape[1] - 1
+    assert measured["eval_text_loss"] == pytest.approx(sums / count, rel=1e-4)
+    report: Any = report_of(Workspace(tmp_path / "ws"), "out")
+    losses = [stage.text_loss for stage in report.record.stages]
+    assert losses[-1] == measured["eval_text_loss"] != losses[0]

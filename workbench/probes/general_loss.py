@@ -14,9 +14,10 @@ from workbench.backbone.tokenizing import tokenise
 from workbench.probes._language import bare_model, head_beside, no_language_head
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
 
     from workbench.backbone.pretrained import Backbone
     from workbench.machine.device import Precision
@@ -62,14 +63,20 @@ def encode(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: int
     """Return model inputs, one a text; ``labels`` has at each position the token that its state predicts, or −100."""
     if not text:
         return []
+    if is_causal(backbone.config):
+        return causal_rows(backbone.tokenizer, text, max_length)
     columns = tokenise(
         backbone.tokenizer, list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True
     )
     pairs = list(zip(columns["input_ids"], columns["special_tokens_mask"], strict=True))
-    if is_causal(backbone.config):
-        return [_row(ids, [*ids[1:], IGNORED]) for ids, _ in pairs if ids]
     generator = torch.Generator().manual_seed(seed)
     return [_mask(ids, special, backbone.tokenizer.mask_token_id, generator) for ids, special in pairs if ids]
+
+
+def causal_rows(tokenizer: PreTrainedTokenizerBase, text: Sequence[str], max_length: int) -> list[dict[str, Any]]:
+    """Return model inputs of a causal language model, one a text, as :func:`encode` does."""
+    columns = tokenise(tokenizer, [*text], truncation=True, max_length=max_length)
+    return [_row(ids, [*ids[1:], IGNORED]) for ids in columns["input_ids"] if ids]
 
 
 def mean_loss(model: TaskModel, head: nn.Module, rows: list[dict[str, Any]], pad: int) -> float:

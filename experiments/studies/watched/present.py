@@ -59,13 +59,21 @@ def _stages(report: WatchedReport) -> Table:
         value = row[1].scores.get(task)
         return UNKNOWN if value is None else quantity(value)
 
+    heard = any(stage.text_loss is not None for stage in record.stages)
+    text = [Shown(Column("text loss", note="nats a token"), _text_loss)] if heard else []
     columns = [
         Shown(Column("stage", left=True), named),
         *(Shown(Column(task, note=record.answered[task]), partial(score, task)) for task in record.tasks),
+        *text,
         Shown(Column("took", unit="s"), lambda row: quantity(row[1].seconds, seconds)),
     ]
     note = "Scores in percent, on the same test examples at every stage. A dash: not measured."
     return table("stages", "Stages × tasks", [*enumerate(record.stages)], columns, note)
+
+
+def _text_loss(row: tuple[int, WatchedStage]) -> Cell:
+    loss = row[1].text_loss
+    return UNKNOWN if loss is None else Cell(f"{loss:.3f}", loss)
 
 
 def _losses(report: WatchedReport) -> Table:
@@ -107,6 +115,8 @@ def _points(report: WatchedReport) -> Iterator[Point]:
     for index, stage in enumerate(report.record.stages):
         for task in report.record.tasks:
             yield metric_name("accuracy", task), stage.scores.get(task), index
+        if stage.text_loss is not None:
+            yield "text_loss", stage.text_loss, index
     last = len(report.record.stages) - 1
     for change in report.changes:
         yield metric_name("lost", change.task), change.lost.mean, last

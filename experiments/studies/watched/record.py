@@ -31,6 +31,7 @@ class WatchedStage:
         put_back: whether the trainer had put back the weights of an earlier step, the best by its own measure.
         beyond: tasks that had lost more than the bound, for which the training was stopped here.
         failed: task → why it could not be measured.
+        text_loss: mean loss of a token of general text, in nats; None where it was not asked for.
     """
 
     step: int
@@ -42,6 +43,7 @@ class WatchedStage:
     put_back: bool = False
     beyond: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    text_loss: float | None = None
 
 
 STAGES = PieceResults("pieces", WatchedStage)

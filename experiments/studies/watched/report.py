@@ -93,6 +93,7 @@ class WatchedReport(StudyReport):
                 "seconds": stage.seconds,
                 "beyond": [*stage.beyond],
                 "failed": dict(stage.failed),
+                **({} if stage.text_loss is None else {"text_loss": stage.text_loss}),
             }
             for index, stage in enumerate(record.stages)
         ]
