@@ -195,6 +195,10 @@ class Workbench:
         rows: int = 400,
         name: str | None = None,
         assignments: Sequence[str] = (),
+        *,
+        labels: str = "",
+        shots: int = 0,
+        harness: Sequence[str] = (),
     ) -> Plan:
         """Return what measures checkpoints that were trained anywhere against the model that they began as.
 
@@ -208,6 +212,10 @@ class Workbench:
             rows: test rows of each task; as many train a head where one is fitted.
             name: of the experiment.
             assignments: other settings of the recipe, as ``budget.max_length=64``.
+            labels: how a language model answers classifications: ``head``, ``likelihood`` or
+                ``likelihood-per-character``.
+            shots: solved training examples before every question to a language model.
+            harness: tasks of EleutherAI's harness, by name or as paths of task files.
 
         Raises:
             SettingsError: all that is wrong, in one message.
@@ -217,7 +225,9 @@ class Workbench:
 
         store = self.workspace.adapters
         stages = [str(store.folder(name)) if name in store else name for name in checkpoints]
-        document = examination(base, stages, tasks, probes, rows, name, assignments)
+        document = examination(
+            base, stages, tasks, probes, rows, name, assignments, labels=labels, shots=shots, harness=harness
+        )
         return study_for(document.data).planner(self.workspace)(document, self.task_folders)
 
     def repair_plan(

@@ -50,6 +50,24 @@ def examine(
     rows: Annotated[
         int, typer.Option(min=16, max=100_000, help="Test rows of each task; as many train a head where one is fitted.")
     ] = 400,
+    labels: Annotated[
+        str,
+        typer.Option(
+            metavar="WAY",
+            help="How a language model answers a classification: `head`, `likelihood` of the labels as continuations, "
+            "or `likelihood-per-character`.",
+            show_default="head",
+        ),
+    ] = "",
+    shots: Annotated[
+        int, typer.Option(min=0, max=1000, help="Solved training examples before every question to a language model.")
+    ] = 0,
+    lm_eval: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…", help="Tasks of EleutherAI's harness, by name or as paths of task files (….yaml)."
+        ),
+    ] = None,
     max_forgetting: Annotated[
         float | None,
         typer.Option(
@@ -68,7 +86,8 @@ def examine(
     """Measure what each CHECKPOINT lost and gained against BASE, on test rows of several tasks; nothing is trained.
 
     Answers are generated where a task asks for them. Labels are given by the heads that came with the checkpoints, if
-    all of them have one for the task; else by linear heads that are fitted on the features of each checkpoint. The
+    all of them have one for the task; else by linear heads that are fitted on the features of each checkpoint. Of
+    language models, the likelihood of labels can be asked for, and tasks of EleutherAI's harness. The
     change of each task has a 95 % interval over the same test rows, and its p is adjusted for the number of tasks. It
     is an experiment like any other: `workbench report`, `workbench gate` and the page know it, and the same command
     continues it where it was stopped.
@@ -80,7 +99,18 @@ def examine(
 
     workbench = Workbench(workspace, tasks)
     wanted = None if probes is None else [probe for probe in listed(probes) if probe != "none"]
-    plan = workbench.examination_plan(base, checkpoints, listed(task), wanted, rows, name, assignments or [])
+    plan = workbench.examination_plan(
+        base,
+        checkpoints,
+        listed(task),
+        wanted,
+        rows,
+        name,
+        assignments or [],
+        labels=labels,
+        shots=shots,
+        harness=listed(lm_eval),
+    )
     bounds = StreamBounds(max_forgetting=max_forgetting)
     if dry_run:
         experiment.dry_run(workbench, plan, as_json, jobs=1, cluster=None, measure=False)

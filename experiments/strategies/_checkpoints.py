@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from experiments.strategies._heads import FOLDER as HEADS
 from workbench.adapters.manifest import MANIFEST, read_manifest
 from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.answering.elsewhere.base_fit import require_its_base
 from workbench.answering.elsewhere.forms import read_folder
 from workbench.answering.elsewhere.identity import key_of
 from workbench.answering.elsewhere.location import locate
@@ -26,13 +27,12 @@ from workbench.methods.stored_model import backbone_of, require_backbone
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.strategies._ways import Way
     from workbench.answering.elsewhere.form import SentFolder
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.task import Task
 
 BODY, STATE = "body", "state"
-FITTABLE = "classification"  # the kind whose heads are fitted in closed form
-Way = Literal["generated", "own head", "fitted head"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str) -> C
         model = _model(name, model_in(folder, str(folder), backbone.pooling), backbone)
         readable = has_tokenizer(model.folder)  # a head is compared with its own program's, which reads texts
         return replace(model, folder=folder, heads=heads if readable else ())
+    require_its_base(folder, backbone.config)
     return Checkpoint(name, "folder", folder, key_of(folder, backbone.fingerprint), heads)
 
 

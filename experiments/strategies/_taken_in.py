@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.answers.task_reference import unknown_task
-from experiments.strategies._checkpoints import FITTABLE
+from experiments.strategies._ways import FITTABLE
 from fusion.target.target import head_fitted_on
 from workbench.adapters.manifest import FittedHead
 from workbench.adapters.store import AdapterStore

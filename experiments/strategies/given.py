@@ -1,7 +1,8 @@
 """given: checkpoints and adapters that exist already, as the stages of a stream; nothing is trained.
 
-All tasks are measured at all stages. A task is answered in one way at all of them: by generated answers; by heads that
-came with the checkpoints; or by a linear head that is fitted, at each stage anew, on the features of its training rows.
+All tasks are measured at all stages. A task is answered in one way at all of them: by generated answers; by the label
+that a language model holds to be the most likely continuation; by heads that came with the checkpoints; or by a linear
+head that is fitted, at each stage anew, on the features of its training rows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import nn
 from experiments.strategies._checkpoints import BODY
 from experiments.strategies._heads import FOLDER as HEADS
 from experiments.strategies._taken_in import take_in_given, taken_in
+from experiments.strategies._ways import CONTINUED, SPOKEN, AnswerSettings, asked, spoken_kind
 from experiments.workspace.evaluating import evaluate_model
 from fusion.target.target import head_fitted_on
 from workbench.adapters.fit_record import FitRecord
@@ -26,12 +28,12 @@ from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.files.digest import digest, key
 from workbench.machine.stopwatch import Stopwatch
 from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.methods.kind import GENERATED
 from workbench.methods.kinds import KINDS
 from workbench.methods.methods import METHODS
 from workbench.methods.model import TaskModel
 from workbench.methods.posed_head import posed
 from workbench.methods.stored_model import open_adapter, open_head, pooling_of
-from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,8 +53,8 @@ TAKEN_IN = ("folder", "model")  # forms whose heads are read with their own prog
 Stages = Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
 
 
-class GivenSettings(Settings):
-    """Which checkpoints."""
+class GivenSettings(AnswerSettings):
+    """Which checkpoints, and how a language model is asked."""
 
     stages: Stages | Annotated[tuple[Stages, ...], Field(min_length=1, max_length=1000)] = Field(
         (),
@@ -107,6 +109,8 @@ class Given:
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the checkpoint's body, which is opened once for all tasks."""
         body = state.once(OPENED, lambda: _opened(state.existing, context)).body
+        if _stage(context).ways[task.name] in SPOKEN:
+            return _speaking(body, task, context)
         return _under_head(body, _head(state.existing, task.name), task, context)
 
     def taught(self, task: Task, context: Context) -> Task:
@@ -119,13 +123,19 @@ class Given:
         return evaluate_model(model(), context.asked(task), reader, context.budget)
 
     def identity(self, state: State, task: Task, context: Context) -> str:
-        """The checkpoint's weights and the task's head."""
+        """The checkpoint's weights, the task's head, and how the task is asked."""
         head, checkpoint = _head(state.existing, task.name), _stage(context).checkpoint
         own = digest(head) if head.is_dir() else None
         backbone = context.adaptation.backbone
-        return key(
-            ["given", checkpoint.digest, backbone.fingerprint, context.adaptation.precision, own, backbone.pooling]
-        )
+        weights = [
+            "given",
+            checkpoint.digest,
+            backbone.fingerprint,
+            context.adaptation.precision,
+            own,
+            backbone.pooling,
+        ]
+        return key([*weights, *asked(_stage(context).ways[task.name], task, context.settings)])
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The state, and the checkpoint where it is no copy."""
@@ -205,6 +215,14 @@ def _copy_head(checkpoint: Checkpoint, task: Task, folder: Path) -> None:
     source = _adapter(checkpoint, folder).folder
     for name in (MANIFEST, HEAD_FILE):
         shutil.copyfile(source / name, target / name)
+
+
+def _speaking(body: nn.Module, task: Task, context: Context) -> TaskModel:
+    """Return the body under the output layer of its pretraining, asked as the entry says."""
+    bare = _bare(_backbone(context), context)
+    head = bare.fresh_head(CONTINUED if task.kind not in GENERATED else task.kind, 0, seed=0)
+    kind = spoken_kind(_stage(context).ways[task.name], task, context.settings)
+    return TaskModel(body, head, kind, bare.pooling, bare.precision).eval()
 
 
 def _under_head(body: nn.Module, folder: Path, task: Task, context: Context) -> TaskModel:

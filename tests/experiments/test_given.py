@@ -182,6 +182,29 @@ def test_a_command_examines_checkpoints_and_goes_on_where_it_was(
     assert "named twice" in err
 
 
+def test_of_one_more_checkpoint_only_that_one_is_measured(
+    call: Call, bert: Path, checkpoints: Path, tmp_path: Path
+) -> None:
+    """As a command after each save of a trainer does it: the same name, and the checkpoints so far."""
+    write_tasks(tmp_path)
+    options = ["--task", "animals,fruits", "--rows", "32", "--set", "budget.max_length=16", "--probes", "cka"]
+    options += ["--workspace", "ws", "--name", "run", "--json"]
+
+    def examined(*names: str) -> tuple[dict[str, int], Any]:
+        code, out, err = call("examine", str(bert), *(str(checkpoints / name) for name in names), *options)
+        assert code == 0, err
+        measured = [*(tmp_path / "ws").rglob("*.parquet"), *(tmp_path / "ws/steps").glob("*/fit.json")]
+        return {str(path): path.stat().st_mtime_ns for path in measured}, json.loads(out)
+
+    before, first = examined("little")
+    after, second = examined("little", "destroyed")
+    assert {path: after[path] for path in before} == before, "the base model and the first checkpoint are not measured"
+    assert len(after) - len(before) == 3, "a stage, and an evaluation of each task"
+    matrices = [document["strategies"]["given"]["matrix"] for document in (first, second)]
+    assert matrices[1][:2] == matrices[0]
+    assert len(matrices[1]) == 3
+
+
 def test_a_language_model_is_asked_and_its_own_output_layer_answers(llama: Path, tmp_path: Path, copying: Task) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -194,8 +217,8 @@ def test_a_language_model_is_asked_and_its_own_output_layer_answers(llama: Path,
     AutoTokenizer.from_pretrained(llama).save_pretrained(tmp_path / "tuned")
     base = open_backbone(str(llama))
     budget = Budget(max_length=32, precision="fp32")
-    context = context_for(adapted("full", base), budget, (copying,), tmp_path)
     strategy, state, scores = STRATEGIES.get("given"), START, []
+    context = context_for(adapted("full", base), budget, (copying,), tmp_path, strategy.settings())
     for number, checkpoint in enumerate(read_checkpoints([str(llama), str(tmp_path / "tuned")], base, [copying], "")):
         stage = GivenStage(number, checkpoint, {copying.name: "generated"}, (copying.name,))
         folder = tmp_path / f"state-{number}"

@@ -8,6 +8,7 @@ from experiments.reporting.cells import quantity, words
 from experiments.reporting.presentation import Cell, Column, Medium, Sentences, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, bounds, number, probability, unit
+from experiments.studies.stream.results.examined import majority_of, text_losses
 from experiments.studies.stream.results.layers import changed_most
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 TONES = {"lost": "bad", "gained": "good"}
 WAYS = {
     "generated": "by the answers that it generates",
+    "likelihood": "by the label that it holds to be the most likely continuation (the sum of the log-probabilities of "
+    "its tokens: acc of EleutherAI's harness)",
+    "likelihood per character": "by the label that it holds to be the most likely continuation for its length (the "
+    "sum of the log-probabilities of its tokens, divided by its characters: acc_norm of EleutherAI's harness)",
+    "harness": "as EleutherAI's evaluation harness asks it, by the harness's own score of each question",
     "own head": "by the heads that came with the checkpoints",
     "fitted head": "by a linear head that is fitted, for each checkpoint anew, on the features of training rows: what "
     "is lost here is lost from the features",
@@ -36,7 +42,20 @@ def examined_blocks(report: Report) -> Iterator[Block]:
     named = {way: dict.fromkeys(change.task for change in changes if change.way == way) for way in ways}
     lines = [f"{', '.join(tasks)}: answered {WAYS[way]}." for way, tasks in named.items()]
     lines += [_hidden(change) for change in changes if change.is_hidden]
+    if at_floor := [change.task for change in changes if change.first <= majority_of(report.record, change.task)]:
+        few = ", ".join(dict.fromkeys(at_floor))
+        lines.append(
+            f"{few}: the first checkpoint is no better than always the most frequent answer, so that nothing can be "
+            "seen to be lost there."
+        )
     for strategy in report.strategies:
+        if losses := text_losses(strategy):
+            then, now = losses
+            difference = f"{now - then:+.3f}".replace("-", "−")
+            lines.append(
+                f"{strategy.label}: the loss on general text went from {then:.3f} to {now:.3f} nats a token "
+                f"({difference})."
+            )
         if layer_and_similarity := changed_most(strategy):
             layer, similarity = layer_and_similarity
             lines.append(

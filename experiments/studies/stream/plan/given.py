@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from experiments.strategies._checkpoints import FITTABLE, GivenStage, read_checkpoints
+from experiments.strategies._checkpoints import GivenStage, read_checkpoints
+from experiments.strategies._ways import FITTABLE, require_speaking, way_of
 from experiments.studies.stream.plan.entry import GIVEN
+from workbench.backbone.architecture import is_causal
+from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError, Problem, SettingsError, collect_problems
-from workbench.methods.kind import GENERATED
+from workbench.methods.sampling import test_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.strategies._checkpoints import Checkpoint, Way
+    from experiments.strategies._checkpoints import Checkpoint
+    from experiments.strategies._ways import AnswerSettings, Way
     from experiments.studies.stream.plan.entry import PlannedEntry
     from experiments.studies.stream.plan.recipe import Recipe
     from workbench.backbone.pretrained import Backbone
@@ -61,15 +65,33 @@ def given_stages(
     given: Given = {}
     problems: list[Problem] = []
     for entry in filter(is_given, entries):
-        where = document.where("strategies", entry.label, "stages")
+        where, settings = document.where("strategies", entry.label, "stages"), _answering(entry)
         for seed, names in zip(recipe.seeds, _lists(entry), strict=True):
             with collect_problems(problems, where):
                 checkpoints = read_checkpoints(names, backbone, tasks, where)
-                given[entry.label, seed] = tuple(_numbered(checkpoints, tasks, recipe.examined, where))
+                _require_readable(checkpoints, tasks, recipe, where)
+                stages = tuple(_numbered(checkpoints, tasks, settings, recipe.examined, where))
+                require_speaking(
+                    settings, stages[0].ways, {task.name: task for task in tasks}, is_causal(backbone.config)
+                )
+                given[entry.label, seed] = stages
                 _require_alike(entry.label, given, where)
     if problems:
         raise SettingsError(problems)
     return given
+
+
+def _require_readable(checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], recipe: Recipe, where: str) -> None:
+    """Raise InputError where a checkpoint's own tokenizer finds a token in a text that its model does not know."""
+    for checkpoint in checkpoints:
+        for task in tasks if checkpoint.reader else ():
+            assert checkpoint.reader is not None
+            try:
+                tokenise(checkpoint.reader.tokenizer, test_rows(task, recipe.budget)["text"][:], verbose=False)
+            except InputError as error:
+                message = f"{checkpoint.name} cannot read {task.name} with its own tokenizer: {error.what}"
+                hint = "The tokenizer in this folder is not that of its model. Put the right one there, or none."
+                raise InputError(message, where=where, hint=hint) from None
 
 
 def _require_alike(label: str, given: Given, where: str) -> None:
@@ -79,6 +101,12 @@ def _require_alike(label: str, given: Given, where: str) -> None:
         if any(ways[name] != way for ways in others):
             message = f"the checkpoints of one seed bring a head for {name}, and those of another do not"
             raise InputError(message, where=where, hint="Compare seeds whose checkpoints were saved alike.")
+
+
+def _answering(entry: PlannedEntry) -> AnswerSettings:
+    settings: Any = entry.strategy_settings
+    answering: AnswerSettings = settings
+    return answering
 
 
 def _lists(entry: PlannedEntry) -> list[tuple[str, ...]]:
@@ -107,7 +135,7 @@ def _require_fitting(document: Document, recipe: Recipe, entry: PlannedEntry) ->
 
 
 def _numbered(
-    checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], examined: bool, where: str
+    checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], settings: AnswerSettings, examined: bool, where: str
 ) -> Iterator[GivenStage]:
     """Yield the stages; raises InputError where a task cannot be answered."""
     first = 0 if examined else len(tasks) + 1 - len(checkpoints)
@@ -116,7 +144,7 @@ def _numbered(
             _with_own_head(checkpoint, tasks, stage) for stage, checkpoint in enumerate(checkpoints, start=first)
         ]
     ways = {
-        task.name: _way(task, checkpoints if examined else [checkpoints[stage - first]], where)
+        task.name: _way(task, checkpoints if examined else [checkpoints[stage - first]], settings, where)
         for stage, task in enumerate(tasks, start=1)
     }
     for number, checkpoint in enumerate(checkpoints, start=first):
@@ -134,14 +162,11 @@ def _with_own_head(checkpoint: Checkpoint, tasks: Sequence[Task], stage: int) ->
     return replace(checkpoint, heads=kept)
 
 
-def _way(task: Task, checkpoints: Sequence[Checkpoint], where: str) -> Way:
+def _way(task: Task, checkpoints: Sequence[Checkpoint], settings: AnswerSettings, where: str) -> Way:
     """Return how a task is answered at all stages: by heads that came where each of ``checkpoints`` brings one."""
-    if task.kind in GENERATED:
-        return "generated"
-    if all(task.name in checkpoint.heads for checkpoint in checkpoints):
-        return "own head"
-    if task.kind == FITTABLE:
-        return "fitted head"
+    heads_came = all(task.name in checkpoint.heads for checkpoint in checkpoints)
+    if way := way_of(task, settings, heads_came):
+        return way
     message = f"no head for {task.name} came with the checkpoints, and for {task.kind} tasks none is fitted here"
     raise InputError(message, where=where, hint=f"Leave the task out, or take a {FITTABLE} task.")
 

@@ -28,6 +28,7 @@ from experiments.studies.stream.plan.entries import (
 )
 from experiments.studies.stream.plan.entry import TUNED_ON, Tried
 from experiments.studies.stream.plan.given import given_stages, is_given, ungiven, ways_of
+from experiments.studies.stream.plan.harness import all_kinds, harness_columns, without_columns
 from experiments.studies.stream.plan.measurable import (
     asked_of_probes,
     general_text,
@@ -227,6 +228,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     text = _text(document, [spec.name for spec in specs], task_folders, problems)
     probing = named_probes(document, problems)
     recipe = draft.require()
+    kinds = all_kinds(recipe, kinds)
+    problems += without_columns(document, recipe)
     entries = (*own, *at_other_rates(recipe, own))
     problems += [*untried(document, recipe), *indistinct(document, entries), *ungiven(document, recipe, own)]
     problems += uncompared(draft, document.text("reference"))
@@ -247,9 +250,12 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     own = at_default_rates(document, backbone.config, own)
     entries = (*own, *at_other_rates(recipe, own))
-    recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
     require_measurable(document, recipe, backbone, kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
+    columns = harness_columns(document, recipe, tasks)
+    names = (*(spec.name for spec in specs), *(column.name for column in columns))
+    recipe = recipe.model_copy(update={"tasks": names})
+    tasks = (*tasks, *columns)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
     if recipe.overlap is not None:

@@ -19,7 +19,14 @@ class Recipe(ExperimentRecipe):
 
     fits_tasks_apart: ClassVar[bool] = True  # those of isolated entries
 
-    tasks: Names
+    tasks: Annotated[tuple[str, ...], Field(max_length=1000)]
+    harness: tuple[str, ...] = Field(
+        (),
+        alias="lm-eval",
+        max_length=100,
+        description="tasks, groups and tags of EleutherAI's harness by name, or paths of task files ('….yaml'): "
+        "further tasks, for recipes with 'learned: before'",
+    )
     orders: Orders | Literal["per-seed"] | Annotated[tuple[Names, ...], Field(min_length=1, max_length=1000)] = Field(
         1,
         description="how many orders are learned: that of 'tasks', and seeded permutations of it; or a list of further "
@@ -60,7 +67,7 @@ class Recipe(ExperimentRecipe):
     )
     keep_states: Literal["all", "last"] = "all"
 
-    _unique = field_validator("tasks", "probes")(unique)
+    _unique = field_validator("tasks", "harness", "probes")(unique)
 
     @property
     def examined(self) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.strategy_report import StrategyReport
     from workbench.measures.statistics import Array
 
-REFIT = "head-refit"
+REFIT, TEXT_PROBE = "head-refit", "general-loss"
 HIDDEN_SHARE = 0.5  # of a loss; from here on most of it is the head's, and the features still have it
 
 
@@ -86,6 +86,32 @@ def examined(record: Record, strategy: StrategyReport) -> tuple[Change, ...]:
     changes = [change for task in record.tasks for change in _of_task(record, strategy, task)]
     chances = holm([change.p for change in changes])
     return tuple(replace(change, adjusted=p) for change, p in zip(changes, chances, strict=True))
+
+
+def majority_of(record: Record, task: str) -> float:
+    """Return the score of always giving the most frequent answer to a task."""
+    return record.majority[record.tasks.index(task)]
+
+
+def text_losses(strategy: StrategyReport) -> tuple[float, float] | None:
+    """Return the loss on general text at the first and the last checkpoint, means over seeds, in nats a token.
+
+    None where the probe ``general-loss`` was not measured at both.
+    """
+    finished = [replication for replication in strategy.replications if replication.complete]
+    then, now = (
+        _mean([replication.probed(TEXT_PROBE, "loss", stage(replication)) for replication in finished])
+        for stage in (_start, _end)
+    )
+    return None if then is None or now is None else (then, now)
+
+
+def _start(_: ReplicationReport) -> int:
+    return 0
+
+
+def _end(replication: ReplicationReport) -> int:
+    return replication.last
 
 
 def _of_task(record: Record, strategy: StrategyReport, task: str) -> Iterator[Change]:
