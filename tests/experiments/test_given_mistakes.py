@@ -43,6 +43,8 @@ def folders(bert: Path, llama: Path, tmp_path_factory: pytest.TempPathFactory) -
     (root / "other-words/tokenizer.json").write_text(json.dumps(tokenizer))
     weights = load_file(root / "other-words/model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, root / "other-words/model.safetensors")
+    few = BertConfig(**{**wide.to_dict(), "hidden_size": 32, "vocab_size": 12})
+    BertModel(few).save_pretrained(root / "fewer-words")
     (root / "seq/checkpoint-500").mkdir(parents=True)
     (root / "seq/checkpoint-1000").mkdir()
     return root
@@ -55,6 +57,7 @@ MISTAKES = {
     "of another width": (["{root}/of-another"], "of-another"),
     "of another model": (["{root}/of-llama"], "of-llama"),
     "another vocabulary": (["{root}/other-words"], "other-words"),
+    "a smaller vocabulary": (["{root}/fewer-words"], "fewer-words"),
     "twice": (["{root}/notes", "{root}/notes/"], "twice"),
     "the base again": (["{base}/"], "twice"),
     "wrong order": (["{root}/seq/checkpoint-1000", "{root}/seq/checkpoint-500"], "order"),

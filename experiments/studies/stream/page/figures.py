@@ -159,13 +159,16 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
 
 
 def learning_versus_forgetting(report: Report) -> Figure | None:
-    """Return learning accuracy over forgetting, with 95 % intervals; None where no strategy has both."""
+    """Return learning accuracy over forgetting, with 95 % intervals; None where no strategy has both.
+
+    Checkpoints learn nothing, so that of one entry alone there is nothing to compare either.
+    """
     points = [
         (index, strategy, at)
         for index, strategy in enumerate(report.strategies)
         if (at := lost_and_learned(strategy.metrics))
     ]
-    if not points:
+    if not points or (report.record.examined and len(points) == 1):
         return None
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
