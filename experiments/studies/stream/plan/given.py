@@ -69,7 +69,7 @@ def given_stages(
         for seed, names in zip(recipe.seeds, _lists(entry), strict=True):
             with collect_problems(problems, where):
                 checkpoints = read_checkpoints(names, backbone, tasks, where)
-                _require_readable(checkpoints, tasks, recipe, where)
+                _require_readable(checkpoints, backbone, tasks, recipe, where)
                 stages = tuple(_numbered(checkpoints, tasks, settings, recipe.examined, where))
                 require_speaking(
                     settings, stages[0].ways, {task.name: task for task in tasks}, is_causal(backbone.config)
@@ -81,17 +81,37 @@ def given_stages(
     return given
 
 
-def _require_readable(checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], recipe: Recipe, where: str) -> None:
-    """Raise InputError where a checkpoint's own tokenizer finds a token in a text that its model does not know."""
+def _require_readable(
+    checkpoints: Sequence[Checkpoint], backbone: Backbone, tasks: Sequence[Task], recipe: Recipe, where: str
+) -> None:
+    """Raise InputError where a checkpoint's model has no embedding for a token of a text that it is asked.
+
+    Of whole models alone: others have the embeddings of the base model, whose tokenizer reads the texts.
+    """
     for checkpoint in checkpoints:
-        for task in tasks if checkpoint.reader else ():
-            assert checkpoint.reader is not None
-            try:
-                tokenise(checkpoint.reader.tokenizer, test_rows(task, recipe.budget)["text"][:], verbose=False)
-            except InputError as error:
-                message = f"{checkpoint.name} cannot read {task.name} with its own tokenizer: {error.what}"
-                hint = "The tokenizer in this folder is not that of its model. Put the right one there, or none."
-                raise InputError(message, where=where, hint=hint) from None
+        if checkpoint.backbone is None:
+            continue
+        own, words, expected = checkpoint.reader, _words(checkpoint.backbone), _words(backbone)
+        if own is None and words < expected:
+            message = f"{checkpoint.name} has no tokenizer and {words:,} tokens, the base model {expected:,}"
+            raise InputError(message, where=where, hint="Put the model's own tokenizer into its folder.")
+        for task in tasks if own else ():
+            _require_known_tokens(checkpoint, task, recipe, where)
+
+
+def _require_known_tokens(checkpoint: Checkpoint, task: Task, recipe: Recipe, where: str) -> None:
+    assert checkpoint.reader is not None
+    try:
+        tokenise(checkpoint.reader.tokenizer, test_rows(task, recipe.budget)["text"][:], verbose=False)
+    except InputError as error:
+        message = f"{checkpoint.name} cannot read {task.name} with its own tokenizer: {error.what}"
+        hint = "The tokenizer in this folder is not that of its model. Put the right one there, or none."
+        raise InputError(message, where=where, hint=hint) from None
+
+
+def _words(backbone: Backbone) -> int:
+    """Return how many tokens a model knows; 0 where its config does not say."""
+    return int(getattr(backbone.config, "vocab_size", None) or 0)
 
 
 def _require_alike(label: str, given: Given, where: str) -> None:

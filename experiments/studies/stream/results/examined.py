@@ -28,7 +28,7 @@ class Change:
     """What became of one task between the first checkpoint and the last, mean over seeds.
 
     Attributes:
-        way: how it was answered: ``generated``, ``own head`` or ``fitted head``.
+        way: how it was answered (:data:`experiments.strategies._ways.Way`).
         first: score at the first checkpoint.
         best: the highest score of any checkpoint before the last.
         last: score at the last one.

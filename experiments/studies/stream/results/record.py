@@ -51,7 +51,7 @@ class Record(core.Record):
         learned: from where a task counts: ``in-order``, or ``before`` any stage, as of checkpoints.
         checkpoints: label → names of the checkpoints that an entry's stages are, from stage 0 on; empty names where
             there is none.
-        ways: label → task → how it is answered by checkpoints: ``generated``, ``own head`` or ``fitted head``.
+        ways: label → task → how it is answered by checkpoints (:data:`experiments.strategies._ways.Way`).
         stages: coordinates and key of each stage, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
