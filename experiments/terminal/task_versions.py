@@ -34,6 +34,8 @@ def print_update(report: Mapping[str, Any]) -> None:
     _print_kept_apart(report)
     if report["path"]:
         stdout.print(f"Wrote {report['path']}")
+        if report["first"]:
+            stdout.print(f"{task}@1 has the rows as they were. The task's own file and its data are not read any more.")
     else:
         stdout.print("Nothing was written (--dry-run).")
 

@@ -15,6 +15,7 @@ from tasks.drafting.found_data import RawData
 from tasks.drafting.guess import GivenColumns, Guess, guess_columns
 from tasks.drafting.template import template
 from tasks.loading import registry
+from tasks.loading.version_folders import folder_in, version_folders
 from tasks.reading.shown_rows import shown_rows
 from tasks.reading.text_files import exists
 from tasks.task_file.task_file import LONGEST_NAME, NAME, NAME_RULE
@@ -59,11 +60,14 @@ def draft(name: str, data: RawData, given: GivenColumns, description: str | None
 def require_new(name: str, folder: Path, *, force: bool = False) -> None:
     """Raise InputError where ``<folder>/<name>.yaml`` cannot be written.
 
-    The name is not allowed, the catalog has it, or the file is there and ``force`` is False.
+    The name is not allowed, the catalog has it, the task has versions, or the file is there and ``force`` is False.
     """
     check_name(name)
     if name in registry.names():
         raise InputError(f"a task of the catalog is called {name!r}", hint="Give yours another name.")
+    if version_folders(name, [folder]):
+        hint = f"Give it new rows with `workbench tasks update {name}`, or give yours another name."
+        raise InputError(f"the task {name!r} has versions", where=str(folder_in(folder, name)), hint=hint)
     path = folder / f"{name}.yaml"
     if exists(path) and not force:
         raise InputError("this file exists already", where=str(path), hint="Overwrite it with --force.")

@@ -16,12 +16,13 @@ def report(made: Update, *, dry_run: bool) -> dict[str, Any]:
     """Return what an update did, or would do.
 
     Returns:
-        ``task``; ``before`` and ``version``, the newest version before and afterwards; ``unchanged``; ``dry_run``;
-        ``path``: where the new version lies, None if none was written; ``rows``: kind of change → split → number of
-        rows; ``examples``: split → rows of the new version; ``left_out``: ids of rows whose text belongs to another
-        split; ``elsewhere``: how many texts were given in another split than the one in which they stay; ``labels``:
-        ``before``, ``after``, and for each label after the places of those that it comes from (``sources``);
-        ``skipped``: rows of the file without a text, without a label, or with an unlisted one.
+        ``task``; ``before`` and ``version``, the newest version before and afterwards; ``first``: whether the task had
+        no versions before, so that its own file is not read any more; ``unchanged``; ``dry_run``; ``path``: where the
+        new version lies, None if none was written; ``rows``: kind of change → split → number of rows; ``examples``:
+        split → rows of the new version; ``left_out``: ids of rows whose text belongs to another split; ``elsewhere``:
+        how many texts were given in another split than the one in which they stay; ``labels``: ``before``, ``after``,
+        and for each label after the places of those that it comes from (``sources``); ``skipped``: rows of the file
+        without a text, without a label, or with an unlisted one.
     """
     split_of_row = {row.id: row.split for row in (*made.before.rows, *made.next.rows)}
     changes = asdict(made.next.changes)
@@ -30,6 +31,7 @@ def report(made: Update, *, dry_run: bool) -> dict[str, Any]:
         "task": made.task,
         "before": made.before.number,
         "version": made.number,
+        "first": len(made.new) > 1,
         "unchanged": not made.new,
         "dry_run": dry_run,
         "path": str(made.folder / str(made.number)) if written else None,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tasks.loading import registry
+from tasks.updating import update as update_module
 from tasks.updating.difference import difference
 from tasks.updating.history import history
 from tasks.updating.update import UpdateRequest, update
@@ -298,6 +300,23 @@ def test_damage_is_noticed(folder: Path, load: Load, more: Callable[..., str], u
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"note": "x"}))
     with pytest.raises(IntegrityError, match="the content has changed"):
         history("mine", [folder])
+
+
+def test_of_two_updates_at_once_the_second_begins_at_the_first(
+    folder: Path, load: Load, more: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(PLAIN)
+    first, second = more(*new_rows(5)), more(*new_rows(5, "b", "other"), name="other.csv")
+    hold = update_module.hold
+
+    def hold_late(path: Path, wait: bool) -> AbstractContextManager[bool]:
+        monkeypatch.setattr(update_module, "hold", hold)
+        update("mine", [folder], folder, UpdateRequest(first))
+        return hold(path, wait)
+
+    monkeypatch.setattr(update_module, "hold", hold_late)
+    assert update("mine", [folder], folder, UpdateRequest(second)).number == 3
+    assert [entry["changes"].get("new") for entry in history("mine", [folder])] == [0, 5, 5]
 
 
 class Killed(BaseException):

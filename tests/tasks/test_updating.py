@@ -6,6 +6,7 @@ from functools import reduce
 from random import Random
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from tasks.updating.next_rows import next_rows
 from tasks.updating.rows import GivenRow, Row, split_of
 from tests.tasks.updates import SHARES, Life
 from workbench.errors import SettingsError
+from workbench.methods.head_rows import head_rows
 from workbench.settings.base import Document
 
 ABC = unchanged(("a", "b", "c"))
@@ -27,6 +29,12 @@ def live(seed: int, updates: int = 12) -> Life:
         life.update()
     whole = reduce(composed, life.steps, unchanged(("a", "b", "c")))
     assert whole.labels == life.labels
+    weight = torch.eye(3)  # which of the first three labels a row of the head comes from
+    bias = torch.zeros(3)
+    for step in life.steps:
+        fresh = torch.zeros(len(step.labels), 3), torch.zeros(len(step.labels))
+        weight, bias = head_rows(weight, bias, step.sources, fresh)
+    assert [tuple(row.nonzero().flatten().tolist()) for row in weight] == [*whole.sources]
     return life
 
 

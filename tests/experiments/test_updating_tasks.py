@@ -38,11 +38,13 @@ def test_a_task_is_updated_and_compared(call: Call) -> None:
     assert (code, "Nothing was written" in out) == (0, True)
     code, out, _ = call("tasks", "update", "tickets", "--from", "more.csv", "--note", "birds", "--json")
     made = json.loads(out)
-    assert (code, made["version"], made["before"], made["unchanged"]) == (0, 2, 1, False)
+    assert (code, made["version"], made["before"], made["first"]) == (0, 2, 1, True)
     assert sum(made["rows"]["new"].values()) == 20
     assert Path(made["path"]).is_dir()
     code, out, _ = call("tasks", "update", "tickets", "--from", "more.csv")
     assert (code, "Nothing changes: tickets@2" in out) == (0, True)
+    code, _, err = call("tasks", "new", "tickets", "--from", "all.csv", "--force", "--yes")
+    assert (code, "'tickets' has versions" in err) == (2, True), "its file would not be read"
     entries = json.loads(call("tasks", "history", "tickets", "--json")[1])
     assert [(entry["version"], entry["how"], entry["note"]) for entry in entries] == [
         (1, "kept", ""),

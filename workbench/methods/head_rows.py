@@ -1,0 +1,53 @@
+"""A linear head for other labels: rows of labels that stay are kept, and every row has the place of its label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+
+def head_rows(
+    weight: Tensor, bias: Tensor, sources: Sequence[Sequence[int]], fresh: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of a head after its labels changed.
+
+    With w the rows of the old head and n_i the number of new labels that come from the old label i, a new label that
+    comes from the old labels S has the row mean_{i∈S} w_i and the bias log Σ_{i∈S} exp(b_i) / n_i. So a label that
+    stays has its own row to the last bit. Over the labels that have a source, the parts of a split label together have
+    the probability that the label had, whatever the text; so has a merged one if its labels had equal rows. A label
+    without a source has its row of ``fresh``.
+
+    Args:
+        weight: of the old head (old labels, width).
+        bias: of the old head (old labels,).
+        sources: for each new label the places of the old labels that it comes from.
+        fresh: weight (new labels, width) and bias (new labels,) of a new head, for labels without a source.
+
+    Raises:
+        ValueError: a place that the old head does not have, or a fresh head of another shape.
+    """
+    places = {place for group in sources for place in group}
+    if any(not 0 <= place < len(weight) for place in places):
+        raise ValueError(f"a head of {len(weight)} labels has no rows {sorted(places)}")
+    fresh_weight, fresh_bias = fresh
+    if fresh_weight.shape != (len(sources), weight.shape[1]) or fresh_bias.shape != (len(sources),):
+        raise ValueError(f"a fresh head {tuple(fresh_weight.shape)} for {len(sources)} labels")
+    parts = Counter(place for group in sources for place in group)
+    rows, biases = [], []
+    for label, group in enumerate(sources):
+        if not group:
+            rows.append(fresh_weight[label])
+            biases.append(fresh_bias[label])
+            continue
+        index = torch.tensor(sorted(group), device=weight.device)
+        shares = torch.tensor([parts[place] for place in sorted(group)], dtype=bias.dtype, device=bias.device)
+        rows.append(weight[index].mean(dim=0))  # (width,)
+        biases.append(torch.logsumexp(bias[index] - shares.log(), dim=0))
+    return torch.stack(rows), torch.stack(biases)
