@@ -72,7 +72,7 @@ def _print_kept_apart(report: Mapping[str, Any]) -> None:
 def print_history(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the versions of a task, as :func:`tasks.updating.history.history` gives them."""
     table(
-        ["version", "made", "how", "from", "/".join(SPLITS), "rows against the version before", "labels", "note"],
+        ["version", "made", "how", "from", "/".join(SPLITS), "changes", "labels", "note"],
         [
             [
                 entry["version"],
