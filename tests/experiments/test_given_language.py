@@ -13,6 +13,7 @@ import pytest
 from experiments.strategies._ways import AnswerSettings, asked, shown_rows
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
+from workbench.answering.harness.questions import harness_tasks
 from workbench.backbone.names import open_backbone
 
 NAMES = {"first": "cat dog", "second": "fig"}  # labels in words of the tiny models, of two tokens and of one
@@ -114,6 +115,18 @@ def test_tasks_of_the_harness_are_columns(call: Call, llama: Path, tuned: Path, 
     code, out, err = call("report", document["experiment"], "--workspace", "ws")
     assert code == 0, err
     assert "which_animal" in out
+
+
+def test_a_task_file_is_found_by_processes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lm_eval", reason="the package lm-eval is not installed")
+    path = write_task(tmp_path, choices_config())
+    monkeypatch.chdir(tmp_path)
+    (here,) = harness_tasks([path.name])
+    assert here.named == (str(path),)
+    assert here.fingerprint == harness_tasks([str(path)])[0].fingerprint, "where the files lie changes nothing"
+    assert "scored by acc_norm" in here.origin
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert here.splits["test"]["answer"][:] == [row["choices"][row["gold"]] for row in rows]
 
 
 REFUSED = {

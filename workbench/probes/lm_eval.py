@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from workbench.answering.harness.task_files import OWN
+from workbench.answering.harness.task_files import LONGEST_PATH, whole_path
 from workbench.backbone.architecture import is_causal
 from workbench.machine.extras import absence, installed_version
 from workbench.probes import NEEDS, ProbeRequest
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from workbench.probes import Probe, ProbeContext
 
 NAME = "lm-eval"
-LONGEST_PATH = 1000
 
 
 class HarnessSettings(Settings):
@@ -74,7 +72,7 @@ class Harness:
         """
         from workbench.answering.harness.loading import identity, load_tasks
 
-        paths = (str(Path(name).absolute()) if name.endswith(OWN) else name for name in settings.tasks)
+        paths = map(whole_path, settings.tasks)
         tasks = load_tasks(settings.tasks, settings.num_fewshot)
         questions = [
             installed_version(NEEDS[NAME]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.answering.harness.task_files import whole_path
 from workbench.backbone.batching import BATCH_SIZE
 from workbench.errors import InputError
 from workbench.files.digest import key
@@ -131,6 +132,7 @@ def harness_tasks(named: Sequence[str]) -> list[HarnessTask]:
     require_installed(PACKAGE, "lm-eval, for tasks of EleutherAI's harness,")
     from workbench.answering.harness.loading import identity, load_tasks
 
+    named = tuple(map(whole_path, named))
     tasks, version = load_tasks(named, None), installed_version(PACKAGE)
     measured = {name: _scored_by(name, task) for name, task in tasks["tasks"].items()}
     return [
@@ -141,7 +143,7 @@ def harness_tasks(named: Sequence[str]) -> list[HarnessTask]:
             splits=_splits(task),
             fingerprint=key([PACKAGE, version, measured[name], *identity({"tasks": {name: task}}, None)]),
             origin=f"EleutherAI's evaluation harness, lm-eval {version}, task {name}, scored by {measured[name]}",
-            named=tuple(named),
+            named=named,
             scored_by=measured[name],
         )
         for name, task in tasks["tasks"].items()

@@ -18,6 +18,7 @@ from workbench.settings.bounds import LONGEST_NAME
 from workbench.settings.document import read
 
 OWN = (".yaml", ".yml")  # how the name of a task file ends
+LONGEST_PATH = 1000
 FROM_THE_HUB = "hf_evaluate"  # of a metric: it is a program that is fetched
 
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
@@ -63,6 +64,11 @@ class TaskFile(Settings):
             if metric.get(FROM_THE_HUB):
                 raise ValueError(f"{FROM_THE_HUB} would fetch and run a program, which is not allowed here")
         return metrics
+
+
+def whole_path(name: str) -> str:
+    """Return the name of a task, or the whole path of a task file: another process may run in another folder."""
+    return str(Path(name).absolute()) if name.endswith(OWN) else name
 
 
 def own_task(path: Path) -> dict[str, Any]:

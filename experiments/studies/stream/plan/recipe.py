@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
+from workbench.answering.harness.task_files import LONGEST_PATH
 from workbench.settings.base import unique
 from workbench.settings.bounds import Count, LearningRate, Share
 
@@ -20,7 +21,7 @@ class Recipe(ExperimentRecipe):
     fits_tasks_apart: ClassVar[bool] = True  # those of isolated entries
 
     tasks: Annotated[tuple[str, ...], Field(max_length=1000)]
-    harness: tuple[str, ...] = Field(
+    harness: tuple[Annotated[str, Field(min_length=1, max_length=LONGEST_PATH)], ...] = Field(
         (),
         alias="lm-eval",
         max_length=100,
