@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from workbench.answering.harness.questions import HarnessQuestions, HarnessTask, most_shots
 from workbench.answering.label_likelihood import TEXT, LabelLikelihood
+from workbench.backbone.prompts import NEW_TOKENS
 from workbench.errors import InputError
 from workbench.methods.kind import GENERATED
 from workbench.methods.kinds import KINDS
@@ -17,6 +18,9 @@ from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
 
     from workbench.methods.kind import Kind
     from workbench.methods.task import Task
@@ -124,6 +128,33 @@ def require_speaking(
         raise InputError(f"prompt: {min(unknown)!r} is not a task of this recipe", hint=f"Tasks: {', '.join(ways)}.")
     for name, way in ways.items() if settings.shots else ():
         _require_examples(tasks[name], way, settings.shots)
+
+
+def require_room(
+    task: Task, settings: AnswerSettings, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> None:
+    """Make sure that solved examples of a generated task stay in its prompts: long ones are cut at their beginning.
+
+    Args:
+        task: of the stream.
+        settings: of the entry.
+        rows: that are asked.
+        tokenizer: of the base model.
+        max_length: tokens of a prompt with its answer.
+
+    Raises:
+        InputError: they do not fit.
+    """
+    if not settings.shots or isinstance(task, HarnessTask) or task.kind != CONTINUED:
+        return
+    kind = spoken_kind("generated", task, settings)
+    needed = max(kind.lengths(rows, tokenizer)[0]) + (task.max_new_tokens or NEW_TOKENS)
+    if needed > max_length:
+        message = (
+            f"{settings.shots} solved examples, a question and its answer take up to {needed} tokens of {task.name!r}, "
+            f"and max_length is {max_length}"
+        )
+        raise InputError(message, hint=f"Raise it (--set budget.max_length={needed}), or show fewer (--shots …).")
 
 
 def _require_examples(task: Task, way: Way, shots: int) -> None:

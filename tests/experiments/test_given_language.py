@@ -132,6 +132,10 @@ def test_a_task_file_is_found_by_processes_elsewhere(tmp_path: Path, monkeypatch
 REFUSED = {
     "shots of a head": (["--task", "words", "--shots", "2"], "words is answered by a head"),
     "shots beyond the rows": (["--task", "saying", "--shots", "65"], "65 shots, but 'saying' has 64 training rows"),
+    "shots too long": (
+        ["--task", "saying", "--shots", "2", "--set", "budget.max_length=13"],
+        "2 solved examples, a question and its answer take up to 14 tokens of 'saying'",
+    ),
     "labels of a wrong way": (["--task", "words", "--labels", "likely"], "likelihood"),
     "a prompt for nothing": (
         ["--task", "saying", "--set", "strategies.given.prompt='{text}'"],

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.strategies._checkpoints import GivenStage, read_checkpoints
-from experiments.strategies._ways import FITTABLE, require_speaking, way_of
+from experiments.strategies._ways import FITTABLE, require_room, require_speaking, way_of
 from experiments.studies.stream.plan.entry import GIVEN
 from workbench.backbone.architecture import is_causal
 from workbench.backbone.tokenizing import tokenise
@@ -74,6 +74,9 @@ def given_stages(
                 require_speaking(
                     settings, stages[0].ways, {task.name: task for task in tasks}, is_causal(backbone.config)
                 )
+                for task in tasks:
+                    rows = test_rows(task, recipe.budget)
+                    require_room(task, settings, rows, backbone.tokenizer, recipe.budget.max_length)
                 given[entry.label, seed] = stages
                 _require_alike(entry.label, given, where)
     if problems:
