@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.reading.raw_values import raw
 from tasks.rows import normalise
@@ -15,7 +15,7 @@ from tasks.task_file.spec import TaskSpec, parse
 from tasks.updating.label_map import LabelMap
 from tasks.updating.rows import GivenRow, text_digest
 from tasks.updating.state import State, kept_text, numbered
-from workbench.errors import DataError, suggest
+from workbench.errors import DataError
 from workbench.methods.task import SPLITS
 from workbench.settings.base import Document
 
@@ -53,7 +53,7 @@ def label_names(state: State, labels: LabelMap) -> dict[str, str]:
 
 
 def given_rows(name: str, state: State, tables: Mapping[str, Table], labels: LabelMap, origin: str) -> GivenRows:
-    """Return the rows of a person's tables.
+    """Return the rows of a person's tables; without ids where a table has no such column.
 
     Args:
         name: of the task.
@@ -70,9 +70,11 @@ def given_rows(name: str, state: State, tables: Mapping[str, Table], labels: Lab
     read: list[GivenRow] = []
     empty = unlabelled = 0
     unknown: Counter[str] = Counter()
-    for split, table in tables.items():
-        rows = normalise.rows_of(numbered(spec), split, table)
-        raw_rows = _raw_rows(state, table, origin)
+    frames = {split: normalise.frame_of(table) for split, table in tables.items()}
+    with_ids = state.has_ids and all(state.id_column in frame for frame in frames.values())
+    for split, frame in frames.items():
+        rows = normalise.rows_of(numbered(spec), split, frame)
+        raw_rows = frame.to_dict("records")
         empty, unlabelled = empty + rows.empty, unlabelled + rows.untold
         for row_id, text, label in zip(rows.frame["id"], text_keys(rows.frame), rows.frame["label"], strict=True):
             if label not in names:
@@ -80,20 +82,12 @@ def given_rows(name: str, state: State, tables: Mapping[str, Table], labels: Lab
                 continue
             values = raw_rows[int(row_id.rpartition("-")[2])]
             kept = tuple(kept_text(values[column], column in spec.file.where) for column in state.columns)
-            own_id = raw(values[state.id_column]) if state.has_ids else None
+            own_id = raw(values[state.id_column]) if with_ids else None
             read.append(GivenRow(text_digest(text), names[label], kept, own_id, split if split in SPLITS else None))
     if unknown and spec.file.unlisted != "drop":
         _refuse_unknown(unknown, labels.labels, origin)
     _require_unique_ids(read, state, origin)
     return GivenRows(tuple(read), empty, unlabelled, sum(unknown.values()))
-
-
-def _raw_rows(state: State, table: Table, origin: str) -> list[dict[str, Any]]:
-    frame = normalise.frame_of(table)
-    if state.has_ids and state.id_column not in frame:
-        message = f"no column {state.id_column!r}, which says which row of the task is meant"
-        raise DataError(message, where=origin, hint=suggest(state.id_column, map(str, frame.columns)))
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _reading_spec(name: str, state: State, names: Mapping[str, str], origin: str) -> TaskSpec:
