@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from experiments.answers.drift.result import Drift
     from experiments.answers.evaluated import Evaluated
     from experiments.answers.routed_predictions import RoutedPrediction
     from experiments.engine.piece import Piece
@@ -179,6 +180,45 @@ class Workbench:
         else:
             where, frame = "table", table
         return evaluate_table(predictor, file, frame, named, where)
+
+    def drift(
+        self,
+        adapter: str,
+        table: Path | pd.DataFrame,
+        text: str | None = None,
+        labels: str | None = None,
+        pair: str | None = None,
+        backbone: str | None = None,
+        level: float = 0.05,
+        max_lost: float | None = None,
+    ) -> Drift:
+        """Return whether the rows of a table are still those of an adapter's task, beside its held-out test rows.
+
+        Args:
+            adapter: what it is called, see :meth:`chosen`; a task's name means its champion.
+            table: a file with columns as ``workbench predict --file`` reads it, or its columns.
+            text: the column of the texts; by default those of the task's file, else ``text``.
+            labels: the column of what is right; by default right answers are not compared.
+            pair: the column of the second texts; by default that of the task's file.
+            backbone: where the adapter's backbone is, if not where it was.
+            level: the chance of any false alarm.
+            max_lost: points of right answers that may be lost; by default no more than chance explains.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: no such file or column, no row with a text, or the task's data have changed or are not here.
+            DataError: the file cannot be read.
+        """
+        from experiments.answers.drift.bounds import DriftBounds
+        from experiments.answers.drift.drift import drift_of
+        from experiments.answers.drift.new_rows import of_table
+        from tasks.rows.table_form import NamedColumns
+
+        predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, labels)
+        bounds = DriftBounds(level, max_lost)
+        bounds.require_possible(predictor.task, labels is not None)
+        new = of_table(predictor.task, self.task_file(predictor.task.name), table, named)
+        return drift_of(self.workspace, predictor.adapter, new, bounds, backbone, self.task_folders, self.listener)
 
     def task_file(self, task: str) -> TaskFile | None:
         """Return what the file of a task says, which is not loaded; None where none can be seen from here."""

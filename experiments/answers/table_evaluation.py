@@ -40,7 +40,7 @@ def evaluate_table(
     evaluation, answers = predictor.judged(table.rows)
     outcomes = evaluation.outcomes
     counts = kind.label_counts(outcomes, task.labels)
-    right = _right(table.rows, kind.target, task.labels)
+    right = right_answers(table.rows, kind.target, task.labels)
     number = kind.target == "value"
     pairs = table.rows["text_pair"][:] if task.pair else [None] * len(answers)
     columns = zip(table.row_numbers, table.rows["text"][:], pairs, right, answers, strict=True)
@@ -92,7 +92,7 @@ def require_columns(
         label_columns(file, "", columns, named, where)
 
 
-def _right(rows: Dataset, target: str, labels: tuple[str, ...]) -> list[Any]:
+def right_answers(rows: Dataset, target: str, labels: Sequence[str]) -> list[Any]:
     """Return what is right of each row, in the form of :attr:`workbench.answering.predictor.Answer.value`."""
     values = rows[target][:]
     if target == "label":

@@ -83,6 +83,11 @@ REFUSED = {
         ["evaluate", "animals", "--file", "tasks/animals-test.csv", "--label-column", "team"],
         "there is no column 'team'",
     ),
+    "drift: task": (["drift", "animls", "--file", "tasks/animals-test.csv"], "Did you mean animals"),
+    "drift: column": (
+        ["drift", "animals", "--file", "tasks/animals-test.csv", "--labels", "team"],
+        "there is no column 'team'",
+    ),
     "run: recipe": (["run", "quikstart"], "Did you mean quickstart"),
     "recipes check: recipe": (["recipes", "check", "quikstart"], "Did you mean quickstart"),
     "compare: task": (["compare", "animal", "--methods", "lora,head"], "Did you mean animals"),

@@ -1,0 +1,52 @@
+"""What a comparison of new rows with a task may find before it is an alarm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from workbench.adapters.manifest import TaskReference
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class DriftBounds:
+    """The bounds of ``workbench drift``.
+
+    Attributes:
+        level: the chance of any false alarm: adjusted p below it are alarms.
+        max_lost: points of right answers that may be lost; None: no more than chance explains.
+    """
+
+    level: float = LEVEL
+    max_lost: float | None = None
+
+    def require_possible(self, task: TaskReference, judged: bool) -> None:
+        """Make sure that the bounds can be meant.
+
+        Args:
+            task: that the adapter answers for.
+            judged: whether right answers are given.
+
+        Raises:
+            InputError: the level is not a chance, points are not in [0, 100] or have no right answers to be counted, or
+                right answers are given to a task that asks for numbers.
+        """
+        if not 0 < self.level < 1:
+            raise InputError(f"a level lies between 0 and 1, not at {self.level:g}", where="--level")
+        if judged and task.kind == "regression":
+            message = f"{task.name} asks for numbers, which are never quite right"
+            raise InputError(
+                message, where="--labels", hint="Leave it out; `workbench evaluate` measures their errors."
+            )
+        if self.max_lost is None:
+            return
+        if not judged:
+            raise InputError("--max-lost needs --labels", hint="Name the column with the right answers.")
+        if not (math.isfinite(self.max_lost) and 0 <= self.max_lost <= 100):
+            raise InputError(f"points lie between 0 and 100, not at {self.max_lost:g}", where="--max-lost")

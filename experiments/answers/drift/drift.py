@@ -1,0 +1,94 @@
+"""Comparing new rows with held-out rows of an adapter's task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.answers.adapter_task import adapter_task
+from experiments.answers.drift.new_rows import MOST
+from experiments.answers.drift.result import Drift, FarText
+from experiments.answers.drift.signals import FAR, compare
+from workbench.measures.independent_samples import exceedances
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from experiments.answers.drift.bounds import DriftBounds
+    from experiments.answers.drift.new_rows import NewRows
+    from experiments.answers.drift.sample import Sample
+    from experiments.workspace import Workspace
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
+
+
+def drift_of(
+    workspace: Workspace,
+    stored: StoredAdapter,
+    new: NewRows,
+    bounds: DriftBounds,
+    backbone: str | None,
+    task_folders: Sequence[Path],
+    listener: Listener,
+) -> Drift:
+    """Return how new rows differ from held-out rows of the adapter's task.
+
+    These are test rows: nothing was trained or chosen on them. Validation rows chose the best epoch, so that an
+    adapter is surer and more often right on them than on new ones.
+
+    Args:
+        workspace: where the adapter and those of other tasks are.
+        stored: the adapter.
+        new: the rows in question.
+        bounds: what is allowed.
+        backbone: where the adapter's backbone is, if not where it was.
+        task_folders: of the person's own tasks.
+        listener: hears what is read.
+
+    Raises:
+        InputError: the task is not to be seen from here, its data have changed, or the backbone is another.
+    """
+    task = adapter_task(stored, task_folders, "drift needs the test rows", "`workbench evaluate`")
+    from experiments.answers.drift.reading import Measuring  # torch comes with it; mistakes need none
+    from experiments.answers.drift.routing import router_beside
+    from workbench.methods.sampling import EVALUATION_SEED, stratified_sample
+    from workbench.methods.stored_model import backbone_of
+
+    opened = backbone_of(stored, backbone)
+    rows = stratified_sample(task.splits["test"], MOST, EVALUATION_SEED)
+    state = router_beside(workspace, stored, opened, task_folders, listener)
+    measuring = Measuring.open(stored, opened, task, state)
+    reference, sample = measuring.held_out(task, rows), measuring.in_question(new)
+    manifest = stored.manifest
+    return Drift(
+        adapter=stored.id,
+        task=manifest.task.name,
+        kind=manifest.task.kind,
+        bounds=bounds,
+        held_out=len(reference),
+        rows=len(sample),
+        total=new.total,
+        empty=new.empty,
+        left_out=None if new.labelled is None else new.labelled.left_out,
+        signals=compare(reference, sample, manifest.task.labels, bounds),
+        far=_far(reference, sample, new),
+        may_have_seen=manifest.elsewhere is not None,
+    )
+
+
+def _far(reference: Sample, sample: Sample, new: NewRows) -> tuple[FarText, ...]:
+    found = exceedances(reference.nearest, sample.nearest, FAR)
+    if found is None:
+        return ()
+    order = [int(index) for index in np.argsort(-sample.nearest, kind="stable") if found.beyond[index]]
+    return tuple(
+        FarText(
+            row=new.numbers[index],
+            text=new.texts[index] if isinstance(new.texts[index], str) else new.texts[index][0],
+            answer=sample.values[index],
+            distance=float(sample.nearest[index]) / found.bound if found.bound > 0 else None,
+        )
+        for index in order
+    )

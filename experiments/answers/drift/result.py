@@ -1,0 +1,112 @@
+"""Whether new rows are still those of a task, with everything that was compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from workbench.errors import GateError
+
+if TYPE_CHECKING:
+    from experiments.answers.drift.bounds import DriftBounds
+    from experiments.answers.drift.signals import Signal
+    from tasks.loading.labelled_table import LeftOut
+
+Verdict: TypeAlias = Literal["still the task", "drifted", "too few rows to say"]
+NAMES = ("answers", "confidence", "features", "elsewhere", "unknown", "accuracy", "labels")
+FEWEST = 50  # rows of each sample; with fewer, that nothing was found says nothing
+MOST_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class FarText:
+    """A new text that is farther from all training rows than nearly all held-out ones.
+
+    Attributes:
+        row: its number in the file, from 1; a header is not counted.
+        text: the text; of a pair, the first.
+        answer: of the adapter, as data.
+        distance: to the nearest training row, in units of the bound; None where that is 0.
+    """
+
+    row: int
+    text: str
+    answer: Any
+    distance: float | None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Held-out rows of a task beside new rows.
+
+    Attributes:
+        adapter: that answered.
+        task: that it was trained on.
+        kind: of the task.
+        bounds: what was allowed.
+        held_out: how many test rows were compared.
+        rows: how many new rows were compared.
+        total: how many rows the file has.
+        empty: how many of the rows that were drawn have no text.
+        left_out: rows that have no label, or one that the task does not have; None without labels.
+        signals: what was compared.
+        far: the texts that look like nothing known, the farthest first.
+        may_have_seen: whether the adapter may have been trained on the held-out rows: another program trained it.
+    """
+
+    adapter: str
+    task: str
+    kind: str
+    bounds: DriftBounds
+    held_out: int
+    rows: int
+    total: int
+    empty: int
+    left_out: LeftOut | None
+    signals: tuple[Signal, ...]
+    far: tuple[FarText, ...]
+    may_have_seen: bool
+
+    @property
+    def beyond(self) -> tuple[Signal, ...]:
+        """The signals that are beyond their bounds."""
+        return tuple(signal for signal in self.signals if signal.beyond)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the signals say together: an alarm is one with few rows too, no alarm is not."""
+        if self.beyond:
+            return "drifted"
+        return "too few rows to say" if min(self.rows, self.held_out) < FEWEST else "still the task"
+
+    def require(self) -> None:
+        """Raise GateError, whose exit code is 3, where a signal is beyond its bound; it names every one."""
+        if self.beyond:
+            names = ", ".join(signal.name for signal in self.beyond)
+            raise GateError(f"these rows are no longer the task: {names}", where=self.task)
+
+    def as_json(self, most: int = MOST_EXAMPLES) -> dict[str, Any]:
+        """Return the document of ``workbench drift --json``, with ``most`` texts; a signal that is missing is null."""
+        signals = {signal.name: signal.as_json() for signal in self.signals}
+        return {
+            "task": self.task,
+            "adapter": self.adapter,
+            "kind": self.kind,
+            "verdict": self.verdict,
+            "beyond": [signal.name for signal in self.beyond],
+            "level": self.bounds.level,
+            "max_lost": self.bounds.max_lost,
+            "held_out": self.held_out,
+            "rows": self.rows,
+            "total": self.total,
+            "empty": self.empty,
+            "left_out": self.left_out and self._left_out(),
+            "signals": {name: signals.get(name) for name in NAMES},
+            "far": [vars(text) for text in self.far[:most]],
+            "may_have_seen": self.may_have_seen,
+        }
+
+    def _left_out(self) -> dict[str, Any]:
+        assert self.left_out is not None
+        unknown = dict(self.left_out.unknown_labels)
+        return {"without_label": self.left_out.without_label, "unknown_labels": unknown}

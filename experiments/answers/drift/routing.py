@@ -1,0 +1,59 @@
+"""The router that says whether a row would go to another task: class means, which need no training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.answers.adapter_task import on_data_here
+from experiments.answers.naming import adapter_of_each_task
+from experiments.answers.routed_predictions import suits, training_task
+from experiments.workspace.routers import known_state
+from fusion.routing.routers import ROUTERS
+from workbench.adapters.name_resolution import readable
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from experiments.workspace import Workspace
+    from fusion.routing.route import RoutingState
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
+    from workbench.methods.task import Task
+
+ROUTER = "prototype"
+
+
+def router_beside(
+    workspace: Workspace, stored: StoredAdapter, backbone: Backbone, task_folders: Sequence[Path], listener: Listener
+) -> RoutingState | None:
+    """Return a router that knows ``stored`` and one adapter of each other task on its backbone.
+
+    None where there is no other task, a router has nothing to do with such answers, or examples of a task are not to be
+    had; ``listener`` hears of these.
+    """
+    card, manifest = ROUTERS.get(ROUTER), stored.manifest
+    if not suits(manifest, manifest.task.pair, card.libraries):
+        return None
+    others = [
+        other
+        for other in readable(workspace.adapters)
+        if other.task.name != manifest.task.name
+        and other.backbone.fingerprint == manifest.backbone.fingerprint
+        and suits(other, manifest.task.pair, card.libraries)
+    ]
+    if not others:
+        return None
+
+    def task_of(adapter: StoredAdapter) -> Task:
+        return training_task(adapter, task_folders)
+
+    try:
+        ids = adapter_of_each_task(workspace, others).values()
+        adapters = on_data_here([stored, *map(workspace.adapters.verify, ids)], task_folders)
+        return known_state(workspace, ROUTER, card.settings(), adapters, backbone, task_of, listener)
+    except InputError as error:
+        listener.say(f"No router was asked: {error.what}.")
+        return None

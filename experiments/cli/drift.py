@@ -1,0 +1,118 @@
+"""Find out whether new rows are still those of a task; exit code 3 where they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.terminal import completion
+from experiments.terminal.options import Folders, TaskName, WorkspaceOption, path_option
+from experiments.terminal.output import Json, emit
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from experiments.answers.drift.new_rows import NewRows
+    from experiments.answers.predicting import Predictor
+    from tasks.rows.table_form import NamedColumns
+    from tasks.task_file.task_file import TaskFile
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def drift(
+    task: TaskName,
+    file: Annotated[
+        Path | None, path_option("FILE", "One text a line; or CSV, TSV, JSONL, Parquet, XLSX with columns.")
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Column with the text; that of the task's file if left out, else `text`.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="For tasks with two texts: the column of the second.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column with the right answers: right answers are compared too."),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="One of the task's adapters, in place of its champion.",
+            autocompletion=completion.adapter,
+        ),
+    ] = None,
+    level: Annotated[float, typer.Option(metavar="P", help="The chance of any false alarm.")] = 0.05,
+    max_lost: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="With --labels: the points of right answers that may be lost, in place of a test.",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Compare new rows with test rows of TASK, on which nothing was trained or chosen: is this still the task?
+
+    Without --labels: the shares of the answers, the confidence, the texts' features, the share that a router would send
+    to another task, and the share that looks like nothing known. With --labels also: right answers, and the shares of
+    right labels. Each has a test whose p is adjusted for their number, so that rows of the task are called drifted with
+    a chance of at most --level. At most 2,000 rows are compared; of more, so many are drawn. Nothing is trained.
+    """
+    from experiments.answers.drift.bounds import DriftBounds
+    from experiments.answers.drift.drift import drift_of
+    from experiments.api import Workbench
+    from experiments.terminal.drift import print_drift
+    from experiments.terminal.progress import Messages
+    from tasks.reading.text_files import require_readable
+    from tasks.rows.table_form import NamedColumns
+
+    if file is None:
+        raise InputError("workbench drift needs a file", hint=f"Give the new rows: workbench drift {task} --file FILE")
+    require_readable(file)
+    workbench = Workbench(workspace, tasks, Messages())
+    predictor = workbench.predictor(adapter or task, backbone)
+    _require_task(task, adapter, predictor)
+    bounds = DriftBounds(level, max_lost)
+    bounds.require_possible(predictor.task, labels is not None)
+    named = NamedColumns(column, pair, labels)
+    new = _new_rows(predictor, workbench.task_file(predictor.task.name), file, named)
+    result = drift_of(
+        workbench.workspace, predictor.adapter, new, bounds, backbone, workbench.task_folders, workbench.listener
+    )
+    if as_json:
+        emit({**result.as_json(), "file": str(file)})
+    else:
+        print_drift(result)
+    result.require()
+
+
+def _require_task(task: str, adapter: str | None, predictor: Predictor) -> None:
+    """Raise InputError where the adapter that was named is of another task."""
+    if adapter is not None and predictor.task.name != task:
+        hint = f"Its own: workbench drift {predictor.task.name} --adapter {adapter}"
+        raise InputError(
+            f"{predictor.adapter.id} is an adapter of {predictor.task.name!r}", where="--adapter", hint=hint
+        )
+
+
+def _new_rows(predictor: Predictor, task_file: TaskFile | None, path: Path, named: NamedColumns) -> NewRows:
+    """Return the rows of a file; raises InputError where a column is not there, before anything heavy is imported."""
+    from experiments.answers.drift.new_rows import labelled, unlabelled
+    from experiments.answers.table_evaluation import require_columns, table_of
+    from experiments.terminal.asking import labelled_table, texts_of
+    from tasks.rows.table_form import expected_columns
+
+    task = predictor.task
+    if named.label is None:
+        rows, text_of = texts_of(path, None, named, task_file, task.name)
+        return unlabelled(rows, text_of, str(path))
+    table = labelled_table(path, expected_columns(task_file, named))
+    require_columns(task, task_file, table.columns, named, str(path))
+    return labelled(task, task_file, table_of(table), named, str(path))

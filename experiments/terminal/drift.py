@@ -1,0 +1,95 @@
+"""Whether rows are still those of a task, on one screen of a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.answers.drift.result import FEWEST, MOST_EXAMPLES
+from experiments.reporting.wording import DASH, may_have_seen, number, probability, share
+from experiments.terminal.output import shortened, stdout, table
+
+if TYPE_CHECKING:
+    from experiments.answers.drift.result import Drift
+    from experiments.answers.drift.signals import Signal
+
+TITLES = {
+    "answers": "answers",
+    "confidence": "confidence",
+    "features": "texts as a whole",
+    "elsewhere": "sent to another task",
+    "unknown": "like nothing known",
+    "accuracy": "answered rightly",
+    "labels": "right labels",
+}
+
+
+def print_drift(drift: Drift) -> None:
+    """Print the verdict as a sentence, what was compared, and texts that look like nothing known."""
+    stdout.print(sentence(drift))
+    drawn = f" of {drift.total:,}" if drift.rows < drift.total else ""
+    empty = f"; {drift.empty:,} without a text" if drift.empty else ""
+    rows = f"{drift.rows:,}{drawn} new rows and {drift.held_out:,} test rows"
+    stdout.print(f"Compared: {rows}, by {drift.adapter}{empty}.")
+    if drift.left_out and drift.left_out.unknown_label:
+        stdout.print(f"Counted as answered wrongly: {drift.left_out.reasons[-1]}.")
+    if drift.may_have_seen:
+        stdout.print(may_have_seen("the test rows"))
+    stdout.print()
+    table(["", "test rows", "new rows", "adjusted p", ""], [_row(signal, drift) for signal in drift.signals])
+    if drift.beyond and drift.far:
+        shown = [(text.row, shortened(_words(text.answer)), shortened(text.text)) for text in drift.far[:MOST_EXAMPLES]]
+        stdout.print()
+        table(["row", "answer", "text"], shown, "Like nothing known, the farthest first")
+
+
+def sentence(drift: Drift) -> str:
+    """Return what a layman reads first."""
+    if drift.beyond:
+        return f"Drifted: these rows are no longer {drift.task}. {' '.join(map(_finding, drift.beyond))}"
+    if drift.verdict == "still the task":
+        return f"Still the task: nothing tells these {drift.rows:,} rows from test rows of {drift.task}."
+    few = min((drift.rows, "new rows"), (drift.held_out, "test rows"))
+    return f"Too few rows to say: {few[0]:,} {few[1]}, and with fewer than {FEWEST} most changes are not found."
+
+
+def _finding(signal: Signal) -> str:
+    """Return what one signal found, as a sentence."""
+    old, new = signal.reference, signal.new
+    if signal.shares:
+        label, (before, after) = next(iter(signal.shares.items()))
+        whose = "right labels" if signal.name == "labels" else "answers"
+        return f"{shortened(label)!r} is {share(after)} of the {whose}, {share(before)} of those to test rows."
+    if signal.name == "features":
+        return "The texts as a whole are unlike the test rows."
+    if signal.name == "answers":
+        return f"The answers are {new:.4g} on average, {old:.4g} on test rows."
+    if signal.name == "confidence":
+        return f"The mean confidence is {new:.2f}, {old:.2f} on test rows."
+    what = {
+        "elsewhere": "would go to another task",
+        "unknown": "look like nothing known",
+        "accuracy": "are answered rightly",
+    }[signal.name]
+    return f"{number(new)} % {what}, {number(old)} % of the test rows."
+
+
+def _row(signal: Signal, drift: Drift) -> list[str]:
+    old, new = signal.reference, signal.new
+    if signal.shares:
+        label, (before, after) = next(iter(signal.shares.items()))
+        cells = [f"{shortened(label)}: {share(before)}", f"{shortened(label)}: {share(after)}"]
+    elif old is None or new is None:
+        cells = [DASH, DASH]
+    elif signal.name in ("answers", "confidence"):
+        cells = [f"{old:.4g}", f"{new:.4g}"] if signal.name == "answers" else [f"{old:.3f}", f"{new:.3f}"]
+    else:
+        cells = [f"{number(old)} %", f"{number(new)} %"]
+    if signal.adjusted is None and drift.bounds.max_lost is not None:
+        bound = f"≤ {drift.bounds.max_lost:g} points"
+    else:
+        bound = probability(signal.adjusted).removeprefix("p = ").removeprefix("p ")
+    return [TITLES[signal.name], *cells, bound, "beyond" if signal.beyond else ""]
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
