@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Self, TypeVar
 
 MB = 1e6
+LIBRARIES = ("peft", "transformers.trainer")  # that every fit needs
 Result = TypeVar("Result")
 
 
@@ -46,24 +48,28 @@ def set_libraries_aside() -> None:
 
     Every fit collects garbage, and would go through all that these libraries hold: a third of a second each time.
     """
-    import peft  # noqa: F401
-    from transformers import Trainer  # noqa: F401
-
+    for name in LIBRARIES:
+        import_module(name)
     gc.collect()
     gc.freeze()
 
 
 @contextmanager
 def libraries_set_aside() -> Iterator[None]:
-    """Do as :func:`set_libraries_aside`, until the end of the context."""
-    if gc.get_freeze_count():  # by a context around this one
+    """Do as :func:`set_libraries_aside`, until the end of the context.
+
+    What was excluded before, by a context around this one or by a program that this one is a part of, stays excluded.
+    """
+    before = gc.get_freeze_count()
+    if before and {*LIBRARIES} <= sys.modules.keys():
         yield
         return
     set_libraries_aside()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not before:
+            gc.unfreeze()
 
 
 class PeakMemory:
