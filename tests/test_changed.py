@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -41,19 +40,25 @@ def test_any_other_file_needs_the_tests_that_know_it(changed: str, tests: set[st
     assert not selection.over
 
 
+class Collected:
+    """A plugin that notes what pytest would run."""
+
+    def __init__(self) -> None:
+        self.files: Counter[str] = Counter()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.files.update(item.path.name for item in session.items)
+
+
 def test_of_a_contract_the_cases_of_the_changed_entry_run_also_those_that_wait() -> None:
-    """In a process of its own: pytest is told by a plugin what is needed."""
-    program = """
-import sys, pytest
-from tests.changed import ROOT, needed
-found = needed(["workbench/methods/methods/lora_ga.py"])
-found.over["lora-ga"] &= {ROOT / "tests" / "test_contracts.py", ROOT / "tests" / "workbench" / "test_half_width.py"}
-sys.exit(pytest.main(["-m", "", "--collect-only", "-qq", "-p", "no:cacheprovider", *found.files], plugins=[found]))
-"""
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    counts = dict(line.rsplit(": ", 1) for line in done.stdout.splitlines() if line.startswith("tests/"))
-    assert {*counts} == {"tests/test_contracts.py", "tests/workbench/test_half_width.py"}
+    """In another session of pytest in this process, which has the libraries already: a plugin says what is needed."""
+    found, collected = needed(["workbench/methods/methods/lora_ga.py"]), Collected()
+    found.over["lora-ga"] &= {ROOT / "tests" / "test_contracts.py", ROOT / "tests" / "workbench" / "test_half_width.py"}
+    options = ["-m", "", "--collect-only", "-qq", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(ROOT)]
+    assert pytest.main([*options, *found.files], plugins=[found, collected]) == 0
     taught, gradients, cache, card = 3, 3, 1, 1  # each architecture; generation with its cache; the card
-    assert int(counts["tests/test_contracts.py"]) == taught + gradients + cache + card
-    assert int(counts["tests/workbench/test_half_width.py"]) == 3 + 1  # each architecture; what is made anew in a fit
+    half_width = 3 + 1  # each architecture; what is made anew in a fit
+    assert collected.files == {
+        "test_contracts.py": taught + gradients + cache + card,
+        "test_half_width.py": half_width,
+    }
