@@ -13,7 +13,7 @@ LATEST := .venv-latest
 EXCHANGE := EXCHANGE=build/exchange
 EXCHANGED := tests/test_other_versions.py
 
-.PHONY: quickstart test test-changed test-latest acceptance lint docs bench help
+.PHONY: quickstart style types tests test test-changed test-latest acceptance lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (3 to 5 minutes on two cores)"
@@ -51,14 +51,22 @@ $(LATEST)/.installed: pyproject.toml | $(VENV)/bin/python
 quickstart: $(VENV)/.installed
 	$(BIN)/workbench run quickstart
 
-lint: $(VENV)/.installed-dev
+lint: style types
+
+style: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+tests: $(VENV)/.installed-dev
 	$(PYTEST)
+
+# types beside the tests: mypy takes one core for a minute or more, and another would be idle
+test: style
+	@$(MAKE) --no-print-directory --jobs 2 types tests
 
 test-changed: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.changed --since $(or $(SINCE),main)
