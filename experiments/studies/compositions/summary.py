@@ -164,17 +164,15 @@ class _Summary:
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each unit the result with the best validation (score, then likelihood), and how often whose.
 
-        Nothing where there is no choice.
+        Nothing where there is no choice. Entries that were decided early have fewer seeds than others, and a choice
+        among the rest would be another one: only units that all have count.
         """
         labels = [entry.label for entry in self.record.entries if entry.role in roles and entry.label in self.taken]
         if len(labels) < 2:
             return {}, {}
-        units = sorted({unit for label in labels for unit in self.taken[label]})
+        units = sorted(set.intersection(*({*self.taken[label]} for label in labels)))
         chosen = {
-            unit: max(
-                (label for label in labels if unit in self.taken[label]),
-                key=lambda label: self._validation(self.taken[label][unit]),  # max calls it at once
-            )
+            unit: max(labels, key=lambda label: self._validation(self.taken[label][unit]))  # max calls it at once
             for unit in units
         }
         counts = Counter(chosen.values())
