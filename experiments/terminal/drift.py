@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.answers.drift.result import FEWEST, MOST_EXAMPLES
-from experiments.reporting.wording import DASH, may_have_seen, number, probability, share
+from experiments.reporting.wording import DASH, bounds, may_have_seen, number, probability, share
 from experiments.terminal.output import shortened, stdout, table
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def print_drift(drift: Drift) -> None:
         stdout.print(may_have_seen("the test rows"))
     stdout.print()
     table(["", "test rows", "new rows", "adjusted p", ""], [_row(signal, drift) for signal in drift.signals])
+    if change := next((signal.change for signal in drift.signals if signal.change), None):
+        interval = f"95 % interval {bounds(change)}, not adjusted"
+        stdout.print(f"\nAnswered rightly: {number(change.mean, signed=True)} points ({interval}).")
     if drift.beyond and drift.far:
         shown = [(text.row, shortened(_words(text.answer)), shortened(text.text)) for text in drift.far[:MOST_EXAMPLES]]
         stdout.print()

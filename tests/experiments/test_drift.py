@@ -125,6 +125,7 @@ def test_a_label_that_the_task_does_not_have_is_answered_wrongly(drift: Call) ->
     assert {"accuracy", "labels"} <= {*document["beyond"]}
     code, out, _ = drift("nouns", "--file", "stones.csv", "--labels", "noun", "--max-lost", "100")
     assert "≤ 100 points" in out
+    assert "points (95 % interval [−" in out
     bounded = json.loads(drift("nouns", "--file", "stones.csv", "--labels", "noun", "--max-lost", "9", "--json")[1])
     assert bounded["signals"]["accuracy"]["p"] is None, "points that may be lost take the place of a test"
     assert "accuracy" in bounded["beyond"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from experiments.answers.drift.bounds import DriftBounds
     from experiments.answers.drift.sample import Sample
+    from workbench.measures.statistics import Interval
 
 ROUNDING = 1e-9  # points by which a share times 100 may be off
 UNKNOWN = "none of these labels"
@@ -40,8 +41,7 @@ class Signal:
         p: of "both are drawn alike"; None where a bound that somebody gave is compared instead.
         adjusted: that p, adjusted for all signals (Holm 1979).
         beyond: whether it is beyond its bound.
-        low: of the change, the lower bound of its 95 % interval; None where there is no interval.
-        high: the upper bound.
+        change: new − reference with its 95 % interval, which is not adjusted; None where there is none.
         shares: the share of each label, held-out and new, the largest change first.
     """
 
@@ -51,16 +51,15 @@ class Signal:
     p: float | None
     adjusted: float | None = None
     beyond: bool = False
-    low: float | None = None
-    high: float | None = None
+    change: Interval | None = None
     shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return what there is to be said of it."""
         document: dict[str, Any] = {"reference": self.reference, "new": self.new, "p": self.p}
         document |= {"adjusted": self.adjusted, "beyond": self.beyond}
-        if self.low is not None:
-            document |= {"low": self.low, "high": self.high}
+        if self.change is not None:
+            document |= {"low": self.change.low, "high": self.change.high}
         if self.shares:
             document["shares"] = {label: {"reference": old, "new": new} for label, (old, new) in self.shares.items()}
         return document
@@ -183,7 +182,7 @@ def _accuracy(old: NDArray[np.bool_], new: NDArray[np.bool_], max_lost: float | 
     """Compare how many are right; the bound is chance, or the points that may be lost."""
     change = share_difference(int(new.sum()), len(new), int(old.sum()), len(old))
     lost = float(old.mean() - new.mean())
-    signal = Signal("accuracy", float(old.mean()), float(new.mean()), None, low=change.low, high=change.high)
+    signal = Signal("accuracy", float(old.mean()), float(new.mean()), None, change=change)
     if max_lost is not None:
         return replace(signal, beyond=100 * lost > max_lost + ROUNDING)
     return replace(signal, p=share_is_higher(int((~new).sum()), len(new), int((~old).sum()), len(old)))
