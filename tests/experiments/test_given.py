@@ -12,7 +12,7 @@ import pytest
 
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
-from experiments.studies.stream.page.gallery import draw
+from experiments.studies.stream.page.gallery import caption, draw
 from tests.conftest import Call
 from tests.runs import stream_of
 from tests.stages import START, adapted, context_for
@@ -106,6 +106,7 @@ def test_checkpoints_of_other_programs_are_examined(bert: Path, checkpoints: Pat
     assert [change.task for change in report.examined(mine)] == ["animals", "halves", "fruits"]
     assert report.as_json()["strategies"]["mine"]["examined"][0]["way"] == "fitted head"
     assert draw("learning-versus-forgetting", report) is None, "one point says nothing"
+    assert "the stage that learns" not in caption(report, "forgetting-curves")
     assert report.verdict
 
 

@@ -142,6 +142,7 @@ def caption(report: Report, name: str) -> str:
     """Return what stands under a figure."""
     exhibit, record, kinds = _exhibit(report, name), report.record, report.record.kinds
     text = exhibit.caption.replace("{constant}", baselines(kinds.values())).replace("{percent}", unit(kinds).words)
+    text = text.replace(DASHED, "") if record.examined else text  # checkpoints learn no task
     if not (record.order_shown and exhibit.one_order):
         return text
     if record.order_per_seed:
