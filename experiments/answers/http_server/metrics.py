@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
     from experiments.answers.http_server.current import Reply
+    from workbench.answering.predictor import Answer
 
 REJECTED = "none"  # in place of an adapter's id: a router found that a text is of none of the tasks
 MEDIA_TYPE = CONTENT_TYPE_LATEST
+CONFIDENCES = tuple(step / 10 for step in range(1, 11))
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -27,6 +30,19 @@ class Metrics:
         )
         self._seconds = Histogram("workbench_request_seconds", "From a request to its answer.", ["path"], registry=own)
         self._texts = Counter("workbench_texts", "Texts answered, by adapter.", ["adapter"], registry=own)
+        self._labels = Counter(
+            "workbench_answers",
+            "Answers, by adapter and label; of tasks with labels.",
+            ["adapter", "label"],
+            registry=own,
+        )
+        self._confidence = Histogram(
+            "workbench_confidence",
+            "Probability of an answer, by adapter.",
+            ["adapter"],
+            buckets=CONFIDENCES,
+            registry=own,
+        )
         self._batch_texts = Histogram("workbench_batch_texts", "Texts in a batch.", buckets=SIZES, registry=own)
         self._batch_requests = Histogram(
             "workbench_batch_requests", "Requests in a batch.", buckets=SIZES, registry=own
@@ -53,6 +69,20 @@ class Metrics:
         self._batch_texts.observe(tally.total())
         self._batch_requests.observe(len(replies))
         self._batch_seconds.observe(seconds)
+
+    def answer(self, adapter: str, labels: Collection[str], answer: Answer) -> None:
+        """Count what an adapter answered to one text, each of its labels once; other words are not counted.
+
+        Args:
+            adapter: its id.
+            labels: of its task, so that no text can make up a name.
+            answer: what it answered.
+        """
+        for label in {*answer.value} if isinstance(answer.value, list) else {answer.value}:
+            if label in labels:
+                self._labels.labels(adapter, label).inc()
+        if answer.confidence is not None and math.isfinite(answer.confidence):
+            self._confidence.labels(adapter).observe(answer.confidence)
 
     def page(self) -> bytes:
         """Return all of it as Prometheus reads it."""

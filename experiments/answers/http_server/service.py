@@ -101,4 +101,9 @@ class Service:
         began = perf_counter()
         batch = replies(jobs)
         self.metrics.batch(batch, perf_counter() - began)
+        for job, reply in zip(jobs, batch, strict=True):
+            adapters = job.current.opened.adapters
+            for adapter, answer in zip(reply.adapters, reply.answers, strict=True):
+                if adapter is not None:
+                    self.metrics.answer(adapter, adapters[adapter].manifest.task.labels, answer)
         return batch

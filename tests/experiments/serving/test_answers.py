@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,24 @@ def test_requests_for_all_adapters_that_share_batches_are_answered_alike(
     page = service.metrics.page().decode()
     (batches,) = (line for line in page.splitlines() if line.startswith("workbench_batch_requests_count"))
     assert float(batches.split()[1]) < len(asked), "else no two shared a batch"
+
+
+def test_answers_are_counted_by_label_and_confidence(serve: Serve, wanted: dict[str, list[dict[str, Any]]]) -> None:
+    client, service = serve()
+    for task, expected in wanted.items():
+        answered(client, PAIRS if task == "pairs" else TEXTS, task=task)
+        page, adapter = service.metrics.page().decode(), expected[0]["adapter"]
+        values = [answer["value"] if isinstance(answer["value"], list) else [answer["value"]] for answer in expected]
+        counted = Counter(label for value in values for label in set(value) if isinstance(label, str))
+        lines = [line for line in page.splitlines() if line.startswith(f'workbench_answers_total{{adapter="{adapter}"')]
+        assert sorted(lines) == sorted(
+            f'workbench_answers_total{{adapter="{adapter}",label="{label}"}} {count}.0'
+            for label, count in counted.items()
+        ), "each label of a text once, and no numbers"
+        sure = [answer["confidence"] for answer in expected if answer["confidence"] is not None]
+        for most in (0.5, 0.9) if sure else ():
+            low = sum(confidence <= most for confidence in sure)
+            assert f'workbench_confidence_bucket{{adapter="{adapter}",le="{most}"}} {low}.0' in page
 
 
 def test_loras_of_several_tasks_share_a_forward_pass(serve: Serve) -> None:
