@@ -76,17 +76,19 @@ def false_alarms(
     """Return how often pairs of trainings that differ in the seed alone are told apart, by rows and kind of pair.
 
     ``seeds``: as they are. ``exchanged``: the two answers to each row are exchanged or not, by chance, so that neither
-    model is better. Of each pair either model may be the base, so that each rate of "lost" is over both.
+    model is better; where there are fewer rows than an examination takes, rows are drawn with replacement. Of each pair
+    either model may be the base, so that each rate of "lost" is over both.
     """
-    entries = []
-    for size in sizes:
-        pairs = [_of_size(pair, size) for pair in itertools.combinations(trained, 2)]
-        if not pairs:
-            continue
-        entries.append(_rates("seeds", size, [_one(random, pair, size) for pair in pairs], len(pairs)))
-        times = max(1, min(draws, FEW_EXCHANGES))
-        swapped = [_one(random, _exchanged(random, pair), size) for pair in pairs for _ in range(times)]
-        entries.append(_rates("exchanged", size, swapped, len(pairs)))
+    entries: list[dict[str, Any]] = []
+    times = max(1, min(draws, FEW_EXCHANGES))
+    for rows in (*sizes, *(rows for rows in ROWS if rows > max(sizes))):
+        heads = max(size for size in sizes if size <= rows)
+        pairs = [_of_size(pair, heads) for pair in itertools.combinations(trained, 2)]
+        if pairs and rows in sizes:
+            entries.append(_rates("seeds", rows, [_one(random, pair, rows) for pair in pairs], len(pairs)))
+        swapped = [_one(random, _exchanged(random, pair, rows), rows) for pair in pairs for _ in range(times)]
+        if pairs:
+            entries.append(_rates("exchanged", rows, swapped, len(pairs)))
     return entries
 
 
@@ -96,11 +98,17 @@ def _of_size(pair: Sequence[Answers], size: int) -> list[tuple[Right, Right]]:
     return [(first[key], second[key]) for key in first if key.endswith(f"/{size}")]
 
 
-def _exchanged(random: np.random.Generator, pair: Sequence[tuple[Right, Right]]) -> list[tuple[Right, Right]]:
+def _exchanged(
+    random: np.random.Generator, pair: Sequence[tuple[Right, Right]], rows: int
+) -> list[tuple[Right, Right]]:
+    """Return the answers to at least ``rows`` rows, of each row exchanged or not."""
     exchanged = []
     for first, second in pair:
-        swap = random.random(len(first)) < 0.5
-        exchanged.append((np.where(swap, second, first), np.where(swap, first, second)))
+        number = len(first)
+        picked = np.arange(number) if rows <= number else random.integers(number, size=rows)
+        swap = random.random(len(picked)) < 0.5
+        sides = first[picked], second[picked]
+        exchanged.append((np.where(swap, sides[1], sides[0]), np.where(swap, sides[0], sides[1])))
     return exchanged
 
 

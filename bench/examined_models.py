@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Right = NDArray[np.bool_]  # of each test row, (n,)
 BASE, SEED = "base", "seed"
 KEPT = "examine-errors"  # folder of answers in the workspace
-NOISE = (0.2, 0.3, 0.4, 0.5)  # standard deviations of a weight matrix that are added to it
+NOISE = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5)  # standard deviations of a weight matrix that are added to it
 SCALES = (0.0, 0.5, 2.0)  # of all weights of the middle layer
 AGAINST = (1e-4, 2e-4, 4e-4)  # learning rates of trainings on shuffled labels
 EXAMPLES = 128  # that a model is trained on

@@ -41,7 +41,8 @@ def test_the_same_weights_twice_give_no_alarm() -> None:
 
 def test_where_neither_model_is_better_at_most_one_in_twenty_examinations_says_so() -> None:
     models = trainings(8, 400, 0.1)
-    _, exchanged = false_alarms(np.random.default_rng(0), models, [400], 20)
+    _, exchanged, *further = false_alarms(np.random.default_rng(0), models, [400], 20)
+    assert [(entry["kind"], entry["rows"]) for entry in further] == [("exchanged", 800), ("exchanged", 1600)]
     assert exchanged["examinations"] == 28 * 20
     alarms = round(exchanged["any"] * exchanged["examinations"])
     assert binomtest(alarms, exchanged["examinations"], 0.05, alternative="greater").pvalue > 0.01
@@ -52,7 +53,7 @@ def test_where_neither_model_is_better_at_most_one_in_twenty_examinations_says_s
 def test_a_real_difference_is_an_alarm_until_the_answers_are_exchanged() -> None:
     first, second = trainings(2, 400, 0.02)
     worse = {key: right & (np.arange(400) % 4 > 0) for key, right in second.items()}
-    as_they_are, exchanged = false_alarms(np.random.default_rng(0), [first, worse], [400], 20)
+    as_they_are, exchanged, *_ = false_alarms(np.random.default_rng(0), [first, worse], [400], 20)
     assert (as_they_are["any"], as_they_are["lost"], as_they_are["beyond_bound"]) == (1.0, 0.5, 0.5)
     assert exchanged["any"] < 0.5
 
@@ -124,7 +125,7 @@ def document(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def test_the_program_asks_each_model_once(document: tuple[Path, dict[str, Any]]) -> None:
     _, found = document
     assert [*found["scores"]] == ["seed-0", "seed-1", "seed-2", "base", "noise-3.0", "against-0.003"]
-    assert [(entry["kind"], entry["rows"], entry["pairs"]) for entry in found["false_alarms"]] == [
+    assert [(entry["kind"], entry["rows"], entry["pairs"]) for entry in found["false_alarms"]][:4] == [
         ("seeds", 16, 3),
         ("exchanged", 16, 3),
         ("seeds", 24, 3),
