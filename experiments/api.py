@@ -232,7 +232,7 @@ class Workbench:
         checkpoints: Sequence[str],
         tasks: Sequence[str] = (),
         probes: Sequence[str] | None = None,
-        rows: int = 400,
+        rows: int = 800,
         name: str | None = None,
         assignments: Sequence[str] = (),
         *,
@@ -249,7 +249,8 @@ class Workbench:
             checkpoints: in the order of training: folders, ids of stored adapters, or hub ids.
             tasks: their names; a small set from packages if empty.
             probes: their names; None: those that suit the model.
-            rows: test rows of each task; as many train a head where one is fitted.
+            rows: test rows of each task; as many train a head where one is fitted. 800 find a loss of 5 points in four
+                of five cases.
             name: of the experiment.
             assignments: other settings of the recipe, as ``budget.max_length=64``.
             labels: how a language model answers classifications: ``head``, ``likelihood`` or

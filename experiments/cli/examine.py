@@ -48,8 +48,14 @@ def examine(
         ),
     ] = None,
     rows: Annotated[
-        int, typer.Option(min=16, max=100_000, help="Test rows of each task; as many train a head where one is fitted.")
-    ] = 400,
+        int,
+        typer.Option(
+            min=16,
+            max=100_000,
+            help="Test rows of each task; as many train a head where one is fitted. 800 find a loss of 5 points in "
+            "four of five cases.",
+        ),
+    ] = 800,
     labels: Annotated[
         str,
         typer.Option(
