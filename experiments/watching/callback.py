@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 from experiments.watching.settings import WHERE, WatchSettings
 from experiments.watching.trainer_log import handler
 from experiments.watching.watch import Watch
+from workbench.answering.live_model import LATER
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class ForgettingCallback(TrainerCallback):  # type: ignore[misc]  # transformers
             InputError: several processes train, or a task cannot be measured on this model; nothing was trained.
         """
         if args.world_size > 1:
-            hint = "Train in one process, or measure the checkpoints after the training."
+            hint = f"Train in one process. {LATER}"
             raise InputError(f"{args.world_size} processes train, and one cannot stop all", where=WHERE, hint=hint)
         tokenizer = self._tokenizer or kwargs.get("processing_class")
         self._watch = Watch.begin(self.settings, kwargs["model"], tokenizer, args, state, self._workspace)

@@ -73,7 +73,7 @@ class LiveParts:
         return tuple(config.id2label[number] for number in range(config.num_labels)) if named else ()
 
 
-LATER = "Measure its checkpoints after the training."
+LATER = "Measure its checkpoints after the training: workbench examine BASE CHECKPOINT…"
 
 
 class LiveModel(TaskModel):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What became of one task.
+class ScoreChange:
+    """What became of the score of one task between two stages of one training.
 
     Attributes:
         task: its name.
@@ -48,7 +48,7 @@ class Change:
         }
 
 
-def changes(scored: Mapping[str, tuple[float, float, pd.Series | None, pd.Series | None]]) -> list[Change]:
+def changes(scored: Mapping[str, tuple[float, float, pd.Series | None, pd.Series | None]]) -> list[ScoreChange]:
     """Return the change of each task.
 
     Args:
@@ -62,7 +62,7 @@ def changes(scored: Mapping[str, tuple[float, float, pd.Series | None, pd.Series
     chances = [None if ours is None or theirs is None else chance_of_none(ours, theirs) for ours, theirs in single]
     rows = zip(scored.items(), single, holm(chances), strict=True)
     return [
-        Change(
+        ScoreChange(
             task,
             before,
             after,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.adapter_run import Point
     from experiments.reporting.presentation import Block, Presentation, Table
-    from experiments.studies.watched.change import Change
+    from experiments.studies.watched.change import ScoreChange
     from experiments.studies.watched.record import WatchedStage
     from experiments.studies.watched.report import WatchedReport
 
@@ -77,7 +77,7 @@ def _text_loss(row: tuple[int, WatchedStage]) -> Cell:
 
 
 def _losses(report: WatchedReport) -> Table:
-    columns: list[Shown[Change]] = [
+    columns: list[Shown[ScoreChange]] = [
         Shown(Column("task", left=True), lambda change: words(change.task)),
         Shown(Column("before"), lambda change: quantity(change.before)),
         Shown(Column("after"), lambda change: quantity(change.after)),
@@ -91,7 +91,7 @@ def _losses(report: WatchedReport) -> Table:
     return table("changes", "What was lost", report.changes, columns, note)
 
 
-def _lost(change: Change) -> Cell:
+def _lost(change: ScoreChange) -> Cell:
     limits, chance = bounds(change.lost), "" if change.p is None else probability(change.p)
     notes = tuple(line for line in (limits, chance) if line)
     return Cell(number(change.lost.mean), change.lost.mean, change.lost, limits, notes)

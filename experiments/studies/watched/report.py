@@ -10,7 +10,7 @@ from experiments.studies.core.report import StudyReport
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.studies.watched.change import Change
+    from experiments.studies.watched.change import ScoreChange
     from experiments.studies.watched.record import WatchedRecord
 
 LABEL = "training"  # of the one entry, in the JSON document
@@ -27,7 +27,7 @@ class WatchedReport(StudyReport):
 
     study: ClassVar[str] = "watched"
     record: WatchedRecord
-    changes: tuple[Change, ...]
+    changes: tuple[ScoreChange, ...]
 
     @property
     def verdict(self) -> str:  # type: ignore[override]  # it is made of the changes
@@ -116,7 +116,7 @@ class WatchedReport(StudyReport):
         }
 
 
-def _in_words(change: Change) -> str:
+def _in_words(change: ScoreChange) -> str:
     """Return ``TASK 90.1 → 85.0 (−5.1 points [−7.3, −3.0])``."""
     difference = -change.lost.mean if change.lost.mean else 0.0
     limits = bounds(change.lost, sign=-1)

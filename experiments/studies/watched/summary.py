@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.examples import scores_by_example
 from experiments.studies.core.report import reported
-from experiments.studies.watched.change import Change, changes
+from experiments.studies.watched.change import ScoreChange, changes
 from experiments.studies.watched.record import WatchedRecord
 from experiments.studies.watched.report import WatchedReport
 
@@ -22,7 +22,7 @@ def summarise(record: WatchedRecord, workspace: Workspace, brief: bool = False) 
     return WatchedReport(record, changes)
 
 
-def _changes(record: WatchedRecord, workspace: Workspace) -> list[Change]:
+def _changes(record: WatchedRecord, workspace: Workspace) -> list[ScoreChange]:
     first, last = record.stages[0], record.stages[-1]
 
     def examples(task: str, stage: int) -> pd.Series | None:

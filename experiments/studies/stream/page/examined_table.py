@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.reporting.presentation import Block
-    from experiments.studies.stream.results.examined import Change
+    from experiments.studies.stream.results.examined import ExaminedChange
     from experiments.studies.stream.results.report import Report
 
 TONES = {"lost": "bad", "gained": "good"}
@@ -65,7 +65,7 @@ def examined_blocks(report: Report) -> Iterator[Block]:
     yield Sentences(lines, Medium.ANY)
 
 
-def _hidden(change: Change) -> str:
+def _hidden(change: ExaminedChange) -> str:
     lost = change.first - change.last
     assert change.refitted is not None
     return (
@@ -74,12 +74,12 @@ def _hidden(change: Change) -> str:
     )
 
 
-def _table(report: Report, changes: list[Change]) -> Table:
-    several: list[Shown[Change]] = (
+def _table(report: Report, changes: list[ExaminedChange]) -> Table:
+    several: list[Shown[ExaminedChange]] = (
         [Shown(Column("strategy"), lambda change: words(change.label))] if len(report.strategies) > 1 else []
     )
     refitted = any(change.refitted is not None for change in changes)
-    anew: list[Shown[Change]] = (
+    anew: list[Shown[ExaminedChange]] = (
         [Shown(Column("lost by a new head"), lambda change: quantity(change.refitted))] if refitted else []
     )
     return table(
@@ -104,11 +104,11 @@ def _table(report: Report, changes: list[Change]) -> Table:
     )
 
 
-def _change(change: Change) -> Cell:
+def _change(change: ExaminedChange) -> Cell:
     value, tone = change.change, TONES.get(change.reading, "even")
     limits = bounds(value)
     return Cell(number(value.mean, signed=True), value.mean, value, limits, (limits,), change.reading, tone)
 
 
-def _p(change: Change) -> str:
+def _p(change: ExaminedChange) -> str:
     return DASH if change.adjusted is None else probability(change.adjusted).removeprefix("p ").removeprefix("= ")

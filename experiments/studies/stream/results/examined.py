@@ -24,7 +24,7 @@ HIDDEN_SHARE = 0.5  # of a loss; from here on most of it is the head's, and the 
 
 
 @dataclass(frozen=True)
-class Change:
+class ExaminedChange:
     """What became of one task between the first checkpoint and the last, mean over seeds.
 
     Attributes:
@@ -79,7 +79,7 @@ class Change:
         }
 
 
-def examined(record: Record, strategy: StrategyReport) -> tuple[Change, ...]:
+def examined(record: Record, strategy: StrategyReport) -> tuple[ExaminedChange, ...]:
     """Return the change of each task whose answers at both ends are there, in the recipe's order."""
     if not record.examined or record.checkpoints.get(strategy.label) is None:
         return ()
@@ -114,7 +114,7 @@ def _end(replication: ReplicationReport) -> int:
     return replication.last
 
 
-def _of_task(record: Record, strategy: StrategyReport, task: str) -> Iterator[Change]:
+def _of_task(record: Record, strategy: StrategyReport, task: str) -> Iterator[ExaminedChange]:
     finished = [replication for replication in strategy.replications if replication.complete]
     rows = [_column(replication, task) for replication in finished]
     known = [row for row in rows if None not in (row[0], row[-1])]
@@ -136,7 +136,7 @@ def _of_task(record: Record, strategy: StrategyReport, task: str) -> Iterator[Ch
     assert last is not None
     change, p = _tested(*outcomes.mean_over_seeds) if outcomes else (Interval(last - first, None, None), None)
     refitted = _mean([_refitted(replication, task) for replication in finished])
-    yield Change(
+    yield ExaminedChange(
         strategy.label, task, record.ways[strategy.label][task], first, best, last, change, p, refitted=refitted
     )
 

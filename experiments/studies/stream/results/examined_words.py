@@ -10,7 +10,7 @@ from experiments.studies.stream.results.examined import examined
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.results.examined import Change
+    from experiments.studies.stream.results.examined import ExaminedChange
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.strategy_report import StrategyReport
 
@@ -39,7 +39,7 @@ def examined_in_words(record: Record, strategy: StrategyReport) -> str:
 READINGS = ("lost", "gained", "undecided")
 
 
-def _named(changes: Sequence[Change]) -> str:
+def _named(changes: Sequence[ExaminedChange]) -> str:
     if not changes:
         return "none"
     largest = sorted(changes, key=lambda change: -abs(change.last - change.first))

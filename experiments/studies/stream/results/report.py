@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.core.planned import Families
     from experiments.studies.stream.results.beginnings import Beginning
-    from experiments.studies.stream.results.examined import Change
+    from experiments.studies.stream.results.examined import ExaminedChange
     from experiments.studies.stream.results.frontier import Frontier
     from experiments.studies.stream.results.merges import Merge
     from experiments.studies.stream.results.pairs import Pair
@@ -103,10 +103,10 @@ class Report(StudyReport):
         return beginnings(self.strategies, self.record.reference)
 
     @cached_property
-    def _examined(self) -> dict[str, tuple[Change, ...]]:
+    def _examined(self) -> dict[str, tuple[ExaminedChange, ...]]:
         return {strategy.label: examined(self.record, strategy) for strategy in self.strategies}
 
-    def examined(self, strategy: StrategyReport) -> tuple[Change, ...]:
+    def examined(self, strategy: StrategyReport) -> tuple[ExaminedChange, ...]:
         """Return what one of ``strategies`` lost and gained, task by task, where its stages are checkpoints."""
         return self._examined[strategy.label]
 
