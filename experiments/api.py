@@ -25,7 +25,7 @@ from workbench.machine.listener import Silent
 from workbench.settings.base import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import pandas as pd
@@ -239,6 +239,7 @@ class Workbench:
         labels: str = "",
         shots: int = 0,
         harness: Sequence[str] = (),
+        head_labels: Mapping[str, Sequence[str]] | None = None,
     ) -> Plan:
         """Return what measures checkpoints that were trained anywhere against the model that they began as.
 
@@ -257,6 +258,8 @@ class Workbench:
                 ``likelihood-per-character``.
             shots: solved training examples before every question to a language model.
             harness: tasks of EleutherAI's harness, by name or as paths of task files.
+            head_labels: task → its labels in the order of the outputs of the checkpoints' heads, where those do not
+                name them.
 
         Raises:
             SettingsError: all that is wrong, in one message.
@@ -266,9 +269,8 @@ class Workbench:
 
         store = self.workspace.adapters
         stages = [str(store.folder(name)) if name in store else name for name in checkpoints]
-        document = examination(
-            base, stages, tasks, probes, rows, name, assignments, labels=labels, shots=shots, harness=harness
-        )
+        asked: dict[str, Any] = {"labels": labels, "shots": shots, "harness": harness, "head_labels": head_labels}
+        document = examination(base, stages, tasks, probes, rows, name, assignments, **asked)
         return study_for(document.data).planner(self.workspace)(document, self.task_folders)
 
     def repair_plan(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 QUOTED = "Names stand between commas; one with a comma in it stands in double quotes: --labels '\"one, two\",three'"
 
+HEAD_LABELS = "--head-labels"  # of an examination
+
 
 @dataclass(frozen=True)
 class ImportOptions:
@@ -73,6 +75,26 @@ def labels_in(text: str) -> tuple[str, ...]:
     except (csv.Error, ValueError) as error:
         raise InputError(f"these labels cannot be read: {error}", where="--labels", hint=QUOTED) from None
     return tuple(label.strip() for label in labels)
+
+
+def labels_by_task(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return task → labels of the ``--head-labels`` that each give ``TASK=NAME,NAME``.
+
+    Raises:
+        InputError: no task or no labels, a task twice, or as :func:`labels_in`.
+    """
+    by_task: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        task, _, named = text.partition("=")
+        if not task.strip() or not named.strip():
+            raise InputError(
+                f"{text!r} names no labels of a task", where=HEAD_LABELS, hint=f"{HEAD_LABELS} TASK=NAME,NAME"
+            )
+        if task.strip() in by_task:
+            raise InputError(f"the labels of {task.strip()} are named twice", where=HEAD_LABELS)
+        by_task[task.strip()] = labels_in(named)
+        _require_labels(by_task[task.strip()], HEAD_LABELS)
+    return by_task
 
 
 def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec]) -> None:

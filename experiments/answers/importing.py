@@ -91,7 +91,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
     if task is not None and not sent.kinds:
         order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
     else:
-        order, fit = label_order(sent, sent.outputs(backbone, kind), source, kind, task), None
+        order, fit = label_order(sent, backbone, source, kind, task), None
     reference = reference_to(task) if task else draft_reference(kind, order, location.called, source, here)
     from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
         ImportOptions,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from workbench.answering.elsewhere.label_names import named_labels
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from experiments.answers.import_options import Source
     from workbench.answering.elsewhere.form import SentFolder
+    from workbench.backbone.pretrained import Backbone
     from workbench.methods.task import Task
 
 MOST_NAMED = 6  # labels that a message lists
-NUMBERED = re.compile(r"LABEL_\d+")  # what transformers writes where nobody has named the labels
 IN_ORDER = "Name them in the order of its numbers"
 
 
-def label_order(sent: SentFolder, outputs: int | None, source: Source, kind: str, task: Task | None) -> tuple[str, ...]:
+def label_order(sent: SentFolder, backbone: Backbone, source: Source, kind: str, task: Task | None) -> tuple[str, ...]:
     """Return the labels in the order of the logits; none where answers are texts or numbers.
 
     Args:
         sent: what lies in the folder.
-        outputs: how many logits there are; None without a head.
+        backbone: the base model.
         source: the folder and what is said of it.
         kind: of task.
         task: that the adapter answers; None where nobody has named one.
@@ -32,10 +32,11 @@ def label_order(sent: SentFolder, outputs: int | None, source: Source, kind: str
     Raises:
         InputError: nobody names the labels, or those are others, or another number, than head or task have.
     """
+    outputs = sent.outputs(backbone, kind)
     if outputs is None or kind == "regression":
         return ()
     named = source.options.labels
-    order = named or _named_by(sent)
+    order = named or named_labels(sent, backbone, kind)
     example = f"--labels {','.join(['NAME'] * min(outputs, 3))}{',…' * (outputs > 3)}"
     if order is None:
         like = f" The labels of {task.name} are: {listed(task.labels)}." if task else ""
@@ -54,11 +55,6 @@ def label_order(sent: SentFolder, outputs: int | None, source: Source, kind: str
     return order
 
 
-def _named_by(sent: SentFolder) -> tuple[str, ...] | None:
-    """Return the labels that a folder names; None where they are numbers."""
-    return None if sent.labels and all(map(NUMBERED.fullmatch, sent.labels)) else sent.labels
-
-
 def _refuse_others(order: tuple[str, ...], task: Task, where: str, example: str) -> None:
     hint = f"{IN_ORDER}, called as the task calls them ({listed(task.labels)}): {example}"
     raise InputError(
@@ -66,11 +62,11 @@ def _refuse_others(order: tuple[str, ...], task: Task, where: str, example: str)
     )
 
 
-def different(adapter: Sequence[str], task: Sequence[str]) -> str:
-    """Return which labels only the adapter has, and which only the task; empty where both have the same."""
-    unknown = [label for label in adapter if label not in {*task}]
-    missing = [label for label in task if label not in {*adapter}]
-    parts = (("unknown to the task", unknown), ("missing in the adapter", missing))
+def different(named: Sequence[str], task: Sequence[str], whose: str = "in the adapter") -> str:
+    """Return which labels only those that are ``named`` have, and which only the task's; empty where they are equal."""
+    unknown = [label for label in named if label not in {*task}]
+    missing = [label for label in task if label not in {*named}]
+    parts = (("unknown to the task", unknown), (f"missing {whose}", missing))
     return "; ".join(f"{what}: {listed(labels)}" for what, labels in parts if labels)
 
 

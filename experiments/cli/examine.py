@@ -74,6 +74,14 @@ def examine(
             metavar="NAME,…", help="Tasks of EleutherAI's harness, by name or as paths of task files (….yaml)."
         ),
     ] = None,
+    head_labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK=NAME,…",
+            help="The labels of a task in the order of the outputs of the checkpoints' heads, where those do not name "
+            "them; may be given several times.",
+        ),
+    ] = None,
     max_forgetting: Annotated[
         float | None,
         typer.Option(
@@ -98,6 +106,7 @@ def examine(
     is an experiment like any other: `workbench report`, `workbench gate` and the page know it, and the same command
     continues it where it was stopped.
     """
+    from experiments.answers.import_options import labels_by_task
     from experiments.api import Workbench
     from experiments.gating.stream_bounds import StreamBounds
     from experiments.terminal import experiment
@@ -116,6 +125,7 @@ def examine(
         labels=labels,
         shots=shots,
         harness=listed(lm_eval),
+        head_labels=labels_by_task(head_labels or []),
     )
     bounds = StreamBounds(max_forgetting=max_forgetting)
     if dry_run:

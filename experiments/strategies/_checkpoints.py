@@ -12,6 +12,7 @@ from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.elsewhere.base_fit import require_its_base
 from workbench.answering.elsewhere.forms import read_folder
 from workbench.answering.elsewhere.identity import key_of
+from workbench.answering.elsewhere.label_names import named_labels
 from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.model_files import has_tokenizer
 from workbench.answering.elsewhere.whole_model import SentModel
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from workbench.methods.task import Task
 
 BODY, STATE = "body", "state"
+Labels = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Checkpoint:
             here; ``folder``: an adapter that another program wrote.
         folder: where it is.
         digest: equal digests, equal weights.
-        heads: names of the stream's tasks for which it brings a head.
+        heads: task of the stream → labels of the head that it brings for that, in the order of its logits.
+        lacking: task whose labels a person has named → why it brings no head with these.
         backbone: of a whole model, as a backbone of its own.
     """
 
@@ -53,7 +56,8 @@ class Checkpoint:
     form: Literal["model", "adapter", "state", "folder"]
     folder: Path
     digest: str
-    heads: tuple[str, ...] = ()
+    heads: Mapping[str, Labels] = field(default_factory=dict)
+    lacking: Mapping[str, str] = field(default_factory=dict)
     backbone: Backbone | None = None
 
     @property
@@ -80,7 +84,11 @@ class GivenStage:
 
 
 def read_checkpoints(
-    names: Sequence[str], backbone: Backbone, tasks: Sequence[Task], where: str
+    names: Sequence[str],
+    backbone: Backbone,
+    tasks: Sequence[Task],
+    where: str,
+    labels: Mapping[str, Labels] | None = None,
 ) -> tuple[Checkpoint, ...]:
     """Return what is at each of ``names``; no weights are loaded, and no file's code runs.
 
@@ -90,6 +98,8 @@ def read_checkpoints(
         backbone: of the stream; its own name stands for its pretrained weights.
         tasks: of the stream.
         where: in the recipe, for messages.
+        labels: task → its labels in the order of the logits, of heads that other programs wrote; these hold in the
+            place of names that a checkpoint gives itself.
 
     Raises:
         InputError: nothing is there, or nothing that can be read; an adapter is of another backbone.
@@ -97,7 +107,7 @@ def read_checkpoints(
         AssetError: it cannot be fetched from the hub.
     """
     return tuple(
-        replace(_read(name, backbone, tasks, where), name=shown)
+        replace(_read(name, backbone, tasks, where, labels or {}), name=shown)
         for name, shown in zip(names, distinct_names(names), strict=True)
     )
 
@@ -112,7 +122,7 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return [name if shown.count(name) == 1 else f"{name} ({at})" for at, name in enumerate(shown)]
 
 
-def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str) -> Checkpoint:
+def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str, labels: Mapping[str, Labels]) -> Checkpoint:
     if name in BACKBONES.names() or (name == backbone.name and not Path(name).is_dir()):
         return _model(name, backbone if name == backbone.name else open_backbone(name, where), backbone)
     try:
@@ -122,18 +132,29 @@ def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str) -> C
     if (folder / STATE / BODY).is_dir():
         folder = folder / STATE
     if (folder / BODY).is_dir() and (folder / HEADS).is_dir():
-        heads = tuple(task.name for task in tasks if (folder / HEADS / f"{task.name}.safetensors").is_file())
+        heads = {task.name: task.labels for task in tasks if (folder / HEADS / f"{task.name}.safetensors").is_file()}
         return Checkpoint(name, "state", folder, key(checksummed.digests(folder)), heads)
     if (folder / MANIFEST).is_file():
         return _stored(name, StoredAdapter(read_manifest(folder), folder), backbone, tasks)
-    sent = read_folder(folder)
-    heads = tuple(task.name for task in tasks if _answers(sent, task))
+    return _sent(name, read_folder(folder), backbone, tasks, labels)
+
+
+def _sent(
+    name: str, sent: SentFolder, backbone: Backbone, tasks: Sequence[Task], labels: Mapping[str, Labels]
+) -> Checkpoint:
+    """Return what another program wrote."""
+    folder = sent.folder
+    if not isinstance(sent, SentModel):
+        require_its_base(folder, backbone.config)
+    found = {task.name: _head_for(task, sent, backbone, labels.get(task.name)) for task in tasks}
+    heads = {task: head for task, head in found.items() if isinstance(head, tuple)}
+    lacking = {task: head for task, head in found.items() if isinstance(head, str)}
     if isinstance(sent, SentModel):
         model = _model(name, model_in(folder, str(folder), backbone.pooling), backbone)
         readable = has_tokenizer(model.folder)  # a head is compared with its own program's, which reads texts
-        return replace(model, folder=folder, heads=heads if readable else ())
-    require_its_base(folder, backbone.config)
-    return Checkpoint(name, "folder", folder, key_of(folder, backbone.fingerprint), heads)
+        without = dict.fromkeys(labels, "there is no tokenizer beside its head")
+        return replace(model, folder=folder, heads=heads if readable else {}, lacking=lacking if readable else without)
+    return Checkpoint(name, "folder", folder, key_of(folder, backbone.fingerprint), heads, lacking)
 
 
 def _model(name: str, own: Backbone, backbone: Backbone) -> Checkpoint:
@@ -157,12 +178,19 @@ def _stored(name: str, stored: StoredAdapter, backbone: Backbone, tasks: Sequenc
         return _model(name, backbone_of(stored), backbone)
     require_backbone(stored, backbone)
     learned = manifest.task
-    heads = tuple(task.name for task in tasks if _same(learned.kind, learned.labels, task))
+    heads = {task.name: learned.labels for task in tasks if _same(learned.kind, learned.labels, task)}
     return Checkpoint(name, "adapter", stored.folder, stored.identity, heads)
 
 
-def _answers(sent: SentFolder, task: Task) -> bool:
-    return sent.labels is not None and any(_same(kind, sent.labels, task) for kind in sent.kinds)
+def _head_for(task: Task, sent: SentFolder, backbone: Backbone, labels: Labels | None) -> Labels | str | None:
+    """Return the labels of the head that came, where those are the task's; why it is not, where they were named."""
+    if task.kind in GENERATED or task.kind not in sent.kinds:
+        return None if labels is None else f"it brings no head for {task.kind}"
+    if labels is None:
+        named = named_labels(sent, backbone, task.kind)
+        return named if named and _same(task.kind, named, task) else None
+    outputs = sent.outputs(backbone, task.kind)
+    return labels if outputs == len(labels) else f"its head has {outputs or 'no'} labels, and {len(labels)} are named"
 
 
 def _same(kind: str, labels: Sequence[str], task: Task) -> bool:

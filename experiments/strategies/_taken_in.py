@@ -44,9 +44,9 @@ def take_in_given(checkpoint: Checkpoint, context: Context, state: Path) -> None
     if isinstance(sent, SentModel):
         sent = replace(sent, link=True)
         itself = replace(sent.itself, pooling=context.adaptation.backbone.pooling)
-        options = replace(_options(sent, context), backbone=itself)
+        options = replace(_options(sent, checkpoint, context), backbone=itself)
     else:
-        options = _options(sent, context) if sent.kinds else _headless(checkpoint, context)
+        options = _options(sent, checkpoint, context) if sent.kinds else _headless(checkpoint, context)
     take_in(sent, options, AdapterStore(state / ADAPTER))
 
 
@@ -56,13 +56,19 @@ def taken_in(state: Path) -> StoredAdapter:
     return store.get(store.ids()[0])
 
 
-def _options(sent: SentFolder, context: Context) -> ImportOptions:
-    """Return how an adapter with a head, or of a language model, is taken in: its labels as its folder calls them."""
-    backbone, kind = context.adaptation.backbone, sent.kinds[0]
+def _options(sent: SentFolder, checkpoint: Checkpoint, context: Context) -> ImportOptions:
+    """Return how an adapter with a head, or of a language model, is taken in.
+
+    Its labels are those of a task that it answers under its own head, else as its folder calls them.
+    """
+    backbone, ways = context.adaptation.backbone, context.given.ways if context.given else {}
+    for task in context.tasks:
+        if task.name in checkpoint.heads and ways[task.name] == "own head":
+            return _meaning(context, task.kind, checkpoint.heads[task.name])
+    kind = sent.kinds[0]
     outputs = sent.outputs(backbone, kind)
     numbered = tuple(f"LABEL_{number}" for number in range(outputs or 0))
-    labels = (sent.labels or numbered) if outputs else ()
-    return _meaning(context, kind, labels)
+    return _meaning(context, kind, (sent.labels or numbered) if outputs else ())
 
 
 def _headless(checkpoint: Checkpoint, context: Context) -> ImportOptions:

@@ -61,6 +61,11 @@ class GivenSettings(AnswerSettings):
         description="folders, stored adapters or hub ids in their order, the base model first; for several seeds a "
         "list for each",
     )
+    head_labels: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]] = Field(
+        {},
+        description="task → its labels in the order of the logits, of heads that do not name them, as those of peft",
+        exclude_if=lambda labels: not labels,  # keys of what was measured before this was there stay as they are
+    )
 
 
 class Given:

@@ -15,7 +15,7 @@ from workbench.settings.base import Document
 from workbench.settings.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from transformers import PretrainedConfig
 
@@ -47,6 +47,7 @@ def examination(
     labels: str = "",
     shots: int = 0,
     harness: Sequence[str] = (),
+    head_labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Document:
     """Return the recipe; no weights are read.
 
@@ -61,6 +62,8 @@ def examination(
         labels: how classifications are answered, see :class:`experiments.strategies._ways.AnswerSettings`.
         shots: solved examples before every question to a language model.
         harness: tasks of EleutherAI's harness; where they are named, and ``tasks`` is empty, there are no others.
+        head_labels: task → its labels in the order of the outputs of the checkpoints' heads, where those do not name
+            them.
 
     Raises:
         InputError: no checkpoint, or the same one twice.
@@ -74,7 +77,9 @@ def examination(
     causal = is_causal(config)
     usual = ["general-loss"] if causal else ["linear", "cka"]
     wanted = usual if probes is None else [*probes]
-    asked = {**({"labels": labels} if labels else {}), **({"shots": shots} if shots else {})}
+    asked: dict[str, Any] = {**({"labels": labels} if labels else {}), **({"shots": shots} if shots else {})}
+    if head_labels:
+        asked["head_labels"] = {task: [*named] for task, named in head_labels.items()}
     usual_tasks = () if harness else OF_LANGUAGE_MODELS if causal else OF_ENCODERS
     recipe: dict[str, Any] = {
         "name": name or _name(stages),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.strategies._checkpoints import GivenStage, read_checkpoints
 from experiments.strategies._ways import FITTABLE, require_room, require_speaking, way_of
 from experiments.studies.stream.plan.entry import GIVEN
+from experiments.studies.stream.plan.given_labels import require_heads, require_labels, require_one_order
 from workbench.backbone.architecture import is_causal
 from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError, Problem, SettingsError, collect_problems
@@ -16,7 +17,7 @@ from workbench.methods.sampling import test_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.strategies._checkpoints import Checkpoint
+    from experiments.strategies._checkpoints import Checkpoint, Labels
     from experiments.strategies._ways import AnswerSettings, Way
     from experiments.studies.stream.plan.entry import PlannedEntry
     from experiments.studies.stream.plan.recipe import Recipe
@@ -66,11 +67,14 @@ def given_stages(
     problems: list[Problem] = []
     for entry in filter(is_given, entries):
         where, settings = document.where("strategies", entry.label, "stages"), _answering(entry)
+        labels = entry.strategy_settings.model_dump().get("head_labels", {})
+        with collect_problems(problems):
+            require_labels(labels, tasks, document.where("strategies", entry.label, "head_labels"))
         for seed, names in zip(recipe.seeds, _lists(entry), strict=True):
             with collect_problems(problems, where):
-                checkpoints = read_checkpoints(names, backbone, tasks, where)
+                checkpoints = read_checkpoints(names, backbone, tasks, where, labels)
                 _require_readable(checkpoints, backbone, tasks, recipe, where)
-                stages = tuple(_numbered(checkpoints, tasks, settings, recipe.examined, where))
+                stages = tuple(_numbered(checkpoints, tasks, settings, recipe.examined, labels, where))
                 require_speaking(
                     settings, stages[0].ways, {task.name: task for task in tasks}, is_causal(backbone.config)
                 )
@@ -158,7 +162,12 @@ def _require_fitting(document: Document, recipe: Recipe, entry: PlannedEntry) ->
 
 
 def _numbered(
-    checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], settings: AnswerSettings, examined: bool, where: str
+    checkpoints: Sequence[Checkpoint],
+    tasks: Sequence[Task],
+    settings: AnswerSettings,
+    examined: bool,
+    labels: Mapping[str, Labels],
+    where: str,
 ) -> Iterator[GivenStage]:
     """Yield the stages; raises InputError where a task cannot be answered."""
     first = 0 if examined else len(tasks) + 1 - len(checkpoints)
@@ -166,10 +175,14 @@ def _numbered(
         checkpoints = [
             _with_own_head(checkpoint, tasks, stage) for stage, checkpoint in enumerate(checkpoints, start=first)
         ]
-    ways = {
-        task.name: _way(task, checkpoints if examined else [checkpoints[stage - first]], settings, where)
+    answering = {
+        task.name: [*checkpoints] if examined else [checkpoints[stage - first]]
         for stage, task in enumerate(tasks, start=1)
     }
+    for task in tasks:
+        require_heads(labels, task, answering[task.name], where)
+    ways = {task.name: _way(task, answering[task.name], settings, where) for task in tasks}
+    require_one_order(ways, checkpoints, where)
     for number, checkpoint in enumerate(checkpoints, start=first):
         learned = [task.name for stage, task in enumerate(tasks, start=1) if number == (0 if examined else stage)]
         yield GivenStage(number, checkpoint, ways, tuple(learned))
@@ -181,7 +194,7 @@ def _with_own_head(checkpoint: Checkpoint, tasks: Sequence[Task], stage: int) ->
     Another task may have the same labels, and its head is not this one.
     """
     own = tasks[stage - 1].name if stage else ""
-    kept = tuple(name for name in checkpoint.heads if checkpoint.form == "state" or name == own)
+    kept = {name: labels for name, labels in checkpoint.heads.items() if checkpoint.form == "state" or name == own}
     return replace(checkpoint, heads=kept)
 
 

@@ -111,7 +111,9 @@ def _given_stages(
     data = [[task.name, task.fingerprint] for task in tasks]
     before = None
     for stage in stages:
-        after = key([before or start, stage.checkpoint.digest, dict(stage.ways), [*stage.learned], data])
+        heads = {task: labels for task, labels in stage.checkpoint.heads.items() if stage.ways[task] == "own head"}
+        answers = [stage.checkpoint.digest, dict(stage.ways), heads, [*stage.learned]]
+        after = key([before or start, *answers, data])
         yield PlannedStage(entry, seed, order, tasks, after, before, stage)
         before = after
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
 from workbench.answering.elsewhere import peft_config
 from workbench.answering.elsewhere.form import CLOSE, Sender
+from workbench.answering.elsewhere.label_names import labels_beside
 from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
 from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
 from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
@@ -73,7 +74,7 @@ class PeftFolder:
         require_staying(without_start(config), path)
         weights = weights_in(folder, PEFT_WEIGHTS)
         require_finite(weights)
-        return SentByPeft(folder, config, method)
+        return SentByPeft(folder, config, method, labels=labels_beside(folder))
 
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
@@ -94,7 +95,7 @@ class PeftFolder:
 
 @dataclass(frozen=True)
 class SentByPeft:
-    """What lies in a folder of peft."""
+    """What lies in a folder of peft; it names labels where somebody has saved the model's config beside the adapter."""
 
     folder: Path
     config: Mapping[str, Any]

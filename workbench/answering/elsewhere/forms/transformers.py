@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.adapter_folder import CONFIG as ADAPTER_CONFIG
+from workbench.answering.elsewhere.label_names import labels_of
 from workbench.answering.elsewhere.model_class import kinds_of
 from workbench.answering.elsewhere.model_files import require_weights
 from workbench.answering.elsewhere.tensor_types import require_floats
@@ -77,18 +78,10 @@ def checked_config(folder: Path) -> dict[str, Any]:
 
 def _require_labels(config: dict[str, Any], folder: Path) -> None:
     """Raise InputError unless the labels are written as transformers does: number → name."""
-    where, count, named = str(folder / CONFIG), config.get("num_labels"), config.get("id2label")
+    where, count = str(folder / CONFIG), config.get("num_labels")
     if count is not None and not (type(count) is int and 1 <= count <= MOST_LABELS):
         raise InputError(f"num_labels: {count!r} is not a number of labels", where=where)
-    if named is not None and not _are_labels(named):
-        hint = 'It needs a name for each number from 0, for example {"0": "negative", "1": "positive"}.'
-        raise InputError("id2label names no labels", where=where, hint=hint)
-
-
-def _are_labels(named: object) -> bool:
-    if not isinstance(named, dict) or not named or not all(isinstance(name, str) for name in named.values()):
-        return False
-    return {*named} == {str(number) for number in range(len(named))}
+    labels_of(config, where)
 
 
 FORM = TransformersFolder()
