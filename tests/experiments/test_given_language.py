@@ -78,6 +78,50 @@ def test_labels_are_continuations_behind_solved_examples(call: Call, llama: Path
     assert len([*(tmp_path / "ws").rglob("*.parquet")]) == 8, "solved examples are another question"
 
 
+@pytest.mark.parametrize("task_type", ["CAUSAL_LM", None])
+def test_a_lora_of_peft_is_asked_under_the_base_model_s_output_layer(
+    task_type: str | None, call: Call, llama: Path, tmp_path: Path
+) -> None:
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    write_labelled(tmp_path)
+    torch.manual_seed(1)
+    model = (AutoModelForCausalLM if task_type else AutoModel).from_pretrained(llama)
+    config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type=task_type)
+    adapted: PeftModel = get_peft_model(model, config)
+    adapted.save_pretrained(tmp_path / "lora")
+    options = ["--task", "words", "--labels", "likelihood", *SMALL, "--set", f"strategies.given.prompt='{LIKELY}'"]
+    options += ["--rows", "24", "--set", "budget.precision=fp32"]
+    code, out, err = call("examine", str(llama), str(tmp_path / "lora"), *options)
+    assert code == 0, err
+    lm = AutoModelForCausalLM.from_pretrained(llama).eval()
+    if task_type:
+        lm = PeftModel.from_pretrained(lm, tmp_path / "lora").eval()
+    else:
+        lm.model = adapted.eval()
+    rows, tokenizer = pd.read_csv(tmp_path / "tasks/test.csv"), open_backbone(str(llama)).tokenizer
+    right = 0
+    for text, label in zip(rows["text"], rows["label"], strict=True):
+        context = tokenizer(f"{text} very\n", add_special_tokens=False)["input_ids"]
+        sums = {
+            name: _continued(lm, context, tokenizer(name, add_special_tokens=False)["input_ids"])
+            for name in NAMES.values()
+        }
+        right += max(sums, key=sums.__getitem__) == label
+    assert column(json.loads(out), "words")["last"] == pytest.approx(right / len(rows)), "what peft's own model answers"
+
+
+def _continued(lm: Any, context: list[int], answer: list[int]) -> float:
+    """Return the log-likelihood of an answer behind a context."""
+    import torch
+
+    with torch.inference_mode():
+        likely = lm(input_ids=torch.tensor([[*context, *answer]])).logits[0].log_softmax(-1)
+    return sum(float(likely[len(context) - 1 + at, token]) for at, token in enumerate(answer))
+
+
 def test_the_same_rows_are_shown_to_all_checkpoints() -> None:
     task, settings = make_task("words", SUBJECTS, FRUITS), AnswerSettings(labels="likelihood", shots=3)
     shown = shown_rows(task, 3)
