@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STATED = [  # FineTuneCheck: forgetting/analyzer.py. Soup: utils/ship_verdict.py. pyrecall: cli.py, `init --threshold`
+STATED = [  # FineTuneCheck: forgetting/analyzer.py. Soup: utils/ship_verdict.py. pyrecall: detector.py
     "[FineTuneCheck](https://pypi.org/project/finetunecheck/) 2.0.2",
     "[Soup](https://pypi.org/project/soup-cli/) 0.77.0",
     "[pyrecall](https://pypi.org/project/pyrecall/) 0.12.1",
     "a sample that lost 0.1 is listed",
     "falls by more than 0.05",
-    "falls by more than 10 %",
+    "score falls by more than 0.10",
 ]
 
 
