@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from experiments.gating.earlier_version import scored_beside
 from experiments.gating.gate import Check, Gate
 from experiments.gating.succession import comparable
 from experiments.gating.validation_answers import check_answers, require_answers
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.workspace import Workspace
-    from workbench.adapters.manifest import Manifest
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
 
@@ -47,13 +47,20 @@ def gate_adapter(
     """
     if bounds.needs_answers:
         require_answers(stored, other, bounds)
-    checks = [*_by_score(workspace, stored.manifest, bounds, listener)]
+    checks = [*_by_score(workspace, stored, bounds, task_folders, listener)]
     if bounds.needs_answers:
         checks += check_answers(stored, other, bounds, task_folders)
     return Gate("adapter", stored.id, tuple(checks))
 
 
-def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, listener: Listener) -> Iterator[Check]:
+def _by_score(
+    workspace: Workspace,
+    stored: StoredAdapter,
+    bounds: AdapterBounds,
+    task_folders: Sequence[Path],
+    listener: Listener,
+) -> Iterator[Check]:
+    manifest = stored.manifest
     score = workspace.score(manifest)
     percent = None if score is None else 100 * score.validation
     unknown = "" if score else f"it came from elsewhere: `workbench adapters test {manifest.id}` measures it here"
@@ -67,7 +74,10 @@ def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, l
         name = registered_name(manifest)
         version = Version("", manifest.id)
         version = replace(version, measure=score.measure, validation=score.validation) if score else version
-        yield _against(champion(name, workspace, listener), name, version, bounds.below_champion, unknown)
+        crowned = champion(name, workspace, listener)
+        if crowned is not None:
+            crowned = scored_beside(crowned, version, stored, workspace, task_folders)
+        yield _against(crowned, name, version, bounds.below_champion, unknown)
 
 
 def _against(champion: Version | None, name: str, version: Version, margin: float, unknown: str) -> Check:

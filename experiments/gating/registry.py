@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.answers.tracked import run_of, test_scores
 from experiments.gating import succession
+from experiments.gating.earlier_version import scored_beside
 from experiments.reporting.adapter_run import EXPERIMENT, entry
 from experiments.tracking.anew import tracker_here
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
@@ -18,6 +19,8 @@ from workbench.mlflow.registration import CHAMPION
 MOST_NAMED = succession.MOST_NAMED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
@@ -68,8 +71,13 @@ class ChampionChange:
     compared: str
 
 
-def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registration:
+def register(
+    stored: StoredAdapter, workspace: Workspace, listener: Listener, task_folders: Sequence[Path] = ()
+) -> Registration:
     """Log an adapter where it is not logged yet, enter it into MLflow's registry, and decide whether it is champion.
+
+    ``task_folders`` are those of the person's own tasks: a champion of an earlier version of the task is scored on the
+    validation examples of the adapter.
 
     Raises:
         TrackingError: the server does not answer, or cannot register models; the champion is the one before then.
@@ -88,7 +96,8 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
         tracked = next(version for version in model.versions if version.adapter == stored.id)
         if version is None:
             raise RuntimeError("a version that MLflow names is not among those taken from it")
-        wins, decision = succession.by_score(entered.name, version, known.champion)
+        crowned = known.champion and scored_beside(known.champion, version, stored, workspace, task_folders)
+        wins, decision = succession.by_score(entered.name, version, crowned)
         if wins and known.champion != version:
             known = known.with_champion(version, known.line, decision, aside=False)
         registered[entered.name] = known

@@ -105,7 +105,7 @@ class Release:
         """
         from experiments.gating.registry import register
 
-        return register(self._verify(adapter, champions=False), self.workspace, self.listener)
+        return register(self._verify(adapter, champions=False), self.workspace, self.listener, self.task_folders)
 
     def promote(self, name: str, to: str | None) -> ChampionChange:
         """Make a registered version the champion, whatever it scores.

@@ -83,6 +83,32 @@ def test_an_adapter_finds_the_version_that_it_was_trained_on(
         assert adapter_task(store.get(adapter), folders, "", "").fingerprint == data
 
 
+def test_a_champion_of_an_earlier_version_is_scored_on_the_examples_of_the_newest(
+    call: Call, tickets: Callable[..., str], bert: Path
+) -> None:
+    budget = ["--set", "budget={epochs: 1, max_length: 16, precision: fp32}", "--workspace", "space", "--json"]
+    add = ["add", "tickets", "--method", "head", "--backbone", str(bert), *budget]
+    code, out, err = call(*add)
+    assert code == 0, err
+    first = json.loads(out)["adapter"]
+    tickets(*(f"bird number {number},{'ab'[number % 2]}" for number in range(200)))
+    assert call("tasks", "update", "tickets", "--from", "more.csv")[0] == 0
+    code, out, _ = call(*add)
+    document = json.loads(out)
+    check = next(check for check in document["gate"]["bounds"] if check["what"] == "not below the champion")
+    task = registry.load(registry.find("tickets", [Path("tasks")]))
+    rows = task.splits["validation"]
+    lines = [f"{row['text']},{task.labels[row['label']]}" for row in rows]
+    tickets(*lines)
+    scored = json.loads(call("evaluate", first, "--file", "more.csv", "--workspace", "space", "--json")[1])
+    assert check["bound"] == pytest.approx(100 * scored["scores"]["accuracy"]["mean"])
+    assert (code, check["holds"]) in {(0, True), (3, False)}
+    decision = (document["registered"] or {}).get("decision")
+    if decision is None:  # the gate did not pass
+        decision = call("adapters", "register", document["adapter"], "--workspace", "space")[1]
+    assert f"on {len(rows)} validation examples of tickets" in decision
+
+
 def test_two_versions_are_one_task_of_a_stream(call: Call, recipe: Path) -> None:
     recipe.write_text(recipe.read_text().replace("[animals,", "[animals@1, animals,"))
     code, _, err = call("run", str(recipe), "--tasks", str(recipe.parent / "tasks"))
