@@ -57,10 +57,24 @@ LONGEST = [
 ]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Have every second process collect from the end: two that rewrite assertions of the same file do it twice."""
+    report = yield
+    if isinstance(collector, pytest.Directory) and os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579":
+        report.result.reverse()
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: a process that began one of them last would end long after the others."""
+    """Put the files that take longest first: a process that began one of them last would end long after the others.
+
+    All others stand as they lie on disk, whichever end they were collected from.
+    """
     position = {name: index for index, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: position.get(item.path.name, len(position)))
+    items.sort(key=lambda item: (position.get(item.path.name, len(position)), item.path.parts))
 
 
 frozen = {"modules": 0}
