@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from measured import read, require
 
 from workbench.measures.paired_scores import chance_of_more
 
@@ -16,14 +17,30 @@ STATED = [
     "is stopped with a chance of 5 % at most",
 ]
 ROWS, STAGES, BOUND = 200, 3, 0.02
+MOST = 0.05  # of the memory of a training that is not watched
 
 
 def pieces() -> Iterator[str]:
-    """Yield the smallest loss that stops a training at the first of its stages."""
+    """Yield what memory measuring takes, and the smallest loss that stops a training at the first of its stages."""
+    yield memory()
     yield (
         f"with {ROWS} rows, and nothing gained elsewhere, the first look of three stops at a loss of about "
         f"{smallest_loss():.1f} points and the bound 2"
     )
+
+
+def memory() -> str:
+    """Return the peaks of SmolLM2's training with the callback and without it."""
+    trainings, parts = read("watching")["trainings"], []
+    for way, called in (("lora", "a LoRA"), ("full", "all weights")):
+        plain, watched = trainings[way], trainings[f"{way}, watched"]
+        require(plain["losses"] == watched["losses"], "a training that is watched has the same losses")
+        more = watched["peak_mb"] / plain["peak_mb"] - 1
+        require(0 <= more <= MOST, f"measuring takes at most {MOST:.0%} of the memory")
+        parts.append(
+            f"for {called}, {plain['peak_mb']:,} MB and {watched['peak_mb']:,} MB with the callback ({more:.1%})"
+        )
+    return "; ".join(parts).replace("%", " %")
 
 
 def smallest_loss() -> float:
