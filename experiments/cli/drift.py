@@ -13,7 +13,10 @@ from experiments.terminal.output import Json, emit
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from experiments.answers.drift.new_rows import NewRows
+    from experiments.answers.drift.server import ServedCounts
     from experiments.answers.predicting import Predictor
     from tasks.rows.table_form import NamedColumns
     from tasks.task_file.task_file import TaskFile
@@ -27,6 +30,13 @@ def drift(
     file: Annotated[
         Path | None, path_option("FILE", "One text a line; or CSV, TSV, JSONL, Parquet, XLSX with columns.")
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="In place of a file: a server's counts of answers and confidence since it started."
+        ),
+    ] = None,
+    api_key_file: Annotated[Path | None, typer.Option(help="With --server: file with the key that it wants.")] = None,
     column: Annotated[
         str | None, typer.Option(help="Column with the text; that of the task's file if left out, else `text`.")
     ] = None,
@@ -64,33 +74,59 @@ def drift(
     to another task, and the share that looks like nothing known. With --labels also: right answers, and the shares of
     right labels. Each has a test whose p is adjusted for their number, so that rows of the task are called drifted with
     a chance of at most --level. At most 2,000 rows are compared; of more, so many are drawn. Nothing is trained.
+
+    With --server, the answers that the adapter gave there are compared: their shares, and how many are how confident.
     """
     from experiments.answers.drift.bounds import DriftBounds
     from experiments.answers.drift.drift import drift_of
+    from experiments.answers.drift.server import served_drift
     from experiments.api import Workbench
     from experiments.terminal.drift import print_drift
     from experiments.terminal.progress import Messages
     from tasks.reading.text_files import require_readable
     from tasks.rows.table_form import NamedColumns
 
-    if file is None:
-        raise InputError("workbench drift needs a file", hint=f"Give the new rows: workbench drift {task} --file FILE")
-    require_readable(file)
+    _require_one_source(task, file, server, {"--column": column, "--pair": pair, "--labels": labels})
+    if file is not None:
+        require_readable(file)
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter or task, backbone)
     _require_task(task, adapter, predictor)
     bounds = DriftBounds(level, max_lost)
     bounds.require_possible(predictor.task, labels is not None)
-    named = NamedColumns(column, pair, labels)
-    new = _new_rows(predictor, workbench.task_file(predictor.task.name), file, named)
-    result = drift_of(
-        workbench.workspace, predictor.adapter, new, bounds, backbone, workbench.task_folders, workbench.listener
-    )
+    if file is not None:
+        named = NamedColumns(column, pair, labels)
+        new = _new_rows(predictor, workbench.task_file(predictor.task.name), file, named)
+        result = drift_of(
+            workbench.workspace, predictor.adapter, new, bounds, backbone, workbench.task_folders, workbench.listener
+        )
+    else:
+        served = _served(predictor, str(server), api_key_file)
+        result = served_drift(predictor.adapter, served, bounds, backbone, workbench.task_folders)
     if as_json:
-        emit({**result.as_json(), "file": str(file)})
+        emit({**result.as_json(), "file": str(file) if file else None, "server": server})
     else:
         print_drift(result)
     result.require()
+
+
+def _require_one_source(task: str, file: Path | None, server: str | None, columns: Mapping[str, str | None]) -> None:
+    """Raise InputError where there are no rows, two sources of them, or columns of a server."""
+    if file is None and server is None:
+        raise InputError("workbench drift needs a file", hint=f"Give the new rows: workbench drift {task} --file FILE")
+    if file is not None and server is not None:
+        raise InputError("--server cannot be combined with --file", hint="Leave one out.")
+    if server is not None and (given := [name for name, value in columns.items() if value is not None]):
+        raise InputError(f"{given[0]} needs --file", hint="A server counts answers, and keeps no rows.")
+
+
+def _served(predictor: Predictor, url: str, key_file: Path | None) -> ServedCounts:
+    """Return what the server at an address has counted of an adapter."""
+    from experiments.answers.drift.server import metrics_page, require_counted, served_counts
+    from experiments.answers.http_server.address import read_key
+
+    require_counted(predictor.task.kind, predictor.task.name)
+    return served_counts(metrics_page(url, read_key(key_file) if key_file else None), predictor.adapter.id, url)
 
 
 def _require_task(task: str, adapter: str | None, predictor: Predictor) -> None:

@@ -11,6 +11,7 @@ from scipy import stats
 from workbench.measures.independent_samples import exceedances, ranks_differ, share_difference, share_is_higher
 from workbench.measures.relabelled_samples import (
     contrasts,
+    counts_differ,
     distances_between,
     energy_distances,
     shares_differ,
@@ -38,6 +39,8 @@ def test_shares_have_nearly_the_p_of_pearson_s_test_where_counts_are_large() -> 
     expected = stats.chi2_contingency(table).pvalue
     assert 0.01 < expected < 0.5
     assert shares_differ(contrasts(400, 300, resamples=4000), has) == pytest.approx(expected, abs=0.02)
+    counts = [has[:400].sum(axis=0), has[400:].sum(axis=0)]
+    assert counts_differ(*counts, resamples=4000) == pytest.approx(expected, abs=0.02)
 
 
 def test_the_energy_distance_is_scipy_s_in_one_dimension() -> None:

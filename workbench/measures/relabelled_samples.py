@@ -54,6 +54,26 @@ def shares_differ(dealt: NDArray[np.float32], has: NDArray[np.bool_]) -> float:
     return _chance((differences.astype(np.float64) ** 2 / shares[there]).sum(axis=1))
 
 
+def counts_differ(
+    first: NDArray[np.int64], second: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """Return the p of :func:`shares_differ` where each row has one label and only counts are known.
+
+    Args:
+        first: how many rows of the first sample have each label, (labels,).
+        second: the same of the second sample.
+        resamples: random deals, each one draw from the multivariate hypergeometric distribution.
+        seed: of the deals.
+    """
+    both, number, other = first + second, int(first.sum()), int(second.sum())
+    generator = np.random.default_rng(seed)
+    drawn = generator.multivariate_hypergeometric(both, other, size=resamples, method="marginals")
+    counts = np.concatenate([second[None, :], drawn])[:, both > 0]  # (deals, labels) of the second sample
+    there = both[both > 0]
+    differences = counts / other - (there - counts) / number
+    return _chance((differences**2 / (there / there.sum())).sum(axis=1))
+
+
 def vectors_differ(dealt: NDArray[np.float32], distances: NDArray[np.float32]) -> float:
     """Return the p of "vectors of both samples are drawn alike", by their energy distance.
 

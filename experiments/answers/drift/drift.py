@@ -10,6 +10,7 @@ from experiments.answers.adapter_task import adapter_task
 from experiments.answers.drift.new_rows import MOST
 from experiments.answers.drift.result import Drift, FarText
 from experiments.answers.drift.signals import FAR, compare
+from workbench.answering.predictor import columns_of
 from workbench.measures.independent_samples import exceedances
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def drift_of(
     Raises:
         InputError: the task is not to be seen from here, its data have changed, or the backbone is another.
     """
+    columns_of(new.texts, stored.manifest.task)  # pairs and single texts are told apart before a model is opened
     task = adapter_task(stored, task_folders, "drift needs the test rows", "`workbench evaluate`")
     from experiments.answers.drift.reading import Measuring  # torch comes with it; mistakes need none
     from experiments.answers.drift.routing import router_beside

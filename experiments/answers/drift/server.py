@@ -1,0 +1,169 @@
+"""What a server has answered since it started, as its metrics count it, beside held-out rows of the task."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.answers.adapter_task import adapter_task
+from experiments.answers.drift.result import Drift
+from experiments.answers.drift.signals import Signal
+from workbench.errors import InputError, WorkError
+from workbench.measures.relabelled_samples import counts_differ
+from workbench.measures.statistics import holm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from experiments.answers.drift.bounds import DriftBounds
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+SECONDS = 30  # until a server that says nothing is given up
+LARGEST = 2**24  # bytes of a page that are read
+KIND = "classification"  # each answer has one label, so that counts say all about shares
+
+
+@dataclass(frozen=True)
+class ServedCounts:
+    """What one adapter answered.
+
+    Attributes:
+        texts: how many.
+        labels: label → how many answers.
+        bounds: upper bounds of confidence, ascending; the last is infinite.
+        confidence: how many answers have a confidence up to each bound and above the one before, (bounds,).
+        total: the sum of all confidences.
+    """
+
+    texts: int
+    labels: Mapping[str, int]
+    bounds: tuple[float, ...]
+    confidence: NDArray[np.int64]
+    total: float
+
+
+def metrics_page(url: str, key: bytes | None) -> str:
+    """Return the metrics of the server at ``url``.
+
+    Raises:
+        InputError: this is not the address of such a server, or it wants another key.
+        WorkError: it does not answer.
+    """
+    import requests
+
+    headers = {} if key is None else {"Authorization": f"Bearer {key.decode()}"}
+    address = f"{url.rstrip('/')}/metrics"
+    try:
+        with requests.get(address, headers=headers, timeout=SECONDS, allow_redirects=False, stream=True) as reply:
+            if reply.status_code in (401, 403):
+                raise InputError("the server wants a key", where=address, hint="--api-key-file names the file with it.")
+            content = reply.raw.read(LARGEST, decode_content=True) if reply.status_code == 200 else b""
+    except requests.exceptions.InvalidURL as error:
+        raise InputError(f"this is not an address: {error}", where=url, hint="Such as http://127.0.0.1:8000") from None
+    except requests.exceptions.RequestException as error:
+        if isinstance(error, ValueError):  # no scheme, or an unknown one
+            raise InputError("this is not an address", where=url, hint="Such as http://127.0.0.1:8000") from None
+        raise WorkError("the server does not answer", where=address) from None
+    if b"workbench_texts" not in content:
+        raise InputError("this is not a server of the workbench", where=address, hint="workbench serve starts one.")
+    return content.decode("utf-8", "replace")
+
+
+def served_counts(page: str, adapter: str, where: str) -> ServedCounts:
+    """Return what a page of metrics says of an adapter.
+
+    Raises:
+        InputError: the page cannot be read, or the adapter has answered nothing there.
+    """
+    from prometheus_client.parser import text_string_to_metric_families
+
+    try:
+        families = [*text_string_to_metric_families(page)]
+        samples = [
+            sample for family in families for sample in family.samples if sample.labels.get("adapter") == adapter
+        ]
+        labels = {
+            sample.labels["label"]: int(sample.value) for sample in samples if sample.name == "workbench_answers_total"
+        }
+        buckets = sorted(
+            (float(sample.labels["le"]), int(sample.value))
+            for sample in samples
+            if sample.name == "workbench_confidence_bucket"
+        )
+        texts = sum(int(sample.value) for sample in samples if sample.name == "workbench_texts_total")
+        total = sum(sample.value for sample in samples if sample.name == "workbench_confidence_sum")
+    except (ValueError, KeyError, OverflowError):
+        raise InputError("the metrics cannot be read", where=where) from None
+    if not sum(labels.values()) or not buckets:
+        hint = "Counts begin when the server starts; GET /adapters says which adapters it has."
+        raise InputError(f"{adapter} has answered nothing there yet", where=where, hint=hint)
+    cumulative = np.array([count for _, count in buckets], dtype=np.int64)
+    counts = np.diff(cumulative, prepend=0)
+    return ServedCounts(texts, labels, tuple(bound for bound, _ in buckets), counts, total)
+
+
+def require_counted(kind: str, task: str) -> None:
+    """Raise InputError where counts of labels do not say how answers are shared out."""
+    if kind != KIND:
+        message = f"{task} is {kind}: the counts of a server are compared only where a text has one label"
+        raise InputError(message, where="--server", hint="Save the texts in a file, and give --file.")
+
+
+def served_drift(
+    stored: StoredAdapter,
+    served: ServedCounts,
+    bounds: DriftBounds,
+    backbone: str | None,
+    task_folders: Sequence[Path],
+) -> Drift:
+    """Return how answers of a server differ from those to held-out rows; raises as ``drift_of``, which see."""
+    task = adapter_task(stored, task_folders, "drift needs the test rows", "`workbench evaluate`")
+    from workbench.answering.evaluation import evaluate_split
+    from workbench.methods.stored_model import backbone_of, open_for
+
+    manifest, opened = stored.manifest, backbone_of(stored, backbone)
+    model = open_for(stored, opened, task)
+    answered = evaluate_split(model, task, "test", opened, manifest.budget.max_length).outcomes
+    old = np.bincount(answered["prediction"].to_numpy(dtype=np.int64), minlength=len(task.labels))
+    signals = [_answers(old, served, task.labels), _confidence(answered["confidence"].to_numpy(dtype=float), served)]
+    adjusted = holm([signal.p for signal in signals])
+    return Drift(
+        adapter=stored.id,
+        task=manifest.task.name,
+        kind=manifest.task.kind,
+        bounds=bounds,
+        held_out=len(answered),
+        rows=int(sum(served.labels.values())),
+        total=served.texts,
+        empty=0,
+        left_out=None,
+        signals=tuple(
+            replace(signal, adjusted=p, beyond=p is not None and p < bounds.level)
+            for signal, p in zip(signals, adjusted, strict=True)
+        ),
+        far=(),
+        may_have_seen=manifest.elsewhere is not None,
+    )
+
+
+def _answers(old: NDArray[Any], served: ServedCounts, labels: Sequence[str]) -> Signal:
+    new = np.array([served.labels.get(label, 0) for label in labels], dtype=np.int64)
+    before, after = old / old.sum(), new / new.sum()
+    order = np.argsort(-np.abs(after - before), kind="stable")
+    shares = {labels[index]: (float(before[index]), float(after[index])) for index in order if old[index] or new[index]}
+    return Signal("answers", None, None, counts_differ(old, new), shares=shares)
+
+
+def _confidence(old: NDArray[np.float64], served: ServedCounts) -> Signal:
+    """Compare how many answers fall into each bin of confidence: more is not kept by a server."""
+    edges = np.array([-math.inf, *served.bounds])
+    counts = np.array([((old > low) & (old <= high)).sum() for low, high in pairwise(edges)], dtype=np.int64)
+    mean = served.total / int(served.confidence.sum())
+    return Signal("confidence", float(old.mean()), float(mean), counts_differ(counts, served.confidence))
