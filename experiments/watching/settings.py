@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -57,7 +58,7 @@ class WatchSettings:
             SettingsError: all that is wrong with them, in one message.
         """
         problems: list[Problem] = []
-        names = [tasks] if isinstance(tasks, str) else [*tasks]
+        names = _names(tasks, problems)
         specs = _specs(names, registry.user_folders(folders), problems)
         problems += [Problem(what, f"{WHERE}({key}=…)") for key, what in _wrong(names, **others)]
         if problems:
@@ -91,6 +92,15 @@ class WatchSettings:
         return max(1, math.ceil(int(state.max_steps) / steps)) if steps else None
 
 
+def _names(tasks: object, problems: list[Problem]) -> list[str]:
+    """Return the names of tasks that a person gives, one alone or several; what is no name is a problem."""
+    given = [tasks] if isinstance(tasks, str) or not isinstance(tasks, Iterable) else [*tasks]
+    wrong = [name for name in given if not isinstance(name, str)]
+    if wrong:
+        problems.append(Problem(f"give names of tasks, not {wrong[0]!r}", f"{WHERE}(tasks=…)"))
+    return [name for name in given if isinstance(name, str)]
+
+
 def _specs(names: Sequence[str], folders: Sequence[Path], problems: list[Problem]) -> list[TaskSpec]:
     families, specs = registry.families(folders), []
     for name in names:
@@ -115,11 +125,15 @@ def _wrong(names: Sequence[str], **given: Any) -> list[tuple[str, str]]:
         for key, least in (("rows", 2), ("head_rows", 2), ("max_length", 4))
         if not _is_count(given[key], least)
     ]
-    if given["name"] is not None and not (NAME.fullmatch(str(given["name"])) and len(given["name"]) <= LONGEST_NAME):
+    if given["name"] is not None and not _is_name(given["name"]):
         problems.append(("name", f"give small letters, digits, '.', '_' and '-', not {given['name']!r}"))
     if own is not None and own not in names:
         problems.append(("own", f"{own!r} is not among the tasks"))
     return problems
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None and len(value) <= LONGEST_NAME
 
 
 def _is_count(value: object, least: int = 1) -> bool:
