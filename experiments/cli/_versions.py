@@ -80,5 +80,5 @@ def diff(
     from experiments.terminal.task_versions import print_difference
     from tasks.updating.difference import difference
 
-    found = difference(older, newer, registry.user_folders(tasks))
-    emit(found) if as_json else print_difference(found)
+    compared = difference(older, newer, registry.user_folders(tasks))
+    emit(compared) if as_json else print_difference(compared)

@@ -49,12 +49,13 @@ def scored_beside(
 
 def _of_one_task(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Path]) -> bool:
     """Return whether two adapters were trained here on stored versions of one task, with the same labels."""
-    one, other = earlier.manifest, stored.manifest
-    if (one.task.name, {*one.task.labels}) != (other.task.name, {*other.task.labels}) or one.imported is not None:
+    manifest, task = earlier.manifest, stored.manifest.task
+    learned = manifest.task
+    if (learned.name, {*learned.labels}) != (task.name, {*task.labels}) or manifest.imported is not None:
         return False
-    versions = registry.versions(one.task.name, folders).values()
+    versions = registry.versions(task.name, folders).values()
     known = {getattr(spec.source_settings, "fingerprint", None) for spec in versions}
-    return {one.task.fingerprint, other.task.fingerprint} <= known
+    return {learned.fingerprint, task.fingerprint} <= known
 
 
 def _score(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Path]) -> float:

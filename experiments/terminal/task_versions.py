@@ -50,14 +50,14 @@ def _print_skipped(report: Mapping[str, Any]) -> None:
 def _print_labels(labels: Mapping[str, Any]) -> None:
     """Print the labels that are not those of the version before, each with those that it comes from."""
     before, after = labels["before"], labels["after"]
-    for label, places in zip(after, labels["sources"], strict=True):
-        sources = [before[place] for place in places]
+    for label, positions in zip(after, labels["sources"], strict=True):
+        sources = [before[position] for position in positions]
         if sources != [label]:
             origin = f"from {', '.join(sources)}" if sources else "new"
             stdout.print(f"Label {label}: {origin}")
-    used = {place for places in labels["sources"] for place in places}
-    for place, label in enumerate(before):
-        if place not in used:
+    used = {position for positions in labels["sources"] for position in positions}
+    for position, label in enumerate(before):
+        if position not in used:
             stdout.print(f"Label {label}: retired")
 
 
@@ -93,12 +93,12 @@ def _counted(changes: Mapping[str, int]) -> str | None:
     return ", ".join(f"{count:,} {WORDS[kind]}" for kind, count in changes.items() if count) or None
 
 
-def print_difference(found: Mapping[str, Any]) -> None:
+def print_difference(compared: Mapping[str, Any]) -> None:
     """Print how two versions differ, as :func:`tasks.updating.difference.difference` gives it."""
-    task, first, second = found["task"], found["from"], found["to"]
+    task, first, second = compared["task"], compared["from"], compared["to"]
     stdout.print(f"{task}: version {first} → version {second}")
-    rows = [[WORDS[kind], *(counts[split] for split in SPLITS)] for kind, counts in found["rows"].items()]
-    examples = found["examples"]
+    rows = [[WORDS[kind], *(counts[split] for split in SPLITS)] for kind, counts in compared["rows"].items()]
+    examples = compared["examples"]
     sizes = [
         [f"all, version {number}", *examples[when].values()] for number, when in ((first, "before"), (second, "after"))
     ]
@@ -112,17 +112,17 @@ def print_difference(found: Mapping[str, Any]) -> None:
                 _share(entry["share"]["before"]),
                 _share(entry["share"]["after"]),
             ]
-            for entry in found["labels"]
+            for entry in compared["labels"]
         ],
         title="Share of rows",
     )
-    if found["retired"]:
-        stdout.print(f"Retired: {', '.join(found['retired'])}")
-    for pair in found["relabelled"]:
+    if compared["retired"]:
+        stdout.print(f"Retired: {', '.join(compared['retired'])}")
+    for pair in compared["relabelled"]:
         stdout.print(f"Another label: {pair['rows']:,} rows from {pair['from']} to {pair['to']}")
-    lengths = [f"{when} {size['median']:.0f}" for when, size in found["characters"].items() if size]
+    lengths = [f"{when} {size['median']:.0f}" for when, size in compared["characters"].items() if size]
     stdout.print(f"Characters of a text (median): {', '.join(lengths)}")
-    _print_conflicts(found["conflicts"])
+    _print_conflicts(compared["conflicts"])
 
 
 def _print_conflicts(conflicts: Mapping[str, Any]) -> None:

@@ -89,12 +89,12 @@ def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
 
 def finder(folders: Iterable[Path] = ()) -> FindTask:
     """Return :func:`find` for several names: the folders are listed once. Raises as :func:`names`."""
-    places = tuple(folders)
-    index = _index(places)
+    task_folders = tuple(folders)
+    index = _index(task_folders)
 
     def spec_of(name: str, fingerprint: str | None = None) -> TaskSpec:
         task, number = split_name(name)
-        folder_of = version_folders(task, places)
+        folder_of = version_folders(task, task_folders)
         if folder_of or task in index:
             version = chosen_version(task, number, folder_of)
             if version is None:

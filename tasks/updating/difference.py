@@ -120,22 +120,24 @@ def _labels(labels: LabelMap, before: Sequence[Row], after: Sequence[Row]) -> li
     return [
         {
             "label": label,
-            "from": [labels.before[place] for place in places],
-            "rows": {"before": sum(old[labels.before[place]] for place in places), "after": new[label]},
+            "from": [labels.before[position] for position in positions],
+            "rows": {"before": sum(old[labels.before[position]] for position in positions), "after": new[label]},
             "share": {
-                "before": sum(old[labels.before[place]] for place in places) / len(before) if places else None,
+                "before": sum(old[labels.before[position]] for position in positions) / len(before)
+                if positions
+                else None,
                 "after": new[label] / len(after),
             },
         }
-        for label, places in zip(labels.labels, labels.sources, strict=True)
+        for label, positions in zip(labels.labels, labels.sources, strict=True)
     ]
 
 
 def _characters(spec: TaskSpec, state: State, rows: Sequence[Row]) -> dict[str, float] | None:
     columns = spec.file.columns
     read = {*columns.texts, columns.text_pair}
-    places = [place for place, name in enumerate(state.columns) if name in read]
-    lengths = [sum(len(row.values[place]) for place in places) for row in rows]
+    positions = [position for position, name in enumerate(state.columns) if name in read]
+    lengths = [sum(len(row.values[position]) for position in positions) for row in rows]
     return {"mean": mean(lengths), "median": float(median(lengths))} if lengths else None
 
 

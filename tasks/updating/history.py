@@ -44,7 +44,7 @@ def history(name: str, folders: Sequence[Path]) -> list[dict[str, Any]]:
             "examples": {split: len(rows) for split, rows in loaded.splits.items()},
             "changes": {},
             "labels": list(loaded.labels),
-            "sources": [[place] for place in range(len(loaded.labels))],
+            "sources": [[position] for position in range(len(loaded.labels))],
             "fingerprint": loaded.fingerprint,
             "path": spec.document.origin,
         }
@@ -61,7 +61,7 @@ def _entry(version: Version, folder: Path) -> dict[str, Any]:
         "examples": version.examples,
         "changes": version.changes,
         "labels": list(version.labels),
-        "sources": [list(places) for places in version.sources],
+        "sources": [list(positions) for positions in version.sources],
         "fingerprint": version.fingerprint,
         "path": str(folder),
     }

@@ -64,7 +64,7 @@ def _as_text(value: object) -> object:
 def label_map(labels: Sequence[str], changes: LabelChanges, document: Document) -> LabelMap:
     """Return the labels after ``changes``, each with the labels that it comes from.
 
-    A renamed label keeps its place. A merged one has the place of the label whose name it takes, else that of the first
+    A renamed label keeps its position. A merged one has that of the label whose name it takes, else that of the first
     of its members. The parts of a split one stand where it stood, and added ones come last.
 
     Args:
@@ -80,9 +80,9 @@ def label_map(labels: Sequence[str], changes: LabelChanges, document: Document) 
     parts = changes.parts(labels)
     sources: dict[str, tuple[int, ...]] = {}
     order: list[str] = []
-    for place, label in enumerate(labels):
+    for position, label in enumerate(labels):
         for name in parts.get(label, ("keep", (label,)))[1]:
-            sources[name] = (*sources.get(name, ()), place)
+            sources[name] = (*sources.get(name, ()), position)
             order += [name] if name == label or name not in changes.merge or name not in labels else []
     order += changes.add
     names = tuple(dict.fromkeys(order))

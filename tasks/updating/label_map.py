@@ -1,4 +1,4 @@
-"""Which labels of a version come from which labels of the one before, by place: never by order alone."""
+"""Which labels of a version come from which labels of the one before, by position: never by order alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class LabelMap:
     Attributes:
         before: label names of the earlier version, in the order of its classes.
         labels: label names of the later version, in the order of its classes.
-        sources: for each of ``labels`` the places in ``before`` that it comes from: one for a label that stayed or was
-            renamed, several for a merged one, none for a new one. The parts of a split label have the same place.
+        sources: for each of ``labels`` the positions in ``before`` that it comes from: one for a label that stayed or
+            was renamed, several for a merged one, none for a new one. The parts of a split label have the same one.
     """
 
     before: tuple[str, ...]
@@ -32,13 +32,13 @@ class LabelMap:
         Raises:
             ValueError: the earlier version has no such label.
         """
-        place = self.before.index(label)
-        return tuple(name for name, places in zip(self.labels, self.sources, strict=True) if place in places)
+        position = self.before.index(label)
+        return tuple(name for name, positions in zip(self.labels, self.sources, strict=True) if position in positions)
 
 
 def unchanged(labels: Sequence[str]) -> LabelMap:
     """Return the map of labels that stay as they are."""
-    return LabelMap(tuple(labels), tuple(labels), tuple((place,) for place in range(len(labels))))
+    return LabelMap(tuple(labels), tuple(labels), tuple((position,) for position in range(len(labels))))
 
 
 def composed(first: LabelMap, second: LabelMap) -> LabelMap:
@@ -49,5 +49,7 @@ def composed(first: LabelMap, second: LabelMap) -> LabelMap:
     """
     if first.labels != second.before:
         raise ValueError(f"labels {first.labels} are followed by a map of {second.before}")
-    sources = (sorted({place for middle in places for place in first.sources[middle]}) for places in second.sources)
+    sources = (
+        sorted({position for middle in positions for position in first.sources[middle]}) for positions in second.sources
+    )
     return LabelMap(first.before, second.labels, tuple(map(tuple, sources)))

@@ -21,7 +21,7 @@ def report(made: Update, *, dry_run: bool) -> dict[str, Any]:
         new version lies, None if none was written; ``rows``: kind of change → split → number of rows; ``examples``:
         split → rows of the new version; ``left_out``: ids of rows whose text belongs to another split; ``elsewhere``:
         how many texts were given in another split than the one in which they stay; ``labels``: ``before``, ``after``,
-        and for each label after the places of those that it comes from (``sources``); ``skipped``: rows of the file
+        and for each label after the positions of those that it comes from (``sources``); ``skipped``: rows of the file
         without a text, without a label, or with an unlisted one.
     """
     split_of_row = {row.id: row.split for row in (*made.before.rows, *made.next.rows)}
@@ -42,7 +42,7 @@ def report(made: Update, *, dry_run: bool) -> dict[str, Any]:
         "labels": {
             "before": list(made.labels.before),
             "after": list(made.labels.labels),
-            "sources": [list(places) for places in made.labels.sources],
+            "sources": [list(positions) for positions in made.labels.sources],
         },
         "skipped": {
             "without_text": made.given.empty,

@@ -182,15 +182,15 @@ def _require_examples(following: NextRows, labels: LabelMap, request: UpdateRequ
     where = request.origin or "--labels"
     sizes = examples_of(following.rows)
     if empty := [split for split in SPLITS if not sizes[split]]:
-        told = ", ".join(f"{split} {count}" for split, count in sizes.items())
+        counted = ", ".join(f"{split} {count}" for split, count in sizes.items())
         hint = "Give more rows, or a folder with files called train, validation and test."
-        raise DataError(f"split {empty[0]!r} would be empty ({told})", where=where, hint=hint)
+        raise DataError(f"split {empty[0]!r} would be empty ({counted})", where=where, hint=hint)
     trained = Counter(row.label for row in following.rows if row.split == "train")
     if missing := [label for label in labels.labels if label not in trained]:
         anywhere = Counter(row.label for row in following.rows)
-        told = ", ".join(f"{label} ({anywhere[label]} rows, none of them in train)" for label in missing[:SHOWN])
+        counted = ", ".join(f"{label} ({anywhere[label]} rows, none of them in train)" for label in missing[:SHOWN])
         hint = "Give more rows of it, or a folder with a file called train; or retire the label."
-        raise DataError(f"no training example of {told}", where=where, hint=hint)
+        raise DataError(f"no training example of {counted}", where=where, hint=hint)
 
 
 def examples_of(rows: Sequence[Row]) -> dict[str, int]:

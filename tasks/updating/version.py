@@ -100,7 +100,7 @@ def split_bytes(rows: Iterable[Row], columns: Sequence[str], id_column: str, lab
         by_split[row.split].append(row)
     files = {}
     for split, members in by_split.items():
-        data = {name: [row.values[place] for row in members] for place, name in enumerate(columns)}
+        data = {name: [row.values[position] for row in members] for position, name in enumerate(columns)}
         data |= {label_column: [row.label for row in members], id_column: [row.id for row in members]}
         files[split] = table_bytes(data)
     return files

@@ -129,7 +129,7 @@ def test_a_text_that_was_gone_comes_back_to_its_split() -> None:
 
 
 def test_what_the_first_version_has_in_two_splits_stays_where_it_is_tested() -> None:
-    old = [row("1", "train", text="x"), row("2", "test", text="x"), row("3")]
+    old = [row("2", "test", text="x"), row("1", "train", text="x"), row("3")]
     made = next_rows(old, {}, [GivenRow("x", "b", ("x",))], ABC, SHARES, replace=False)
     assert made.changes.left_out == ("1",)
     assert [(row.id, row.split, row.label) for row in made.rows] == [("2", "test", "b"), ("3", "train", "a")]

@@ -25,7 +25,8 @@ def first_rows(generator: Random) -> list[Row]:
     split = {text: generator.choices(SPLITS, (7, 1, 2))[0] for text in texts}
     drawn = [*texts, *generator.choices(texts, k=3)]
     return [
-        Row(f"data-{place}", split[text], text, generator.choice("abc"), (text,)) for place, text in enumerate(drawn)
+        Row(f"data-{position}", split[text], text, generator.choice("abc"), (text,))
+        for position, text in enumerate(drawn)
     ]
 
 
@@ -138,8 +139,8 @@ class Life:
         for row in made.rows:
             if row.id in old and row.text not in given:
                 assert row.label in names_after(old[row.id].label, changes)
-        for label, places in zip(labels.labels, labels.sources, strict=True):
-            assert {labels.before[place] for place in places} == {
+        for label, positions in zip(labels.labels, labels.sources, strict=True):
+            assert {labels.before[position] for position in positions} == {
                 before for before in labels.before if label in names_after(before, changes)
             }
         untouched = [label for label in labels.before if names_after(label, changes) == {label}]

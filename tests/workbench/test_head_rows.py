@@ -24,14 +24,14 @@ def test_labels_that_stay_keep_their_rows_to_the_last_bit_wherever_they_stand(se
     generator = Random(seed)
     weight, bias = head(generator.randint(2, 8), 0)
     kept = generator.sample(range(len(weight)), generator.randint(1, len(weight)))
-    sources = [[place] for place in kept] + [[] for _ in range(generator.randint(0, 3))]
+    sources = [[position] for position in kept] + [[] for _ in range(generator.randint(0, 3))]
     generator.shuffle(sources)
     fresh = head(len(sources), 1)
     new_weight, new_bias = head_rows(weight, bias, sources, fresh)
     for label, group in enumerate(sources):
-        rows, biases, place = (weight, bias, group[0]) if group else (*fresh, label)
-        assert torch.equal(new_weight[label], rows[place])
-        assert torch.equal(new_bias[label], biases[place])
+        rows, biases, position = (weight, bias, group[0]) if group else (*fresh, label)
+        assert torch.equal(new_weight[label], rows[position])
+        assert torch.equal(new_bias[label], biases[position])
 
 
 @settings(max_examples=50, deadline=None)
@@ -40,7 +40,7 @@ def test_the_parts_of_a_label_have_together_the_probability_that_it_had(seed: in
     generator = Random(seed)
     weight, bias = head(4, seed % 1000)
     parts = [generator.randint(1, 4) for _ in range(4)]
-    sources = [[place] for place, count in enumerate(parts) for _ in range(count)]
+    sources = [[position] for position, count in enumerate(parts) for _ in range(count)]
     generator.shuffle(sources)
     new_weight, new_bias = head_rows(weight, bias, sources, head(len(sources), 1))
     text = torch.randn(7, 5, generator=torch.Generator().manual_seed(2))

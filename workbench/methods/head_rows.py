@@ -1,4 +1,4 @@
-"""A linear head for other labels: rows of labels that stay are kept, and every row has the place of its label."""
+"""A linear head for other labels: rows of labels that stay are kept, and every row has the position of its label."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def head_rows(
     Args:
         weight: of the old head (old labels, width).
         bias: of the old head (old labels,).
-        sources: for each new label the places of the old labels that it comes from.
+        sources: for each new label the positions of the old labels that it comes from.
         fresh: weight (new labels, width) and bias (new labels,) of a new head, for labels without a source.
 
     Raises:
-        ValueError: a place that the old head does not have, or a fresh head of another shape.
+        ValueError: a position that the old head does not have, or a fresh head of another shape.
     """
-    places = {place for group in sources for place in group}
-    if any(not 0 <= place < len(weight) for place in places):
-        raise ValueError(f"a head of {len(weight)} labels has no rows {sorted(places)}")
+    positions = {position for group in sources for position in group}
+    if any(not 0 <= position < len(weight) for position in positions):
+        raise ValueError(f"a head of {len(weight)} labels has no rows {sorted(positions)}")
     fresh_weight, fresh_bias = fresh
     if fresh_weight.shape != (len(sources), weight.shape[1]) or fresh_bias.shape != (len(sources),):
         raise ValueError(f"a fresh head {tuple(fresh_weight.shape)} for {len(sources)} labels")
-    parts = Counter(place for group in sources for place in group)
+    parts = Counter(position for group in sources for position in group)
     rows, biases = [], []
     for label, group in enumerate(sources):
         if not group:
@@ -47,7 +47,7 @@ def head_rows(
             biases.append(fresh_bias[label])
             continue
         index = torch.tensor(sorted(group), device=weight.device)
-        shares = torch.tensor([parts[place] for place in sorted(group)], dtype=bias.dtype, device=bias.device)
+        shares = torch.tensor([parts[position] for position in sorted(group)], dtype=bias.dtype, device=bias.device)
         rows.append(weight[index].mean(dim=0))  # (width,)
         biases.append(torch.logsumexp(bias[index] - shares.log(), dim=0))
     return torch.stack(rows), torch.stack(biases)
