@@ -135,11 +135,11 @@ class Rows:
 
     def _drawn(self, draws: int, new: Callable[[Indices], Indices]) -> dict[str, Any]:
         """Return what is said of a reference and ``new`` of the rows that are not in it, drawn again and again."""
-        found = []
+        comparisons = []
         for _ in range(draws):
             order = self.generator.permutation(self.own)
-            found.append(self._compare(order[:REFERENCE], new(order[REFERENCE:])))
-        return _counted(found)
+            comparisons.append(self._compare(order[:REFERENCE], new(order[REFERENCE:])))
+        return _counted(comparisons)
 
     def _compare(self, reference: Indices, new: Indices) -> tuple[Signal, ...]:
         both = np.concatenate([reference, new])
@@ -191,19 +191,20 @@ def _part(sample: Sample, rows: Indices) -> Sample:
     )
 
 
-def _counted(found: Sequence[tuple[Signal, ...]]) -> dict[str, Any]:
+def _counted(comparisons: Sequence[tuple[Signal, ...]]) -> dict[str, Any]:
     """Return in which share of draws there is an alarm, without and with labels, and in which each signal is one."""
-    unjudged = [[signal for signal in signals if signal.name not in JUDGED] for signals in found]
+    unjudged = [[signal for signal in signals if signal.name not in JUDGED] for signals in comparisons]
     adjusted = [holm([signal.p for signal in signals]) for signals in unjudged]
     return {
-        "draws": len(found),
+        "draws": len(comparisons),
         "alarm": _share([any(map(_low, row)) for row in adjusted]),
-        "alarm_with_labels": _share([any(signal.beyond for signal in signals) for signals in found]),
+        "alarm_with_labels": _share([any(signal.beyond for signal in signals) for signals in comparisons]),
         "signals": {
             signal.name: _share([_low(row[index]) for row in adjusted]) for index, signal in enumerate(unjudged[0])
         },
         "unadjusted": {
-            signal.name: _share([_low(signals[index].p) for signals in found]) for index, signal in enumerate(found[0])
+            signal.name: _share([_low(signals[index].p) for signals in comparisons])
+            for index, signal in enumerate(comparisons[0])
         },
     }
 

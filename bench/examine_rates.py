@@ -85,8 +85,8 @@ def false_alarms(
         heads = max(size for size in sizes if size <= rows)
         pairs = [_of_size(pair, heads) for pair in itertools.combinations(trained, 2)]
         if pairs and rows in sizes:
-            entries.append(_rates("seeds", rows, [_one(random, pair, rows) for pair in pairs], len(pairs)))
-        swapped = [_one(random, _exchanged(random, pair, rows), rows) for pair in pairs for _ in range(times)]
+            entries.append(_rates("seeds", rows, [_examined_pair(random, pair, rows) for pair in pairs], len(pairs)))
+        swapped = [_examined_pair(random, _exchanged(random, pair, rows), rows) for pair in pairs for _ in range(times)]
         if pairs:
             entries.append(_rates("exchanged", rows, swapped, len(pairs)))
     return entries
@@ -112,13 +112,13 @@ def _exchanged(
     return exchanged
 
 
-def _one(random: np.random.Generator, pair: Sequence[tuple[Right, Right]], rows: int) -> dict[str, float]:
+def _examined_pair(random: np.random.Generator, pair: Sequence[tuple[Right, Right]], rows: int) -> dict[str, float]:
     """Return what one examination of ``rows`` rows says of a pair: shares of its two directions."""
     drawn = [_picked(random, answers, rows) for answers in pair]
     number = min(len(first) for first, _ in drawn)
     words = readings([((a & ~b).sum(), (b & ~a).sum()) for a, b in drawn], number)
     forgetting = mean_of(np.array([a.mean() - b.mean() for a, b in drawn])) or 0.0
-    said = {
+    shares = {
         "lost": (("lost" in words) + ("gained" in words)) / 2,
         "any": float("lost" in words or "gained" in words),
         "beyond_bound": (abs(forgetting) > BOUND) / 2,
@@ -126,8 +126,8 @@ def _one(random: np.random.Generator, pair: Sequence[tuple[Right, Right]], rows:
     for name, rule in RULES.items():
         few = [_picked(random, answers, rule.rows) for answers in pair]
         forward, backward = ([(x.mean(), y.mean()) for x, y in side] for side in (few, [(b, a) for a, b in few]))
-        said[name] = (rule.alarms(forward) + rule.alarms(backward)) / 2
-    return said
+        shares[name] = (rule.alarms(forward) + rule.alarms(backward)) / 2
+    return shares
 
 
 def _picked(random: np.random.Generator, answers: tuple[Right, Right], rows: int) -> tuple[Right, Right]:
@@ -138,9 +138,9 @@ def _picked(random: np.random.Generator, answers: tuple[Right, Right], rows: int
     return first[picked], second[picked]
 
 
-def _rates(kind: str, rows: int, said: Sequence[Mapping[str, float]], pairs: int) -> dict[str, Any]:
-    rates = {name: float(np.mean([of_one[name] for of_one in said])) for name in said[0]}
-    return {"kind": kind, "rows": rows, "pairs": pairs, "examinations": len(said), **rates}
+def _rates(kind: str, rows: int, examinations: Sequence[Mapping[str, float]], pairs: int) -> dict[str, Any]:
+    rates = {name: float(np.mean([of_one[name] for of_one in examinations])) for name in examinations[0]}
+    return {"kind": kind, "rows": rows, "pairs": pairs, "examinations": len(examinations), **rates}
 
 
 def seeds_apart(trained: Sequence[Answers], size: int) -> dict[str, dict[str, float]]:
@@ -213,11 +213,11 @@ def _detected(random: np.random.Generator, of: Sequence[Population], rows: int, 
 
 
 def _by_rules(random: np.random.Generator, own: Population, draws: int) -> dict[str, float]:
-    found = {}
+    shares = {}
     for name, rule in RULES.items():
         counts = random.multinomial(rule.rows, _normal(own.cells), draws) / rule.rows  # (N, 4)
-        found[name] = float(np.mean([rule.alarms([(a + c, b + c)]) for a, b, c, _ in counts]))
-    return found
+        shares[name] = float(np.mean([rule.alarms([(a + c, b + c)]) for a, b, c, _ in counts]))
+    return shares
 
 
 def _normal(cells: Sequence[float]) -> np.ndarray[Any, Any]:

@@ -68,14 +68,14 @@ def train(way: str, watched: Watched, steps: Steps, batch: Batch, length: Length
             trainer.train()
         seconds = time.perf_counter() - began
         cost = Workbench(Path(folder) / "space").report("out").as_json()["strategies"] if watched else {}
-    found = {
+    figures = {
         "before_mb": round(memory.before_mb or 0),
         "peak_mb": round(memory.peak_mb or 0),
         "seconds": round(seconds, 1),
         "losses": [round(logged["loss"], 4) for logged in trainer.state.log_history if "loss" in logged],
         **{name: round(value, 3) for entry in cost.values() for name, value in entry["cost"].items()},
     }
-    typer.echo(json.dumps(found))
+    typer.echo(json.dumps(figures))
 
 
 def _callback(folder: Path, steps: int, rows: int) -> Any:

@@ -103,7 +103,7 @@ def over_examples_of_each(
     intervals: dict[int, Interval | None] = {}
     for group in groups.values():
         intervals |= zip(map(id, group), _intervals(group), strict=True)
-    return [compared and _told(intervals[id(compared)], compared) for compared in known]
+    return [compared and _with_variance(intervals[id(compared)], compared) for compared in known]
 
 
 def of_outcomes(
@@ -111,7 +111,7 @@ def of_outcomes(
 ) -> OverExamples | None:
     """Return the same of outcomes, one of each problem; None where there is none, or they are not numbers."""
     compared = _compared(outcomes, shared_texts)
-    return compared and _told(_intervals([compared])[0], compared)
+    return compared and _with_variance(_intervals([compared])[0], compared)
 
 
 class _Compared(NamedTuple):
@@ -161,7 +161,7 @@ def _intervals(group: Sequence[_Compared]) -> list[Interval | None]:
     return [paired_bootstrap(compared.first, compared.second) for compared in group]
 
 
-def _told(interval: Interval | None, compared: _Compared) -> OverExamples | None:
+def _with_variance(interval: Interval | None, compared: _Compared) -> OverExamples | None:
     return OverExamples(interval, compared.variance) if interval else None
 
 

@@ -146,9 +146,9 @@ def _sent(
     folder = sent.folder
     if not isinstance(sent, SentModel):
         require_its_base(folder, backbone.config)
-    found = {task.name: _head_for(task, sent, backbone, labels.get(task.name)) for task in tasks}
-    heads = {task: head for task, head in found.items() if isinstance(head, tuple)}
-    lacking = {task: head for task, head in found.items() if isinstance(head, str)}
+    answers = {task.name: _head_for(task, sent, backbone, labels.get(task.name)) for task in tasks}
+    heads = {task: head for task, head in answers.items() if isinstance(head, tuple)}
+    lacking = {task: head for task, head in answers.items() if isinstance(head, str)}
     if isinstance(sent, SentModel):
         model = _model(name, model_in(folder, str(folder), backbone.pooling), backbone)
         readable = has_tokenizer(model.folder)  # a head is compared with its own program's, which reads texts

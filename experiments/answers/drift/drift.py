@@ -81,16 +81,16 @@ def drift_of(
 
 
 def _far(reference: Sample, sample: Sample, new: NewRows) -> tuple[FarText, ...]:
-    found = exceedances(reference.nearest, sample.nearest, FAR)
-    if found is None:
+    far = exceedances(reference.nearest, sample.nearest, FAR)
+    if far is None:
         return ()
-    order = [int(index) for index in np.argsort(-sample.nearest, kind="stable") if found.beyond[index]]
+    order = [int(index) for index in np.argsort(-sample.nearest, kind="stable") if far.beyond[index]]
     return tuple(
         FarText(
             row=new.numbers[index],
             text=new.texts[index] if isinstance(new.texts[index], str) else new.texts[index][0],
             answer=sample.values[index],
-            distance=float(sample.nearest[index]) / found.bound if found.bound > 0 else None,
+            distance=float(sample.nearest[index]) / far.bound if far.bound > 0 else None,
         )
         for index in order
     )

@@ -97,7 +97,7 @@ def compare_dealt(
         dealt: :func:`contrasts` of so many rows.
         between: distances between all rows, the held-out ones first.
     """
-    found = [
+    measurable = [
         _answers(dealt, reference, new, labels),
         _confidence(reference, new),
         Signal("features", None, None, vectors_differ(dealt, between)),
@@ -105,7 +105,7 @@ def compare_dealt(
         _far(reference, new),
         *_judged(dealt, reference, new, labels, bounds.max_lost),
     ]
-    signals = [signal for signal in found if signal is not None]
+    signals = [signal for signal in measurable if signal is not None]
     adjusted = holm([signal.p for signal in signals])
     return tuple(
         signal if p is None else replace(signal, adjusted=p, beyond=p < bounds.level)

@@ -67,9 +67,9 @@ def require_one_order(ways: Mapping[str, Way], checkpoints: Sequence[Checkpoint]
         if checkpoint.form in ("folder", "model"):
             orders = {labels: name for name, labels in checkpoint.heads.items() if ways[name] == "own head"}
             if len(orders) > 1:
-                (one, first), (other, second) = [*orders.items()][:2]
+                (this_order, first), (other_order, second) = [*orders.items()][:2]
                 message = (
                     f"the one head of {checkpoint.name} cannot have its labels in two orders: "
-                    f"{listed(one)} for {first}, {listed(other)} for {second}"
+                    f"{listed(this_order)} for {first}, {listed(other_order)} for {second}"
                 )
                 raise InputError(message, where=where, hint="Name the labels as the head was trained.")

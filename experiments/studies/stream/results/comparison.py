@@ -25,10 +25,10 @@ def compare(
 ) -> list[dict[str, Difference]]:
     """Return of each pair of labels the differences, first − second, in the replications that both have finished."""
     replications = {(label, against): [*zip(reports[label], reports[against], strict=True)] for label, against in pairs}
-    told = outcomes.compared(replications)
+    all_over_examples = outcomes.compared(replications)
     return [
         _differences(outcomes.record, labels, own, over_examples)
-        for (labels, own), over_examples in zip(replications.items(), told, strict=True)
+        for (labels, own), over_examples in zip(replications.items(), all_over_examples, strict=True)
     ]
 
 
