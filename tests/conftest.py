@@ -57,6 +57,15 @@ LONGEST = [
 ]
 
 
+written = {"never": sys.dont_write_bytecode}
+sys.dont_write_bytecode = False  # while tests are collected: the next process need not rewrite assertions again
+
+
+def pytest_collection_finish() -> None:
+    """Write byte code as the environment says from here on: tests write modules of their own, and change them."""
+    sys.dont_write_bytecode = written["never"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
