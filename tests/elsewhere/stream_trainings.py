@@ -23,6 +23,7 @@ from workbench.methods.task import Task
 
 LABELS = ("second", "first")  # as the checkpoints number them: not in the order of the tasks
 TARGETS = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")  # of a LLaMA
+LENGTH = 64  # tokens of a prompt and its answer: a chat template with a system message takes 40
 LORA: dict[str, Any] = {"r": 4, "lora_alpha": 8}
 SAVED: dict[str, Any] = {"save_strategy": "epoch", "save_total_limit": 1, "logging_steps": 1000}
 ADAPTER = ".default"  # in the names of peft's weights
@@ -102,7 +103,7 @@ def trained_by_trl(llama: Path, folder: Path, tasks: Sequence[Task], lora: bool,
             **SAVED,
             **options,
         }
-        arguments = SFTConfig(str(folder / task.name), bf16=False, max_length=64, **{**settings, **options})
+        arguments = SFTConfig(str(folder / task.name), bf16=False, max_length=LENGTH, **{**settings, **options})
         data = Dataset.from_list(rows)
         trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
         trainer.train()
