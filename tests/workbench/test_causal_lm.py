@@ -27,7 +27,7 @@ from workbench.backbone.generation import generate
 from workbench.backbone.names import open_backbone
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.pretrained import Backbone
-from workbench.backbone.prompts import STOPPED, end_token, prompts
+from workbench.backbone.prompts import STOPPED, end_token, end_tokens, prompts
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.measures.streaming import heard_by
@@ -251,7 +251,7 @@ def test_the_loss_is_that_of_the_answer_s_tokens_alone(backbone: Backbone) -> No
 def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) -> None:
     model, lm, rows = untrained(backbone), lm_of(backbone), rows_of(BATCH_SIZE + 9)
     answers = KIND.answers(model, rows, backbone.tokenizer, 20)
-    end, stopped = end_token(backbone.tokenizer), 0
+    ends, stopped = end_tokens(backbone.tokenizer), 0
     for text, answer in zip(rows["text"][:], answers, strict=True):
         ids = torch.tensor([ids_of(prompts([text], backbone.tokenizer)[0], backbone)])
         output = lm.generate(
@@ -259,7 +259,7 @@ def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) 
             attention_mask=torch.ones_like(ids),
             max_new_tokens=6,
             do_sample=False,
-            eos_token_id=end,
+            eos_token_id=[*ends],
             pad_token_id=0,
             output_logits=True,
             return_dict_in_generate=True,
@@ -300,9 +300,18 @@ def test_an_answer_ends_at_its_end_token_and_at_its_own_limit(plain: Backbone) -
     assert stopped.tokens.tolist() == wanted[: wanted.index(ends) + 1]
 
 
+def test_an_answer_also_ends_at_the_end_of_text_that_other_trainers_teach(chatty: Backbone) -> None:
+    model, rows = untrained(chatty), rows_of(12, limit=6)
+    whole = KIND.answers(model, rows, chatty.tokenizer, 30)[-1].tokens.tolist()
+    third = open_backbone(str(chatty.folder)).tokenizer
+    third.eos_token = chatty.tokenizer.convert_ids_to_tokens(whole[2])
+    assert end_tokens(third) == (end_token(chatty.tokenizer), whole[2]) and end_token(third) != whole[2]
+    assert KIND.answers(model, rows, third, 30)[-1].tokens.tolist() == whole[: whole.index(whole[2]) + 1]
+
+
 def test_whoever_asks_may_say_which_answers_have_ended(plain: Backbone) -> None:
     ids = torch.tensor([ids_of(text, plain) for text in ("the cat", "one dog")])
-    asked = (lm_of(plain), ids, torch.ones_like(ids), 6, 1, 0)
+    asked = (lm_of(plain), ids, torch.ones_like(ids), 6, (1,), 0)
     whole, _ = generate(*asked)
     tokens, likelihoods = generate(*asked, ended=lambda new: torch.tensor([new.shape[1] >= 2, new.shape[1] >= 4]))
     assert tokens.shape == likelihoods.shape == (2, 4)

@@ -10,7 +10,7 @@ from torch import Tensor
 from workbench.measures.streaming import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from transformers import PretrainedConfig
 
@@ -51,7 +51,7 @@ def generate(
     ids: Tensor,
     mask: Tensor,
     limit: int,
-    end: int,
+    ends: Sequence[int],
     pad: int,
     virtual: Tensor | None = None,
     ended: Callable[[Tensor], Tensor] | None = None,
@@ -65,10 +65,10 @@ def generate(
         ids: prompts, padded on the left (batch, tokens).
         mask: 1 where there is no padding (batch, tokens).
         limit: at most so many new tokens.
-        end: the token that ends an answer.
-        pad: what stands after it, in answers that end early.
+        ends: the tokens that end an answer.
+        pad: what stands after them, in answers that end early.
         virtual: embeddings that stand before every prompt (virtual, h).
-        ended: new tokens so far (batch, new) → which answers end with them (batch,), besides those with the end token.
+        ended: new tokens so far (batch, new) → which answers end with them (batch,), besides those with an end token.
 
     Returns:
         tokens (batch, new) and, for each, its log-probability (batch, new) in float32.
@@ -87,7 +87,7 @@ def generate(
         assert ended is not None
         return ended(tokens[:, asked:])
 
-    config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=pad)
+    config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=[*ends], pad_token_id=pad)
     own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
     try:
         generated = lm.generate(
@@ -112,7 +112,9 @@ def _prompt_inputs(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -
     }
 
 
-def decode(model: Network, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int) -> tuple[Tensor, Tensor]:
+def decode(
+    model: Network, ids: Tensor, mask: Tensor, limit: int, ends: Sequence[int], pad: int
+) -> tuple[Tensor, Tensor]:
     """Return what an encoder-decoder answers, as :func:`generate` does for a causal language model.
 
     The text is encoded once, and each new token is read with the states of those before it in a cache. The adapted body
@@ -123,13 +125,14 @@ def decode(model: Network, ids: Tensor, mask: Tensor, limit: int, end: int, pad:
         ids: texts (batch, tokens).
         mask: 1 where there is no padding (batch, tokens).
         limit: at most so many new tokens.
-        end: the token that ends an answer.
-        pad: what stands after it, in answers that end early.
+        ends: the tokens that end an answer.
+        pad: what stands after them, in answers that end early.
     """
     from transformers.modeling_outputs import BaseModelOutput
 
     body: Any = model.body
     last = torch.full_like(ids[:, :1], body.config.decoder_start_token_id)  # (batch, 1)
+    stops = torch.tensor([*ends], device=ids.device)
     tokens, likelihoods, ended = [], [], torch.zeros_like(last, dtype=torch.bool)
     read: dict[str, Any] = {"input_ids": ids}
     for _ in range(limit):
@@ -143,7 +146,7 @@ def decode(model: Network, ids: Tensor, mask: Tensor, limit: int, end: int, pad:
             model.head(output.last_hidden_state.float()[:, -1]).log_softmax(dim=-1).max(dim=-1, keepdim=True)
         )
         last = last.masked_fill(ended, pad)
-        ended = ended | (last == end)
+        ended = ended | torch.isin(last, stops)
         tokens.append(last)
         likelihoods.append(likelihood)
         tell(*tokens)

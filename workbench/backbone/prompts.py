@@ -82,6 +82,19 @@ def end_token(tokenizer: PreTrainedTokenizerBase) -> int:
     return int(tokenizer.eos_token_id)
 
 
+def end_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Return the tokens at which a generated answer stops: :func:`end_token`, and the end-of-text token.
+
+    An answer that is learned here ends with the first. Other trainers, TRL among them, teach the end-of-text token,
+    whatever the chat template writes.
+
+    Raises:
+        InputError: as :func:`end_token`.
+    """
+    end, end_of_text = end_token(tokenizer), tokenizer.eos_token_id
+    return (end,) if end_of_text in (None, end) else (end, int(end_of_text))
+
+
 def _render(chats: list[list[dict[str, str]]], tokenizer: PreTrainedTokenizerBase, **options: bool) -> list[str]:
     """Return what ``apply_chat_template`` returns, from a process that a template cannot keep busy for ever."""
     where = str(tokenizer.name_or_path) or None

@@ -117,7 +117,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
 
             with self.model.autocast(ids.device.type):
                 limit = max(question.limit for question in batch_questions)
-                new, _ = generate(lm, ids, mask, limit, self.eot_token_id, pad, self.virtual, ended)
+                new, _ = generate(lm, ids, mask, limit, (self.eot_token_id,), pad, self.virtual, ended)
             rows = [row[: question.limit] for question, row in zip(batch_questions, new, strict=True)]
             return [question.answer(text) for question, text in zip(batch_questions, self._texts(rows), strict=True)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -124,10 +124,10 @@ def _metrics(rows: Dataset) -> list[str]:
     return rows["metric"][:] if "metric" in rows.column_names else ["exact-match"] * len(rows)
 
 
-def answer_length(tokens: list[int], limit: int, end: int) -> int:
-    """Return how many of ``tokens`` are the answer: up to and with the end token, and no more than ``limit``."""
+def answer_length(tokens: list[int], limit: int, ends: Container[int]) -> int:
+    """Return how many of ``tokens`` are the answer: up to and with the first end token, and no more than ``limit``."""
     shortened = tokens[:limit]
-    return shortened.index(end) + 1 if end in shortened else len(shortened)
+    return next((index + 1 for index, token in enumerate(shortened) if token in ends), len(shortened))
 
 
 def to_answers(

@@ -140,7 +140,7 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
         use_cache=False,  # adapters 1.3 loses the cache of some architectures
 {%- endif %}
         repetition_penalty=1.0,
-        eos_token_id=end,
+        eos_token_id=[each for each in {end, tokenizer.eos_token_id} if each is not None],
         pad_token_id=tokenizer.pad_token_id,
     )
 new = found{{ "" if library == "prompts" else '[:, batch["input_ids"].shape[1] :]' }}

@@ -12,7 +12,7 @@ from workbench.backbone.architecture import is_causal
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
 from workbench.backbone.output_layer import output_layer
-from workbench.backbone.prompts import Demonstrations, end_token, prompts
+from workbench.backbone.prompts import Demonstrations, end_token, end_tokens, prompts
 from workbench.errors import InputError
 from workbench.methods.kinds._free_text import (
     Answer,
@@ -112,16 +112,16 @@ class CausalLM(AnswersInWords):
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Answer]:
         """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
-        questions, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
+        questions, most, ends = self.questions(rows, tokenizer, max_length), limits(rows), end_tokens(tokenizer)
         lm, virtual, pad = language_model(model), virtual_tokens(model), tokenizer.pad_token_id
 
         def ask(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
             with model.autocast(ids.device.type):
                 limit = max(most[index] for index in indices)
-                tokens, likelihoods = generate(lm, ids, mask, limit, end, pad, virtual)
+                tokens, likelihoods = generate(lm, ids, mask, limit, ends, pad, virtual)
             lengths = [
-                answer_length(row, most[index], end) for row, index in zip(tokens.tolist(), indices, strict=True)
+                answer_length(row, most[index], ends) for row, index in zip(tokens.tolist(), indices, strict=True)
             ]
             generated = zip(tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True)
             return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]

@@ -12,7 +12,7 @@ from workbench.backbone.architecture import is_seq2seq
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import decode
 from workbench.backbone.output_layer import output_layer
-from workbench.backbone.prompts import end_token
+from workbench.backbone.prompts import end_token, end_tokens
 from workbench.backbone.tokenizing import tokenise
 from workbench.methods.kinds._free_text import Answer, AnswersInWords, answer_length, likelihoods_of, limits, to_answers
 from workbench.methods.kinds._programs import SEQ2SEQ
@@ -78,14 +78,14 @@ class Seq2Seq(AnswersInWords):
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Answer]:
         """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
-        questions, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
+        questions, most, ends = self.questions(rows, tokenizer, max_length), limits(rows), end_tokens(tokenizer)
 
         def ask(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
             limit = max(most[index] for index in indices)
-            decoded = decode(model, batch["input_ids"], batch["attention_mask"], limit, end, tokenizer.pad_token_id)
+            decoded = decode(model, batch["input_ids"], batch["attention_mask"], limit, ends, tokenizer.pad_token_id)
             tokens, likelihoods = (tensor.cpu().numpy() for tensor in decoded)
             lengths = [
-                answer_length(row, most[index], end) for row, index in zip(tokens.tolist(), indices, strict=True)
+                answer_length(row, most[index], ends) for row, index in zip(tokens.tolist(), indices, strict=True)
             ]
             generated = zip(tokens, likelihoods, lengths, strict=True)
             return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]
