@@ -108,6 +108,10 @@ def trained_by_trl(llama: Path, folder: Path, tasks: Sequence[Task], lora: bool,
         trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
         trainer.train()
         trained.add(task, trainer, AutoModelForCausalLM.from_pretrained(llama))
+        ends = (
+            trainer.model.generation_config.eos_token_id
+        )  # TRL adds what it teaches; a LoRA's folder does not keep it
+        trained.models[-1].generation_config.eos_token_id = ends
     return trained
 
 
