@@ -43,7 +43,7 @@ def pieces() -> Iterator[str]:
     yield f"picked on single tasks ({rate(rates[1])}); at a sixth of it the shared LoRA ends {least} points below"
     require(round(rates[1] / rates[0]) == 6, "a sixth")
     yield f"whose frozen features lose {number(-pair(newsgroups, *NEWSGROUPS[FROZEN][:2])['mean'])} |"
-    yield compared("AdapterFusion − a fresh adapter (here: LoRA)", FUSION, fusion)
+    yield compared("AdapterFusion − a fresh adapter (Pfeiffer)", FUSION, fusion)
 
 
 def compared(statement: str, published: float, ours: dict[str, Any]) -> str:
