@@ -15,7 +15,7 @@ from tests.conftest import NOT_INSTALLED
 from tests.elsewhere.package_adapters import LABELS, classified, config_of, sent_by_adapters, sent_from_class, taken
 from tests.elsewhere.senders import TEXTS, answers
 from workbench.answering.elsewhere.form import CLOSE
-from workbench.answering.elsewhere.head_form import difference
+from workbench.answering.elsewhere.head_form import difference, difference_of_batches
 from workbench.errors import InputError
 from workbench.machine.extras import installed_version
 
@@ -146,3 +146,10 @@ def test_readme_program_answers_the_same(
         assert answers == [row[1 : len(text.split()) + 1] for row, text in zip(named, TEXTS, strict=True)]
     else:
         assert answers == [label for (label,) in named]
+
+
+def test_rounding_is_measured_by_the_largest_logit_of_all_texts() -> None:
+    wanted = [torch.tensor([[16.0, 0.5]]), torch.tensor([[0.1, -0.4]])]
+    answers = [wanted[0], wanted[1] + 8e-7]
+    assert difference_of_batches(answers, wanted) < CLOSE < difference(answers[1], wanted[1])
+    assert not difference_of_batches([wanted[0] * torch.nan, wanted[1]], wanted) <= CLOSE, "no number is near none"

@@ -7,10 +7,11 @@ adapter is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+import torch
 from torch import nn
 
 from workbench.adapters.manifest import HeadReference
@@ -87,6 +88,16 @@ def difference(logits: Tensor, wanted: Tensor) -> float:
     return float((logits - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
 
 
+def difference_of_batches(logits: Iterable[Tensor], wanted: Sequence[Tensor]) -> float:
+    """Return the largest difference in any batch as a share of the largest of all of ``wanted``.
+
+    A batch whose own logits are all small is rounded as its sums are, which are of numbers as large as in the others.
+    """
+    largest = torch.stack([right.abs().max() for right in wanted]).max()  # what is no number stays none
+    off = torch.stack([(answer - right).abs().max() for answer, right in zip(logits, wanted, strict=True)]).max()
+    return float(off / largest.clamp(min=1e-30))
+
+
 def _possible(pooling: Pooling, layers: Mapping[str, nn.Module]) -> Iterator[tuple[HeadReference, nn.Sequential]]:
     """Yield each head that these layers can be: an activation before the last layer, or none.
 
@@ -125,6 +136,6 @@ def _activation(module: nn.Module) -> str | None:
 
 def _distance(head: nn.Sequential, pooled: Sequence[Tensor], wanted: Sequence[Tensor]) -> float | None:
     try:
-        return max(difference(head(vectors), right) for vectors, right in zip(pooled, wanted, strict=True))
+        return difference_of_batches(map(head, pooled), wanted)
     except RuntimeError:  # the layers do not follow each other
         return None

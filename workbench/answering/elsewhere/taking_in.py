@@ -15,7 +15,7 @@ from workbench.adapters.adapter_folder import check_adapter
 from workbench.adapters.manifest import BackboneReference, Elsewhere, HeadReference, Manifest
 from workbench.adapters.stored_adapter import README, StoredAdapter
 from workbench.answering.elsewhere.comparison_texts import POOLED, try_sender
-from workbench.answering.elsewhere.head_form import difference, matching_head
+from workbench.answering.elsewhere.head_form import difference_of_batches, matching_head
 from workbench.answering.elsewhere.headless import with_fitted_head
 from workbench.answering.elsewhere.identity import key_of, stored_as
 from workbench.answering.elsewhere.original import keep
@@ -209,13 +209,12 @@ def _require_same(
     """Make sure that the adapter's logits (or token states) are those of the sender's program; raises InputError."""
     model = open_adapter(stored, options.backbone)
     rows = [] if is_headless else options.rows
-    for batch, right in zip(batches, wanted, strict=True):
-        answers = model.states(**batch) if is_headless else model(**batch)["logits"]
-        off = difference(answers, right[..., rows] if rows else right)
-        if not off <= rounding:
-            largest = "token state" if is_headless else "logit"
-            message = f"the answers here would differ from the sender's by {off:.1e} of the largest {largest}"
-            raise InputError(message, hint="Its own program can still be used.")
+    answers = (model.states(**batch) if is_headless else model(**batch)["logits"] for batch in batches)
+    off = difference_of_batches(answers, [right[..., rows] if rows else right for right in wanted])
+    if not off <= rounding:
+        largest = "token state" if is_headless else "logit"
+        message = f"the answers here would differ from the sender's by {off:.1e} of the largest {largest}"
+        raise InputError(message, hint="Its own program can still be used.")
 
 
 def _move(folder: Path, draft: Path) -> None:
