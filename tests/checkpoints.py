@@ -48,3 +48,16 @@ def rewritten(folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str
     tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
     save_file(change(tensors), file, metadata={"format": "pt"})
     return open_backbone(str(folder))
+
+
+def with_another_output_layer(model: Path, folder: Path) -> Path:
+    """Write a causal language model with the body of ``model`` and an output layer of its own; return its folder."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(0)
+    changed = AutoModelForCausalLM.from_pretrained(model)
+    with torch.no_grad():
+        changed.lm_head.weight.copy_(torch.randn_like(changed.lm_head.weight))
+    changed.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+    return folder

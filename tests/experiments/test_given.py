@@ -13,6 +13,7 @@ import pytest
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
 from experiments.studies.stream.page.gallery import caption, draw
+from tests.checkpoints import with_another_output_layer
 from tests.conftest import Call
 from tests.runs import stream_of
 from tests.stages import START, adapted, context_for
@@ -210,14 +211,8 @@ def test_of_one_more_checkpoint_only_that_one_is_measured(
 
 def test_a_language_model_is_asked_and_its_own_output_layer_answers(llama: Path, tmp_path: Path, copying: Task) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(llama)
-    with torch.no_grad():
-        model.lm_head.weight.copy_(torch.randn_like(model.lm_head.weight))
-    model.save_pretrained(tmp_path / "tuned")
-    AutoTokenizer.from_pretrained(llama).save_pretrained(tmp_path / "tuned")
+    with_another_output_layer(llama, tmp_path / "tuned")
     base = open_backbone(str(llama))
     budget = Budget(max_length=32, precision="fp32")
     strategy, state, scores = STRATEGIES.get("given"), START, []

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from experiments.strategies._ways import AnswerSettings, asked, shown_rows
+from tests.checkpoints import with_another_output_layer
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.harness_tasks import ROWS, choices_config, words_config, write_task
 from workbench.answering.harness.questions import harness_tasks
@@ -43,17 +44,8 @@ def write_labelled(folder: Path) -> None:
 @pytest.fixture
 def tuned(llama: Path, tmp_path: Path) -> Path:
     """A whole model with another output layer."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(llama)
-    with torch.no_grad():
-        model.lm_head.weight.copy_(torch.randn_like(model.lm_head.weight))
-    model.save_pretrained(tmp_path / "tuned")
-    AutoTokenizer.from_pretrained(llama).save_pretrained(tmp_path / "tuned")
     write_labelled(tmp_path)
-    return tmp_path / "tuned"
+    return with_another_output_layer(llama, tmp_path / "tuned")
 
 
 SMALL = ["--rows", "16", "--probes", "none", "--set", "budget.max_length=60", "--workspace", "ws", "--json"]
