@@ -54,7 +54,7 @@ def _of_one_task(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequenc
     if (learned.name, {*learned.labels}) != (task.name, {*task.labels}) or manifest.imported is not None:
         return False
     versions = registry.versions(task.name, folders).values()
-    known = {getattr(spec.source_settings, "fingerprint", None) for spec in versions}
+    known = {registry.data_fingerprint(spec) for spec in versions}
     return {learned.fingerprint, task.fingerprint} <= known
 
 

@@ -100,7 +100,7 @@ def finder(folders: Iterable[Path] = ()) -> FindTask:
             if version is None:
                 return _own_spec(task, index[task])
             stored = (_version_spec(task, folder_of[number]) for number in (folder_of if fingerprint else ()))
-            with_these_data = (spec for spec in stored if _fingerprint(spec) == fingerprint)
+            with_these_data = (spec for spec in stored if data_fingerprint(spec) == fingerprint)
             return next(with_these_data, None) or _version_spec(task, folder_of[version])
         by_family = _families(index)
         if family := by_family.get(name):
@@ -120,8 +120,8 @@ def _own_spec(name: str, path: Path) -> TaskSpec:
     return parse(_read_once(_documents, path)[name], name, path.parent)
 
 
-def _fingerprint(spec: TaskSpec) -> str | None:
-    """Return the fingerprint that the file of a version says that its data have."""
+def data_fingerprint(spec: TaskSpec) -> str | None:
+    """Return the fingerprint that the file of a version says that its data have; None of a task without versions."""
     return getattr(spec.source_settings, "fingerprint", None)
 
 

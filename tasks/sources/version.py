@@ -44,7 +44,20 @@ def file_of(split: str, folder: Path) -> Path:
     return folder / f"{split}.parquet"
 
 
-def checked_bytes(path: Path, sha256: str) -> bytes:
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_table(content: bytes) -> pd.DataFrame:
+    """Return the table in the bytes of a parquet file."""
+    import pyarrow.parquet as pq
+
+    frame: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas()
+    return frame
+
+
+def checked_bytes(path: Path, expected: str) -> bytes:
     """Return the content of a file of a version.
 
     Raises:
@@ -54,7 +67,7 @@ def checked_bytes(path: Path, sha256: str) -> bytes:
         raise IntegrityError("damaged: the file is missing", where=str(path))
     require_readable(path)
     content = contents(path)
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if sha256(content) != expected:
         raise IntegrityError("damaged: the content has changed since it was written", where=str(path))
     return content
 
@@ -65,11 +78,8 @@ def read(settings: VersionSettings, folder: Path) -> dict[str, pd.DataFrame]:
     Raises:
         IntegrityError: a file is missing, or not what was written.
     """
-    import pyarrow.parquet as pq
-
     return {
-        split: pq.read_table(io.BytesIO(checked_bytes(file_of(split, folder), sha256))).to_pandas()
-        for split, sha256 in settings.digests.items()
+        split: read_table(checked_bytes(file_of(split, folder), digest)) for split, digest in settings.digests.items()
     }
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tasks.loading import registry
 from tasks.loading.version_folders import split_name
 from tasks.updating.label_map import LabelMap, composed, unchanged
+from tasks.updating.rows import by_split
 from tasks.updating.state import State, stored_state
 from tasks.updating.version import facts_of
 from workbench.errors import InputError, UnknownNameError
-from workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
     from tasks.task_file.spec import TaskSpec
@@ -60,12 +60,12 @@ def difference(older: str, newer: str | None, folders: Sequence[Path]) -> dict[s
         "from": first,
         "to": second,
         "rows": {
-            "new": _by_split(added),
-            "gone": _by_split(row for row in before.rows if row.id not in new),
-            "changed": _by_split(row for row in common if row.text != old[row.id].text),
-            "relabelled": _by_split(relabelled),
+            "new": by_split(added),
+            "gone": by_split(row for row in before.rows if row.id not in new),
+            "changed": by_split(row for row in common if row.text != old[row.id].text),
+            "relabelled": by_split(relabelled),
         },
-        "examples": {"before": _by_split(before.rows), "after": _by_split(after.rows)},
+        "examples": {"before": by_split(before.rows), "after": by_split(after.rows)},
         "relabelled": _pairs((old[row.id].label, row.label) for row in relabelled),
         "labels": _labels(labels, before.rows, after.rows),
         "retired": [label for label in labels.before if not labels.later(label)],
@@ -102,11 +102,6 @@ def _numbers(older: str, newer: str | None, folders: Sequence[Path]) -> tuple[st
         known = [f"{task}@{version}" for version in versions]
         raise UnknownNameError("version", f"{task}@{missing[0]}", known, also="It lies between the two.")
     return task, first, second
-
-
-def _by_split(rows: Iterable[Row]) -> dict[str, int]:
-    counts = Counter(row.split for row in rows)
-    return {split: counts[split] for split in SPLITS}
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:

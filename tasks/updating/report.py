@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tasks.updating.update import COUNTED, examples_of
+from tasks.updating.rows import by_split
+from tasks.updating.update import COUNTED
 
 if TYPE_CHECKING:
     from tasks.updating.update import Update
@@ -36,7 +37,7 @@ def report(made: Update, *, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "path": str(made.folder / str(made.number)) if written else None,
         "rows": {kind: dict(Counter(split_of_row[row_id] for row_id in changes[kind])) for kind in COUNTED},
-        "examples": examples_of(made.next.rows),
+        "examples": by_split(made.next.rows),
         "left_out": list(made.next.changes.left_out),
         "elsewhere": len(made.next.changes.elsewhere),
         "labels": {

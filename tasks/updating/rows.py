@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from workbench.methods.task import SPLITS
 
 SIZE = 16  # bytes of a text's digest
 
@@ -42,6 +45,12 @@ class GivenRow:
 def text_digest(key: str) -> str:
     """Return a digest of a text as :func:`tasks.rows.duplicates.text_keys` gives it: without case and white space."""
     return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=SIZE).hexdigest()
+
+
+def by_split(rows: Iterable[Row]) -> dict[str, int]:
+    """Return split → number of rows."""
+    counts = Counter(row.split for row in rows)
+    return {split: counts[split] for split in SPLITS}
 
 
 def split_of(text: str, shares: Mapping[str, float]) -> str:

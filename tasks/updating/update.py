@@ -13,12 +13,14 @@ from tasks.drafting.found_data import data_at
 from tasks.loading import registry
 from tasks.loading.loading import make_content
 from tasks.loading.version_folders import folder_in, split_name
+from tasks.sources.version import read_table, sha256
 from tasks.updating.given_rows import GivenRows, given_rows, label_names
 from tasks.updating.label_changes import LabelChanges, label_map
 from tasks.updating.label_map import LabelMap, unchanged
 from tasks.updating.next_rows import NextRows, RowChanges, next_rows
+from tasks.updating.rows import by_split
 from tasks.updating.state import State, first_state, require_updatable, spec_of, stored_state
-from tasks.updating.version import Version, forgotten_bytes, read_table, sha256, split_bytes, write_version
+from tasks.updating.version import Version, forgotten_bytes, split_bytes, write_version
 from workbench.errors import DataError, InputError
 from workbench.files.locks import hold
 from workbench.methods.task import SPLITS
@@ -26,7 +28,6 @@ from workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from tasks.task_file.spec import TaskSpec
-    from tasks.updating.rows import Row
 
 SHOWN = 5
 SOURCE = "version"  # the key of a version's task file
@@ -180,7 +181,7 @@ def _require_labels(following: NextRows, labels: LabelMap, request: UpdateReques
 def _require_examples(following: NextRows, labels: LabelMap, request: UpdateRequest) -> None:
     """Raise DataError where a split would be empty, or a label would have no training example."""
     where = request.origin or "--labels"
-    sizes = examples_of(following.rows)
+    sizes = by_split(following.rows)
     if empty := [split for split in SPLITS if not sizes[split]]:
         counted = ", ".join(f"{split} {count}" for split, count in sizes.items())
         hint = "Give more rows, or a folder with files called train, validation and test."
@@ -191,12 +192,6 @@ def _require_examples(following: NextRows, labels: LabelMap, request: UpdateRequ
         counted = ", ".join(f"{label} ({anywhere[label]} rows, none of them in train)" for label in missing[:SHOWN])
         hint = "Give more rows of it, or a folder with a file called train; or retire the label."
         raise DataError(f"no training example of {counted}", where=where, hint=hint)
-
-
-def examples_of(rows: Sequence[Row]) -> dict[str, int]:
-    """Return split → number of rows."""
-    counts = Counter(row.split for row in rows)
-    return {split: counts[split] for split in SPLITS}
 
 
 def _first_files(spec: TaskSpec, state: State, folder: Path) -> NewFiles:
@@ -233,7 +228,7 @@ def _files(name: str, state: State, labels: LabelMap, following: NextRows, folde
         before=labels.before,
         labels=labels.labels,
         sources=labels.sources,
-        examples=examples_of(following.rows),
+        examples=by_split(following.rows),
         changes=changes,
         shares=dict(state.shares),
         forgotten=sha256(forgotten),

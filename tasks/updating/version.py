@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from tasks.loading.version_folders import TASK_FILE
-from tasks.sources.version import checked_bytes, file_of
+from tasks.sources.version import checked_bytes, file_of, read_table
 from tasks.updating.label_map import LabelMap
 from workbench.files import checksummed
 from workbench.files.atomic import written_whole
 from workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tasks.updating.rows import Row
 
 FACTS, FORGOTTEN = "version.json", "forgotten.parquet"
@@ -85,14 +82,6 @@ def table_bytes(columns: Mapping[str, Sequence[str]]) -> bytes:
     return sink.getvalue()
 
 
-def read_table(content: bytes) -> pd.DataFrame:
-    """Return the table in the bytes of a parquet file."""
-    import pyarrow.parquet as pq
-
-    frame: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas()
-    return frame
-
-
 def split_bytes(rows: Iterable[Row], columns: Sequence[str], id_column: str, label_column: str) -> dict[str, bytes]:
     """Return split → its rows as a parquet file, with the columns under the names that the task reads."""
     by_split: dict[str, list[Row]] = {split: [] for split in SPLITS}
@@ -114,15 +103,8 @@ def forgotten_bytes(forgotten: Mapping[str, str]) -> bytes:
 
 def forgotten_in(folder: Path, version: Version) -> dict[str, str]:
     """Return text → split of the texts that earlier versions had; raises IntegrityError where the file is damaged."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(io.BytesIO(checked_bytes(folder / FORGOTTEN, version.forgotten)))
-    return dict(zip(table["text"].to_pylist(), table["split"].to_pylist(), strict=True))
-
-
-def sha256(content: bytes) -> str:
-    """Return the SHA-256 of bytes."""
-    return hashlib.sha256(content).hexdigest()
+    table = read_table(checked_bytes(folder / FORGOTTEN, version.forgotten))
+    return dict(zip(table["text"], table["split"], strict=True))
 
 
 def write_version(
