@@ -140,8 +140,7 @@ def _require_task(task: str, adapter: str | None, predictor: Predictor) -> None:
 
 def _new_rows(predictor: Predictor, task_file: TaskFile | None, path: Path, named: NamedColumns) -> NewRows:
     """Return the rows of a file; raises InputError where a column is not there, before anything heavy is imported."""
-    from experiments.answers.drift.new_rows import labelled, unlabelled
-    from experiments.answers.table_evaluation import require_columns, table_of
+    from experiments.answers.drift.new_rows import labelled_file, unlabelled
     from experiments.terminal.asking import labelled_table, texts_of
     from tasks.rows.table_form import expected_columns
 
@@ -150,5 +149,4 @@ def _new_rows(predictor: Predictor, task_file: TaskFile | None, path: Path, name
         rows, text_of = texts_of(path, None, named, task_file, task.name)
         return unlabelled(rows, text_of, str(path))
     table = labelled_table(path, expected_columns(task_file, named))
-    require_columns(task, task_file, table.columns, named, str(path))
-    return labelled(task, task_file, table_of(table), named, str(path))
+    return labelled_file(task, task_file, table, named, str(path))

@@ -81,6 +81,17 @@ def labelled(
     return _new_rows(texts, drawn, len(frame), judged, where)
 
 
+def labelled_file(
+    task: TaskReference, file: TaskFile | None, rows: FileRows, named: NamedColumns, where: str
+) -> NewRows:
+    """Return the rows of a file with their right answers; a column that is not there is refused before they are read.
+
+    Raises as :func:`labelled`.
+    """
+    require_columns(task, file, rows.columns, named, where)
+    return labelled(task, file, table_of(rows), named, where)
+
+
 def of_table(task: TaskReference, file: TaskFile | None, table: Path | pd.DataFrame, named: NamedColumns) -> NewRows:
     """Return the rows of a file with columns, or of a table in memory; with right answers if ``named`` has a label.
 
@@ -96,8 +107,7 @@ def of_table(task: TaskReference, file: TaskFile | None, table: Path | pd.DataFr
         return unlabelled(rows, text_form(file, rows.columns, named, "table", task.name).text_of, "table")
     read, where = FileRows(table, expected_columns(file, named)), str(table)
     if named.label is not None:
-        require_columns(task, file, read.columns, named, where)
-        return labelled(task, file, table_of(read), named, where)
+        return labelled_file(task, file, read, named, where)
     return unlabelled(read, text_form(file, read.columns, named, where, task.name).text_of, where)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,9 @@ import numpy as np
 
 from experiments.answers.adapter_task import adapter_task
 from experiments.answers.drift.result import Drift
-from experiments.answers.drift.signals import Signal
+from experiments.answers.drift.signals import Signal, label_shares, with_adjusted
 from workbench.errors import InputError, WorkError
 from workbench.measures.relabelled_samples import counts_differ
-from workbench.measures.statistics import holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +132,6 @@ def served_drift(
     answered = evaluate_split(model, task, "test", opened, manifest.budget.max_length).outcomes
     old = np.bincount(answered["prediction"].to_numpy(dtype=np.int64), minlength=len(task.labels))
     signals = [_answers(old, served, task.labels), _confidence(answered["confidence"].to_numpy(dtype=float), served)]
-    adjusted = holm([signal.p for signal in signals])
     return Drift(
         adapter=stored.id,
         task=manifest.task.name,
@@ -144,10 +142,7 @@ def served_drift(
         total=served.texts,
         empty=0,
         left_out=None,
-        signals=tuple(
-            replace(signal, adjusted=p, beyond=p is not None and p < bounds.level)
-            for signal, p in zip(signals, adjusted, strict=True)
-        ),
+        signals=with_adjusted(signals, bounds.level),
         far=(),
         may_have_seen=manifest.elsewhere is not None,
     )
@@ -155,9 +150,7 @@ def served_drift(
 
 def _answers(old: NDArray[Any], served: ServedCounts, labels: Sequence[str]) -> Signal:
     new = np.array([served.labels.get(label, 0) for label in labels], dtype=np.int64)
-    before, after = old / old.sum(), new / new.sum()
-    order = np.argsort(-np.abs(after - before), kind="stable")
-    shares = {labels[index]: (float(before[index]), float(after[index])) for index in order if old[index] or new[index]}
+    shares = label_shares(labels, old / old.sum(), new / new.sum())
     return Signal("answers", None, None, counts_differ(old, new), shares=shares)
 
 

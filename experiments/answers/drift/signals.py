@@ -105,12 +105,25 @@ def compare_dealt(
         _far(reference, new),
         *_judged(dealt, reference, new, labels, bounds.max_lost),
     ]
-    signals = [signal for signal in measurable if signal is not None]
+    return with_adjusted([signal for signal in measurable if signal is not None], bounds.level)
+
+
+def with_adjusted(signals: Sequence[Signal], level: float) -> tuple[Signal, ...]:
+    """Return signals with their adjusted p; those that have one are beyond their bound where it is below ``level``."""
     adjusted = holm([signal.p for signal in signals])
     return tuple(
-        signal if p is None else replace(signal, adjusted=p, beyond=p < bounds.level)
+        signal if p is None else replace(signal, adjusted=p, beyond=p < level)
         for signal, p in zip(signals, adjusted, strict=True)
     )
+
+
+def label_shares(
+    labels: Sequence[str], before: NDArray[np.float64], after: NDArray[np.float64]
+) -> dict[str, tuple[float, float]]:
+    """Return label → its share in both samples, the largest change first; labels that nobody has are left out."""
+    order = np.argsort(-np.abs(after - before), kind="stable")
+    given = [int(index) for index in order if before[index] or after[index]]
+    return {labels[index]: (float(before[index]), float(after[index])) for index in given}
 
 
 def _answers(dealt: NDArray[np.float32], reference: Sample, new: Sample, labels: Sequence[str]) -> Signal | None:
@@ -132,9 +145,7 @@ def _shares(
         for label in value if isinstance(value, list) else [value]:
             has[row, columns.get(label, -1)] = True
     before, after = has[: len(old)].mean(axis=0), has[len(old) :].mean(axis=0)
-    changed = np.argsort(-np.abs(after - before), kind="stable")
-    names = [*labels, UNKNOWN]
-    shares = {names[index]: (float(before[index]), float(after[index])) for index in changed if has[:, index].any()}
+    shares = label_shares([*labels, UNKNOWN], before, after)
     return Signal(name, None, None, shares_differ(dealt, has), shares=shares)
 
 
