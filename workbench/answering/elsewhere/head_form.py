@@ -85,7 +85,7 @@ def matching_head(
 
 def difference(logits: Tensor, wanted: Tensor) -> float:
     """Return the largest difference as a share of the largest of ``wanted``; 0 where they are equal to the last bit."""
-    return float((logits - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30))
+    return difference_of_batches([logits], [wanted])
 
 
 def difference_of_batches(logits: Iterable[Tensor], wanted: Sequence[Tensor]) -> float:
