@@ -136,6 +136,14 @@ def fingerprints_are_remembered_apart(tmp_path_factory: pytest.TempPathFactory) 
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def disks_have_room() -> Iterator[None]:
+    """Have `workbench doctor` find the same disk on every machine; a test of a full one fills it itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.engine.diagnosis.free_bytes", lambda folder: 100 * 10**9)
+        yield
+
+
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """Run ``workbench …`` in an empty folder; return exit code, stdout, stderr."""

@@ -15,6 +15,8 @@ from workbench.mlflow.address import printable_address, tracking_uri
 from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from experiments.workspace import Workspace
 
 PACKAGES = (
@@ -76,9 +78,14 @@ def _cache() -> Finding:
     return attempt("cache", write, True, "set WORKBENCH_CACHE to a folder that can be written")
 
 
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes are free on the disk that this folder is on."""
+    return shutil.disk_usage(folder).free
+
+
 def _disk(workspace: Workspace) -> Finding:
     existing = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
-    free = shutil.disk_usage(existing).free / 1e9
+    free = free_bytes(existing) / 1e9
     enough = free > FREE_GB
     remedy = "" if enough else f"make {FREE_GB:g} GB free, or name another --workspace (or set WORKBENCH_HOME)"
     return Finding("disk", enough, True, f"{free:.1f} GB free at {existing}", remedy)

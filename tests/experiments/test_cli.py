@@ -437,6 +437,14 @@ def test_doctor_finds_what_is_needed(call: Call) -> None:
     assert "hub" not in {finding["name"] for finding in json.loads(call("doctor", "--json", "--offline")[1])}
 
 
+def test_doctor_says_where_a_disk_is_nearly_full(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.engine.diagnosis.free_bytes", lambda folder: 1_900_000_000)
+    code, out, _ = call("doctor", "--offline", "--json")
+    (disk,) = [finding for finding in json.loads(out) if finding["name"] == "disk"]
+    assert (code, disk["works"], disk["needed"], disk["detail"][:11]) == (1, False, True, "1.9 GB free")
+    assert disk["remedy"].startswith("make 2 GB free")
+
+
 def test_doctor_does_not_wait_for_a_hub_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as silent:  # takes the connection, and says nothing
         silent.bind(("127.0.0.1", 0))
