@@ -14,7 +14,7 @@ from tasks.rows.column_traits import is_blank
 from tasks.rows.duplicates import without_duplicates
 from tasks.rows.labels import raw_labels
 from tasks.task_file.spec import TaskSpec
-from tasks.task_file.task_file import PLACEHOLDER
+from tasks.task_file.task_file import PLACEHOLDER, Bounds
 from workbench.errors import DataError, suggest
 from workbench.methods.kinds import KINDS
 from workbench.methods.task import SPLITS
@@ -212,16 +212,33 @@ def _prompt(prompt: str, row: Mapping[str, str]) -> str:
 
 
 def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:
-    allowed = {raw(entry) for entry in (value if isinstance(value, list) else [value])}
     raw_values = values.map(raw).astype("str")
-    if allowed <= {"true", "false"}:
-        raw_values = raw_values.str.lower()
-    holds: pd.Series[bool] = raw_values.isin(allowed)
+    if isinstance(value, Bounds):
+        wanted, holds = str(value), _lies_between(raw_values, value)
+    else:
+        allowed = {raw(entry) for entry in (value if isinstance(value, list) else [value])}
+        wanted = f"= {' or '.join(sorted(allowed))}"
+        if allowed <= {"true", "false"}:
+            raw_values = raw_values.str.lower()
+        holds = raw_values.isin(allowed)
     if not holds.any():
         counts = ", ".join(f"{entry!r} ({count})" for entry, count in raw_values.value_counts().head(SHOWN).items())
         raise DataError(
-            f"no row of split {split!r} has {column!r} = {' or '.join(sorted(allowed))}",
+            f"no row of split {split!r} has {column!r} {wanted}",
             where=spec.document.where("where", column),
             hint=f"Most frequent values: {counts or 'none'}.",
         )
+    return holds
+
+
+def _lies_between(values: pd.Series[str], bounds: Bounds) -> pd.Series[bool]:
+    """Return which values lie between the bounds; what is not a number lies between no numbers."""
+    import pandas as pd
+
+    compared: pd.Series[Any] = pd.to_numeric(values, errors="coerce") if bounds.are_numbers else values
+    holds = compared.notna()
+    if bounds.at_least is not None:
+        holds &= compared >= bounds.at_least
+    if bounds.below is not None:
+        holds &= compared < bounds.below
     return holds

@@ -10,7 +10,7 @@
     other_labels: refuse                     # or drop: rows whose label is not listed are left out; or keep: see below
     on_missing: drop                         # or error; see below
     on_duplicate: keep                       # or drop; see below
-    where: {language: en}                    # keep only rows with this value (or one of a list)
+    where: {language: en}                    # keep only rows with this value (or one of a list); see below
     splits: {validation: 0.1, test: 0.2, seed: 0, stratified: true}
     license: CC-BY-4.0
     homepage: https://example.org
@@ -60,6 +60,10 @@ label or an answer is an error. ``on_missing: drop`` drops both, ``on_missing: e
 validation and test where several splits of the source have it. It looks at all rows that ``where`` lets through, also
 those of other labels, so that tasks that take different labels of one source never test on each other's training texts.
 
+``where: {sent: {at_least: "2016-04", below: "2016-07"}}`` keeps the rows whose value lies between two bounds, of which
+one may be left out. Where the bounds are numbers, values are compared as numbers; else as text, which puts dates that
+begin with the year in their order.
+
 Text files may be written in many ways; what is not plain for the format stands with the file (``tasks new`` finds it)::
 
     files: {data: rows.txt, delimiter: ";", quotes: false, header: false, encoding: latin-1, decimal: ","}
@@ -75,9 +79,9 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from tasks.reading.raw_values import raw
 from workbench.errors import suggest
@@ -98,6 +102,43 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")  # of a column in a prompt
 def _is_unsaid(value: object) -> bool:
     """Return whether a key is left out; then rows are cached as before this key existed."""
     return value is None
+
+
+class Bounds(Settings):
+    """Which values of a column count: those from ``at_least`` on, and those before ``below``."""
+
+    at_least: int | float | str | None = Field(None, description="smallest value, itself included")
+    below: int | float | str | None = Field(None, description="first value that is too large")
+
+    @model_validator(mode="after")
+    def _bounds_of_one_kind(self) -> Self:
+        given = [value for value in (self.at_least, self.below) if value is not None]
+        if not given:
+            raise ValueError("give `at_least`, `below`, or both")
+        if len({isinstance(value, str) for value in given}) > 1:
+            raise ValueError("one bound is a number and the other a text: put quotes around both, or around neither")
+        if len(given) > 1 and not given[0] < given[1]:  # type: ignore[operator]  # two numbers or two texts
+            raise ValueError("`at_least` has to be smaller than `below`")
+        return self
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether values are compared as numbers; else as text."""
+        return not isinstance(self.below if self.at_least is None else self.at_least, str)
+
+    def __str__(self) -> str:
+        """Return the bounds in words: ``at least 1, below 5``."""
+        named = {"at least": self.at_least, "below": self.below}
+        return ", ".join(f"{word} {value}" for word, value in named.items() if value is not None)
+
+
+def _form(value: object) -> str:
+    return "bounds" if isinstance(value, dict | Bounds) else "values"
+
+
+Condition = Annotated[
+    Annotated[Scalar | list[Scalar], Tag("values")] | Annotated[Bounds, Tag("bounds")], Discriminator(_form)
+]
 
 
 class Columns(Settings):
@@ -189,7 +230,7 @@ class TaskFile(Settings):
     answers: dict[str, str] | None = Field(
         None, description="raw value of the answer column → the answer in words", exclude_if=_is_unsaid
     )
-    where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    where: dict[str, Condition] = Field(default_factory=dict)
     splits: Splits = Splits()
     license: str | None = None
     homepage: str | None = None

@@ -179,7 +179,7 @@ def _document(spec: TaskSpec, id_column: str) -> dict[str, Any]:
     gone = {spec.source, "labels", "splits", "name", "family", "on_duplicate", "where"}
     document = {key: value for key, value in spec.document.data.items() if key not in gone}
     label = spec.file.columns.labels[0]
-    where = {key: value for key, value in spec.file.where.items() if key != label}
+    where = {key: value for key, value in spec.document.data.get("where", {}).items() if key != label}
     columns = {key: value for key, value in spec.document.data["columns"].items() if key != "id"}
     document = {**document, "columns": {**columns, "label": label, "id": id_column}}
     return {**document, "where": where} if where else document

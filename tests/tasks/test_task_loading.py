@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.loading import registry
-from workbench.errors import DataError, UnknownNameError
+from workbench.errors import DataError, InputError, UnknownNameError
 from workbench.methods.task import SPLITS, Task
 
 Load = Callable[..., Task]
@@ -65,6 +66,37 @@ def test_where_other_labels_and_joined_columns(load: Load) -> None:
     with pytest.raises(DataError, match="no row of split 'data' has 'keep' = maybe") as error:
         load(text.replace("true", "maybe"), rows)
     assert "Most frequent values: 'True' (72), 'False' (18)" in str(error.value)
+
+
+DATED = [f"t{n},{'ab'[n // 12 % 2]},2016-{1 + n % 12:02d}-03,{n % 12}" for n in range(120)]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "months"),
+    [
+        ('sent: {at_least: "2016-03", below: "2016-06"}', 3),
+        ('sent: {below: "2016-02-01"}', 1),
+        ("number: {at_least: 9}", 3),
+        ("number: {at_least: 2, below: 10}", 8),
+    ],
+)
+def test_where_takes_bounds_of_texts_and_of_numbers(load: Load, bounds: str, months: int) -> None:
+    task = load(f"{PLAIN}\nwhere: {{{bounds}}}", ["text,label,sent,number", *DATED])
+    assert sum(len(part) for part in task.splits.values()) == 10 * months
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ("{}", "give `at_least`, `below`, or both"),
+        ('{at_least: 1, below: "2"}', "one bound is a number and the other a text"),
+        ("{at_least: 5, below: 5}", "`at_least` has to be smaller than `below`"),
+        ('{at_least: "2017"}', "no row of split 'data' has 'sent' at least 2017"),
+    ],
+)
+def test_bounds_that_hold_nothing(load: Load, bounds: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        load(f"{PLAIN}\nwhere: {{sent: {bounds}}}", ["text,label,sent,number", *DATED])
 
 
 def test_rows_without_a_text_are_dropped_and_told(load: Load) -> None:

@@ -215,14 +215,16 @@ def test_ids_of_ones_own_say_which_row_changed(
     assert len(third) == len(second) + 3
 
 
+@pytest.mark.parametrize("condition", ["en", "{at_least: e, below: f}"])
 def test_pairs_joined_columns_and_where_are_read_as_in_the_first_version(
-    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int], condition: str
 ) -> None:
     rows = [
         "title,body,question,label,language",
         *(f"T{n},B{n},Q{n},{'ab'[n % 2]},{('en', 'de')[n % 4 == 3]}" for n in range(60)),
     ]
-    text = "files: {data: rows.csv}\ncolumns: {text: [title, body], text_pair: question}\nwhere: {language: en}"
+    columns = "columns: {text: [title, body], text_pair: question}"
+    text = f"files: {{data: rows.csv}}\n{columns}\nwhere: {{language: {condition}}}"
     first = load(text, rows)
     assert updated(more("T99,B99,Q99,a,en", "T98,B98,Q98,a,de", header=rows[0])) == 2
     second = loaded("mine", folder)
