@@ -1,9 +1,10 @@
-"""Bottleneck adapters as the package `adapters` stores them: their weighted average, parameter by parameter."""
+"""Bottleneck adapters as the package `adapters` stores them: averaged parameter by parameter, and side by side."""
 
 from __future__ import annotations
 
-import shutil
+import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,18 @@ from workbench.methods.libraries.adapters import computing
 from workbench.methods.stored_model import adaptation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from adapters import AdapterConfig
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from fusion.target.composition import Request
     from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.methods.adaptation import Adaptation
+    from workbench.settings.base import MethodSettings
+
+DOWN, UP = ".adapter_down.0", ".adapter_up"
+PLAIN = {"ln_before": False, "ln_after": False, "use_gating": False, "phm_layer": False}  # its output is linear in UP
 
 
 def average(request: Request, weights: Sequence[float]) -> Composed:
@@ -38,15 +44,103 @@ def average(request: Request, weights: Sequence[float]) -> Composed:
         _require_alike(first, other)
     tensors = [load_file(source.folder / ADAPTERS_WEIGHTS) for source in request.sources]
     mean = {name: _combine([parameters[name] for parameters in tensors], weights) for name in tensors[0]}
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        shutil.copy(first.folder / CONFIG, folder / CONFIG)
-        save_file(mean, folder / ADAPTERS_WEIGHTS)
-        body = adaptation.library.load(request.backbone.load(), folder, None)
+    body = _attached(request, adaptation, read_config(first.folder), mean)
     described = adaptation.described
     return Composed(
         body.eval(), first.manifest.method, adaptation.settings, weights=tuple(weights), described=described
     )
+
+
+@dataclass(frozen=True)
+class WideBottleneck:
+    """Bottlenecks side by side: one whose hidden units are those of all sources.
+
+    Attributes:
+        body: the backbone with it.
+        method, settings, described: what it is, as in :class:`fusion.target.composition.Composed`.
+        owners: which source each hidden unit belongs to, (Σ dₙ,).
+        biases: place (a module of the body) → the bias of each source's output, (sources, h).
+    """
+
+    body: nn.Module
+    method: str
+    settings: MethodSettings
+    described: Mapping[str, Any] | None
+    owners: Tensor
+    biases: Mapping[str, Tensor]
+
+
+def side_by_side(request: Request) -> WideBottleneck:
+    """Return one bottleneck that adds what all sources add together.
+
+    Raises:
+        InputError: the sources differ in more than their size, or are no plain bottlenecks of one size in all layers.
+    """
+    first = request.sources[0]
+    for source in request.sources:
+        _require_alike(first, source, but_for={"reduction_factor"})
+        _require_plain(source)
+    tensors = [load_file(source.folder / ADAPTERS_WEIGHTS) for source in request.sources]
+    places = [name.removesuffix(f"{UP}.weight") for name in tensors[0] if name.endswith(f"{UP}.weight")]
+    sizes = [_size(source, own, places) for source, own in zip(request.sources, tensors, strict=True)]
+    adaptation = adaptation_of(first.manifest, request.backbone)
+    hidden = tensors[0][f"{places[0]}{DOWN}.weight"].shape[1]
+    change = {"reduction_factor": reduction_factor(hidden, sum(sizes))}
+    described = None if adaptation.described is None else {**adaptation.described, **change}
+    config = read_config(first.folder)
+    config["config"] |= change
+    biases = {place: torch.stack([source[f"{place}{UP}.bias"] for source in tensors]) for place in places}  # (n, h)
+    wide = {}
+    for place in places:
+        wide[f"{place}{DOWN}.weight"] = torch.cat([source[f"{place}{DOWN}.weight"] for source in tensors])  # (Σ dₙ, h)
+        wide[f"{place}{DOWN}.bias"] = torch.cat([source[f"{place}{DOWN}.bias"] for source in tensors])
+        wide[f"{place}{UP}.weight"] = torch.cat([source[f"{place}{UP}.weight"] for source in tensors], dim=1)
+        wide[f"{place}{UP}.bias"] = biases[place].sum(dim=0)
+    body: Any = _attached(request, adaptation, config, wide)
+    start = f"{body.base_model_prefix}."
+    return WideBottleneck(
+        body.eval(),
+        first.manifest.method,
+        adaptation.settings.model_copy(update=change),
+        described,
+        torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes)),
+        {place.removeprefix(start): own for place, own in biases.items()},
+    )
+
+
+def _attached(
+    request: Request, adaptation: Adaptation, config: Mapping[str, Any], tensors: dict[str, Tensor]
+) -> nn.Module:
+    """Return the backbone with a bottleneck of these tensors, as it is when it comes from the store."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
+        save_file(tensors, folder / ADAPTERS_WEIGHTS)
+        return adaptation.library.load(request.backbone.load(), folder, None)
+
+
+def reduction_factor(hidden: int, size: int) -> float:
+    """Return the factor that the package makes a bottleneck of ``size`` of: it rounds the quotient down."""
+    exact = hidden / size
+    return exact if int(hidden // exact) == size else hidden / (size + 0.5)
+
+
+def _size(source: StoredAdapter, tensors: Mapping[str, Tensor], places: Sequence[str]) -> int:
+    sizes = {tensors[f"{place}{UP}.weight"].shape[1] for place in places}
+    if len(sizes) > 1:
+        message = f"the bottlenecks of {source.id} have different sizes: {', '.join(map(str, sorted(sizes)))}"
+        raise InputError(message, hint="Give adapters with one reduction factor for all layers.")
+    return sizes.pop()
+
+
+def _require_plain(source: StoredAdapter) -> None:
+    config = architecture(source)
+    beside = [name for name, plain in PLAIN.items() if config.get(name, plain) != plain]
+    if isinstance(config.get("scaling"), str):
+        beside.append(f"scaling: {config['scaling']}")
+    if beside:
+        message = f"{source.id} is no plain bottleneck: it has {', '.join(beside)}"
+        raise InputError(message, hint="Give adapters of pfeiffer, houlsby or parallel.")
 
 
 def unfit(config: AdapterConfig) -> str | None:
@@ -65,9 +159,10 @@ def _combine(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return torch.stack(weighted).sum(dim=0).to(tensors[0].dtype)
 
 
-def _require_alike(first: StoredAdapter, other: StoredAdapter) -> None:
+def _require_alike(first: StoredAdapter, other: StoredAdapter, but_for: Collection[str] = ()) -> None:
     config, other_config = (architecture(source) for source in (first, other))
-    differing = sorted(key for key in config.keys() | other_config.keys() if config.get(key) != other_config.get(key))
+    keys = config.keys() | other_config.keys()
+    differing = sorted(key for key in keys.difference(but_for) if config.get(key) != other_config.get(key))
     if differing:
         raise InputError(
             f"{first.id} and {other.id} differ in {', '.join(differing)}: their parameters do not correspond",

@@ -84,7 +84,12 @@ def shop(original: Shop, tmp_path: Path, call: Call) -> Shop:
 
 @pytest.mark.parametrize(
     ("method", "names"),
-    [("adapterfusion", ("animals", "halves")), ("average", ("animals", "halves")), ("average", ("gelu", "gelu-2"))],
+    [
+        ("adapterfusion", ("animals", "halves")),
+        ("average", ("animals", "halves")),
+        ("average", ("gelu", "gelu-2")),
+        ("scalearn", ("gelu", "gelu-2")),
+    ],
 )
 def test_they_fuse_with_each_other(
     method: str, names: tuple[str, str], original: Shop, bert: Path, task: Task, tmp_path: Path
