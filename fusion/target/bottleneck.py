@@ -59,7 +59,7 @@ class WideBottleneck:
         body: the backbone with it.
         method, settings, described: what it is, as in :class:`fusion.target.composition.Composed`.
         owners: which source each hidden unit belongs to, (Σ dₙ,).
-        biases: place (a module of the body) → the bias of each source's output, (sources, h).
+        biases: position (a module of the body) → the bias of each source's output, (sources, h).
     """
 
     body: nn.Module
@@ -81,21 +81,25 @@ def side_by_side(request: Request) -> WideBottleneck:
         _require_alike(first, source, but_for={"reduction_factor"})
         _require_plain(source)
     tensors = [load_file(source.folder / ADAPTERS_WEIGHTS) for source in request.sources]
-    places = [name.removesuffix(f"{UP}.weight") for name in tensors[0] if name.endswith(f"{UP}.weight")]
-    sizes = [_size(source, own, places) for source, own in zip(request.sources, tensors, strict=True)]
+    positions = [name.removesuffix(f"{UP}.weight") for name in tensors[0] if name.endswith(f"{UP}.weight")]
+    sizes = [_size(source, own, positions) for source, own in zip(request.sources, tensors, strict=True)]
     adaptation = adaptation_of(first.manifest, request.backbone)
-    hidden = tensors[0][f"{places[0]}{DOWN}.weight"].shape[1]
+    hidden = tensors[0][f"{positions[0]}{DOWN}.weight"].shape[1]
     change = {"reduction_factor": reduction_factor(hidden, sum(sizes))}
     described = None if adaptation.described is None else {**adaptation.described, **change}
     config = read_config(first.folder)
     config["config"] |= change
-    biases = {place: torch.stack([source[f"{place}{UP}.bias"] for source in tensors]) for place in places}  # (n, h)
+    biases = {
+        position: torch.stack([source[f"{position}{UP}.bias"] for source in tensors]) for position in positions
+    }  # (n, h)
     wide = {}
-    for place in places:
-        wide[f"{place}{DOWN}.weight"] = torch.cat([source[f"{place}{DOWN}.weight"] for source in tensors])  # (Σ dₙ, h)
-        wide[f"{place}{DOWN}.bias"] = torch.cat([source[f"{place}{DOWN}.bias"] for source in tensors])
-        wide[f"{place}{UP}.weight"] = torch.cat([source[f"{place}{UP}.weight"] for source in tensors], dim=1)
-        wide[f"{place}{UP}.bias"] = biases[place].sum(dim=0)
+    for position in positions:
+        wide[f"{position}{DOWN}.weight"] = torch.cat(
+            [source[f"{position}{DOWN}.weight"] for source in tensors]
+        )  # (Σ dₙ, h)
+        wide[f"{position}{DOWN}.bias"] = torch.cat([source[f"{position}{DOWN}.bias"] for source in tensors])
+        wide[f"{position}{UP}.weight"] = torch.cat([source[f"{position}{UP}.weight"] for source in tensors], dim=1)
+        wide[f"{position}{UP}.bias"] = biases[position].sum(dim=0)
     body: Any = _attached(request, adaptation, config, wide)
     start = f"{body.base_model_prefix}."
     return WideBottleneck(
@@ -104,7 +108,7 @@ def side_by_side(request: Request) -> WideBottleneck:
         adaptation.settings.model_copy(update=change),
         described,
         torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes)),
-        {place.removeprefix(start): own for place, own in biases.items()},
+        {position.removeprefix(start): own for position, own in biases.items()},
     )
 
 
@@ -125,8 +129,8 @@ def reduction_factor(hidden: int, size: int) -> float:
     return exact if int(hidden // exact) == size else hidden / (size + 0.5)
 
 
-def _size(source: StoredAdapter, tensors: Mapping[str, Tensor], places: Sequence[str]) -> int:
-    sizes = {tensors[f"{place}{UP}.weight"].shape[1] for place in places}
+def _size(source: StoredAdapter, tensors: Mapping[str, Tensor], positions: Sequence[str]) -> int:
+    sizes = {tensors[f"{position}{UP}.weight"].shape[1] for position in positions}
     if len(sizes) > 1:
         message = f"the bottlenecks of {source.id} have different sizes: {', '.join(map(str, sorted(sizes)))}"
         raise InputError(message, hint="Give adapters with one reduction factor for all layers.")

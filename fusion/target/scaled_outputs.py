@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where sources that lie side by side in one place add their outputs.
+    """Where sources that lie side by side at one position add their outputs.
 
     Attributes:
-        parent, child: the module that holds the last matrix of the place, and the name that it has there.
+        parent, child: the module that holds the last matrix of the position, and the name that it has there.
         owners: which source each column of that matrix belongs to, (Σ rₙ,).
         biases: what each source adds whatever the input is, (sources, out); None where there is no bias.
     """
@@ -48,7 +48,7 @@ class SideBySide:
     Attributes:
         body: the backbone with that adapter.
         method, settings, described: what the adapter is, as in :class:`fusion.target.composition.Composed`.
-        outputs: place (the name of a module of the body) → where its outputs are.
+        outputs: position (the name of a module of the body) → where its outputs are.
         sources: how many there are.
     """
 
@@ -64,7 +64,7 @@ class SideBySide:
 
         Args:
             per_dimension: whether each dimension of an output has a scale of its own.
-            shared: whether the layers share them: those of one place in a layer, where a layer has several.
+            shared: whether the layers share them: those of one position in a layer, where a layer has several.
             value: of each scale at first.
             drop: share of the scales that are dropped in each pass of a training, the others raised.
         """
@@ -72,14 +72,14 @@ class SideBySide:
         self.body.requires_grad_(False)
         scales: dict[str, nn.Parameter] = {}
         layers = {}
-        for place, outputs in self.outputs.items():
+        for position, outputs in self.outputs.items():
             matrix: Any = outputs.parent.get_submodule(outputs.child)
             width = matrix.out_features if per_dimension else 1
-            group = f"{_every_layer(place)} ({width})" if shared else place
+            group = f"{_every_layer(position)} ({width})" if shared else position
             if group not in scales:
                 scales[group] = nn.Parameter(torch.full((self.sources, width), value, device=matrix.weight.device))
-            layers[place] = ScaledOutputs(matrix, scales[group], outputs.owners, outputs.biases, drop)
-            outputs.parent.add_module(outputs.child, layers[place])
+            layers[position] = ScaledOutputs(matrix, scales[group], outputs.owners, outputs.biases, drop)
+            outputs.parent.add_module(outputs.child, layers[position])
         return ScaledBody(self, scales, layers, trained)
 
 
@@ -89,8 +89,8 @@ class ScaledBody:
 
     Attributes:
         sources: what is scaled.
-        scales: group of places → its scales, (sources, out) or (sources, 1).
-        layers: place → what stands there while the scales are trained.
+        scales: group of positions → its scales, (sources, out) or (sources, 1).
+        layers: position → what stands there while the scales are trained.
         trained: name of a parameter of the adapter or backbone → whether it required a gradient before.
     """
 
@@ -105,8 +105,8 @@ class ScaledBody:
 
         The answers stay the same to the last bit: what is stored is what the last pass multiplied with.
         """
-        for place, layer in self.layers.items():
-            outputs, matrix = self.sources.outputs[place], layer.matrix
+        for position, layer in self.layers.items():
+            outputs, matrix = self.sources.outputs[position], layer.matrix
             weight, bias = layer.scaled(layer.scales)
             matrix.weight.copy_(weight)
             if bias is not None:
@@ -158,8 +158,8 @@ def sources_side_by_side(request: Request) -> SideBySide:
         return _loras(request)
     wide = bottleneck.side_by_side(request)
     outputs = {
-        place: Outputs(wide.body.get_submodule(place), "adapter_up", wide.owners, biases)
-        for place, biases in wide.biases.items()
+        position: Outputs(wide.body.get_submodule(position), "adapter_up", wide.owners, biases)
+        for position, biases in wide.biases.items()
     }
     return SideBySide(wide.body, wide.method, wide.settings, wide.described, outputs, len(request.sources))
 
@@ -171,6 +171,6 @@ def _loras(request: Request) -> SideBySide:
     return SideBySide(body, "lora", settings, None, outputs, len(request.sources))
 
 
-def _every_layer(place: str) -> str:
-    """Return the name of a place without the number of its layer."""
-    return re.sub(r"\.\d+\.", ".*.", place, count=1)
+def _every_layer(position: str) -> str:
+    """Return the name of a position without the number of its layer."""
+    return re.sub(r"\.\d+\.", ".*.", position, count=1)

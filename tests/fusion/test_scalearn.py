@@ -61,20 +61,20 @@ def test_a_place_is_the_authors_formula_on_random_tensors(width: int) -> None:
 def test_a_layer_adds_the_scaled_outputs_of_all_bottlenecks(wide: Request) -> None:
     """Down, activation, up and bias of each source by hand, from its own file."""
     scaled = sources_side_by_side(wide).under_scales(per_dimension=True, shared=False, value=1.0, drop=0.3)
-    place = "encoder.layer.1.output.adapters.workbench"
+    position = "encoder.layer.1.output.adapters.workbench"
     torch.manual_seed(1)
-    scaled.scales[place].data.normal_()
+    scaled.scales[position].data.normal_()
     seen: list[Any] = []
-    bottleneck = scaled.sources.body.get_submodule(place)
+    bottleneck = scaled.sources.body.get_submodule(position)
     keep = lambda module, given, named, out: seen.append((given[0], named["residual_input"], out[0]))  # noqa: E731
     bottleneck.register_forward_hook(keep, with_kwargs=True)
     hidden(scaled.sources.body)
     x, residual, out = seen[0]  # (4, 9, 32) each
     files = [load_file(source.folder / "adapter.safetensors") for source in wide.sources]
-    parts = [{name.partition(f"{place}.")[2]: tensor for name, tensor in tensors.items()} for tensors in files]
+    parts = [{name.partition(f"{position}.")[2]: tensor for name, tensor in tensors.items()} for tensors in files]
     inside = [torch.relu(x @ own["adapter_down.0.weight"].T + own["adapter_down.0.bias"]) for own in parts]
     matrices, biases = ([own[f"adapter_up.{kind}"] for own in parts] for kind in ("weight", "bias"))
-    wanted = residual + by_the_authors(inside, matrices, biases, scaled.scales[place].detach())
+    wanted = residual + by_the_authors(inside, matrices, biases, scaled.scales[position].detach())
     torch.testing.assert_close(out, wanted, **CLOSE)
 
 
