@@ -38,14 +38,17 @@ if TYPE_CHECKING:
     from experiments.engine.until_decided import Step
     from experiments.engine.work import Work
     from experiments.engine.workers.machine import Machine
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.updating import UpdatedTask
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.studies.repair.report import RepairReport
+    from experiments.updates.plan import UpdatePlan
     from experiments.workspace import RecordDocument, Workspace
     from fusion.routing.rejection import Rejection
     from tasks.task_file.task_file import TaskFile
     from workbench.machine.listener import Listener
-    from workbench.training import Lesson
+    from workbench.training import Lesson, Teachable
 
     Watch = Callable[[Work], AbstractContextManager[Listener]]
 
@@ -110,6 +113,47 @@ class Workbench:
         result = trained(self.workspace, lesson, self.listener)
         bring_here(self.workspace, self.listener)
         return result
+
+    def update_plan(
+        self,
+        task: str,
+        how: str | None = None,
+        seed: int | None = None,
+        assignments: Sequence[str] = (),
+        *,
+        forget_rows: bool = False,
+    ) -> UpdatePlan:
+        """Return what :meth:`update` would learn: from the champion of an earlier version of ``task`` to the newest.
+
+        Method, backbone, settings and budget are the champion's.
+
+        Args:
+            task: its name.
+            how: name of a way; the usual one if None.
+            seed: for every random choice; the champion's if None.
+            assignments: other settings: ``learning_rate=…``, ``budget.epochs=…``, ``way.memory=…``.
+            forget_rows: whether no training row of the champion's version may be read.
+
+        Raises:
+            UnknownNameError: no such task or way.
+            InputError: no champion, no newer version, or a way that is not possible here.
+            IntegrityError: the champion or a version is damaged.
+        """
+        from experiments.updates.plan import UpdateRequest, plan_update
+
+        request = UpdateRequest(task, how, seed, assignments, forget_rows)
+        return plan_update(request, self.workspace, self.task_folders, self.listener)
+
+    def update(self, plan: UpdatePlan, bounds: AdapterBounds | None = None, leakage: float = 1.0) -> UpdatedTask:
+        """Make the adapter of a task's next version, compare it with the champion, and register it if all bounds hold.
+
+        Raises:
+            TrainingError: the fit failed; nothing was stored.
+            TrackingError: the server does not answer, or cannot register models.
+        """
+        from experiments.gating.adapter_bounds import AdapterBounds
+
+        return self.release.update(plan, bounds or AdapterBounds(below_champion=0.0), leakage)
 
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
@@ -430,7 +474,7 @@ class Workbench:
         """Return the machines of a Ray cluster that :meth:`run` would work on; raises InputError as that does."""
         return machines(cluster)
 
-    def updates(self, lesson: Lesson) -> int:
+    def updates(self, lesson: Teachable) -> int:
         """Return how many optimiser steps :meth:`train` takes."""
         from experiments.engine.forecast import lesson_updates
 

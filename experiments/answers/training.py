@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from workbench.machine.listener import Listener
     from workbench.measures.label_counts import LabelScore
     from workbench.methods.task import Task
-    from workbench.training import Lesson
+    from workbench.training import Teachable
 
 
-def trained(workspace: Workspace, lesson: Lesson, listener: Listener) -> Trained:
+def trained(workspace: Workspace, lesson: Teachable, listener: Listener) -> Trained:
     """Train the lesson's adapter, or take it from the store; see :meth:`experiments.api.Workbench.train`."""
     label = f"{lesson.task.name} · {lesson.adaptation.method}"
     mended = workspace.mending(listener)

@@ -36,6 +36,7 @@ CONTINUED = (
     "repair",
     "run",
     "train",
+    "update",
 )  # by the same command, after it was stopped
 PLAIN = warnings.formatwarning
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.methods.adaptation import Adaptation
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
-    from workbench.training import Lesson
+    from workbench.training import Lesson, Teachable
     from workbench.training.cost_model import Workload
 
 ANSWER = 32  # tokens of an answer, where no task says
@@ -70,7 +70,7 @@ def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
     return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()
 
 
-def lesson_updates(lesson: Lesson) -> int:
+def lesson_updates(lesson: Teachable) -> int:
     """Return the most optimiser steps that a lesson takes; 0 if its method trains nothing."""
     if not lesson.adaptation.card.trains:
         return 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from experiments.gating.succession import comparable
 from tasks.loading import registry
+from tasks.updating.label_map import unchanged
+from tasks.updating.version import labels_between
 from workbench.errors import InputError, WorkError
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace import Workspace
+    from tasks.updating.label_map import LabelMap
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.mlflow.registration import Version
 
@@ -23,9 +26,10 @@ def scored_beside(
 ) -> Version:
     """Return the champion with its score on the validation examples of ``stored``, where it may be scored on them.
 
-    It may if both adapters learned stored versions of one task, with the same labels: a text keeps its split in all
-    versions, so that neither adapter was trained on these examples. Else, and where the two can be compared already,
-    the champion is returned as it is.
+    It may if both adapters learned stored versions of one task: a text keeps its split in all versions, so that neither
+    adapter was trained on these examples. If the labels differ, each row of the champion's head answers for the label
+    that its own has become, and no label is given that the champion has not learned. Else, and where the two can be
+    compared already, the champion is returned as it is.
 
     Args:
         champion: of the registered name.
@@ -40,32 +44,40 @@ def scored_beside(
         return champion
     try:
         earlier = workspace.adapters.verify(champion.adapter)
-        if champion.identity not in (None, earlier.manifest.identity) or not _of_one_task(earlier, stored, folders):
+        labels = _labels(earlier, stored, folders)
+        if champion.identity not in (None, earlier.manifest.identity) or labels is None:
             return champion
-        return replace(champion, validation=_score(earlier, stored, folders), measure=version.measure)
+        return replace(champion, validation=_score(earlier, stored, labels, folders), measure=version.measure)
     except (InputError, WorkError):  # a backbone that is not here, damaged files: it has no score then
         return champion
 
 
-def _of_one_task(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Path]) -> bool:
-    """Return whether two adapters were trained here on stored versions of one task, with the same labels."""
-    manifest, task = earlier.manifest, stored.manifest.task
-    learned = manifest.task
-    if (learned.name, {*learned.labels}) != (task.name, {*task.labels}) or manifest.imported is not None:
-        return False
-    versions = registry.versions(task.name, folders).values()
-    known = {registry.data_fingerprint(spec) for spec in versions}
-    return {learned.fingerprint, task.fingerprint} <= known
+def _labels(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Path]) -> LabelMap | None:
+    """Return the labels of two adapters beside each other; None unless they learned stored versions of one task here.
+
+    The first adapter's version may not be the later one, unless both have the same labels.
+    """
+    learned, task = earlier.manifest.task, stored.manifest.task
+    if learned.name != task.name or earlier.manifest.imported is not None:
+        return None
+    versions = registry.versions(task.name, folders)
+    number_of = {registry.data_fingerprint(spec): number for number, spec in versions.items()}
+    first, second = number_of.get(learned.fingerprint), number_of.get(task.fingerprint)
+    if first is None or second is None:
+        return None
+    if first <= second:
+        return labels_between(versions, first, second)
+    return unchanged(learned.labels) if learned.labels == task.labels else None
 
 
-def _score(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Path]) -> float:
+def _score(earlier: StoredAdapter, stored: StoredAdapter, labels: LabelMap, folders: Sequence[Path]) -> float:
     """Return the score of the earlier adapter on the validation examples that the later one was scored on."""
     from experiments.answers.adapter_task import adapter_task
     from workbench.answering.evaluation import evaluate_split
-    from workbench.methods.stored_model import backbone_of, open_for
+    from workbench.methods.stored_model import backbone_of, open_remapped
 
     task = adapter_task(stored, folders, "the gate needs the validation examples", "--min-score")
     backbone = backbone_of(earlier)
-    model = open_for(earlier, backbone, task)
+    model = open_remapped(earlier, backbone, labels.sources)
     evaluation = evaluate_split(model, task, "validation", backbone, earlier.manifest.budget.max_length)
     return float(evaluation.scores[model.kind.metric])

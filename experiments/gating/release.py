@@ -10,18 +10,20 @@ from workbench.machine.listener import Silent
 from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.adding import AddedTask
-    from experiments.gating.gate import Gate
+    from experiments.gating.gate import Check, Gate
     from experiments.gating.registry import ChampionChange, Registration
     from experiments.gating.stream_bounds import StreamBounds
+    from experiments.gating.updating import UpdatedTask
+    from experiments.updates.plan import UpdatePlan
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
-    from workbench.training import Lesson
+    from workbench.training import Lesson, Teachable
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,16 @@ class Release:
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
+        return self._added(lesson, bounds, leakage)
+
+    def _added(
+        self,
+        lesson: Teachable,
+        bounds: AdapterBounds,
+        leakage: float,
+        further: Callable[[StoredAdapter], Iterable[Check]] = lambda candidate: (),
+    ) -> AddedTask:
+        """Do what :meth:`add` does; ``further`` gives checks of the new adapter beside the usual ones."""
         from experiments.answers.training import trained
         from experiments.gating.adding import AddedTask, check_data, check_others
         from experiments.gating.gate import Gate
@@ -60,11 +72,34 @@ class Release:
             return AddedTask(data)
         result = trained(self.workspace, lesson, self.listener)
         adapter = result.adapter.id
-        checks = *self.gate_adapter(adapter, bounds).checks, *check_others(self.workspace.adapters, adapter)
-        gate = Gate("adapter", adapter, (*data.checks, *checks))
+        own = *self.gate_adapter(adapter, bounds).checks, *further(result.adapter)
+        gate = Gate("adapter", adapter, (*data.checks, *own, *check_others(self.workspace.adapters, adapter)))
         registered = self.register(adapter) if gate.passed and is_first() else None
         answering = adapter_id(self.workspace, lesson.task.name, Silent(), self.task_folders)
         return AddedTask(gate, result, registered, answering)
+
+    def update(self, plan: UpdatePlan, bounds: AdapterBounds, leakage: float = 1.0) -> UpdatedTask:
+        """Make the adapter of a task's next version beside the champion, hold it against bounds, and register it.
+
+        It is trained, tested, compared and registered as :meth:`add` does. The champion of the earlier version is
+        scored on the same validation examples, with the rows of its head where their labels now stand. The same call
+        again goes on from what is done.
+
+        Args:
+            plan: see :meth:`experiments.api.Workbench.update_plan`.
+            bounds: on the new adapter.
+            leakage: percent of the rows of a split that may stand in a split before it.
+
+        Raises:
+            TrainingError: the fit failed; nothing was stored.
+            TrackingError: the server does not answer, or cannot register models.
+        """
+        from experiments.gating.updating import UpdatedTask, check_update
+
+        def beside_champion(candidate: StoredAdapter) -> Iterable[Check]:
+            return check_update(plan, candidate)
+
+        return UpdatedTask(plan, self._added(plan.lesson, bounds, leakage, beside_champion))
 
     def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:
         """Check bounds on an adapter.

@@ -96,5 +96,6 @@ methods = completes(_entries("workbench.methods.methods", "METHODS"), listed=Tru
 repairs = completes(_entries("experiments.repairs", "REPAIRS"), listed=True)
 probes = completes(_entries("workbench.probes", "PROBES"), listed=True)
 composition = completes(_entries("fusion.methods", "COMPOSITIONS"))
+way = completes(_entries("experiments.ways", "WAYS"))
 kind = completes(_entries("workbench.methods.kinds", "KINDS"))
 backbone = completes(_entries("workbench.backbone.names", "BACKBONES"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.methods.model import TaskModel
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
-    from workbench.training import Lesson
+    from workbench.training import Teachable
 
 
 def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) -> str:
@@ -62,7 +62,7 @@ def evaluate_stored(
     return workspace.evaluations.save(where, evaluate_model(model, task, backbone, budget))
 
 
-def fit_and_evaluate(workspace: Workspace, lesson: Lesson, listener: Listener, label: str) -> FittedAdapter:
+def fit_and_evaluate(workspace: Workspace, lesson: Teachable, listener: Listener, label: str) -> FittedAdapter:
     """Train and evaluate a lesson's adapter, or read both from the workspace.
 
     ``listener`` hears of the fit under ``label``.
@@ -73,7 +73,7 @@ def fit_and_evaluate(workspace: Workspace, lesson: Lesson, listener: Listener, l
     return fitted_adapter(workspace, lesson, workspace.trained_adapter(lesson, listener, label))
 
 
-def fitted_adapter(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> FittedAdapter:
+def fitted_adapter(workspace: Workspace, lesson: Teachable, adapter: StoredAdapter) -> FittedAdapter:
     """Return the result of a lesson's adapter, which is in the store; it is evaluated if it was not before."""
     evaluation = evaluate_stored(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
     fit = adapter.manifest.own_fit

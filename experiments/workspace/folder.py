@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from workbench.adapters.manifest import Manifest
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
-    from workbench.training import Lesson
+    from workbench.training import Teachable
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class Workspace:
         self.sound.add(name)
         return True
 
-    def trained_adapter(self, lesson: Lesson, listener: Listener, label: str) -> StoredAdapter:
+    def trained_adapter(self, lesson: Teachable, listener: Listener, label: str) -> StoredAdapter:
         """Return a lesson's adapter from the store; it is trained if it is not there, and its checkpoints are deleted.
 
         If another process is training it, this waits for that. A damaged adapter is moved aside, and trained again.
@@ -158,12 +158,10 @@ class Workspace:
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
-        from workbench.training import learn  # imports torch, which reading a report does not need
-
         scratch = self.scratch(lesson.key)
         with self.claim(lesson.key):
             set_unusable_aside(self.adapters, lesson.adapter_id, listener)
-            stored = learn(lesson, self.adapters, listener, label, scratch)
+            stored = lesson.learn(self.adapters, listener, label, scratch)
             shutil.rmtree(scratch, ignore_errors=True)
         return stored
 

@@ -78,9 +78,12 @@ def read(settings: VersionSettings, folder: Path) -> dict[str, pd.DataFrame]:
     Raises:
         IntegrityError: a file is missing, or not what was written.
     """
-    return {
-        split: read_table(checked_bytes(file_of(split, folder), digest)) for split, digest in settings.digests.items()
-    }
+    return {split: read_split(settings, folder, split) for split in settings.digests}
+
+
+def read_split(settings: VersionSettings, folder: Path, split: str) -> pd.DataFrame:
+    """Return the frame of one split; raises as :func:`read`."""
+    return read_table(checked_bytes(file_of(split, folder), settings.digests[split]))
 
 
 def origin(settings: VersionSettings) -> str:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from tasks.loading import registry
 from tasks.loading.version_folders import split_name
-from tasks.updating.label_map import LabelMap, composed, unchanged
 from tasks.updating.rows import by_split
 from tasks.updating.state import State, stored_state
-from tasks.updating.version import facts_of
+from tasks.updating.version import labels_between
 from workbench.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from tasks.task_file.spec import TaskSpec
+    from tasks.updating.label_map import LabelMap
     from tasks.updating.rows import Row
 
 SHOWN = 5
@@ -49,8 +48,7 @@ def difference(older: str, newer: str | None, folders: Sequence[Path]) -> dict[s
     task, first, second = _numbers(older, newer, folders)
     specs = registry.versions(task, folders)
     before, after = stored_state(specs[first]), stored_state(specs[second])
-    steps = [facts_of(specs[number].folder).label_map for number in range(first + 1, second + 1)]
-    labels = reduce(composed, steps, unchanged(before.labels))
+    labels = labels_between(specs, first, second)
     old, new = {row.id: row for row in before.rows}, {row.id: row for row in after.rows}
     common = [row for row in after.rows if row.id in old]
     relabelled = [row for row in common if row.label not in labels.later(old[row.id].label)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from tasks.reading.raw_values import raw
 from tasks.rows import normalise
 from tasks.rows.duplicates import text_keys
 from tasks.sources import SOURCES
+from tasks.sources.version import file_of, read_split
 from tasks.task_file.spec import TaskSpec, parse
 from tasks.updating.rows import Row, text_digest
 from tasks.updating.version import facts_of, forgotten_in
@@ -122,18 +123,35 @@ def stored_state(spec: TaskSpec) -> State:
     version = facts_of(folder)
     tables = SOURCES.get(spec.source).read(spec.source_settings, folder)
     columns = _columns_kept(spec)
-    rows: list[Row] = []
-    for split in SPLITS:
-        frame = normalise.rows_of(spec, split, tables[split]).frame
-        kept = zip(*(tables[split][column] for column in columns), strict=True)
-        parts = zip(frame["id"], text_keys(frame), frame["label"], kept, strict=True)
-        rows += [Row(row_id, split, text_digest(text), label, values) for row_id, text, label, values in parts]
+    rows = [row for split in SPLITS for row in _rows_in(spec, split, tables[split])]
     names = dict(spec.file.labels) if isinstance(spec.file.labels, dict) else {}
     document = {key: value for key, value in spec.document.data.items() if key not in {spec.source, "labels", "splits"}}
     forgotten, shares = forgotten_in(folder, version), version.shares
     fingerprint = version.fingerprint
     facts = (columns, document, names, shares, fingerprint)
     return State(version.number, version.labels, tuple(rows), forgotten, *facts)
+
+
+def stored_rows(spec: TaskSpec, split: str) -> list[Row]:
+    """Return the rows of one split of a stored version; the files of the others are not read.
+
+    Raises:
+        IntegrityError: the file is missing or damaged.
+    """
+    settings: Any = spec.source_settings
+    return list(_rows_in(spec, split, read_split(settings, spec.folder, split)))
+
+
+def has_rows(spec: TaskSpec, split: str) -> bool:
+    """Return whether the file of a split of a stored version is there."""
+    return file_of(split, spec.folder).exists()
+
+
+def _rows_in(spec: TaskSpec, split: str, table: Table) -> Iterator[Row]:
+    frame = normalise.rows_of(spec, split, table).frame
+    kept = zip(*(table[column] for column in _columns_kept(spec)), strict=True)
+    for row_id, text, label, values in zip(frame["id"], text_keys(frame), frame["label"], kept, strict=True):
+        yield Row(row_id, split, text_digest(text), label, values)
 
 
 def spec_of(name: str, document: Mapping[str, Any], folder: Path) -> TaskSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from pydantic import TypeAdapter
 
 from tasks.loading.version_folders import TASK_FILE
 from tasks.sources.version import checked_bytes, file_of, read_table
-from tasks.updating.label_map import LabelMap
+from tasks.updating.label_map import LabelMap, composed, unchanged
 from workbench.files import checksummed
 from workbench.files.atomic import written_whole
 from workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
+    from tasks.task_file.spec import TaskSpec
     from tasks.updating.rows import Row
 
 FACTS, FORGOTTEN = "version.json", "forgotten.parquet"
@@ -69,6 +71,21 @@ VERSION = TypeAdapter(Version)
 def facts_of(folder: Path) -> Version:
     """Return what is known of the version in a folder; raises IntegrityError where the file is damaged."""
     return checksummed.require(VERSION, folder / FACTS)
+
+
+def labels_between(specs: Mapping[int, TaskSpec], first: int, second: int) -> LabelMap:
+    """Return the labels of the version ``second`` beside those of the earlier version ``first``.
+
+    Args:
+        specs: number → version of one task, all from ``first`` to ``second``.
+        first: the earlier version.
+        second: the later version.
+
+    Raises:
+        IntegrityError: what is known of a version is damaged.
+    """
+    steps = (facts_of(specs[number].folder).label_map for number in range(first + 1, second + 1))
+    return reduce(composed, steps, unchanged(facts_of(specs[first].folder).labels))
 
 
 def table_bytes(columns: Mapping[str, Sequence[str]]) -> bytes:

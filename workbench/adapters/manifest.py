@@ -119,6 +119,19 @@ class CompositionReference(Settings):
     head: Literal["fitted on frozen features", "trained along", "the backbone's own"]
 
 
+class UpdateReference(Settings):
+    """How an adapter was made from the champion of an earlier version of its task.
+
+    ``way`` has ``settings``; ``champion`` is the id of that adapter; ``new_rows`` is how many training rows are new,
+    changed or relabelled since.
+    """
+
+    way: str
+    settings: dict[str, Any]
+    champion: str
+    new_rows: int
+
+
 class Manifest(Settings):
     """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder.
 
@@ -131,6 +144,7 @@ class Manifest(Settings):
     ``elsewhere`` is None for what the workbench made, here or in another workspace. What another program trained has
     neither seed nor fit nor date, the task has no fingerprint, and of the budget only ``max_length`` is known:
     nothing else is written.
+    ``update`` is None where it was not made from the champion of an earlier version of its task.
     ``linked`` is None where all files are in the adapter's own folder.
     """
 
@@ -152,6 +166,7 @@ class Manifest(Settings):
     created: str | None
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
+    update: UpdateReference | None = Field(None, exclude_if=lambda update: update is None)
     imported: str | None = Field(None, exclude_if=lambda when: when is None)
     config: dict[str, Any] | None = Field(None, exclude_if=lambda config: config is None)
     head: HeadReference | None = Field(None, exclude_if=lambda head: head is None)

@@ -10,7 +10,30 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
+
+NEVER = -1e4  # bias of a label that is never given; float32 has its exponential as 0
+
+
+def silent_rows(labels: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return weight (labels, width) and bias (labels,) under which no label is ever given: see :func:`head_rows`."""
+    return torch.zeros(labels, width), torch.full((labels,), NEVER)
+
+
+def remapped(head: nn.Linear, sources: Sequence[Sequence[int]], fresh: nn.Linear | None = None) -> nn.Linear:
+    """Return a linear head with the rows of ``head`` for other labels: see :func:`head_rows`.
+
+    Args:
+        head: (width → old labels).
+        sources: for each new label the positions of the old labels that it comes from.
+        fresh: (width → new labels), for labels without a source; without it such labels are never given.
+    """
+    rows = (fresh.weight, fresh.bias) if fresh is not None else silent_rows(len(sources), head.in_features)
+    with torch.no_grad():
+        weight, bias = head_rows(head.weight, head.bias, sources, rows)
+    other = torch.nn.Linear(head.in_features, len(sources))
+    other.load_state_dict({"weight": weight, "bias": bias})
+    return other
 
 
 def head_rows(

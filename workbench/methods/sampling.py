@@ -58,6 +58,19 @@ def stratified_sample(rows: Dataset, size: int | None, seed: int) -> Dataset:
     return rows.select(np.sort(np.concatenate(picked)))
 
 
+def repeated(rows: Dataset, size: int, seed: int) -> Dataset:
+    """Return ``size`` rows: all of ``rows`` as often as they fit, and a drawn part of them for what is left.
+
+    Of more rows than ``size`` it is a part, as :func:`stratified_sample` draws it; of none, none. So an epoch over few
+    rows has as many steps as one over ``size`` rows.
+    """
+    if not len(rows) or len(rows) >= size:
+        return stratified_sample(rows, size, seed)
+    times, left = divmod(size, len(rows))
+    rest = np.random.default_rng(seed).permutation(len(rows))[:left]
+    return rows.select(np.concatenate([np.tile(np.arange(len(rows)), times), np.sort(rest)]))
+
+
 def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     exact = counts * size / counts.sum()
     shares: NDArray[np.int64] = np.maximum(np.floor(exact).astype(np.int64), 1)

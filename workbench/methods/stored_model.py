@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.adapters.manifest import BackboneReference, Manifest, TaskReference, read_manifest
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -20,6 +20,8 @@ from workbench.methods.methods import METHODS
 from workbench.settings.document import Document
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from workbench.adapters.fit_record import FitRecord
@@ -144,6 +146,31 @@ def open_for(stored: StoredAdapter, backbone: Backbone, task: Task) -> TaskModel
     model = open_adapter(stored, backbone)
     head = posed(model.head, stored.manifest.task, task)
     return model if head is model.head else model.under(head)
+
+
+def open_remapped(
+    stored: StoredAdapter, backbone: Backbone, sources: Sequence[Sequence[int]], fresh: nn.Module | None = None
+) -> TaskModel:
+    """Return the model of a stored adapter under a head for other labels, which come from its own ones.
+
+    Args:
+        stored: an adapter for a classification.
+        backbone: the one that it belongs to.
+        sources: for each label the positions of the adapter's labels that it comes from.
+        fresh: a linear head for these labels, whose rows those without a source get; without it they are never given.
+
+    Raises:
+        InputError: as :func:`open_adapter`, or the head is not one linear layer.
+    """
+    from workbench.methods.head_rows import remapped
+
+    model = open_adapter(stored, backbone)
+    if sources == tuple((position,) for position in range(len(stored.manifest.task.labels))):
+        return model
+    head: Any = model.head
+    if stored.manifest.head is not None or not head.state_dict():
+        raise InputError(f"the head of {stored.id} is not one linear layer, and its labels cannot change")
+    return model.under(remapped(head, sources, cast("Any", fresh)))
 
 
 def under_head_of(stored: StoredAdapter, model: TaskModel, backbone: Backbone, task: Task) -> TaskModel:

@@ -32,13 +32,15 @@ LISTED = {  # what entries are called → the command that lists them
     "router": "workbench routers list",
     "scenario": "workbench scenarios list",
     "strategy": "workbench strategies list",
+    "way": "workbench ways list",
 }
 
 
 class Modules(Generic[Entry]):
     """The modules and packages in one package, each offering one object under the same attribute.
 
-    ``o_lora.py`` is registered as ``o-lora``. Installed distributions add entries through the entry-point
+    ``o_lora.py`` is registered as ``o-lora``, and ``continue_.py``, whose name would be a keyword, as ``continue``.
+    Installed distributions add entries through the entry-point
     group ``adapter_workbench.<package>``, whose value names the object (``package.module:OBJECT``). They replace none,
     and those that cannot be used are skipped.
     """
@@ -73,7 +75,7 @@ class Modules(Generic[Entry]):
         files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
         rooms = {path.parent.name: path for folder in folders for path in sorted(folder.glob("[!_]*/__init__.py"))}
         entries = {**files, **rooms}
-        return {name.replace("_", "-"): path for name, path in entries.items() if name not in self.besides}
+        return {name.rstrip("_").replace("_", "-"): path for name, path in entries.items() if name not in self.besides}
 
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:
@@ -122,7 +124,9 @@ class Modules(Generic[Entry]):
     def get(self, name: str, where: str | None = None) -> Entry:
         """Import and return the entry called ``name``; raises as :meth:`require`."""
         if self.require(name, where) in self._files:
-            module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
+            path = self._files[name]
+            stem = path.parent.name if path.stem == "__init__" else path.stem
+            module = importlib.import_module(f"{self.package}.{stem}")
             return cast("Entry", getattr(module, self.attribute))
         return cast("Entry", self._plugins[name].load())
 

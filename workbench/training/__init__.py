@@ -5,6 +5,6 @@ method does between steps) → ``shared_checkpoint`` (checkpoints of several pro
 """
 
 from workbench.training.fitting import fit, require_optimizer
-from workbench.training.lesson import Lesson, learn, teach
+from workbench.training.lesson import Lesson, Teachable, learn, teach
 
-__all__ = ["Lesson", "fit", "learn", "require_optimizer", "teach"]
+__all__ = ["Lesson", "Teachable", "fit", "learn", "require_optimizer", "teach"]

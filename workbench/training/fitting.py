@@ -63,7 +63,7 @@ def fit(
     if adaptation.card.prepare:
         with preparing:
             adaptation.card.prepare(adaptation.settings, model, task, tokenizer, budget, seed)
-    if not model.trainable():
+    if not model.trainable() or not len(task.splits["train"]):
         return _as_it_is(model, task, adaptation, budget)
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
     steps = budget.updates(len(encoded))
@@ -150,7 +150,7 @@ def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> 
 
 
 def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:
-    """Return the record of a model that has nothing to train: its validation score."""
+    """Return the record of a model that has nothing to train, or nothing to learn from: its validation score."""
     from workbench.answering.evaluation import evaluate_split
     from workbench.machine.memory import PeakMemory
 

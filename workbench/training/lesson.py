@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.files.digest import key
@@ -24,6 +24,37 @@ if TYPE_CHECKING:
     from workbench.methods.model import TaskModel
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
+
+
+class Teachable(Protocol):
+    """What gives one adapter: a :class:`Lesson`, or one that begins at an adapter that exists."""
+
+    @property
+    def task(self) -> Task:
+        """The task, whole."""
+
+    @property
+    def adaptation(self) -> Adaptation:
+        """The method on the backbone."""
+
+    @property
+    def budget(self) -> Budget:
+        """Of the fit."""
+
+    @property
+    def seed(self) -> int:
+        """Of every random choice."""
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that determines the adapter."""
+
+    @property
+    def adapter_id(self) -> str:
+        """The id under which the adapter is stored."""
+
+    def learn(self, store: AdapterStore, listener: Listener, label: str, scratch: Path | None = None) -> StoredAdapter:
+        """Return the adapter from the store, or train it: see :func:`learn`."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +88,10 @@ class Lesson:
     def adapter_id(self) -> str:
         """``task-method-`` and the beginning of the key."""
         return f"{self.task.name}-{self.adaptation.method}-{self.key[:8]}"
+
+    def learn(self, store: AdapterStore, listener: Listener, label: str, scratch: Path | None = None) -> StoredAdapter:
+        """Return the adapter from the store, or train it: see :func:`learn`."""
+        return learn(self, store, listener, label, scratch)
 
 
 def learn(

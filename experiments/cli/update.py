@@ -1,0 +1,82 @@
+"""Update a task's adapter to the newest version of the task, and let it answer if it is good enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.terminal import completion, next_steps
+from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
+from experiments.terminal.bounds import MinMacroF1, MinScore, MinWorstLabel
+from experiments.terminal.options import Assignments, DryRun, Folders, TaskName, WorkspaceOption
+from experiments.terminal.output import Json, stdout
+from workbench.settings.bounds import LARGEST_SEED
+
+if TYPE_CHECKING:
+    from experiments.updates.plan import UpdatePlan
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def update(
+    task: TaskName,
+    how: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY",
+            help="Name of a way; see `workbench ways list`.",
+            show_default="anew; with --forget-rows: continue",
+            autocompletion=completion.way,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.", show_default="the champion's"),
+    ] = None,
+    forget_rows: Annotated[
+        bool, typer.Option("--forget-rows", help="Read no training row of the champion's version of the task.")
+    ] = False,
+    min_score: MinScore = None,
+    min_macro_f1: MinMacroF1 = None,
+    min_worst_label: MinWorstLabel = None,
+    margin: MarginBelow = 0.0,
+    max_leakage: MaxLeakage = 1.0,
+    assignments: Assignments = None,
+    dry_run: DryRun = False,
+    workspace: WorkspaceOption = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Make the adapter of TASK's newest version, with the champion of an earlier version at hand.
+
+    Method, backbone, settings and budget are the champion's; --set changes them, and settings of the way have a prefix
+    (--set way.memory=200). Every way takes as many steps. The new adapter is checked, tested, compared with the
+    champion on the newest validation rows, and registered as `workbench add` does it. If a bound is broken, the exit
+    code is 3 and the champion stays. The same command again repeats nothing that is done. To undo it: `workbench
+    adapters rollback`.
+    """
+    from experiments.api import Workbench
+    from experiments.engine.work import Work
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.terminal.progress import Messages, progress
+
+    bounds = AdapterBounds(min_score, margin, min_macro_f1=min_macro_f1, min_worst_label=min_worst_label)
+    workbench = Workbench(workspace, tasks, Messages())
+    plan = workbench.update_plan(task, how, seed, assignments or [], forget_rows=forget_rows)
+    if not as_json:
+        _print_plan(plan)
+    if dry_run:
+        stdout.print("Nothing was trained (--dry-run).")
+        return
+    with progress(task, Work(updates=workbench.updates(plan.lesson))) as listener:
+        workbench.listener = listener
+        updated = workbench.update(plan, bounds, max_leakage)
+    print_added(updated.added, task, next_steps.options(workspace), updated.as_json() if as_json else None)
+
+
+def _print_plan(plan: UpdatePlan) -> None:
+    lesson = plan.lesson
+    name, count = lesson.task.name, len(lesson.new_rows)
+    stdout.print(f"{name}@{plan.older} → {name}@{plan.newer}: {count} new training rows; {lesson.way}.", markup=False)

@@ -1,0 +1,78 @@
+"""What `add` and `update` print of a new adapter: its bounds, its scores, its version, and who answers now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.reporting.wording import baseline
+from experiments.terminal import next_steps
+from experiments.terminal.bounds import print_gate
+from experiments.terminal.output import emit, stderr, stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.answers.made_adapters import Trained
+    from experiments.gating.adding import AddedTask
+    from experiments.gating.registry import Registration
+
+MarginBelow = Annotated[
+    float,
+    typer.Option(min=0, metavar="X", help="Points by which its validation score may be below the champion's."),
+]
+MaxLeakage = Annotated[
+    float,
+    typer.Option(
+        min=0, max=100, metavar="X", help="Percent of a split's rows whose text may be in an earlier split too."
+    ),
+]
+
+
+def print_added(added: AddedTask, task: str, where: str, document: Mapping[str, object] | None) -> None:
+    """Print what came of a new adapter.
+
+    Args:
+        added: the result.
+        task: its name, as the person wrote it.
+        where: the options that lead to the same workspace, for the commands that come next.
+        document: is printed alone, as JSON, if given.
+
+    Raises:
+        GateError: a bound is broken; what is broken is printed.
+    """
+    emit(document) if document is not None else print_gate(added.gate)
+    if added.trained is not None and not added.gate.passed:
+        kept = added.trained.adapter.id
+        stderr.print(
+            f"{kept} is kept, so that you can look at it. To delete it: `workbench adapters remove {kept}`",
+            markup=False,
+        )
+        if added.answers:
+            stderr.print(f"Until then {task!r} means this adapter: the task has no other.", markup=False)
+    added.gate.require()
+    if document is not None or added.registered is None or added.trained is None:
+        return
+    measured = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in added.trained.test.scores.items())
+    constant = baseline(added.trained.adapter.manifest.task.kind)
+    stdout.print(f"\nOn test: {measured}; {constant} {added.trained.majority:.4f}.")
+    registered = added.registered
+    stdout.print(f"Registered as {registered.name} version {registered.version}; {registered.decision}.")
+    if not added.answers:
+        stdout.print(f"This version does not answer: {task!r} means {added.answering}.")
+    next_steps.print_next(_next(added, added.trained, registered, task, where))
+
+
+def _next(added: AddedTask, trained: Trained, registered: Registration, task: str, where: str) -> list[str]:
+    """Return the commands that come next, only those that would succeed."""
+    pair, own = trained.adapter.manifest.task.pair, trained.adapter.id
+    if not added.answers:
+        promotion = (
+            []
+            if registered.champion
+            else [f"workbench adapters promote {registered.name} --to {registered.version}{where}"]
+        )
+        return [next_steps.predicting(own, pair, where), *promotion]
+    back = [f"workbench adapters rollback {registered.name}{where}"] if registered.has_before else []
+    return [next_steps.predicting(task, pair, where), f"workbench serve {task}{where}", *back]

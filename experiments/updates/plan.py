@@ -1,0 +1,169 @@
+"""What `workbench update TASK` is to learn: the champion, the newest version of its task, and what lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.answers.naming import adapter_id
+from experiments.ways import WAYS
+from tasks.loading import registry
+from tasks.loading.version_folders import split_name
+from tasks.updating.new_rows import new_train_rows
+from tasks.updating.version import labels_between
+from workbench.errors import InputError
+from workbench.machine.device import resolve_precision
+from workbench.methods.methods import METHODS
+from workbench.settings.base import Budget, Document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.ways.update import UpdateLesson
+    from experiments.workspace import Workspace
+    from tasks.task_file.spec import TaskSpec
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
+
+DEFAULT_WAY, WITHOUT_OLD_ROWS = "anew", "continue"
+
+
+@dataclass(frozen=True)
+class UpdateRequest:
+    """What a person wants.
+
+    Attributes:
+        task: its name.
+        way: name of a way; None for the usual one.
+        seed: of every random choice; None for the champion's.
+        assignments: ``key=value``: settings of the method, with ``budget.`` before them of the budget, with ``way.`` of
+            the way. All others are the champion's.
+        forget_rows: whether no training row of the champion's version may be read.
+    """
+
+    task: str
+    way: str | None = None
+    seed: int | None = None
+    assignments: Sequence[str] = ()
+    forget_rows: bool = False
+
+
+@dataclass(frozen=True)
+class UpdatePlan:
+    """An update that can be made.
+
+    Attributes:
+        lesson: what is to be learned.
+        older: number of the champion's version of the task.
+        newer: number of the newest version.
+        versions: number → version.
+        forget_rows: whether no training row of the champion's version is read.
+    """
+
+    lesson: UpdateLesson
+    older: int
+    newer: int
+    versions: Mapping[int, TaskSpec]
+    forget_rows: bool = False
+
+
+def plan_update(
+    request: UpdateRequest, workspace: Workspace, folders: Sequence[Path], listener: Listener
+) -> UpdatePlan:
+    """Return what an update is to learn; nothing is trained.
+
+    Raises:
+        UnknownNameError: no such task or way.
+        InputError: the task has one version, no champion, or one that is of the newest version already, or that cannot
+            be gone on with; a way that needs old rows where they may not be read; or a wrong setting.
+        IntegrityError: the champion or a version is damaged.
+    """
+    task = request.task
+    card = WAYS.get(_way_of(request), "--how")
+    versions = _versions_of(task, folders)
+    champion = _champion_of(task, workspace, folders, listener)
+    older, newer = _numbers(champion, versions), max(versions)
+    document = Document(_champion_settings(champion), "command line").set(request.assignments)
+    settings, budget, way_settings = _parsed(document, METHODS.get(champion.manifest.method).settings, card.settings)
+    if request.forget_rows and card.needs_old_rows(way_settings):
+        message = f"{_way_of(request)} reads training rows of {task}@{older}, and --forget-rows forbids it"
+        raise InputError(message, where="--how", hint=f"One that needs none: --how {WITHOUT_OLD_ROWS}")
+    labels = labels_between(versions, older, newer)
+    new_rows = new_train_rows(versions[older], versions[newer], labels, without_old=request.forget_rows)
+    loaded = registry.load(versions[newer])
+    from experiments.ways.update import UpdateLesson  # imports torch, which reporting mistakes does not need
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.stored_model import backbone_of
+
+    backbone = backbone_of(champion).quantized(budget.quantization, "budget.quantization")
+    backbone.require_length(budget.max_length, "budget.max_length", settings.virtual_tokens)
+    adaptation = Adaptation(backbone, champion.manifest.method, settings, resolve_precision(budget.precision))
+    seed = champion.manifest.seed_here if request.seed is None else request.seed
+    about = (champion, labels, loaded, new_rows)
+    lesson = UpdateLesson(*about, _way_of(request), way_settings, adaptation, budget, seed)
+    lesson.require_possible()
+    return UpdatePlan(lesson, older, newer, versions, request.forget_rows)
+
+
+def _way_of(request: UpdateRequest) -> str:
+    return request.way or (WITHOUT_OLD_ROWS if request.forget_rows else DEFAULT_WAY)
+
+
+def _versions_of(task: str, folders: Sequence[Path]) -> dict[int, TaskSpec]:
+    """Return the versions of a task; raises InputError where there is one, or a name with a version is given."""
+    name, number = split_name(task)
+    if number is not None:
+        hint = f"An update leads to the newest version: workbench update {name}"
+        raise InputError(f"{task!r} names a version", hint=hint)
+    registry.find(task, folders)
+    versions = registry.versions(task, folders)
+    if len(versions) < 2:
+        hint = f"The next one is made by: workbench tasks update {task} --from FILE"
+        raise InputError(f"{task!r} has one version, so there is nothing to update to", hint=hint)
+    return versions
+
+
+def _champion_of(task: str, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> StoredAdapter:
+    """Return the champion that answers under the task's name; raises InputError unless it can be gone on with."""
+    answering = adapter_id(workspace, task, listener, folders)
+    if answering not in {champion.adapter for champion in workspace.champions.current().values()}:
+        hint = f"{answering} answers now. Make it the champion: workbench adapters register {answering}"
+        raise InputError(f"{task!r} has no champion to update", where=str(workspace.root), hint=hint)
+    champion = workspace.adapters.verify(answering)
+    manifest = champion.manifest
+    made = "came from elsewhere" if manifest.elsewhere else "was composed of others" if manifest.composition else ""
+    if made:
+        hint = f"Train one for the newest version: workbench add {task} --method lora"
+        raise InputError(f"the champion {answering} {made}, and cannot be gone on with", hint=hint)
+    return champion
+
+
+def _numbers(champion: StoredAdapter, versions: Mapping[int, TaskSpec]) -> int:
+    """Return the number of the champion's version; raises InputError where it is none, or the newest."""
+    task, method = champion.manifest.task, champion.manifest.method
+    known = [number for number, spec in versions.items() if registry.data_fingerprint(spec) == task.fingerprint]
+    if not known:
+        message = f"the champion {champion.id} was trained on data that are no version of {task.name!r}"
+        hint = f"Train one for the newest version: workbench add {task.name} --method {method}"
+        raise InputError(message, hint=hint)
+    if max(known) == max(versions):
+        message = f"the champion {champion.id} is of {task.name}@{max(known)} already, the newest version"
+        hint = f"New rows make the next one: workbench tasks update {task.name} --from FILE"
+        raise InputError(message, hint=hint)
+    return max(known)
+
+
+def _champion_settings(champion: StoredAdapter) -> dict[str, Any]:
+    manifest = champion.manifest
+    return {**manifest.settings, "budget": manifest.budget.model_dump(mode="json")}
+
+
+def _parsed(document: Document, method: type[Any], way: type[Any]) -> list[Any]:
+    """Return settings of the method, the budget, and settings of the way; raises SettingsError for all mistakes."""
+    own = {name: value for name, value in document.data.items() if name not in {"budget", "way"}}
+    return document.parse_parts(
+        ((), own, method),
+        (("budget",), document.data.get("budget", {}), Budget),
+        (("way",), document.data.get("way", {}), way),
+    )

@@ -1,0 +1,152 @@
+"""Ways to make the next version of an adapter when its task has a new version, one file each.
+
+:mod:`experiments.ways.update` says what an update is (``UpdateLesson``), and stores what a way makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.methods.sampling import draw, repeated
+from workbench.settings.base import Settings
+from workbench.settings.registry import Modules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from tasks.updating.label_map import LabelMap
+    from workbench.adapters.fit_record import FitRecord
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.model import TaskModel
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
+
+
+@dataclass(frozen=True)
+class UpdateContext:
+    """What a way may use.
+
+    Attributes:
+        settings: the way's own.
+        champion: the adapter that answers now.
+        labels: those of the champion beside those of the newer version.
+        task: the newer version, whole.
+        new_rows: ids of training rows that are new, changed or relabelled since the champion's version.
+        adaptation: the method on the backbone.
+        budget: of the fit.
+        seed: of every random choice.
+        listener: hears how it goes.
+        label: what to call the fit on a screen.
+        scratch: for checkpoints of a fit that takes long.
+    """
+
+    settings: Any
+    champion: StoredAdapter
+    labels: LabelMap
+    task: Task
+    new_rows: frozenset[str]
+    adaptation: Adaptation
+    budget: Budget
+    seed: int
+    listener: Listener
+    label: str
+    scratch: Path | None = None
+
+    @cached_property
+    def drawn(self) -> Task:
+        """The newer version with the budget's share of its examples: what `anew` learns."""
+        return draw(self.task, self.budget, self.seed)
+
+    @cached_property
+    def rows(self) -> Dataset:
+        """The training rows that are new, changed or relabelled."""
+        return self._train(new=True)
+
+    @cached_property
+    def old_rows(self) -> Dataset:
+        """The other training rows of the newer version, with its labels; not those that it has no more."""
+        return self._train(new=False)
+
+    def champion_model(self) -> TaskModel:
+        """Return the champion's weights under a head for the newer version's labels.
+
+        The rows of labels that stay are its own (:func:`workbench.methods.head_rows.head_rows`); those of new labels
+        are drawn from the seed.
+
+        Raises:
+            InputError: its weights cannot be read, or do not fit.
+        """
+        from workbench.methods.stored_model import open_remapped
+
+        adaptation, task = self.adaptation, self.task
+        fresh = adaptation.fresh_head(task.kind, len(task.labels), self.seed)
+        return open_remapped(self.champion, adaptation.backbone, self.labels.sources, fresh)
+
+    def fit(self, model: TaskModel, rows: Dataset) -> FitRecord:
+        """Train ``model`` in place on ``rows``, for as many steps as `anew` takes; see :func:`workbench.training.fit`.
+
+        A pass goes over as many examples as an epoch of `anew`, so few rows are read several times in it. The best pass
+        is picked on the newer version's validation split. Without any row, nothing is trained.
+        """
+        from workbench.training import fit
+
+        learned = repeated(rows, len(self.drawn.splits["train"]), self.seed)
+        lesson = replace(self.drawn, splits={**self.drawn.splits, "train": learned})
+        reporting = self.listener, self.label, self.scratch
+        return fit(model, lesson, self.adaptation, self.budget, self.seed, *reporting)
+
+    def _train(self, new: bool) -> Dataset:
+        rows = self.task.splits["train"]
+        return rows.select(np.flatnonzero([(name in self.new_rows) == new for name in rows["id"][:]]))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a way makes of an update.
+
+    Attributes:
+        model: for the newer version.
+        record: how the fit went.
+        adaptation: what the model is stored as; None: as it was asked for.
+    """
+
+    model: TaskModel
+    record: FitRecord
+    adaptation: Adaptation | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to make the next version of an adapter: a card with its paper, its settings and what it does.
+
+    Attributes:
+        title: the name in the literature.
+        learn: context → the model, trained; it begins at :meth:`UpdateContext.champion_model` if anything is gone on
+            with.
+        paper: where it was introduced; empty where nobody has to be named.
+        settings: the typed hyper-parameters.
+        needs_old_rows: settings → whether training rows of the champion's version are read.
+        objection: settings, the name of the method, its kind of task → why it cannot work, in a few words; or None.
+        from_champion: whether the champion's weights are in the result; if not, the adapter is that of a plain
+            :class:`workbench.training.Lesson`.
+    """
+
+    title: str
+    learn: Callable[[UpdateContext], Learned]
+    paper: str = ""
+    settings: type[Settings] = Settings
+    needs_old_rows: Callable[[Any], bool] = lambda settings: False
+    objection: Callable[[Any, str, str], str | None] = lambda settings, method, kind: None
+    from_champion: bool = True
+
+
+WAYS: Modules[Way] = Modules("way", __name__, "WAY", Way, besides=("update",))

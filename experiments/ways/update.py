@@ -1,0 +1,164 @@
+"""An update: everything that determines the adapter of a task's next version, and the way to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.ways import WAYS, UpdateContext
+from workbench.adapters.manifest import UpdateReference
+from workbench.errors import InputError
+from workbench.files.digest import key
+from workbench.methods.stored_model import describe, keep
+from workbench.settings.base import MethodSettings
+from workbench.training import Lesson
+from workbench.training.fitting import require_sharding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.ways import Way
+    from tasks.updating.label_map import LabelMap
+    from workbench.adapters.manifest import Manifest
+    from workbench.adapters.store import AdapterStore
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.machine.listener import Listener
+    from workbench.methods.adaptation import Adaptation
+    from workbench.methods.task import Task
+    from workbench.settings.base import Budget
+
+
+@dataclass(frozen=True)
+class UpdateLesson:
+    """The next version of a task, to be learned with the adapter that answers now at hand.
+
+    Attributes:
+        champion: the adapter that answers now.
+        labels: its labels beside those of the newer version, over all versions between.
+        task: the newer version, whole.
+        new_rows: ids of training rows that are new, changed or relabelled since the champion's version.
+        way: name of a way.
+        settings: of the way.
+        adaptation: the method on the backbone, with its settings.
+        budget: of the fit; every way takes as many steps as training on all rows.
+        seed: of every random choice.
+    """
+
+    champion: StoredAdapter
+    labels: LabelMap
+    task: Task
+    new_rows: frozenset[str]
+    way: str
+    settings: Any
+    adaptation: Adaptation
+    budget: Budget
+    seed: int
+
+    @property
+    def card(self) -> Way:
+        """The way's registry entry."""
+        return WAYS.get(self.way)
+
+    @property
+    def anew(self) -> Lesson:
+        """The same version, learned from nothing."""
+        return Lesson(self.task, self.adaptation, self.budget, self.seed)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over all of it; of a way that takes nothing from the champion, that of :attr:`anew`."""
+        if not self.card.from_champion:
+            return self.anew.key
+        return key(
+            {
+                "lesson": self.anew.key,
+                "champion": self.champion.identity,
+                "way": WAYS.identity(self.way),
+                "settings": self.settings.model_dump(mode="json"),
+                "labels": [self.labels.before, self.labels.sources],
+                "new rows": sorted(self.new_rows),
+            }
+        )
+
+    @property
+    def adapter_id(self) -> str:
+        """``task-method-`` and the beginning of the key."""
+        return f"{self.task.name}-{self.adaptation.method}-{self.key[:8]}"
+
+    def learn(self, store: AdapterStore, listener: Listener, label: str, scratch: Path | None = None) -> StoredAdapter:
+        """Return the adapter from the store, or make it: see :func:`learn_update`."""
+        return learn_update(self, store, listener, label, scratch)
+
+    def require_possible(self) -> None:
+        """Raise InputError where the way cannot go on with the champion, or cannot work with the method."""
+        objection = self._objection()
+        if objection is not None:
+            raise InputError(f"{self.way} {objection}", where="--how", hint="`workbench ways list` names the others.")
+
+    def _objection(self) -> str | None:
+        method, kind = self.adaptation.method, self.task.kind
+        if kind != "classification":
+            return f"needs a classification task, not {kind}"
+        objection = self.card.objection(self.settings, method, kind)
+        if objection is not None or not self.card.from_champion:
+            return objection
+        if not self.adaptation.card.trains:
+            return f"goes on training, and method {method} trains nothing"
+        differs = _other_shape(self.champion.manifest, self.adaptation)
+        return f"goes on with the champion's weights, which have another {', '.join(differs)}" if differs else None
+
+
+def learn_update(
+    lesson: UpdateLesson, store: AdapterStore, listener: Listener, label: str, scratch: Path | None = None
+) -> StoredAdapter:
+    """Return the adapter that ``lesson`` gives; it is made only if the store does not hold it yet.
+
+    Its manifest names the champion as parent, and the way with its settings; nothing of the kind where the way takes
+    nothing from the champion. ``scratch`` is for checkpoints of a fit that takes long.
+
+    Raises:
+        InputError: the way is not possible here.
+        TrainingError: the fit failed.
+        IntegrityError: the champion is damaged, or the method changed the backbone.
+    """
+    if lesson.adapter_id in store:
+        return store.verify(lesson.adapter_id)
+    lesson.require_possible()
+    require_sharding(lesson.adaptation)
+    context = UpdateContext(
+        settings=lesson.settings,
+        champion=lesson.champion,
+        labels=lesson.labels,
+        task=lesson.task,
+        new_rows=lesson.new_rows,
+        adaptation=lesson.adaptation,
+        budget=lesson.budget,
+        seed=lesson.seed,
+        listener=listener,
+        label=label,
+        scratch=scratch,
+    )
+    learned = lesson.card.learn(context)
+    adaptation = learned.adaptation or lesson.adaptation
+    manifest = describe(lesson.adapter_id, lesson.task, adaptation, lesson.budget, lesson.seed, learned.record)
+    if lesson.card.from_champion:
+        manifest = manifest.model_copy(update={"parents": (lesson.champion.id,), "update": _reference(lesson)})
+    return keep(learned.model, adaptation, manifest, store)
+
+
+def _reference(lesson: UpdateLesson) -> UpdateReference:
+    return UpdateReference(
+        way=lesson.way,
+        settings=lesson.settings.model_dump(mode="json"),
+        champion=lesson.champion.id,
+        new_rows=len(lesson.new_rows),
+    )
+
+
+def _other_shape(champion: Manifest, adaptation: Adaptation) -> list[str]:
+    """Return what differs but for how training goes: method and settings of the champion beside those asked for."""
+    if champion.method != adaptation.method:
+        return ["method"]
+    own, asked = champion.settings, adaptation.settings.model_dump(mode="json")
+    names = sorted({*own, *asked} - MethodSettings.model_fields.keys())
+    return [name for name in names if own.get(name) != asked.get(name)]
