@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tasks.updating.new_files import COUNTED
 from tasks.updating.rows import by_split
-from tasks.updating.update import COUNTED
 
 if TYPE_CHECKING:
     from tasks.updating.update import Update

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.drafting.found_data import data_at
 from tasks.loading import registry
-from tasks.loading.loading import make_content
 from tasks.loading.version_folders import folder_in, split_name
-from tasks.sources.version import read_table, sha256
-from tasks.updating.given_rows import GivenRows, given_rows, label_names
+from tasks.updating.given_rows import GivenRows, given_rows
 from tasks.updating.label_changes import LabelChanges, label_map
 from tasks.updating.label_map import LabelMap, unchanged
+from tasks.updating.new_files import SOURCE, NewFiles, first_files, next_files
 from tasks.updating.next_rows import NextRows, RowChanges, next_rows
 from tasks.updating.rows import by_split
-from tasks.updating.state import State, first_state, require_updatable, spec_of, stored_state
-from tasks.updating.version import Version, forgotten_bytes, split_bytes, write_version
-from workbench.errors import DataError, InputError
+from tasks.updating.state import State, first_state, require_updatable, stored_state
+from tasks.updating.version import facts_of, write_version
+from workbench.errors import DataError, InputError, IntegrityError
+from workbench.files.atomic import sweep
 from workbench.files.locks import hold
 from workbench.methods.task import SPLITS
 from workbench.settings.base import Document
 
 if TYPE_CHECKING:
+    from tasks.sources import Table
     from tasks.task_file.spec import TaskSpec
 
 SHOWN = 5
-SOURCE = "version"  # the key of a version's task file
-COUNTED = ("new", "relabelled", "changed", "gone", "left_out")
 LOCK = ".lock"
 
 
@@ -55,16 +53,6 @@ class UpdateRequest:
     def how(self) -> str:
         """The word for it in the history."""
         return "labels" if self.origin is None else "replace" if self.replace else "append"
-
-
-@dataclass(frozen=True)
-class NewFiles:
-    """A version that is not written yet: what is known of it, its task file, and the bytes of its tables."""
-
-    version: Version
-    document: Mapping[str, Any]
-    splits: Mapping[str, bytes]
-    forgotten: bytes
 
 
 @dataclass(frozen=True)
@@ -116,7 +104,10 @@ def update(
         UnwritableError: nothing can be written there.
     """
     planned = _planned(name, folders, writable, request)
-    if dry_run or not planned.new:
+    if dry_run:
+        return planned
+    sweep(planned.folder)  # what killed updates left half-written
+    if not planned.new:
         return planned
     with hold(planned.folder / LOCK, wait=True):
         if max(registry.versions(name, folders), default=0) >= planned.new[0].version.number:
@@ -136,21 +127,52 @@ def _planned(name: str, folders: Sequence[Path], writable: Path, request: Update
     require_updatable(spec)
     is_first = not registry.versions(task, folders)
     state = first_state(spec) if is_first else stored_state(spec)
-    labels = _labels_after(state, request)
     folder = _folder_of(spec, writable)
-    given = GivenRows(())
-    if request.origin is not None:
-        tables = data_at(request.origin, folder).tables
-        given = given_rows(task, state, tables, labels, request.origin)
-    following = next_rows(state.rows, state.forgotten, given.rows, labels, state.shares, replace=request.replace)
+    tables = {} if request.origin is None else data_at(request.origin, folder).tables
+    if not is_first and _is_repeated(spec, state, tables, request, folders):
+        nothing = NextRows(state.rows, state.forgotten, RowChanges())
+        return Update(task, folder, state, unchanged(state.labels), nothing, GivenRows(()), ())
+    labels = _labels_after(state, request)
+    given, following = _rows_after(task, state, labels, tables, request)
     _require_labels(following, labels, request)
     new: list[NewFiles] = []
     if following.rows != state.rows or not labels.is_unchanged:
         _require_examples(following, labels, request)
         if is_first:
-            new.append(_first_files(spec, state, folder))
-        new.append(_next_files(spec, state, labels, following, request, folder))
+            new.append(first_files(spec, state, folder))
+        facts = {"how": request.how, "made_from": request.origin or f"version {state.number}, with other labels"}
+        new.append(next_files(task, state, labels, following, folder, note=request.note, **facts))
     return Update(task, folder, state, labels, following, given, tuple(new))
+
+
+def _is_repeated(
+    spec: TaskSpec, state: State, tables: Mapping[str, Table], request: UpdateRequest, folders: Sequence[Path]
+) -> bool:
+    """Return whether the newest version is what this very request makes of the version before it.
+
+    So a command that was killed after its last write can be given again, and two labels that exchange their names do
+    it once. A request without labels needs no such look: its rows are there already.
+    """
+    if request.labels is None or state.number == 1:
+        return False
+    try:
+        earlier = stored_state(registry.find(f"{spec.name}@{state.number - 1}", folders))
+        labels = _labels_after(earlier, request)
+        if labels != facts_of(spec.folder).label_map:
+            return False
+        following = _rows_after(spec.name, earlier, labels, tables, request)[1]
+    except (InputError, IntegrityError):  # the version before was deleted or is damaged, or has other labels
+        return False
+    return {*following.rows} == {*state.rows}
+
+
+def _rows_after(
+    name: str, state: State, labels: LabelMap, tables: Mapping[str, Table], request: UpdateRequest
+) -> tuple[GivenRows, NextRows]:
+    """Return the rows of a person's tables, and those of the version after ``state``."""
+    given = given_rows(name, state, tables, labels, request.origin) if request.origin is not None else GivenRows(())
+    shares = state.shares
+    return given, next_rows(state.rows, state.forgotten, given.rows, labels, shares, replace=request.replace)
 
 
 def _folder_of(spec: TaskSpec, writable: Path) -> Path:
@@ -192,47 +214,3 @@ def _require_examples(following: NextRows, labels: LabelMap, request: UpdateRequ
         counted = ", ".join(f"{label} ({anywhere[label]} rows, none of them in train)" for label in missing[:SHOWN])
         hint = "Give more rows of it, or a folder with a file called train; or retire the label."
         raise DataError(f"no training example of {counted}", where=where, hint=hint)
-
-
-def _first_files(spec: TaskSpec, state: State, folder: Path) -> NewFiles:
-    labels = unchanged(state.labels)
-    rows = NextRows(state.rows, {}, RowChanges())
-    new = _files(spec.name, state, labels, rows, folder, number=1, how="kept", made_from=spec.origin, note="")
-    if new.version.fingerprint != state.fingerprint:
-        hint = "Write the rows to a file, and make a task of that with `workbench tasks new`."
-        raise DataError(f"the rows of {spec.name!r} cannot be kept as they are", where=spec.document.origin, hint=hint)
-    return new
-
-
-def _next_files(
-    spec: TaskSpec, state: State, labels: LabelMap, following: NextRows, request: UpdateRequest, folder: Path
-) -> NewFiles:
-    made_from = request.origin or f"version {state.number}, with other labels"
-    facts = {"number": state.number + 1, "how": request.how, "made_from": made_from, "note": request.note}
-    return _files(spec.name, state, labels, following, folder, **facts)
-
-
-def _files(name: str, state: State, labels: LabelMap, following: NextRows, folder: Path, **facts: Any) -> NewFiles:
-    """Return a version as it will be written; its fingerprint is that of the task that its own file gives."""
-    splits = split_bytes(following.rows, state.columns, state.id_column, state.label_column)
-    forgotten = forgotten_bytes(following.forgotten)
-    source = {"number": facts["number"], "made_from": facts["made_from"]}
-    source |= {split: sha256(content) for split, content in splits.items()}
-    document = {**state.document, "labels": label_names(state, labels), SOURCE: source}
-    spec = spec_of(name, document, folder / str(facts["number"]))
-    content = make_content(spec, {split: read_table(table) for split, table in splits.items()})
-    changes = {key: len(ids) for key, ids in asdict(following.changes).items() if key in COUNTED}
-    version = Version(
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        fingerprint=content.fingerprint,
-        before=labels.before,
-        labels=labels.labels,
-        sources=labels.sources,
-        examples=by_split(following.rows),
-        changes=changes,
-        shares=dict(state.shares),
-        forgotten=sha256(forgotten),
-        **facts,
-    )
-    source["fingerprint"] = content.fingerprint
-    return NewFiles(version, document, splits, forgotten)

@@ -62,6 +62,21 @@ def test_a_task_is_updated_and_compared(call: Call) -> None:
     assert sum(split["examples"] for split in checked["splits"].values()) == 60
 
 
+def test_an_update_of_labels_is_made_once(call: Call, tickets: Callable[..., str], tmp_path: Path) -> None:
+    """The command may have been killed after its last write; two names that change places would do it again."""
+    tickets(*(f"bird number {number},c" for number in range(20)))
+    (tmp_path / "changes.yaml").write_text("add: [c]\nrename: {a: b, b: a}\n")
+    update = ["tasks", "update", "tickets", "--from", "more.csv", "--labels", "changes.yaml", "--json"]
+    assert json.loads(call(*update)[1])["labels"]["after"] == ["b", "a", "c"]
+    (tmp_path / "swap.yaml").write_text("rename: {a: b, b: a}\n")
+    assert json.loads(call(*update[:3], *update[5:6], "swap.yaml", "--json")[1])["labels"]["after"] == ["a", "b", "c"]
+    code, out, _ = call(*update[:3], *update[5:6], "swap.yaml", "--json")
+    assert (code, json.loads(out)["unchanged"], json.loads(out)["version"]) == (0, True, 3)
+    tickets("fish,b")
+    made = json.loads(call(*update[:6], "swap.yaml", "--json")[1])
+    assert (made["version"], made["labels"]["after"]) == (4, ["b", "a", "c"]), "other rows: another update"
+
+
 def test_an_adapter_finds_the_version_that_it_was_trained_on(
     call: Call, tickets: Callable[..., str], bert: Path, tmp_path: Path
 ) -> None:

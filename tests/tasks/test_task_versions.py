@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
@@ -321,66 +321,3 @@ def test_of_two_updates_at_once_the_second_begins_at_the_first(
     monkeypatch.setattr(update_module, "hold", hold_late)
     assert update("mine", [folder], folder, UpdateRequest(second)).number == 3
     assert [entry["changes"].get("new") for entry in history("mine", [folder])] == [0, 5, 5]
-
-
-class Killed(BaseException):
-    """Nothing catches it."""
-
-
-@pytest.fixture
-def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """End an update at the n-th time that it touches the disk, and leave everything as it lies then."""
-    calls = {"left": -1}
-    touched = {
-        "write_bytes": Path.write_bytes,
-        "write_text": Path.write_text,
-        "rename": Path.rename,
-        "mkdir": Path.mkdir,
-    }
-
-    def ending(name: str) -> Callable[..., object]:
-        def touch(*arguments: object, **named: object) -> object:
-            if calls["left"] == 0:
-                raise Killed
-            calls["left"] -= 1
-            return touched[name](*arguments, **named)
-
-        return touch
-
-    for name in touched:
-        monkeypatch.setattr(Path, name, ending(name))
-    remove = shutil.rmtree
-    monkeypatch.setattr(shutil, "rmtree", lambda path, **named: None if calls["left"] == 0 else remove(path, **named))
-    yield lambda times: calls.update(left=times)
-    calls["left"] = -1
-
-
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.acceptance)])
-def test_an_update_that_is_killed_leaves_the_version_before_or_the_new_one(
-    folder: Path,
-    load: Load,
-    more: Callable[..., str],
-    updated: Callable[..., int],
-    kills: Callable[[int], None],
-    step: int,
-) -> None:
-    first = load(PLAIN).fingerprint
-    rows = more(*new_rows(5))
-    updated(rows)
-    second = loaded("mine", folder).fingerprint
-    for times in range(0, 100, step):
-        shutil.rmtree(folder / "mine.versions")
-        kills(times)
-        try:
-            updated(rows)
-            done = True
-        except Killed:
-            done = False
-        kills(-1)
-        assert loaded("mine", folder).fingerprint in {first, second}
-        assert updated(rows) == 2
-        assert [loaded(f"mine@{number}", folder).fingerprint for number in (1, 2)] == [first, second]
-        if done:
-            break
-    assert done
-    assert times > 10

@@ -1,0 +1,58 @@
+"""`workbench tasks update`, killed at any moment, leaves the version before or the new one, whole, and can go on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Call, environment
+
+UPDATE = ["tasks", "update", "tickets", "--from", "more.csv", "--labels", "changes.yaml"]
+TASK = "description: d\nfiles: {data: ../all.csv}\ncolumns: {text: text}\n"
+
+
+def write_task(folder: Path) -> Path:
+    """Write a task of 60 rows, and rows and labels of an update."""
+    rows = [f"{animal} number {number},{team}" for number in range(30) for animal, team in (("cat", "a"), ("dog", "b"))]
+    (folder / "tasks").mkdir(parents=True)
+    (folder / "tasks" / "tickets.yaml").write_text(TASK)
+    (folder / "all.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (folder / "more.csv").write_text("\n".join(["text,label", *(f"bird number {number},c" for number in range(20))]))
+    (folder / "changes.yaml").write_text("add: [c]\nrename: {a: cats}\n")
+    return folder
+
+
+def killed(folder: Path, *arguments: str) -> dict[str, Any]:
+    """Return what killing a command in copies of a folder came to."""
+    program = [sys.executable, "-m", "tests.killed", str(folder), *arguments]
+    where = {"cwd": Path(__file__).parents[2], "env": environment()}
+    done = subprocess.run(program, capture_output=True, text=True, check=False, **where)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def test_a_killed_update_of_a_task_loses_nothing_and_goes_on(tmp_path: Path) -> None:
+    document = killed(write_task(tmp_path / "ana"), "--at", "os.rename", "--", *UPDATE)
+    assert (len(document["killed"]), document["wrong"]) == (2, [])
+
+
+@pytest.mark.acceptance
+def test_a_task_is_updated_whole_or_not_at_all_whenever_it_is_killed(call: Call, bert: Path, tmp_path: Path) -> None:
+    """The first update, which writes two versions, and the second one; a champion answers all the time."""
+    folder = write_task(tmp_path)
+    budget = ["--set", "budget={epochs: 1, max_length: 16, precision: fp32}", "--workspace", "space"]
+    assert call("add", "tickets", "--method", "head", "--backbone", str(bert), *budget)[0] == 0
+    asking = ["--asking", "predict tickets 'cat number 3' --workspace space --json"]
+    first = killed(folder, *asking, "--", *UPDATE)
+    assert (len(first["killed"]), first["wrong"]) == (len(first["changes"]), [])
+    assert len(first["changes"]) > 30
+    assert call(*UPDATE)[0] == 0
+    (folder / "more.csv").write_text("text,label\ncat number 1,b\ncat number 2,b\nfish,b\n")
+    second = killed(folder, *asking, "--", *UPDATE[:5])
+    assert (len(second["killed"]), second["wrong"]) == (len(second["changes"]), [])

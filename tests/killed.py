@@ -1,0 +1,207 @@
+"""Kill a command of the workbench just before each change that it makes on disk, and run it again.
+
+    python -m tests.killed FOLDER [--at os.rename,fsync] [--asking "predict TASK TEXT"] -- tasks update TASK …
+
+Each life is a forked child that runs the command in a copy of FOLDER; imports are done once, by a life that is not
+killed. What was opened for writing just before a kill is cut to half its size, as if the kill had come while it was
+written. Prints one JSON document: the changes; those at which it was killed; and what was then not as it has to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import pickle
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+import torch
+
+torch.set_num_threads(1)  # a forked child cannot use its parent's thread pool
+
+from experiments.cli import main as workbench
+from workbench.files.atomic import UNFINISHED
+
+CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link", "os.symlink"}
+WRITING = os.O_WRONLY | os.O_RDWR
+Change = tuple[str, str]  # an event of Python's audit, or "fsync"; a path below the folder
+Files = dict[str, bytes]
+
+
+class Clock:
+    """A clock that stands still: versions of a task hold the time at which they were made."""
+
+    @staticmethod
+    def now(zone: Any) -> Any:
+        """Return the same moment, always."""
+        from datetime import datetime
+
+        return datetime(2026, 1, 1, tzinfo=zone)
+
+
+def run(arguments: Sequence[str]) -> str:
+    """Run a command in this process and this folder, and return what it prints; raises SystemExit if it fails."""
+    with redirect_stdout(io.StringIO()) as out, patch.object(sys, "argv", ["workbench", *arguments]):
+        try:
+            workbench()
+        except SystemExit as leaving:
+            if leaving.code:
+                raise
+    return out.getvalue()
+
+
+def live(arguments: Sequence[str], folder: Path, killed_at: int | None = None) -> tuple[list[Change], str]:
+    """Run a command in a child; return the changes that it made, and what it printed.
+
+    Args:
+        arguments: of the command.
+        folder: that it runs in, and whose changes count.
+        killed_at: number of the change that it does not live to make; nothing is returned then.
+
+    Raises:
+        ChildProcessError: it failed, or came to its end before that change.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _live(arguments, folder, killed_at, writing)
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # noqa: PTH123  # a descriptor
+        content = pipe.read()
+    status = os.waitpid(child, 0)[1]
+    if killed_at is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return [], ""
+    if status or killed_at is not None:
+        raise ChildProcessError(f"{shlex.join(arguments)} ended with {status}, to be killed at {killed_at}")
+    changes, printed = pickle.loads(content)
+    return changes, printed
+
+
+def _live(arguments: Sequence[str], folder: Path, killed_at: int | None, writing: int) -> NoReturn:
+    seen: list[Change] = []
+
+    def meet(change: Change) -> None:
+        seen.append(change)
+        if len(seen) - 1 == killed_at:
+            if killed_at and seen[-2][0] == "open":
+                with suppress(FileNotFoundError):
+                    os.truncate(folder / seen[-2][1], (folder / seen[-2][1]).stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        os.chdir(folder)
+        _watch(folder, meet)
+        printed = run(arguments)
+        os.write(writing, pickle.dumps((seen, printed)))
+    except BaseException as error:
+        os.write(2, f"{error!r}\n".encode())
+        os._exit(70)
+    os._exit(0)
+
+
+def _watch(folder: Path, meet: Callable[[Change], None]) -> None:
+    """Have each change in the folder met just before it is made, for the rest of the process."""
+    root, synced = f"{folder.resolve()}{os.sep}", os.fsync
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in CHANGES and not (event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING):
+            return
+        if isinstance(arguments[0], str | bytes | os.PathLike):
+            path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100  # a Path would be slow here
+            if path.startswith(root):
+                meet((event, path.removeprefix(root)))
+
+    def fsync(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+        if path.startswith(root):
+            meet(("fsync", path.removeprefix(root)))
+        synced(descriptor)
+
+    os.fsync = fsync
+    sys.addaudithook(hear)
+
+
+def contents(folder: Path) -> Files:
+    """Return path → bytes of all files below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def finished(files: Files) -> Files:
+    """Return the files that readers see: none in a folder that is being written, and no locks."""
+    return {path: content for path, content in files.items() if not any(map(_is_unfinished, path.split("/")))}
+
+
+def _is_unfinished(name: str) -> bool:
+    return UNFINISHED.fullmatch(name) is not None or name == ".lock"
+
+
+def faults(before: Files, after_kill: Files, whole: Files) -> Iterator[str]:
+    """Yield each file that is lost, or is neither as it was before the command nor as the command makes it."""
+    for path, content in before.items():
+        if path not in after_kill and path in whole:
+            yield f"lost: {path}"
+        elif after_kill.get(path) not in (content, whole.get(path)):
+            yield f"neither old nor new: {path}"
+    for path, content in finished(after_kill).items():
+        if path not in before and content != whole.get(path):
+            yield f"neither missing nor new: {path}"
+
+
+def tried(arguments: Sequence[str], template: Path, chosen: Sequence[str], asking: Sequence[str]) -> dict[str, Any]:
+    """Kill the command at each chosen change; return the document."""
+    lives = Path(tempfile.mkdtemp(dir=template.parent))
+
+    def copied(name: str) -> Path:
+        return Path(shutil.copytree(template, lives / name))
+
+    os.chdir(copied("imports"))
+    for command in filter(None, (asking, arguments)):
+        run(command)
+    before = contents(template)
+    answers = [*([live(asking, copied("asked"))[1]] if asking else [])]
+    unkilled = copied("unkilled")
+    changes, _ = live(arguments, unkilled)
+    whole = contents(unkilled)
+    wrong: list[str] = []
+    numbers = [number for number, (event, _) in enumerate(changes) if not chosen or event in chosen]
+    for number in numbers:
+        folder = copied(str(number))
+        live(arguments, folder, killed_at=number)
+        found = [*faults(before, contents(folder), whole)]
+        if asking and live(asking, folder)[1] not in answers:
+            found.append("another answer")
+        live(arguments, folder)
+        again = contents(folder)
+        found += [
+            f"other than without a kill: {path}" for path in {**again, **whole} if again.get(path) != whole.get(path)
+        ]
+        wrong += [f"killed at {number} {changes[number]}: {fault}" for fault in found]
+        shutil.rmtree(folder)
+    return {"changes": changes, "killed": numbers, "wrong": wrong}
+
+
+def main() -> None:
+    """Parse, kill, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--at", default="", help="events, with commas; all without it")
+    parser.add_argument("--asking", default="", help="a command whose answer no kill may change")
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args()
+    with patch("tasks.updating.new_files.datetime", Clock):
+        chosen = [event for event in given.at.split(",") if event]
+        print(json.dumps(tried(given.command, given.folder.resolve(), chosen, shlex.split(given.asking))))
+
+
+if __name__ == "__main__":
+    main()
