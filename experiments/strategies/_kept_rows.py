@@ -9,39 +9,43 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized, register_parametrization, remove_parametrizations
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
 class PartlyTrained(nn.Module):
-    """Puts rows that are trained after, or before, rows that stay.
+    """Puts rows that are trained among rows that stay.
 
     Attributes:
         fixed: the rows that stay (rows, …).
+        order: for each row its position among those that stay, followed by those that are trained.
     """
 
     fixed: Tensor
+    order: Tensor
 
-    def __init__(self, fixed: Tensor, last: bool) -> None:
-        """Keep a copy of ``fixed``, which stand first, or ``last``."""
+    def __init__(self, rows: Tensor, held: Sequence[int]) -> None:
+        """Keep a copy of the rows at the positions ``held``."""
         super().__init__()
-        self.last = last
-        self.register_buffer("fixed", fixed.detach().clone(), persistent=False)
+        self.trained = [position for position in range(len(rows)) if position not in {*held}]
+        self.register_buffer("fixed", rows[list(held)].detach().clone(), persistent=False)
+        order = torch.tensor([*held, *self.trained], device=rows.device).argsort()
+        self.register_buffer("order", order, persistent=False)
 
     def forward(self, trained: Tensor) -> Tensor:
         """Return all rows."""
-        return torch.cat([trained, self.fixed] if self.last else [self.fixed, trained])
+        return torch.cat([self.fixed, trained])[self.order]
 
     def right_inverse(self, rows: Tensor) -> Tensor:
         """Return the rows that are trained."""
-        count = len(self.fixed)
-        return rows[: len(rows) - count].clone() if self.last else rows[count:].clone()
+        return rows[self.trained].clone()
 
 
-def hold(layer: nn.Module, rows: int, last: bool = False) -> None:
-    """Keep the first ``rows`` rows of all parameters of a layer, or its ``last``; only the others are trained."""
+def hold(layer: nn.Module, rows: Sequence[int]) -> None:
+    """Keep the rows of all parameters of a layer that stand at the positions ``rows``; only the others are trained."""
     for name, parameter in [*layer.named_parameters()]:
-        fixed = parameter[len(parameter) - rows :] if last else parameter[:rows]
-        register_parametrization(layer, name, PartlyTrained(fixed, last))
+        register_parametrization(layer, name, PartlyTrained(parameter, rows))
 
 
 def release(layer: nn.Module) -> None:

@@ -16,18 +16,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
+from experiments.strategies._fisher import fisher_information
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
-from workbench.backbone.batching import to_device_of
-from workbench.machine.memory import freed_for_reuse
 from workbench.settings.bounds import Count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -69,40 +66,11 @@ class Ewc(SharedWeights):
         save_file(information, folder / FILE)
 
 
-@freed_for_reuse()
 def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
     """Return the diagonal Fisher information of the body's trained weights on the stage's task, by parameter name."""
-    model, context = stage.model, stage.context
-    kind, tokenizer = model.kind, context.adaptation.backbone.tokenizer
-    rows = stage.task.splits["train"]
-    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(context.seed))[:examples]
-    encoded = kind.encode(rows.select(sorted(chosen.tolist())), tokenizer, context.budget.max_length)
-    weights = {name: parameter for name, parameter in model.body.named_parameters() if parameter.requires_grad}
-    sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    collate = kind.collate(tokenizer)
-    model.eval()
-    for row in encoded:
-        for direction in _directions(stage, to_device_of(model, collate([row]))):
-            gradients = torch.autograd.grad(direction, list(weights.values()), retain_graph=True, allow_unused=True)
-            for name, gradient in zip(weights, gradients, strict=True):
-                if gradient is not None:
-                    sums[name].addcmul_(gradient, gradient)
-    return {name: (total / len(encoded)).cpu() for name, total in sums.items()}
-
-
-def _directions(stage: Stage, batch: dict[str, Tensor]) -> Iterator[Tensor]:
-    """Yield the scalars whose squared gradients add up to the Fisher information of the one row of ``batch``."""
-    model, labels = stage.model, batch.pop("labels")
-    if stage.task.kind != "classification":
-        decisions = len(stage.task.labels) if stage.task.kind == "multilabel" else (labels != -100).sum()
-        yield -model(labels=labels, **batch)["loss"] * decisions  # the loss is their mean
-        return
-    read, _ = model.kind.read(model, batch, None)
-    logits = stage.own_head(read).squeeze(0)  # (labels,)
-    p = logits.detach().double().cpu().softmax(dim=-1)
-    values, vectors = torch.linalg.eigh(p.diag() - torch.outer(p, p))  # ascending; the first value is 0
-    for factor in (values.clamp(min=0).sqrt() * vectors).T[1:]:
-        yield factor.to(logits) @ logits
+    context = stage.context
+    backbone, length = context.adaptation.backbone, context.budget.max_length
+    return fisher_information(stage.model, stage.own_head, stage.task, backbone, length, examples, context.seed)
 
 
 STRATEGY = Ewc()

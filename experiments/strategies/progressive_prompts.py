@@ -66,7 +66,7 @@ class ProgressivePrompts(SharedWeights):
             layer, earlier = _layer(model.body), _stored_prompts(state)
             with torch.no_grad():
                 layer.weight[-len(earlier) :] = earlier
-            hold(layer, len(earlier), last=True)
+            hold(layer, range(len(layer.weight) - len(earlier), len(layer.weight)))
         return model
 
     def save(self, stage: Stage, folder: Path) -> None:

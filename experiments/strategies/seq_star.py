@@ -73,7 +73,7 @@ class SeqStar(SharedWeights):
         """Hold the rows of a shared head that answer earlier labels."""
         context = stage.context
         if context.scenario.shares_head and 0 < context.labels_before < len(stage.task.labels):
-            hold(stage.own_head, context.labels_before)
+            hold(stage.own_head, range(context.labels_before))
 
     def save(self, stage: Stage, folder: Path) -> None:
         """Write the body as the first task left it, and leave the head as one layer."""

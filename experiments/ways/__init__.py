@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.machine.stopwatch import Stopwatch
 from workbench.methods.sampling import draw, repeated
 from workbench.settings.base import Settings
 from workbench.settings.registry import Modules
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+    from experiments.ways.update import UpdateLesson
     from tasks.updating.label_map import LabelMap
     from workbench.adapters.fit_record import FitRecord
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -47,6 +49,7 @@ class UpdateContext:
         listener: hears how it goes.
         label: what to call the fit on a screen.
         scratch: for checkpoints of a fit that takes long.
+        beside: counts what a way does beside the fit; it is added to what the fit took.
     """
 
     settings: Any
@@ -60,6 +63,7 @@ class UpdateContext:
     listener: Listener
     label: str
     scratch: Path | None = None
+    beside: Stopwatch = field(default_factory=Stopwatch, compare=False)
 
     @cached_property
     def drawn(self) -> Task:
@@ -135,7 +139,7 @@ class Way:
         paper: where it was introduced; empty where nobody has to be named.
         settings: the typed hyper-parameters.
         needs_old_rows: settings → whether training rows of the champion's version are read.
-        objection: settings, the name of the method, its kind of task → why it cannot work, in a few words; or None.
+        objection: the update → why it cannot be made this way, in a few words; or None.
         from_champion: whether the champion's weights are in the result; if not, the adapter is that of a plain
             :class:`workbench.training.Lesson`.
     """
@@ -145,7 +149,7 @@ class Way:
     paper: str = ""
     settings: type[Settings] = Settings
     needs_old_rows: Callable[[Any], bool] = lambda settings: False
-    objection: Callable[[Any, str, str], str | None] = lambda settings, method, kind: None
+    objection: Callable[[UpdateLesson], str | None] = lambda lesson: None
     from_champion: bool = True
 
 

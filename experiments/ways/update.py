@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.ways import WAYS, UpdateContext
 from workbench.adapters.manifest import UpdateReference
 from workbench.errors import InputError
 from workbench.files.digest import key
+from workbench.machine.stopwatch import sum_counts
 from workbench.methods.stored_model import describe, keep
 from workbench.settings.base import MethodSettings
 from workbench.training import Lesson
@@ -65,6 +66,11 @@ class UpdateLesson:
         return Lesson(self.task, self.adaptation, self.budget, self.seed)
 
     @property
+    def has_no_old_rows(self) -> bool:
+        """Whether all training rows of the newer version are new, changed or relabelled."""
+        return self.new_rows.issuperset(self.task.splits["train"]["id"][:])
+
+    @property
     def key(self) -> str:
         """SHA-256 over all of it; of a way that takes nothing from the champion, that of :attr:`anew`."""
         if not self.card.from_champion:
@@ -96,16 +102,16 @@ class UpdateLesson:
             raise InputError(f"{self.way} {objection}", where="--how", hint="`workbench ways list` names the others.")
 
     def _objection(self) -> str | None:
-        method, kind = self.adaptation.method, self.task.kind
-        if kind != "classification":
-            return f"needs a classification task, not {kind}"
-        objection = self.card.objection(self.settings, method, kind)
-        if objection is not None or not self.card.from_champion:
-            return objection
-        if not self.adaptation.card.trains:
-            return f"goes on training, and method {method} trains nothing"
-        differs = _other_shape(self.champion.manifest, self.adaptation)
-        return f"goes on with the champion's weights, which have another {', '.join(differs)}" if differs else None
+        card, method = self.card, self.adaptation.card
+        if self.task.kind != "classification":
+            return f"needs a classification task, not {self.task.kind}"
+        if card.from_champion and not method.trains:
+            return f"goes on training, and method {self.adaptation.method} trains nothing"
+        if card.from_champion and (differs := _other_shape(self.champion.manifest, self.adaptation)):
+            return f"goes on with the champion's weights, which have another {', '.join(differs)}"
+        if card.from_champion and card.needs_old_rows(self.settings) and self.has_no_old_rows:
+            return "reads old training rows, and the newer version has none"
+        return card.objection(self)
 
 
 def learn_update(
@@ -140,7 +146,10 @@ def learn_update(
     )
     learned = lesson.card.learn(context)
     adaptation = learned.adaptation or lesson.adaptation
-    manifest = describe(lesson.adapter_id, lesson.task, adaptation, lesson.budget, lesson.seed, learned.record)
+    record, beside = learned.record, context.beside
+    if beside.seconds:
+        record = replace(record, seconds=record.seconds + beside.seconds, spent=sum_counts(record.spent, beside.spent))
+    manifest = describe(lesson.adapter_id, lesson.task, adaptation, lesson.budget, lesson.seed, record)
     if lesson.card.from_champion:
         manifest = manifest.model_copy(update={"parents": (lesson.champion.id,), "update": _reference(lesson)})
     return keep(learned.model, adaptation, manifest, store)

@@ -103,11 +103,11 @@ def test_old_rows_count_in_the_softmax_of_the_new(
     torch.testing.assert_close(gradient, (wrong.T @ features / 7)[LABELS:].detach(), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("last", "added"), [(False, [0.0, 0, 1, 1, 1]), (True, [1.0, 1, 1, 0, 0])])
-def test_a_released_head_is_the_layer_that_it_was(last: bool, added: list[float]) -> None:
+@pytest.mark.parametrize(("held_rows", "added"), [((0, 1), [0.0, 0, 1, 1, 1]), ((3, 1), [1.0, 0, 1, 0, 1])])
+def test_a_released_head_is_the_layer_that_it_was(held_rows: tuple[int, ...], added: list[float]) -> None:
     head = torch.nn.Linear(3, 5)
     before = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-    hold(head, 2, last)
+    hold(head, held_rows)
     held = dict(head.named_parameters())
     assert [len(parameter) for parameter in held.values()] == [3, 3]
     with torch.no_grad():
