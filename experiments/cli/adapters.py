@@ -12,7 +12,7 @@ import typer
 
 from experiments.answers.foreign_sources import foreign_sources
 from experiments.answers.naming import adapter_id
-from experiments.cli import _champions, _importing, _testing
+from experiments.cli import _champions, _comparing, _importing, _testing
 from experiments.reporting.wording import megabytes, score
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOption
@@ -249,6 +249,7 @@ def convert(
 
 app.command("import")(_importing.import_)
 app.command("test")(_testing.test)
+app.command()(_comparing.compare)
 app.command()(_champions.register)
 app.command()(_champions.promote)
 app.command()(_champions.rollback)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.adding import AddedTask
+    from experiments.gating.candidate.bounds import CandidateBounds
+    from experiments.gating.candidate.report import CandidateReport
     from experiments.gating.gate import Check, Gate
     from experiments.gating.registry import ChampionChange, Registration
     from experiments.gating.stream_bounds import StreamBounds
@@ -115,6 +117,30 @@ class Release:
         other = self._verify(bounds.against) if bounds.against else None
         stored = self._verify(adapter, champions=False)
         return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, self.listener)
+
+    def compare(self, champion: str, candidate: str, bounds: CandidateBounds | None = None) -> CandidateReport:
+        """Return what a candidate answers beside a champion, on test rows of the candidate's version of the task.
+
+        The champion was trained on the same version of the task, or an earlier one: its answers are read in the newest
+        labels. Bounds are held against validation rows. Nothing is stored or logged, and the champion stays what it is.
+
+        Args:
+            champion: the adapter that answers now, or any other to compare with.
+            candidate: that might answer instead.
+            bounds: on the candidate; by default none.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: they cannot be compared, a bound cannot be measured, or the task's rows are not to be had.
+            IntegrityError: files of an adapter, or of a version of the task, are damaged.
+        """
+        from experiments.gating.candidate.bounds import CandidateBounds
+        from experiments.gating.candidate.comparing import compare_candidate
+        from experiments.gating.candidate.versions import version_pair
+
+        first, second = self._verify(champion), self._verify(candidate)
+        versions = version_pair(first, second, self.task_folders)
+        return compare_candidate(first, second, versions, bounds or CandidateBounds())
 
     def gate_experiment(self, experiment: str, bounds: StreamBounds) -> Gate:
         """Check bounds on a finished stream, by what is stored; no model is needed.

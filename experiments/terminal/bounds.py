@@ -46,6 +46,30 @@ Margin = Annotated[
         "--margin", metavar="X", help="With --not-below-champion: points by which it may be lower.", show_default="0"
     ),
 ]
+MaxLostOnOld = Annotated[
+    float | None,
+    typer.Option(
+        "--max-lost-on-old",
+        metavar="X",
+        help="The most points of right answers that the candidate may lose on old validation rows.",
+    ),
+]
+MaxFlips = Annotated[
+    float | None,
+    typer.Option(
+        "--max-flips",
+        metavar="X",
+        help="The most percent of old validation rows that the champion has right and the candidate wrong.",
+    ),
+]
+MinNewLabel = Annotated[
+    float | None,
+    typer.Option(
+        "--min-new-label",
+        metavar="X",
+        help="The least recall on validation, in percent, of any label that the champion does not know.",
+    ),
+]
 
 
 def below_champion(not_below: bool, margin: float | None) -> float | None:

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm, ttest_1samp
 
-from workbench.measures.paired_scores import Z, chance_of_more, chance_of_none, drop
+from workbench.measures.paired_scores import Z, chance_of_difference, chance_of_more, chance_of_none, drop
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -86,3 +86,17 @@ def test_a_drop_of_the_bound_is_seldom_said_to_be_more(bound: float) -> None:
         said.append(chance_of_more(before, after, bound))
     rate = np.mean(np.array(said, dtype=float) < 0.05)
     assert 0.03 <= rate <= 0.066, "1,000 draws have a standard error of 0.7 %"
+
+
+def test_equal_within_a_margin_is_said_where_the_interval_of_90_percent_lies_within_it() -> None:
+    """Schuirmann (1987): the larger of two one-sided p is below 0.05 just where that interval is inside the margin."""
+    lost, gained, number = 3, 4, 400
+    before, after = outcomes(lost, gained, number)
+    critical = norm.ppf(0.95)
+    limit = minimize_scalar(
+        lambda margin: (statistic(gained, lost, number, margin) + critical) ** 2, bounds=(0.0, 0.2), method="bounded"
+    ).x
+    assert chance_of_difference(before, after, limit) == pytest.approx(0.05, abs=1e-3)
+    assert chance_of_difference(before, after, 2 * limit) < 0.05 < chance_of_difference(before, after, limit / 2)
+    assert chance_of_difference(after, before, 0.02) == chance_of_difference(before, after, 0.02)
+    assert chance_of_difference(np.ones(1) / 2, np.ones(1), 0.02) is None

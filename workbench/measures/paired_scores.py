@@ -92,6 +92,18 @@ def chance_of_none(before: Array, after: Array) -> float | None:
     return min(1.0, 2 * min(one_sided, 1 - one_sided))
 
 
+def chance_of_difference(before: Array, after: Array, margin: float) -> float | None:
+    """Return the p of a drop or a gain of at least ``margin``: two one-sided tests, the larger p (Schuirmann 1987).
+
+    Args:
+        before: see :func:`drop`.
+        after: see :func:`drop`.
+        margin: a share, in (0, 1).
+    """
+    lost, gained = chance_of_more(before, after, margin), chance_of_more(after, before, margin)
+    return None if lost is None or gained is None else 1 - min(lost, gained)
+
+
 def _changed(before: Array, after: Array) -> tuple[int, int] | None:
     """Return how many examples went from 1 to 0 and from 0 to 1; None where there are other scores."""
     both = np.concatenate([before, after])

@@ -8,7 +8,7 @@ one comparison both cannot be false, since a difference of 0 is not as large as 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from workbench.measures.statistics import holm
 
@@ -46,6 +46,22 @@ class Verdict:
         return self.word != "undecided"
 
 
+class DifferenceTest(NamedTuple):
+    """A difference, and what was tested of it.
+
+    Attributes:
+        difference: first − second.
+        p: of difference = 0; None where no test could be made.
+        p_equal: of |difference| ≥ margin; None as well where there is no margin.
+        hypothesis: what is equal for identical tests.
+    """
+
+    difference: float
+    p: float | None
+    p_equal: float | None
+    hypothesis: Hashable
+
+
 def verdicts(
     estimates: Mapping[str, Estimate | None], margin: float | None = None, level: float = LEVEL
 ) -> dict[str, Verdict]:
@@ -56,11 +72,24 @@ def verdicts(
         margin: differences smaller than this do not matter, in the unit of the scores; None: nothing is called equal.
         level: chance of a false verdict in the family, of either kind.
     """
-    differs = {label: (_hypothesis(of), of.p if of else None) for label, of in estimates.items()}
-    equal = {label: (_hypothesis(of), p_of_equality(of, margin)) for label, of in estimates.items()}
-    p, p_equal = adjusted(differs), adjusted(equal)
-    size = len({of.hypothesis for of in estimates.values() if of and of.p is not None})
-    return {label: _verdict(of, p[label], p_equal[label], level, size) for label, of in estimates.items()}
+    tested = {
+        label: DifferenceTest(of.difference, of.p, p_of_equality(of, margin), of.hypothesis) if of else None
+        for label, of in estimates.items()
+    }
+    return verdicts_of(tested, level)
+
+
+def verdicts_of(tested: Mapping[str, DifferenceTest | None], level: float = LEVEL) -> dict[str, Verdict]:
+    """Return the verdict on each difference of a family, whichever test was made of it.
+
+    Args:
+        tested: by label; None where nothing could be compared.
+        level: see :func:`verdicts`.
+    """
+    p = adjusted({label: (of and of.hypothesis, of.p if of else None) for label, of in tested.items()})
+    p_equal = adjusted({label: (of and of.hypothesis, of.p_equal if of else None) for label, of in tested.items()})
+    size = len({of.hypothesis for of in tested.values() if of and of.p is not None})
+    return {label: _verdict(of, p[label], p_equal[label], level, size) for label, of in tested.items()}
 
 
 def adjusted(tests: Mapping[str, tuple[Hashable, float | None]]) -> dict[str, float | None]:
@@ -77,16 +106,12 @@ def adjusted(tests: Mapping[str, tuple[Hashable, float | None]]) -> dict[str, fl
     return {label: by_hypothesis[hypothesis] for label, (hypothesis, _) in tests.items()}
 
 
-def _hypothesis(of: Estimate | None) -> Hashable:
-    return of.hypothesis if of else None
-
-
 def p_of_equality(of: Estimate | None, margin: float | None) -> float | None:
     """Return the p of |difference| ≥ ``margin``; None without an estimate, a margin, or a known spread."""
     return of.p_equal(margin) if of and margin is not None else None
 
 
-def _verdict(of: Estimate | None, p: float | None, p_equal: float | None, level: float, family: int) -> Verdict:
+def _verdict(of: DifferenceTest | None, p: float | None, p_equal: float | None, level: float, family: int) -> Verdict:
     within = p_equal is not None and p_equal < level
     word: Word = "equal" if within else "undecided"
     if of and p is not None and p < level:

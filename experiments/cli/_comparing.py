@@ -1,0 +1,65 @@
+"""The command `workbench adapters compare`: a candidate beside the champion, on old rows and new ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.terminal import completion
+from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinNewLabel
+from experiments.terminal.options import Folders, WorkspaceOption, path_option
+from experiments.terminal.output import Json
+from experiments.terminal.progress import Messages
+from workbench.errors import GateError
+
+
+def compare(
+    champion: Annotated[
+        str,
+        typer.Argument(
+            metavar="CHAMPION",
+            help="The adapter that answers now, or any other; the name of a task means its champion.",
+            autocompletion=completion.adapter,
+        ),
+    ],
+    candidate: Annotated[
+        str,
+        typer.Argument(
+            metavar="CANDIDATE",
+            help="An adapter of the same version of the task, or of a later one.",
+            autocompletion=completion.adapter,
+        ),
+    ],
+    max_lost_on_old: MaxLostOnOld = None,
+    max_flips: MaxFlips = None,
+    min_new_label: MinNewLabel = None,
+    html: Annotated[Path | None, path_option("FILE", "Write the report as one self-contained page.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Log the report to MLflow, as a run of its own.")] = False,
+    workspace: WorkspaceOption = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two adapters of one task: what CANDIDATE lost and won against CHAMPION; nothing is trained.
+
+    Both answer the test rows of the candidate's version of the task. Old rows, which the champion's version has too,
+    and new rows are compared apart, and so is each label. Labels that were renamed or merged since are read as what
+    they are now; rows of a label that the champion does not know have no score of it. The report names the examples
+    that were right and are wrong now. Bounds are held against validation rows; if one is broken, the exit code is 3.
+    """
+    from experiments.api import Workbench
+    from experiments.gating.candidate.bounds import CandidateBounds
+    from experiments.gating.candidate.publishing import log as log_report
+    from experiments.terminal.candidate import print_candidate, require_page
+
+    require_page(html, overwrite)
+    bounds = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
+    workbench = Workbench(workspace, tasks, Messages())
+    report = workbench.release.compare(champion, candidate, bounds)
+    if log:
+        log_report(report, workbench.workspace, workbench.listener)
+    print_candidate(report, html, overwrite, as_json)
+    if report.refusal:
+        raise GateError(report.refusal, where=report.candidate)
