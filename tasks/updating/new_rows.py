@@ -8,6 +8,8 @@ from tasks.updating.state import has_rows, stored_rows
 from workbench.methods.task import SPLITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasks.task_file.spec import TaskSpec
     from tasks.updating.label_map import LabelMap
     from tasks.updating.rows import Row
@@ -29,8 +31,14 @@ def new_train_rows(older: TaskSpec, newer: TaskSpec, labels: LabelMap, *, withou
         IntegrityError: a file is missing or damaged.
     """
     splits = [split for split in SPLITS if split != "train" or not without_old or has_rows(older, split)]
-    old = {row.id: row for split in splits for row in stored_rows(older, split)}
-    return frozenset(row.id for row in stored_rows(newer, "train") if _is_new(row, old.get(row.id), labels))
+    old = (row for split in splits for row in stored_rows(older, split))
+    return ids_of_new(old, stored_rows(newer, "train"), labels)
+
+
+def ids_of_new(old: Iterable[Row], rows: Iterable[Row], labels: LabelMap) -> frozenset[str]:
+    """Return the ids of those of ``rows`` that ``old`` does not have, with this text and a label that tells theirs."""
+    by_id = {row.id: row for row in old}
+    return frozenset(row.id for row in rows if _is_new(row, by_id.get(row.id), labels))
 
 
 def _is_new(row: Row, old: Row | None, labels: LabelMap) -> bool:

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from random import Random
-
 import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tasks.updating.label_changes import LabelChanges, label_map
-from tasks.updating.label_map import LabelMap, composed, unchanged
+from tasks.updating.label_map import LabelMap, unchanged
 from tasks.updating.next_rows import next_rows
 from tasks.updating.rows import GivenRow, Row, split_of
-from tests.tasks.updates import SHARES, Life
+from tests.tasks.updates import SHARES
 from workbench.errors import SettingsError
-from workbench.methods.head_rows import head_rows
 from workbench.settings.base import Document
 
 ABC = unchanged(("a", "b", "c"))
-
-
-def live(seed: int, updates: int = 12) -> Life:
-    """Update a task again and again; every update is checked."""
-    life = Life(Random(seed))
-    for _ in range(updates):
-        life.update()
-    whole = reduce(composed, life.steps, unchanged(("a", "b", "c")))
-    assert whole.labels == life.labels
-    weight = torch.eye(3)  # which of the first three labels a row of the head comes from
-    bias = torch.zeros(3)
-    for step in life.steps:
-        fresh = torch.zeros(len(step.labels), 3), torch.zeros(len(step.labels))
-        weight, bias = head_rows(weight, bias, step.sources, fresh)
-    assert [tuple(row.nonzero().flatten().tolist()) for row in weight] == [*whole.sources]
-    return life
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32))
-def test_no_test_row_is_ever_trained_on_and_no_label_swapped(seed: int) -> None:
-    live(seed)
-
-
-@pytest.mark.acceptance
-def test_five_hundred_sequences_of_updates() -> None:
-    lives = [live(seed, updates=20) for seed in range(500)]
-    made = sum(len(life.steps) for life in lives)
-    assert made > sum(life.refused for life in lives), "most updates are possible"
 
 
 def changed(labels: tuple[str, ...], **changes: object) -> LabelMap:
