@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from experiments.engine.work import Work
     from experiments.engine.workers.machine import Machine
     from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.updating import UpdatedTask
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
@@ -144,16 +145,29 @@ class Workbench:
         request = UpdateRequest(task, how, seed, assignments, forget_rows)
         return plan_update(request, self.workspace, self.task_folders, self.listener)
 
-    def update(self, plan: UpdatePlan, bounds: AdapterBounds | None = None, leakage: float = 1.0) -> UpdatedTask:
+    def update(
+        self,
+        plan: UpdatePlan,
+        bounds: AdapterBounds | None = None,
+        leakage: float = 1.0,
+        beside: CandidateBounds | None = None,
+    ) -> UpdatedTask:
         """Make the adapter of a task's next version, compare it with the champion, and register it if all bounds hold.
 
+        Args:
+            plan: see :meth:`update_plan`.
+            bounds: on the new adapter; by default its validation score may not be below the champion's.
+            leakage: percent of the rows of a split that may stand in a split before it.
+            beside: bounds on what it loses against the champion; by default none.
+
         Raises:
+            InputError: a bound that cannot be measured; nothing was trained.
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
         from experiments.gating.adapter_bounds import AdapterBounds
 
-        return self.release.update(plan, bounds or AdapterBounds(below_champion=0.0), leakage)
+        return self.release.update(plan, bounds or AdapterBounds(below_champion=0.0), leakage, beside)
 
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from experiments.terminal import completion
 from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinNewLabel
-from experiments.terminal.options import Folders, WorkspaceOption, path_option
-from experiments.terminal.output import Json
+from experiments.terminal.candidate import Html, Overwrite
+from experiments.terminal.options import Folders, WorkspaceOption
+from experiments.terminal.output import Json, emit
 from experiments.terminal.progress import Messages
 from workbench.errors import GateError
 
@@ -35,8 +35,8 @@ def compare(
     max_lost_on_old: MaxLostOnOld = None,
     max_flips: MaxFlips = None,
     min_new_label: MinNewLabel = None,
-    html: Annotated[Path | None, path_option("FILE", "Write the report as one self-contained page.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    html: Html = None,
+    overwrite: Overwrite = False,
     log: Annotated[bool, typer.Option("--log", help="Log the report to MLflow, as a run of its own.")] = False,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
@@ -52,7 +52,7 @@ def compare(
     from experiments.api import Workbench
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.candidate.publishing import log as log_report
-    from experiments.terminal.candidate import print_candidate, require_page
+    from experiments.terminal.candidate import print_candidate, require_page, write_page
 
     require_page(html, overwrite)
     bounds = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
@@ -60,6 +60,11 @@ def compare(
     report = workbench.release.compare(champion, candidate, bounds)
     if log:
         log_report(report, workbench.workspace, workbench.listener)
-    print_candidate(report, html, overwrite, as_json)
+    if html is not None:
+        write_page(report, html, overwrite)
+    if as_json:
+        emit(report.as_json())
+    else:
+        print_candidate(report, html)
     if report.refusal:
         raise GateError(report.refusal, where=report.candidate)

@@ -8,7 +8,8 @@ import typer
 
 from experiments.terminal import completion, next_steps
 from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
-from experiments.terminal.bounds import MinMacroF1, MinScore, MinWorstLabel
+from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinMacroF1, MinNewLabel, MinScore, MinWorstLabel
+from experiments.terminal.candidate import Html, Overwrite, require_page, write_page
 from experiments.terminal.options import Assignments, DryRun, Folders, TaskName, WorkspaceOption
 from experiments.terminal.output import Json, stdout
 from workbench.settings.bounds import LARGEST_SEED
@@ -43,6 +44,11 @@ def update(
     min_worst_label: MinWorstLabel = None,
     margin: MarginBelow = 0.0,
     max_leakage: MaxLeakage = 1.0,
+    max_lost_on_old: MaxLostOnOld = None,
+    max_flips: MaxFlips = None,
+    min_new_label: MinNewLabel = None,
+    html: Html = None,
+    overwrite: Overwrite = False,
     assignments: Assignments = None,
     dry_run: DryRun = False,
     workspace: WorkspaceOption = None,
@@ -53,16 +59,20 @@ def update(
 
     Method, backbone, settings and budget are the champion's; --set changes them, and settings of the way have a prefix
     (--set way.memory=200). Every way takes as many steps. The new adapter is checked, tested, compared with the
-    champion on the newest validation rows, and registered as `workbench add` does it. If a bound is broken, the exit
-    code is 3 and the champion stays. The same command again repeats nothing that is done. To undo it: `workbench
-    adapters rollback`.
+    champion on the newest validation rows, and registered as `workbench add` does it. The report says what it lost and
+    won against the champion on old and new test rows and label by label, with the answers that changed. If a bound is
+    broken, the exit code is 3 and the champion stays. The same command again repeats nothing that is done. To undo it:
+    `workbench adapters rollback`. For the report on adapters that exist: `workbench adapters compare`.
     """
     from experiments.api import Workbench
     from experiments.engine.work import Work
     from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.terminal.progress import Messages, progress
 
     bounds = AdapterBounds(min_score, margin, min_macro_f1=min_macro_f1, min_worst_label=min_worst_label)
+    beside = CandidateBounds(max_lost_on_old, max_flips, min_new_label)
+    require_page(html, overwrite)
     workbench = Workbench(workspace, tasks, Messages())
     plan = workbench.update_plan(task, how, seed, assignments or [], forget_rows=forget_rows)
     if not as_json:
@@ -72,8 +82,11 @@ def update(
         return
     with progress(task, Work(updates=workbench.updates(plan.lesson))) as listener:
         workbench.listener = listener
-        updated = workbench.update(plan, bounds, max_leakage)
-    print_added(updated.added, task, next_steps.options(workspace), updated.as_json() if as_json else None)
+        updated = workbench.update(plan, bounds, max_leakage, beside)
+    if html is not None and updated.report is not None:
+        write_page(updated.report, html, overwrite)
+    document = updated.as_json() if as_json else None
+    print_added(updated.added, task, next_steps.options(workspace), document, updated.report, html)
 
 
 def _print_plan(plan: UpdatePlan) -> None:

@@ -80,7 +80,9 @@ class Release:
         answering = adapter_id(self.workspace, lesson.task.name, Silent(), self.task_folders)
         return AddedTask(gate, result, registered, answering)
 
-    def update(self, plan: UpdatePlan, bounds: AdapterBounds, leakage: float = 1.0) -> UpdatedTask:
+    def update(
+        self, plan: UpdatePlan, bounds: AdapterBounds, leakage: float = 1.0, beside: CandidateBounds | None = None
+    ) -> UpdatedTask:
         """Make the adapter of a task's next version beside the champion, hold it against bounds, and register it.
 
         It is trained, tested, compared and registered as :meth:`add` does. The champion of the earlier version is
@@ -91,17 +93,34 @@ class Release:
             plan: see :meth:`experiments.api.Workbench.update_plan`.
             bounds: on the new adapter.
             leakage: percent of the rows of a split that may stand in a split before it.
+            beside: bounds on the new adapter beside the champion; by default none.
 
         Raises:
+            InputError: a bound that cannot be measured; nothing was trained.
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.gating.updating import UpdatedTask, check_update
+        from experiments.gating.candidate.bounds import CandidateBounds
+        from experiments.gating.candidate.comparing import compare_candidate
+        from experiments.gating.candidate.publishing import log_or_say
+        from experiments.gating.candidate.versions import between
+        from experiments.gating.updating import UpdatedTask
+        from workbench.methods.sampling import draw
+
+        lesson, bounds_beside = plan.lesson, beside or CandidateBounds()
+        reports: list[CandidateReport] = []
+        versions = between(draw(lesson.task, lesson.budget, lesson.seed), plan.versions, plan.older, plan.newer)
+        bounds_beside.require_measurable(versions)
 
         def beside_champion(candidate: StoredAdapter) -> Iterable[Check]:
-            return check_update(plan, candidate)
+            reports.append(compare_candidate(lesson.champion, candidate, versions, bounds_beside))
+            return reports[0].gate.checks if reports[0].gate else ()
 
-        return UpdatedTask(plan, self._added(plan.lesson, bounds, leakage, beside_champion))
+        added = self._added(lesson, bounds, leakage, beside_champion)
+        report = reports[0].with_gate(added.gate) if reports else None
+        if report is not None:
+            log_or_say(report, self.workspace, self.listener)
+        return UpdatedTask(plan, added, report)
 
     def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:
         """Check bounds on an adapter.

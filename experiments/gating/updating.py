@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from experiments.gating.adding import AddedTask
-    from experiments.gating.gate import Check
+    from experiments.gating.candidate.report import CandidateReport
     from experiments.updates.plan import UpdatePlan
-    from workbench.adapters.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)
@@ -20,13 +18,15 @@ class UpdatedTask:
     Attributes:
         plan: the champion, both versions of the task, their labels, and the way.
         added: the new adapter, the bounds, its registration, and which adapter answers now.
+        report: the new adapter beside the champion, with all bounds; None where the data broke a bound.
     """
 
     plan: UpdatePlan
     added: AddedTask
+    report: CandidateReport | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the document of ``workbench update --json``: that of ``add``, and what was updated how."""
+        """Return the document of ``workbench update --json``: that of ``add``, what was updated how, and the report."""
         lesson, plan = self.plan.lesson, self.plan
         return {
             "task": lesson.task.name,
@@ -38,9 +38,5 @@ class UpdatedTask:
             "new_rows": len(lesson.new_rows),
             "forget_rows": plan.forget_rows,
             **self.added.as_json(),
+            "report": self.report and self.report.as_json(),
         }
-
-
-def check_update(plan: UpdatePlan, candidate: StoredAdapter) -> Iterable[Check]:
-    """Return the checks of a candidate beside the champion of ``plan.lesson``, over both versions of the task."""
-    return ()

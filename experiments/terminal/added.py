@@ -9,13 +9,17 @@ import typer
 from experiments.reporting.wording import baseline
 from experiments.terminal import next_steps
 from experiments.terminal.bounds import print_gate
+from experiments.terminal.candidate import print_candidate
 from experiments.terminal.output import emit, stderr, stdout
+from workbench.errors import GateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from experiments.answers.made_adapters import Trained
     from experiments.gating.adding import AddedTask
+    from experiments.gating.candidate.report import CandidateReport
     from experiments.gating.registry import Registration
 
 MarginBelow = Annotated[
@@ -30,7 +34,14 @@ MaxLeakage = Annotated[
 ]
 
 
-def print_added(added: AddedTask, task: str, where: str, document: Mapping[str, object] | None) -> None:
+def print_added(
+    added: AddedTask,
+    task: str,
+    where: str,
+    document: Mapping[str, object] | None,
+    report: CandidateReport | None = None,
+    html: Path | None = None,
+) -> None:
     """Print what came of a new adapter.
 
     Args:
@@ -38,11 +49,18 @@ def print_added(added: AddedTask, task: str, where: str, document: Mapping[str, 
         task: its name, as the person wrote it.
         where: the options that lead to the same workspace, for the commands that come next.
         document: is printed alone, as JSON, if given.
+        report: the new adapter beside the champion, with all bounds; None where there was none.
+        html: where its page was written.
 
     Raises:
         GateError: a bound is broken; what is broken is printed.
     """
-    emit(document) if document is not None else print_gate(added.gate)
+    if document is not None:
+        emit(document)
+    elif report is not None:
+        print_candidate(report, html)
+    else:
+        print_gate(added.gate)
     if added.trained is not None and not added.gate.passed:
         kept = added.trained.adapter.id
         stderr.print(
@@ -51,6 +69,8 @@ def print_added(added: AddedTask, task: str, where: str, document: Mapping[str, 
         )
         if added.answers:
             stderr.print(f"Until then {task!r} means this adapter: the task has no other.", markup=False)
+    if report is not None and report.refusal:
+        raise GateError(f"{report.champion} stays champion: {report.refusal}", where=task)
     added.gate.require()
     if document is not None or added.registered is None or added.trained is None:
         return

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from experiments.terminal.output import emit, from_here, stdout
+import typer
+
+from experiments.terminal.options import path_option
+from experiments.terminal.output import from_here, stdout
 from workbench.errors import InputError
 from workbench.files.atomic import require_folder_of, require_new, write_whole
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from experiments.gating.candidate.report import CandidateReport
+
+Html = Annotated[Path | None, path_option("FILE", "Write the report as one self-contained page.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 
 def require_page(html: Path | None, overwrite: bool) -> None:
@@ -24,19 +29,20 @@ def require_page(html: Path | None, overwrite: bool) -> None:
     require_new(html, overwrite)
 
 
-def print_candidate(report: CandidateReport, html: Path | None, overwrite: bool, as_json: bool) -> None:
-    """Write the page if one is wanted, and print the report."""
+def write_page(report: CandidateReport, html: Path, overwrite: bool) -> None:
+    """Write the report as a page."""
     from experiments.gating.candidate.present import present
     from experiments.reporting.page import page
+
+    require_new(html, overwrite)
+    write_whole(html, page(present(report), {}))
+
+
+def print_candidate(report: CandidateReport, html: Path | None) -> None:
+    """Print the report, and where its page was written."""
+    from experiments.gating.candidate.present import present
     from experiments.reporting.terminal import show
 
-    presentation = present(report)
-    if html is not None:
-        require_new(html, overwrite)
-        write_whole(html, page(presentation, {}))
-    if as_json:
-        emit(report.as_json())
-        return
-    show(presentation, stdout)
+    show(present(report), stdout)
     if html is not None:
         stdout.print(f"\nWritten: {from_here(html.absolute())}")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from experiments.api import Workbench
+from experiments.gating.candidate.bounds import CandidateBounds
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 
 RATE = "learning_rate=0.02"
@@ -68,3 +69,26 @@ def test_anew_is_what_train_gives(bench: Workbench, call: Call, bert: Path) -> N
     lesson = bench.lesson_from("nouns", "lora", str(bert), 0, SETTINGS)
     assert (plan.lesson.key, plan.lesson.adapter_id) == (lesson.key, lesson.adapter_id)
     assert bench.update_plan("nouns", "continue").lesson.key != lesson.key
+
+
+def test_a_broken_bound_leaves_the_champion_and_says_why_in_one_sentence(bench: Workbench, call: Call) -> None:
+    """What was hardly trained loses right answers; without the bound the same adapter is registered."""
+    champion = bench.chosen("nouns")
+    hardly = ["update", "nouns", "--how", "anew", "--margin", "100", "--set", "learning_rate=1e-9"]
+    assert call(*hardly, "--min-new-label", "50", "--dry-run")[0] == 0, "nothing is measured in a dry run"
+    code, _, err = call(*hardly, "--min-new-label", "50")
+    assert (code, "none is new" in err, bench.workspace.adapters.ids()) == (2, True, [champion])
+    code, out, err = call(*hardly, "--max-lost-on-old", "100", "--max-flips", "0", "--html", "page.html")
+    (made,) = {*bench.workspace.adapters.ids()} - {champion}
+    report = bench.release.compare(champion, made, CandidateBounds(100, 0))
+    assert report.refusal
+    assert (code, bench.chosen("nouns")) == (3, champion)
+    assert f"nouns: {champion} stays champion: {report.refusal}\n" in err
+    assert report.verdict.partition(":")[0] in out
+    assert "percent of old rows right before, wrong now" in Path("page.html").read_text(encoding="utf-8")
+    code, out, err = call(*hardly, "--json")
+    assert code == 0, err
+    document = json.loads(out)["report"]
+    assert (document["candidate"], document["champion"]) == (made, champion)
+    assert document["groups"] == report.as_json()["groups"]
+    assert len(document["gate"]["bounds"]) > 2, "all bounds, those on the data too"

@@ -9,6 +9,8 @@ from experiments.gating.candidate.tracking import ABOUT, EXPERIMENT
 from experiments.reporting.files import files
 from experiments.reporting.mlflow_run import run_record
 from experiments.tracking.anew import tracker_here
+from workbench.errors import TrackingError, UnwritableError
+from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
     from experiments.gating.candidate.report import CandidateReport
@@ -25,3 +27,14 @@ def log(report: CandidateReport, workspace: Workspace, listener: Listener) -> No
     presentation = present(report)
     record = run_record(presentation, files(presentation))
     tracker_here(workspace, listener.say).sync(EXPERIMENT, record, ABOUT)
+
+
+def log_or_say(report: CandidateReport, workspace: Workspace, listener: Listener) -> None:
+    """Log a report; a server that fails is said, and hinders nothing."""
+    if not is_first():
+        return
+    try:
+        log(report, workspace, listener)
+    except (TrackingError, UnwritableError) as error:
+        again = f"workbench adapters compare {report.champion} {report.candidate} --log"
+        listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=f'Later: {again}')}")

@@ -48,7 +48,7 @@ class TrainingCost:
         steps: of the optimiser.
         trainable_parameters: that were trained, the head included.
         bytes: of its folder.
-        way: by which it was made: its method.
+        way: by which it was made: its method, and for an update also the way to it.
     """
 
     seconds: float | None
@@ -180,11 +180,11 @@ def _calibration(answers: Answers, right: NDArray[np.float64], known: NDArray[np
 
 
 def _cost(stored: StoredAdapter) -> TrainingCost:
-    fit = stored.manifest.fit
+    fit, update = stored.manifest.fit, stored.manifest.update
     return TrainingCost(
         seconds=fit.seconds if fit else None,
         steps=fit.steps if fit else None,
         trainable_parameters=fit.trainable_parameters if fit else None,
         bytes=stored.bytes,
-        way=stored.manifest.method,
+        way=f"{stored.manifest.method}, {update.way}" if update else stored.manifest.method,
     )
