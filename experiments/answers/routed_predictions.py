@@ -167,8 +167,12 @@ def _with_answer(text: str, adapter: StoredAdapter, score: float, answer: Answer
 
 
 def suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:
-    """Return whether an adapter answers for such texts, and a router that knows ``libraries`` can choose it."""
-    return manifest.task.kind == KIND and manifest.task.pair == pair and manifest.library in libraries
+    """Return whether an adapter answers for such texts, and a router that knows ``libraries`` can choose it.
+
+    An adapter of shuffled answers is a control of a comparison: nobody means it.
+    """
+    task = manifest.task
+    return task.kind == KIND and task.pair == pair and manifest.library in libraries and not task.shuffled
 
 
 def _backbone(adapters: Sequence[StoredAdapter], name: str | None) -> Backbone:

@@ -46,6 +46,14 @@ def fuse(
     ] = 0,
     ranking: Annotated[str, typer.Option(help="How auto:K ranks: logme, similarity or trial.")] = "logme",
     full: Annotated[bool, typer.Option(help="Also compare the result with full fine-tuning.")] = True,
+    controls: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,…",
+            help="Also compose sources without skill: random (weights of the same norms), shuffled (trained on "
+            "shuffled answers), or none. If left out: random, where the method trains.",
+        ),
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(help="Where the sources' backbone is now, if it has moved; for auto:K also which, if several."),
@@ -58,9 +66,9 @@ def fuse(
     """Compose adapters for TARGET, keep the result, and compare it with the plain alternatives.
 
     These are a fresh adapter and full fine-tuning on the same examples, each source alone with a fitted head, a head on
-    frozen features, and the uniform average. A second table shows how well the result still does the sources' own
-    tasks. Settings of the method are given by name (--set density=0.3), settings of the budget with a prefix
-    (--set budget.epochs=5).
+    frozen features, the uniform average, and, where the method trains, random adapters in place of the sources. A
+    second table shows how well the result still does the sources' own tasks. Settings of the method are given by name
+    (--set density=0.3), settings of the budget with a prefix (--set budget.epochs=5).
     """
     from experiments.api import Workbench
     from experiments.reporting.terminal import show
@@ -79,6 +87,7 @@ def fuse(
         ranking=ranking,
         full=full,
         assignments=assignments or [],
+        controls=None if controls is None else [kind for kind in controls.split(",") if kind not in ("", "none")],
     )
     with progress(target) as workbench.listener:
         fused = workbench.fuse(plan, command_given())

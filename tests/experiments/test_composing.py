@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -57,6 +58,7 @@ compositions:
   sum: {{method: sum, weights: [0.5, 0.5]}}
   ties: {{method: ties, density: 0.5}}
   mixed: {{method: adapterfusion}}
+controls: {{random: [], shuffled: []}}
 """
 
 
@@ -223,14 +225,14 @@ def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, study_folder: 
 
 
 def test_other_versions_are_another_trial_of_every_contestant(
-    report, bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch
+    report, bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     plan = bench.plan(str(study_folder / "tiny.yaml"))
 
     trials = [(entry, problem) for entry in plan.all_entries(0) for problem in plan.problems(0)]
-    adapters = {
-        entry.label: tuple(source.stored_in(bench.workspace) for source in entry.sources) for entry, _ in trials
-    }
+    opened = ExitStack()
+    request.addfinalizer(opened.close)
+    adapters = {entry.label: opened.enter_context(entry.sources_in(bench.workspace)) for entry in plan.all_entries(0)}
 
     def keys() -> dict[str, set[str]]:
         return {

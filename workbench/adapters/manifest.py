@@ -19,7 +19,10 @@ AGAIN = "Remove it and train it again, or import a sound copy."
 
 
 class TaskReference(Settings):
-    """The task that an adapter was trained on; ``fingerprint`` is None where its data are unknown."""
+    """The task that an adapter was trained on; ``fingerprint`` is None where its data are unknown.
+
+    ``shuffled``: its answers were shuffled among its texts, for a control.
+    """
 
     name: str
     kind: str
@@ -32,6 +35,7 @@ class TaskReference(Settings):
     metric: str | None = None
     max_new_tokens: int | None = None
     scale: tuple[float, float] | None = None
+    shuffled: bool = Field(False, exclude_if=lambda shuffled: not shuffled)
 
 
 class BackboneReference(Settings):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fusion.methods import COMPOSITIONS
+from fusion.target.random_source import random_like
 from workbench.methods.methods import METHODS
 from workbench.methods.stored_model import adaptation_of
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from experiments.workspace import Workspace
     from fusion.target.composition import HeadStart
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
 AVERAGE = "average"  # the composition method of that name
-Role = Literal["fresh", "full", "frozen", "control", "source", "average", "composition"]
+WithoutSkill = Literal["random", "shuffled"]  # sources that have the form of the trained ones
+Role = Literal["fresh", "full", "frozen", "control", "source", "average", "composition"] | WithoutSkill
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Source:
         settings: that method's.
         identity: SHA-256 of what determines it.
         adapter: its id in the store.
+        drawn: the seed of the random numbers that stand in the place of that adapter's weights; None for the adapter.
     """
 
     task: str
@@ -43,6 +49,7 @@ class Source:
     settings: MethodSettings
     identity: str
     adapter: str
+    drawn: int | None = None
 
     def stored_in(self, workspace: Workspace) -> StoredAdapter:
         """Return the adapter; raises UnknownNameError where it was not trained yet."""
@@ -70,7 +77,8 @@ class Entry:
         label: what tables call it; the same in every cell of a grid.
         role: ``fresh`` and ``full`` are trained from nothing; ``frozen`` is a head fitted on the bare backbone;
             ``control`` is a composition method without the sources; ``source`` is one source under a fitted head;
-            ``average`` and ``composition`` are made of all sources.
+            ``average`` and ``composition`` are made of all sources; ``random`` and ``shuffled`` are compositions of
+            sources without skill.
         family: the fine-tuning method of the sources; empty where it has none.
         method: a fine-tuning method for ``fresh`` and ``full``, else a composition method.
         settings: that method's.
@@ -93,12 +101,23 @@ class Entry:
         """Whether gradient steps change it and its head."""
         if self.role in ("fresh", "full"):
             return True
-        return self.role in ("control", "composition") and COMPOSITIONS.get(self.method).trains
+        return self.work == "composition" and COMPOSITIONS.get(self.method).trains
+
+    @property
+    def work(self) -> Role:
+        """The role of what is done in the same way and gives the same, whatever it is compared with."""
+        return "composition" if self.role in ("control", "random", "shuffled") else self.role
 
     @property
     def reads_sources(self) -> bool:
         """Whether it is composed with examples of the sources' own tasks at hand."""
         return self.role == "composition" and COMPOSITIONS.get(self.method).reads_sources
+
+    @contextmanager
+    def sources_in(self, workspace: Workspace) -> Iterator[tuple[StoredAdapter, ...]]:
+        """Give its sources as they are stored; what is random is drawn, and kept as long as it is used."""
+        with tempfile.TemporaryDirectory() as scratch:
+            yield tuple(_opened(source, workspace, Path(scratch) / source.adapter) for source in self.sources)
 
     def under(self, heads: Sequence[HeadStart]) -> list[Entry]:
         """Return it with each of these heads, the first under its own label; itself where nothing is trained."""
@@ -110,6 +129,11 @@ class Entry:
             replace(self, head=first),
             *(replace(self, label=with_head(self.label, head), head=head, against=against[head]) for head in others),
         ]
+
+
+def _opened(source: Source, workspace: Workspace, folder: Path) -> StoredAdapter:
+    adapter = source.stored_in(workspace)
+    return adapter if source.drawn is None else random_like(adapter, source.drawn, folder)
 
 
 def with_head(label: str, head: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.document_piece import DocumentPiece
@@ -82,13 +83,19 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
     for seed in plan.seeds:
         lessons = [SourcePiece(lesson) for (own, _), many in plan.lessons.items() if own == seed for lesson in many]
         yield from lessons
+        entries = [*plan.all_entries(seed)]
+        families = dict.fromkeys(entry.family for entry in entries if entry.role == "shuffled")
+        shuffled = {family: [*map(SourcePiece, plan.shuffled[seed, family])] for family in families}
+        yield from chain.from_iterable(shuffled.values())
         described = {}
         for family, sources in plan.families(seed).items():
             needs = tuple(piece.key for piece in lessons if piece.lesson.adaptation.method == family)
             described[family] = _sources(plan, seed, sources, needs)
         yield from described.values()
-        for entry in plan.all_entries(seed):
+        for entry in entries:
             needs = (described[entry.family].key,) if entry.sources else ()
+            if entry.role == "shuffled":
+                needs += tuple(piece.key for piece in shuffled[entry.family])
             for problem in plan.problems(seed):
                 yield trial_piece(plan, entry, problem, needs)
 
@@ -135,7 +142,7 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
 
 def trial_piece(plan: FusionPlan, entry: Entry, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
     """Return the piece that tries one entry on one problem."""
-    role, method, retains = entry.role, entry.method, plan.retains(entry, problem)
+    role, method, retains = entry.work, entry.method, plan.retains(entry, problem)
     read = plan.source_tasks if entry.reads_sources else {}
     coordinates = {"part": "trial", "label": entry.label, "target": problem.target.name}
     shape = f"{len(entry.sources)} K={problem.shots} {step_shape(problem.budget)}"
@@ -152,9 +159,8 @@ def trial_piece(plan: FusionPlan, entry: Entry, problem: FewShot, needs: tuple[s
 
 def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) -> str:
     """Return the key of a trial; ``retained``: the tasks on which to test what the model retains, None for no test."""
-    role, settings = entry.role, entry.settings.model_dump(mode="json")
+    role, settings = entry.work, entry.settings.model_dump(mode="json")
     was_so_before = entry.head == "fitted" and role not in ("fresh", "full")  # earlier keys name no head
-    role = "composition" if role == "control" else role  # both roles give the same result
     trained = role in ("fresh", "full", "frozen")
     code = METHODS.code(entry.method) if trained else composition_code(entry.method, entry.settings)
     return key(
@@ -178,7 +184,7 @@ def _trial_result(
     entry: Entry, problem: FewShot, read: Mapping[str, Task], retained: Mapping[str, Task], site: Site
 ) -> TrialResult:
     """Make the model, which may need rows of the tasks to ``read``; test it, and return where the result is."""
-    sources = tuple(source.stored_in(site.workspace) for source in entry.sources)
-    trial = FewShotTrial(entry, problem, sources, read)
-    tried(trial, site, retained)
-    return TrialResult(trial.key)
+    with entry.sources_in(site.workspace) as sources:
+        trial = FewShotTrial(entry, problem, sources, read)
+        tried(trial, site, retained)
+        return TrialResult(trial.key)

@@ -10,10 +10,19 @@ from experiments.engine.draft import drafted
 from experiments.engine.entries import EntryForm, collisions
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import MARGIN, require_affordable
+from experiments.studies.compositions.controls import (
+    WITHOUT_SKILL,
+    control_label,
+    controlled,
+    shuffled_lessons,
+    without_skill,
+    wrong_controls,
+)
 from experiments.studies.compositions.entry import (
     Entry,
     Role,
     Source,
+    WithoutSkill,
     alternatives,
     common,
     fresh_label,
@@ -80,6 +89,8 @@ class FusionPlan:
         heads: what heads that are trained along begin as; the first is that of the plain labels.
         source_tasks: the sources' own tasks, by name, as far as they are at hand: some compositions
             read them, and what compositions retain of them is tested.
+        controls: label of a composition → of which sources without skill it is made too.
+        shuffled: (seed, fine-tuning method) → the lessons of such sources, which have shuffled answers.
         test, margin: how differences from the reference are tested, as in the recipe.
     """
 
@@ -98,6 +109,8 @@ class FusionPlan:
     fresh: Mapping[str, MethodSettings] = field(default_factory=dict)
     heads: tuple[HeadStart, ...] = ("fitted",)
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
+    controls: Mapping[str, tuple[WithoutSkill, ...]] = field(default_factory=dict)
+    shuffled: Mapping[tuple[int, str], tuple[Lesson, ...]] = field(default_factory=dict)
     test: Test = "paired"
     margin: float = MARGIN
 
@@ -149,7 +162,10 @@ class FusionPlan:
         for family, sources in families.items():
             yield from alternatives(sources, self.fresh.get(family))
         for entry in self.entries:
-            yield replace(entry, sources=families[entry.family])
+            composed = replace(entry, sources=families[entry.family])
+            yield composed
+            lessons = self.shuffled.get((seed, entry.family), ())
+            yield from without_skill(composed, self.controls.get(entry.label, ()), lessons, seed)
 
     def problems(self, seed: int) -> Iterator[FewShot]:
         """Yield every target with every K."""
@@ -194,13 +210,19 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     labels = document.labels("compositions")
     own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
     rows = own[len(PICKS) :]
+    own += [control_label(label, kind) for label in labels for kind in WITHOUT_SKILL]
     own += [with_head(label, head) for label in [*own, *labels] for head in get_args(HeadStart)]
     draft.problems.extend(collisions(((label, document.where("compositions", label)) for label in labels), own))
     noun = "composition, and nothing beside them"
     draft.problems.extend(uncompared(draft, None, [COMPOSED.key], noun, rows))
     draft.problems.extend(_wrong_targets(document, targets, sources))
     recipe = draft.require()
-    require_affordable(_fits(recipe, len(methods), len(entries), len(sources), len(targets)), document.origin)
+    if wrong := [*wrong_controls(recipe.controls, entries, document)]:
+        raise SettingsError(wrong)
+    controls = controlled(recipe.controls, entries)
+    made_twice = sum(map(len, controls.values()))
+    fits = _fits(recipe, len(methods), len(entries) + made_twice, len(sources), len(targets))
+    require_affordable(fits, document.origin)
     wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
     budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
@@ -220,6 +242,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         for seed in recipe.seeds
         for name, adaptation in adaptations.items()
     }
+    shuffled_families = {entry.family for entry in entries if "shuffled" in controls.get(entry.label, ())}
     return FusionPlan(
         name=recipe.name,
         description=recipe.description,
@@ -233,6 +256,10 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         fresh=fresh,
         heads=recipe.heads,
         source_tasks={task.name: task for task in tasks},
+        controls=controls,
+        shuffled={
+            (seed, name): shuffled_lessons(own) for (seed, name), own in lessons.items() if name in shuffled_families
+        },
         test=recipe.test,
         margin=recipe.margin,
     )

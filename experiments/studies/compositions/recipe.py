@@ -24,6 +24,17 @@ class Sources(Settings):
     _unique = field_validator("tasks")(unique)
 
 
+class Controls(Settings):
+    """Labels of compositions that are also made of sources without skill; null: of the first that trains."""
+
+    random: tuple[str, ...] | None = Field(
+        None, description="made of adapters with random weights of the sources' norms"
+    )
+    shuffled: tuple[str, ...] | None = Field(
+        None, description="made of sources that were trained on the same texts with shuffled answers"
+    )
+
+
 class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere; it has ``targets`` where a stream's recipe has ``tasks``."""
 
@@ -45,6 +56,8 @@ class Recipe(ExperimentRecipe):
     compositions: Labelled = Field(
         description="label → the composition's settings, and 'method' if the label is not the composition's name"
     )
+
+    controls: Controls = Controls()
 
     _unique = field_validator("targets", "shots", "heads")(unique)
 

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.naming import source_ids
 from experiments.engine.entries import collisions
+from experiments.studies.compositions.controls import (
+    WITHOUT_SKILL,
+    controlled,
+    lesson_of,
+    objection,
+    require_without_skill,
+    shuffled_lessons,
+)
 from experiments.studies.compositions.entry import Entry, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
+from experiments.studies.compositions.recipe import Controls
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
 from experiments.studies.compositions.trial import FewShotTrial
 from fusion.composing.fuse import composition_id, require_composable, require_target_kind
@@ -18,7 +27,7 @@ from fusion.ranking import RANKINGS
 from fusion.target.source_tasks import tasks_of
 from tasks.loading import registry
 from workbench.backbone.names import open_backbone
-from workbench.errors import Problem, SettingsError, collect_problems
+from workbench.errors import InputError, Problem, SettingsError, collect_problems
 from workbench.machine.device import resolve_precision
 from workbench.machine.listener import Silent
 from workbench.methods.stored_model import backbone_of
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from experiments.studies.compositions.entry import WithoutSkill
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone
@@ -52,6 +62,8 @@ class Wanted:
         ranking: name of a ranking.
         full: whether full fine-tuning is among the alternatives.
         assignments: the method's settings and ``budget.…``, as ``key=value``.
+        controls: of which sources without skill (``random``, ``shuffled``) the composition is made too; None: of random
+            ones where it trains.
     """
 
     target: str
@@ -63,6 +75,7 @@ class Wanted:
     ranking: str = "logme"
     full: bool = True
     assignments: Sequence[str] = ()
+    controls: Sequence[str] | None = None
 
 
 def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> FusionPlan:
@@ -81,6 +94,8 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
             _parsed(document, wanted)
     with collect_problems(problems):
         RANKINGS.require(wanted.ranking, "--ranking")
+    with collect_problems(problems):
+        require_without_skill(wanted.controls or ())
     with collect_problems(problems):
         require_seed(wanted.seed)
     with collect_problems(problems):
@@ -150,6 +165,10 @@ def _plan(
     method = wanted.method
     composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
     own = Entry(method, "composition", composed_of[0].method, method, settings)
+    controls = _controls(own, wanted)
+    shuffled = "shuffled" in controls.get(method, ()) and shuffled_lessons(
+        [lesson_of(source, source_tasks.get(source.manifest.task.name), few_shot.backbone) for source in sources]
+    )
     trial = FewShotTrial(replace(own, sources=composed_of), few_shot, sources)
     adapter = composition_id(method, trial.request(Silent()), trial.entry.settings)
     plan = FusionPlan(
@@ -165,9 +184,24 @@ def _plan(
         stored=sources,
         full=wanted.full,
         source_tasks=source_tasks,
+        controls=controls,
+        shuffled={(few_shot.seed, own.family): shuffled} if shuffled else {},
     )
     _require_labels(plan)
     return plan
+
+
+def _controls(own: Entry, wanted: Wanted) -> dict[str, tuple[WithoutSkill, ...]]:
+    """Return of which sources without skill the fusion is made too: what was asked for, or random ones if it trains.
+
+    Raises:
+        InputError: they were asked for, and the method is made of none.
+    """
+    if wanted.controls is None:
+        return controlled(Controls(shuffled=()), [own])
+    if wanted.controls and (why := objection(own)):
+        raise InputError(f"{own.method} cannot be made of sources without skill: {why}", where="--controls")
+    return {own.label: tuple(kind for kind in WITHOUT_SKILL if kind in wanted.controls)} if wanted.controls else {}
 
 
 def _require_labels(plan: FusionPlan) -> None:

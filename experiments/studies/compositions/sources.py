@@ -134,6 +134,7 @@ def _suits(workspace: Workspace, manifest: Manifest, method: str, target: Task) 
         workspace.score(manifest) is not None
         and manifest.library in COMPOSITIONS.get(method).libraries
         and manifest.composition is None
+        and not manifest.task.shuffled
         and manifest.task.kind == target.kind
         and manifest.task.name != target.name
     )

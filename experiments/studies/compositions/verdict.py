@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
-from experiments.reporting.wording import number
+from experiments.reporting.wording import bounds, number
+from experiments.studies.compositions.controls import WITHOUT_SKILL
 from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, PICKS, SOURCE
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def _single(report: FusionReport) -> list[str]:
         parts.append(beside.sentence)
         if scores.gain.reading != "lower" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
+    parts += [_skill(report, row) for row in report.rows if row.role in WITHOUT_SKILL]
     if lost:
         parts.append(f"So this fusion does not beat the plain alternatives: {' and '.join(lost)}.")
     return parts
@@ -51,7 +53,20 @@ def _grid(report: FusionReport) -> list[str]:
     picks = [comparison for comparison in report.planned if comparison.entry.label in (PICK, SOURCE)]
     composed = {row.label for row in report.rows if row.role in PICKS[PICK]}
     others = [comparison for comparison in report.planned if comparison.entry.label in composed]
-    return [*sentences(contest), *sentences(picks), *sentences(others)]
+    controls = [_skill(report, row) for row in report.rows if row.role in WITHOUT_SKILL]
+    return [*sentences(contest), *sentences(picks), *sentences(others), *controls]
+
+
+def _skill(report: FusionReport, row: Row) -> str:
+    """Return what a composition is without its sources' skill, and what that skill is worth."""
+    scores = row.scores[report.overall]
+    twins = "random adapters of the same norms" if row.role == "random" else "sources trained on shuffled answers"
+    beginning = f"With {twins} in place of its sources {row.against} scores {number(scores.score)} %"
+    lost = scores.gain.shown if scores.gain else None
+    if lost is None or lost.mean is None:
+        return f"{beginning}."
+    worth = f"{number(-lost.mean, signed=True)} points {bounds(lost, sign=-1)}".rstrip()
+    return f"{beginning}: the sources' skill is worth {worth}."
 
 
 def _contest(report: FusionReport, contest: Difference) -> ComparisonInWords:
