@@ -175,6 +175,14 @@ def test_the_page_escapes_texts_and_one_run_holds_it(bench: Workbench, ids: tupl
     (run,) = client.search_runs([experiment.experiment_id])
     report = bench.release.compare(ids[0], ids[2])
     assert run.data.metrics["negative_flip_rate"] == pytest.approx(report.flips.negative_rate)
+    assert run.data.metrics["label/tool/candidate"] == pytest.approx(
+        next(
+            group.candidate_on_all.mean
+            for group in report.groups
+            if group.name == "label:tool" and group.candidate_on_all
+        )
+    )
+    assert "label/tool/champion" not in run.data.metrics, "what was not measured is not 0"
     assert run.data.tags["candidate"] == ids[2]
     assert "report" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"report.html", "report.json"} == {*files(present(report))}

@@ -85,7 +85,7 @@ def test_a_broken_bound_leaves_the_champion_and_says_why_in_one_sentence(bench: 
     assert (code, bench.chosen("nouns")) == (3, champion)
     assert f"nouns: {champion} stays champion: {report.refusal}\n" in err
     assert report.verdict.partition(":")[0] in out
-    assert "percent of old rows right before, wrong now" in Path("page.html").read_text(encoding="utf-8")
+    assert "negative flips on old rows, percent" in Path("page.html").read_text(encoding="utf-8")
     code, out, err = call(*hardly, "--json")
     assert code == 0, err
     document = json.loads(out)["report"]

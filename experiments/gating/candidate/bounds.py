@@ -83,7 +83,7 @@ def check_candidate(rows: JudgedRows, bounds: CandidateBounds) -> Iterator[Check
     if bounds.max_flips is not None:
         rate = _percent((rows.lost & old)[old].astype(float))
         note = f"{int((rows.lost & old).sum()):,} of {on_old}"
-        yield Check("percent of old rows right before, wrong now", "at most", bounds.max_flips, rate, note=note)
+        yield Check("negative flips on old rows, percent", "at most", bounds.max_flips, rate, note=note)
     if bounds.min_new_label is not None:
         yield _worst_new(rows, bounds.min_new_label)
 
@@ -94,11 +94,11 @@ def _worst_new(rows: JudgedRows, bound: float) -> Check:
         own = rows.gold == label
         recalls[rows.names[label]] = (float(rows.candidate_right[own].mean()), int(own.sum()))
     if not recalls:
-        return Check("recall of the worst new label", "at least", bound, None, note="no row has a new label")
+        return Check("recall of the worst new label, percent", "at least", bound, None, note="no row has a new label")
     worst = min(recalls, key=lambda name: recalls[name])
     recall, number = recalls[worst]
     note = f"{worst}, {plural(number, 'validation row')}"
-    return Check("recall of the worst new label", "at least", bound, 100 * recall, note=note)
+    return Check("recall of the worst new label, percent", "at least", bound, 100 * recall, note=note)
 
 
 def _percent(right: NDArray[np.float64]) -> float | None:

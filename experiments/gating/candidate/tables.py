@@ -100,15 +100,15 @@ def costs(report: CandidateReport) -> Table:
 
 
 def bounds_table(gate: Gate) -> Table:
-    """Return the bounds on validation rows, and which hold."""
+    """Return the bounds, and which hold."""
     columns: list[Shown[Check]] = [
         Shown(Column("bound"), lambda check: words(check.what)),
         Shown(Column("asked"), lambda check: words(check.cells[1])),
         Shown(Column("found"), lambda check: words(check.cells[2] or "–")),
         Shown(Column("holds", left=True), lambda check: words(check.verdict)),
     ]
-    note = "They decide whether the candidate may answer, and nothing is decided on test rows."
-    return table("bounds", "Bounds, on validation rows", gate.checks, columns, note)
+    note = "They decide whether the candidate may answer. All that is measured of it there is of validation rows."
+    return table("bounds", "Bounds", gate.checks, columns, note)
 
 
 def _score(value: Interval | None) -> Cell:

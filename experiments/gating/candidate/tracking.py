@@ -43,13 +43,13 @@ def tracking(report: CandidateReport) -> Tracking:
 
 def _metrics(report: CandidateReport) -> Iterator[tuple[str, float | None]]:
     for group in report.groups:
-        name = group.name.replace(":", "/")
+        name = group.name.split(":", 1)  # label:NAME is the metric label/NAME/…
         for side, of in zip(SIDES, (group.champion, group.candidate or group.candidate_on_all), strict=True):
-            yield metric_name(name, side), of.mean if of else None
+            yield metric_name(*name, side), of.mean if of else None
         if group.difference:
-            yield metric_name(name, "difference"), group.difference.mean
-            yield metric_name(name, "difference_low"), group.difference.low
-            yield metric_name(name, "difference_high"), group.difference.high
+            yield metric_name(*name, "difference"), group.difference.mean
+            yield metric_name(*name, "difference_low"), group.difference.low
+            yield metric_name(*name, "difference_high"), group.difference.high
     yield "negative_flip_rate", report.flips.negative_rate
     yield "lost", float(len(report.flips.lost))
     yield "won", float(len(report.flips.won))
