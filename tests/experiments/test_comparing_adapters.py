@@ -61,6 +61,16 @@ def table(*labels: str, first: int = 0, times: int = 40) -> pd.DataFrame:
     return pd.DataFrame(texts, columns=["text", "label"])
 
 
+def keys_in(document: Any) -> set[str]:
+    """Return all keys of a JSON document but those that are names of somebody's labels, and those of its gate."""
+    if isinstance(document, list):
+        return {key for part in document for key in keys_in(part)}
+    if not isinstance(document, dict):
+        return set()
+    inside = {key for name, part in document.items() if name != "gate" for key in keys_in(part)}
+    return inside | {name for name in document if not name.startswith("label:")}
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> tuple[Path, tuple[str, ...]]:
     """The folder of a workspace, and ids: two adapters of version 1, one of version 2, one of another task."""
@@ -103,6 +113,8 @@ def test_scores_are_those_of_what_both_adapters_predict(bench: Workbench, ids: t
     assert code == 0, err
     document = json.loads(out)
     assert {*document} == KEYS
+    page = (Path(__file__).parents[2] / "docs/update-report.md").read_text(encoding="utf-8").partition("## JSON")[2]
+    assert [key for key in keys_in(document) if f"`{key}`" not in page] == [], "the page says what each key has"
     assert document["versions"] == {"champion": "nouns@1", "candidate": "nouns@2"}
     task = registry.load(registry.find("nouns", bench.task_folders))
     rows = task.splits["test"]

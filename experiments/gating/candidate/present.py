@@ -46,6 +46,8 @@ def present(report: CandidateReport) -> Presentation:
 
 
 def _blocks(report: CandidateReport) -> Iterator[Block]:
+    if report.refusal:  # on a terminal it is the message with which the command ends
+        yield Paragraph(f"The candidate may not answer: {report.refusal}.", "warning", Medium.PAGE)
     if report.gate:
         yield bounds_table(report.gate)
     yield groups(report)

@@ -37,7 +37,7 @@ def groups(report: CandidateReport) -> Table:
     note = (
         f"{report.metric.replace('_', ' ').capitalize()} in percent on the compared rows; differences in points, "
         "candidate − champion, with 95 % intervals. Marks stand beside the planned comparisons alone. A dash: the "
-        "champion cannot give the label. The candidate's score is of all rows there."
+        "champion cannot give the label; the candidate's score is then of all rows."
     )
     title = "On old and new test rows"
     short = f"{title}; ▲ higher ▼ lower = {equal_in_words(MARGIN)} ? undecided"
@@ -107,7 +107,7 @@ def bounds_table(gate: Gate) -> Table:
         Shown(Column("found"), lambda check: words(check.cells[2] or "–")),
         Shown(Column("holds", left=True), lambda check: words(check.verdict)),
     ]
-    note = "They decide whether the candidate may answer. All that is measured of it there is of validation rows."
+    note = "They decide whether the candidate may answer. Its scores and flips are measured on validation rows here."
     return table("bounds", "Bounds", gate.checks, columns, note)
 
 
