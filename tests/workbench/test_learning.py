@@ -228,3 +228,19 @@ def test_an_adaptation_goes_to_another_process(method: str, backbone: Backbone) 
     assert (again.method, again.settings, again.precision) == (method, adaptation.settings, "fp32")
     assert again.backbone.fingerprint == backbone.fingerprint
     assert again.card.title == adaptation.card.title
+
+
+def test_an_opened_adapter_is_saved_without_a_word_to_the_hub(
+    backbone: Backbone, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """peft asks whether the base model's vocabulary was changed; the config of a stored adapter names it at the hub."""
+
+    def asked(name: str, file: str, **_: object) -> bool:
+        raise AssertionError(f"{file} of {name} was looked for")
+
+    monkeypatch.setattr("peft.utils.save_and_load.check_file_exists_on_hf_hub", asked)
+    published = replace(backbone, hub_id="somebody/model")
+    stored = learn(lesson_of(published, task), AdapterStore(tmp_path / "store"), Silent(), "label")
+    assert '"somebody/model"' in (stored.folder / "adapter_config.json").read_text(encoding="utf-8")
+    adaptation_of(stored.manifest, published).library.save(open_adapter(stored, published).body, tmp_path)
+    assert (tmp_path / "adapter_model.safetensors").is_file()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.adapter_folder import CONFIG
 from workbench.methods.libraries.peft import LIBRARY as PEFT
+from workbench.methods.libraries.peft import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ def hosting(body: Any, folders: Sequence[Path], prefix: str = EXPERT) -> Any:
 
 def save_apart(body: Any, names: Sequence[str], folder: Path) -> None:
     """Write each of the LoRAs called ``names`` as peft does, into a folder that is called as the LoRA is."""
-    body.save_pretrained(folder, selected_adapters=list(names))
+    write(body, folder, selected_adapters=list(names))
     for readme in folder.rglob("README.md"):
         readme.unlink()
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from workbench.methods.libraries.peft import LIBRARY as PEFT
+from workbench.methods.libraries.peft import write
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -90,7 +91,7 @@ class Hypernetwork:
         """Write the LoRA as peft does, and the network beside it."""
         with torch.no_grad():
             made = dict(zip((f"{name}.weight" for name, _ in _factors(body)), body.generator(), strict=True))
-        body.save_pretrained(folder, state_dict={name: matrix.contiguous() for name, matrix in made.items()})
+        write(body, folder, state_dict={name: matrix.contiguous() for name, matrix in made.items()})
         (folder / "README.md").unlink(missing_ok=True)
         save_file(body.generator.state_dict(), folder / FILE)
 

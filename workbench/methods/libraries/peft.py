@@ -133,6 +133,18 @@ def asking_for_packed(body: Any) -> Iterator[None]:
                 setattr(tuner, name, getattr(import_utils, name))
 
 
+def write(body: Any, folder: Path, **options: Any) -> None:
+    """Write the adapters of a wrapped body as peft does, with the folder of the body as their base model's name.
+
+    An adapter that was stored names the hub. peft would look there, at every save, for whether embeddings were resized:
+    a request, and half a minute of them without a network.
+    """
+    folder_of_body = getattr(body.get_base_model(), "name_or_path", None)
+    for config in body.peft_config.values():
+        config.base_model_name_or_path = folder_of_body or config.base_model_name_or_path
+    body.save_pretrained(folder, **options)
+
+
 class Peft:
     """Wraps the body in a ``PeftModel`` with one adapter called ``default``."""
 
@@ -146,7 +158,7 @@ class Peft:
 
     def save(self, body: Any, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
-        body.save_pretrained(folder)
+        write(body, folder)
         (folder / "README.md").unlink(missing_ok=True)
 
     def load(self, body: nn.Module, folder: Path, config: Any) -> nn.Module:
