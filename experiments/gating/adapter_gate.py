@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.earlier_version import ScoredChampion
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
@@ -74,14 +75,14 @@ def _by_score(
         name = registered_name(manifest)
         version = Version("", manifest.id)
         version = replace(version, measure=score.measure, validation=score.validation) if score else version
-        crowned = champion(name, workspace, listener)
-        if crowned is not None:
-            crowned = scored_beside(crowned, version, stored, workspace, task_folders)
+        own = champion(name, workspace, listener)
+        crowned = own and scored_beside(own, version, stored, workspace, task_folders)
         yield _against(crowned, name, version, bounds.below_champion, unknown)
 
 
-def _against(champion: Version | None, name: str, version: Version, margin: float, unknown: str) -> Check:
+def _against(crowned: ScoredChampion | None, name: str, version: Version, margin: float, unknown: str) -> Check:
     """Return the check against the champion; the first adapter of a name has none to fall below."""
+    champion = crowned and crowned.version
     label, score = "not below the champion", None if version.validation is None else 100 * version.validation
     if unknown:
         return Check(label, "at least", None, None, note=unknown)
@@ -92,5 +93,6 @@ def _against(champion: Version | None, name: str, version: Version, margin: floa
     if champion.validation is None or not comparable(version, champion):
         note = f"version {champion.number} of {name} has no score on the same validation examples"
         return Check(label, "at least", None, None, note=note)
-    note = f"version {champion.number} of {name}{f', {margin:g} below it allowed' if margin else ''}"
+    how = f", {crowned.note}" if crowned and crowned.note else ""
+    note = f"version {champion.number} of {name}{how}{f', {margin:g} below it allowed' if margin else ''}"
     return Check(label, "at least", 100 * champion.validation - margin, score, note=note)

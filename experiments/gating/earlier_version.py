@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.gating.succession import comparable
 from tasks.loading import registry
 from tasks.updating.label_map import unchanged
 from tasks.updating.version import labels_between
-from workbench.errors import InputError, WorkError
+from workbench.errors import InputError, UnwritableError, WorkError
+from workbench.files.digest import key
+from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +21,26 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from tasks.updating.label_map import LabelMap
     from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.answering.evaluation import Evaluation
     from workbench.mlflow.registration import Version
+
+
+@dataclass(frozen=True)
+class ScoredChampion:
+    """A champion as it is compared.
+
+    Attributes:
+        version: with the score that counts in this comparison.
+        note: how it came to that score, in a few words; empty where it is its own.
+    """
+
+    version: Version
+    note: str = ""
 
 
 def scored_beside(
     champion: Version, version: Version, stored: StoredAdapter, workspace: Workspace, folders: Sequence[Path]
-) -> Version:
+) -> ScoredChampion:
     """Return the champion with its score on the validation examples of ``stored``, where it may be scored on them.
 
     It may if both adapters learned stored versions of one task: a text keeps its split in all versions, so that neither
@@ -39,17 +56,19 @@ def scored_beside(
         folders: of the person's own tasks.
     """
     if comparable(version, champion) or version.validation is None:
-        return champion
+        return ScoredChampion(champion)
     if champion.adapter is None or champion.adapter not in workspace.adapters:
-        return champion
+        return ScoredChampion(champion)
     try:
         earlier = workspace.adapters.verify(champion.adapter)
         labels = _labels(earlier, stored, folders)
         if champion.identity not in (None, earlier.manifest.identity) or labels is None:
-            return champion
-        return replace(champion, validation=_score(earlier, stored, labels, folders), measure=version.measure)
+            return ScoredChampion(champion)
+        score = _score(earlier, stored, labels, workspace, folders)
     except (InputError, WorkError):  # a backbone that is not here, damaged files: it has no score then
-        return champion
+        return ScoredChampion(champion)
+    note = "scored anew" if labels.is_unchanged else "scored anew, each row of its head under what its label is now"
+    return ScoredChampion(replace(champion, validation=score, measure=version.measure), note)
 
 
 def _labels(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Path]) -> LabelMap | None:
@@ -70,8 +89,25 @@ def _labels(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Pat
     return unchanged(learned.labels) if learned.labels == task.labels else None
 
 
-def _score(earlier: StoredAdapter, stored: StoredAdapter, labels: LabelMap, folders: Sequence[Path]) -> float:
+def _score(
+    earlier: StoredAdapter, stored: StoredAdapter, labels: LabelMap, workspace: Workspace, folders: Sequence[Path]
+) -> float:
     """Return the score of the earlier adapter on the validation examples that the later one was scored on."""
+    manifest = stored.manifest
+    drawn = [manifest.budget.eval_examples, manifest.budget.validation_examples, manifest.seed_here]
+    examples = [manifest.task.fingerprint, *drawn, earlier.manifest.budget.max_length]
+    where = key(["validation", earlier.identity, labels.sources, *examples])
+    metric = KINDS.get(manifest.task.kind).metric
+    known = workspace.evaluations.get(where)
+    if known is not None:
+        return float(known.scores[metric])
+    evaluation = _evaluation(earlier, stored, labels, folders)
+    with suppress(UnwritableError):  # it is computed again then
+        workspace.evaluations.save(where, evaluation)
+    return float(evaluation.scores[metric])
+
+
+def _evaluation(earlier: StoredAdapter, stored: StoredAdapter, labels: LabelMap, folders: Sequence[Path]) -> Evaluation:
     from experiments.answers.adapter_task import adapter_task
     from workbench.answering.evaluation import evaluate_split
     from workbench.methods.stored_model import backbone_of, open_remapped
@@ -79,5 +115,4 @@ def _score(earlier: StoredAdapter, stored: StoredAdapter, labels: LabelMap, fold
     task = adapter_task(stored, folders, "the gate needs the validation examples", "--min-score")
     backbone = backbone_of(earlier)
     model = open_remapped(earlier, backbone, labels.sources)
-    evaluation = evaluate_split(model, task, "validation", backbone, earlier.manifest.budget.max_length)
-    return float(evaluation.scores[model.kind.metric])
+    return evaluate_split(model, task, "validation", backbone, earlier.manifest.budget.max_length)

@@ -97,7 +97,8 @@ def register(
         if version is None:
             raise RuntimeError("a version that MLflow names is not among those taken from it")
         crowned = known.champion and scored_beside(known.champion, version, stored, workspace, task_folders)
-        wins, decision = succession.by_score(entered.name, version, crowned)
+        wins, decision = succession.by_score(entered.name, version, crowned and crowned.version)
+        decision = f"{decision} ({crowned.note})" if crowned and crowned.note else decision
         if wins and known.champion != version:
             known = known.with_champion(version, known.line, decision, aside=False)
         registered[entered.name] = known
