@@ -17,6 +17,7 @@ from experiments.strategies import STRATEGIES
 from experiments.studies import STUDIES
 from experiments.studies.core.quantity import Quantity
 from experiments.studies.core.reference import declared_by
+from experiments.ways import WAYS
 from fusion.methods import COMPOSITIONS
 from tasks.loading import registry
 from workbench.methods.methods import METHODS
@@ -46,6 +47,7 @@ def test_the_reference_names_every_entry(site: Path) -> None:
     pages = {
         "methods": METHODS.names(),
         "strategies": STRATEGIES.names(),
+        "ways": WAYS.names(),
         "probes": PROBES.names(),
         "compositions": COMPOSITIONS.names(),
         "recipes": RECIPES.names(),

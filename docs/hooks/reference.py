@@ -22,6 +22,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies import STUDIES
 from experiments.studies.core.reference import HEADS, declared_by, rows
+from experiments.ways import WAYS
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing.routers import ROUTERS
@@ -146,7 +147,7 @@ def quantities() -> str:
 
 def heading(modules: Modules[Any], name: str) -> list[str]:
     """Return an entry's heading, its one line, and whatever else the docstring of its file says."""
-    module = import_module(f"{modules.package}.{name.replace('-', '_')}")
+    module = import_module(modules.module_name(name))
     text = inspect.cleandoc(module.__doc__ or "").partition("\n")[2]
     return [f"## `{name}`", f"**{prose(modules.describe(name))}**", prose(text.strip())]
 
@@ -231,6 +232,9 @@ PAGES: dict[str, Callable[[], str]] = {
     ),
     "scenarios": entries(
         "Scenarios", "What is known when a task is answered: `scenario: NAME` in a recipe.", SCENARIOS
+    ),
+    "ways": entries(
+        "Ways to update", "How the next version of an adapter is made: `workbench update TASK --how NAME`.", WAYS
     ),
     "probes": entries(
         "Probes", "What is measured of a model besides its scores: `probes: [NAME, …]` in a recipe.", PROBES

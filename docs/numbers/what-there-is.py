@@ -9,6 +9,7 @@ from experiments.repairs import REPAIRS
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.repair.recipe import all_repairs
+from experiments.ways import WAYS
 from fusion.methods import COMPOSITIONS
 from fusion.routing.routers import ROUTERS
 from tasks.loading import registry
@@ -24,6 +25,7 @@ def pieces() -> Iterator[str]:
     """Yield how many entries each registry has, and every entry of those that the page lists whole."""
     yield f"| methods | {len(METHODS.names())}, from"
     yield f"| strategies | {len(STRATEGIES.names())} |"
+    yield f"| ways to update | {len(WAYS.names())} |"
     yield f"| scenarios | {len(SCENARIOS.names())} |"
     yield f"| probes | {len(PROBES.names())} |"
     yield f"| repairs | {len(all_repairs())} |"
@@ -32,5 +34,5 @@ def pieces() -> Iterator[str]:
     yield f"| backbones | {len(BACKBONES.names())} by name"
     yield f"| tasks | {len(registry.names())} in the catalog"
     yield f"| recipes | {len(RECIPES.names())}, and"
-    for whole in (KINDS, STRATEGIES, SCENARIOS, PROBES, REPAIRS, ROUTERS, RECIPES):
+    for whole in (KINDS, STRATEGIES, WAYS, SCENARIOS, PROBES, REPAIRS, ROUTERS, RECIPES):
         yield from (f"`{name}`" for name in whole.names())

@@ -76,13 +76,13 @@ def _by_score(
         version = Version("", manifest.id)
         version = replace(version, measure=score.measure, validation=score.validation) if score else version
         own = champion(name, workspace, listener)
-        crowned = own and scored_beside(own, version, stored, workspace, task_folders)
+        crowned = None if own is None else scored_beside(own, version, stored, workspace, task_folders)
         yield _against(crowned, name, version, bounds.below_champion, unknown)
 
 
 def _against(crowned: ScoredChampion | None, name: str, version: Version, margin: float, unknown: str) -> Check:
     """Return the check against the champion; the first adapter of a name has none to fall below."""
-    champion = crowned and crowned.version
+    champion = None if crowned is None else crowned.version
     label, score = "not below the champion", None if version.validation is None else 100 * version.validation
     if unknown:
         return Check(label, "at least", None, None, note=unknown)

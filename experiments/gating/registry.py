@@ -96,9 +96,11 @@ def register(
         tracked = next(version for version in model.versions if version.adapter == stored.id)
         if version is None:
             raise RuntimeError("a version that MLflow names is not among those taken from it")
-        crowned = known.champion and scored_beside(known.champion, version, stored, workspace, task_folders)
-        wins, decision = succession.by_score(entered.name, version, crowned and crowned.version)
-        decision = f"{decision} ({crowned.note})" if crowned and crowned.note else decision
+        own = known.champion
+        crowned = None if own is None else scored_beside(own, version, stored, workspace, task_folders)
+        wins, decision = succession.by_score(entered.name, version, None if crowned is None else crowned.version)
+        if crowned is not None and crowned.note:
+            decision = f"{decision} ({crowned.note})"
         if wins and known.champion != version:
             known = known.with_champion(version, known.line, decision, aside=False)
         registered[entered.name] = known

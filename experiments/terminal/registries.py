@@ -21,6 +21,7 @@ EXTENDABLE = {  # registries that installed distributions add entries to: the mo
     "experiments.scenarios": "SCENARIOS",
     "experiments.strategies": "STRATEGIES",
     "experiments.studies": "STUDIES",
+    "experiments.ways": "WAYS",
     "fusion.methods": "COMPOSITIONS",
     "fusion.ranking": "RANKINGS",
     "fusion.routing.routers": "ROUTERS",

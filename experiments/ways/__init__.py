@@ -142,6 +142,7 @@ class Way:
         objection: the update → why it cannot be made this way, in a few words; or None.
         from_champion: whether the champion's weights are in the result; if not, the adapter is that of a plain
             :class:`workbench.training.Lesson`.
+        revision: raised when the same settings come to mean another result.
     """
 
     title: str
@@ -151,6 +152,7 @@ class Way:
     needs_old_rows: Callable[[Any], bool] = lambda settings: False
     objection: Callable[[UpdateLesson], str | None] = lambda lesson: None
     from_champion: bool = True
+    revision: int = 1
 
 
 WAYS: Modules[Way] = Modules("way", __name__, "WAY", Way, besides=("update",))

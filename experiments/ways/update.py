@@ -79,7 +79,7 @@ class UpdateLesson:
             {
                 "lesson": self.anew.key,
                 "champion": self.champion.identity,
-                "way": WAYS.identity(self.way),
+                "way": [WAYS.identity(self.way), self.card.revision],
                 "settings": self.settings.model_dump(mode="json"),
                 "labels": [self.labels.before, self.labels.sources],
                 "new rows": sorted(self.new_rows),

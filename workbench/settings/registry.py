@@ -124,11 +124,13 @@ class Modules(Generic[Entry]):
     def get(self, name: str, where: str | None = None) -> Entry:
         """Import and return the entry called ``name``; raises as :meth:`require`."""
         if self.require(name, where) in self._files:
-            path = self._files[name]
-            stem = path.parent.name if path.stem == "__init__" else path.stem
-            module = importlib.import_module(f"{self.package}.{stem}")
-            return cast("Entry", getattr(module, self.attribute))
+            return cast("Entry", getattr(importlib.import_module(self.module_name(name)), self.attribute))
         return cast("Entry", self._plugins[name].load())
+
+    def module_name(self, name: str) -> str:
+        """Return the module of our own entry called ``name``; nothing is imported."""
+        path = self._files[name]
+        return f"{self.package}.{path.parent.name if path.stem == '__init__' else path.stem}"
 
     def identity(self, name: str) -> str:
         """Return what stands in keys for the entry called ``name``.

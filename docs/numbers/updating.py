@@ -1,0 +1,21 @@
+"""The names and defaults of ways in docs/updating.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.ways import WAYS
+from experiments.ways.anchor import STRENGTH
+
+STATED: list[str] = []
+
+
+def pieces() -> Iterator[str]:
+    """Yield every way's name, and the defaults of those that have settings."""
+    yield from (f"| `{name}` |" for name in WAYS.names())
+    replay, distil, merge, anchor = (WAYS.get(name).settings() for name in ("replay", "distil", "merge", "anchor"))
+    yield f"`memory: {replay.memory}`, `policy: {replay.policy}`"
+    yield f"`strength: {distil.strength:g}` (λ)"
+    yield f"`weight: {merge.weight:g}` (w)"
+    least, ewc = STRENGTH["l2"], STRENGTH["ewc"]
+    yield f"`penalty: {anchor.penalty}`, `strength: null` ({least:g}; {ewc:g} for `ewc`), `examples: {anchor.examples}`"
