@@ -15,7 +15,7 @@ from experiments.api import Workbench
 from experiments.gating.candidate.bounds import CandidateBounds
 from experiments.gating.candidate.present import present
 from experiments.gating.candidate.tracking import EXPERIMENT
-from experiments.gating.candidate.versions import version_pair
+from experiments.gating.candidate.versions import between, version_pair
 from experiments.reporting.files import files
 from tasks.loading import registry
 from tasks.updating.update import UpdateRequest, update
@@ -228,3 +228,24 @@ def test_training_rows_of_the_earlier_version_are_not_read(bench: Workbench, ids
     (bench.task_folders[0] / "nouns.versions/1/test.parquet").write_bytes(b"damaged")
     with pytest.raises(Exception, match=r"test\.parquet"):
         version_pair(store.get(ids[0]), store.get(ids[2]), bench.task_folders)
+
+
+def test_old_rows_have_their_text_and_are_counted_where_their_label_was_corrected(bench: Workbench) -> None:
+    folders = bench.task_folders
+    task = registry.load(registry.find("nouns", folders))
+    earlier = {*registry.load(registry.find("nouns@1", folders)).splits["test"]["id"]}
+    row = next(row for row in task.splits["test"] if row["id"] in earlier and task.labels[row["label"]] == "animal")
+    correction = pd.DataFrame([(row["text"], "tool"), (row["text"] + " indeed", "animal")], columns=["text", "label"])
+    correction.to_csv("correction.csv", index=False)
+    update("nouns", folders, folders[0], UpdateRequest("correction.csv"))
+    specs = registry.versions("nouns", folders)
+    newest = registry.load(specs[3])
+    pair = between(newest, specs, 1, 3)
+    assert pair.relabelled == {row["id"]}
+    assert pair.old("test").sum() == len(earlier), "a corrected row is an old row"
+    assert pair.names == ("nouns@1", "nouns@3")
+    assert pair.labels.later("cow") == ("animal",)
+    assert [pair.labels.labels[label] for label in pair.unknown] == ["tool"]
+    assert [
+        row for row, old in zip(newest.splits["test"]["text"], pair.old("test"), strict=True) if "indeed" in row and old
+    ] == []
