@@ -236,8 +236,9 @@ def test_old_rows_have_their_text_and_are_counted_where_their_label_was_correcte
     earlier = {*registry.load(registry.find("nouns@1", folders)).splits["test"]["id"]}
     row = next(row for row in task.splits["test"] if row["id"] in earlier and task.labels[row["label"]] == "animal")
     correction = pd.DataFrame([(row["text"], "tool"), (row["text"] + " indeed", "animal")], columns=["text", "label"])
-    correction.to_csv("correction.csv", index=False)
-    update("nouns", folders, folders[0], UpdateRequest("correction.csv"))
+    file = folders[0].parent / "correction.csv"
+    correction.to_csv(file, index=False)
+    update("nouns", folders, folders[0], UpdateRequest(str(file)))
     specs = registry.versions("nouns", folders)
     newest = registry.load(specs[3])
     pair = between(newest, specs, 1, 3)
