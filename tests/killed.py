@@ -14,13 +14,15 @@ import io
 import json
 import os
 import pickle
+import re
 import shlex
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
@@ -145,49 +147,90 @@ def _is_unfinished(name: str) -> bool:
     return UNFINISHED.fullmatch(name) is not None or name == ".lock"
 
 
-def faults(before: Files, after_kill: Files, whole: Files) -> Iterator[str]:
-    """Yield each file that is lost, or is neither as it was before the command nor as the command makes it."""
-    for path, content in before.items():
-        if path not in after_kill and path in whole:
-            yield f"lost: {path}"
-        elif after_kill.get(path) not in (content, whole.get(path)):
-            yield f"neither old nor new: {path}"
-    for path, content in finished(after_kill).items():
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and of which files.
+
+    Attributes:
+        arguments: of the command that is killed.
+        template: a folder that it runs in copies of.
+        at: the events before which it is killed; all if there are none.
+        every: it is also killed before each change whose number is a multiple of this one; 0: only at the events.
+        asking: a command whose answer is that of before, or that of afterwards.
+        kept: paths of files that no kill may change, and that are as they are to be once they are there.
+        compared: paths of files that are afterwards as if there had been no kill.
+    """
+
+    arguments: Sequence[str]
+    template: Path
+    at: Sequence[str]
+    every: int
+    asking: Sequence[str]
+    kept: re.Pattern[str]
+    compared: re.Pattern[str]
+
+    def kills(self, number: int, event: str) -> bool:
+        return not self.at or event in self.at or (self.every > 0 and number % self.every == 0)
+
+    def answer(self, folder: Path) -> str:
+        return live(self.asking, folder)[1] if self.asking else ""
+
+
+def matching(files: Files, pattern: re.Pattern[str]) -> Files:
+    """Return the files whose paths match."""
+    return {path: content for path, content in files.items() if pattern.fullmatch(path)}
+
+
+def differing(files: Files, others: Files) -> list[str]:
+    """Return the paths of files that are not the same in both."""
+    return [path for path in {**files, **others} if files.get(path) != others.get(path)]
+
+
+def faults(question: Question, number: int, folder: Path, before: Files, whole: Files, answers: list[str]) -> list[str]:
+    """Kill the command in a folder, and run it again; return what was not as it has to be."""
+    live(question.arguments, folder, killed_at=number)
+    after_kill = contents(folder)
+    kept, visible = matching(before, question.kept), matching(finished(after_kill), question.kept)
+    found = [f"lost or changed: {path}" for path in kept if visible.get(path) != kept[path]]
+    for path, content in matching(visible, question.compared).items():
         if path not in before and content != whole.get(path):
-            yield f"neither missing nor new: {path}"
+            found.append(f"neither missing nor new: {path}")
+    if question.answer(folder) not in answers:
+        found.append("another answer")
+    live(question.arguments, folder)
+    again = contents(folder)
+    found += [f"made anew: {path}" for path in visible if again.get(path) != visible[path]]
+    pair = matching(again, question.compared), matching(whole, question.compared)
+    found += [f"other than without a kill: {path}" for path in differing(*pair)]
+    if question.answer(folder) != answers[-1]:
+        found.append("another answer at the end")
+    return found
 
 
-def tried(arguments: Sequence[str], template: Path, chosen: Sequence[str], asking: Sequence[str]) -> dict[str, Any]:
-    """Kill the command at each chosen change; return the document."""
+def tried(question: Question) -> dict[str, Any]:
+    """Kill the command at each of the changes; return the document."""
+    template = question.template
     lives = Path(tempfile.mkdtemp(dir=template.parent))
 
     def copied(name: str) -> Path:
         return Path(shutil.copytree(template, lives / name))
 
     os.chdir(copied("imports"))
-    for command in filter(None, (asking, arguments)):
+    for command in filter(None, (question.asking, question.arguments)):
         run(command)
-    before = contents(template)
-    answers = [*([live(asking, copied("asked"))[1]] if asking else [])]
-    unkilled = copied("unkilled")
-    changes, _ = live(arguments, unkilled)
+    before, unkilled = finished(contents(template)), copied("unkilled")
+    answers = [question.answer(unkilled)]
+    changes, _ = live(question.arguments, unkilled)
+    answers.append(question.answer(unkilled))
     whole = contents(unkilled)
+    numbers = [number for number, (event, _) in enumerate(changes) if question.kills(number, event)]
     wrong: list[str] = []
-    numbers = [number for number, (event, _) in enumerate(changes) if not chosen or event in chosen]
     for number in numbers:
         folder = copied(str(number))
-        live(arguments, folder, killed_at=number)
-        found = [*faults(before, contents(folder), whole)]
-        if asking and live(asking, folder)[1] not in answers:
-            found.append("another answer")
-        live(arguments, folder)
-        again = contents(folder)
-        found += [
-            f"other than without a kill: {path}" for path in {**again, **whole} if again.get(path) != whole.get(path)
-        ]
+        found = faults(question, number, folder, before, whole, answers)
         wrong += [f"killed at {number} {changes[number]}: {fault}" for fault in found]
         shutil.rmtree(folder)
-    return {"changes": changes, "killed": numbers, "wrong": wrong}
+    return {"changes": changes, "killed": numbers, "wrong": wrong, "answers": answers}
 
 
 def main() -> None:
@@ -195,12 +238,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--at", default="", help="events, with commas; all without it")
+    parser.add_argument("--every", type=int, default=0, metavar="N", help="kill before each N-th change, too")
     parser.add_argument("--asking", default="", help="a command whose answer no kill may change")
+    parser.add_argument("--kept", type=re.compile, default=".*", help="paths of files that no kill may change")
+    parser.add_argument("--compared", type=re.compile, default=".*", help="paths of files that end as without a kill")
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
-    with patch("tasks.updating.new_files.datetime", Clock):
-        chosen = [event for event in given.at.split(",") if event]
-        print(json.dumps(tried(given.command, given.folder.resolve(), chosen, shlex.split(given.asking))))
+    at, asking = [event for event in given.at.split(",") if event], shlex.split(given.asking)
+    question = Question(given.command, given.folder.resolve(), at, given.every, asking, given.kept, given.compared)
+    clock = patch("tasks.updating.new_files.datetime", Clock)
+    checkpoints = patch("workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0)
+    with clock, checkpoints:
+        print(json.dumps(tried(question)))
 
 
 if __name__ == "__main__":

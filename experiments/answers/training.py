@@ -9,6 +9,7 @@ from experiments.answers.tracked import log
 from experiments.engine.system_metrics import record_system_metrics
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.workspace.evaluating import fitted_adapter, majority_score
+from workbench.machine.processes import is_first
 from workbench.measures.label_counts import worst_label
 from workbench.methods.kinds import KINDS
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 def trained(workspace: Workspace, lesson: Teachable, listener: Listener) -> Trained:
     """Train the lesson's adapter, or take it from the store; see :meth:`experiments.api.Workbench.train`."""
     label = f"{lesson.task.name} · {lesson.adaptation.method}"
+    if is_first():
+        workspace.sweep()  # what killed trainings left half-written
     mended = workspace.mending(listener)
     with record_system_metrics(mended.system(lesson.adapter_id)):
         adapter = mended.trained_adapter(lesson, listener, label)

@@ -73,17 +73,24 @@ def plan_update(
 ) -> UpdatePlan:
     """Return what an update is to learn; nothing is trained.
 
+    Where this very update is made already, because its command was killed after the champion had changed, the plan is
+    the same as then.
+
     Raises:
         UnknownNameError: no such task or way.
-        InputError: the task has one version, no champion, or one that is of the newest version already, or that cannot
-            be gone on with; a way that needs old rows where they may not be read; or a wrong setting.
+        InputError: the task has one version, no champion, or one that is of the newest version already by another
+            update, or that cannot be gone on with; a way that needs old rows where they may not be read; or a wrong
+            setting.
         IntegrityError: the champion or a version is damaged.
     """
     task = request.task
     card = WAYS.get(_way_of(request), "--how")
     versions = _versions_of(task, folders)
     champion = _champion_of(task, workspace, folders, listener)
-    older, newer = _numbers(champion, versions), max(versions)
+    older, newer, made = _number(champion, versions), max(versions), champion
+    if older == newer:
+        champion = _champion_before(made, workspace, _way_of(request), newer)
+        older = _number(champion, versions)
     document = Document(_champion_settings(champion), "command line").set(request.assignments)
     settings, budget, way_settings = _parsed(document, METHODS.get(champion.manifest.method).settings, card.settings)
     if request.forget_rows and card.needs_old_rows(way_settings):
@@ -102,6 +109,8 @@ def plan_update(
     seed = champion.manifest.seed_here if request.seed is None else request.seed
     about = (champion, labels, loaded, new_rows)
     lesson = UpdateLesson(*about, _way_of(request), way_settings, adaptation, budget, seed)
+    if made is not champion and (older == newer or lesson.adapter_id != made.id):
+        raise _is_of_newest(made, newer)
     lesson.require_possible()
     return UpdatePlan(lesson, older, newer, versions, request.forget_rows)
 
@@ -139,19 +148,33 @@ def _champion_of(task: str, workspace: Workspace, folders: Sequence[Path], liste
     return champion
 
 
-def _numbers(champion: StoredAdapter, versions: Mapping[int, TaskSpec]) -> int:
-    """Return the number of the champion's version; raises InputError where it is none, or the newest."""
+def _number(champion: StoredAdapter, versions: Mapping[int, TaskSpec]) -> int:
+    """Return the number of the champion's version; raises InputError where it is none."""
     task, method = champion.manifest.task, champion.manifest.method
     known = [number for number, spec in versions.items() if registry.data_fingerprint(spec) == task.fingerprint]
     if not known:
         message = f"the champion {champion.id} was trained on data that are no version of {task.name!r}"
         hint = f"Train one for the newest version: workbench add {task.name} --method {method}"
         raise InputError(message, hint=hint)
-    if max(known) == max(versions):
-        message = f"the champion {champion.id} is of {task.name}@{max(known)} already, the newest version"
-        hint = f"New rows make the next one: workbench tasks update {task.name} --from FILE"
-        raise InputError(message, hint=hint)
     return max(known)
+
+
+def _champion_before(made: StoredAdapter, workspace: Workspace, way: str, newest: int) -> StoredAdapter:
+    """Return the champion before one of the newest version; raises InputError unless that one may be made of it."""
+    known = (
+        name for name in workspace.champions.names().values() if name.champion and name.champion.adapter == made.id
+    )
+    before = next((name.before.adapter for name in known if name.before is not None), None)
+    own = made.manifest.update
+    if before is None or way != (DEFAULT_WAY if own is None else own.way) or (own and own.champion != before):
+        raise _is_of_newest(made, newest)
+    return workspace.adapters.verify(before)
+
+
+def _is_of_newest(champion: StoredAdapter, newest: int) -> InputError:
+    task = champion.manifest.task.name
+    message = f"the champion {champion.id} is of {task}@{newest} already, the newest version"
+    return InputError(message, hint=f"New rows make the next one: workbench tasks update {task} --from FILE")
 
 
 def _champion_settings(champion: StoredAdapter) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`workbench tasks update`, killed at any moment, leaves the version before or the new one, whole, and can go on."""
+"""`tasks update` and `update`, killed at any moment, lose nothing, leave an answer, and can be given again."""
 
 from __future__ import annotations
 
@@ -56,3 +56,24 @@ def test_a_task_is_updated_whole_or_not_at_all_whenever_it_is_killed(call: Call,
     (folder / "more.csv").write_text("text,label\ncat number 1,b\ncat number 2,b\nfish,b\n")
     second = killed(folder, *asking, "--", *UPDATE[:5])
     assert (len(second["killed"]), second["wrong"]) == (len(second["changes"]), [])
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("way", ["continue", "anew"])
+def test_an_adapter_is_updated_whole_or_not_at_all_whenever_it_is_killed(
+    way: str, call: Call, bert: Path, tmp_path: Path
+) -> None:
+    """In training, while the adapter is stored, tested, compared and registered, and as the champion changes."""
+    folder = write_task(tmp_path)
+    budget = ["--set", "budget={epochs: 2, max_length: 16, precision: fp32}", "--workspace", "space"]
+    assert call("add", "tickets", "--backbone", str(bert), "--set", "learning_rate=0.02", *budget)[0] == 0
+    assert call(*UPDATE)[0] == 0
+    asking = ["--asking", "predict tickets 'cat number 3' --workspace space --json"]
+    files = ["--kept", "(tasks|space/adapters)/.*", "--compared", r"tasks/.*|space/adapters/.*\.safetensors"]
+    update = ["update", "tickets", "--how", way, "--margin", "100", "--workspace", "space"]
+    document = killed(folder, *asking, *files, "--at", "os.rename", "--every", "10", "--", *update)
+    assert document["wrong"] == []
+    moved = [path for event, path in document["changes"] if event == "os.rename"]
+    for part in ("space/fits/", "space/adapters/", "space/evaluations/", "space/.champions.json"):
+        assert any(path.startswith(part) for path in moved), f"it was killed when {part} was written"
+    assert document["answers"][0] != document["answers"][1]

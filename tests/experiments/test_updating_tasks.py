@@ -86,7 +86,11 @@ def test_an_adapter_finds_the_version_that_it_was_trained_on(
     assert code == 0, err
     first = json.loads(out)["adapter"]
     assert call("tasks", "update", "tickets", "--from", "more.csv")[0] == 0
+    killed = tmp_path / "space" / "adapters" / f".{first}.0123456789ab"
+    killed.mkdir()
+    killed.with_name(f"{killed.name}.lock").touch()
     assert json.loads(call("train", "tickets@1", *train)[1])["adapter"] == first, "the same data, the same adapter"
+    assert not killed.exists(), "what a killed training left half-written"
     second = json.loads(call("train", "tickets", *train)[1])["adapter"]
     assert second != first
     store, folders = Workspace(tmp_path / "space").adapters, [tmp_path / "tasks"]
