@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from experiments.api import Workbench
-from experiments.gating.candidate.bounds import CandidateBounds
+from experiments.gating.candidate.judged_rows import judged_rows
 from experiments.gating.candidate.present import present
 from experiments.gating.candidate.tracking import EXPERIMENT
-from experiments.gating.candidate.versions import between, version_pair
+from experiments.gating.candidate.versions import VersionPair, between, version_pair
 from experiments.reporting.files import files
 from tasks.loading import registry
 from tasks.updating.update import UpdateRequest, update
@@ -79,8 +79,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> tuple[Path, tu
     folder.mkdir()
     bench = Workbench(root / ".workbench", [folder])
 
-    def learned(task: str, rate: float) -> str:
-        lesson = bench.lesson(task, "lora", str(bert), 0, learning_rate=rate, budget=BUDGET)
+    def learned(task: str, rate: float, **budget: int) -> str:
+        lesson = bench.lesson(task, "lora", str(bert), 0, learning_rate=rate, budget=BUDGET | budget)
         return bench.workspace.trained_adapter(lesson, Silent(), "").id
 
     table("bird", "cow", "fruit").to_csv(folder / "nouns.csv", index=False)
@@ -88,7 +88,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> tuple[Path, tu
         (folder / f"{name}.yaml").write_text(
             "description: d\nfiles: {data: nouns.csv}\ncolumns: {text: text, label: label}\n"
         )
-    first, second, other = learned("nouns", 0.02), learned("nouns", 0.03), learned("others", 0.02)
+    first, second, other = learned("nouns", 0.02), learned("nouns", 0.03), learned("others", 0.02, epochs=1)
     more = pd.concat([table("bird", "fruit", first=100, times=20), table("tool", first=200, times=60)])
     more.to_csv(root / "more.csv", index=False)
     update("nouns", [folder], folder, UpdateRequest(str(root / "more.csv"), labels=Document(CHANGES, "changes.yaml")))
@@ -158,18 +158,22 @@ def test_two_adapters_of_one_version_have_old_rows_alone(bench: Workbench, ids: 
 def test_a_broken_bound_has_code_3_and_says_the_figures_in_one_sentence(
     bench: Workbench, ids: tuple[str, ...], call: Call
 ) -> None:
-    code, _, err = call("adapters", "compare", ids[0], ids[2], "--min-new-label", "100.0", "--max-flips", "100")
-    report = bench.release.compare(ids[0], ids[2], CandidateBounds(max_flips=100, min_new_label=100))
-    assert report.gate
-    flips, worst = report.gate.checks
-    assert (code, code == 0) == (3 if (worst.value or 0) < 100 else 0, worst.holds)
-    assert flips.holds
-    code, out, err = call("adapters", "compare", ids[2], ids[2].rpartition("-")[2], "--json")
-    assert (code, "same adapter twice" in err) == (2, True)
-    code, out, err = call("adapters", "compare", ids[0], ids[1], "--max-lost-on-old", "0", "--max-flips", "0", "--json")
-    gate = json.loads(out)["gate"]
-    assert code == (0 if gate["passed"] else 3)
-    assert ("old validation rows" in err) is not gate["passed"]
+    """With a bound of 0 any right answer that is lost breaks it, in either direction of the two adapters."""
+    compared = [bench.release.compare(first, second) for first, second in ((ids[0], ids[1]), (ids[1], ids[0]))]
+    rows = judged_rows(*(bench.workspace.adapters.get(name) for name in ids[:2]), _pair(bench, ids), ("validation",))
+    lost, won = rows["validation"].lost.mean(), rows["validation"].won.mean()
+    assert lost + won > 0, "the two differ, so that the test can fail"
+    for report, share in zip(compared, (lost, won), strict=True):
+        code, out, err = call("adapters", "compare", report.champion, report.candidate, "--max-flips", "0", "--json")
+        gate = json.loads(out)["gate"]
+        assert (code, gate["passed"]) == ((3, False) if share else (0, True))
+        assert gate["bounds"][0]["found"] == pytest.approx(100 * share)
+        assert (f"negative flips on old rows, percent: {100 * share:.2f}, at most 0.00 asked (" in err) is (code == 3)
+
+
+def _pair(bench: Workbench, ids: tuple[str, ...]) -> VersionPair:
+    store = bench.workspace.adapters
+    return version_pair(store.get(ids[0]), store.get(ids[1]), bench.task_folders)
 
 
 def test_the_page_escapes_texts_and_one_run_holds_it(bench: Workbench, ids: tuple[str, ...], call: Call) -> None:
@@ -181,7 +185,6 @@ def test_the_page_escapes_texts_and_one_run_holds_it(bench: Workbench, ids: tupl
     assert "alert(1)" in page, "the changed answers are shown with their texts"
     code, _, err = call("adapters", "compare", ids[0], ids[2], "--html", "page.html")
     assert (code, "page.html" in err) == (2, True)
-    assert "--overwrite needs a file" in call("adapters", "compare", ids[0], ids[2], "--overwrite")[2]
     client: Any = Tracker(tracking_uri(bench.workspace.root))._client
     experiment = client.get_experiment_by_name(EXPERIMENT)
     (run,) = client.search_runs([experiment.experiment_id])
@@ -200,23 +203,20 @@ def test_the_page_escapes_texts_and_one_run_holds_it(bench: Workbench, ids: tupl
     assert {"report.html", "report.json"} == {*files(present(report))}
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "options", "named_in"),
-    [
+@pytest.mark.usefixtures("bench")
+def test_mistakes_are_one_message(ids: tuple[str, ...], call: Call) -> None:
+    for first, second, options, named_in in (
         (2, 0, [], "later version"),
+        (2, 2, [], "same adapter twice"),
         (0, 3, [], "of one task"),
         (0, 2, ["--max-flips", "-1"], "between 0 and 100"),
         (0, 2, ["--min-new-label", "0.5"], "looks like a share"),
         (0, 1, ["--min-new-label", "50"], "none is new"),
         (0, 2, ["--html", "no/such/folder/page.html"], "page.html"),
-    ],
-)
-def test_mistakes_are_one_message(
-    bench: Workbench, ids: tuple[str, ...], call: Call, first: int, second: int, options: list[str], named_in: str
-) -> None:
-    code, out, err = call("adapters", "compare", ids[first], ids[second], *options)
-    assert (code, out, named_in in err) == (2, "", True), err
-    assert bench.workspace.adapters.ids()
+        (0, 2, ["--overwrite"], "--overwrite needs a file"),
+    ):
+        code, out, err = call("adapters", "compare", ids[first], ids[second], *options)
+        assert (code, out, named_in in err) == (2, "", True), err
 
 
 def test_training_rows_of_the_earlier_version_are_not_read(bench: Workbench, ids: tuple[str, ...]) -> None:
