@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.ways.update import UpdateLesson
     from tasks.updating.label_map import LabelMap
     from workbench.adapters.fit_record import FitRecord
     from workbench.adapters.stored_adapter import StoredAdapter
@@ -31,6 +30,23 @@ if TYPE_CHECKING:
     from workbench.methods.model import TaskModel
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
+
+
+class PlannedUpdate(Protocol):
+    """What is known of an update before its champion is.
+
+    Attributes:
+        settings: the way's own.
+        labels: those of the champion beside those of the newer version.
+        adaptation: the method on the backbone.
+    """
+
+    @property
+    def settings(self) -> Any: ...  # noqa: D102 - above
+    @property
+    def labels(self) -> LabelMap: ...  # noqa: D102
+    @property
+    def adaptation(self) -> Adaptation: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,7 @@ class Way:
     paper: str = ""
     settings: type[Settings] = Settings
     needs_old_rows: Callable[[Any], bool] = lambda settings: False
-    objection: Callable[[UpdateLesson], str | None] = lambda lesson: None
+    objection: Callable[[PlannedUpdate], str | None] = lambda update: None
     from_champion: bool = True
     revision: int = 1
 

@@ -22,7 +22,7 @@ from workbench.settings.base import Settings
 from workbench.settings.bounds import Count, Weight
 
 if TYPE_CHECKING:
-    from experiments.ways.update import UpdateLesson
+    from experiments.ways import PlannedUpdate
     from workbench.methods.model import Penalty, TaskModel
 
 STRENGTH = {"l2": 0.01, "ewc": 1000.0}  # those of the strategies `l2-to-start` and `ewc`
@@ -36,10 +36,10 @@ class AnchorSettings(Settings):
     examples: Count = Field(100, description="old rows over which the Fisher information is a mean (ewc)")
 
 
-def objection(lesson: UpdateLesson) -> str | None:
+def objection(update: PlannedUpdate) -> str | None:
     """Some weights below the head have to be trained."""
-    method = lesson.adaptation.method
-    return None if lesson.adaptation.card.trains_body else f"holds weights of the body, of which {method} trains none"
+    method = update.adaptation.method
+    return None if update.adaptation.card.trains_body else f"holds weights of the body, of which {method} trains none"
 
 
 def penalty(update: UpdateContext, model: TaskModel) -> Penalty:

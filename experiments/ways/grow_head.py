@@ -18,7 +18,7 @@ from workbench.methods.method import Method
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
-    from experiments.ways.update import UpdateLesson
+    from experiments.ways import PlannedUpdate
 
 
 class GrowHeadSettings(Settings):
@@ -27,15 +27,15 @@ class GrowHeadSettings(Settings):
     frozen: bool = Field(False, description="whether the body stays as it is, so that only rows of new labels learn")
 
 
-def objection(lesson: UpdateLesson) -> str | None:
+def objection(update: PlannedUpdate) -> str | None:
     """A frozen body needs a new label to train, and a method that does no more than gradient steps."""
-    if not lesson.settings.frozen:
+    if not update.settings.frozen:
         return None
-    if all(lesson.labels.sources):
+    if all(update.labels.sources):
         return "with a frozen body trains rows of new labels alone, and no label is new"
-    card = lesson.adaptation.card
+    card = update.adaptation.card
     if card.prepare or card.hooks is not Method.hooks:
-        return f"cannot freeze the body: method {lesson.adaptation.method} changes it by more than gradient steps"
+        return f"cannot freeze the body: method {update.adaptation.method} changes it by more than gradient steps"
     return None
 
 

@@ -27,7 +27,7 @@ from workbench.settings.base import Settings
 from workbench.settings.bounds import Share
 
 if TYPE_CHECKING:
-    from experiments.ways.update import UpdateLesson
+    from experiments.ways import PlannedUpdate
     from workbench.methods.model import TaskModel
 
 METHODS = ("lora", "rslora", "lora-plus")  # an ordinary LoRA, whose sum with another is one again
@@ -39,9 +39,9 @@ class MergeSettings(Settings):
     weight: Share = Field(0.5, description="w, the new LoRA's share of the average")
 
 
-def objection(lesson: UpdateLesson) -> str | None:
+def objection(update: PlannedUpdate) -> str | None:
     """The sum of two adapters has to be one of the same kind."""
-    method = lesson.adaptation.method
+    method = update.adaptation.method
     return None if method in METHODS else f"adds up plain LoRAs ({', '.join(METHODS)}), not {method}"
 
 
