@@ -85,6 +85,7 @@ def fitted_adapter(workspace: Workspace, lesson: Teachable, adapter: StoredAdapt
         validation=fit.validation,
         seconds=fit.seconds,
         steps=fit.steps,
+        train_examples=fit.train_examples,
         peak_memory_mb=fit.peak_memory_mb,
         trainable_parameters=fit.trainable_parameters,
         stored_bytes=adapter.bytes,

@@ -23,6 +23,7 @@ class FittedAdapter:
         evaluation: key of the stored evaluation that holds the per-example outcomes behind the score.
         score: the task's main metric on the test split, in [0, 1]; ``validation`` the same on the validation split.
         seconds: wall time of the fit, validation included.
+        train_examples: how many different training examples the fit read.
         trainable_parameters: head included.
         peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
         stored_bytes: the adapter on disk.
@@ -37,6 +38,7 @@ class FittedAdapter:
     validation: float
     seconds: float
     steps: int = 0
+    train_examples: int | None = None
     peak_memory_mb: float | None = None
     trainable_parameters: int
     stored_bytes: int = 0

@@ -33,6 +33,8 @@ class FitRecord:
         trials: how many fits were made to choose them, this one included.
         checkpointed: whether activations were computed again in the backward pass.
         validation_examples: how many examples ``validation`` is a score of; None where an earlier version wrote it.
+        train_examples: how many different training examples were read, which may come several times in an epoch; None
+            where nothing was trained, and where an earlier version wrote it.
         spent: what else was counted while ``seconds`` passed, by quantity
         (:data:`workbench.machine.stopwatch.COUNTERS`).
     """
@@ -48,4 +50,5 @@ class FitRecord:
     trials: int = 1
     checkpointed: bool = False
     validation_examples: int | None = None
+    train_examples: int | None = None
     spent: Mapping[str, float] = field(default_factory=dict)

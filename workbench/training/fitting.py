@@ -103,6 +103,7 @@ def fit(
         trainable_parameters=trained,
         checkpointed=recomputes,
         validation_examples=len(task.splits["validation"]),
+        train_examples=len({*task.splits["train"]["id"][:]}),
         spent=sum_counts(preparing.spent, training.spent),
     )
 
