@@ -16,6 +16,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from pydantic.fields import FieldInfo
 
+from experiments.arrivals import ARRIVALS
 from experiments.engine.recipes import RECIPES
 from experiments.repairs import REPAIRS
 from experiments.scenarios import SCENARIOS
@@ -67,15 +68,15 @@ def methods() -> str:
     return join(page)
 
 
-def entries(title: str, introduction: str, modules: Modules[Any]) -> Callable[[], str]:
-    """Return the writer of a page on any other registry: title, paper and settings where an entry has such."""
+def entries(title: str, introduction: str, *registries: Modules[Any]) -> Callable[[], str]:
+    """Return the writer of a page on other registries: title, paper and settings where an entry has such."""
 
     def page() -> str:
         parts = [f"# {title}", introduction]
-        for name in modules.names():
-            entry = modules.get(name)
+        for registered, name in [(modules, name) for modules in registries for name in modules.names()]:
+            entry = registered.get(name)
             facts = [fact for fact in (getattr(entry, "title", ""), getattr(entry, "paper", "")) if fact]
-            parts += [*heading(modules, name), " · ".join(map(prose, facts))]
+            parts += [*heading(registered, name), " · ".join(map(prose, facts))]
             if model := getattr(entry, "settings", None):
                 parts.append(settings_table(model))
         return join(parts)
@@ -231,7 +232,10 @@ PAGES: dict[str, Callable[[], str]] = {
         "Strategies", "How a stream is learned: `strategy: NAME` under an entry of `strategies`.", STRATEGIES
     ),
     "scenarios": entries(
-        "Scenarios", "What is known when a task is answered: `scenario: NAME` in a recipe.", SCENARIOS
+        "Scenarios",
+        "What is known when a task is answered, and how the rows of one task arrive: `scenario: NAME` in a recipe.",
+        SCENARIOS,
+        ARRIVALS,
     ),
     "ways": entries(
         "Ways to update", "How the next version of an adapter is made: `workbench update TASK --how NAME`.", WAYS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from experiments.arrivals import ARRIVALS
 from experiments.engine.recipes import RECIPES
 from experiments.repairs import REPAIRS
 from experiments.scenarios import SCENARIOS
@@ -26,7 +27,7 @@ def pieces() -> Iterator[str]:
     yield f"| methods | {len(METHODS.names())}, from"
     yield f"| strategies | {len(STRATEGIES.names())} |"
     yield f"| ways to update | {len(WAYS.names())} |"
-    yield f"| scenarios | {len(SCENARIOS.names())} |"
+    yield f"| scenarios | {len([*SCENARIOS.names(), *ARRIVALS.names()])} |"
     yield f"| probes | {len(PROBES.names())} |"
     yield f"| repairs | {len(all_repairs())} |"
     yield f"| compositions | {len(COMPOSITIONS.names())}, from"
@@ -34,5 +35,5 @@ def pieces() -> Iterator[str]:
     yield f"| backbones | {len(BACKBONES.names())} by name"
     yield f"| tasks | {len(registry.names())} in the catalog"
     yield f"| recipes | {len(RECIPES.names())}, and"
-    for whole in (KINDS, STRATEGIES, WAYS, SCENARIOS, PROBES, REPAIRS, ROUTERS, RECIPES):
+    for whole in (KINDS, STRATEGIES, WAYS, SCENARIOS, ARRIVALS, PROBES, REPAIRS, ROUTERS, RECIPES):
         yield from (f"`{name}`" for name in whole.names())

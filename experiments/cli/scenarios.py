@@ -1,4 +1,4 @@
-"""List the scenarios: what is known when a task is answered."""
+"""List the scenarios: what is known when a task is answered, and how the rows of a task arrive."""
 
 from __future__ import annotations
 
@@ -9,4 +9,6 @@ app = list_command(
     "SCENARIOS",
     __doc__,
     "List the scenarios, one line each; a recipe names one under 'scenario'.",
+    "growing and drifting are for recipes with `updates`, the others for streams of several tasks.",
+    [("experiments.arrivals", "ARRIVALS")],
 )

@@ -13,9 +13,12 @@ import typer
 from experiments.terminal.output import Json, listing, stdout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workbench.settings.registry import Documents, Modules
 
 EXTENDABLE = {  # registries that installed distributions add entries to: the module of each, and its name there
+    "experiments.arrivals": "ARRIVALS",
     "experiments.cli": "COMMANDS",
     "experiments.repairs": "REPAIRS",
     "experiments.scenarios": "SCENARIOS",
@@ -44,7 +47,14 @@ def registry(module: str, name: str) -> Modules[object] | Documents:
     return registered
 
 
-def list_command(module: str, name: str, help_text: str, list_help: str, footnote: str = "") -> typer.Typer:
+def list_command(
+    module: str,
+    name: str,
+    help_text: str,
+    list_help: str,
+    footnote: str = "",
+    further: Sequence[tuple[str, str]] = (),
+) -> typer.Typer:
     """Return a command with the subcommand ``list``, which prints a registry.
 
     Args:
@@ -53,6 +63,7 @@ def list_command(module: str, name: str, help_text: str, list_help: str, footnot
         help_text: of the command.
         list_help: help of ``list``.
         footnote: stands below the table; scripts do not get it.
+        further: (module, name) of registries that are printed below it.
     """
     app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -61,8 +72,9 @@ def list_command(module: str, name: str, help_text: str, list_help: str, footnot
 
     @app.command("list", help=list_help)
     def list_(as_json: Json = False) -> None:
-        registered = registry(module, name)
-        listing([{"name": entry, "description": registered.describe(entry)} for entry in registered.names()], as_json)
+        registries = [registry(*at) for at in ((module, name), *further)]
+        entries = ((entry, of.describe(entry)) for of in registries for entry in of.names())
+        listing([{"name": entry, "description": description} for entry, description in entries], as_json)
         if footnote and not as_json:
             stdout.print(f"\n{footnote}")
 

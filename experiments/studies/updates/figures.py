@@ -1,0 +1,58 @@
+"""The figure of a comparison of ways of updating: the score of each version, one line an entry."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from experiments.reporting.figures import STYLE, half_width, in_legend, line, short
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from experiments.studies.updates.row import Row
+
+ACROSS = 3  # panels
+PANEL = (2.9, 2.6)  # inches
+
+
+def scores_by_version(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
+    """Return a panel for each task: score on all test rows of a version over the versions, one line an entry.
+
+    Bars are 95 % intervals over seeds. Entries stand a little beside each other, so that no bar hides another.
+    """
+    across = min(len(tasks), ACROSS)
+    down = math.ceil(len(tasks) / across)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(max(across * PANEL[0], 4.2), down * PANEL[1] + 0.8), layout="constrained")
+        panels = figure.subplots(down, across, squeeze=False).ravel()
+        for panel, task in zip(panels, tasks, strict=False):
+            _panel(panel, rows, task)
+        for panel in panels[len(tasks) :]:
+            panel.set_axis_off()
+        panels[0].set_ylabel("test score, %")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(rows), 5))
+    return figure
+
+
+def _panel(axes: Axes, rows: Sequence[Row], task: str) -> None:
+    for index, row in enumerate(rows):
+        beside = 0.025 * (index - (len(rows) - 1) / 2)
+        known = [(number, value) for number, value in enumerate(row.versions[task], start=1) if value.mean is not None]
+        at = [number + beside for number, _ in known]
+        scores = [100 * (value.mean or 0.0) for _, value in known]
+        axes.plot(at, scores, label=in_legend(short(row.label)), **line(index))
+        bars = [half_width(value) or 0.0 for _, value in known]
+        axes.errorbar(at, scores, yerr=bars, fmt="none", ecolor=line(index)["color"], elinewidth=0.8, alpha=0.6)
+    axes.set_title(short(task))
+    axes.set_xlabel("version")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, axis="y")
+    axes.set_axisbelow(True)
