@@ -75,7 +75,9 @@ class SideBySide:
         for position, outputs in self.outputs.items():
             matrix: Any = outputs.parent.get_submodule(outputs.child)
             width = matrix.out_features if per_dimension else 1
-            group = f"{_every_layer(position)} ({width})" if shared else position
+            group = _every_layer(position) if shared else position
+            if group in scales and scales[group].shape[1] != width:
+                group = f"{group} ({width})"  # a layer of another width cannot share them
             if group not in scales:
                 scales[group] = nn.Parameter(torch.full((self.sources, width), value, device=matrix.weight.device))
             layers[position] = ScaledOutputs(matrix, scales[group], outputs.owners, outputs.biases, drop)

@@ -120,16 +120,22 @@ def sources(report) -> str:
 
 
 class TestOneFuse:
-    def test_what_trains_is_also_made_of_random_sources(self, sources: str, bench: Workbench) -> None:
-        given: dict[str, Any] = {"assignments": [*FEW, "rank=8"], "full": False}
-        report = bench.fuse(bench.fusion_plan("fruits", sources, "warm-start", 8, **given)).report
-        row = report.row("warm-start, random sources")
-        assert (row.role, row.against) == ("random", "warm-start")
+    def test_a_fuse_is_made_of_both_where_that_is_asked_for(self, sources: str, bench: Workbench, plan: Any) -> None:
+        given: dict[str, Any] = {"assignments": [*FEW, "rank=8"], "full": False, "controls": ["shuffled", "random"]}
+        own = bench.fusion_plan("fruits", sources, "warm-start", 8, **given)
+        own_ids, recipe_ids = ([lesson.adapter_id for lesson in of.shuffled[0, "lora"]] for of in (own, plan))
+        assert own_ids == recipe_ids, "a stored source's lesson is the one that it came of"
+        report = bench.fuse(own).report
+        for kind in ("random", "shuffled"):
+            row = report.row(f"warm-start, {kind} sources")
+            assert (row.role, row.against) == (kind, "warm-start")
+            (cell,) = (cell for cell in report.record.cells if cell.label == row.label)
+            assert results_in(bench.workspace).get(cell.key).fit.steps > 0
         assert "With random adapters of the same norms in place of its sources warm-start scores" in report.verdict
-        (cell,) = (cell for cell in report.record.cells if cell.label == row.label)
-        assert results_in(bench.workspace).get(cell.key).fit.steps > 0
 
-    def test_others_are_where_that_is_asked_for(self, sources: str, bench: Workbench) -> None:
+    def test_what_trains_is_made_of_random_ones_by_default(self, sources: str, bench: Workbench) -> None:
+        trained = bench.fusion_plan("fruits", sources, "warm-start", 8, assignments=FEW)
+        assert (trained.controls, trained.shuffled) == ({"warm-start": ("random",)}, {})
         assert bench.fusion_plan("fruits", sources, "ties", 8, assignments=FEW).controls == {}
         none = bench.fusion_plan("fruits", sources, "warm-start", 8, assignments=FEW, controls=[])
         assert none.controls == {}

@@ -19,6 +19,7 @@ from fusion.target.scaled_outputs import ScaledOutputs, sources_side_by_side
 from fusion.target.target import model_on
 from tests.fusion_sources import BUDGET, hidden, logits, request_for, train_sources
 from workbench.adapters.stored_adapter import StoredAdapter
+from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.methods.task import Task
@@ -98,6 +99,29 @@ def test_scales_of_loras_are_those_of_the_outputs_of_their_matrices(request_: Re
     scaled = sources_side_by_side(request_).under_scales(per_dimension=True, shared=True, value=1.0, drop=0.0)
     assert {tuple(scales.shape) for scales in scaled.scales.values()} == {(SOURCES, HIDDEN)}
     assert len(scaled.layers) == LAYERS * len(scaled.scales), "one for each matrix of a layer"
+
+
+def test_matrices_of_other_widths_have_scales_of_their_own(llama: Path, task: Task, tmp_path: Path) -> None:
+    """All linear layers of a decoder: keys and values are narrower than queries, the feed-forward block is wider."""
+    backbone = open_backbone(str(llama))
+    linear = [f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")]
+    request = request_for(train_sources(backbone, tmp_path, "lora", targets=linear)[:2], task, backbone)
+    sources = sources_side_by_side(request)
+    scaled = sources.under_scales(per_dimension=True, shared=True, value=1.0, drop=0.0)
+    widths = {group.rpartition(".")[2]: scales.shape[1] for group, scales in scaled.scales.items()}
+    assert len(widths) == 7
+    assert len(scaled.layers) == 7 * backbone.config.num_hidden_layers
+    assert widths["k_proj"] < widths["q_proj"] < widths["up_proj"]
+    trained = hidden(sources.body)
+    scaled.fold()
+    assert torch.equal(hidden(sources.body), trained)
+
+
+def test_halves_of_an_encoder_decoder_share_no_scales(t5: Path, task: Task, tmp_path: Path) -> None:
+    backbone = open_backbone(str(t5))
+    request = request_for(train_sources(backbone, tmp_path, "pfeiffer")[:2], task, backbone)
+    composed = COMPOSITION.compose(request, Settings(shared=True))
+    assert {group.partition(".")[0] for group in composed.details} == {"encoder", "decoder"}
 
 
 @pytest.mark.parametrize("shared", [False, True])
