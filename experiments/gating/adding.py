@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from experiments.answers.made_adapters import Trained
     from experiments.gating.registry import Registration
     from workbench.adapters.store import AdapterStore
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
 
 
@@ -68,14 +69,28 @@ def check_data(task: Task, most: float) -> Gate:
     return Gate("task", task.name, tuple(checks))
 
 
-def check_others(store: AdapterStore, but: str) -> Iterator[Check]:
+def check_others(store: AdapterStore, but: str, champion: StoredAdapter | None = None) -> Iterator[Check]:
     """Check that the files of every other adapter are unchanged, so that its answers are too.
 
     Adapters share the frozen backbone and nothing else, so this says what testing all of them again would say.
+
+    Args:
+        store: all adapters.
+        but: the id of the new one.
+        champion: the one that answers, as it was when the command began: its identity has to be the same still.
     """
     others = [adapter for adapter in store.ids() if adapter != but]
     damaged = [adapter for adapter in others if store.damage(adapter)]
+    if champion is not None and champion.id not in damaged and not _is_stored(champion, store):
+        others = [*{*others, champion.id}]
+        damaged.append(champion.id)
     if others:
         share = 100 * (len(others) - len(damaged)) / len(others)
-        note = f"damaged: {', '.join(damaged)}" if damaged else f"{len(others)} verified"
+        own = f", the champion {champion.id} among them" if champion is not None else ""
+        note = f"damaged: {', '.join(damaged)}" if damaged else f"{len(others)} verified{own}"
         yield Check("other adapters as they were", "at least", 100.0, share, note=note)
+
+
+def _is_stored(adapter: StoredAdapter, store: AdapterStore) -> bool:
+    """Return whether the store still has this very adapter, and no other one under its id."""
+    return adapter.id in store and store.get(adapter.id).identity == adapter.identity

@@ -63,8 +63,12 @@ class Release:
         bounds: AdapterBounds,
         leakage: float,
         further: Callable[[StoredAdapter], Iterable[Check]] = lambda candidate: (),
+        champion: StoredAdapter | None = None,
     ) -> AddedTask:
-        """Do what :meth:`add` does; ``further`` gives checks of the new adapter beside the usual ones."""
+        """Do what :meth:`add` does; ``further`` gives checks of the new adapter beside the usual ones.
+
+        ``champion`` is the adapter that answered at the beginning: it has to be the same at the end.
+        """
         from experiments.answers.training import trained
         from experiments.gating.adding import AddedTask, check_data, check_others
         from experiments.gating.gate import Gate
@@ -75,7 +79,8 @@ class Release:
         result = trained(self.workspace, lesson, self.listener)
         adapter = result.adapter.id
         own = *self.gate_adapter(adapter, bounds).checks, *further(result.adapter)
-        gate = Gate("adapter", adapter, (*data.checks, *own, *check_others(self.workspace.adapters, adapter)))
+        others = check_others(self.workspace.adapters, adapter, champion)
+        gate = Gate("adapter", adapter, (*data.checks, *own, *others))
         registered = self.register(adapter) if gate.passed and is_first() else None
         answering = adapter_id(self.workspace, lesson.task.name, Silent(), self.task_folders)
         return AddedTask(gate, result, registered, answering)
@@ -116,7 +121,7 @@ class Release:
             reports.append(compare_candidate(lesson.champion, candidate, versions, bounds_beside))
             return reports[0].gate.checks if reports[0].gate else ()
 
-        added = self._added(lesson, bounds, leakage, beside_champion)
+        added = self._added(lesson, bounds, leakage, beside_champion, lesson.champion)
         report = reports[0].with_gate(added.gate) if reports else None
         if report is not None:
             log_or_say(report, self.workspace, self.listener)

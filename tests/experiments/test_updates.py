@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from experiments.api import Workbench
+from experiments.gating.adding import check_others
 from experiments.gating.candidate.bounds import CandidateBounds
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 
@@ -57,6 +60,8 @@ def test_champion_goes_on_and_the_next_version_is_registered(bench: Workbench, c
     task = plan.lesson.task
     assert len(plan.lesson.new_rows) < len(task.splits["train"]) / 2
     assert manifest.own_fit.steps == plan.lesson.budget.updates(len(task.splits["train"])), "as many as anew takes"
+    others = next(check for check in document["gate"]["bounds"] if check["what"] == "other adapters as they were")
+    assert others["note"] == f"1 verified, the champion {champion} among them"
     adapters = bench.workspace.adapters.ids()
     code, out, err = call("update", "nouns", "--how", "continue", "--margin", "100", "--json")
     assert code == 0, "the command may have been killed at any moment, also when the new champion answered already"
@@ -98,3 +103,17 @@ def test_a_broken_bound_leaves_the_champion_and_says_why_in_one_sentence(bench: 
     assert (document["candidate"], document["champion"]) == (made, champion)
     assert document["groups"] == report.as_json()["groups"]
     assert len(document["gate"]["bounds"]) > 2, "all bounds, those on the data too"
+
+
+def test_a_champion_that_is_another_one_after_the_update_breaks_the_gate(bench: Workbench) -> None:
+    """Its files may be whole, and its answers others: somebody wrote another adapter under its id meanwhile."""
+    store = bench.workspace.adapters
+    champion = store.verify(bench.chosen("nouns"))
+    (check,) = check_others(store, "another", champion)
+    assert (check.holds, check.value) == (True, 100.0)
+    other = replace(champion, manifest=champion.manifest.model_copy(update={"precision": "bf16"}))
+    (check,) = check_others(store, "another", other)
+    assert (check.holds, check.note) == (False, f"damaged: {champion.id}")
+    shutil.rmtree(champion.folder)
+    (check,) = check_others(store, "another", champion)
+    assert (check.holds, check.value, check.note) == (False, 0.0, f"damaged: {champion.id}")
