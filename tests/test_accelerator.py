@@ -27,6 +27,7 @@ TESTS = {
         "tests/experiments/test_run.py::test_matrix_has_the_lower_triangle_with_its_statuses",
         "tests/experiments/test_strategies_choice.py::test_stage_to_which_the_remedy_adds_nothing_is_learned_once",
         "tests/experiments/test_strategies_distillation.py::test_teacher_is_the_model_of_the_stage_before",
+        "tests/experiments/test_ways.py",
         "tests/workbench/probes/test_probe_cka.py",
         "tests/fusion/test_learned.py::test_adamerging_lowers_the_entropy_and_moves_the_weights_alone",
         "tests/fusion/test_learned.py::test_fisher_at_full_rank_is_the_fisher_mean",

@@ -13,7 +13,9 @@ STATED: list[str] = []
 def pieces() -> Iterator[str]:
     """Yield every way's name, and the defaults of those that have settings."""
     yield from (f"| `{name}` |" for name in WAYS.names())
-    replay, distil, merge, anchor = (WAYS.get(name).settings() for name in ("replay", "distil", "merge", "anchor"))
+    names = ("continue", "replay", "distil", "merge", "anchor")
+    further, replay, distil, merge, anchor = (WAYS.get(name).settings() for name in names)
+    yield f"`rows: {further.rows}` (or"
     yield f"`memory: {replay.memory}`, `policy: {replay.policy}`"
     yield f"`strength: {distil.strength:g}` (λ)"
     yield f"`weight: {merge.weight:g}` (w)"

@@ -11,7 +11,7 @@ from experiments.terminal.added import MarginBelow, MaxLeakage, print_added
 from experiments.terminal.bounds import MaxFlips, MaxLostOnOld, MinMacroF1, MinNewLabel, MinScore, MinWorstLabel
 from experiments.terminal.candidate import Html, Overwrite, require_page, write_page
 from experiments.terminal.options import Assignments, DryRun, Folders, TaskName, WorkspaceOption
-from experiments.terminal.output import Json, stdout
+from experiments.terminal.output import Json, emit, stdout
 from workbench.settings.bounds import LARGEST_SEED
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def update(
     if not as_json:
         _print_plan(plan)
     if dry_run:
-        stdout.print("Nothing was trained (--dry-run).")
+        emit(plan.as_json()) if as_json else stdout.print("Nothing was trained (--dry-run).")
         return
     with progress(task, Work(updates=workbench.updates(plan.lesson))) as listener:
         workbench.listener = listener

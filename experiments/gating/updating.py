@@ -27,16 +27,8 @@ class UpdatedTask:
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of ``workbench update --json``: that of ``add``, what was updated how, and the report."""
-        lesson, plan = self.plan.lesson, self.plan
         return {
-            "task": lesson.task.name,
-            "from": plan.older,
-            "to": plan.newer,
-            "champion": lesson.champion.id,
-            "way": lesson.way,
-            "settings": lesson.settings.model_dump(mode="json"),
-            "new_rows": len(lesson.new_rows),
-            "forget_rows": plan.forget_rows,
+            **self.plan.as_json(),
             **self.added.as_json(),
             "report": self.report and self.report.as_json(),
         }

@@ -67,6 +67,20 @@ class UpdatePlan:
     versions: Mapping[int, TaskSpec]
     forget_rows: bool = False
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``workbench update --dry-run --json``."""
+        lesson = self.lesson
+        return {
+            "task": lesson.task.name,
+            "from": self.older,
+            "to": self.newer,
+            "champion": lesson.champion.id,
+            "way": lesson.way,
+            "settings": lesson.settings.model_dump(mode="json"),
+            "new_rows": len(lesson.new_rows),
+            "forget_rows": self.forget_rows,
+        }
+
 
 def plan_update(
     request: UpdateRequest, workspace: Workspace, folders: Sequence[Path], listener: Listener

@@ -3,8 +3,7 @@
 With ``rows: all`` it differs from `anew` in its start alone, and from ``rows: new`` in its rows alone.
 
 Trained are the head, with the rows of its labels where they now stand, and what the method trains. New rows are those
-that are new, changed or relabelled. Without any row to read the result is the champion under
-the newer version's labels.
+that are new, changed or relabelled. Without any, the result is the champion under the newer version's labels.
 """
 
 from __future__ import annotations

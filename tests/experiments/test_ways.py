@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -226,3 +229,49 @@ def test_what_a_way_cannot_do_is_refused_with_a_reason(lesson: UpdateLesson, bac
     assert "another method" in objection(how(replace(lesson, adaptation=adapted("full", backbone)), "merge"))
     with pytest.raises(InputError, match="needs a classification task, not regression"):
         how(replace(lesson, task=replace(lesson.task, kind="regression")), "continue").require_possible()
+
+
+class Cut(BaseException):
+    """Not an Exception, like KeyboardInterrupt."""
+
+
+class Scissors(Silent):
+    """Cuts a fit after so many optimiser steps of this process."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.steps = after, 0
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        def advance(step: int, epoch: float, loss: float) -> None:
+            self.steps += 1
+            if self.steps == self.after:
+                raise Cut
+
+        yield advance
+
+
+@pytest.mark.parametrize("way", WAYS.names())
+def test_an_update_that_was_cut_off_goes_on_to_the_same_adapter(
+    way: str, lesson: UpdateLesson, store: AdapterStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.training.best_epoch.CHECKPOINT_SECONDS", 0.0)
+    update, other = how(lesson, way), AdapterStore(tmp_path / "store")
+    each = BUDGET.updates(len(lesson.task.splits["train"])) // BUDGET.epochs
+    with pytest.raises(Cut):
+        learn_update(update, other, Scissors(2 * each + 1), "update", tmp_path / "fit")
+    assert other.ids() == []
+    rest = Scissors(10_000)
+    again = learn_update(update, other, rest, "update", tmp_path / "fit")
+    assert rest.steps == 2 * each, "the first two passes are not learned again"
+    whole = made(update, store)
+    assert again.manifest.own_fit.epochs == whole.manifest.own_fit.epochs
+    weights = [name for name in whole.manifest.files if name.endswith(".safetensors")]
+    assert weights
+    assert all(again.manifest.files[name] == whole.manifest.files[name] for name in weights)
+
+
+def test_an_update_goes_to_another_process(lesson: UpdateLesson) -> None:
+    update = how(lesson, "continue")
+    again = pickle.loads(pickle.dumps(update))
+    assert (again.key, again.adapter_id) == (update.key, update.adapter_id)

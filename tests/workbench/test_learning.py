@@ -244,3 +244,15 @@ def test_an_opened_adapter_is_saved_without_a_word_to_the_hub(
     assert '"somebody/model"' in (stored.folder / "adapter_config.json").read_text(encoding="utf-8")
     adaptation_of(stored.manifest, published).library.save(open_adapter(stored, published).body, tmp_path)
     assert (tmp_path / "adapter_model.safetensors").is_file()
+
+
+def test_an_adalora_that_goes_on_learning_keeps_its_ranks(backbone: Backbone, task: Task, tmp_path: Path) -> None:
+    lesson = lesson_of(backbone, task, "adalora")
+    stored = learn(lesson, AdapterStore(tmp_path / "store"), Silent(), "label")
+    model = open_adapter(stored, backbone)
+    ranks = {name: len(weight) for name, weight in model.body.named_parameters() if "lora_E" in name}
+    fit(model, task, lesson.adaptation, BUDGET, 0, Silent(), "label")
+    lesson.adaptation.library.save(model.body, tmp_path / "again")
+    again = lesson.adaptation.load(tmp_path / "again", model.head, "classification").body
+    assert {name: len(weight) for name, weight in again.named_parameters() if "lora_E" in name} == ranks
+    assert all(torch.equal(weight, model.body.get_parameter(name)) for name, weight in again.named_parameters())

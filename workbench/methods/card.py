@@ -167,6 +167,10 @@ validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {%- else -%}
 - Data: {{ origin }}{{ data_license }}
 - Trained with {{ trained_with }}
+{%- if update %}
+- Made by `workbench update` from {{ update.champion }}, by the way `{{ update.way }}`;
+  {{ "{:,}".format(update.new_rows) }} training rows are new, changed or relabelled since
+{%- endif %}
 {%- endif %}
 {{ "" if merged else "- Everything else: `manifest.json`\n" }}
 ## Use without the workbench

@@ -54,10 +54,11 @@ def configure(settings: Settings, config: PretrainedConfig) -> AdaLoraConfig:
 
 
 def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
-    """Return peft's rank allocation over the steps of this fit; at the end what was dropped is taken out."""
+    """Return peft's rank allocation over the steps of this fit; at the end what was dropped is taken out.
+
+    An adapter whose ranks were cut keeps them in a later fit: peft would cut again from ``initial_rank``.
+    """
     config, tuner = body.peft_config[NAME], body.base_model
-    config.total_step = length.total
-    config.tinit, config.tfinal = int(settings.warm * length.total), int(settings.settled * length.total)
 
     def penalty() -> Tensor:
         """Sum up ‖PᵀP − I‖ + ‖QQᵀ − I‖, averaged over the factors (eq. 4)."""
@@ -66,6 +67,10 @@ def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
         norms = [torch.linalg.norm(square - torch.eye(len(square), device=square.device)) for square in squares]
         return settings.orthogonality * torch.stack(norms).mean()
 
+    if config.rank_pattern:
+        return FitHooks(penalty=penalty)
+    config.total_step = length.total
+    config.tinit, config.tfinal = int(settings.warm * length.total), int(settings.settled * length.total)
     return FitHooks(
         after_step=tuner.update_and_allocate,
         finish=lambda: tuner.resize_modules_by_rank_pattern(config.rank_pattern, NAME),
