@@ -1,10 +1,15 @@
-"""Which piece a worker is given: first what goes on from its last one, else what the longest chain waits for."""
+"""Which piece comes next: what goes on from a worker's last one, else what the longest chain waits for; each once."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from experiments.engine.workers.inline import Inline
 from experiments.engine.workers.schedule import Schedule
+from experiments.workspace import Workspace
+from tests.ear import Ear
 from tests.toy_pieces import ToyPiece
 
 
@@ -119,3 +124,10 @@ def test_a_worker_leaves_its_chain_where_a_longer_one_might_end_last(
     assert schedule.after(begun.key, workers, has_to_send=has_to_send) is (None if goes_on else own), (
         "no longer chain waits any more"
     )
+
+
+def test_a_piece_that_two_entries_share_is_counted_once(tmp_path: Path) -> None:
+    ear = Ear()
+    pieces = [ToyPiece("shared"), ToyPiece("own"), ToyPiece("shared")]
+    Inline().do(pieces, Workspace(tmp_path), ear, lambda piece: None)
+    assert [progress.pieces for progress in ear.progress] == [2, 2]

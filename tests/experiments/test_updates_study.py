@@ -19,6 +19,7 @@ from experiments.studies.updates.plan import UpdatesPlan
 from experiments.studies.updates.present import present
 from experiments.studies.updates.report import UpdatesReport
 from tests.conftest import FRUITS, SUBJECTS, Call
+from tests.experiments.report import test_documents_kept
 from tests.runs import assert_as_declared
 from workbench.errors import InputError, SettingsError
 from workbench.methods.task import SPLITS, Task
@@ -181,6 +182,10 @@ def test_differences_are_those_of_the_scores(report: UpdatesReport, bench: Workb
     unequal = {inequality.what: inequality for inequality in report.unequal}
     assert [*unequal] == ["training rows read in an update"]
     assert unequal["training rows read in an update"].others == ((12, ("goes-on",)),)
+
+
+def test_the_reference_page_says_where_each_number_is(report: UpdatesReport) -> None:
+    test_documents_kept.assert_as_declared("updates", present(report))
 
 
 def test_json_page_tables_and_runs_tell_the_same(report: UpdatesReport, bench: Workbench) -> None:

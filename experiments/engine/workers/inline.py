@@ -33,7 +33,8 @@ class Inline:
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, on_done: Callable[[Piece], None]
     ) -> None:
         """Do the pieces in their order, as :meth:`experiments.engine.workers.Workers.do`; the first failure ends it."""
-        pending = [piece for piece in pieces if not piece.is_done(workspace)]
+        first = {piece.key: piece for piece in reversed(pieces)}  # two entries of a recipe may share a piece
+        pending = [piece for piece in pieces if first[piece.key] is piece and not piece.is_done(workspace)]
         if processes.count() == 1:  # several may hold a part of a model each
             require_memory(pending, [memory_here()])
         site = Site(workspace, listener)

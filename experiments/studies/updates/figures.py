@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ACROSS = 3  # panels
 PANEL = (2.9, 2.6)  # inches
+NAME = 1.7  # inches that a name takes in the legend
 
 
 def scores_by_version(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
@@ -30,7 +31,8 @@ def scores_by_version(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
     across = min(len(tasks), ACROSS)
     down = math.ceil(len(tasks) / across)
     with rc_context(STYLE):
-        figure = Figure(figsize=(max(across * PANEL[0], 4.2), down * PANEL[1] + 0.8), layout="constrained")
+        width = max(across * PANEL[0], 4.2)
+        figure = Figure(figsize=(width, down * PANEL[1] + 0.8), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False).ravel()
         for panel, task in zip(panels, tasks, strict=False):
             _panel(panel, rows, task)
@@ -38,7 +40,7 @@ def scores_by_version(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
             panel.set_axis_off()
         panels[0].set_ylabel("test score, %")
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(rows), 5))
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(rows), int(width / NAME)))
     return figure
 
 
@@ -51,6 +53,8 @@ def _panel(axes: Axes, rows: Sequence[Row], task: str) -> None:
         axes.plot(at, scores, label=in_legend(short(row.label)), **line(index))
         bars = [half_width(value) or 0.0 for _, value in known]
         axes.errorbar(at, scores, yerr=bars, fmt="none", ecolor=line(index)["color"], elinewidth=0.8, alpha=0.6)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -2.0), min(high, 102.0))  # an interval over few seeds may reach beyond all scores
     axes.set_title(short(task))
     axes.set_xlabel("version")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

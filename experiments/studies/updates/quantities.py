@@ -106,4 +106,7 @@ ADAPTER: tuple[Quantity[VersionAdapter], ...] = (
 METRIC: tuple[Quantity[Row], ...] = tuple(quantity.of(lambda row: row.metrics) for quantity in METRICS)
 COST: tuple[Quantity[Row], ...] = tuple(quantity.over(lambda row: row.updates) for quantity in _COST)
 ROW = (*METRIC, *COST)
-DECLARED = (Declared("updates.LABEL", ROW),)
+DECLARED = (
+    Declared("updates.LABEL", METRIC),
+    Declared("updates.LABEL", (_TEST, _VALIDATION, *COST), "TASK"),
+)

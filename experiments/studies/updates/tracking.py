@@ -8,7 +8,7 @@ from experiments.reporting.presentation import Tracking
 from experiments.reporting.wording import PERCENT
 from experiments.studies.core.quantity import points
 from experiments.studies.core.track import child, parent, settled
-from experiments.studies.updates.quantities import ADAPTER, ROW
+from experiments.studies.updates.quantities import ADAPTER, METRICS, ROW
 from experiments.studies.updates.tables import summary
 from workbench.measures.markdown import escape
 from workbench.mlflow.mlflow_names import metric_name
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.updates.record import UpdatesRecord
     from experiments.studies.updates.report import UpdatesReport
+    from experiments.studies.updates.row import Row
     from workbench.mlflow.run_record import RunRecord
 
 MOST_TASKS = 4  # whose scores are columns
@@ -51,6 +52,11 @@ def experiment_note(record: UpdatesRecord) -> str:
     )
 
 
+def _of_seed(row: Row, number: int) -> dict[str, float | None]:
+    """Return an entry's metrics with one seed, by its position among the seeds: means over tasks."""
+    return {name: value.values[number] for name, value in row.metrics.items()}
+
+
 def _children(report: UpdatesReport) -> Iterator[RunRecord]:
     """Yield a run for each entry and seed that has an adapter; its steps are versions."""
     record = report.record
@@ -61,5 +67,6 @@ def _children(report: UpdatesReport) -> Iterator[RunRecord]:
             periods = [period for task in tasks for period in record.periods[task]]
             if cells:
                 metrics = [point for cell in cells for point in points(ADAPTER, cell, cell.version, cell.task)]
+                metrics += points(METRICS, _of_seed(row, record.seeds.index(seed)), record.versions)
                 own, took = {"way": row.way, "method": row.method}, sum(cell.fitted.seconds for cell in cells)
                 yield child(record, row.label, own, row.settings, metrics, periods, seed, seconds=took)

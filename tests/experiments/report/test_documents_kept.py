@@ -36,7 +36,11 @@ def test_a_finished_experiment_gives_what_it_gave(study: str) -> None:
 
 @pytest.mark.parametrize("study", FINISHED)
 def test_the_reference_page_says_where_each_number_is(study: str) -> None:
-    shown = present(FINISHED[study]())
+    assert_as_declared(study, present(FINISHED[study]()))
+
+
+def assert_as_declared(study: str, shown: Presentation) -> None:
+    """Make sure that each quantity of a study is where its declaration says."""
     document, run = shown.document(True), shown.tracking().run
     tables = {name.partition(",")[0]: table for name, table in reversed(_tables(shown).items())}
     logged = {name for child in run.children for name, _, _ in child.metrics} | {name for name, _, _ in run.metrics}
