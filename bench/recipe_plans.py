@@ -20,6 +20,7 @@ NAMES = {  # key of entries → the words that name what an entry is, but for it
     "routers": ("router",),
     "joint": ("method",),
     "compositions": ("method",),
+    "updates": ("way", "method"),
 }
 LEAST_SEEDS = 3
 
@@ -65,4 +66,4 @@ def _default_reference(document: Document) -> str | None:
     """Return what is compared with where a recipe does not say it: the fresh adapter, or the first entry."""
     if "compositions" in document.data:
         return f"fresh {document.labels('sources', 'methods')[0]}"
-    return next((label for key in ("joint", "methods", "routers") for label in document.labels(key)), None)
+    return next((label for key in ("joint", "methods", "routers", "updates") for label in document.labels(key)), None)
