@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from pydantic import Field
 
 from experiments.strategies._logits import with_logits
@@ -42,9 +43,10 @@ def learn(update: UpdateContext) -> Learned:
 
         def penalty(batch: Batch) -> Tensor:
             assert batch.remembered is not None
-            present = batch.model.head(batch.read)[:, known]  # (rows, labels that the champion knows)
+            columns = torch.tensor(known, device=batch.read.device)
+            present = batch.model.head(batch.read).index_select(1, columns)  # (rows, labels that the champion knows)
             strength: float = update.settings.strength
-            return strength * distillation_loss(present, batch.remembered[:, known])
+            return strength * distillation_loss(present, batch.remembered.index_select(1, columns))
 
         model.penalty = penalty
     record = update.fit(model, rows)

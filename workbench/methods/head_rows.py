@@ -29,9 +29,10 @@ def remapped(head: nn.Linear, sources: Sequence[Sequence[int]], fresh: nn.Linear
         fresh: (width → new labels), for labels without a source; without it such labels are never given.
     """
     rows = (fresh.weight, fresh.bias) if fresh is not None else silent_rows(len(sources), head.in_features)
+    device = head.weight.device
     with torch.no_grad():
-        weight, bias = head_rows(head.weight, head.bias, sources, rows)
-    other = torch.nn.Linear(head.in_features, len(sources))
+        weight, bias = head_rows(head.weight, head.bias, sources, (rows[0].to(device), rows[1].to(device)))
+    other = torch.nn.Linear(head.in_features, len(sources), device=device)
     other.load_state_dict({"weight": weight, "bias": bias})
     return other
 
