@@ -21,7 +21,7 @@ from workbench.settings.base import Document
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
-OWN_TASKS = frozenset({"tickets", "mood", "my-task", "inquiries"})  # which the documents tell people to make
+OWN_TASKS = frozenset({"tickets", "mood", "my-task", "inquiries", "desk"})  # which the documents tell people to make
 BEGINNING = ("README.md", "docs/index.md", "docs/first-steps.md", "docs/a-first-stream.md", "docs/what-there-is.md")
 MADE_BY_THE_SITE = ("reference/", "results.md", "contributing.md", "changelog.md")
 

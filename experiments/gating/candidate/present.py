@@ -62,7 +62,8 @@ def _blocks(report: CandidateReport) -> Iterator[Block]:
 def _flips(report: CandidateReport) -> Iterator[Block]:
     lost, won = report.flips.lost, report.flips.won
     if lost:
-        shown = f"{len(lost):,} test rows were right and are wrong now"
+        rows = "1 test row was right and is" if len(lost) == 1 else f"{len(lost):,} test rows were right and are"
+        shown = f"{rows} wrong now"
         yield _examples("lost-shown", shown, lost[:ON_SCREEN], CHARACTERS, Medium.TERMINAL)
         yield _examples("lost", _titled("Right before, wrong now", lost), lost[:MOST], None, Medium.PAGE)
     else:
