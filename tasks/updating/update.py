@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 LOCK = ".lock"
+UNWRITABLE = "Make that folder writable. For a task of the catalog, --tasks DIR names another one."
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def update(
     sweep(planned.folder)  # what killed updates left half-written
     if not planned.new:
         return planned
-    with hold(planned.folder / LOCK, wait=True):
+    with hold(planned.folder / LOCK, wait=True, holds="the folder of tasks", hint=UNWRITABLE):
         if max(registry.versions(name, folders), default=0) >= planned.new[0].version.number:
             planned = _planned(name, folders, writable, request)  # another update came first
         for new in planned.new:

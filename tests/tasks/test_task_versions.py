@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,9 @@ from tasks.updating import update as update_module
 from tasks.updating.difference import difference
 from tasks.updating.history import history
 from tasks.updating.update import UpdateRequest, update
+from tests.read_only import read_only
 from tests.tasks.conftest import forty_rows
-from workbench.errors import DataError, InputError, IntegrityError, UnknownNameError
+from workbench.errors import DataError, InputError, IntegrityError, UnknownNameError, UnwritableError
 from workbench.methods.task import SPLITS, Task
 from workbench.settings.base import Document
 
@@ -313,11 +315,21 @@ def test_of_two_updates_at_once_the_second_begins_at_the_first(
     first, second = more(*new_rows(5)), more(*new_rows(5, "b", "other"), name="other.csv")
     hold = update_module.hold
 
-    def hold_late(path: Path, wait: bool) -> AbstractContextManager[bool]:
+    def hold_late(path: Path, **named: Any) -> AbstractContextManager[bool]:
         monkeypatch.setattr(update_module, "hold", hold)
         update("mine", [folder], folder, UpdateRequest(first))
-        return hold(path, wait)
+        return hold(path, **named)
 
     monkeypatch.setattr(update_module, "hold", hold_late)
     assert update("mine", [folder], folder, UpdateRequest(second)).number == 3
     assert [entry["changes"].get("new") for entry in history("mine", [folder])] == [0, 5, 5]
+
+
+def test_a_folder_of_tasks_that_cannot_be_written_is_named(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    load(PLAIN)
+    rows = more(*new_rows(5))
+    with read_only(folder), pytest.raises(UnwritableError, match="cannot write to the folder of tasks") as refusal:
+        updated(rows)
+    assert "--tasks" in str(refusal.value.hint)
