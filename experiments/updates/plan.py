@@ -11,6 +11,7 @@ from experiments.ways import WAYS
 from tasks.loading import registry
 from tasks.loading.version_folders import split_name
 from tasks.updating.new_rows import new_train_rows
+from tasks.updating.state import has_rows
 from tasks.updating.version import labels_between
 from workbench.errors import InputError
 from workbench.machine.device import resolve_precision
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from experiments.ways.update import UpdateLesson
     from experiments.workspace import Workspace
     from tasks.task_file.spec import TaskSpec
+    from tasks.updating.label_map import LabelMap
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
 
@@ -111,7 +113,7 @@ def plan_update(
         message = f"{_way_of(request)} reads training rows of {task}@{older}, and --forget-rows forbids it"
         raise InputError(message, where="--how", hint=f"One that needs none: --how {WITHOUT_OLD_ROWS}")
     labels = labels_between(versions, older, newer)
-    new_rows = new_train_rows(versions[older], versions[newer], labels, without_old=request.forget_rows)
+    new_rows = _new_rows(request, versions[older], versions[newer], labels)
     loaded = registry.load(versions[newer])
     from experiments.ways.update import UpdateLesson  # imports torch, which reporting mistakes does not need
     from workbench.methods.adaptation import Adaptation
@@ -127,6 +129,14 @@ def plan_update(
         raise _is_of_newest(made, newer)
     lesson.require_possible()
     return UpdatePlan(lesson, older, newer, versions, request.forget_rows)
+
+
+def _new_rows(request: UpdateRequest, older: TaskSpec, newer: TaskSpec, labels: LabelMap) -> frozenset[str]:
+    """Return the ids of new training rows; raises InputError where the older ones are gone and may be read."""
+    if not request.forget_rows and not has_rows(older, "train"):
+        hint = f"Learn without them: workbench update {request.task} --forget-rows"
+        raise InputError("the training rows of the champion's version are gone", where=str(older.folder), hint=hint)
+    return new_train_rows(older, newer, labels, without_old=request.forget_rows)
 
 
 def _way_of(request: UpdateRequest) -> str:

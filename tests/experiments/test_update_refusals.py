@@ -12,7 +12,7 @@ import pytest
 from experiments.api import Workbench
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from tests.messages import naming
-from workbench.errors import InputError, IntegrityError
+from workbench.errors import InputError
 from workbench.machine.listener import Silent
 
 BUDGET = {"epochs": 2, "batch_size": 8, "max_length": 16, "precision": "fp32"}
@@ -108,7 +108,7 @@ def test_forgotten_rows_are_not_read(bench: Workbench, call: Call) -> None:
     """The file of the old training rows is gone, and the version without them can still be learned."""
     more(call, "nouns", "--replace")
     (bench.task_folders[0] / "nouns.versions/1/train.parquet").unlink()
-    with pytest.raises(IntegrityError, match="the file is missing"):
+    with pytest.raises(InputError, match=naming("are gone", "nouns.versions/1", "update nouns --forget-rows")):
         bench.update_plan("nouns", "continue")
     code, out, err = call("update", "nouns", "--forget-rows", "--margin", "100", "--json")
     assert code == 0, err
