@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from experiments.api import Workbench
+from experiments.gating.adapter_bounds import AdapterBounds
 from experiments.gating.adding import check_others
 from experiments.gating.candidate.bounds import CandidateBounds
+from tasks.updating.update import UpdateRequest, update
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 
 RATE = "learning_rate=0.02"
@@ -29,20 +31,27 @@ def rows(*labels: str, first: int = 0, times: int = 12) -> pd.DataFrame:
     return pd.DataFrame(texts, columns=["text", "label"])
 
 
-@pytest.fixture
-def bench(tmp_path: Path, call: Call, bert: Path) -> Workbench:
-    """The folder that commands run in: a task with two versions, and a champion of the first."""
-    folder = tmp_path / "tasks"
-    folder.mkdir()
-    rows("animal", "fruit").to_csv(folder / "nouns.csv", index=False)
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
+    """A folder with a task of two versions, and a champion of the first."""
+    folder = tmp_path_factory.mktemp("begun")
+    tasks = folder / "tasks"
+    tasks.mkdir()
+    rows("animal", "fruit").to_csv(tasks / "nouns.csv", index=False)
     text = "description: Nouns.\nfiles: {data: nouns.csv}\ncolumns: {text: text, label: label}\n"
-    (folder / "nouns.yaml").write_text(text, encoding="utf-8")
-    code, _, err = call("add", "nouns", "--backbone", str(bert), *SET)
-    assert code == 0, err
-    rows("animal", "fruit", first=1000, times=2).to_csv("more.csv", index=False)
-    code, _, err = call("tasks", "update", "nouns", "--from", "more.csv")
-    assert code == 0, err
-    return Workbench(tmp_path / ".workbench", [folder])
+    (tasks / "nouns.yaml").write_text(text, encoding="utf-8")
+    bench = Workbench(folder / ".workbench", [tasks])
+    bench.release.add(bench.lesson_from("nouns", "lora", str(bert), 0, SETTINGS), AdapterBounds(below_champion=0.0))
+    rows("animal", "fruit", first=1000, times=2).to_csv(folder / "more.csv", index=False)
+    update("nouns", [tasks], tasks, UpdateRequest(str(folder / "more.csv")))
+    return folder
+
+
+@pytest.fixture
+def bench(begun: Path, tmp_path: Path, call: Call) -> Workbench:
+    """A copy of it, in which commands run."""
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    return Workbench(tmp_path / ".workbench", [tmp_path / "tasks"])
 
 
 def test_champion_goes_on_and_the_next_version_is_registered(bench: Workbench, call: Call) -> None:
