@@ -1,0 +1,37 @@
+"""The numbers of docs/updates.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from measured import decimals, gap, mean, probability, read, reading, require, row, score
+
+STATED: list[str] = []
+MEASURED = ("growing",)
+
+
+def pieces() -> Iterator[str]:
+    """Yield the tables of what each experiment came to, a row for each entry, the best first."""
+    for name in MEASURED:
+        document = read(name)
+        require(document["complete"], "all of it is there")
+        entries = document["updates"]
+        for label in sorted(entries, key=lambda label: -entries[label]["metrics"]["score"]["mean"]):
+            yield entry_row(label, entries[label])
+
+
+def entry_row(label: str, entry: dict[str, Any]) -> str:
+    """Return an entry's score, its difference from the reference with p, and what its updates kept, lost and read."""
+    metrics, difference = entry["metrics"], entry["difference"]
+    compared = ["", "", "reference"]
+    if difference:
+        chance = probability(difference["p_holm"]).removeprefix("p = ")
+        compared = [gap(difference), chance, reading(difference)]
+    return row(
+        f"`{label}`",
+        score(metrics["score"]),
+        *compared,
+        *(mean(metrics[name]) for name in ("old_score", "new_score", "negative_flips")),
+        decimals(entry["cost"]["rows_read"], 0),
+    )
