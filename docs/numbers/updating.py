@@ -1,9 +1,10 @@
-"""The names and defaults of ways in docs/updating.md."""
+"""The names and defaults of ways, and the default way, in docs/updating.md."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from experiments.updates.plan import DEFAULT_WAY, WITHOUT_OLD_ROWS
 from experiments.ways import WAYS
 from experiments.ways.anchor import STRENGTH
 
@@ -13,6 +14,7 @@ STATED: list[str] = []
 def pieces() -> Iterator[str]:
     """Yield every way's name, and the defaults of those that have settings."""
     yield from (f"| `{name}` |" for name in WAYS.names())
+    yield f"it is `{DEFAULT_WAY}`, and with `--forget-rows` `{WITHOUT_OLD_ROWS}`"
     names = ("continue", "replay", "distil", "merge", "anchor")
     further, replay, distil, merge, anchor = (WAYS.get(name).settings() for name in names)
     yield f"`rows: {further.rows}` (or"
