@@ -32,6 +32,7 @@ PLANNERS = {
         "fuse-new-task": "compositions",
         "routing": "routing",
         "bring-back": "repair",
+        "growing": "updates",
     }.items()
 }
 MORE = {"frontier": {"full-sequential": [0.01]}, "scenario": "task-incremental", "orders": 1}
@@ -94,7 +95,14 @@ def test_a_wrong_value_anywhere_in_a_recipe_is_one_short_message(recipe: str) ->
     if recipe == "quickstart":
         document = Document({**document.data, **MORE}, document.origin, document.lines)
     some = [path for path in places(document.data) if path and not (isinstance(path[-1], int) and path[-1] > 1)]
-    entries = {"strategies": 2, "methods": 2, "compositions": 2, "routers": 2, "repairs": 2}  # the others are like them
+    entries = {
+        "strategies": 2,
+        "methods": 2,
+        "compositions": 2,
+        "routers": 2,
+        "repairs": 2,
+        "updates": 2,
+    }  # the others are like them
     skipped = {(key, name) for key, most in entries.items() for name in [*document.data.get(key, {})][most:-1]}
     for path in some:
         if path[:2] in skipped:

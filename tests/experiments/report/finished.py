@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from experiments.studies.compositions import record as composed
 from experiments.studies.compositions import result as trials
@@ -21,6 +24,8 @@ from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.stream.results import record as learned
 from experiments.studies.stream.results import summary as stream
 from experiments.studies.stream.work.stage_outcome import Cell, Cost, StageOutcome
+from experiments.studies.updates import record as updated
+from experiments.studies.updates import summary as updates
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.adapters.fit_record import Epoch, FitRecord
 from workbench.training.measured_cost import MeasuredCost
@@ -240,10 +245,67 @@ def _controlled(stream: LearnedStream) -> mended.Repaired:
     return mended.Repaired({"rows": 80}, 1, 0.6, None, scores, 1.5, 40.0)
 
 
+def of_updates() -> StudyReport:
+    """Two versions of two tasks; going on from the champion forgets half of the old rows that training anew keeps."""
+    entries = (
+        updated.Entry("anew", "anew", "lora", {"rank": 8}),
+        updated.Entry("goes-on", "continue", "lora", {"rank": 8, "rows": "new"}),
+    )
+    places = [
+        (entry.label, task, seed, number) for entry in entries for task in TASKS for seed in SEEDS for number in (1, 2)
+    ]
+    record = updated.UpdatesRecord(
+        experiment="made-up-updates",
+        reference="anew",
+        tasks=TASKS,
+        scenario="growing",
+        versions=2,
+        periods={task: (task,) for task in TASKS},
+        budget={"train_examples": 16, "epochs": 1},
+        majority={"animals": 0.25, "fruits": 0.5},
+        entries=entries,
+        cells=tuple(_version(*place) for place in places),
+        **SHARED,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for place in places:
+            _answers(*place).to_parquet(Path(folder, _evaluation(*place)))
+        return updates.summarise(record, Path(folder).joinpath)
+
+
+def _answers(label: str, task: str, seed: int, version: int) -> pd.DataFrame:
+    """Return twelve old test rows, and as many new ones with the second version."""
+    right = [True] * (11 - seed) + [False] * (1 + seed)
+    if version == 2:
+        lost = 0 if label == "anew" else 6 + TASKS.index(task)
+        right = [False] * lost + right[lost:] + [True] * (10 - seed) + [False] * (2 + seed)
+    ids = [f"{task}-{number:02}" for number in range(len(right))]
+    given = [("cat", "dog")[number % 2] for number in range(len(right))]
+    return pd.DataFrame({"id": ids, "prediction": given, "correct": right})
+
+
+def _version(label: str, task: str, seed: int, version: int) -> updated.VersionAdapter:
+    place = (label, task, seed, version)
+    fitted = replace(
+        _adapter("small", task, seed),
+        adapter="-".join(map(str, place)),
+        evaluation=_evaluation(*place),
+        score=float(_answers(*place)["correct"].mean()),
+        steps=2 * version,
+        train_examples=16 if label == "anew" or version == 1 else 6,
+    )
+    return updated.VersionAdapter(*place, fitted)
+
+
+def _evaluation(*place: str | int) -> str:
+    return f"{'-'.join(map(str, place))}.parquet"
+
+
 FINISHED: dict[str, Callable[[], StudyReport]] = {
     "stream": of_stream,
     "methods": of_methods,
     "routing": of_routing,
     "compositions": of_compositions,
     "repair": of_repair,
+    "updates": of_updates,
 }
