@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.naming import adapter_id
+from experiments.updates.beginning import find_beginning
 from experiments.ways import WAYS
 from tasks.loading import registry
-from tasks.loading.version_folders import split_name
 from tasks.updating.new_rows import new_train_rows
 from tasks.updating.state import has_rows
 from tasks.updating.version import labels_between
@@ -21,12 +20,15 @@ from workbench.settings.base import Budget, Document
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from experiments.updates.beginning import Beginning
     from experiments.ways.update import UpdateLesson
     from experiments.workspace import Workspace
     from tasks.task_file.spec import TaskSpec
     from tasks.updating.label_map import LabelMap
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
+    from workbench.methods.adaptation import Adaptation
+    from workbench.settings.base import MethodSettings
 
 DEFAULT_WAY, WITHOUT_OLD_ROWS = "anew", "continue"
 
@@ -99,40 +101,41 @@ def plan_update(
             setting.
         IntegrityError: the champion or a version is damaged.
     """
-    task = request.task
-    card = WAYS.get(_way_of(request), "--how")
-    versions = _versions_of(task, folders)
-    champion = _champion_of(task, workspace, folders, listener)
-    older, newer, made = _number(champion, versions), max(versions), champion
-    if older == newer:
-        champion = _champion_before(made, workspace, _way_of(request), newer)
-        older = _number(champion, versions)
-    document = Document(_champion_settings(champion), "command line").set(request.assignments)
-    settings, budget, way_settings = _parsed(document, METHODS.get(champion.manifest.method).settings, card.settings)
+    way = _way_of(request)
+    card = WAYS.get(way, "--how")
+    begun = find_beginning(request.task, way, workspace, folders, listener)
+    manifest = begun.champion.manifest
+    document = Document(_champion_settings(begun.champion), "command line").set(request.assignments)
+    settings, budget, way_settings = _parsed(document, METHODS.get(manifest.method).settings, card.settings)
     if request.forget_rows and card.needs_old_rows(way_settings):
-        message = f"{_way_of(request)} reads training rows of {task}@{older}, and --forget-rows forbids it"
+        message = f"{way} reads training rows of {request.task}@{begun.older}, and --forget-rows forbids it"
         raise InputError(message, where="--how", hint=f"One that needs none: --how {WITHOUT_OLD_ROWS}")
-    labels = labels_between(versions, older, newer)
-    new_rows = _new_rows(request, versions[older], versions[newer], labels)
-    loaded = registry.load(versions[newer])
+    labels = labels_between(begun.versions, begun.older, begun.newer)
+    new_rows = _new_rows(request, begun, labels)
+    loaded = registry.load(begun.versions[begun.newer])
     from experiments.ways.update import UpdateLesson  # imports torch, which reporting mistakes does not need
+
+    adaptation = _adaptation(begun.champion, settings, budget)
+    seed = manifest.seed_here if request.seed is None else request.seed
+    lesson = UpdateLesson(begun.champion, labels, loaded, new_rows, way, way_settings, adaptation, budget, seed)
+    begun.require_this_update(lesson.adapter_id)
+    lesson.require_possible()
+    return UpdatePlan(lesson, begun.older, begun.newer, begun.versions, request.forget_rows)
+
+
+def _adaptation(champion: StoredAdapter, settings: MethodSettings, budget: Budget) -> Adaptation:
+    """Return the champion's method on its backbone."""
     from workbench.methods.adaptation import Adaptation
     from workbench.methods.stored_model import backbone_of
 
     backbone = backbone_of(champion).quantized(budget.quantization, "budget.quantization")
     backbone.require_length(budget.max_length, "budget.max_length", settings.virtual_tokens)
-    adaptation = Adaptation(backbone, champion.manifest.method, settings, resolve_precision(budget.precision))
-    seed = champion.manifest.seed_here if request.seed is None else request.seed
-    about = (champion, labels, loaded, new_rows)
-    lesson = UpdateLesson(*about, _way_of(request), way_settings, adaptation, budget, seed)
-    if made is not champion and (older == newer or lesson.adapter_id != made.id):
-        raise _is_of_newest(made, newer)
-    lesson.require_possible()
-    return UpdatePlan(lesson, older, newer, versions, request.forget_rows)
+    return Adaptation(backbone, champion.manifest.method, settings, resolve_precision(budget.precision))
 
 
-def _new_rows(request: UpdateRequest, older: TaskSpec, newer: TaskSpec, labels: LabelMap) -> frozenset[str]:
+def _new_rows(request: UpdateRequest, begun: Beginning, labels: LabelMap) -> frozenset[str]:
     """Return the ids of new training rows; raises InputError where the older ones are gone and may be read."""
+    older, newer = begun.versions[begun.older], begun.versions[begun.newer]
     if not request.forget_rows and not has_rows(older, "train"):
         hint = f"Learn without them: workbench update {request.task} --forget-rows"
         raise InputError("the training rows of the champion's version are gone", where=str(older.folder), hint=hint)
@@ -141,64 +144,6 @@ def _new_rows(request: UpdateRequest, older: TaskSpec, newer: TaskSpec, labels: 
 
 def _way_of(request: UpdateRequest) -> str:
     return request.way or (WITHOUT_OLD_ROWS if request.forget_rows else DEFAULT_WAY)
-
-
-def _versions_of(task: str, folders: Sequence[Path]) -> dict[int, TaskSpec]:
-    """Return the versions of a task; raises InputError where there is one, or a name with a version is given."""
-    name, number = split_name(task)
-    if number is not None:
-        hint = f"An update leads to the newest version: workbench update {name}"
-        raise InputError(f"{task!r} names a version", hint=hint)
-    registry.find(task, folders)
-    versions = registry.versions(task, folders)
-    if len(versions) < 2:
-        hint = f"The next one is made by: workbench tasks update {task} --from FILE"
-        raise InputError(f"{task!r} has one version, so there is nothing to update to", hint=hint)
-    return versions
-
-
-def _champion_of(task: str, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> StoredAdapter:
-    """Return the champion that answers under the task's name; raises InputError unless it can be gone on with."""
-    answering = adapter_id(workspace, task, listener, folders)
-    if answering not in {champion.adapter for champion in workspace.champions.current().values()}:
-        hint = f"{answering} answers now. Make it the champion: workbench adapters register {answering}"
-        raise InputError(f"{task!r} has no champion to update", where=str(workspace.root), hint=hint)
-    champion = workspace.adapters.verify(answering)
-    manifest = champion.manifest
-    made = "came from elsewhere" if manifest.elsewhere else "was composed of others" if manifest.composition else ""
-    if made:
-        hint = f"Train one for the newest version: workbench add {task} --method lora"
-        raise InputError(f"the champion {answering} {made}, and cannot be gone on with", hint=hint)
-    return champion
-
-
-def _number(champion: StoredAdapter, versions: Mapping[int, TaskSpec]) -> int:
-    """Return the number of the champion's version; raises InputError where it is none."""
-    task, method = champion.manifest.task, champion.manifest.method
-    known = [number for number, spec in versions.items() if registry.data_fingerprint(spec) == task.fingerprint]
-    if not known:
-        message = f"the champion {champion.id} was trained on data that are no version of {task.name!r}"
-        hint = f"Train one for the newest version: workbench add {task.name} --method {method}"
-        raise InputError(message, hint=hint)
-    return max(known)
-
-
-def _champion_before(made: StoredAdapter, workspace: Workspace, way: str, newest: int) -> StoredAdapter:
-    """Return the champion before one of the newest version; raises InputError unless that one may be made of it."""
-    known = (
-        name for name in workspace.champions.names().values() if name.champion and name.champion.adapter == made.id
-    )
-    before = next((name.before.adapter for name in known if name.before is not None), None)
-    own = made.manifest.update
-    if before is None or way != (DEFAULT_WAY if own is None else own.way) or (own and own.champion != before):
-        raise _is_of_newest(made, newest)
-    return workspace.adapters.verify(before)
-
-
-def _is_of_newest(champion: StoredAdapter, newest: int) -> InputError:
-    task = champion.manifest.task.name
-    message = f"the champion {champion.id} is of {task}@{newest} already, the newest version"
-    return InputError(message, hint=f"New rows make the next one: workbench tasks update {task} --from FILE")
 
 
 def _champion_settings(champion: StoredAdapter) -> dict[str, Any]:
