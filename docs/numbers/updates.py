@@ -10,7 +10,7 @@ from measured import decimals, gap, mean, probability, read, reading, require, r
 from experiments.updates.plan import DEFAULT_WAY, WITHOUT_OLD_ROWS
 
 STATED: list[str] = []
-MEASURED = ("growing", "growing-new-rows", "drifting", "drifting-new-rows")
+MEASURED = ("growing", "growing-new-rows", "drifting", "drifting-new-rows", "growing-smollm2")
 
 
 def pieces() -> Iterator[str]:
