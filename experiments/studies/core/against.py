@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field
 
+from experiments.studies.core.record import Record
 from workbench.errors import Problem, suggest
 from workbench.settings.base import Settings
 
@@ -40,6 +41,21 @@ def controls(entries: Iterable[Comparable], reference: str) -> dict[str, str]:
     """Return label → what it is compared with; the reference, which is compared with nothing, is left out."""
     known = {entry.label: entry.against or reference for entry in entries}
     return {label: against for label, against in known.items() if label != reference and against in known}
+
+
+class ComparedRecord(Record):
+    """A record whose entries say what they are compared with.
+
+    Attributes:
+        entries: that are compared.
+    """
+
+    entries: tuple[Comparable, ...]
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Label → the entry that it is compared with."""
+        return controls(self.entries, self.reference)
 
 
 def uncompared(

@@ -11,6 +11,7 @@ from experiments.reporting.equality import inequalities
 from experiments.reporting.plain_verdicts import small_prints
 from experiments.reporting.presentation import Presentation
 from experiments.studies.core.checklist import checklist
+from experiments.studies.core.compare import declared, planned
 from experiments.studies.core.planned import settled, up_to
 from workbench.measures.looks import levels
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from experiments.reporting.equality import Inequality
     from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.reporting.presentation import Block, Tracking
+    from experiments.studies.core.against import ComparedRecord
+    from experiments.studies.core.compare import ComparedWithOne
     from experiments.studies.core.facts import Document, Facts
     from experiments.studies.core.planned import Families
     from experiments.studies.core.record import Record
@@ -199,3 +202,29 @@ class StudyReport(ABC):
         from experiments.studies import present
 
         return framed(present(self))
+
+
+class RowsReport(StudyReport):
+    """A report with a row for each entry, compared in one metric with what its ``against`` names.
+
+    Attributes:
+        rows: one for each entry.
+    """
+
+    record: ComparedRecord
+    rows: tuple[ComparedWithOne, ...]
+
+    @property
+    def declared(self) -> dict[str, Difference]:
+        """Each row's difference from what it is compared with."""
+        return declared(self.rows)
+
+    @property
+    def planned(self) -> tuple[ComparisonInWords, ...]:
+        """Each row beside what it is compared with."""
+        return planned(self.rows)
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Label → what it is compared with."""
+        return self.record.controls

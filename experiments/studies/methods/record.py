@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies.core.against import controls
-from experiments.studies.core.record import Record
+from experiments.studies.core.against import ComparedRecord
 from experiments.studies.core.tune import ATTEMPTS, LearningRateTrial, choose
 from experiments.studies.core.widening import is_enclosed
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
@@ -59,7 +58,7 @@ class Search:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonRecord(Record):
+class ComparisonRecord(ComparedRecord):
     """A comparison of methods as far as it has come.
 
     Attributes:
@@ -81,11 +80,6 @@ class ComparisonRecord(Record):
     searches: tuple[Search, ...] = ()
     cells: tuple[FittedAdapter, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """Label → the method that it is compared with."""
-        return controls(self.entries, self.reference)
 
     @property
     def planned(self) -> int:

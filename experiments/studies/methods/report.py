@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.compare import declared, planned
 from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import StudyReport
+from experiments.studies.core.report import RowsReport
 from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.facts import facts
 from experiments.studies.methods.quantities import METHOD
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.methods.record import ComparisonRecord
     from experiments.studies.methods.row import Row
     from experiments.workspace.fitted_adapter import FittedAdapter
@@ -29,7 +26,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
-class ComparisonReport(StudyReport):
+class ComparisonReport(RowsReport):
     """Everything that is said about a comparison of methods.
 
     Attributes:
@@ -41,21 +38,6 @@ class ComparisonReport(StudyReport):
     rows: tuple[Row, ...]
     recommendation: Recommendation | None
     verdict: str = ""
-
-    @property
-    def declared(self) -> dict[str, Difference]:
-        """Each row's difference from what it is compared with."""
-        return declared(self.rows)
-
-    @property
-    def planned(self) -> tuple[ComparisonInWords, ...]:
-        """Each row beside what it is compared with."""
-        return planned(self.rows)
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """Label → what it is compared with."""
-        return self.record.controls
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

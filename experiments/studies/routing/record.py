@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies.core.against import controls
-from experiments.studies.core.record import Record
+from experiments.studies.core.against import ComparedRecord
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.piece_results import PieceResults
@@ -61,7 +60,7 @@ ENTRY_RESULTS = PieceResults("pieces", EntryResult)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoutingRecord(Record):
+class RoutingRecord(ComparedRecord):
     """A comparison of routers as far as it has come.
 
     Attributes:
@@ -78,11 +77,6 @@ class RoutingRecord(Record):
     entries: Annotated[tuple[Entry, ...], Field(alias="contenders")]  # in record.json
     adapters: tuple[FittedAdapter, ...] = ()
     cells: tuple[EntryResult, ...] = ()
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """Label → the entry that it is compared with."""
-        return controls(self.entries, self.reference)
 
     @property
     def planned(self) -> int:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.compare import declared, planned
 from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import StudyReport
+from experiments.studies.core.report import RowsReport
 from experiments.studies.routing.circumstances import circumstances
 from experiments.studies.routing.facts import facts
 from experiments.studies.routing.quantities import ADAPTER, ENTRY
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.routing.record import RoutingRecord
     from experiments.studies.routing.row import AdapterRow, Row
 
 
 @dataclass(frozen=True)
-class RoutingReport(StudyReport):
+class RoutingReport(RowsReport):
     """Everything that is said about a comparison of routers.
 
     Attributes:
@@ -32,21 +29,6 @@ class RoutingReport(StudyReport):
     rows: tuple[Row, ...]
     adapters: tuple[AdapterRow, ...]
     verdict: str = ""
-
-    @property
-    def declared(self) -> dict[str, Difference]:
-        """Each row's difference from what it is compared with."""
-        return declared(self.rows)
-
-    @property
-    def planned(self) -> tuple[ComparisonInWords, ...]:
-        """Each row beside what it is compared with."""
-        return planned(self.rows)
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """Label → what it is compared with."""
-        return self.record.controls
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

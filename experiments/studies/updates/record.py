@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from experiments.studies.core.against import controls
-from experiments.studies.core.record import Record
+from experiments.studies.core.against import ComparedRecord
 from experiments.workspace.fitted_adapter import FITTED_ADAPTERS, FittedAdapter
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class VersionAdapter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpdatesRecord(Record):
+class UpdatesRecord(ComparedRecord):
     """A comparison of ways of updating as far as it has come.
 
     Attributes:
@@ -79,11 +78,6 @@ class UpdatesRecord(Record):
     majority: Mapping[str, float]
     entries: Annotated[tuple[Entry, ...], Field(alias="updates")]
     cells: tuple[VersionAdapter, ...] = ()
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """Label → the entry that it is compared with."""
-        return controls(self.entries, self.reference)
 
     @property
     def planned(self) -> int:

@@ -5,24 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.studies.core.compare import declared, planned
 from experiments.studies.core.quantity import as_json
-from experiments.studies.core.report import StudyReport
+from experiments.studies.core.report import RowsReport
 from experiments.studies.updates.circumstances import circumstances
 from experiments.studies.updates.facts import facts
 from experiments.studies.updates.measures import SCORE
 from experiments.studies.updates.quantities import ROW
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
-    from experiments.reporting.plain_verdicts import ComparisonInWords
     from experiments.studies.core.planned import Families
     from experiments.studies.updates.record import UpdatesRecord
     from experiments.studies.updates.row import Row
 
 
 @dataclass(frozen=True)
-class UpdatesReport(StudyReport):
+class UpdatesReport(RowsReport):
     """Everything that is said about a comparison of ways of updating."""
 
     study: ClassVar[str] = "updates"
@@ -43,21 +40,6 @@ class UpdatesReport(StudyReport):
             metric: {row.label: row.differences[metric] for row in self.rows if metric in row.differences}
             for metric in metrics
         }
-
-    @property
-    def declared(self) -> dict[str, Difference]:
-        """Each row's difference from what it is compared with, in the score."""
-        return declared(self.rows)
-
-    @property
-    def planned(self) -> tuple[ComparisonInWords, ...]:
-        """Each row beside what it is compared with."""
-        return planned(self.rows)
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """Label → what it is compared with."""
-        return self.record.controls
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
