@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -82,6 +82,14 @@ class Report(Protocol):
 
 def no_change(record: RecordDocument, coordinates: Mapping[str, Any]) -> None:
     """Return None: only means are logged, and only when all of their values are there."""
+
+
+def same_entry(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument | None:
+    """Return the pieces of the entry that the piece with these coordinates is of; None where it is of no entry."""
+    label = coordinates.get("label")
+    if label is None:
+        return None
+    return replace(record, pieces=tuple(piece for piece in record.pieces if piece.coordinates.get("label") == label))
 
 
 @dataclass(frozen=True)

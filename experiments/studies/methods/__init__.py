@@ -5,10 +5,9 @@ The pieces are learning rates that are tried, adapters, and costs.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.study import Study
+from experiments.engine.study import Study, same_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +22,7 @@ def describe(record: RecordDocument) -> str:
 
 def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument | None:
     """Return the adapters of the same method; rates that were tried, and costs, are logged at the end."""
-    if coordinates["part"] != "fit":
-        return None
-    return replace(
-        record, pieces=tuple(piece for piece in record.pieces if piece.coordinates["label"] == coordinates["label"])
-    )
+    return same_entry(record, coordinates) if coordinates["part"] == "fit" else None
 
 
 STUDY = Study(__name__, "methods", describe, changed)

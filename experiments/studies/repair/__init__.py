@@ -5,14 +5,11 @@ The pieces are repairs, each of one entry in one replication.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.engine.study import Study
+from experiments.engine.study import Study, same_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from experiments.workspace import RecordDocument
 
 
@@ -21,10 +18,4 @@ def describe(record: RecordDocument) -> str:
     return f"repairs of {record.about['stream']}, {len(record.about['tasks'])} tasks on {record.about['backbone']}"
 
 
-def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument:
-    """Return the same repair of the same entry in all replications."""
-    label = coordinates["label"]
-    return replace(record, pieces=tuple(piece for piece in record.pieces if piece.coordinates["label"] == label))
-
-
-STUDY = Study(__name__, "repair", describe, changed, reads_workspace=True)
+STUDY = Study(__name__, "repair", describe, same_entry, reads_workspace=True)

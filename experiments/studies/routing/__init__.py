@@ -5,14 +5,11 @@ The pieces are adapters, models that learned all tasks together, and routers.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.engine.study import Study
+from experiments.engine.study import Study, same_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from experiments.workspace import RecordDocument
 
 
@@ -21,12 +18,4 @@ def describe(record: RecordDocument) -> str:
     return f"routers on {', '.join(record.about['tasks'])}, on {record.about['backbone']}"
 
 
-def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument | None:
-    """Return the other seeds of the same entry; adapters are logged at the end."""
-    label = coordinates.get("label")
-    if label is None:
-        return None
-    return replace(record, pieces=tuple(piece for piece in record.pieces if piece.coordinates.get("label") == label))
-
-
-STUDY = Study(__name__, "routers", describe, changed)
+STUDY = Study(__name__, "routers", describe, same_entry)

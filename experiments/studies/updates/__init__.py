@@ -5,14 +5,11 @@ The pieces are adapters, one for each version of a task, each made from the one 
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.engine.study import Study
+from experiments.engine.study import Study, same_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from experiments.workspace import RecordDocument
 
 
@@ -22,10 +19,4 @@ def describe(record: RecordDocument) -> str:
     return f"updates of {', '.join(about['tasks'])}, {about['scenario']}, on {about['backbone']}"
 
 
-def changed(record: RecordDocument, coordinates: Mapping[str, Any]) -> RecordDocument:
-    """Return the adapters of the same entry."""
-    label = coordinates["label"]
-    return replace(record, pieces=tuple(piece for piece in record.pieces if piece.coordinates["label"] == label))
-
-
-STUDY = Study(__name__, "updates", describe, changed)
+STUDY = Study(__name__, "updates", describe, same_entry)
