@@ -60,6 +60,12 @@ class ExperimentRecipe(NamedRecipe):
 
     _each_once = field_validator("seeds")(unique)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the recipes of all studies that train say alike, by its keys in record.json."""
+        names = ("description", "backbone", "seeds", "test", "margin", "budget")
+        return {name: getattr(self, name) for name in names}
+
 
 def find_recipe(name: str) -> Document:
     """Return the document of a recipe, given by path or by the name of a shipped one.

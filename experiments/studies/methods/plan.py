@@ -73,14 +73,9 @@ class ComparisonPlan:
         return shared_facts(
             self.tasks,
             recipe.budget,
-            description=recipe.description,
-            backbone=recipe.backbone,
+            **recipe.facts,
             tasks=[task.name for task in self.tasks],
-            seeds=recipe.seeds,
             reference=self.reference,
-            test=recipe.test,
-            margin=recipe.margin,
-            budget=recipe.budget,
             tune=recipe.tune,
             majority={task.name: majority_score(task, recipe.budget) for task in self.tasks},
             entrants=[

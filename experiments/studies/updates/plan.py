@@ -102,17 +102,12 @@ class UpdatesPlan:
         return shared_facts(
             [task for tasks in self.streams.values() for task in tasks],
             recipe.budget,
-            description=recipe.description,
-            backbone=recipe.backbone,
+            **recipe.facts,
             tasks=[*self.streams],
             scenario=recipe.scenario,
             versions=recipe.versions,
             periods={name: [task.name for task in tasks] for name, tasks in self.streams.items()},
-            seeds=recipe.seeds,
             reference=self.reference,
-            test=recipe.test,
-            margin=recipe.margin,
-            budget=recipe.budget,
             majority={name: majority_score(task, recipe.budget) for name, task in last.items()},
             updates=[_entry(label, entry, self.against.get(label, "")) for label, entry in self.entries.items()],
         )
