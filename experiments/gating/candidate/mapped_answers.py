@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.measures.softmax import log_softmax
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -81,16 +83,10 @@ def answers_in(logits: NDArray[np.floating[Any]], order: Sequence[int], labels: 
         labels: from those to the newest labels.
     """
     classes = known_classes(labels)
-    probabilities = _softmax(logits[:, [*order]])  # (n, earlier labels)
+    probabilities = np.exp(log_softmax(logits[:, [*order]]))  # (n, earlier labels)
     summed = np.stack([probabilities[:, [*known.sources]].sum(axis=1) for known in classes], axis=1)  # (n, classes)
     given = summed.argmax(axis=1)
     positions = np.array([known.labels[0] if len(known.labels) == 1 else NONE for known in classes], dtype=np.int64)
     names = [known.words(labels) for known in classes]
     confidence = summed[np.arange(len(summed)), given]
     return Answers(positions[given], confidence, tuple(names[index] for index in given))
-
-
-def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    powers: NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares

@@ -11,6 +11,7 @@ from torch import nn
 
 from workbench.backbone.architecture import state_width
 from workbench.measures.label_counts import counts_of_pairs
+from workbench.measures.softmax import log_softmax
 from workbench.methods.kinds._programs import CLASSIFICATION
 from workbench.methods.kinds._texts import ReadsTexts
 
@@ -53,7 +54,7 @@ class Classification(ReadsTexts):
         """Return one row per example, in the order of ``rows``; answers are logits (examples, labels)."""
         import pandas as pd
 
-        log_probabilities, predictions = _log_softmax(answers), answers.argmax(axis=1)
+        log_probabilities, predictions = log_softmax(answers), answers.argmax(axis=1)
         labels, examples = np.asarray(rows["label"][:]), np.arange(len(answers))
         return pd.DataFrame(
             {
@@ -77,7 +78,7 @@ class Classification(ReadsTexts):
 
     def say(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[tuple[str, float]]:
         """Return each text's most likely label, and its probability."""
-        probabilities = np.exp(_log_softmax(answers))
+        probabilities = np.exp(log_softmax(answers))
         return [(labels[row.argmax()], float(row.max())) for row in probabilities]
 
     def values(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[str]:
@@ -99,12 +100,6 @@ def _macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: in
     either = np.bincount(truth, minlength=labels) + np.bincount(predicted, minlength=labels)
     scores = np.divide(2.0 * hits, either, out=np.zeros(labels), where=either > 0)
     return float(np.mean(scores))
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_probabilities: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_probabilities
 
 
 KIND = Classification()

@@ -15,6 +15,7 @@ from workbench.backbone.architecture import state_width
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows, require_scores
 from workbench.backbone.tokenizing import tokenise
 from workbench.measures.label_counts import LabelCounts
+from workbench.measures.softmax import log_softmax
 from workbench.methods.kinds._programs import TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class TokenClassification:
                 _tags(answer, tag_names),
                 _confidence(answer),
             )
-            likely = _log_softmax(answer.logits)[np.arange(len(tags)), tags]
+            likely = log_softmax(answer.logits)[np.arange(len(tags)), tags]
             seen = np.isfinite(likely)
             records.append(
                 {
@@ -249,7 +250,7 @@ def _tags(answer: TaggedText, names: Sequence[str]) -> list[str]:
 
 def _confidence(answer: TaggedText) -> float | None:
     seen = answer.logits[np.isfinite(answer.logits).all(axis=1)]
-    return float(np.exp(_log_softmax(seen).max(axis=1).sum())) if len(seen) else None
+    return float(np.exp(log_softmax(seen).max(axis=1).sum())) if len(seen) else None
 
 
 def _entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -272,12 +273,6 @@ def _by_name(spans: Iterable[tuple[str, int, int]], names: Sequence[str]) -> lis
 
 def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else 0.0
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_probabilities: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_probabilities
 
 
 KIND = TokenClassification()
