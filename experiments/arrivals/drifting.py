@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.arrivals import Version, sizes
+from experiments.scenarios import domain_incremental
 from tasks.loading.union import pool_tasks
 from tasks.rows.duplicates import text_keys
 from tasks.updating.label_map import unchanged
@@ -37,10 +38,7 @@ class Drifting:
             return f"{versions} versions need as many periods, and there are {len(tasks)}"
         if other := next((task for task in tasks if task.kind != "classification"), None):
             return f"{other.name!r} is a {other.kind} task, where an example has not one label"
-        if other := next((task for task in tasks if task.labels != tasks[0].labels), None):
-            theirs, first = ", ".join(other.labels), ", ".join(tasks[0].labels)
-            return f"{other.name!r} has the labels {theirs}, and {tasks[0].name!r} has {first}"
-        return None
+        return domain_incremental.SCENARIO.objection(tasks)
 
     def versions(self, name: str, tasks: Sequence[Task], versions: int, budget: Budget, seed: int) -> list[Version]:
         """Return the first period, then the first two, and so on."""

@@ -10,9 +10,10 @@ from workbench.machine.listener import Silent
 from workbench.machine.processes import is_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from experiments.answers.made_adapters import Trained
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.adding import AddedTask
     from experiments.gating.candidate.bounds import CandidateBounds
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
-    from workbench.training import Lesson, Teachable
+    from workbench.training import Lesson
 
 
 @dataclass(frozen=True)
@@ -55,35 +56,28 @@ class Release:
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
-        return self._added(lesson, bounds, leakage)
-
-    def _added(
-        self,
-        lesson: Teachable,
-        bounds: AdapterBounds,
-        leakage: float,
-        further: Callable[[StoredAdapter], Iterable[Check]] = lambda candidate: (),
-        champion: StoredAdapter | None = None,
-    ) -> AddedTask:
-        """Do what :meth:`add` does; ``further`` gives checks of the new adapter beside the usual ones.
-
-        ``champion`` is the adapter that answered at the beginning: it has to be the same at the end.
-        """
         from experiments.answers.training import trained
-        from experiments.gating.adding import AddedTask, check_data, check_others
-        from experiments.gating.gate import Gate
+        from experiments.gating.adding import AddedTask, check_data
 
         data = check_data(lesson.task, leakage)
         if not data.passed:
             return AddedTask(data)
         result = trained(self.workspace, lesson, self.listener)
-        adapter = result.adapter.id
-        own = *self.gate_adapter(adapter, bounds).checks, *further(result.adapter)
-        others = check_others(self.workspace.adapters, adapter, champion)
-        gate = Gate("adapter", adapter, (*data.checks, *own, *others))
-        registered = self.register(adapter) if gate.passed and is_first() else None
-        answering = adapter_id(self.workspace, lesson.task.name, Silent(), self.task_folders)
-        return AddedTask(gate, result, registered, answering)
+        return self._entered(result, (*data.checks, *self.gate_adapter(result.adapter.id, bounds).checks))
+
+    def _entered(self, result: Trained, checks: Sequence[Check], champion: StoredAdapter | None = None) -> AddedTask:
+        """Return a new adapter, registered if it passes ``checks`` and all other adapters are as they were.
+
+        ``champion`` is the adapter that answered at the beginning: it has to be the same still.
+        """
+        from experiments.gating.adding import AddedTask, check_others
+        from experiments.gating.gate import Gate
+
+        adapter = result.adapter
+        gate = Gate("adapter", adapter.id, (*checks, *check_others(self.workspace.adapters, adapter.id, champion)))
+        registered = self.register(adapter.id) if gate.passed and is_first() else None
+        task = adapter.manifest.task.name
+        return AddedTask(gate, result, registered, adapter_id(self.workspace, task, Silent(), self.task_folders))
 
     def update(
         self, plan: UpdatePlan, bounds: AdapterBounds, leakage: float = 1.0, beside: CandidateBounds | None = None
@@ -105,6 +99,8 @@ class Release:
             TrainingError: the fit failed; nothing was stored.
             TrackingError: the server does not answer, or cannot register models.
         """
+        from experiments.answers.training import trained
+        from experiments.gating.adding import AddedTask, check_data
         from experiments.gating.candidate.bounds import CandidateBounds
         from experiments.gating.candidate.comparing import compare_candidate
         from experiments.gating.candidate.publishing import log_or_say
@@ -113,18 +109,18 @@ class Release:
         from workbench.methods.sampling import draw
 
         lesson, bounds_beside = plan.lesson, beside or CandidateBounds()
-        reports: list[CandidateReport] = []
         versions = between(draw(lesson.task, lesson.budget, lesson.seed), plan.versions, plan.older, plan.newer)
         bounds_beside.require_measurable(versions)
-
-        def beside_champion(candidate: StoredAdapter) -> Iterable[Check]:
-            reports.append(compare_candidate(lesson.champion, candidate, versions, bounds_beside))
-            return reports[0].gate.checks if reports[0].gate else ()
-
-        added = self._added(lesson, bounds, leakage, beside_champion, lesson.champion)
-        report = reports[0].with_gate(added.gate) if reports else None
-        if report is not None:
-            log_or_say(report, self.workspace, self.listener)
+        data = check_data(lesson.task, leakage)
+        if not data.passed:
+            return UpdatedTask(plan, AddedTask(data))
+        result = trained(self.workspace, lesson, self.listener)
+        own = self.gate_adapter(result.adapter.id, bounds)
+        report = compare_candidate(lesson.champion, result.adapter, versions, bounds_beside)
+        compared = report.gate.checks if report.gate else ()
+        added = self._entered(result, (*data.checks, *own.checks, *compared), lesson.champion)
+        report = report.with_gate(added.gate)
+        log_or_say(report, self.workspace, self.listener)
         return UpdatedTask(plan, added, report)
 
     def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:

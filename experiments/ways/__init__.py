@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
     from workbench.methods.adaptation import Adaptation
-    from workbench.methods.model import TaskModel
+    from workbench.methods.model import Penalty, TaskModel
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
 
@@ -111,8 +111,10 @@ class UpdateContext:
         fresh = adaptation.fresh_head(task.kind, len(task.labels), self.seed)
         return open_remapped(self.champion, adaptation.backbone, self.labels.sources, fresh)
 
-    def fit(self, model: TaskModel, rows: Dataset) -> FitRecord:
+    def fit(self, model: TaskModel, rows: Dataset, penalty: Penalty | None = None) -> FitRecord:
         """Train ``model`` in place on ``rows``, for as many steps as `anew` takes; see :func:`workbench.training.fit`.
+
+        ``penalty`` is added to the loss.
 
         A pass goes over as many examples as an epoch of `anew`, so few rows are read several times in it. The best pass
         is picked on the newer version's validation split. Without any row, nothing is trained.
@@ -122,7 +124,10 @@ class UpdateContext:
         learned = repeated(rows, len(self.drawn.splits["train"]), self.seed)
         lesson = replace(self.drawn, splits={**self.drawn.splits, "train": learned})
         reporting = self.listener, self.label, self.scratch
-        return fit(model, lesson, self.adaptation, self.budget, self.seed, *reporting)
+        model.penalty = penalty
+        record = fit(model, lesson, self.adaptation, self.budget, self.seed, *reporting)
+        model.penalty = None
+        return record
 
     def _train(self, new: bool) -> Dataset:
         rows = self.task.splits["train"]

@@ -60,10 +60,7 @@ def penalty(update: UpdateContext, model: TaskModel) -> Penalty:
 def learn(update: UpdateContext) -> Learned:
     """Return the champion's model, trained on the new rows and held to its weights."""
     model = update.champion_model()
-    model.penalty = penalty(update, model)
-    record = update.fit(model, update.rows)
-    model.penalty = None
-    return Learned(model, record)
+    return Learned(model, update.fit(model, update.rows, penalty(update, model)))
 
 
 WAY = Way(

@@ -36,22 +36,19 @@ def learn(update: UpdateContext) -> Learned:
     """Return the champion's model, trained on the new rows and held to its own answers to them."""
     model, rows = update.champion_model(), update.rows
     known = [position for position, sources in enumerate(update.labels.sources) if sources]
-    if len(rows) and len(known) > 1:
-        with update.beside:
-            logits = predict(model, rows, update.adaptation.backbone.tokenizer, update.budget.max_length)
-        rows = with_logits(rows, logits)
+    if not len(rows) or len(known) < 2:
+        return Learned(model, update.fit(model, rows))
+    with update.beside:
+        logits = predict(model, rows, update.adaptation.backbone.tokenizer, update.budget.max_length)
 
-        def penalty(batch: Batch) -> Tensor:
-            assert batch.remembered is not None
-            columns = torch.tensor(known, device=batch.read.device)
-            present = batch.model.head(batch.read).index_select(1, columns)  # (rows, labels that the champion knows)
-            strength: float = update.settings.strength
-            return strength * distillation_loss(present, batch.remembered.index_select(1, columns))
+    def penalty(batch: Batch) -> Tensor:
+        assert batch.remembered is not None
+        columns = torch.tensor(known, device=batch.read.device)
+        present = batch.model.head(batch.read).index_select(1, columns)  # (rows, labels that the champion knows)
+        strength: float = update.settings.strength
+        return strength * distillation_loss(present, batch.remembered.index_select(1, columns))
 
-        model.penalty = penalty
-    record = update.fit(model, rows)
-    model.penalty = None
-    return Learned(model, record)
+    return Learned(model, update.fit(model, with_logits(rows, logits), penalty))
 
 
 WAY = Way(
