@@ -28,6 +28,8 @@ EXTENDABLE = {  # registries that installed distributions add entries to: the mo
     "fusion.methods": "COMPOSITIONS",
     "fusion.ranking": "RANKINGS",
     "fusion.routing.routers": "ROUTERS",
+    "tasks.problems.conventions": "CONVENTIONS",
+    "tasks.problems.skills": "SKILLS",
     "tasks.sources": "SOURCES",
     "workbench.methods.kinds": "KINDS",
     "workbench.methods.libraries": "LIBRARIES",

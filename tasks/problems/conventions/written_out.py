@@ -1,0 +1,5 @@
+"""written-out: what each skill gave, with arrows between: cow owl -> owl cow."""
+
+from tasks.problems.convention import Convention
+
+CONVENTION = Convention(tag="rud", write=lambda steps: " -> ".join(" ".join(words) for words in steps))

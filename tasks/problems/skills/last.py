@@ -1,0 +1,5 @@
+"""last: the last word."""
+
+from tasks.problems.skill import Skill
+
+SKILL = Skill(tag="dax", apply=lambda words: words[-1:])
