@@ -51,12 +51,12 @@ def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str
 
 
 def task_file(name: str, task_folders: Sequence[Path]) -> TaskFile | None:
-    """Return what the file of a task says today; None where no such file is to be seen from here, or it is not sound.
+    """Return what the file of a task says of its examples; None where it is not to be seen from here, or not sound.
 
     It is read and not loaded: no data are needed, and no code runs.
     """
     try:
-        return registry.find(name, task_folders).file
+        return registry.find(name, task_folders).file.of_examples
     except InputError:
         return None
 

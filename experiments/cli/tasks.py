@@ -203,6 +203,8 @@ def _facts(spec: TaskSpec) -> dict[str, Any]:
     file = spec.file.model_dump(mode="json", exclude=unused, exclude_none=True)
     if "other_labels" in file:
         file["other_labels"] = spec.file.unlisted
+    if spec.file.unique_texts:
+        file["on_duplicate"] = "drop"
     source = spec.source_settings.model_dump(mode="json", exclude_none=True)
     return {"name": spec.name, **file, spec.source: source, "path": spec.document.origin}
 

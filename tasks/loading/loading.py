@@ -12,8 +12,10 @@ from tasks.reading import formats
 from tasks.rows import cutting, label_sets, labels, normalise, sufficiency, values
 from tasks.rows.answers import with_metrics
 from tasks.rows.fingerprint import LISTS, fingerprint
+from tasks.rows.pairs import same_label_pairs
 from tasks.sources import SOURCES
 from tasks.task_file.spec import TaskSpec
+from tasks.task_file.task_file import SAME_OR_NOT
 from workbench.errors import DataError, InputError, suggest
 from workbench.machine.availability import Availability
 from workbench.methods.kinds import KINDS
@@ -75,7 +77,7 @@ def make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     """Return what a task's file makes of the tables of its source; raises DataError as :func:`load`."""
     chosen, cuts = _plan(spec, tables)
     rows_by_split = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
-    if spec.file.on_duplicate == "drop":
+    if spec.file.unique_texts:
         rows_by_split = normalise.unique_texts(rows_by_split)
     label_names, rows = _decode_labels(
         spec, chosen, {split: split_rows.frame for split, split_rows in rows_by_split.items()}
@@ -85,6 +87,10 @@ def make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
         options = spec.file.splits
         rows |= cutting.cut(rows["train"], cuts, seed=options.seed, stratified=options.stratified)
     rows = {split: rows[split] for split in SPLITS if split in rows}
+    notes = _notes(chosen, tables, rows_by_split)
+    if spec.file.pairs:
+        label_names, single, rows = SAME_OR_NOT, rows, _pairs(rows, spec.file.splits.seed)
+        notes += _unpaired(single, rows)
     _require_examples(spec, rows, label_names, cuts)
     _require_ids(spec, rows)
     if "value" in rows["train"]:
@@ -96,9 +102,17 @@ def make_content(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
             f"a text holds half of a Unicode character (a lone surrogate): {error}",
             where=spec.document.where(spec.source),
         ) from None
-    return Content(
-        label_names, fingerprint(spec.file.kind, label_names, content), _notes(chosen, tables, rows_by_split), content
-    )
+    return Content(label_names, fingerprint(spec.file.kind, label_names, content), notes, content)
+
+
+def _pairs(rows: Mapping[str, pd.DataFrame], seed: int) -> dict[str, pd.DataFrame]:
+    return {split: same_label_pairs(frame, seed) for split, frame in rows.items()}
+
+
+def _unpaired(single: Mapping[str, pd.DataFrame], pairs: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Return a note of the texts that are in no pair."""
+    texts = sum(map(len, single.values())) - sum(frame["text"].nunique() for frame in pairs.values())
+    return (f"{texts:,} texts left out so that both answers are equally frequent",) if texts else ()
 
 
 def _notes(

@@ -11,6 +11,7 @@
     on_missing: drop                         # or error; see below
     on_duplicate: keep                       # or drop; see below
     where: {language: en}                    # keep only rows with this value (or one of a list); see below
+    pairs: same-label                        # the task asks whether two texts have the same label; see below
     splits: {validation: 0.1, test: 0.2, seed: 0, stratified: true}
     license: CC-BY-4.0
     homepage: https://example.org
@@ -64,6 +65,11 @@ those of other labels, so that tasks that take different labels of one source ne
 one may be left out. Where the bounds are numbers, values are compared as numbers; else as text, which puts dates that
 begin with the year in their order.
 
+``pairs: same-label`` makes pairs of the texts of each split, and the task's labels are ``different`` and ``same``. Each
+text is in four pairs: once first and once second, with a text of its own label and with one of another. So neither a
+text alone nor its length tells the answer. Pairs are made after rows are cut, and of rows with the same text one is
+kept, so that no text is in two splits. ``splits.seed`` draws them.
+
 Text files may be written in many ways; what is not plain for the format stands with the file (``tasks new`` finds it)::
 
     files: {data: rows.txt, delimiter: ";", quotes: false, header: false, encoding: latin-1, decimal: ","}
@@ -95,6 +101,7 @@ NAME_RULE = f"lowercase letters and digits, joined by single hyphens, at most {L
 
 Scalar = bool | int | float | str
 Metric = Literal["exact-match", "numeric-match", "rouge-l"]
+SAME_OR_NOT = ("different", "same")  # the labels of `pairs`, in the order of the classes
 METRIC, NEW_TOKENS = "exact-match", 32  # where a file with free answers does not say
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")  # of a column in a prompt
 
@@ -231,6 +238,9 @@ class TaskFile(Settings):
         None, description="raw value of the answer column → the answer in words", exclude_if=_is_unsaid
     )
     where: dict[str, Condition] = Field(default_factory=dict)
+    pairs: Literal["same-label"] | None = Field(
+        None, description="same-label: two texts each, and whether they have the same label", exclude_if=_is_unsaid
+    )
     splits: Splits = Splits()
     license: str | None = None
     homepage: str | None = None
@@ -297,6 +307,31 @@ class TaskFile(Settings):
             raise ValueError("a token-classification task has one text column, whose words are tagged")
         self._require_no_foreign_keys()
         return self
+
+    @model_validator(mode="after")
+    def _pairs_are_made_of_single_texts(self) -> Self:
+        if self.pairs is None:
+            return self
+        if self.kind != "classification":
+            raise ValueError(f"`pairs` belongs to `kind: classification`, not {self.kind}")
+        if self.columns.text_pair is not None:
+            raise ValueError("`pairs` are made of single texts: leave `columns.text_pair` or `pairs` out")
+        if self.on_duplicate == "keep" and "on_duplicate" in self.model_fields_set:
+            raise ValueError("with `pairs`, no text may come twice: leave `on_duplicate` out")
+        return self
+
+    @property
+    def unique_texts(self) -> bool:
+        """Whether one row is kept of those with the same text."""
+        return self.on_duplicate == "drop" or self.pairs is not None
+
+    @property
+    def of_examples(self) -> TaskFile:
+        """What a table of the task's examples has: this file, or for pairs columns of both texts and their label."""
+        if self.pairs is None:
+            return self
+        columns = Columns(text="text", text_pair="text_pair")
+        return TaskFile(description=self.description, columns=columns, labels=[*SAME_OR_NOT])
 
     @model_validator(mode="after")
     def _prompt_has_the_columns(self) -> Self:

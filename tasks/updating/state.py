@@ -81,6 +81,10 @@ def require_updatable(spec: TaskSpec) -> None:
     if spec.file.ranges:
         message = f"{spec.name} makes its labels of numbers (`ranges`), and such a task has no versions"
         raise InputError(message, where=spec.document.where("ranges"), hint="Give it a column of labels.")
+    if spec.file.pairs:
+        message = f"{spec.name} makes pairs of its rows (`pairs`), and such a task has no versions"
+        hint = "Make a task of the pairs themselves: columns for both texts and the label."
+        raise InputError(message, where=spec.document.where("pairs"), hint=hint)
 
 
 def first_state(spec: TaskSpec) -> State:
