@@ -16,7 +16,7 @@ from workbench.methods.stored_model import adaptation_of
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.workspace import Workspace
     from fusion.target.composition import HeadStart
@@ -85,6 +85,7 @@ class Entry:
         sources: what it is made of.
         head: what the head of a model that is trained begins as; of no meaning where nothing is trained.
         against: the label of what it is compared with; the reference where it is empty.
+        made_of: target → positions of the sources that it is made of there; all where a target is not named.
     """
 
     label: str
@@ -95,6 +96,7 @@ class Entry:
     sources: tuple[Source, ...] = ()
     head: HeadStart = "fitted"
     against: str = ""
+    made_of: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def trains(self) -> bool:
@@ -112,6 +114,11 @@ class Entry:
     def reads_sources(self) -> bool:
         """Whether it is composed with examples of the sources' own tasks at hand."""
         return self.role == "composition" and COMPOSITIONS.get(self.method).reads_sources
+
+    def on(self, target: str) -> Entry:
+        """Return it with the sources that it is made of for ``target``."""
+        chosen = self.made_of.get(target)
+        return self if chosen is None else replace(self, sources=tuple(self.sources[index] for index in chosen))
 
     @contextmanager
     def sources_in(self, workspace: Workspace) -> Iterator[tuple[StoredAdapter, ...]]:

@@ -97,7 +97,7 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
             if entry.role == "shuffled":
                 needs += tuple(piece.key for piece in shuffled[entry.family])
             for problem in plan.problems(seed):
-                yield trial_piece(plan, entry, problem, needs)
+                yield trial_piece(plan, entry.on(problem.target.name), problem, needs)
 
 
 def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: tuple[str, ...]) -> DocumentPiece:

@@ -34,8 +34,9 @@ from experiments.studies.compositions.entry import (
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS, EntryRecord
+from experiments.studies.compositions.subsets import Composing, positions, wrong_subsets
 from experiments.studies.compositions.trial import FewShotTrial
-from experiments.studies.core.against import ComparedWith, uncompared
+from experiments.studies.core.against import uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.workspace.evaluating import majority_score
 from fusion.composing.compatibility import why_unfit
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
 
 SOURCES = ("sources", "methods")
-COMPOSED = EntryForm(("compositions",), {"method": COMPOSITIONS.get}, ComparedWith)
+COMPOSED = EntryForm(("compositions",), {"method": COMPOSITIONS.get}, Composing)
 FORMS = (
     EntryForm(SOURCES, {"": trained_method}, known={"": METHODS.get}),
     COMPOSED,
@@ -216,6 +217,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     noun = "composition, and nothing beside them"
     draft.problems.extend(uncompared(draft, None, [COMPOSED.key], noun, rows))
     draft.problems.extend(_wrong_targets(document, targets, sources))
+    names = [[spec.name for spec in specs] for specs in (sources, targets)]
+    draft.problems.extend(wrong_subsets(draft.entries[COMPOSED.key], document, *names))
     recipe = draft.require()
     if wrong := [*wrong_controls(recipe.controls, entries, document)]:
         raise SettingsError(wrong)
@@ -339,4 +342,5 @@ def _entries(document: Document, draft: Draft[Recipe]) -> Iterator[Entry]:
             where = document.where("compositions", label, "method")
             family = family_of(method, libraries, where) if libraries else ""
             role: Role = "control" if COMPOSITIONS.get(method).sourceless(settings) else "composition"
-            yield Entry(label, role, family, method, settings, against=entry.about.against)
+            made_of = positions(entry.about, [spec.name for spec in draft.tasks["sources", "tasks"]])
+            yield Entry(label, role, family, method, settings, against=entry.about.against, made_of=made_of)

@@ -1,0 +1,61 @@
+"""Which of a recipe's sources a composition is made of for each target: all of them, or those that its entry names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from experiments.studies.core.against import ComparedWith
+from workbench.errors import Problem, suggest
+from workbench.settings.base import unique
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from experiments.engine.entries import ParsedEntry
+    from workbench.settings.base import Document
+
+
+class Composing(ComparedWith):
+    """What an entry of ``compositions`` may say beside its method's settings."""
+
+    sources: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="target → tasks of `sources` whose adapters it is made of there; all where a target is left out",
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _some_and_each_once(cls, sources: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        for target, tasks in sources.items():
+            if not tasks:
+                raise ValueError(f"{target}: name at least one source, or leave the target out")
+            unique(tasks)
+        return sources
+
+
+def positions(about: Composing, sources: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return target → positions in ``sources``, the recipe's tasks, of what an entry is made of; in their order there.
+
+    The adapters of one method, with random weights or shuffled answers too, are in the order of the recipe's tasks.
+    """
+    return {
+        target: tuple(index for index, task in enumerate(sources) if task in tasks)
+        for target, tasks in about.sources.items()
+    }
+
+
+def wrong_subsets(
+    entries: Mapping[str, ParsedEntry], document: Document, sources: Sequence[str], targets: Sequence[str]
+) -> Iterator[Problem]:
+    """Yield a problem for each target and each source that an entry names and the recipe does not have."""
+    for label, entry in entries.items():
+        for target, tasks in entry.about.sources.items():
+            where = document.where("compositions", label, "sources", target)
+            if target not in targets:
+                yield Problem(f"{label!r} names no target of the recipe: {target!r}", where, suggest(target, targets))
+            for task in tasks:
+                if task not in sources:
+                    yield Problem(f"{label!r} names no source of the recipe: {task!r}", where, suggest(task, sources))

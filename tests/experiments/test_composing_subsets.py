@@ -1,0 +1,80 @@
+"""A composition may be made of some of the recipe's sources, of other ones for each target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments.api import Workbench
+from tests.messages import naming
+from tests.runs import pieces
+from workbench.errors import InputError
+
+RECIPE = """name: tiny-subsets
+description: made in tests
+backbone: {backbone}
+sources:
+  tasks: [animals, halves]
+  methods: {{lora: {{learning_rate: 0.02}}}}
+  budget: {{train_examples: 32, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+targets: [fruits, colours]
+shots: [8]
+seeds: [0]
+budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+compositions:
+  sum: {{method: sum}}
+  some: {{method: sum, sources: {{fruits: [halves]}}}}
+controls: {{random: [some], shuffled: [some]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def study_folder(study_folder: Path) -> Path:
+    """The folder, with a second target: the first one's rows under another name."""
+    tasks = study_folder / "tasks"
+    (tasks / "colours.yaml").write_text((tasks / "fruits.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    return study_folder
+
+
+def made_of(bench: Workbench, study_folder: Path) -> dict[tuple[str, str], list[str]]:
+    plan = bench.plan(str(study_folder / "tiny.yaml"))
+    return {
+        (entry.label, target): [source.task for source in entry.on(target).sources]
+        for entry in plan.all_entries(0)
+        for target in ("fruits", "colours")
+        if entry.sources and entry.role != "source"
+    }
+
+
+def test_each_target_has_its_own_sources(bench: Workbench, study_folder: Path) -> None:
+    made = made_of(bench, study_folder)
+    both = ["animals", "halves"]
+    assert made["sum", "fruits"] == made["sum", "colours"] == made["some", "colours"] == both
+    assert made["some", "fruits"] == made["some, random sources", "fruits"] == ["halves"]
+    assert made["some, shuffled sources", "fruits"] == ["halves-shuffled"]
+    assert made["some, shuffled sources", "colours"] == ["animals-shuffled", "halves-shuffled"]
+
+
+def test_what_is_made_of_all_sources_is_the_same_piece(bench: Workbench, study_folder: Path) -> None:
+    keys = {
+        (piece.coordinates["label"], piece.coordinates["target"]): piece.key
+        for piece in pieces(bench.plan(str(study_folder / "tiny.yaml")))
+        if piece.coordinates.get("part") == "trial"
+    }
+    assert keys["some", "colours"] == keys["sum", "colours"]
+    assert keys["some", "fruits"] != keys["sum", "fruits"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ("{fruit: [halves]}", "'some' names no target of the recipe: 'fruit'"),
+        ("{fruits: [halve]}", "'some' names no source of the recipe: 'halve'"),
+        ("{fruits: []}", "name at least one source"),
+        ("{fruits: [halves, halves]}", "named more than once: halves"),
+    ],
+)
+def test_what_cannot_be_is_refused(sources: str, message: str, bench: Workbench, study_folder: Path) -> None:
+    with pytest.raises(InputError, match=naming(message)):
+        bench.plan(str(study_folder / "tiny.yaml"), [f"compositions.some.sources={sources}"])
