@@ -169,10 +169,10 @@ def _with_answer(text: str, adapter: StoredAdapter, score: float, answer: Answer
 def suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:
     """Return whether an adapter answers for such texts, and a router that knows ``libraries`` can choose it.
 
-    An adapter of shuffled answers is a control of a comparison: nobody means it.
+    Nobody means an adapter that was made for a comparison alone.
     """
     task = manifest.task
-    return task.kind == KIND and task.pair == pair and manifest.library in libraries and not task.shuffled
+    return task.kind == KIND and task.pair == pair and manifest.library in libraries and not task.for_comparison
 
 
 def _backbone(adapters: Sequence[StoredAdapter], name: str | None) -> Backbone:

@@ -15,7 +15,6 @@ from experiments.strategies._stage import Stage
 from experiments.workspace.evaluating import evaluate_model, validation_score
 from workbench.machine.stopwatch import Stopwatch
 from workbench.methods.heads import Heads
-from workbench.methods.kind import GENERATED
 from workbench.methods.kinds import KINDS
 from workbench.methods.methods import METHODS
 from workbench.methods.model import TaskModel
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from workbench.methods.model import Correction, Penalty
     from workbench.methods.task import Task
 
-MIXABLE = ("classification", *GENERATED)  # kinds of which rows of several tasks can stand in one batch
 Strength = Weight | Annotated[tuple[Weight, ...], Field(min_length=1, max_length=100)]
 
 

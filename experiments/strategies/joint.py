@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.strategies._shared import MIXABLE, SharedWeights
+from experiments.strategies._shared import SharedWeights
+from tasks.loading.union import MIXABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from experiments.strategies import _memory
 from experiments.strategies._memory import Policy
-from experiments.strategies._shared import MIXABLE, SharedWeights
+from experiments.strategies._shared import SharedWeights
+from tasks.loading.union import MIXABLE
 from workbench.settings.base import Settings
 from workbench.settings.bounds import Count
 

@@ -145,6 +145,11 @@ def _is_rslora(source: StoredAdapter) -> bool:
     return source.manifest.method == "rslora"
 
 
+def _from_one_source(settings: Settings) -> Settings:
+    """Return settings that begin at a source as it is, or fresh where that is allowed beside it."""
+    return settings.model_copy(update={"start": (*(FRESH,) * (FRESH in settings.start), SINGLE)})
+
+
 def _quality(begun: UntrainedModel) -> tuple[float, float]:
     return begun.epoch.validation, begun.epoch.validation_log_likelihood
 
@@ -157,6 +162,7 @@ COMPOSITION = Composition(
     needs_target=True,
     trains=True,
     parts=lambda settings: tuple(name for name in settings.start if name not in {FRESH, REPTILE}),
+    from_one_source=_from_one_source,
     sourceless=lambda settings: settings.start == (FRESH,),
     revision=3,
     affects={

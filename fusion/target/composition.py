@@ -135,6 +135,8 @@ class Composition:
         affects: a revision → request, settings → whether it changed the result; where not, its key stays. A revision
             that is not named changed every result.
         parts: settings → names of the other compositions that it runs, with their default settings.
+        from_one_source: settings → those under which it begins at a single source and trains that; None where it does
+            not train what it begins at.
         sourceless: settings → whether nothing of the sources is in the result, so that it is a control of the others.
     """
 
@@ -149,6 +151,7 @@ class Composition:
     revision: int = 1
     affects: Mapping[int, Callable[[Request, Any], bool]] = field(default_factory=dict)
     parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
+    from_one_source: Callable[[Any], Any] = lambda settings: None
     sourceless: Callable[[Any], bool] = lambda settings: False
 
     def revision_of(self, request: Request, settings: Any) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.files.digest import key
+from workbench.methods.kind import GENERATED
 from workbench.methods.task import SPLITS, Task
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+MIXABLE = ("classification", *GENERATED)  # kinds of which rows of several tasks can stand in one batch
 ROW = ("label", "text", "text_pair", "answer", "metric", "max_new_tokens", "remembered")
 
 

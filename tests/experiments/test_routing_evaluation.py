@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from experiments.studies.routing.joint import ALL_EXAMPLES, joint_outcome, joint_task
+from experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
+from experiments.studies.routing.joint import joint_outcome
 from experiments.studies.routing.outcome import outcome
 from experiments.studies.routing.routed import routed
 from experiments.workspace import Workspace, evaluating
@@ -22,7 +23,6 @@ from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.streams import write_recipe
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.backbone.pretrained import Backbone
-from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS
@@ -134,12 +134,6 @@ def test_tasks_with_pairs_and_without_are_joined_row_by_row() -> None:
     joint = joint_task((TASKS[0], pairs), BUDGET, 0)
     single, pair = (draw(task, BUDGET, 0).splits["train"] for task in (TASKS[0], pairs))
     assert joint.splits["train"]["text_pair"][:] == [None] * len(single) + pair["text"][:]
-
-
-def test_tasks_without_labels_cannot_be_joined() -> None:
-    free = replace(TASKS[1], labels=())
-    with pytest.raises(InputError, match="cannot be learned jointly"):
-        joint_task((TASKS[0], free), BUDGET, 0)
 
 
 def test_a_joint_model_is_taken_at_its_word(backbone: Backbone, workspace: Workspace) -> None:

@@ -37,9 +37,10 @@ compositions:
   sum: {{method: sum}}
   mixed: {{method: mix}}
   started: {{method: warm-start}}
+controls: {{mixed: []}}
 """
 FEW = ["budget.epochs=1", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32"]
-OFF = "controls={random: [], shuffled: []}"
+OFF = "controls={random: [], shuffled: [], mixed: []}"
 LABELS = {"random": "mixed, random sources", "shuffled": "mixed, shuffled sources"}
 
 
@@ -73,7 +74,7 @@ def test_they_are_new_pieces_and_no_other_changes(bench: Workbench, study_folder
 
 
 def test_a_recipe_names_which(bench: Workbench, study_folder: Path) -> None:
-    plan = bench.plan(str(study_folder / "tiny.yaml"), ["controls={random: [sum, mixed], shuffled: []}"])
+    plan = bench.plan(str(study_folder / "tiny.yaml"), ["controls={random: [sum, mixed], shuffled: [], mixed: []}"])
     assert plan.controls == {"sum": ("random",), "mixed": ("random",)}
     assert plan.shuffled == {}
 

@@ -21,7 +21,8 @@ AGAIN = "Remove it and train it again, or import a sound copy."
 class TaskReference(Settings):
     """The task that an adapter was trained on; ``fingerprint`` is None where its data are unknown.
 
-    ``shuffled``: its answers were shuffled among its texts, for a control.
+    ``shuffled``: its answers were shuffled among its texts; ``joint``: its rows are those of several tasks. Adapters of
+    such tasks are made for a comparison alone.
     """
 
     name: str
@@ -36,6 +37,12 @@ class TaskReference(Settings):
     max_new_tokens: int | None = None
     scale: tuple[float, float] | None = None
     shuffled: bool = Field(False, exclude_if=lambda shuffled: not shuffled)
+    joint: bool = Field(False, exclude_if=lambda joint: not joint)
+
+    @property
+    def for_comparison(self) -> bool:
+        """Whether an adapter of the task is made for a comparison alone, so that nobody means it by chance."""
+        return self.shuffled or self.joint
 
 
 class BackboneReference(Settings):

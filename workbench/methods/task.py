@@ -35,6 +35,7 @@ class Task:
         hub_id: the data set on the Hugging Face hub that the rows come from, where it is one.
         homepage: of the data, where known.
         shuffled: whether its answers were shuffled among its texts, so that it teaches a form and no skill.
+        joint: whether its rows are those of several tasks, put together.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     hub_id: str | None = None
     homepage: str | None = None
     shuffled: bool = False
+    joint: bool = False
 
     def is_that_of(self, adapter: TaskReference) -> bool:
         """Return whether an adapter was made for this task: by its data, or by name and labels where they are unknown.

@@ -98,13 +98,13 @@ def _selected_by_name(
 def _readable(workspace: Workspace, named_backbone: Backbone | None, backbone: str | None) -> list[Manifest]:
     """Return the adapters on one backbone, which may be ``named_backbone``, called ``backbone``.
 
-    Those of shuffled answers are controls of a comparison: they are served only by name.
+    Those made for a comparison alone (of shuffled answers, of several tasks mixed) are served only by name.
     """
     manifests = [
         manifest
         for manifest in readable(workspace.adapters)
         if (named_backbone is None or manifest.backbone.fingerprint == named_backbone.fingerprint)
-        and not manifest.task.shuffled
+        and not manifest.task.for_comparison
     ]
     if not manifests and backbone is None:
         raise InputError("no adapter here can be read", where=str(workspace.root), hint=VERIFY)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FROZEN, FULL = "frozen features", "full fine-tuning"
 AVERAGE = "average"  # the composition method of that name
 WithoutSkill = Literal["random", "shuffled"]  # sources that have the form of the trained ones
-Role = Literal["fresh", "full", "frozen", "control", "source", "average", "composition"] | WithoutSkill
+Role = Literal["fresh", "full", "frozen", "control", "source", "average", "composition", "mixed"] | WithoutSkill
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Entry:
         role: ``fresh`` and ``full`` are trained from nothing; ``frozen`` is a head fitted on the bare backbone;
             ``control`` is a composition method without the sources; ``source`` is one source under a fitted head;
             ``average`` and ``composition`` are made of all sources; ``random`` and ``shuffled`` are compositions of
-            sources without skill.
+            sources without skill; ``mixed`` is made of one adapter that was trained on all sources' data.
         family: the fine-tuning method of the sources; empty where it has none.
         method: a fine-tuning method for ``fresh`` and ``full``, else a composition method.
         settings: that method's.
@@ -108,7 +108,7 @@ class Entry:
     @property
     def work(self) -> Role:
         """The role of what is done in the same way and gives the same, whatever it is compared with."""
-        return "composition" if self.role in ("control", "random", "shuffled") else self.role
+        return "composition" if self.role in ("control", "random", "shuffled", "mixed") else self.role
 
     @property
     def reads_sources(self) -> bool:

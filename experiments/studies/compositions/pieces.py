@@ -25,10 +25,10 @@ from workbench.machine.package_versions import versions
 from workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from experiments.engine.piece import Piece, Site
-    from experiments.studies.compositions.entry import Entry, Source
+    from experiments.studies.compositions.entry import Entry, Role, Source
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
@@ -84,9 +84,8 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
         lessons = [SourcePiece(lesson) for (own, _), many in plan.lessons.items() if own == seed for lesson in many]
         yield from lessons
         entries = [*plan.all_entries(seed)]
-        families = dict.fromkeys(entry.family for entry in entries if entry.role == "shuffled")
-        shuffled = {family: [*map(SourcePiece, plan.shuffled[seed, family])] for family in families}
-        yield from chain.from_iterable(shuffled.values())
+        others = _other_sources(plan, seed, entries)
+        yield from chain.from_iterable(others.values())
         described = {}
         for family, sources in plan.families(seed).items():
             needs = tuple(piece.key for piece in lessons if piece.lesson.adaptation.method == family)
@@ -94,10 +93,22 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
         yield from described.values()
         for entry in entries:
             needs = (described[entry.family].key,) if entry.sources else ()
-            if entry.role == "shuffled":
-                needs += tuple(piece.key for piece in shuffled[entry.family])
+            needs += tuple(piece.key for piece in others.get((entry.role, entry.family), ()))
             for problem in plan.problems(seed):
                 yield trial_piece(plan, entry.on(problem.target.name), problem, needs)
+
+
+def _other_sources(
+    plan: FusionPlan, seed: int, entries: Sequence[Entry]
+) -> dict[tuple[Role, str], tuple[SourcePiece, ...]]:
+    """Return (role, fine-tuning method) → the pieces of what entries of this role have in place of the sources."""
+    lessons: dict[tuple[Role, str], tuple[Lesson, ...]] = {}
+    for role, family in dict.fromkeys((entry.role, entry.family) for entry in entries):
+        if role == "shuffled":
+            lessons[role, family] = plan.shuffled[seed, family]
+        elif role == "mixed":
+            lessons[role, family] = (plan.mixed[seed, family],)
+    return {which: tuple(map(SourcePiece, own)) for which, own in lessons.items()}
 
 
 def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: tuple[str, ...]) -> DocumentPiece:

@@ -32,6 +32,15 @@ from experiments.studies.compositions.entry import (
     with_head,
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
+from experiments.studies.compositions.mixed_data import (
+    begun_at_mixed,
+    begun_label,
+    mixed_alone,
+    mixed_label,
+    mixed_lessons,
+    mixed_methods,
+    wrong_mixed,
+)
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS, EntryRecord
 from experiments.studies.compositions.subsets import Composing, positions, wrong_subsets
@@ -92,6 +101,7 @@ class FusionPlan:
             read them, and what compositions retain of them is tested.
         controls: label of a composition → of which sources without skill it is made too.
         shuffled: (seed, fine-tuning method) → the lessons of such sources, which have shuffled answers.
+        mixed: (seed, fine-tuning method) → the lesson on the rows of all sources' tasks, mixed.
         test, margin: how differences from the reference are tested, as in the recipe.
     """
 
@@ -112,6 +122,7 @@ class FusionPlan:
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
     controls: Mapping[str, tuple[WithoutSkill, ...]] = field(default_factory=dict)
     shuffled: Mapping[tuple[int, str], tuple[Lesson, ...]] = field(default_factory=dict)
+    mixed: Mapping[tuple[int, str], Lesson] = field(default_factory=dict)
     test: Test = "paired"
     margin: float = MARGIN
 
@@ -162,11 +173,16 @@ class FusionPlan:
         yield from common((self.fresh.get("full") or METHODS.get("full").settings.model_validate({})) if full else None)
         for family, sources in families.items():
             yield from alternatives(sources, self.fresh.get(family))
+            if lesson := self.mixed.get((seed, family)):
+                yield mixed_alone(lesson)
+        begun = begun_at_mixed(self.entries, self.mixed, seed)
         for entry in self.entries:
             composed = replace(entry, sources=families[entry.family])
             yield composed
             lessons = self.shuffled.get((seed, entry.family), ())
             yield from without_skill(composed, self.controls.get(entry.label, ()), lessons, seed)
+            if entry.label in begun:
+                yield begun[entry.label]
 
     def problems(self, seed: int) -> Iterator[FewShot]:
         """Yield every target with every K."""
@@ -209,8 +225,9 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     entries = tuple(_entries(document, draft))
     sources, targets = draft.tasks["sources", "tasks"], draft.tasks["targets",]
     labels = document.labels("compositions")
-    own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
-    rows = own[len(PICKS) :]
+    families, kinds = document.labels("sources", "methods"), [spec.file.kind for spec in sources]
+    rows = [*reserved(families, [spec.name for spec in sources]), *map(mixed_label, families)]
+    own = [*PICKS, *rows, *map(begun_label, labels)]
     own += [control_label(label, kind) for label in labels for kind in WITHOUT_SKILL]
     own += [with_head(label, head) for label in [*own, *labels] for head in get_args(HeadStart)]
     draft.problems.extend(collisions(((label, document.where("compositions", label)) for label in labels), own))
@@ -220,14 +237,15 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     names = [[spec.name for spec in specs] for specs in (sources, targets)]
     draft.problems.extend(wrong_subsets(draft.entries[COMPOSED.key], document, *names))
     recipe = draft.require()
-    if wrong := [*wrong_controls(recipe.controls, entries, document)]:
+    wrong = [*wrong_controls(recipe.controls, entries, document), *wrong_mixed(recipe, kinds, entries, document)]
+    if wrong:
         raise SettingsError(wrong)
-    controls = controlled(recipe.controls, entries)
-    made_twice = sum(map(len, controls.values()))
+    controls, mixed = controlled(recipe.controls, entries), mixed_methods(recipe, kinds)
+    made_twice = sum(map(len, controls.values())) + 2 * len(mixed)
     fits = _fits(recipe, len(methods), len(entries) + made_twice, len(sources), len(targets))
     require_affordable(fits, document.origin)
     wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
-    kinds = [spec.file.kind for spec in (*sources, *targets)]
+    kinds += [spec.file.kind for spec in targets]
     budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
     backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
@@ -263,6 +281,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         shuffled={
             (seed, name): shuffled_lessons(own) for (seed, name), own in lessons.items() if name in shuffled_families
         },
+        mixed=mixed_lessons(lessons, mixed, tasks, recipe.sources.budget),
         test=recipe.test,
         margin=recipe.margin,
     )

@@ -25,13 +25,22 @@ class Sources(Settings):
 
 
 class Controls(Settings):
-    """Labels of compositions that are also made of sources without skill; null: of the first that trains."""
+    """What compositions are compared with beside what needs no source: sources without skill, and mixed data."""
 
     random: tuple[str, ...] | None = Field(
-        None, description="made of adapters with random weights of the sources' norms"
+        None,
+        description="labels of compositions that are also made of adapters with random weights of the sources' norms; "
+        "null: of the first that trains",
     )
     shuffled: tuple[str, ...] | None = Field(
-        None, description="made of sources that were trained on the same texts with shuffled answers"
+        None,
+        description="labels of compositions that are also made of sources that were trained on the same texts with "
+        "shuffled answers; null: of the first that trains",
+    )
+    mixed: tuple[str, ...] | None = Field(
+        None,
+        description="fine-tuning methods of which one adapter is also trained on the rows of all sources' tasks mixed; "
+        "null: all under sources.methods, where rows of these tasks can be mixed",
     )
 
 

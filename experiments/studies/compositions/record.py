@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 CONTROLS = ("fresh", "full", "control", "frozen")  # roles of what lacks the sources; between equals, the first
 PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
+MIXED = "best mixed-data adapter"
 PICKS: Mapping[str, tuple[str, ...]] = {  # what validation picks among: label → roles
     PICK: ("average", "composition"),
     SOURCE: ("source",),
     CONTROL: CONTROLS,
+    MIXED: ("mixed",),
 }
 
 

@@ -76,6 +76,8 @@ class FusionReport(StudyReport):
     Attributes:
         contest: the composition minus the control that validation picks in each place; None for a single fusion, or
             where there is no choice. A control is trained, or fitted, without any source.
+        mixed_contest: the composition that validation picks minus the adapter that was trained on all sources' data,
+            or minus what was begun at it, whichever validation picks; None where there is no such adapter.
         details: label → (``weights``, or a layer) → the mean of one number for each source.
         verdict: whether composing beat the plain alternatives, in sentences.
     """
@@ -88,6 +90,7 @@ class FusionReport(StudyReport):
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
     verdict: str
     contest: Difference | None = None
+    mixed_contest: Difference | None = None
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
@@ -147,6 +150,7 @@ class FusionReport(StudyReport):
         document = {
             **self.head("targets", "shots", "majority", "budgets"),
             "best_composition_minus_best_control": self.contest.as_json() if self.contest else None,
+            **({"best_composition_minus_best_mixed_data": self.mixed_contest.as_json()} if self.mixed_contest else {}),
             "contestants": {
                 row.label: {
                     "role": row.role,

@@ -110,9 +110,9 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
 def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
     """Return what ``auto`` chooses from: an adapter of each other task, on the backbone, that was not composed.
 
-    Of several it is the one that the task's name means: the champion, else the best, else the newest. Only adapters of
-    a library that the method composes count, LoRAs or bottlenecks of the target's kind; of those from elsewhere only
-    what was measured here.
+    Nor was it made for a comparison alone. Of several it is the one that the task's name means: the champion, else the
+    best, else the newest. Only adapters of a library that the method composes count, LoRAs or bottlenecks of the
+    target's kind; of those from elsewhere only what was measured here.
     """
     fitting = {
         adapter.id: adapter
@@ -134,7 +134,7 @@ def _suits(workspace: Workspace, manifest: Manifest, method: str, target: Task) 
         workspace.score(manifest) is not None
         and manifest.library in COMPOSITIONS.get(method).libraries
         and manifest.composition is None
-        and not manifest.task.shuffled
+        and not manifest.task.for_comparison
         and manifest.task.kind == target.kind
         and manifest.task.name != target.name
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from experiments.reporting.families import alone
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from experiments.studies.compositions.entry_scores import EntryScores
-from experiments.studies.compositions.record import CONTROL, PICK, PICKS, FusionRecord
+from experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
@@ -70,6 +70,7 @@ class _Summary:
                 rows.append(Row(label, "pick", "", "validation", scores, chosen, self.record.reference))
         composed, control = (picks.get(label, ({}, {}))[0] for label in (PICK, CONTROL))
         contest = self._difference(composed, control, composed)
+        on_mixed = self._difference(composed, self._only_or_picked(MIXED, picks), composed)
         report = FusionReport(
             record=self.record,
             rows=tuple(self._as_families(rows)),
@@ -77,6 +78,7 @@ class _Summary:
             speeds=tuple(self._speeds()),
             details={label: self._details(taken) for label, taken in self.taken.items()},
             contest=alone(contest, self.record.declared_test.margin) if contest else None,
+            mixed_contest=alone(on_mixed, self.record.declared_test.margin) if on_mixed else None,
             verdict="",
         )
         return replace(report, verdict=verdict(report))
@@ -177,6 +179,11 @@ class _Summary:
         }
         counts = Counter(chosen.values())
         return {unit: self.taken[label][unit] for unit, label in chosen.items()}, dict(counts.most_common())
+
+    def _only_or_picked(self, label: str, picks: Mapping[str, tuple[Taken, Any]]) -> Taken:
+        """Return the results of what validation picks; of the only entry where there is no choice, else none."""
+        own = [entry.label for entry in self.record.entries if entry.role in PICKS[label] and entry.label in self.taken]
+        return self.taken[own[0]] if len(own) == 1 else picks.get(label, ({}, {}))[0]
 
     def _validation(self, key: str) -> tuple[float, float]:
         """Return the validation score and likelihood of a model; results of earlier versions may lack the likelihood.

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
 from experiments.reporting.wording import bounds, number
 from experiments.studies.compositions.controls import WITHOUT_SKILL
-from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, PICKS, SOURCE
+from experiments.studies.compositions.record import CONTROL, CONTROLS, MIXED, PICK, PICKS, SOURCE
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
+
+PICKED = Named(PICK, "the composition that validation picks")
+IN_PLACE = {  # role → what stands in the place of the sources, and what a composition gains from its own sources
+    "random": ("random adapters of the same norms", "the sources' skill is"),
+    "shuffled": ("sources trained on shuffled answers", "the sources' skill is"),
+    "mixed": ("one adapter trained on their data mixed", "sources trained apart are"),
+}
 
 
 def verdict(report: FusionReport) -> str:
@@ -41,7 +48,7 @@ def _single(report: FusionReport) -> list[str]:
         parts.append(beside.sentence)
         if scores.gain.reading != "lower" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
-    parts += [_skill(report, row) for row in report.rows if row.role in WITHOUT_SKILL]
+    parts += [_in_place_of_sources(report, row) for row in report.rows if row.role in WITHOUT_SKILL]
     if lost:
         parts.append(f"So this fusion does not beat the plain alternatives: {' and '.join(lost)}.")
     return parts
@@ -49,33 +56,52 @@ def _single(report: FusionReport) -> list[str]:
 
 def _grid(report: FusionReport) -> list[str]:
     """Judge what validation picks, then every composition beside what it is compared with."""
-    contest = [_contest(report, report.contest)] if report.contest else []
+    contest = [
+        *([_contest(report, report.contest)] if report.contest else []),
+        *([_mixed_contest(report, report.mixed_contest)] if report.mixed_contest else []),
+    ]
     picks = [comparison for comparison in report.planned if comparison.entry.label in (PICK, SOURCE)]
     composed = {row.label for row in report.rows if row.role in PICKS[PICK]}
     others = [comparison for comparison in report.planned if comparison.entry.label in composed]
-    controls = [_skill(report, row) for row in report.rows if row.role in WITHOUT_SKILL]
+    controls = [_in_place_of_sources(report, row) for row in report.rows if _has_other_sources(report, row)]
     return [*sentences(contest), *sentences(picks), *sentences(others), *controls]
 
 
-def _skill(report: FusionReport, row: Row) -> str:
-    """Return what a composition is without its sources' skill, and what that skill is worth."""
-    scores = row.scores[report.overall]
-    twins = "random adapters of the same norms" if row.role == "random" else "sources trained on shuffled answers"
-    beginning = f"With {twins} in place of its sources {row.against} scores {number(scores.score)} %"
+def _has_other_sources(report: FusionReport, row: Row) -> bool:
+    """Return whether a row is one of the recipe's compositions, made of other sources."""
+    composed = report.row(row.against)
+    return row.role in IN_PLACE and composed is not None and composed.role == "composition"
+
+
+def _in_place_of_sources(report: FusionReport, row: Row) -> str:
+    """Return what a composition is with other sources, and what those that it has are worth beside them."""
+    scores, (others, what) = row.scores[report.overall], IN_PLACE[row.role]
+    beginning = f"With {others} in place of its sources {row.against} scores {number(scores.score)} %"
     lost = scores.gain.shown if scores.gain else None
     if lost is None or lost.mean is None:
         return f"{beginning}."
     worth = f"{number(-lost.mean, signed=True)} points {bounds(lost, sign=-1)}".rstrip()
-    return f"{beginning}: the sources' skill is worth {worth}."
+    return f"{beginning}: {what} worth {worth}."
 
 
 def _contest(report: FusionReport, contest: Difference) -> ComparisonInWords:
     """Return composing beside the best of what lacks the sources, each picked by validation in each place."""
     control = report.row(CONTROL)
-    picked = ", ".join(f"{label} {times}×" for label, times in control.chosen.items()) if control else ""
-    composition = Named(PICK, "the composition that validation picks")
-    without = Named(CONTROL, f"the model without sources that it picks ({picked})")
-    return ComparisonInWords(composition, without, SCORED, contest)
+    without = Named(CONTROL, f"the model without sources that it picks ({_chosen(control)})")
+    return ComparisonInWords(PICKED, without, SCORED, contest)
+
+
+def _mixed_contest(report: FusionReport, contest: Difference) -> ComparisonInWords:
+    """Return composing beside what begins at one adapter that was trained on all sources' data."""
+    picked = report.row(MIXED)
+    which = f" that it picks ({_chosen(picked)})" if picked else ""
+    return ComparisonInWords(
+        PICKED, Named(MIXED, f"the adapter trained on the sources' data mixed{which}"), SCORED, contest
+    )
+
+
+def _chosen(row: Row | None) -> str:
+    return ", ".join(f"{label} {times}×" for label, times in row.chosen.items()) if row else ""
 
 
 def _fresh(report: FusionReport) -> Row | None:

@@ -11,8 +11,8 @@ from experiments.engine.entries import EntryForm
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.studies.core.against import ComparedWith, uncompared
+from experiments.studies.core.joint_task import ALL_EXAMPLES, joint_task
 from experiments.studies.core.record import shared_facts
-from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
 from experiments.studies.routing.record import JOINT, ROUTER, Entry
 from fusion.composing.compatibility import why_unfit
