@@ -67,11 +67,12 @@ def assert_as_declared(report: Any, workspace: Workspace) -> None:
     document = workspace.records.require(name)
     scores = STUDIES.get(report.study).scored(name, document, workspace)
     metric, *_ = scores[record.reference]
-    labels = [label for label in report.declared if label in scores]
-    assert labels
-    for label in labels:
-        control = scores[getattr(record, "controls", {}).get(label, record.reference)][metric]
-        declared, difference = report.declared[label], contrast(scores[label][metric], control).difference
+    controls = {label: getattr(record, "controls", {}).get(label, record.reference) for label in report.declared}
+    controls = {label: control for label, control in controls.items() if {label, control} <= {*scores}}  # no picks
+    assert controls
+    for label, control in controls.items():
+        difference = contrast(scores[label][metric], scores[control][metric]).difference
+        declared = report.declared[label]
         assert difference is not None
         compared = alone(difference, None)
         assert compared.seeds.mean == pytest.approx(declared.seeds.mean, abs=1e-12)

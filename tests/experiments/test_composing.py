@@ -56,7 +56,7 @@ seeds: [0]
 budget: {{epochs: 2, batch_size: 8, max_length: 16, precision: fp32}}
 compositions:
   sum: {{method: sum, weights: [0.5, 0.5]}}
-  ties: {{method: ties, density: 0.5}}
+  ties: {{method: ties, density: 0.5, against: best source}}
   mixed: {{method: adapterfusion}}
 controls: {{random: [], shuffled: []}}
 """
@@ -93,6 +93,17 @@ def test_what_is_made_of_other_adapters_is_compared_with_a_fresh_one_of_their_me
     assert len(own) >= 2
     assert {*own.values()} == {"fresh pfeiffer"}
     assert "fresh pfeiffer" in report.verdict
+
+
+def test_an_entry_may_be_compared_with_what_validation_picks(report) -> None:
+    """Which source is best differs from problem to problem: no row of one source is what a composition has to beat."""
+    ties, picked = report.row("ties"), report.row("best source")
+    assert ties.against == "best source"
+    for shots in ("8", "16", "all"):
+        difference = ties.scores[shots].score - picked.scores[shots].score
+        assert ties.scores[shots].gain.seeds.mean == pytest.approx(difference)
+        assert ties.scores[shots].gain.examples.mean == pytest.approx(difference)
+    assert report.record.controls["ties"] == "best source"
 
 
 def test_held_against_each_other_contestants_differ_as_the_report_says(report, bench: Workbench) -> None:

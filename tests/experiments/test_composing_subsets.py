@@ -23,8 +23,8 @@ shots: [8]
 seeds: [0]
 budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
 compositions:
-  sum: {{method: sum}}
-  some: {{method: sum, sources: {{fruits: [halves]}}}}
+  some: {{method: warm-start, sources: {{fruits: [halves]}}}}
+  every: {{method: warm-start}}
 controls: {{random: [some], shuffled: [some]}}
 """
 
@@ -50,9 +50,10 @@ def made_of(bench: Workbench, study_folder: Path) -> dict[tuple[str, str], list[
 def test_each_target_has_its_own_sources(bench: Workbench, study_folder: Path) -> None:
     made = made_of(bench, study_folder)
     both = ["animals", "halves"]
-    assert made["sum", "fruits"] == made["sum", "colours"] == made["some", "colours"] == both
+    assert made["every", "fruits"] == made["every", "colours"] == made["some", "colours"] == both
     assert made["some", "fruits"] == made["some, random sources", "fruits"] == ["halves"]
     assert made["some, shuffled sources", "fruits"] == ["halves-shuffled"]
+    assert len(made["some, mixed data", "fruits"]) == 1, "one adapter on all data, the same for every target"
     assert made["some, shuffled sources", "colours"] == ["animals-shuffled", "halves-shuffled"]
 
 
@@ -62,8 +63,8 @@ def test_what_is_made_of_all_sources_is_the_same_piece(bench: Workbench, study_f
         for piece in pieces(bench.plan(str(study_folder / "tiny.yaml")))
         if piece.coordinates.get("part") == "trial"
     }
-    assert keys["some", "colours"] == keys["sum", "colours"]
-    assert keys["some", "fruits"] != keys["sum", "fruits"]
+    assert keys["some", "colours"] == keys["every", "colours"]
+    assert keys["some", "fruits"] != keys["every", "fruits"]
 
 
 @pytest.mark.parametrize(

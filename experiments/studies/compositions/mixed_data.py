@@ -108,5 +108,5 @@ def begun_at_mixed(entries: Sequence[Entry], lessons: Mapping[tuple[int, str], L
         known = {known.family for known in begun.values()}
         if settings is not None and lesson and entry.family not in known and entry.role == "composition":
             changes = {"label": begun_label(entry.label), "against": entry.label, "settings": settings}
-            begun[entry.label] = replace(entry, **changes, role="mixed", sources=(planned(lesson),))
+            begun[entry.label] = replace(entry, **changes, role="mixed", sources=(planned(lesson),), made_of={})
     return begun

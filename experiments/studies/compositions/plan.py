@@ -232,7 +232,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     own += [with_head(label, head) for label in [*own, *labels] for head in get_args(HeadStart)]
     draft.problems.extend(collisions(((label, document.where("compositions", label)) for label in labels), own))
     noun = "composition, and nothing beside them"
-    draft.problems.extend(uncompared(draft, None, [COMPOSED.key], noun, rows))
+    draft.problems.extend(uncompared(draft, None, [COMPOSED.key], noun, [*rows, *PICKS]))
     draft.problems.extend(_wrong_targets(document, targets, sources))
     names = [[spec.name for spec in specs] for specs in (sources, targets)]
     draft.problems.extend(wrong_subsets(draft.entries[COMPOSED.key], document, *names))

@@ -109,8 +109,8 @@ class FusionRecord(Record):
 
     @property
     def controls(self) -> dict[str, str]:
-        """Label → what it is compared with."""
-        return controls(self.entries, self.reference)
+        """Label → what it is compared with, which may be what validation picks."""
+        return controls(self.entries, self.reference, PICKS)
 
     @property
     def planned(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -63,14 +63,12 @@ class _Summary:
             for entry in self.record.entries
             if entry.label in self.taken
         ]
-        picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
-        for label, (picked, chosen) in picks.items():
-            if chosen:
-                scores = self._scores_by_shots(picked, self.record.reference)
-                rows.append(Row(label, "pick", "", "validation", scores, chosen, self.record.reference))
-        composed, control = (picks.get(label, ({}, {}))[0] for label in (PICK, CONTROL))
+        for label, (picked, chosen) in self.picks.items():
+            scores = self._scores_by_shots(picked, self.record.reference)
+            rows.append(Row(label, "pick", "", "validation", scores, chosen, self.record.reference))
+        composed, control = (self.sides.get(label, {}) for label in (PICK, CONTROL))
         contest = self._difference(composed, control, composed)
-        on_mixed = self._difference(composed, self._only_or_picked(MIXED, picks), composed)
+        on_mixed = self._difference(composed, self._only_or_picked(MIXED), composed)
         report = FusionReport(
             record=self.record,
             rows=tuple(self._as_families(rows)),
@@ -111,6 +109,17 @@ class _Summary:
         return by_label  # type: ignore[return-value]
 
     @cached_property
+    def picks(self) -> dict[str, tuple[Taken, dict[str, int]]]:
+        """What validation picks: label → its results, and how often whose; only where there is a choice."""
+        picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
+        return {label: (picked, chosen) for label, (picked, chosen) in picks.items() if chosen}
+
+    @cached_property
+    def sides(self) -> dict[str, Taken]:
+        """What a row may be compared with: the entries, and what validation picks among them."""
+        return {**self.taken, **{label: picked for label, (picked, _) in self.picks.items()}}
+
+    @cached_property
     def known(self) -> dict[str, Result]:
         keys = {key for taken in self.taken.values() for key in taken.values()}
         return {key: self.results.require(key) for key in sorted(keys)}
@@ -136,7 +145,7 @@ class _Summary:
             score=mean_of_known(result.score for result in results),
             targets=targets,
             validation=mean_of_known(result.fit.validation for result in results),
-            gain=self._difference(taken, self.taken.get(against, {}), units),
+            gain=self._difference(taken, self.sides.get(against, {}), units),
             fits=tuple(result.fit for result in results),
         )
 
@@ -180,10 +189,10 @@ class _Summary:
         counts = Counter(chosen.values())
         return {unit: self.taken[label][unit] for unit, label in chosen.items()}, dict(counts.most_common())
 
-    def _only_or_picked(self, label: str, picks: Mapping[str, tuple[Taken, Any]]) -> Taken:
+    def _only_or_picked(self, label: str) -> Taken:
         """Return the results of what validation picks; of the only entry where there is no choice, else none."""
         own = [entry.label for entry in self.record.entries if entry.role in PICKS[label] and entry.label in self.taken]
-        return self.taken[own[0]] if len(own) == 1 else picks.get(label, ({}, {}))[0]
+        return self.taken[own[0]] if len(own) == 1 else self.sides.get(label, {})
 
     def _validation(self, key: str) -> tuple[float, float]:
         """Return the validation score and likelihood of a model; results of earlier versions may lack the likelihood.

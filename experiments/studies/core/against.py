@@ -37,10 +37,14 @@ class Comparable(Protocol):
     def against(self) -> str: ...  # noqa: D102
 
 
-def controls(entries: Iterable[Comparable], reference: str) -> dict[str, str]:
-    """Return label → what it is compared with; the reference, which is compared with nothing, is left out."""
+def controls(entries: Iterable[Comparable], reference: str, others: Iterable[str] = ()) -> dict[str, str]:
+    """Return label → what it is compared with; the reference, which is compared with nothing, is left out.
+
+    ``others``: labels of what an entry may be compared with and is no entry.
+    """
     known = {entry.label: entry.against or reference for entry in entries}
-    return {label: against for label, against in known.items() if label != reference and against in known}
+    sides = {*known, *others}
+    return {label: against for label, against in known.items() if label != reference and against in sides}
 
 
 class ComparedRecord(Record):
