@@ -57,6 +57,9 @@ class TimedSteps:
     def speed(self) -> Speed | None:
         """Make at most :data:`STEPS` steps, and return the speed of the median step; None if there are fewer than two.
 
+        Where only the head is trained, the body reads all rows before the first step, once for all epochs: each step
+        has its share of that.
+
         Raises:
             TrainingError: the fit failed.
         """
@@ -67,9 +70,14 @@ class TimedSteps:
         short = {"train_examples": min(examples, self.budget.train_examples or examples), "epochs": 1}
         budget = self.budget.model_copy(update={**short, "eval_examples": batch, "validation_examples": None})
         ends = _StepEnds()
-        teach(Lesson(self.task, self.adaptation, budget, seed=0), ends, self.label)
+        _, record = teach(Lesson(self.task, self.adaptation, budget, seed=0), ends, self.label)
         seconds = [end - begin for begin, end in pairwise(ends.ends)]
-        return Speed(1, median(seconds)) if seconds else None
+        if not seconds:
+            return None
+        step = median(seconds)
+        if not self.adaptation.card.trains_body:
+            step += max(record.seconds / record.steps - step, 0) / self.budget.epochs
+        return Speed(1, step)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from workbench.backbone.feature_store import FEATURES, batch_key
 from workbench.machine.device import accelerator
 from workbench.machine.processes import shards
 
@@ -27,7 +28,11 @@ class Network(nn.Module):
         head: what the kind reads (…, hidden_size) → logits (…, labels).
         pooling: ``mean`` over tokens, ``first`` token or ``last`` token.
         precision: the arithmetic of the body; pooling and head always compute in float32.
+        body_key: stands for the body's weights while its features are kept
+            (:func:`workbench.backbone.frozen_features.features_kept`); None where each batch is run.
     """
+
+    body_key: str | None = None
 
     def __init__(self, body: nn.Module, head: nn.Module, pooling: Pooling, precision: Precision) -> None:
         """Put the parts together; nothing is copied, but where the accelerator has memory of its own."""
@@ -59,7 +64,15 @@ class Network(nn.Module):
 
     def features(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
-        return self.pool(self.states(attention_mask, **inputs), attention_mask)
+
+        def compute() -> Tensor:
+            return self.pool(self.states(attention_mask, **inputs), attention_mask)
+
+        if self.body_key is None or self.body.training or not torch.is_inference_mode_enabled():
+            return compute()
+        device, read = attention_mask.device, {"attention_mask": attention_mask, **inputs}
+        batch = batch_key(read, self.pooling, self.precision, device, torch.get_num_threads())
+        return FEATURES.get(self.body_key, batch, compute).to(device)
 
     def pool_prompt(self, virtual: bool) -> None:
         """Let the states that the body returns be those of a prompt's virtual tokens too, or of the text alone."""

@@ -118,8 +118,14 @@ class Backbone:
 
         The weights are read only where the system cannot tell that they are still the pages of their file.
         """
-        untouched = is_untouched(body, self.folder, self.fingerprint)
-        return untouched or fingerprint(quantisation.parameters(body)) == self.fingerprint
+        return self.is_untouched(body) or fingerprint(quantisation.parameters(body)) == self.fingerprint
+
+    def is_untouched(self, body: nn.Module) -> bool:
+        """Return whether ``body`` is proven to have the pretrained weights, and no others, without reading any.
+
+        False where the system cannot tell; then the weights may still be those.
+        """
+        return is_untouched(body, self.folder, self.fingerprint)
 
     def load(self, own: bool = False, precision: Precision = "fp32") -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.

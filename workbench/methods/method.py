@@ -73,6 +73,8 @@ class Method:
         recomputes: whether a layer can be computed twice in a step, with the same weights and random numbers.
         fails_on: the quantisations of a backbone with which its library fails, or takes packed numbers for weights.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
+        revision: raised when a fit with the same settings comes to mean another result, so that stored results are not
+            taken for new ones.
     """
 
     title: str
@@ -91,6 +93,7 @@ class Method:
     recomputes: bool = True
     fails_on: tuple[Quantization, ...] = ()
     composed: bool = False
+    revision: int = 1
     course: InitVar[Callable[[Any, Any, FitLength], FitHooks] | None] = None  # the name of ``hooks`` before
 
     def __post_init__(self, course: Callable[[Any, Any, FitLength], FitHooks] | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ class Batch:
 
 
 Penalty = Callable[[Batch], Tensor]
+BESIDE = ("labels", "group", "remembered")  # of a batch: what the body does not read
 Correction = Callable[[int], None]  # steps done → the gradients of the trained weights are changed in place
 
 
@@ -48,8 +49,11 @@ class TaskModel(Network):
             stream's earlier tasks.
         correction: called in a fit at each optimiser step, where there is one: the gradients of all accumulated batches
             are there and clipped, and the optimiser takes what it leaves.
+        frozen: whether the body stays in evaluation mode while the model trains: a head alone learns, from features
+            that are always the same.
     """
 
+    frozen = False
     accepts_loss_kwargs = False  # read by Trainer: the loss is a mean, not to be rescaled
 
     def __init__(self, body: nn.Module, head: nn.Module, kind: Kind, pooling: Pooling, precision: Precision) -> None:
@@ -76,13 +80,19 @@ class TaskModel(Network):
         labels: Tensor | None = None,
         group: Tensor | None = None,
         remembered: Tensor | None = None,
+        features: Tensor | None = None,
         **inputs: Tensor,
     ) -> dict[str, Tensor]:
         """Return ``logits`` (batch, labels; or as the kind reads) and, where labels are given, the mean ``loss``.
 
         ``group`` (batch,) says which of several heads answers a row (:class:`workbench.methods.heads.Heads`).
+        ``features`` (batch, hidden_size) are what the body gave for ``inputs``, of a kind that reads nothing else: it
+        is not run again.
         """
-        read, labels = self.kind.read(self, inputs, labels)
+        if features is None:
+            read, labels = self.kind.read(self, inputs, labels)
+        else:
+            read = features
         logits = self.head(read) if group is None else self.head(read, group)
         if labels is None:
             return {"logits": logits}
@@ -90,6 +100,16 @@ class TaskModel(Network):
         if self.training and self.penalty:
             loss = loss + self.penalty(Batch(self, read, remembered, loss.detach()))
         return {"loss": loss, "logits": logits}
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of the parts; a frozen body is in evaluation mode in either."""
+        if not self.frozen:
+            return super().train(mode)
+        self.training = mode
+        self.head.train(mode)
+        if self.body.training:
+            self.body.eval()
+        return self
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that a fit changes, by name."""

@@ -50,6 +50,7 @@ def fit(
         from workbench.machine.memory import PeakMemory, freed_for_reuse
         from workbench.training.best_epoch import BestEpoch
         from workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
+        from workbench.training.head_alone import frozen_body, read_ahead
         from workbench.training.hooks import HookCallback, with_penalty
         from workbench.training.trainer import trainer_of
 
@@ -79,12 +80,14 @@ def fit(
         apart_for_training(model) as learner,
         with_penalty(learner, hooks),
         checkpoint_layers(learner.body, recomputes),
+        frozen_body(learner, adaptation),
         listener.fit(label, steps) as advance,
     ):
         keeper = BestEpoch(
             learner, task, adaptation, budget, advance, training, keep=scratch is not None, settles=hooks.settles
         )
-        trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
+        rows, collate = read_ahead(learner, adaptation.backbone, encoded)
+        trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), rows, collate)
         trainer.add_callback(HookCallback(hooks, learner))
         trainer.add_callback(keeper)
         last = keeper.resume(scratch) if scratch else None

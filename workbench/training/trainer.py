@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from workbench.machine.device import accelerator
 from workbench.training.shared_checkpoint import in_parts, store_part, take_up_part
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from workbench.methods.adaptation import Adaptation
     from workbench.methods.model import TaskModel
     from workbench.settings.base import Budget, Optimizer
@@ -32,14 +34,23 @@ OPTIMIZERS: dict[Optimizer, str] = {  # as transformers calls them
 
 
 def trainer_of(
-    model: TaskModel, adaptation: Adaptation, budget: Budget, seed: int, folder: Path, encoded: list[dict[str, Any]]
+    model: TaskModel,
+    adaptation: Adaptation,
+    budget: Budget,
+    seed: int,
+    folder: Path,
+    encoded: list[dict[str, Any]],
+    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]] | None = None,
 ) -> Trainer:
-    """Return the Trainer of a fit on ``encoded`` rows, writing to ``folder``; it puts ``model`` on the device."""
+    """Return the Trainer of a fit on ``encoded`` rows, writing to ``folder``; it puts ``model`` on the device.
+
+    ``collate`` makes a batch of some of the rows; by default as the kind does it.
+    """
     trainer = _Trainer(
         model=model,
         args=_arguments(str(folder), adaptation, budget, seed),
         train_dataset=encoded,
-        data_collator=model.kind.collate(adaptation.backbone.tokenizer),
+        data_collator=collate or model.kind.collate(adaptation.backbone.tokenizer),
     )
     trainer.balanced = budget.balanced
     if processes.shards():

@@ -76,6 +76,11 @@ class ReadsTexts:
         return logits
 
 
+def reads_features(kind: object) -> bool:
+    """Return whether a kind reads the texts' feature vectors and nothing else."""
+    return getattr(type(kind), "read", None) is ReadsTexts.read
+
+
 def _columns(rows: Dataset, tokenizer: PreTrainedTokenizerBase, **options: Any) -> Mapping[str, list[Any]]:
     """Return what the tokenizer makes of the texts, by column; in a union of tasks only some rows may be pairs."""
     texts = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]

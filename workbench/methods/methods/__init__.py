@@ -30,6 +30,11 @@ class Methods(Modules[Method]):
 
         return mixture(tuple((part, super(Methods, self).get(part, where)) for part in name.split("+")))
 
+    def identity(self, name: str) -> str:
+        """Return what stands in keys for a method: its name, its revision where that is above 1, and its code."""
+        revision = self.get(name).revision
+        return super().identity(name) if revision == 1 else f"{super().identity(name)}@{revision}"
+
     def code(self, name: str) -> dict[str, str]:
         """Return the code behind a method, or behind each part of a mixture, with that of its library."""
         digests: dict[str, str] = {}
