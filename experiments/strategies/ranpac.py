@@ -33,6 +33,7 @@ from experiments.strategies._shared import SharedWeights
 from tasks.loading.union import starts
 from workbench.answering.evaluation import features
 from workbench.backbone.architecture import state_width
+from workbench.backbone.frozen_features import features_kept
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def _solve(stage: Stage) -> RidgeHead:
 
     context, rows, own = stage.context, stage.task.splits["train"], _columns(stage.context, stage.task)
     tokenizer, length = context.adaptation.backbone.tokenizer, context.budget.max_length
-    text_features = features(stage.model.under(nn.Identity()), rows, tokenizer, length)
+    reading = stage.model.under(nn.Identity())
+    with features_kept(reading, context.adaptation.backbone):
+        text_features = features(reading, rows, tokenizer, length)
     targets = np.eye(own.stop)[own.start + np.asarray(rows["label"][:])]
     sums = ranpac.sum_features(text_features, targets, _ridge(context), context.seed)
     if stage.state.folder:

@@ -24,7 +24,7 @@ def rank(request: RankingRequest) -> dict[str, Score]:
     """Return the cosine of each candidate whose texts are available; labels are not read."""
     if not request.texts:
         return {source.id: Score(None, NO_TEXTS) for source in request.candidates}
-    reader = Reader(request.backbone, request.precision, request.max_length)
+    reader = Reader(request.backbone, request.precision, request.max_length).keeping()
     target = _direction(reader, request.target.splits["train"])
     return {
         source.id: Score(float(target @ _direction(reader, request.texts[source.id])))

@@ -160,7 +160,7 @@ def load_part(folder: Path, compared: bool = False) -> Part | None:
 
 def fit_part(router: str, settings: RouterSettings, adapter: StoredAdapter, task: Task | None, reader: Reader) -> Part:
     """Return what ``router`` learns about ``adapter`` from the examples that the adapter was trained on."""
-    return ROUTERS.get(router).fit(adapter, task, reader, settings)
+    return ROUTERS.get(router).fit(adapter, task, reader.keeping(), settings)
 
 
 def _complaint(adapter: StoredAdapter, backbone: Backbone, libraries: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.answering.evaluation import features
+from workbench.backbone.frozen_features import features_kept
 from workbench.errors import InputError
 from workbench.methods.kinds import KINDS
 from workbench.methods.model import TaskModel
@@ -36,12 +38,19 @@ class Reader:
         precision: the arithmetic of its body.
         max_length: tokens; longer texts are cut.
         body: the model, where it is kept between readings; else it is opened for each.
+        keeps: whether features are kept in the process, for rows that will be read again; what a server is asked is
+            not.
     """
 
     backbone: Backbone
     precision: Precision
     max_length: int
     body: nn.Module | None = None
+    keeps: bool = False
+
+    def keeping(self) -> Reader:
+        """Return the same reader for rows that will be read again, by other routers or for other seeds."""
+        return replace(self, keeps=True)
 
     def opened_once(self) -> Reader:
         """Return the same reader, with its model opened once."""
@@ -73,7 +82,9 @@ class Reader:
 
     def _read(self, body: nn.Module, pooling: Pooling, rows: Dataset) -> NDArray[np.float32]:
         model = TaskModel(body, nn.Identity(), KINDS.get(KIND), pooling, self.precision)
-        return features(model, rows, self.backbone.tokenizer, self.max_length)
+        is_bare = not isinstance(body, _Matching)
+        with features_kept(model, self.backbone, is_bare=True) if self.keeps and is_bare else nullcontext():
+            return features(model, rows, self.backbone.tokenizer, self.max_length)
 
 
 def by_module(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

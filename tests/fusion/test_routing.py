@@ -11,6 +11,7 @@ import pytest
 import torch
 from datasets import Dataset, concatenate_datasets
 from scipy.special import softmax
+from torch import Tensor
 
 from fusion.routing.class_moments import covariance
 from fusion.routing.route import (
@@ -33,7 +34,9 @@ from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.evaluation import predict
+from workbench.backbone.feature_store import FEATURES
 from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.network import Network
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, UnknownNameError
 from workbench.machine.listener import Silent
@@ -103,6 +106,34 @@ def accuracy(state: RoutingState) -> float:
         scores = route(state, rows, truth=np.full(len(rows), index))
         right += list(scores.argmax(axis=1) == index)
     return float(np.mean(right))
+
+
+def test_routers_that_learn_from_the_same_rows_encode_them_once(
+    adapters: tuple[StoredAdapter, ...], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    states = Network.states
+
+    def counted(network: Network, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+        encoded.append(len(attention_mask))
+        return states(network, attention_mask, **inputs)
+
+    monkeypatch.setattr(Network, "states", counted)
+    FEATURES.clear()
+    parts = {name: state_of(name, adapters, backbone).parts for name in ("prototype", "mahalanobis", "ranpac")}
+    assert sum(encoded) == sum(len(task.splits["train"]) for task in TASKS)
+    state = state_of("prototype", adapters, backbone)
+    for _ in range(2):
+        encoded.clear()
+        route(state, TASKS[0].splits["test"])
+        assert sum(encoded) == len(TASKS[0].splits["test"]), "what a router is asked is not kept"
+    FEATURES.clear()
+    again = state_of("prototype", adapters, backbone).parts
+    assert all(
+        torch.equal(tensor, other[name])
+        for part, other in zip(parts["prototype"], again, strict=True)
+        for name, tensor in part.items()
+    )
 
 
 @pytest.mark.parametrize("name", ROUTERS.names())

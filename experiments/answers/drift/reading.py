@@ -69,7 +69,7 @@ class Measuring:
         """Read the training rows of ``task``, at most :data:`MOST_KNOWN`; raises InputError for another backbone."""
         manifest = stored.manifest
         reader = Reader(backbone, manifest.precision, manifest.budget.max_length).opened_once()
-        known = unit(reader.features(stratified_sample(task.splits["train"], MOST_KNOWN, EVALUATION_SEED)))
+        known = unit(reader.keeping().features(stratified_sample(task.splits["train"], MOST_KNOWN, EVALUATION_SEED)))
         return cls(stored, backbone, reader, known, state)
 
     def held_out(self, task: Task, rows: Dataset) -> Sample:
