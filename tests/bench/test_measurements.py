@@ -11,7 +11,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench import learning_rates, precision, single_task
+from bench import frozen_features, learning_rates, precision, single_task
 from tests.streams import write_recipe
 
 
@@ -48,3 +48,11 @@ def test_precisions_are_paired(measure: Any) -> None:
     document = measure(precision, *"--tasks animals --methods lora --seeds 7,8".split())
     assert [row["precision"] for row in document["scores"]] == ["bf16", "fp32"] * 2
     assert abs(document["difference"]["mean"]) <= 1
+
+
+def test_a_head_is_fitted_on_features_and_with_the_body_in_each_step(measure: Any) -> None:
+    document = measure(frozen_features, *"--tasks animals --epochs 2 --seeds 7".split())
+    (row,) = document["fits"]
+    assert all({*row[name]} == {"seconds", "validation"} for name in ("steps", "once", "again"))
+    assert row["once"]["validation"] == row["again"]["validation"]
+    assert {*document["ratios"]} == {"2"}
