@@ -113,6 +113,12 @@ def test_an_entry_may_be_compared_with_it(bench: Workbench, study_folder: Path) 
     assert next(entry for entry in plan.all_entries(0) if entry.label == "sum").against == ALONE
 
 
+def test_what_is_made_of_some_sources_begins_at_the_mixed_data_of_all(bench: Workbench, study_folder: Path) -> None:
+    plan = bench.plan(str(study_folder / "tiny.yaml"), ["compositions.started.sources={fruits: [halves]}"])
+    begun = next(entry for entry in plan.all_entries(0) if entry.label == BEGUN).on("fruits")
+    assert [source.adapter for source in begun.sources] == [plan.mixed[0, "lora"].adapter_id]
+
+
 def test_rows_of_some_kinds_are_not_mixed() -> None:
     assert [objection([kind]) for kind in ("classification", "causal-lm", "seq2seq")] == [""] * 3
     assert "several regression tasks" in objection(["regression", "regression"])
