@@ -173,7 +173,7 @@ def _measured(
         if cell.label in tried:
             fit = results_in(workspace).require(cell.key).fit
             rate = tried[cell.label]
-            yield Point(cell.label, rate, cell.target, cell.seed, fit.validation, round(fit.seconds, 2))
+            yield Point(cell.label, rate, cell.target, cell.seed, fit.validated, round(fit.seconds, 2))
 
 
 if __name__ == "__main__":

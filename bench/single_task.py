@@ -77,4 +77,4 @@ def _fitted(plan: ComparisonPlan, point: Point) -> dict[str, float]:
     lesson = plan.lesson(point.method, task, point.seed, point.learning_rate)
     adaptation = replace(lesson.adaptation, precision=resolve_precision(point.precision))
     _, fit = teach(replace(lesson, adaptation=adaptation), Silent(), task.name)
-    return {"validation": fit.validation, "seconds": round(fit.seconds, 2)}
+    return {"validation": fit.validated, "seconds": round(fit.seconds, 2)}

@@ -420,7 +420,7 @@ class Workbench:
             sources: ids or tasks with commas, see :meth:`chosen`, or ``auto:K`` for the K adapters that a ranking puts
                 first.
             method: name of a composition method.
-            shots: labelled examples of the target, and as many for validation; all if None.
+            shots: labelled examples of the target, and as many for validation; all if None, none at all if 0.
             options: the other fields of :class:`experiments.studies.compositions.single.Wanted`.
 
         Raises:

@@ -324,7 +324,9 @@ def _as_json(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool)
         "trained_by": manifest.elsewhere and manifest.elsewhere.program,
         "champion": champion,
         "validation": counted and round(counted.validation, 4),
-        "sender_validation": None if manifest.imported is None or fit is None else round(fit.validation, 4),
+        "sender_validation": None
+        if manifest.imported is None or fit is None or fit.validation is None
+        else round(fit.validation, 4),
         "parameters": fit and fit.trainable_parameters,
         "bytes": stored.bytes,
         "linked": manifest.linked.folder if manifest.linked else None,
@@ -333,7 +335,8 @@ def _as_json(chosen_workspace: Workspace, stored: StoredAdapter, champion: bool)
 
 def _table_row(chosen_workspace: Workspace, stored: StoredAdapter, name: str, champion: bool) -> list[object]:
     manifest, counted = stored.manifest, chosen_workspace.score(stored.manifest)
-    senders = f"sender: {manifest.fit.validation:.4f}" if manifest.fit else "not measured"
+    sent = manifest.fit and manifest.fit.validation
+    senders = "not measured" if sent is None else f"sender: {sent:.4f}"
     validation = f"{counted.validation:.4f}" if counted else senders
     facts = [manifest.task.name, _method(stored), manifest.seed, f"{validation}{' ★' if champion else ''}"]
     made = (manifest.created or "")[:10] if manifest.elsewhere is None else "elsewhere"

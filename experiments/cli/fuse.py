@@ -9,7 +9,7 @@ import typer
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit, from_here, stdout
-from workbench.settings.bounds import LARGEST_SEED
+from workbench.settings.bounds import LARGEST_SEED, MOST_EXAMPLES
 
 app = typer.Typer(add_completion=False)
 
@@ -38,7 +38,9 @@ def fuse(
     shots: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1_000_000_000, help="Labelled examples of TARGET, and as many for validation; all if left out."
+            min=0,
+            max=MOST_EXAMPLES,
+            help="Labelled examples of TARGET, and as many for validation; all if left out, and none with 0.",
         ),
     ] = None,
     seed: Annotated[

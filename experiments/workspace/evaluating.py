@@ -82,7 +82,7 @@ def fitted_adapter(workspace: Workspace, lesson: Teachable, adapter: StoredAdapt
         evaluation=evaluation_key(adapter.identity, lesson.task, lesson.budget),
         learning_rate=lesson.adaptation.settings.learning_rate,
         score=evaluation.scores[KINDS.get(lesson.task.kind).metric],
-        validation=fit.validation,
+        validation=fit.validated,
         seconds=fit.seconds,
         steps=fit.steps,
         train_examples=fit.train_examples,

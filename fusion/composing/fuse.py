@@ -71,10 +71,13 @@ def fuse(
             where the method does not look at the target.
 
     Raises:
-        InputError: no target, sources that do not go together, or another library's than the method composes.
+        InputError: no target, sources that do not go together, another library's than the method composes, or no
+            example of the target where there has to be one.
         TrainingError: a fit failed.
     """
     require_composable(name, request.sources, request.backbone)
+    if request.without_examples:
+        require_no_examples_needed(name, _target(request).name, _target(request).kind)
     composing, fitting = earlier.composing if earlier else Stopwatch(), Stopwatch()
     with PeakMemory() as memory:
         if earlier:
@@ -149,6 +152,8 @@ def with_head(composed: Composed, request: Request) -> ComposedModel:
     model = model_on(request, composed.body, composed.head)
     if composed.fit is not None and (composed.head is not None or not needs_head(model)):
         return ComposedModel(model, composed, composed.fit, TRAINED if composed.head else OWN)
+    if request.without_examples:
+        return _without_epochs(model, composed, None, None, OWN)
     if not needs_head(model):
         evaluation = evaluate_split(model, target, "validation", request.backbone, request.budget.max_length)
         return _without_epochs(model, composed, evaluation.scores[model.kind.metric], evaluation.log_likelihood, OWN)
@@ -168,9 +173,11 @@ def composition_id(name: str, request: Request, settings: CompositionSettings) -
 def composition_key(name: str, request: Request, settings: CompositionSettings) -> str:
     """Return the SHA-256 over everything that determines a fuse: equal keys, equal adapters."""
     head = {"head": request.head} if request.head != "fitted" else {}  # keys from before there was a choice
+    none = {"examples": 0} if request.without_examples else {}
     return key(
         {
             **head,
+            **none,
             "composition": name_with_revisions(name, request, settings),
             "head fitting": HEAD_REVISION,
             "settings": settings.model_dump(mode="json"),
@@ -254,11 +261,23 @@ def require_target_kind(target: str, kind: str, where: str | None = None) -> Non
         raise InputError(message, where=where, hint=f"Targets may be of kind {', '.join(FUSED)}.")
 
 
+def require_no_examples_needed(name: str, target: str, kind: str, where: str | None = None) -> None:
+    """Raise InputError where a method, or the head of the target's kind, cannot do without examples of the target."""
+    if kind not in GENERATED:
+        message = f"without examples nothing can answer {target!r}, a {kind} task: its head is fitted on examples"
+        raise InputError(message, where=where, hint=f"Zero examples are enough for {' and '.join(GENERATED)} tasks.")
+    if COMPOSITIONS.get(name).needs_target:
+        free = [method for method in COMPOSITIONS.names() if not COMPOSITIONS.get(method).needs_target]
+        message = f"{name} learns from examples of {target!r}, and there are none"
+        raise InputError(message, where=where, hint=f"Without examples: {', '.join(free)}.")
+
+
 def _without_epochs(
-    model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str
+    model: TaskModel, composed: Composed, validation: float | None, likelihood: float | None, head: str
 ) -> ComposedModel:
     """Return a model that no gradient step was taken for: its record has no epochs."""
     parameters = sum(parameter.numel() for parameter in model.head.parameters()) if head == FITTED else 0
     record = FitRecord((), 0, validation, 0, 0.0, None, parameters)
-    facts = {**composed.facts, "validation_log_likelihood": likelihood}
+    known = {} if likelihood is None else {"validation_log_likelihood": likelihood}
+    facts = {**composed.facts, **known}
     return ComposedModel(model, replace(composed, facts=facts), record, head)

@@ -82,6 +82,11 @@ class Request:
     head: HeadStart = "fitted"
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
 
+    @property
+    def without_examples(self) -> bool:
+        """Whether there is a target, and not one example of it to learn from or to validate on."""
+        return self.target is not None and not len(self.target.splits["train"])
+
     @cached_property
     def updates(self) -> tuple[Update, ...]:
         """The weight updates of LoRA sources, in order; raises as :func:`fusion.updates.lora.read`."""

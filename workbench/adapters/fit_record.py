@@ -23,7 +23,8 @@ class FitRecord:
     Attributes:
         epochs: one entry for each epoch that ran; none where there is nothing to train.
         best_epoch: the epoch (from 1) whose weights were kept; 0 where they stayed as they were.
-        validation: that epoch's score of the task's main metric on the validation split, in [0, 1].
+        validation: that epoch's score of the task's main metric on the validation split, in [0, 1]; None of what was
+            made without any example of its task.
         steps: optimiser steps.
         seconds: wall time, validation included; of a remedy also the time of its work beside the fit (Fisher
             information, a teacher's answers, comparing strengths).
@@ -41,7 +42,7 @@ class FitRecord:
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
-    validation: float
+    validation: float | None
     steps: int
     seconds: float
     peak_memory_mb: float | None
@@ -52,3 +53,10 @@ class FitRecord:
     validation_examples: int | None = None
     train_examples: int | None = None
     spent: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def validated(self) -> float:
+        """The validation score of a fit, which has one; raises ValueError where there were no examples."""
+        if self.validation is None:
+            raise ValueError("made without an example to validate on")
+        return self.validation

@@ -29,8 +29,11 @@ class Score:
 
 
 def own_score(manifest: Manifest) -> Score | None:
-    """Return the score in a manifest; None for an adapter from elsewhere, whose score is its sender's."""
-    if manifest.imported is not None:
+    """Return the score in a manifest; None for an adapter from elsewhere, whose score is its sender's.
+
+    None also for what was composed without an example of its task.
+    """
+    if manifest.imported is not None or manifest.own_fit.validation is None:
         return None
     return Score(manifest.own_fit.validation, measure(manifest), examples(manifest))
 

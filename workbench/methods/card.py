@@ -153,8 +153,8 @@ for the task **{{ task_name }}** ({{ kind }}){% if not whole %} on
 {{ base }}{{ bits }}{% endif %}; {% if elsewhere -%}
 trained elsewhere, and written by {{ elsewhere.program }}.
 {%- else -%}
-validation score {{ "%.4f" | format(fit.validation) }} after epoch
-{{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
+{% if fit.validation is not none %}validation score {{ "%.4f" | format(fit.validation) }} after epoch
+{{ fit.best_epoch }}, {% endif %}{{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
 {%- endif %}
 
 - Backbone: {{ "the model itself" if whole else base }}{{ backbone_license }}

@@ -48,7 +48,7 @@ def describe(
         precision=adaptation.precision,
         seed=seed,
         fit=record,
-        metrics={f"validation_{KINDS.get(task.kind).metric}": record.validation},
+        metrics={} if record.validation is None else {f"validation_{KINDS.get(task.kind).metric}": record.validation},
         versions=versions(),
         code=METHODS.code(adaptation.method),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

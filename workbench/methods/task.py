@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -79,17 +79,22 @@ class Task:
     @property
     def metric(self) -> str | None:
         """How free answers are judged (``exact-match``, ``numeric-match`` or ``rouge-l``); None with labels."""
-        rows = self.splits["train"]
-        return str(rows["metric"][0]) if "metric" in rows.column_names else None
+        metric = self._said_by_rows("metric")
+        return None if metric is None else str(metric)
 
     @property
     def max_new_tokens(self) -> int | None:
         """How many tokens a free answer may take; None with labels."""
-        rows = self.splits["train"]
-        return int(rows["max_new_tokens"][0]) if "max_new_tokens" in rows.column_names else None
+        tokens = self._said_by_rows("max_new_tokens")
+        return None if tokens is None else int(tokens)
 
     @property
     def scale(self) -> tuple[float, float] | None:
         """Mean and standard deviation of the training values; None where answers are no numbers."""
-        rows = self.splits["train"]
-        return (float(rows["centre"][0]), float(rows["spread"][0])) if "centre" in rows.column_names else None
+        centre, spread = self._said_by_rows("centre"), self._said_by_rows("spread")
+        return None if centre is None or spread is None else (float(centre), float(spread))
+
+    def _said_by_rows(self, column: str) -> Any:
+        """Return what the rows say of all answers, by the first split that has some; None where they do not."""
+        rows = next((rows for rows in self.splits.values() if len(rows)), self.splits["train"])
+        return rows[column][0] if column in rows.column_names else None

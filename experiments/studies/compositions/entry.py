@@ -106,6 +106,13 @@ class Entry:
         return self.work == "composition" and COMPOSITIONS.get(self.method).trains
 
     @property
+    def needs_examples(self) -> bool:
+        """Whether it is nothing without examples of the target; a fresh adapter is the bare backbone then."""
+        if self.role in ("fresh", "frozen"):
+            return False
+        return self.role == "full" or COMPOSITIONS.get(self.method).needs_target
+
+    @property
     def work(self) -> Role:
         """The role of what is done in the same way and gives the same, whatever it is compared with."""
         return "composition" if self.role in ("control", "random", "shuffled", "mixed") else self.role

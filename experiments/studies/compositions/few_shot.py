@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ class FewShot:
         target: the whole task; its test split is read as far as ``budget.eval_examples`` goes.
         budget: :func:`few_shot_budget`'s.
         seed: draws the examples, and is the seed of everything that is fitted on them.
+        without: whether there is no example at all, K = 0: neither to train on, nor for validation.
     """
 
     target: Task
@@ -32,23 +33,31 @@ class FewShot:
     precision: Precision
     budget: Budget
     seed: int
+    without: bool = False
 
     @property
     def shots(self) -> int:
         """K."""
-        return self.budget.train_examples or len(self.target.splits["train"])
+        return 0 if self.without else self.budget.train_examples or len(self.target.splits["train"])
 
     @cached_property
     def drawn(self) -> Task:
         """The target with its few examples."""
-        return draw(self.target, self.budget, self.seed)
+        drawn = draw(self.target, self.budget, self.seed)
+        if not self.without:
+            return drawn
+        none = {name: drawn.splits[name].select([]) for name in ("train", "validation")}
+        return replace(drawn, splits={**drawn.splits, **none})
 
 
 def few_shot_budget(budget: dict[str, Any], shots: int) -> dict[str, Any]:
     """Return the settings of a budget for K = ``shots`` examples; what ``budget`` states itself stays.
 
     Few examples are seen more often: 640 ÷ K times, at least 3 and at most 20 times. That is 20 optimiser steps for
-    K = 16, 40 for K = 64 and 48 for K = 256, in batches of 16. The budget itself refuses a K that is none.
+    K = 16, 40 for K = 64 and 48 for K = 256, in batches of 16. The budget itself refuses a K that is none; with
+    K = 0 nothing is drawn, and what is left is the budget of the test.
     """
+    if shots == 0:
+        return {name: value for name, value in budget.items() if name not in ("train_examples", "validation_examples")}
     epochs = min(max(round(EXAMPLES_SEEN / max(shots, 1)), FEWEST_EPOCHS), MOST_EPOCHS)
     return {"epochs": epochs, **budget, "train_examples": shots, "validation_examples": shots}

@@ -95,7 +95,8 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
             needs = (described[entry.family].key,) if entry.sources else ()
             needs += tuple(piece.key for piece in others.get((entry.role, entry.family), ()))
             for problem in plan.problems(seed):
-                yield trial_piece(plan, entry.on(problem.target.name), problem, needs)
+                if not (problem.without and entry.needs_examples):
+                    yield trial_piece(plan, entry.on(problem.target.name), problem, needs)
 
 
 def _other_sources(
@@ -187,6 +188,7 @@ def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) 
             "processes": processes.sharing(),
             "versions": versions(),
             **({"code": code} if code else {}),
+            **({"examples": 0} if problem.without else {}),
         }
     )
 

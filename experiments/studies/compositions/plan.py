@@ -56,6 +56,7 @@ from tasks.loading import registry
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
 from workbench.machine.device import resolve_precision
+from workbench.methods.kind import GENERATED
 from workbench.methods.methods import METHODS, trained_method
 from workbench.settings.base import Budget
 from workbench.training import Lesson
@@ -145,6 +146,7 @@ class FusionPlan:
             budgets={str(shots): budget for shots, budget in self.budgets.items()},
             majority={target.name: majority_score(target, any_budget) for target in self.targets},
             parties=[recorded_entry(entry, labels) for entry in entries],
+            needs_examples=[entry.label for entry in entries if entry.needs_examples] if 0 in self.budgets else [],
         )
 
     def families(self, seed: int) -> dict[str, tuple[Source, ...]]:
@@ -187,8 +189,8 @@ class FusionPlan:
     def problems(self, seed: int) -> Iterator[FewShot]:
         """Yield every target with every K."""
         for target in self.targets:
-            for budget in self.budgets.values():
-                yield FewShot(target, self.backbone, resolve_precision(budget.precision), budget, seed)
+            for shots, budget in self.budgets.items():
+                yield FewShot(target, self.backbone, resolve_precision(budget.precision), budget, seed, shots == 0)
 
     def own_trial(self) -> FewShotTrial:
         """Return the trial of the fusion itself, in the plan of a single one."""
@@ -234,6 +236,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     noun = "composition, and nothing beside them"
     draft.problems.extend(uncompared(draft, None, [COMPOSED.key], noun, [*rows, *PICKS]))
     draft.problems.extend(_wrong_targets(document, targets, sources))
+    draft.problems.extend(_never_without_examples(document, targets))
     names = [[spec.name for spec in specs] for specs in (sources, targets)]
     draft.problems.extend(wrong_subsets(draft.entries[COMPOSED.key], document, *names))
     recipe = draft.require()
@@ -320,6 +323,16 @@ def _wrong_targets(document: Document, targets: Sequence[TaskSpec], sources: Seq
         if spec.name in known:
             message = f"target {spec.name!r} is a source too: nothing would be new about it"
             yield Problem(message, document.where("targets"))
+
+
+def _never_without_examples(document: Document, targets: Sequence[TaskSpec]) -> Iterator[Problem]:
+    """Yield a problem where a recipe asks for K = 0 and a target's head is fitted on examples."""
+    shots = document.data.get("shots")
+    headed = [f"{spec.name!r} ({spec.file.kind})" for spec in targets if spec.file.kind not in GENERATED]
+    if headed and isinstance(shots, list) and 0 in shots:
+        message = f"without examples (K = 0) nothing can answer {', '.join(headed)}: a head is fitted on examples"
+        hint = f"Leave 0 out, or take {' and '.join(GENERATED)} targets alone."
+        yield Problem(message, document.where("shots"), hint)
 
 
 def _fits(recipe: Recipe, methods: int, entries: int, sources: int, targets: int) -> int:

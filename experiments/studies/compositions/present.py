@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.reporting.presentation import Block, Presentation
+    from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.compositions.report import FusionReport
 
 
@@ -30,6 +31,18 @@ def present(report: FusionReport) -> Presentation:
     return report.presented("fusion report", facts, _blocks, tracking, note, further, tracked=tracked)
 
 
+def _without_examples(record: FusionRecord) -> Iterator[Paragraph]:
+    """Say what has no score with K = 0, and why."""
+    if 0 in record.shots:
+        learning = f": {', '.join(record.needs_examples)}" if record.needs_examples else ""
+        sentence = (
+            "K = 0: there is nothing to learn from, so what learns from examples of a target has no score"
+            f"{learning}. A fresh adapter is the bare backbone. Nothing validates, so nothing is picked."
+        )
+        among = " The one score of a row, and its difference, are over the other K." if record.overall != (0,) else ""
+        yield Paragraph(sentence + among, "quiet")
+
+
 def _blocks(report: FusionReport) -> Iterator[Block]:
     record = report.record
     yield tables.scores(report)
@@ -38,6 +51,7 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
         if row.chosen:
             taken = ", ".join(f"{label} {times}×" for label, times in row.chosen.items())
             yield Paragraph(f"{row.label} took {taken}.", "quiet", Medium.PAGE)
+    yield from _without_examples(record)
     if report.retained:
         yield tables.retention(report)
     yield from tables.trained_elsewhere(record.sources)

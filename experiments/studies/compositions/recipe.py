@@ -9,8 +9,9 @@ from pydantic import Field, field_validator
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
 from fusion.target.composition import HeadStart
 from workbench.settings.base import Budget, Key, Settings, unique
-from workbench.settings.bounds import Count
+from workbench.settings.bounds import MOST_EXAMPLES
 
+Shots = Annotated[int, Field(ge=0, le=MOST_EXAMPLES)]
 ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
 
 
@@ -51,7 +52,11 @@ class Recipe(ExperimentRecipe):
 
     sources: Sources
     targets: Names
-    shots: tuple[Count, ...] = Field(min_length=1, max_length=100)
+    shots: tuple[Shots, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="numbers of examples of a target; 0 where answers are generated: what trains is left out then",
+    )
     fresh: ByMethod = Field(
         default_factory=dict,
         description="fine-tuning method → settings that differ for its few-shot fits without sources",
@@ -69,6 +74,11 @@ class Recipe(ExperimentRecipe):
     controls: Controls = Controls()
 
     _unique = field_validator("targets", "shots", "heads")(unique)
+
+    @field_validator("shots")
+    @classmethod
+    def _none_first(cls, shots: tuple[int, ...]) -> tuple[int, ...]:
+        return (*((0,) if 0 in shots else ()), *(examples for examples in shots if examples))
 
     @field_validator("budget")
     @classmethod

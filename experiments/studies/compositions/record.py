@@ -91,6 +91,7 @@ class FusionRecord(Record):
     Attributes:
         budgets: K → the budget of every fit and test.
         majority: target → test score of always answering the most frequent label.
+        needs_examples: labels of entries that do not take part where there is no example of a target (K = 0).
         sources: for each source its adapter id, task, method, seed and validation score.
         diagnostics: (seed, family) as ``seed/family`` → what was known of the sources before they were composed.
     """
@@ -103,6 +104,7 @@ class FusionRecord(Record):
     budgets: Mapping[str, Mapping[str, Any]]
     majority: Mapping[str, float]
     entries: Annotated[tuple[EntryRecord, ...], Field(alias="parties")]  # in record.json
+    needs_examples: tuple[str, ...] = ()
     sources: tuple[Mapping[str, Any], ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
@@ -115,8 +117,17 @@ class FusionRecord(Record):
     @property
     def planned(self) -> int:
         """How many trials there will be."""
-        seeds = sum(len(self.planned_seeds(entry.label)) for entry in self.entries)
-        return seeds * len(self.targets) * len(self.shots)
+        each = (len(self.planned_seeds(entry.label)) * len(self.shots_of(entry.label)) for entry in self.entries)
+        return sum(each) * len(self.targets)
+
+    def shots_of(self, label: str) -> tuple[int, ...]:
+        """Return the K with which an entry takes part."""
+        return tuple(shots for shots in self.shots if shots or label not in self.needs_examples)
+
+    @property
+    def overall(self) -> tuple[int, ...]:
+        """The K over which an entry's one score is: those with examples, since without any not all take part."""
+        return tuple(shots for shots in self.shots if shots) or self.shots
 
     @property
     def done(self) -> int:

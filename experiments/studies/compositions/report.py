@@ -99,8 +99,9 @@ class FusionReport(StudyReport):
 
     @property
     def overall(self) -> str:
-        """The key of the scores over everything."""
-        return "all" if len(self.record.shots) > 1 else str(self.record.shots[0])
+        """The key of the scores over everything that all entries take part in."""
+        shots = self.record.overall
+        return "all" if len(shots) > 1 else str(shots[0])
 
     @property
     def declared(self) -> dict[str, Difference]:

@@ -21,7 +21,12 @@ from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.recipe import Controls
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
 from experiments.studies.compositions.trial import FewShotTrial
-from fusion.composing.fuse import composition_id, require_composable, require_target_kind
+from fusion.composing.fuse import (
+    composition_id,
+    require_composable,
+    require_no_examples_needed,
+    require_target_kind,
+)
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.target.source_tasks import tasks_of
@@ -56,7 +61,7 @@ class Wanted:
         target: name of a task.
         sources: ids or tasks with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
         method: name of a composition method.
-        shots: labelled examples of the target, and as many for validation; all if None.
+        shots: labelled examples of the target, and as many for validation; all if None, none at all if 0.
         backbone: where the sources' backbone is, if not where it was; for ``auto:K`` also which, if there are several.
         seed: draws the examples, and is the seed of everything that is fitted on them.
         ranking: name of a ranking.
@@ -101,6 +106,8 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     with collect_problems(problems):
         spec = registry.find(wanted.target, folders)
         require_target_kind(spec.name, spec.file.kind)
+        if wanted.shots == 0:
+            _require_no_examples_needed(wanted, spec.name, spec.file.kind)
     if problems:
         raise SettingsError(problems)
     automatic = wanted.sources.startswith(AUTO)
@@ -109,7 +116,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     target = registry.load(spec)
     backbone = _backbone(wanted, workspace, target, sources)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
-    few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
+    few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed, wanted.shots == 0)
     at_hand: Mapping[str, Task] | None = None
     if automatic:
         adapters = candidates(workspace, wanted.method, few_shot)
@@ -122,6 +129,15 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     if COMPOSITIONS.get(wanted.method).reads_sources:
         tasks_of(sources, source_tasks)
     return _plan(wanted, few_shot, sources, settings, source_tasks)
+
+
+def _require_no_examples_needed(wanted: Wanted, target: str, kind: str) -> None:
+    """Raise InputError where something reads examples of the target, and none are asked for."""
+    if wanted.method in COMPOSITIONS.names():  # else it is reported already
+        require_no_examples_needed(wanted.method, target, kind, "--shots")
+    if wanted.sources.startswith(AUTO):
+        message = f"{wanted.sources} ranks adapters by examples of {target!r}, and there are none"
+        raise InputError(message, where="--shots", hint="Name the sources: --from ID,ID,…")
 
 
 def _backbone(wanted: Wanted, workspace: Workspace, target: Task, sources: Sequence[StoredAdapter]) -> Backbone:

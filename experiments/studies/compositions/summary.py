@@ -132,7 +132,8 @@ class _Summary:
     def _scores_by_shots(self, taken: Taken, against: str) -> dict[str, EntryScores]:
         """Return the scores with each K and over all, and the gain over ``against``."""
         every = {str(shots): self._entry_scores(taken, against, [shots]) for shots in self.record.shots}
-        return {**every, "all": self._entry_scores(taken, against, self.record.shots)} if len(every) > 1 else every
+        overall = self.record.overall
+        return {**every, "all": self._entry_scores(taken, against, overall)} if len(overall) > 1 else every
 
     def _entry_scores(self, taken: Taken, against: str, shots: Iterable[int]) -> EntryScores:
         units = [unit for unit in taken if unit.shots in set(shots)]
@@ -175,13 +176,14 @@ class _Summary:
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each unit the result with the best validation (score, then likelihood), and how often whose.
 
-        Nothing where there is no choice. Entries that were decided early have fewer seeds than others, and a choice
-        among the rest would be another one: only units that all have count.
+        Nothing where there is no choice, and without examples nothing validates. Entries that were decided early have
+        fewer seeds than others, and a choice among the rest would be another one: only units that all have count.
         """
         labels = [entry.label for entry in self.record.entries if entry.role in roles and entry.label in self.taken]
         if len(labels) < 2:
             return {}, {}
-        units = sorted(set.intersection(*({*self.taken[label]} for label in labels)))
+        shared = set.intersection(*({*self.taken[label]} for label in labels))
+        units = sorted(unit for unit in shared if unit.shots != 0)
         chosen = {
             unit: max(labels, key=lambda label: self._validation(self.taken[label][unit]))  # max calls it at once
             for unit in units
@@ -203,7 +205,7 @@ class _Summary:
         fit, facts = result.fit, result.facts
         best = [epoch.validation_log_likelihood for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
         began = facts.get("validation_log_likelihood_before", -np.inf)
-        return fit.validation, best[0] if best else facts.get("validation_log_likelihood", began)
+        return fit.validated, best[0] if best else facts.get("validation_log_likelihood", began)
 
     def _retained(self) -> Iterable[Kept]:
         for label, taken in self.taken.items():
@@ -240,11 +242,11 @@ class _Summary:
 def _share(ours: Result, reference: Result) -> float | None:
     """Return the steps until our validation score reaches the reference's, ÷ its steps; None if it never does."""
     start = ours.facts.get("validation_before")
-    if start is not None and start >= reference.fit.validation:
+    if start is not None and start >= reference.fit.validated:
         return 0.0
     steps = ours.fit.steps / len(ours.fit.epochs)
     for epoch in ours.fit.epochs:
-        if epoch.validation >= reference.fit.validation:
+        if epoch.validation >= reference.fit.validated:
             return steps * epoch.epoch / reference.fit.steps
     return None
 

@@ -44,7 +44,7 @@ def scores(report: FusionReport) -> Table:
             ),
             *(Shown(Column(f"K = {key}", short=key), partial(_score, key)) for key in keys),
             *(Shown(Column(target, media=page), partial(_on_target, overall, target)) for target in targets),
-            *([Shown(Column("all"), partial(_score, overall))] if len(keys) > 1 else []),
+            *([Shown(Column("all"), partial(_score, overall))] if overall == "all" else []),
             *_minus(report),
             *at_look(record.verdicts_after, lambda row: row.scores[overall].gain),
             Shown(Column("over examples", media=page), partial(_over_examples, report)),

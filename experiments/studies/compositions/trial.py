@@ -61,9 +61,9 @@ class FewShotTrial:
     ) -> ComposedModel:
         """Return the entry's model; ``before`` is one with the same body. Raises as :func:`fuse`."""
         entry, request = self.entry, self.request(listener, scratch)
-        if entry.role in ("fresh", "full"):
+        if entry.role in ("fresh", "full") and not self.problem.without:
             return from_scratch(request, entry.method, entry.settings)
-        if entry.role == "frozen":
+        if entry.role in ("fresh", "frozen"):
             began, bare = time.perf_counter(), METHODS.get("head").settings.model_validate({})
             fused = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
             return replace(fused, record=replace(fused.record, seconds=time.perf_counter() - began))
@@ -89,13 +89,15 @@ class FewShotTrial:
     @property
     def _model_key(self) -> str:
         entry, problem = self.entry, self.problem
+        none = [{"examples": 0}] if problem.without else []
         if entry.role in ("fresh", "full"):
             from workbench.methods.adaptation import Adaptation
 
             adaptation = Adaptation(problem.backbone, entry.method, entry.settings, problem.precision)
             lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)
-            return key(["from nothing", lesson.key, entry.head])
+            return key(["from nothing", lesson.key, entry.head, *none])
         if entry.role == "frozen":
             features = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
-            return key(["frozen features", *features, problem.budget.model_dump(mode="json"), problem.seed, versions()])
+            budget = problem.budget.model_dump(mode="json")
+            return key(["frozen features", *features, budget, problem.seed, versions(), *none])
         return composition_key(entry.method, self.request(Silent()), entry.settings)

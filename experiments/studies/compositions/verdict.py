@@ -10,6 +10,8 @@ from experiments.studies.compositions.controls import WITHOUT_SKILL
 from experiments.studies.compositions.record import CONTROL, CONTROLS, MIXED, PICK, PICKS, SOURCE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
 
@@ -44,7 +46,7 @@ def _single(report: FusionReport) -> list[str]:
         scores = row.scores[report.overall]
         if scores.gain is None:
             continue
-        beside = ComparisonInWords(Named(row.label, _named(row)), Named(own.label), SCORED, scores.gain)
+        beside = ComparisonInWords(Named(row.label, _named(report, row)), Named(own.label), SCORED, scores.gain)
         parts.append(beside.sentence)
         if scores.gain.reading != "lower" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
@@ -64,7 +66,19 @@ def _grid(report: FusionReport) -> list[str]:
     composed = {row.label for row in report.rows if row.role in PICKS[PICK]}
     others = [comparison for comparison in report.planned if comparison.entry.label in composed]
     controls = [_in_place_of_sources(report, row) for row in report.rows if _has_other_sources(report, row)]
-    return [*sentences(contest), *sentences(picks), *sentences(others), *controls]
+    return [*sentences(contest), *sentences(picks), *sentences(others), *controls, *_without_examples(report, composed)]
+
+
+def _without_examples(report: FusionReport, composed: Collection[str]) -> list[str]:
+    """Return how compositions do with no example, beside what they are compared with; nothing where all else is so."""
+    if 0 not in report.record.shots or report.record.overall == (0,):
+        return []
+    gains = {label: gain for label, gain in report.families["0"].items() if label in composed}
+    beside = [
+        ComparisonInWords(Named(label), Named(report.controls[label]), SCORED, gain) for label, gain in gains.items()
+    ]
+    told = sentences(beside)
+    return ["Without any example (K = 0):", *told] if told else []
 
 
 def _has_other_sources(report: FusionReport, row: Row) -> bool:
@@ -119,12 +133,13 @@ def _average(report: FusionReport) -> Row | None:
 
 
 def _best_source(report: FusionReport) -> Row | None:
-    """Return the source that is best on validation."""
-    sources = [row for row in report.rows if row.role == "source"]
+    """Return the source that is best on validation; None where there were no examples to validate on."""
+    sources = [row for row in report.rows if row.role == "source" and row.scores[report.overall].validation is not None]
     return max(sources, key=lambda row: row.scores[report.overall].validation or 0, default=None)
 
 
-def _named(row: Row) -> str:
-    own = {"fresh": "a fresh adapter", "average": "the uniform average"}
+def _named(report: FusionReport, row: Row) -> str:
+    fresh = "a fresh adapter" if report.record.overall != (0,) else "the bare backbone"
+    own = {"fresh": fresh, "average": "the uniform average"}
     picked = "source" if row.role == "source" else "model without sources"
     return own.get(row.role, f"the {picked} that validation picks, {row.label}")

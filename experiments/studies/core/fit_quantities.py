@@ -17,7 +17,7 @@ class Fit(Protocol):
     """What a result says of the fit behind it; each is as in :class:`.FitRecord`."""
 
     @property
-    def validation(self) -> float: ...  # noqa: D102 - above
+    def validation(self) -> float | None: ...  # noqa: D102 - above
     @property
     def seconds(self) -> float: ...  # noqa: D102
     @property

@@ -147,11 +147,11 @@ def _seeds_of(document: RecordDocument) -> dict[str, tuple[int, ...]]:
 
 
 def without_defaults(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what pieces share without test, margin and ``against`` that every recipe has unless it says another.
+    """Return what pieces share without what every recipe has unless it says another, like test, margin and ``against``.
 
     A record's identity is made of this: experiments of earlier versions are still the same ones.
     """
-    defaults = {"test": "paired", "margin": MARGIN, "verdicts_after": []}
+    defaults = {"test": "paired", "margin": MARGIN, "verdicts_after": [], "needs_examples": []}
     return {name: _plain(value) for name, value in about.items() if name not in defaults or value != defaults[name]}
 
 
