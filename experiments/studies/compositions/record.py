@@ -117,8 +117,8 @@ class FusionRecord(Record):
     @property
     def planned(self) -> int:
         """How many trials there will be."""
-        each = (len(self.planned_seeds(entry.label)) * len(self.shots_of(entry.label)) for entry in self.entries)
-        return sum(each) * len(self.targets)
+        counts = (len(self.planned_seeds(entry.label)) * len(self.shots_of(entry.label)) for entry in self.entries)
+        return sum(counts) * len(self.targets)
 
     def shots_of(self, label: str) -> tuple[int, ...]:
         """Return the K with which an entry takes part."""

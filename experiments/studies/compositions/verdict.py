@@ -77,8 +77,8 @@ def _without_examples(report: FusionReport, composed: Collection[str]) -> list[s
     beside = [
         ComparisonInWords(Named(label), Named(report.controls[label]), SCORED, gain) for label, gain in gains.items()
     ]
-    told = sentences(beside)
-    return ["Without any example (K = 0):", *told] if told else []
+    words = sentences(beside)
+    return ["Without any example (K = 0):", *words] if words else []
 
 
 def _has_other_sources(report: FusionReport, row: Row) -> bool:
