@@ -22,6 +22,8 @@ TESTS = {
         f"{CONTRACT}[llama-prompt-causal-lm]",
         f"{CONTRACT}[t5-lora-seq2seq]",
         "tests/workbench/test_training.py::test_a_process_that_sees_several_devices_trains_on_one",
+        "tests/workbench/test_head_alone.py::test_each_row_is_encoded_once_and_dropout_is_off",
+        "tests/workbench/test_head_alone.py::test_the_fit_is_that_of_a_body_which_is_run_in_each_step",
     ],
     "what was trained": [
         "tests/experiments/test_run.py::test_matrix_has_the_lower_triangle_with_its_statuses",

@@ -68,7 +68,7 @@ class Network(nn.Module):
         def compute() -> Tensor:
             return self.pool(self.states(attention_mask, **inputs), attention_mask)
 
-        if self.body_key is None or self.body.training or not torch.is_inference_mode_enabled():
+        if self.body_key is None or self.body.training or torch.is_grad_enabled():
             return compute()
         device, read = attention_mask.device, {"attention_mask": attention_mask, **inputs}
         batch = batch_key(read, self.pooling, self.precision, device, torch.get_num_threads())
