@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from experiments.api import Workbench
+from experiments.engine.recipes import RECIPES
+from tasks.loading import registry
 from tests.messages import naming
 from tests.runs import pieces
 from workbench.errors import InputError
+from workbench.settings.document import read
 
 RECIPE = """name: tiny-subsets
 description: made in tests
@@ -79,3 +82,20 @@ def test_what_is_made_of_all_sources_is_the_same_piece(bench: Workbench, study_f
 def test_what_cannot_be_is_refused(sources: str, message: str, bench: Workbench, study_folder: Path) -> None:
     with pytest.raises(InputError, match=naming(message)):
         bench.plan(str(study_folder / "tiny.yaml"), [f"compositions.some.sources={sources}"])
+
+
+@pytest.mark.parametrize("name", ["form-and-skill", "two-steps-written", "two-steps-unwritten"])
+def test_shipped_pairs_are_the_parts_of_their_target_and_no_part_is_enough(name: str) -> None:
+    def parts(task: str) -> set[str]:
+        settings = registry.find(task).source_settings
+        return {*settings.skills, settings.convention} - {"copy", "plain", "written-out"}
+
+    recipe = read(RECIPES.path(name)).data
+    pairs = {label: entry["sources"] for label, entry in recipe["compositions"].items() if label.startswith("pair-")}
+    assert len(pairs) == 4
+    for of_targets in pairs.values():
+        assert [*of_targets] == recipe["targets"]
+        for target, sources in of_targets.items():
+            first, second = map(parts, sources)
+            assert (first | second, len(first), len(second)) == (parts(target), 1, 1)
+            assert len(parts(target)) == 2
