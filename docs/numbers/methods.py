@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import fmean
 from typing import Any
 
 from measured import (
@@ -45,7 +46,16 @@ def pieces() -> Iterator[str]:
     for name in sorted(methods, key=lambda name: -methods[name]["score"]["mean"]):
         yield method_row(name, methods[name], full, declared.get(name))
     yield from sentences(methods, declared)
+    yield from frozen_features(read("frozen-features"))
     yield from recommendation(document["recommendation"], methods, declared)
+
+
+def frozen_features(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the rows of the table of fits of the head."""
+    for epochs, ratios in document["ratios"].items():
+        fits = [fit for fit in document["fits"] if str(fit["epochs"]) == epochs]
+        once, in_steps = (fmean(fit[way]["validation"] for fit in fits) for way in ("once", "steps"))
+        yield row(epochs, f"{ratios['once']}", f"{ratios['again']}", f"{number(once)} %", f"{number(in_steps)} %")
 
 
 def method_row(name: str, method: dict[str, Any], full: dict[str, Any], declared: Difference | None) -> str:
