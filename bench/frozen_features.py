@@ -69,7 +69,7 @@ def _body_in_each_step() -> Iterator[None]:
 def _timed(lesson: Lesson) -> dict[str, float]:
     began = time.process_time()
     _, record = teach(lesson, Silent(), lesson.task.name)
-    return {"seconds": round(time.process_time() - began, 3), "validation": record.validation}
+    return {"seconds": round(time.process_time() - began, 3), "validation": record.validated}
 
 
 def _ratios(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

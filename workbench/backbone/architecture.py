@@ -37,6 +37,18 @@ def parameters(config: PretrainedConfig) -> list[str]:
     return [name for name, _ in skeleton(config).named_parameters() if not name.startswith(UNREAD)]
 
 
+def linear_layers(config: PretrainedConfig) -> list[str]:
+    """Return the names of the linear layers whose outputs reach the states, in the model's order.
+
+    Embeddings and an output layer are not among them. Those of GPT-2, which are stored transposed, are.
+    """
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    modules = skeleton(config).named_modules()
+    return [name for name, module in modules if isinstance(module, Linear | Conv1D) and not name.startswith(UNREAD)]
+
+
 def biases(config: PretrainedConfig) -> frozenset[str]:
     """Return the names of all bias vectors, those of normalisation layers included."""
     return frozenset(name for name in parameters(config) if name.rpartition(".")[2] == "bias")

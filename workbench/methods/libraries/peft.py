@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from workbench.adapters.adapter_folder import CONFIG, read_config
+from workbench.backbone.architecture import linear_layers
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.methods.libraries._described import describe, differing_in_peft
 from workbench.methods.libraries._mixed_loras import can_mix, mix, unmix
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
+ALL_LINEAR = "all-linear"
 NO_CONV1D = {"BOFT", "C3A", "DELORA", "HRA", "LOHA", "LOKR", "MISS", "OFT", "ROAD", "SHIRA"}  # tuners of peft 0.21
 QUESTIONS = ("is_bnb_available", "is_bnb_4bit_available")  # peft's, of each matrix
 _ASKING = RLock()  # another thread that opens a body waits until peft's questions are its own again
@@ -34,9 +36,13 @@ warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprec
 
 
 class TargetedSettings(MethodSettings):
-    """``targets``: names of the matrices, or a regular expression; by default what peft knows for the architecture."""
+    """``targets``: by default what peft knows for the architecture, which is mostly a part of attention."""
 
-    targets: tuple[str, ...] | str | None = Field(None, max_length=1000)
+    targets: tuple[str, ...] | str | None = Field(
+        None,
+        max_length=1000,
+        description="names of the matrices, a regular expression, or all-linear: every linear layer of the transformer",
+    )
 
     @field_validator("targets")
     @classmethod
@@ -47,9 +53,10 @@ class TargetedSettings(MethodSettings):
             raise ValueError(f"not a regular expression: {error}") from None
         return targets
 
-    @property
-    def target_modules(self) -> list[str] | str | None:
-        """The targets as peft takes them."""
+    def modules_of(self, config: PretrainedConfig) -> list[str] | str | None:
+        """Return the targets in the architecture of ``config`` as peft takes them."""
+        if self.targets == ALL_LINEAR:
+            return linear_layers(config)
         return list(self.targets) if isinstance(self.targets, tuple) else self.targets
 
 

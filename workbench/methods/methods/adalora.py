@@ -49,7 +49,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> AdaLoraConfig:
         target_r=settings.rank,
         lora_alpha=settings.alpha,
         total_step=1,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

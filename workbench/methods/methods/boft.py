@@ -33,7 +33,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> BOFTConfig:
     return BOFTConfig(
         task_type=TaskType.FEATURE_EXTRACTION,
         boft_block_size=settings.block_size,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

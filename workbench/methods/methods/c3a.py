@@ -33,7 +33,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> C3AConfig:
         task_type=TaskType.FEATURE_EXTRACTION,
         block_size=settings.block_size,
         init_weights=True,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

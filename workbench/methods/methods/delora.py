@@ -29,7 +29,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> DeloraConfig:
         task_type=TaskType.FEATURE_EXTRACTION,
         r=settings.rank,
         delora_lambda=settings.delora_lambda,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

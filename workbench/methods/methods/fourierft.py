@@ -37,7 +37,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> FourierFTConfig:
         scaling=settings.scaling,
         random_loc_seed=settings.random_loc_seed,
         init_weights=True,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

@@ -45,7 +45,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> GraloraConfig:
         alpha=settings.alpha,
         gralora_k=settings.gralora_k,
         gralora_dropout=settings.dropout,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

@@ -28,7 +28,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> HRAConfig:
     """Return the peft configuration."""
     from peft import HRAConfig, TaskType
 
-    return HRAConfig(task_type=TaskType.FEATURE_EXTRACTION, r=settings.rank, target_modules=settings.target_modules)
+    return HRAConfig(task_type=TaskType.FEATURE_EXTRACTION, r=settings.rank, target_modules=settings.modules_of(config))
 
 
 METHOD = Method(

@@ -29,7 +29,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> LoHaConfig:
         task_type=TaskType.FEATURE_EXTRACTION,
         r=settings.rank,
         alpha=settings.alpha,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

@@ -31,7 +31,7 @@ def configure(settings: Settings, config: PretrainedConfig, **variant: Any) -> L
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
         **variant,
     )
 

@@ -24,7 +24,9 @@ def configure(settings: Settings, config: PretrainedConfig) -> MissConfig:
     """Return the peft configuration."""
     from peft import MissConfig, TaskType
 
-    return MissConfig(task_type=TaskType.FEATURE_EXTRACTION, r=settings.rank, target_modules=settings.target_modules)
+    return MissConfig(
+        task_type=TaskType.FEATURE_EXTRACTION, r=settings.rank, target_modules=settings.modules_of(config)
+    )
 
 
 def unfit(settings: Settings, rows: int, columns: int) -> str | None:

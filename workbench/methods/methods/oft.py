@@ -28,7 +28,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> OFTConfig:
     return OFTConfig(
         task_type=TaskType.FEATURE_EXTRACTION,
         oft_block_size=settings.block_size,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

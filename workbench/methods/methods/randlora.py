@@ -33,7 +33,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> RandLoraConfig:
         task_type=TaskType.FEATURE_EXTRACTION,
         r=settings.rank,
         randlora_alpha=settings.alpha,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

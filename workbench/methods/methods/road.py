@@ -34,7 +34,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> RoadConfig:
         task_type=TaskType.FEATURE_EXTRACTION,
         variant=settings.variant,
         group_size=settings.group_size,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

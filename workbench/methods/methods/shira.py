@@ -29,7 +29,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> ShiraConfig:
         task_type=TaskType.FEATURE_EXTRACTION,
         r=settings.rank,
         random_seed=settings.mask_seed,
-        target_modules=settings.target_modules,
+        target_modules=settings.modules_of(config),
     )
 
 

@@ -24,7 +24,9 @@ def configure(settings: Settings, config: PretrainedConfig) -> VeraConfig:
     """Return the peft configuration."""
     from peft import TaskType, VeraConfig
 
-    return VeraConfig(task_type=TaskType.FEATURE_EXTRACTION, r=settings.rank, target_modules=settings.target_modules)
+    return VeraConfig(
+        task_type=TaskType.FEATURE_EXTRACTION, r=settings.rank, target_modules=settings.modules_of(config)
+    )
 
 
 METHOD = Method(
