@@ -9,12 +9,13 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.problems.conventions import CONVENTIONS
 from tasks.problems.problem import draw_problem
 from tasks.problems.skills import SKILLS
 from tasks.sources import Source
+from workbench.errors import suggest
 from workbench.files.digest import key
 from workbench.machine.availability import Availability
 from workbench.settings.base import Settings
@@ -41,6 +42,21 @@ class WordListSettings(Settings):
     size: int = Field(1000, ge=1, le=100_000, description="number of problems that are drawn; duplicates are kept once")
     seed: int = Field(0, ge=0)
 
+    @field_validator("skills")
+    @classmethod
+    def _known_skills(cls, skills: tuple[str, ...]) -> tuple[str, ...]:
+        for name in skills:
+            if name not in SKILLS.names():
+                raise ValueError(f"unknown skill {name!r}. {suggest(name, SKILLS.names())}")
+        return skills
+
+    @field_validator("convention")
+    @classmethod
+    def _known_convention(cls, convention: str) -> str:
+        if convention not in CONVENTIONS.names():
+            raise ValueError(f"unknown answer convention. {suggest(convention, CONVENTIONS.names())}")
+        return convention
+
     @model_validator(mode="after")
     def _shortest_is_not_longer(self) -> Self:
         if self.fewest > self.most:
@@ -52,7 +68,6 @@ def read(settings: WordListSettings, folder: Path) -> dict[str, pd.DataFrame]:
     """Return one table with the columns question and answer.
 
     Raises:
-        UnknownNameError: no such skill, or no such convention.
         DataError: no list is changed by every skill.
     """
     import pandas as pd
