@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tasks.drafting.check import check
 from tasks.loading import registry
 from tasks.rows.pairs import same_label_pairs
 from tasks.updating.state import require_updatable
+from tests.conftest import Call
 from workbench.errors import DataError, InputError, SettingsError
 from workbench.methods.task import SPLITS, Task
 
@@ -101,6 +103,12 @@ def test_a_table_of_examples_has_both_texts_and_whether_they_are_alike(folder: P
     file: Any = task_file("mine", [folder])
     assert (file.columns.text, file.columns.text_pair, file.columns.label) == ("text", "text_pair", "label")
     assert (file.labels, file.pairs) == (["different", "same"], None)
+
+
+def test_show_says_that_texts_come_once(call: Call) -> None:
+    code, out, _ = call("tasks", "show", "same-group-six", "--json")
+    shown = json.loads(out)
+    assert (code, shown["pairs"], shown["on_duplicate"]) == (0, "same-label", "drop")
 
 
 def test_pairs_have_no_versions(folder: Path, load: Load) -> None:
