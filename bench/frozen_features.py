@@ -66,7 +66,7 @@ def _body_in_each_step() -> Iterator[None]:
         yield
 
 
-def _timed(lesson: Lesson) -> dict[str, float]:
+def _timed(lesson: Lesson) -> dict[str, float | None]:
     began = time.process_time()
     _, record = teach(lesson, Silent(), lesson.task.name)
     return {"seconds": round(time.process_time() - began, 3), "validation": record.validated}

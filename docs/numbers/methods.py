@@ -31,7 +31,7 @@ STATED = [
     "The aim was lora and pfeiffer within 0.4 points of full fine-tuning.",
     # memory and version, not measured
     "(256 MiB; those that were not asked for the longest go first)",
-    "not fit into the 256 MiB",
+    "would not fit into the 256 MiB",
     "Until version 0.2 dropout",
 ]
 

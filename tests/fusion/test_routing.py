@@ -112,13 +112,13 @@ def test_routers_that_learn_from_the_same_rows_encode_them_once(
     adapters: tuple[StoredAdapter, ...], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded: list[int] = []
-    states = Network.states
+    complete = Network.complete
 
-    def counted(network: Network, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
-        encoded.append(len(attention_mask))
-        return states(network, attention_mask, **inputs)
+    def counted(network: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        encoded.append(len(inputs["input_ids"]))
+        return complete(network, inputs)
 
-    monkeypatch.setattr(Network, "states", counted)
+    monkeypatch.setattr(Network, "complete", counted)
     FEATURES.clear()
     parts = {name: state_of(name, adapters, backbone).parts for name in ("prototype", "mahalanobis", "ranpac")}
     assert sum(encoded) == sum(len(task.splits["train"]) for task in TASKS)

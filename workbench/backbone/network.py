@@ -12,6 +12,7 @@ from workbench.machine.device import accelerator
 from workbench.machine.processes import shards
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from workbench.backbone.pretrained import Pooling
@@ -51,12 +52,11 @@ class Network(nn.Module):
         ``question`` (batch, tokens) is 1 for each token of a question, where answers stand behind the questions. It is
         for bodies that answer each question in its own way, and say so (``reads_question``); others are not given it.
         """
-        read = self.complete(inputs)
-        if question is not None and getattr(self.body, "reads_question", False):
-            read = {**read, "question": question}
-        with self.autocast(attention_mask.device.type):
-            states: Tensor = self.body(attention_mask=attention_mask, **read).last_hidden_state
-        return states.float()
+
+        def compute() -> Tensor:
+            return self._states(attention_mask, question, **inputs)
+
+        return compute() if question is not None else self._known(compute, attention_mask, inputs)
 
     def complete(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the body reads of ``inputs``: for an encoder-decoder also what its decoder is given."""
@@ -66,13 +66,9 @@ class Network(nn.Module):
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
 
         def compute() -> Tensor:
-            return self.pool(self.states(attention_mask, **inputs), attention_mask)
+            return self.pool(self._states(attention_mask, **inputs), attention_mask)
 
-        if self.body_key is None or self.body.training or torch.is_grad_enabled():
-            return compute()
-        device, read = attention_mask.device, {"attention_mask": attention_mask, **inputs}
-        batch = batch_key(read, self.pooling, self.precision, device, torch.get_num_threads())
-        return FEATURES.get(self.body_key, batch, compute).to(device)
+        return self._known(compute, attention_mask, inputs, self.pooling)
 
     def pool_prompt(self, virtual: bool) -> None:
         """Let the states that the body returns be those of a prompt's virtual tokens too, or of the text alone."""
@@ -97,6 +93,24 @@ class Network(nn.Module):
     def autocast(self, device: str) -> AbstractContextManager[Any]:
         """Return the context in which the body computes in this model's precision."""
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+    def _states(self, attention_mask: Tensor, question: Tensor | None = None, **inputs: Tensor) -> Tensor:
+        read = self.complete(inputs)
+        if question is not None and getattr(self.body, "reads_question", False):
+            read = {**read, "question": question}
+        with self.autocast(attention_mask.device.type):
+            states: Tensor = self.body(attention_mask=attention_mask, **read).last_hidden_state
+        return states.float()
+
+    def _known(
+        self, compute: Callable[[], Tensor], attention_mask: Tensor, inputs: Mapping[str, Tensor], *how: str
+    ) -> Tensor:
+        """Return what ``compute`` makes of a batch, or what it made before where that is kept."""
+        if self.body_key is None or self.body.training or torch.is_grad_enabled():
+            return compute()
+        device, read = attention_mask.device, {"attention_mask": attention_mask, **inputs}
+        batch = batch_key(read, self.precision, device, torch.get_num_threads(), *how)
+        return FEATURES.get(self.body_key, batch, compute).to(device)
 
 
 def completed(config: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

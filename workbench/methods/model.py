@@ -86,8 +86,8 @@ class TaskModel(Network):
         """Return ``logits`` (batch, labels; or as the kind reads) and, where labels are given, the mean ``loss``.
 
         ``group`` (batch,) says which of several heads answers a row (:class:`workbench.methods.heads.Heads`).
-        ``features`` (batch, hidden_size) are what the body gave for ``inputs``, of a kind that reads nothing else: it
-        is not run again.
+        ``features`` (batch, hidden_size; or as the kind reads) are what the kind read before of ``inputs``: the body is
+        not run again.
         """
         if features is None:
             read, labels = self.kind.read(self, inputs, labels)

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from workbench.backbone.architecture import state_width
-from workbench.backbone.batching import in_batches
+from workbench.backbone.batching import IGNORED, in_batches
 from workbench.backbone.feature_store import MOST_BYTES
 from workbench.backbone.frozen_features import features_kept
 from workbench.machine import processes
 from workbench.methods.kinds._texts import reads_features
+from workbench.methods.kinds.token_classification import reads_tokens
 from workbench.methods.model import BESIDE
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.adaptation import Adaptation
+    from workbench.methods.kind import Kind
     from workbench.methods.model import TaskModel
 
     Rows = list[dict[str, Any]]
@@ -54,36 +56,57 @@ def frozen_body(model: TaskModel, adaptation: Adaptation) -> Iterator[None]:
 def read_ahead(model: TaskModel, backbone: Backbone, encoded: Rows) -> tuple[Rows, Collate]:
     """Return the rows of a fit, and what makes a batch of some of them.
 
-    Under a frozen body each row gets its feature vector, so that no step runs the body. That is not done where the
-    kind reads token states, where several processes share the rows, or where the features would take more than
-    :data:`workbench.backbone.feature_store.MOST_BYTES`.
+    Under a frozen body each row gets the vectors that the head reads, so that no step runs the body. That is not done
+    where an installed package says what a kind reads, where several processes share the rows, or where the vectors
+    would take more than :data:`workbench.backbone.feature_store.MOST_BYTES`.
 
     Args:
         model: in a block of :func:`frozen_body`.
         backbone: that its body is of.
         encoded: training rows as its kind encodes them.
     """
-    collate = model.kind.collate(backbone.tokenizer)
-    size = len(encoded) * state_width(backbone.config) * np.dtype(np.float32).itemsize
-    if not model.frozen or not reads_features(model.kind) or processes.count() > 1 or size > MOST_BYTES:
+    kind, collate = model.kind, model.kind.collate(backbone.tokenizer)
+    counts = _vectors_by_row(kind, encoded)
+    size = sum(counts) * state_width(backbone.config) * np.dtype(np.float32).itemsize
+    if not model.frozen or not counts or processes.count() > 1 or size > MOST_BYTES:
         return encoded, collate
 
-    def call(_: list[int], batch: dict[str, Tensor]) -> NDArray[np.float32]:
-        read = {name: tensor for name, tensor in batch.items() if name not in BESIDE}
-        vectors: NDArray[np.float32] = model.features(**read).float().cpu().numpy()
-        return vectors
+    def call(indices: list[int], batch: dict[str, Tensor]) -> list[dict[str, NDArray[Any]]]:
+        inputs = {name: tensor for name, tensor in batch.items() if name not in BESIDE}
+        read, learned = kind.read(model, inputs, batch["labels"])
+        ends = np.cumsum([counts[index] for index in indices])[:-1]
+        parts = {FEATURES: np.split(read.float().cpu().numpy(), ends)}
+        if learned is not None and reads_tokens(kind):
+            parts["labels"] = np.split(learned.cpu().numpy(), ends)
+        return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
 
-    vectors = torch.from_numpy(np.stack(in_batches(call, model, encoded, collate)))  # (rows, hidden_size)
-    rows = [{**row, FEATURES: vector} for row, vector in zip(encoded, vectors, strict=True)]
+    known = in_batches(call, model, encoded, collate)
+    rows = [{**row, **_as_tensors(more)} for row, more in zip(encoded, known, strict=True)]
     return rows, _with_features(collate)
 
 
+def _vectors_by_row(kind: Kind, encoded: Rows) -> list[int]:
+    """Return how many vectors the head reads of each row; nothing where that is not known of a kind."""
+    if reads_features(kind):
+        return [1] * len(encoded)
+    if reads_tokens(kind):
+        return [sum(label != IGNORED for label in row["labels"]) for row in encoded]
+    return []
+
+
+def _as_tensors(arrays: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
 def _with_features(collate: Collate) -> Collate:
-    """Return ``collate`` for rows with a feature vector each: a batch has ``features`` (batch, hidden_size) too."""
+    """Return ``collate`` for rows with vectors: a batch has ``features`` (vectors, hidden_size) and their labels."""
 
     def batch(rows: Rows) -> dict[str, Tensor]:
-        features = torch.stack([row[FEATURES] for row in rows])
-        return {**collate([_without_text(row) for row in rows]), FEATURES: features}
+        together = {FEATURES: torch.cat([row[FEATURES] for row in rows])}
+        if isinstance(rows[0]["labels"], torch.Tensor):
+            together["labels"] = torch.cat([row["labels"] for row in rows])
+            return together
+        return {**collate([_without_text(row) for row in rows]), **together}
 
     return batch
 

@@ -215,6 +215,11 @@ class TokenClassification:
         return self.scores(self.outcomes(test, constant_answers), len(tag_names))[self.metric]
 
 
+def reads_tokens(kind: object) -> bool:
+    """Return whether a kind reads the states of those tokens that carry a label."""
+    return getattr(type(kind), "read", None) is TokenClassification.read
+
+
 def is_bio(names: Sequence[str]) -> bool:
     """Return whether tags mark entities: ``O``, and beside it ``B-TYPE`` and ``I-TYPE`` alone."""
     return OUTSIDE in names and len(names) > 1 and all(name[:2] in ("B-", "I-") for name in names if name != OUTSIDE)
