@@ -126,7 +126,7 @@ def test_a_head_is_never_fitted_on_nothing(bench: Workbench, study_folder: Path)
 
 
 class TestOneFuse:
-    def test_it_is_kept_without_a_validation_score(self, report, bench: Workbench, llama: Path) -> None:
+    def test_it_is_kept_without_a_validation_score(self, report, bench: Workbench, call: Call) -> None:
         sources = ",".join(source["adapter"] for source in report.record.sources)
         fused = bench.fuse(bench.fusion_plan("both", sources, "sum", 0, assignments=FEW))
         manifest = fused.adapter.manifest
@@ -137,6 +137,9 @@ class TestOneFuse:
         assert document["contestants"]["sum"]["standings"]["0"]["validation"] is None
         assert "The bare backbone and sum are equal" in fused.report.verdict
         assert bench.predict(fused.adapter.id, ["the otter often"])
+        for command in (["list", "--json"], ["list"], ["show", fused.adapter.id], ["test", fused.adapter.id, "--json"]):
+            where = ["--workspace", str(bench.workspace.root), "--tasks", str(bench.task_folders[0])]
+            assert call("adapters", *command, *(where if command[0] == "test" else where[:2]))[0] == 0
         few = bench.fusion_plan("both", sources, "sum", assignments=FEW)
         assert few.own_trial().key != bench.fusion_plan("both", sources, "sum", 0, assignments=FEW).own_trial().key
 
