@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -44,9 +45,9 @@ def scored_beside(
     """Return the champion with its score on the validation examples of ``stored``, where it may be scored on them.
 
     It may if both adapters learned stored versions of one task: a text keeps its split in all versions, so that neither
-    adapter was trained on these examples. If the labels differ, each row of the champion's head answers for the label
-    that its own has become, and no label is given that the champion has not learned. Else, and where the two can be
-    compared already, the champion is returned as it is.
+    adapter was trained on these examples. If the labels differ, its answers are read in the newest ones, as the report
+    on a candidate reads them; one that is none of them alone is wrong. Else, and where the two can be compared already,
+    the champion is returned as it is.
 
     Args:
         champion: of the registered name.
@@ -67,7 +68,7 @@ def scored_beside(
         score = _score(earlier, stored, labels, workspace, folders)
     except (InputError, WorkError):  # a backbone that is not here, damaged files: it has no score then
         return ScoredChampion(champion)
-    note = "scored anew" if labels.is_unchanged else "scored anew, each row of its head under what its label is now"
+    note = "scored anew" if labels.is_unchanged else "scored anew, its answers read in the newest labels"
     return ScoredChampion(replace(champion, validation=score, measure=version.measure), note)
 
 
@@ -96,7 +97,7 @@ def _score(
     manifest = stored.manifest
     drawn = [manifest.budget.eval_examples, manifest.budget.validation_examples, manifest.seed_here]
     examples = [manifest.task.fingerprint, *drawn, earlier.manifest.budget.max_length]
-    where = key(["validation", earlier.identity, labels.sources, *examples])
+    where = key(["validation answers", earlier.identity, labels.before, labels.sources, *examples])
     metric = KINDS.get(manifest.task.kind).metric
     known = workspace.evaluations.get(where)
     if known is not None:
@@ -108,11 +109,20 @@ def _score(
 
 
 def _evaluation(earlier: StoredAdapter, stored: StoredAdapter, labels: LabelMap, folders: Sequence[Path]) -> Evaluation:
-    from experiments.answers.adapter_task import adapter_task
-    from workbench.answering.evaluation import evaluate_split
-    from workbench.methods.stored_model import backbone_of, open_remapped
+    """Return what the earlier adapter answers, read in the newest labels."""
+    import pandas as pd
 
+    from experiments.answers.adapter_task import adapter_task
+    from experiments.gating.candidate.judged_rows import columns_of, logits_of
+    from experiments.gating.candidate.mapped_answers import answers_in
+    from workbench.answering.evaluation import Evaluation
+
+    kind, began = KINDS.get(stored.manifest.task.kind), time.perf_counter()
     task = adapter_task(stored, folders, "the gate needs the validation examples", "--min-score")
-    backbone = backbone_of(earlier)
-    model = open_remapped(earlier, backbone, labels.sources)
-    return evaluate_split(model, task, "validation", backbone, earlier.manifest.budget.max_length)
+    rows = task.splits["validation"]
+    logits = logits_of(earlier, task, ("validation",))["validation"]
+    answers = answers_in(logits, columns_of(earlier, labels.before), labels)
+    read = pd.DataFrame({"id": rows["id"][:], "label": rows["label"][:], "prediction": answers.labels})
+    read = read.assign(correct=read["prediction"] == read["label"], confidence=answers.confidence)
+    scores = {kind.metric: float(read["correct"].mean())}
+    return Evaluation(read, scores, kind.digest(logits), time.perf_counter() - began)

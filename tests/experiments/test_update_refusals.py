@@ -129,9 +129,30 @@ def test_a_champion_of_other_labels_is_compared_under_what_they_are_now(bench: W
     plan = bench.update_plan("nouns", "continue")
     candidate = bench.workspace.trained_adapter(plan.lesson, Silent(), "update")
     registered = bench.release.register(candidate.id)
-    assert "scored anew, each row of its head under what its label is now" in registered.decision
+    assert "scored anew, its answers read in the newest labels" in registered.decision
     labels = pd.read_parquet(bench.task_folders[0] / "nouns.versions/2/validation.parquet")["label"]
     own, chair = champion.manifest.own_fit, (labels == "chair").mean()
     assert own.validation_examples == (labels != "chair").sum()
     score = f"version 1 {own.validation * (1 - chair):.4f}"
     assert score in registered.decision, "right where it was right, and wrong on each row of the new label"
+
+
+def test_the_parts_of_a_split_label_are_no_answers_of_the_champion_in_the_check_either(
+    bench: Workbench, call: Call
+) -> None:
+    """The check reads the champion as the report beside it does: right where a label stayed, wrong on both parts."""
+    champion = bench.workspace.adapters.get(bench.chosen("nouns"))
+    animals = rows().query("label == 'animal'").reset_index(drop=True)
+    animals["label"] = ["cat" if number % 2 else "dog" for number in animals.index]
+    animals.to_csv("parts.csv", index=False)
+    Path("labels.yaml").write_text("split: {animal: [cat, dog]}\n", encoding="utf-8")
+    assert call("tasks", "update", "nouns", "--from", "parts.csv", "--labels", "labels.yaml")[0] == 0
+    code, out, err = call("update", "nouns", "--margin", "100", "--max-flips", "100", "--json")
+    assert code == 0, err
+    bounds = json.loads(out)["report"]["gate"]["bounds"]
+    check = next(check for check in bounds if check["what"] == "not below the champion")
+    validation = pd.read_parquet(bench.task_folders[0] / "nouns.versions/2/validation.parquet")
+    validation[["text"]].to_csv("asked.csv", index=False)
+    answers = json.loads(call("predict", champion.id, "--file", "asked.csv", "--json")[1])
+    right = [text["label"] == label == "fruit" for text, label in zip(answers, validation["label"], strict=True)]
+    assert check["bound"] + 100 == pytest.approx(100 * sum(right) / len(right))

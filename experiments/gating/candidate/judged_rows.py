@@ -76,8 +76,8 @@ def judged_rows(
         InputError: a backbone is not where it was, or is another one.
         AnswerError: an answer is not a number.
     """
-    first = _logits(champion, versions.task, splits)
-    second = _logits(candidate, versions.task, splits)
+    first = logits_of(champion, versions.task, splits)
+    second = logits_of(candidate, versions.task, splits)
     return {split: _judged(champion, candidate, versions, split, first[split], second[split]) for split in splits}
 
 
@@ -97,20 +97,25 @@ def _judged(
         gold=gold,
         old=versions.old(split),
         known=np.isin(gold, versions.known),
-        champion=answers_in(first, _order(champion, labels.before), labels),
-        candidate=answers_in(second, _order(candidate, labels.labels), unchanged(labels.labels)),
+        champion=answers_in(first, columns_of(champion, labels.before), labels),
+        candidate=answers_in(second, columns_of(candidate, labels.labels), unchanged(labels.labels)),
         names=labels.labels,
     )
 
 
-def _order(stored: StoredAdapter, labels: Sequence[str]) -> list[int]:
+def columns_of(stored: StoredAdapter, labels: Sequence[str]) -> list[int]:
     """Return the column of an adapter's logits for each label: by name, since the order may be another."""
     own = stored.manifest.task.labels
     return [own.index(label) for label in labels]
 
 
-def _logits(stored: StoredAdapter, task: Task, splits: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
-    """Return split → the logits of an adapter in the order of its own labels, (rows, its labels)."""
+def logits_of(stored: StoredAdapter, task: Task, splits: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+    """Return split → the logits of an adapter in the order of its own labels, (rows, its labels).
+
+    Raises:
+        InputError: its backbone is not where it was, or is another one.
+        AnswerError: an answer is not a number.
+    """
     from workbench.machine.sharding import apart_for_answers
     from workbench.methods.stored_model import backbone_of, open_adapter
 
