@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from random import Random
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,11 +15,12 @@ from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.adapter_set import AdapterSet, Question
 from workbench.answering.predictor import Answer, OpenedAdapter, rows_of
+from workbench.answering.shared_body import BankedAdapters
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
-from workbench.methods.libraries import LIBRARIES
+from workbench.methods.libraries._lora_bank import LoraBank
 from workbench.methods.methods import METHODS
 from workbench.settings.base import Budget
 from workbench.training import Lesson, learn
@@ -67,8 +72,8 @@ def test_one_adapter_is_switched_on_and_not_mixed(
     """The sums of a mixed pass are the same numbers in another order, which need not be the same to the last bit."""
     adapters = [trained(store, backbone, "lora", task) for task in (0, 1)]
     opened = AdapterSet.open(adapters, backbone)
-    mixed = []
-    monkeypatch.setattr(type(LIBRARIES.get("peft")), "mix", lambda *given: mixed.append(given) or {})
+    mixed, mix = [], BankedAdapters.mix
+    monkeypatch.setattr(BankedAdapters, "mix", lambda *given: mixed.append(given) or mix(*given))
     opened.answers([Question(rows_of(TEXTS), [adapters[1].id] * 3)] * 2)
     assert not mixed
     opened.answers([Question(rows_of(TEXTS), [adapter.id] * 3) for adapter in adapters])
@@ -114,3 +119,81 @@ def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone) -> N
             AdapterSet.open([lora, other], backbone)
     finally:
         weights.write_bytes(whole)
+
+
+def test_a_change_opens_what_has_changed_and_nothing_else(
+    store: AdapterStore, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (trained(store, backbone, "lora", task) for task in (0, 1))
+    other, wide = (trained(store, backbone, "lora", 0, rank=rank) for rank in (2, 4))
+    before = AdapterSet.open([first, second, other], backbone)
+    wanted = asked_alone([first, second, other], before)
+    opened, loads, read = [], [], LoraBank.read
+    monkeypatch.setattr(LoraBank, "read", lambda bank, folder: opened.append(folder) or read(bank, folder))
+    monkeypatch.setattr(Backbone, "load", lambda *_, **__: loads.append(1))
+    after = AdapterSet.open([second, wide, first], backbone, before)
+    assert opened == [wide.folder]
+    assert not loads, "the body is that of before"
+    assert asked_alone([second, first], after) == [wanted[1], wanted[0]]
+    monkeypatch.undo()
+    assert asked_alone([wide], after) == [OpenedAdapter.open(wide, backbone).answers(TEXTS)]
+    assert asked_alone([first, second, other], before) == wanted, "what was taken before still has its answers"
+
+
+def test_a_damaged_newcomer_changes_nothing(store: AdapterStore, backbone: Backbone) -> None:
+    first, second, other = (trained(store, backbone, "lora", 0, rank=rank) for rank in (2, 4, 6))
+    before = AdapterSet.open([first, second], backbone)
+    wanted = asked_alone([first, second], before)
+    weights = other.folder / "adapter_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100])
+    try:
+        with pytest.raises(InputError, match=f"{other.id}/adapter_model.safetensors: .*cannot be opened"):
+            AdapterSet.open([first, second, other], backbone, before)
+    finally:
+        weights.write_bytes(whole)
+    assert asked_alone([first, second], before) == wanted
+
+
+def test_a_method_that_cannot_be_in_a_bank_is_opened_anew(store: AdapterStore, backbone: Backbone) -> None:
+    adapters = [trained(store, backbone, "vera", task) for task in (0, 1)]
+    before = AdapterSet.open(adapters[:1], backbone)
+    after = AdapterSet.open(adapters, backbone, before)
+    wanted = [OpenedAdapter.open(adapter, backbone).answers(TEXTS) for adapter in adapters]
+    assert asked_alone(adapters, after) == wanted
+
+
+def test_no_row_is_answered_by_another_adapter_while_adapters_come_and_go(
+    store: AdapterStore, backbone: Backbone
+) -> None:
+    """Two thousand rows in mixed batches, each compared with its adapter alone; another thread changes the set."""
+    adapters = [trained(store, backbone, "lora", task, rank=rank) for task in (0, 1) for rank in (2, 3, 4)]
+    alone = {adapter.id: OpenedAdapter.open(adapter, backbone).answers(TEXTS) for adapter in adapters}
+    sure = {(name, text): answer.confidence for name, own in alone.items() for text, answer in enumerate(own)}
+    assert len({*sure.values()}) == len(sure), "else nothing is shown"
+    draw, done = Random(0), Event()
+    opened = [AdapterSet.open(adapters[:3], backbone)]
+
+    def change() -> None:
+        for number in count():
+            if done.is_set():
+                return
+            start = number % len(adapters)
+            present = [*adapters, *adapters][start : start + 3]
+            asked_alone(present[:1], latest := AdapterSet.open(present, backbone, opened[-1]))
+            opened.append(latest)
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        try:
+            for _ in range(40):
+                now = opened[-1]
+                rows = [(draw.choice([*now.adapters]), draw.randrange(3)) for _ in range(50)]
+                question = Question(rows_of([TEXTS[text] for _, text in rows]), [name for name, _ in rows])
+                (answers,) = now.answers([question])
+                expected = [sure[row] for row in rows]
+                assert [answer.confidence for answer in answers] == pytest.approx(expected, abs=1e-5)
+        finally:
+            done.set()
+        changing.result()
+    assert len(opened) > 2

@@ -11,6 +11,7 @@ import torch
 from datasets import Dataset, concatenate_datasets
 
 from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.elsewhere.architectures import write_base
 from tests.messages import naming
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -105,35 +106,37 @@ def test_mixed_loras_are_as_good_as_one_and_leave_no_trace(backbone: Backbone, s
     adapters = trained("lora", backbone, store, TASKS[:2])
     wide = METHODS.get("lora").settings(rank=4, alpha=7, targets=("dense",), learning_rate=2e-2)
     adapters.append(learn(Lesson(TASKS[2], Adaptation(backbone, "lora", wide, "fp32"), BUDGET, 0), store, Silent(), ""))
-    serving, (first, *_) = Serving(adapters, backbone), adapters
-    batch = {"input_ids": torch.randint(5, 25, (6, 7)), "attention_mask": torch.ones(6, 7, dtype=torch.long)}
-    names = [f"adapter-{index:03d}" for index in (0, 0, 1, 1, 1, 2)]
-    library = LIBRARIES.get("peft")
+    bank = LIBRARIES.get("peft").bank(backbone.load().eval(), "fp32")
+    loras = [bank.read(adapter.folder) for adapter in adapters]
+    batch = {"input_ids": torch.randint(5, 25, (24, 7)), "attention_mask": torch.ones(24, 7, dtype=torch.long)}
+    owners = [0, 2, 1, 0, 2, 1] + [0] * 9 + [1] * 9  # some rows alone, and runs that are long enough to stand alone
 
-    def states() -> torch.Tensor:
+    def states(order: list[int]) -> torch.Tensor:
+        rows = {name: tensor[order] for name, tensor in batch.items()}
         with torch.inference_mode():
-            return serving.body(**batch).last_hidden_state
+            return bank.body(**rows).last_hidden_state
 
-    alone = {name: (library.switch(serving.body, name), states())[1] for name in dict.fromkeys(names)}
-    library.mix(serving.body, names[::-1])
-    library.mix(serving.body, names)
-    mixed = states()
-    for row, name in enumerate(names):
-        torch.testing.assert_close(mixed[row], alone[name][row], rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(alone[names[0]], alone[names[-1]], atol=1e-3), "else nothing is shown"
-    serving.switch(first.id)
-    assert torch.equal(states(), alone[names[0]])
+    alone = [states(bank.use([lora] * 24)) for lora in loras]
+    bank.use([loras[owner] for owner in owners[::-1]])
+    order = bank.use([loras[owner] for owner in owners])
+    mixed = states(order)
+    assert sorted(order) == [*range(24)]
+    for place, row in enumerate(order):
+        torch.testing.assert_close(mixed[place], alone[owners[row]][row], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(alone[0], alone[-1], atol=1e-3), "else nothing is shown"
+    bank.use(loras[:1])
+    assert torch.equal(states([*range(24)]), alone[0])
 
 
 @pytest.mark.parametrize("settings", [{"targets": ("word_embeddings",)}, {"dora": True}])
-def test_what_is_more_than_two_factors_beside_a_linear_layer_is_not_mixed(
-    settings: dict[str, Any], backbone: Backbone
+def test_what_is_more_than_two_factors_beside_a_linear_layer_is_not_in_a_bank(
+    settings: dict[str, Any], backbone: Backbone, tmp_path: Path
 ) -> None:
     method = "dora" if settings.pop("dora", False) else "lora"
     card = METHODS.get(method)
     library = LIBRARIES.get("peft")
-    body = library.attach(backbone.load(), card.configure(card.settings(**settings), backbone.config))
-    assert not library.mixes(body)
+    library.save(library.attach(backbone.load(), card.configure(card.settings(**settings), backbone.config)), tmp_path)
+    assert library.bank(backbone.load(), "fp32").read(tmp_path) is None
 
 
 @pytest.mark.parametrize("method", ["lora", "pfeiffer"])
@@ -177,6 +180,29 @@ def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store:
     assert not serving.mixes
     together, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
     assert [text for text, *_ in together] == [text for text, _ in wanted]
+
+
+@pytest.mark.parametrize(("kind", "target"), [("deberta-v2", "pos_key_proj"), ("xlnet", "layer_1")])
+def test_where_a_layer_does_not_read_row_after_row_adapters_take_turns(
+    kind: str, target: str, tmp_path: Path, store: AdapterStore
+) -> None:
+    """DeBERTa's layers read relative positions too, and XLNet's tokens first: nothing there says whose row it is."""
+    from workbench.backbone.names import open_backbone
+
+    opened, adapters = open_backbone(str(write_base(tmp_path / kind, kind))), []
+    for task in TASKS[:2]:
+        settings = METHODS.get("lora").settings(rank=2, targets=(target,), learning_rate=2e-2)
+        lesson = Lesson(task, Adaptation(opened, "lora", settings, "fp32"), BUDGET, 0)
+        adapters.append(learn(lesson, store, Silent(), f"{task.name}-{kind}"))
+    serving, texts = Serving(adapters, opened), TASKS[0].splits["test"]["text"]
+    tokens = len(opened.tokenizer(texts[0])["input_ids"])
+    for count in (tokens, tokens + 1):  # with as many rows as tokens, a shape tells nothing
+        rows = Dataset.from_dict({"id": [str(row) for row in range(count)], "text": [texts[0]] * count})
+        owners = [adapters[row % 2].id for row in range(count)]
+        together, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
+        assert [label for label, *_ in together] == [label for label, _ in wanted]
+        np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
+    assert not serving.mixes
 
 
 def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: AdapterStore, llama: Path) -> None:

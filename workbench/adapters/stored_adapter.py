@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from workbench.adapters.manifest import AGAIN, MANIFEST, Manifest
@@ -39,7 +40,7 @@ class StoredAdapter:
         """Return where a file of the manifest is."""
         return (self.folder if file in self.manifest.files else self.model_folder) / file
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """SHA-256 over all that determines its answers; see :attr:`workbench.adapters.manifest.Manifest.identity`."""
         return self.manifest.identity

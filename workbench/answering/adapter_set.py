@@ -52,6 +52,8 @@ class AdapterSet:
     ) -> AdapterSet:
         """Open ``adapters``; groups that are in ``before`` as they are here are not opened again.
 
+        Of a group in which some adapters changed, those that can be in a bank beside their body are not opened again.
+
         Raises:
             InputError: an adapter of another backbone, or one that cannot be opened.
         """
@@ -59,7 +61,7 @@ class AdapterSet:
         groups: list[Answering] = []
         for group in sharing(adapters):
             same = open_groups.get(_identities(group))
-            groups += [same] if same else _open_group(group, backbone)
+            groups += [same] if same else _open_group(group, backbone, before.groups if before else ())
         return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(groups))
 
     def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
@@ -87,10 +89,10 @@ class AdapterSet:
         return answered
 
 
-def _open_group(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answering]:
+def _open_group(group: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering]) -> list[Answering]:
     """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own."""
     try:
-        return [open_group(group, backbone)]
+        return [open_group(group, backbone, before)]
     except InputError:
         if len(group) == 1:
             raise

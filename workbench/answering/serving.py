@@ -1,8 +1,8 @@
 """Many adapters on one backbone in memory: switch between them, or let each row of a batch be answered by its own.
 
 Two copies of a backbone cost twice its memory, and loading one takes seconds; an adapter beside those that are there
-already takes a few MB, and switching to it milliseconds. Rows of different adapters go through the backbone together
-where the library can (LoRAs of peft, and BatchSplit of the package adapters for bottlenecks), which is what
+already takes less than a MB, and switching to it nothing. Rows of different adapters go through the backbone together
+where the library can (a bank of LoRAs, and BatchSplit of the package adapters for bottlenecks), which is what
 keeps batches full when requests for many tasks come in.
 """
 
@@ -12,28 +12,28 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
+import torch
 
-from workbench.adapters.adapter_folder import check_adapter
 from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
+from workbench.answering.shared_body import shared_body
 from workbench.backbone.batching import in_batches, require_scores
-from workbench.backbone.bf16_matrices import shown_in_float32
-from workbench.backbone.quantisation import keep_as_packed
-from workbench.errors import InputError, opening
+from workbench.errors import InputError
 from workbench.machine.device import Precision
 from workbench.methods.kinds import KINDS
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.libraries.peft import trains_biases, trains_whole
-from workbench.methods.library import Hosts
+from workbench.methods.library import Hosts, UnmixableError
 from workbench.methods.model import TaskModel
 from workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_described
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.backbone.pretrained import Backbone
+    from workbench.answering.shared_body import SharedBody
+    from workbench.backbone.pretrained import Backbone, Pooling
 
 Company = tuple[str, str, Precision]
 Owner = TypeVar("Owner", bound=Hashable)
@@ -68,12 +68,15 @@ class Serving:
     """One backbone, and adapters of one method and precision on it.
 
     Attributes:
-        body: the backbone with all of them.
+        body: the backbone, as all of them use it.
         adapters: id → the stored adapter.
     """
 
-    def __init__(self, adapters: Sequence[StoredAdapter], backbone: Backbone) -> None:
-        """Load the backbone once, and every adapter onto it.
+    def __init__(self, adapters: Sequence[StoredAdapter], backbone: Backbone, before: Serving | None = None) -> None:
+        """Load the backbone once, and every adapter for it.
+
+        Where adapters can be in a bank beside the backbone, what is open in ``before`` and has not changed is taken
+        from there; that one still answers, also in another thread.
 
         Raises:
             InputError: no adapters, of several methods or precisions, of another backbone, or of a library that keeps
@@ -83,24 +86,31 @@ class Serving:
             listed = "; ".join(" ".join(kind) for kind in sorted(kinds)) or "none"
             hint = "answers() serves adapters of any methods, one group after another."
             raise InputError(f"one backbone serves adapters of one method and precision, not {listed}", hint=hint)
-        (library, method, precision), *_ = kinds
-        hosting = LIBRARIES.get(library)
-        if not isinstance(hosting, Hosts):
-            raise InputError(f"{method} cannot be switched: {library} holds one adapter at a time")
+        (self.company,) = kinds
         self.adapters = {adapter.id: adapter for adapter in adapters}
-        self._library: Hosts = hosting
-        self._names = {name: f"adapter-{index:03d}" for index, name in enumerate(self.adapters)}  # ids may have dots
-        body: nn.Module = backbone.load(precision=precision)
+        self.backbone = backbone
+        known = before if before and before.goes_on(adapters, backbone) else None
         for adapter in adapters:
-            require_backbone(adapter, backbone)
-            require_described(adapter, backbone)
-            with opening("the adapter", str(adapter.folder)), shown_in_float32(body):
-                check_adapter(adapter.folder)
-                body = hosting.host(body, adapter.folder, self._names[adapter.id])
-        self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone
-        self._splits_batches = hosting.mixes(self.body)
-        self._active: str | None = None  # the adapter that answers alone; None where several answer, or nobody knows
-        self._models = {adapter.id: self._model(adapter, open_head(adapter, backbone)) for adapter in adapters}
+            if not known or not known.has(adapter):
+                require_backbone(adapter, backbone)
+                require_described(adapter, backbone)
+        self._shared: SharedBody = shared_body(adapters, backbone, known._shared if known else None)
+        self.body = self._shared.body
+        kept = known if known and known.body is self.body else None
+        self._models: dict[str, TaskModel] = {
+            adapter.id: kept._models[adapter.id] if kept and kept.has(adapter) else self._model(adapter)
+            for adapter in adapters
+        }
+
+    def has(self, adapter: StoredAdapter) -> bool:
+        """Return whether this very adapter is open here, and not only one of its name."""
+        own = self.adapters.get(adapter.id)
+        return own is adapter or (own is not None and own.manifest == adapter.manifest)
+
+    def goes_on(self, adapters: Sequence[StoredAdapter], backbone: Backbone) -> bool:
+        """Return whether other adapters could be answered on the body of these."""
+        own = (self.company, self.backbone.fingerprint, self.backbone.quantization, self.backbone.pooling)
+        return own == (_company(adapters[0]), backbone.fingerprint, backbone.quantization, backbone.pooling)
 
     @property
     def mixes(self) -> bool:
@@ -109,9 +119,7 @@ class Serving:
 
     def switch(self, adapter: str) -> TaskModel:
         """Return the model of one adapter; the body is shared, so an earlier model no longer answers."""
-        if self._active != adapter:
-            self._library.switch(self.body, self._names[adapter])
-            self._active = adapter
+        self._shared.switch(adapter)
         return self._models[adapter]
 
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
@@ -120,6 +128,12 @@ class Serving:
         Rows that all have one owner are answered as by that adapter alone, bit for bit.
         """
         together = {owner for owner in set(owners) if self._can_mix(owner)}
+        try:
+            return self._answers(rows, owners, together)
+        except UnmixableError:
+            return self._answers(rows, owners, set())
+
+    def _answers(self, rows: Dataset, owners: Sequence[str], together: set[str]) -> list[Answer]:
         turns = [None if owner in together and len(together) > 1 else owner for owner in owners]
 
         def answer(owner: str | None, indices: Sequence[int]) -> list[Answer]:
@@ -131,12 +145,14 @@ class Serving:
         return _in_places(turns, answer)
 
     def _can_mix(self, adapter: str) -> bool:
-        kind = self.adapters[adapter].manifest.task.kind
-        return kind == MIXED_KIND and self._splits_batches
+        return self.adapters[adapter].manifest.task.kind == MIXED_KIND and self._shared.mixes
 
     def _answer_mixed(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
-        encoded = _in_places(owners, lambda adapter, indices: self._questions(adapter, rows.select(indices)))
         model = self._models[owners[0]]
+        limits = [self.adapters[owner].manifest.budget.max_length for owner in owners]
+        encoded = _in_places(
+            limits, lambda limit, indices: model.kind.questions(rows.select(indices), self.backbone.tokenizer, limit)
+        )
         logits = in_batches(
             lambda indices, batch: self._logits(model, [owners[index] for index in indices], batch),
             model,
@@ -153,27 +169,28 @@ class Serving:
 
     def _logits(self, model: TaskModel, owners: Sequence[str], batch: dict[str, Tensor]) -> list[NDArray[np.float32]]:
         """Return each row's logits by its own adapter and head, (labels of its task,)."""
-        order = sorted(range(len(owners)), key=lambda row: owners[row])  # rows of one adapter follow each other
-        self._active = None
-        beside = self._library.mix(self.body, [self._names[owners[row]] for row in order])
+        order, beside = self._shared.mix(owners)
         inputs = {name: tensor[order] for name, tensor in batch.items()}
         states, mask = model.states(**inputs, **beside), inputs["attention_mask"]
         where = {row: index for index, row in enumerate(order)}
+        poolings = [self._models[owner].pooling for owner in owners]
+
+        def pool(_: Pooling, rows: Sequence[int]) -> list[Tensor]:
+            own = [where[row] for row in rows]
+            return [*self._models[owners[rows[0]]].pool(states[own], mask[own])]  # each (hidden_size,)
+
+        features = _in_places(poolings, pool)
 
         def head(adapter: str, rows: Sequence[int]) -> list[NDArray[np.float32]]:
-            own, answers_of = [where[row] for row in rows], self._models[adapter]
-            features = answers_of.pool(states[own], mask[own])  # (rows of the adapter, hidden_size)
-            return list(answers_of.head(features).float().cpu().numpy())
+            read = torch.stack([features[row] for row in rows])  # (rows of the adapter, hidden_size)
+            return list(self._models[adapter].head(read).float().cpu().numpy())
 
         return _in_places(owners, head)
 
-    def _questions(self, adapter: str, rows: Dataset) -> list[dict[str, Any]]:
-        manifest = self.adapters[adapter].manifest
-        return KINDS.get(manifest.task.kind).questions(rows, self.backbone.tokenizer, manifest.budget.max_length)
-
-    def _model(self, adapter: StoredAdapter, head: nn.Module) -> TaskModel:
-        kind, pooling = KINDS.get(adapter.manifest.task.kind), pooling_of(adapter.manifest, self.backbone)
-        return TaskModel(self.body, head, kind, pooling, adapter.manifest.precision).eval()
+    def _model(self, adapter: StoredAdapter) -> TaskModel:
+        manifest, head = adapter.manifest, open_head(adapter, self.backbone)
+        kind, pooling = KINDS.get(manifest.task.kind), pooling_of(manifest, self.backbone)
+        return TaskModel(self.body, head, kind, pooling, manifest.precision).eval()
 
 
 def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
@@ -187,9 +204,18 @@ def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
     return list(groups.values())
 
 
-def open_group(group: Sequence[StoredAdapter], backbone: Backbone) -> Answering:
-    """Return a group of :func:`sharing`, open; raises InputError where one belongs to another backbone."""
-    return Serving(group, backbone) if len(group) > 1 else SingleAdapter(group[0], backbone)
+def open_group(group: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering] = ()) -> Answering:
+    """Return a group of :func:`sharing`, open; raises InputError where one belongs to another backbone.
+
+    Of the groups that were open ``before``, the one that has most adapters in common goes on.
+    """
+    if len(group) == 1:
+        return SingleAdapter(group[0], backbone)
+    ids = {adapter.id for adapter in group}
+    open_before = [serving for serving in before if isinstance(serving, Serving)]
+    return Serving(
+        group, backbone, max(open_before, key=lambda serving: len(ids & serving.adapters.keys()), default=None)
+    )
 
 
 def answers(

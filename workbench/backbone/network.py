@@ -40,8 +40,7 @@ class Network(nn.Module):
         super().__init__()
         self.body, self.head = body, head
         self.pooling, self.precision = pooling, precision
-        if (device := accelerator()).type != "cpu" and not shards():
-            self.to(device)
+        to_accelerator(self)
 
     def states(self, attention_mask: Tensor, question: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Return the last layer's state of each token, in float32: (batch, tokens) → (batch, tokens, hidden_size).
@@ -111,6 +110,12 @@ class Network(nn.Module):
         device, read = attention_mask.device, {"attention_mask": attention_mask, **inputs}
         batch = batch_key(read, self.precision, device, torch.get_num_threads(), *how)
         return FEATURES.get(self.body_key, batch, compute).to(device)
+
+
+def to_accelerator(module: nn.Module) -> None:
+    """Move a module to the machine's accelerator, where there is one and processes do not share its weights."""
+    if (device := accelerator()).type != "cpu" and not shards():
+        module.to(device)
 
 
 def completed(config: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
+    from workbench.machine.device import Precision
+
 
 class Library(Protocol):
     """How one package puts weights on a backbone, saves them, loads them and takes them off again."""
@@ -68,6 +70,11 @@ class Hosts(Protocol):
     def switch(self, body: nn.Module, name: str) -> None:
         """Let the adapter hosted as ``name`` answer, and no other."""
 
+
+@runtime_checkable
+class HostsMixed(Hosts, Protocol):
+    """A library on whose bodies rows of one batch can be of different hosted adapters, where their methods allow it."""
+
     def mixes(self, body: nn.Module) -> bool:
         """Return whether the rows of one batch can be of different adapters."""
 
@@ -76,3 +83,37 @@ class Hosts(Protocol):
 
         Returns what the forward pass has to be given beside the batch.
         """
+
+
+class UnmixableError(Exception):
+    """The rows of this batch cannot be of different adapters: a layer may see something else than an entry a row."""
+
+
+class Bank(Protocol):
+    """Adapters beside a body, which holds none of them: any number can come and go, and none costs the others time.
+
+    Attributes:
+        body: the bare backbone.
+        mixes: whether rows of one batch can be of different adapters, as far as is known.
+    """
+
+    body: nn.Module
+    mixes: bool
+
+    def read(self, folder: Path) -> Any | None:
+        """Return the adapter stored in ``folder``; None where it is not of the sort that can be beside a body."""
+
+    def use(self, adapters: Sequence[Any]) -> list[int]:
+        """Let ``adapters[i]`` answer row i of each batch that this thread gives the body from now on; or one all rows.
+
+        Returns the order in which the batch has to have its rows. The pass raises :class:`UnmixableError` where they
+        cannot be of different adapters.
+        """
+
+
+@runtime_checkable
+class Banks(Protocol):
+    """A library that can keep some sorts of adapters beside a body."""
+
+    def bank(self, body: nn.Module, precision: Precision) -> Bank:
+        """Return an empty bank beside a bare ``body``, which stands where it computes, in this precision."""

@@ -157,11 +157,13 @@ class Current:
         What is new reads with a tokenizer of its own, so that this can be done beside a thread that answers.
         """
         opened = AdapterSet.open(selection.adapters, selection.backbone, before.opened if before else None)
+        open_before = before.opened.adapters if before else {}
         for group in opened.groups:
             if before is None or group not in before.opened.groups:
-                first = next(iter(group.adapters.values()))
-                text = (PROBE, PROBE) if first.manifest.task.pair else PROBE
-                group.answers(rows_of([text], first.manifest.task), [first.id])
+                newcomers = [adapter for adapter in group.adapters.values() if adapter.id not in open_before]
+                tried = next(iter([*newcomers, *group.adapters.values()]))
+                text = (PROBE, PROBE) if tried.manifest.task.pair else PROBE
+                group.answers(rows_of([text], tried.manifest.task), [tried.id])
         answering = [adapter for adapter in selection.adapters if adapter.id in selection.by_task.values()]
         return cls(opened, selection.by_task, routing.states(answering, opened) if routing else {})
 

@@ -11,7 +11,7 @@ from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 from workbench.answering.elsewhere.peft_beginning import start_factors
 from workbench.answering.elsewhere.peft_weights import OUTSIDE_START, as_inside
 from workbench.errors import InputError, opening
-from workbench.methods.libraries.peft import asking_for_packed
+from workbench.methods.libraries._packed_layers import asking_for_packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

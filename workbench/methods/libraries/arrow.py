@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.methods.libraries._packed_layers import asking_for_packed
 from workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
-from workbench.methods.libraries.peft import asking_for_packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
@@ -17,7 +15,8 @@ from workbench.adapters.adapter_folder import CONFIG, read_config
 from workbench.backbone.architecture import linear_layers
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.methods.libraries._described import describe, differing_in_peft
-from workbench.methods.libraries._mixed_loras import can_mix, mix, unmix
+from workbench.methods.libraries._lora_bank import LoraBank
+from workbench.methods.libraries._packed_layers import asking_for_packed
 from workbench.methods.libraries._peft_targets import targets_by_name
 from workbench.methods.libraries._peft_tensors import own_replaced, put_back_own, require_own_unchanged, require_places
 from workbench.settings.base import MethodSettings
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
+    from workbench.machine.device import Precision
+
 ALL_LINEAR = "all-linear"
 NO_CONV1D = {"BOFT", "C3A", "DELORA", "HRA", "LOHA", "LOKR", "MISS", "OFT", "ROAD", "SHIRA"}  # tuners of peft 0.21
-QUESTIONS = ("is_bnb_available", "is_bnb_4bit_available")  # peft's, of each matrix
-_ASKING = RLock()  # another thread that opens a body waits until peft's questions are its own again
 
 # peft 0.21 asks the models of transformers 5 by a name that they are about to give up
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
@@ -118,28 +117,6 @@ def require_all_weights() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def asking_for_packed(body: Any) -> Iterator[None]:
-    """Keep peft, while the block runs, from looking for layers in 4 or 8 bits in a ``body`` that has none.
-
-    For each matrix it asks whether bitsandbytes is there, and imports it, which takes longer than all the rest. Only
-    what a tuner calls is replaced; should a later peft call it otherwise, it imports bitsandbytes as before.
-    """
-    from peft import import_utils
-
-    with _ASKING:
-        packed = getattr(body, "is_quantized", False)
-        tuners = () if packed else [module for name, module in sys.modules.items() if name.startswith("peft.tuners.")]
-        replaced = [(tuner, name) for tuner in tuners for name in QUESTIONS if name in vars(tuner)]
-        for tuner, name in replaced:
-            setattr(tuner, name, lambda: False)
-        try:
-            yield
-        finally:
-            for tuner, name in replaced:
-                setattr(tuner, name, getattr(import_utils, name))
-
-
 def write(body: Any, folder: Path, **options: Any) -> None:
     """Write the adapters of a wrapped body as peft does, with the folder of the body as their base model's name.
 
@@ -218,17 +195,11 @@ class Peft:
 
     def switch(self, body: Any, name: str) -> None:
         """Make one hosted adapter the active one."""
-        unmix(body)
         body.set_adapter(name, inference_mode=True)
 
-    def mixes(self, body: Any) -> bool:
-        """Return whether all are plain LoRAs: no DoRA, and no modules or embeddings beside them that were trained."""
-        return can_mix(body) and not any(trains_whole(vars(config)) for config in body.peft_config.values())
-
-    def mix(self, body: nn.Module, names: Sequence[str]) -> Mapping[str, Any]:
-        """Let each run of equal names be answered by its own LoRA; the forward pass needs nothing beside it."""
-        mix(body, names)
-        return {}
+    def bank(self, body: nn.Module, precision: Precision) -> LoraBank:
+        """Return a place for plain LoRAs beside the body: no DoRA, and nothing trained beside them."""
+        return LoraBank(body, precision)
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body; the update is dropped, not merged, and all else is the backbone's own again."""
