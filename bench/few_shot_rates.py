@@ -26,8 +26,9 @@ from experiments.engine.run import run
 from experiments.engine.workers import workers
 from experiments.studies import STUDIES
 from experiments.studies.compositions.entry import FULL, Entry
-from experiments.studies.compositions.plan import FusionPlan, make_plan
+from experiments.studies.compositions.plan import make_plan
 from experiments.studies.compositions.record import FusionRecord
+from experiments.studies.compositions.resolved import FusionPlan
 from experiments.studies.compositions.result import results_in
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace

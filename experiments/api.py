@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.candidate.bounds import CandidateBounds
     from experiments.gating.updating import UpdatedTask
-    from experiments.studies.compositions.plan import FusionPlan
+    from experiments.studies.compositions.resolved import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.studies.repair.report import RepairReport
     from experiments.updates.plan import UpdatePlan

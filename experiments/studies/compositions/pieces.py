@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from experiments.engine.piece import Piece, Site
     from experiments.studies.compositions.entry import Entry, Role, Source
     from experiments.studies.compositions.few_shot import FewShot
-    from experiments.studies.compositions.plan import FusionPlan
+    from experiments.studies.compositions.resolved import FusionPlan
     from experiments.workspace import Workspace
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.task import Task

@@ -17,8 +17,8 @@ from experiments.studies.compositions.controls import (
 )
 from experiments.studies.compositions.entry import Entry, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
-from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.recipe import Controls
+from experiments.studies.compositions.resolved import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
 from experiments.studies.compositions.trial import FewShotTrial
 from fusion.composing.fuse import (

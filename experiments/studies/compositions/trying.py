@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from experiments.engine.piece import Site
-    from experiments.studies.compositions.plan import FusionPlan
+    from experiments.studies.compositions.resolved import FusionPlan
     from experiments.workspace import Workspace
     from fusion.composing.fuse import ComposedModel
     from workbench.adapters.stored_adapter import StoredAdapter

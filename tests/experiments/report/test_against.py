@@ -16,7 +16,7 @@ from experiments.studies import present as shown
 from experiments.studies import study_for
 from experiments.studies.compositions import summary as compositions
 from experiments.studies.compositions.entry import Entry
-from experiments.studies.compositions.plan import recorded_entry
+from experiments.studies.compositions.resolved import recorded_entry
 from experiments.studies.methods import summary as methods
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.routing import summary as routing
