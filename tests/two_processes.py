@@ -36,6 +36,7 @@ from workbench.training import Lesson, best_epoch, learn
 CASES = {  # name → architecture, method, kind, precision
     "full": ("bert", "full", "classification", "fp32"),
     "generating": ("llama", "full", "causal-lm", "fp32"),
+    "head": ("bert", "head", "classification", "fp32"),  # the body runs in each step, in one process only once
     "lora": ("bert", "lora", "classification", "fp32"),
     "prompt": ("bert", "prompt", "classification", "fp32"),
 }

@@ -65,7 +65,7 @@ def train(
 def kept_alike(method: str) -> tuple[Any, ...]:
     """Return what determines what a checkpoint has to hold: who trains, and what the method does beside the steps."""
     card = METHODS.get(method)
-    return card.library, card.hooks, card.prepare
+    return card.library, card.hooks, card.prepare, card.trains_body
 
 
 AGAIN = ("adalora", "diff-pruning")  # what they gather from step to step is in no checkpoint, so they start again
