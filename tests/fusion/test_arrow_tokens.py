@@ -61,6 +61,14 @@ def test_it_says_what_peft_s_program_says(asked: Request, bert: Path, general: i
     torch.testing.assert_close(hidden(mine), hidden(theirs))
 
 
+def test_tokens_are_routed_under_autocast_too(asked: Request) -> None:
+    body = composed(asked, top_k=2, temperature=0.5)
+    exact = hidden(body)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = hidden(body)
+    torch.testing.assert_close(half.float(), exact, atol=0.1, rtol=0.1)
+
+
 def test_a_token_is_answered_by_those_that_respond_most(asked: Request) -> None:
     body = composed(asked, top_k=2, temperature=0.5)
     seen: list[tuple[Any, Tensor, Tensor]] = []

@@ -89,12 +89,15 @@ def taken_off(body: Any, general: Sequence[str]) -> None:
 def _add_router(model: Any, config: ArrowSettings) -> nn.Module:
     from peft import ArrowConfig, LoraConfig
 
+    from workbench.methods.libraries._arrow_router import without_autocast  # imports peft
+
     names = list(model.peft_config)
     chosen = ArrowConfig(top_k=min(config.top_k, len(names)), router_temperature=config.temperature, rng_seed=SEED)
     chosen.task_adapter_names, chosen.gks_adapter_names = names, []
     like = model.peft_config[names[0]]
     with asking_for_packed(model):
         model.add_adapter(ROUTER, LoraConfig(r=like.r, target_modules=like.target_modules, arrow_config=chosen))
+    without_autocast(model)
     model.set_adapter(ROUTER)
     model.requires_grad_(False)
     routed: nn.Module = model.eval()
