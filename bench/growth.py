@@ -118,7 +118,7 @@ def taken(folder: Path, *words: str) -> tuple[dict[str, float], str]:
         )
         ended, peak = 0, 0.0
         while not ended:
-            peak = max(peak, _resident(child.pid))
+            peak = max(peak, resident(child.pid))
             time.sleep(0.02)
             ended, status, usage = os.wait4(child.pid, os.WNOHANG)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -130,7 +130,7 @@ def taken(folder: Path, *words: str) -> tuple[dict[str, float], str]:
     return {"cpu_seconds": seconds, "peak_mb": round(peak)}, printed
 
 
-def _resident(process: int) -> float:
+def resident(process: int) -> float:
     """Return the resident memory of a process in MB. Its own marks do not serve: every fit resets them."""
     pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE") / MB

@@ -25,7 +25,7 @@ import typer
 from bench import program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 TEXT = "The committee will meet again next week to decide whether the old bridge over the river can be repaired."
 PATIENCE = 60  # seconds that a client waits for an answer
@@ -49,14 +49,23 @@ def main(
 
 
 def load(
-    url: str, tasks: list[str], clients: int, seconds: float, key: str | None = None, texts: int = 1
+    url: str,
+    tasks: list[str],
+    clients: int,
+    seconds: float,
+    key: str | None = None,
+    texts: int = 1,
+    shares: Sequence[float] | None = None,
 ) -> dict[str, Any]:
-    """Return what came of so many clients that ask ``workbench serve`` for so many seconds."""
+    """Return what came of so many clients that ask ``workbench serve`` for so many seconds.
+
+    Tasks are drawn with probabilities proportional to ``shares``; without them all are equally likely.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     draws = [Random(client) for client in range(clients)]
 
     def request(client: int, number: int) -> dict[str, Any]:
-        return {"texts": some_texts(number, texts), "task": draws[client].choice(tasks)}
+        return {"texts": some_texts(number, texts), "task": draws[client].choices(tasks, shares)[0]}
 
     before = _batches(url, headers)
     results = asked(f"{url}/predict", headers, request, clients, seconds, texts)

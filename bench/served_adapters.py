@@ -63,7 +63,7 @@ def main(
         ids = {
             task: [_trained(workbench, task, seed) for seed in range(1 + (task in tasks[:replaced]))] for task in tasks
         }
-        with _serving(folder) as url:
+        with serving(folder) as (url, _):
             results = {
                 "alone": load(url, tasks[-1:], 1, seconds, texts=1),
                 "one": load(url, tasks[-1:], clients, seconds, texts=texts),
@@ -117,7 +117,8 @@ def _asked_mlflow(url: str, clients: int, seconds: float, texts: int) -> dict[st
 
 
 @contextmanager
-def _serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path) -> Iterator[tuple[str, int]]:
+    """Serve the workspace in a folder while the block runs; yields the server's address, and its process."""
     command = [*COMMAND, "serve", "--port", "0", "--workspace", str(folder / "workspace")]
     environment = {**os.environ, **SAFE_PATH}
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
@@ -126,7 +127,7 @@ def _serving(folder: Path) -> Iterator[str]:
         address = ADDRESS.search(server.stdout.readline())
         if address is None:
             raise RuntimeError("workbench serve did not start")
-        yield address[1]
+        yield address[1], server.pid
     finally:
         server.terminate()
         server.wait(START)

@@ -17,6 +17,17 @@ CALLED = {
     "replaced": "the same, while three adapters are replaced",
     "mlflow": "`mlflow models serve`, one adapter",
 }
+TAX = {
+    "backbone": "none: a head on the bare backbone",
+    "one": "one",
+    "uniform-20": "20, all equally likely",
+    "zipf-20": "20, by Zipf",
+    "uniform-128": "128, all equally likely",
+    "zipf-128": "128, by Zipf",
+    "uniform-1024": "1,024, all equally likely",
+    "zipf-1024": "1,024, by Zipf",
+    "reload": "1,024, while five are replaced",
+}
 
 
 def pieces() -> Iterator[str]:
@@ -34,3 +45,20 @@ def pieces() -> Iterator[str]:
     yield f"and {load['mixed_by_mlflow']:.2f} of that of MLflow's server of one"
     reloads = [replacement["reload_s"] for replacement in replacements]
     yield f"A reload took {min(reloads)} to {max(reloads)} seconds"
+    yield from _tax()
+
+
+def _tax() -> Iterator[str]:
+    """Yield the table of what an adapter costs, and what is said of it."""
+    results = read("adapter-tax")
+    for name, called in TAX.items():
+        figures = results["load"][name]
+        require(set(figures["codes"]) == {"200"}, "no request was lost or refused")
+        cost = [f"{figures[part]:.2f}" for part in ("cpu_ms_per_text", "cpu_by_backbone", "cpu_by_one")]
+        waits = [f"{figures[part]:.0f}" for part in ("median_ms", "p95_ms", "p99_ms")]
+        yield row(called, str(figures["requests"]), *cost, *waits)
+    memory, reloads = results["memory"], results["load"]["reload"]["reload_s"]
+    yield f"{memory['with_two_mb']:.0f} MB with two LoRAs and {memory['with_all_mb']:.0f} MB with 1,024"
+    yield f"took {min(reloads)} to {max(reloads)} seconds"
+    layers, rank, width, bytes_each = 12, 8, 384, 2  # queries and values of MiniLM's six blocks, in bfloat16
+    yield f"The matrices of a LoRA take {2 * layers * rank * width * bytes_each / 1e6:.2f} MB"

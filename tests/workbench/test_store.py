@@ -187,6 +187,20 @@ def test_files_that_stay_are_hashed_once_and_any_change_of_them_is_seen(
         store.verify(stored.id)
 
 
+def test_a_manifest_is_read_once_for_as_long_as_it_stays(
+    store: AdapterStore, stored: StoredAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksummed, "SETTLED", -60.0)
+    assert store.get(stored.id).manifest is store.get(stored.id).manifest
+    path = stored.folder / MANIFEST
+    times, content = path.stat(), bytearray(path.read_bytes())
+    content[content.index(b"news")] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(IntegrityError, match="has changed"):
+        store.get(stored.id)
+
+
 def test_verify_looks_at_a_manifest_below_the_folder_too(store: AdapterStore, stored: StoredAdapter) -> None:
     (stored.folder / "deep" / MANIFEST).write_bytes(b"{}")
     with pytest.raises(IntegrityError, match=r"deep/manifest\.json was added"):

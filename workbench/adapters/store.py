@@ -34,6 +34,7 @@ class AdapterStore:
         """
         self.root, self._fetch = root, fetch
         self._sound: dict[str, tuple[checksummed.Stamp | None, StoredAdapter]] = {}
+        self._manifests: dict[str, tuple[checksummed.Stamp | None, Manifest]] = {}
 
     def folder(self, name: str) -> Path:
         """Return where the adapter with this id is, or would be."""
@@ -53,9 +54,18 @@ class AdapterStore:
         return name if name in self else by_id(name, self.ids())
 
     def get(self, name: str) -> StoredAdapter:
-        """Return an adapter by what :meth:`resolve` takes; raises as that, or IntegrityError."""
-        folder = self.root / self.resolve(name)
-        return StoredAdapter(read_manifest(folder), folder)
+        """Return an adapter by what :meth:`resolve` takes; raises as that, or IntegrityError.
+
+        Its manifest is read once for as long as the file stays: a server that looks again reads what is new.
+        """
+        name = self.resolve(name)
+        folder = self.root / name
+        now = checksummed.stamp_of(folder, [MANIFEST])
+        then, manifest = self._manifests.get(name, (None, None))
+        if manifest is None or then is None or then != now:
+            manifest = read_manifest(folder)
+            self._manifests[name] = now, manifest
+        return StoredAdapter(manifest, folder)
 
     def save(self, manifest: Manifest, write: Callable[[Path], None]) -> StoredAdapter:
         """Let ``write`` fill a folder, add its digests to ``manifest``, and put it in place in one step.
