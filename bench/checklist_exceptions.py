@@ -14,6 +14,7 @@ WHOLE = "Two whole ways are compared: which of the two things makes a difference
 ONE_SEED = "One seed: it shows, and tests nothing."
 PROTOCOL = "One seed of a protocol on a large model. Name more with `--set seeds`."
 TWO_SEEDS = "Two seeds keep it short. They give one degree of freedom, with which a paired test finds little."
+SCREEN = "One seed: it is a screen, with a seed that the comparison after it does not use."
 NO_PROMPT = "The protocol has no other entry with a prompt, so progressive-prompts has no such control."
 KNOWN: dict[str, dict[str, str]] = {
     "20news-10": {SEEDS: f"{TWO_SEEDS} The stored report has five."},
@@ -23,6 +24,7 @@ KNOWN: dict[str, dict[str, str]] = {
     "flan-glue-8": {SEEDS: PROTOCOL},
     "flan-t5": {ONE_THING: WHOLE, SEEDS: ONE_SEED},
     "fuse-reasoning.json": {FAMILY: BEFORE_ONCE},
+    "headroom": {SEEDS: SCREEN},
     "hundred-tasks": {ONE_THING: WHOLE, SEEDS: TWO_SEEDS},
     "hundred-tasks.json": {ONE_THING: BEFORE_AGAINST, SEEDS: TWO_SEEDS},
     "hundred-tasks-routed": {SEEDS: TWO_SEEDS},

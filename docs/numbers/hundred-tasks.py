@@ -17,6 +17,8 @@ from measured import (
     megabytes,
     negated,
     number,
+    pair,
+    probability,
     read,
     require,
     row,
@@ -36,14 +38,19 @@ STATED = [
 CONTENDERS = {
     "isolated-lora": "a LoRA for each task",
     "isolated-head": "a head for each task, frozen features",
-    "merged-20": "`merged`, 20 LoRAs for all",
-    "merged-10": "`merged`, 10 LoRAs",
-    "merged-5": "`merged`, 5 LoRAs",
     "ranpac": "`ranpac`, frozen features",
     "joint": "joint, all tasks at once, all weights",
     "replay": "all weights, one task after another, 200 examples kept",
     "sequential-full": "all weights, one task after another",
 }
+KEPT = {
+    "isolated-lora": "a LoRA for each task",
+    "isolated-head": "a head for each task, frozen features",
+    "merged-20": "`merged`, 20 LoRAs for all",
+    "merged-10": "`merged`, 10 LoRAs",
+    "merged-5": "`merged`, 5 LoRAs",
+}
+MERGED = ("merged-20", "merged-10", "merged-5")
 ROUTED = {
     "oracle": "the task is named",
     "joint-full": "joint, all weights",
@@ -64,6 +71,7 @@ STARTS = {
 def pieces() -> Iterator[str]:
     """Yield what a hundred tasks reach, how new ones begin, and how a stream of isolated tasks grows."""
     yield from reached(read("hundred-tasks"))
+    yield from merged(read("hundred-tasks-merged"), read("hundred-tasks"))
     yield from routed(read("hundred-tasks-routed"))
     yield from begun(read("beginnings"))
     growth = read("growth")
@@ -73,7 +81,7 @@ def pieces() -> Iterator[str]:
 def reached(document: dict[str, Any]) -> Iterator[str]:
     """Yield what all contenders reach, in a table and in the first paragraph."""
     strategies = document["strategies"]
-    require(set(strategies) == set(CONTENDERS) and document["complete"], "all contenders, to the end")
+    require(set(strategies) == {*CONTENDERS, *MERGED} and document["complete"], "all contenders, to the end")
     metrics = {label: strategies[label]["metrics"] for label in CONTENDERS}
     below = {label: strategies[label]["comparison"]["average_accuracy"]["bootstrap"] for label in [*CONTENDERS][1:]}
     lost = {label: metrics[label]["backward_transfer"] for label in CONTENDERS}
@@ -89,20 +97,47 @@ def reached(document: dict[str, Any]) -> Iterator[str]:
     cells = strategies["isolated-lora"]["cells"]
     require(alone["values"] == [0, 0] and cells["verified"] == 2 * 99, "nothing is forgotten, and all was run again")
     yield f"forgot exactly {mean(alone)} points"
-    merged = [below[f"merged-{kept}"] for kept in (20, 10, 5)]
-    yield f"answers {joined(gap(negated(interval)).removeprefix('+') for interval in merged)} points less"
-    heads = below["isolated-head"]
-    yield f"frozen features lose {number(-heads['mean'])} points"
-    require(all(interval["high"] < heads["low"] for interval in merged), "no merged LoRAs reach heads alone")
-    yield f"lose {gap(negated(heads)).removeprefix('+')} points"
     full, kept = lost["sequential-full"], lost["replay"]
     yield f"has lost {number(-full['mean'])} points by the end, {number(-kept['mean'])} with 200 kept examples"
-    largest = [counts[0] for kept in (20, 10, 5) for counts in strategies[f"merged-{kept}"]["tasks_of_each_lora"]]
-    yield f"one LoRA answered for {min(largest)} to {max(largest)} of the hundred tasks"
-    costs = [strategies[label]["cost"] for label in CONTENDERS]
-    fits = sum(cost["train_seconds"] for label, cost in zip(CONTENDERS, costs, strict=True) if "merged" not in label)
-    yield f"took {seconds(fits + sum(cost['evaluate_seconds'] for cost in costs))} of each of two processes"
+    costs = {label: strategy["cost"] for label, strategy in strategies.items()}
+    fits = sum(cost["train_seconds"] for label, cost in costs.items() if "merged" not in label)
+    yield f"took {seconds(fits + sum(cost['evaluate_seconds'] for cost in costs.values()))} of each of two processes"
     require(not apart(declared(document)), "two seeds tell nothing apart")
+
+
+def merged(document: dict[str, Any], before: dict[str, Any]) -> Iterator[str]:
+    """Yield what merged LoRAs reach, beside a LoRA and a head for each task, and what they reached by another rule."""
+    strategies = document["strategies"]
+    require(set(strategies) == set(KEPT) and document["complete"], "all entries, to the end")
+    below = {label: strategies[label]["comparison"]["average_accuracy"] for label in [*KEPT][1:]}
+    require(all(difference["reading"] == "lower" for difference in below.values()), "all four are lower")
+    for label, called in KEPT.items():
+        metrics, largest = strategies[label]["metrics"], strategies[label].get("tasks_of_each_lora", [])
+        yield row(
+            called,
+            megabytes(strategies[label]["cost"]["stored_bytes"] / 1e6),
+            score(metrics["average_accuracy"]),
+            gap(below[label]) if label in below else DASH,
+            probability(below[label]["p_holm"]).removeprefix("p = ") if label in below else DASH,
+            signed(metrics["backward_transfer"]) if metrics["backward_transfer"]["mean"] else "0.0",
+            ", ".join(str(sizes[0]) for sizes in largest) or DASH,
+        )
+    losses = [gap(negated(below[label])).removeprefix("+") for label in (*MERGED, "isolated-head")]
+    yield f"answers {joined(losses[:3])} points less"
+    yield f"lose {losses[3]} points"
+    beside = pair(document, "isolated-head", "merged-20")
+    require(beside["reading"] == "higher" and beside["p_holm"] < 0.001, "heads are above merged LoRAs")
+    yield f"are {gap(beside).removeprefix('+')} points above 20 merged LoRAs"
+    room = strategies["merged-20"]["cost"]["stored_bytes"] / strategies["isolated-head"]["cost"]["stored_bytes"]
+    require(round(room) == 7, "a seventh of their room")
+    yield "(p < 0.001)"
+    sizes = [counts[0] for label in MERGED for counts in strategies[label]["tasks_of_each_lora"]]
+    yield f"One LoRA answers for {min(sizes)} to {max(sizes)} of the hundred tasks"
+    earlier = [before["strategies"][label] for label in MERGED]
+    sizes = [counts[0] for strategy in earlier for counts in strategy["tasks_of_each_lora"]]
+    yield f"one LoRA answered for {min(sizes)} to {max(sizes)} tasks"
+    lost = (number(-strategy["comparison"]["average_accuracy"]["bootstrap"]["mean"]) for strategy in earlier)
+    yield f"the scores were {joined(lost)} points below"
 
 
 def routed(document: dict[str, Any]) -> Iterator[str]:
