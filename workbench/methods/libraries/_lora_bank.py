@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
-from threading import local
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -105,6 +105,7 @@ class LoraBank:
         self._device = next(body.parameters()).device
         self._layouts = Layouts(body.config)
         self._hooked: set[str] = set()
+        self._hooking = Lock()  # a layer with two hooks would add every update twice
         self._rows_first: set[str] = set()  # layers that were seen to read one entry for each row
         self._answering = local()
 
@@ -145,9 +146,10 @@ class LoraBank:
         return order
 
     def _listen(self, layout: Layout) -> None:
-        for name in layout.scaling.keys() - self._hooked:
-            self.body.get_submodule(name).register_forward_hook(self._hook(name))
-            self._hooked.add(name)
+        with self._hooking:
+            for name in layout.scaling.keys() - self._hooked:
+                self.body.get_submodule(name).register_forward_hook(self._hook(name))
+                self._hooked.add(name)
 
     def _hook(self, name: str) -> Any:
         def add(_: nn.Module, inputs: tuple[Tensor, ...], result: Tensor) -> Tensor:
