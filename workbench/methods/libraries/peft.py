@@ -15,7 +15,6 @@ from workbench.adapters.adapter_folder import CONFIG, read_config
 from workbench.backbone.architecture import linear_layers
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.methods.libraries._described import describe, differing_in_peft
-from workbench.methods.libraries._lora_bank import LoraBank
 from workbench.methods.libraries._packed_layers import asking_for_packed
 from workbench.methods.libraries._peft_targets import targets_by_name
 from workbench.methods.libraries._peft_tensors import own_replaced, put_back_own, require_own_unchanged, require_places
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from workbench.machine.device import Precision
+    from workbench.methods.libraries._lora_bank import LoraBank
 
 ALL_LINEAR = "all-linear"
 NO_CONV1D = {"BOFT", "C3A", "DELORA", "HRA", "LOHA", "LOKR", "MISS", "OFT", "ROAD", "SHIRA"}  # tuners of peft 0.21
@@ -199,6 +199,8 @@ class Peft:
 
     def bank(self, body: nn.Module, precision: Precision) -> LoraBank:
         """Return a place for plain LoRAs beside the body: no DoRA, and nothing trained beside them."""
+        from workbench.methods.libraries._lora_bank import LoraBank  # imports torch, and settings are read without it
+
         return LoraBank(body, precision)
 
     def detach(self, body: Any) -> nn.Module:
