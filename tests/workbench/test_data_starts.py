@@ -19,9 +19,10 @@ from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.methods import METHODS
 from workbench.methods.methods import eva as eva_card
-from workbench.methods.methods._counterweight import OWN, START, lora_layers, matrix
+from workbench.methods.methods._counterweight import OWN, START, matrix
 from workbench.methods.methods._examples import examples, gradients
 from workbench.methods.model import TaskModel
 from workbench.methods.task import Task

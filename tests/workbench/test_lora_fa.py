@@ -14,9 +14,10 @@ from tests.workbench.test_lora_plus import batches, trained
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.method import FitHooks, FitLength
 from workbench.methods.methods import METHODS
-from workbench.methods.methods._counterweight import OWN, lora_layers
+from workbench.methods.methods._counterweight import OWN
 from workbench.methods.model import TaskModel
 from workbench.methods.task import Task
 from workbench.settings.base import Budget

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
+from workbench.methods.libraries._lora_layers import lora_layers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,12 +66,9 @@ def require_known(config: Mapping[str, Any], where: str) -> None:
 
 def start_factors(program: Any) -> dict[str, tuple[Tensor, Tensor]]:
     """Return A₀ (rank, in) and B₀ (out, rank) of each LoRA of a ``PeftModel`` whose weights are not loaded yet."""
-    from peft.tuners.lora import LoraLayer
-
-    layers = {name: layer for name, layer in program.get_base_model().named_modules() if isinstance(layer, LoraLayer)}
     return {
         name: (layer.lora_A["default"].weight.detach().clone(), layer.lora_B["default"].weight.detach().clone())
-        for name, layer in layers.items()
+        for name, layer in lora_layers(program.get_base_model()).items()
     }
 
 

@@ -13,6 +13,7 @@ from workbench.backbone.architecture import skeleton
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.machine.quiet import without_advice
 from workbench.methods.libraries._described import BESIDE
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries._packed_layers import asking_for_packed
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ class Layouts:
 
 def _layout(described: Mapping[str, Any], architecture: PretrainedConfig) -> Layout | None:
     from peft import PeftConfig, PeftType, get_peft_model, get_peft_model_state_dict
-    from peft.tuners.lora import LoraLayer
 
     config: Any = PeftConfig.from_peft_type(**described)
     if config.peft_type != PeftType.LORA or config.layer_replication:
@@ -74,7 +74,7 @@ def _layout(described: Mapping[str, Any], architecture: PretrainedConfig) -> Lay
         model: Any = get_peft_model(bare, config, low_cpu_mem_usage=True)
     with without_advice("peft"):
         tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
-    layers = {name: layer for name, layer in model.get_base_model().named_modules() if isinstance(layer, LoraLayer)}
+    layers = lora_layers(model.get_base_model())
     known = {f"{START}{name}.{part}" for name in layers for part in (LOW, HIGH, BIAS)}
     if not all(map(_is_plain, layers.values())) or not tensors.keys() <= known:
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries._packed_layers import asking_for_packed
 from workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
 
@@ -73,11 +74,9 @@ def experts(body: Any) -> list[str]:
 @torch.no_grad()
 def taken_off(body: Any, general: Sequence[str]) -> None:
     """Subtract the mean A and the mean B of the ``general`` LoRAs from those of all others; remove the general ones."""
-    from peft.tuners.lora import LoraLayer
-
     if not general:
         return
-    for layer in (module for module in body.modules() if isinstance(module, LoraLayer)):
+    for layer in lora_layers(body).values():
         for factors in (layer.lora_A, layer.lora_B):
             mean = torch.stack([factors[name].weight for name in general]).mean(dim=0)
             for name in [other for other in factors if other not in general]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from workbench.backbone.architecture import state_width
 from workbench.backbone.prompt_embeddings import embedding
 from workbench.errors import InputError
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries._places import require_all
 from workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
 from workbench.methods.libraries.peft import LIBRARY as PEFT
@@ -71,7 +72,7 @@ class Retriever(nn.Module):
 
     def listen(self, body: Any) -> None:
         """Answer on ``body``, which hosts the LoRAs, from now on."""
-        for layer in _lora_layers(body):
+        for layer in lora_layers(body).values():
             layer.enable_adapters(False)
             layer.register_forward_hook(self._add)
         body.register_forward_pre_hook(self._ask, with_kwargs=True)
@@ -159,12 +160,6 @@ def _retrieving(body: Any, tasks: Tensor | None, config: RetrievalSettings) -> n
     body.reads_question = True  # see Network.states
     model: nn.Module = body.eval()
     return model
-
-
-def _lora_layers(body: Any) -> list[Any]:
-    from peft.tuners.lora import LoraLayer
-
-    return [module for module in body.modules() if isinstance(module, LoraLayer)]
 
 
 def _goes_on(options: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.backbone.bf16_matrices import shown_in_float32
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.method import FitHooks
 
 if TYPE_CHECKING:
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from workbench.methods.method import FitLength
 
 OWN, START = "default", "start"
-
-
-def lora_layers(body: Any) -> dict[str, Any]:
-    """Return the layers of ``body`` that a LoRA is on, by name."""
-    from peft.tuners.lora import LoraLayer
-
-    return {name: module for name, module in body.named_modules() if isinstance(module, LoraLayer)}
 
 
 def has_learned(body: Any) -> bool:

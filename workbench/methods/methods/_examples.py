@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.backbone.batching import to_device_of
-from workbench.methods.methods._counterweight import has_learned, lora_layers
+from workbench.methods.libraries._lora_layers import lora_layers
+from workbench.methods.methods._counterweight import has_learned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries.peft import needs_targets
 from workbench.methods.method import Method
 from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN, begin_at, lora_layers, matrix, until_joined
+from workbench.methods.methods._counterweight import OWN, begin_at, matrix, until_joined
 from workbench.methods.methods._examples import read_inputs, starting
 from workbench.settings.bounds import Count
 

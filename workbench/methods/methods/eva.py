@@ -15,10 +15,11 @@ import torch
 from pydantic import Field
 
 from workbench.backbone.bf16_matrices import shown_in_float32
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries.peft import needs_targets
 from workbench.methods.method import Method
 from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN, lora_layers
+from workbench.methods.methods._counterweight import OWN
 from workbench.methods.methods._examples import read_inputs, starting
 from workbench.settings.bounds import Count
 

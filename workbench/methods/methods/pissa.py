@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries.peft import needs_targets
 from workbench.methods.method import FitHooks, Method
 from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN, begin_at, has_learned, lora_layers, matrix, until_joined
+from workbench.methods.methods._counterweight import OWN, begin_at, has_learned, matrix, until_joined
 
 if TYPE_CHECKING:
     from torch import Tensor
