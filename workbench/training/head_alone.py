@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Rows = list[dict[str, Any]]
     Collate = Callable[[Rows], dict[str, Tensor]]
 
-FEATURES = "features"  # of a row, beside what it was encoded from
+VECTORS = "features"  # of a row, beside what it was encoded from
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def read_ahead(model: TaskModel, backbone: Backbone, encoded: Rows) -> tuple[Row
         inputs = {name: tensor for name, tensor in batch.items() if name not in BESIDE}
         read, learned = kind.read(model, inputs, batch["labels"])
         ends = np.cumsum([counts[index] for index in indices])[:-1]
-        parts = {FEATURES: np.split(read.float().cpu().numpy(), ends)}
+        parts = {VECTORS: np.split(read.float().cpu().numpy(), ends)}
         if learned is not None and reads_tokens(kind):
             parts["labels"] = np.split(learned.cpu().numpy(), ends)
         return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
@@ -102,7 +102,7 @@ def _with_features(collate: Collate) -> Collate:
     """Return ``collate`` for rows with vectors: a batch has ``features`` (vectors, hidden_size) and their labels."""
 
     def batch(rows: Rows) -> dict[str, Tensor]:
-        together = {FEATURES: torch.cat([row[FEATURES] for row in rows])}
+        together = {VECTORS: torch.cat([row[VECTORS] for row in rows])}
         if isinstance(rows[0]["labels"], torch.Tensor):
             together["labels"] = torch.cat([row["labels"] for row in rows])
             return together
@@ -113,4 +113,4 @@ def _with_features(collate: Collate) -> Collate:
 
 def _without_text(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row as its kind encodes it, but of its text the first token alone: nobody reads it."""
-    return {name: value if name in BESIDE else value[:1] for name, value in row.items() if name != FEATURES}
+    return {name: value if name in BESIDE else value[:1] for name, value in row.items() if name != VECTORS}
