@@ -67,10 +67,8 @@ def main(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         lora, head = _originals(folder)
-        store, tasks = (
-            Workbench(folder / "workspace").workspace.adapters,
-            [f"lora-{number:04d}" for number in range(counts[-1])],
-        )
+        store = Workbench(folder / "workspace").workspace.adapters
+        tasks = [f"lora-{number:04d}" for number in range(counts[-1])]
         for adapter, task in [(head, BARE), *((lora, task) for task in tasks[:2])]:
             _copy(adapter, store, task)
         with serving(folder) as (_, process):

@@ -49,12 +49,13 @@ def scores_by_shots(report: FusionReport) -> Figure:
         (row for row in report.rows if row.role == "composition"),
         key=lambda row: -(row.scores[report.overall].score or 0),
     )
-    plain = [row for row in report.rows if row.role in (*CONTROLS, "mixed", "average", "pick")]
+    rivals = (*CONTROLS, "mixed")
+    plain = [row for row in report.rows if row.role in (*rivals, "average", "pick")]
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.8), layout="constrained")
         axes = figure.subplots()
         for index, row in enumerate([*plain, *ranked[:3]]):
-            style = "--" if row.role in (*CONTROLS, "mixed") else "-"
+            style = "--" if row.role in rivals else "-"
             scores = 100 * np.array([row.scores[key].score for key in keys], dtype=float)  # NaN for None
             colour, marker = look(index)
             label = in_legend(row.label)
