@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.answers.http_server.selection import select
 from experiments.api import Workbench
 from experiments.engine import run as engine
 from experiments.reporting.contrast import contrast
@@ -15,6 +16,7 @@ from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.report import Report
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
+from workbench.errors import InputError
 from workbench.machine.listener import Listener, Silent
 
 if TYPE_CHECKING:
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
 
     from experiments.engine.piece import Piece
     from experiments.workspace import RecordDocument
+
+SMALL_COMPARISON = """description: made in tests
+backbone: {backbone}
+sources:
+  tasks: [animals, halves]
+  methods: {{lora: {{learning_rate: 0.02}}}}
+  budget: {{train_examples: 32, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+shots: [8]
+seeds: [0]
+budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+"""  # of compositions, but for its name, targets, compositions and controls
 
 
 def done(plan: Any, workspace: Workspace, listener: Listener | None = None, command: str = "test") -> RecordDocument:
@@ -59,6 +72,15 @@ def pieces(plan: Any) -> list[Piece]:
 def pending(plan: Any, workspace: Workspace) -> list[Piece]:
     """Return the pieces of a plan that are not done."""
     return engine.pending(pieces(plan), workspace)
+
+
+def assert_for_comparison_alone(bench: Workbench, backbone: str) -> None:
+    """Make sure that adapters made for a comparison are nobody's source and nobody's answer, beside two others."""
+    few = ["budget.max_length=16", "budget.precision=fp32"]
+    with pytest.raises(InputError, match="there are 2 adapters"):
+        bench.fusion_plan("fruits", "auto:9", "sum", 8, backbone=backbone, assignments=few)
+    served = select(bench.workspace, [], backbone, bench.task_folders, bench.listener)
+    assert not any(adapter.manifest.task.for_comparison for adapter in served.adapters)
 
 
 def assert_as_declared(report: Any, workspace: Workspace) -> None:

@@ -10,26 +10,20 @@ from experiments.api import Workbench
 from experiments.engine.recipes import RECIPES
 from tasks.loading import registry
 from tests.messages import naming
-from tests.runs import pieces
+from tests.runs import SMALL_COMPARISON, pieces
 from workbench.errors import InputError
 from workbench.settings.document import read
 
-RECIPE = """name: tiny-subsets
-description: made in tests
-backbone: {backbone}
-sources:
-  tasks: [animals, halves]
-  methods: {{lora: {{learning_rate: 0.02}}}}
-  budget: {{train_examples: 32, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+RECIPE = (
+    SMALL_COMPARISON
+    + """name: tiny-subsets
 targets: [fruits, colours]
-shots: [8]
-seeds: [0]
-budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
 compositions:
   some: {{method: warm-start, sources: {{fruits: [halves]}}}}
   every: {{method: warm-start}}
 controls: {{random: [some], shuffled: [some]}}
 """
+)
 
 
 @pytest.fixture(scope="module")

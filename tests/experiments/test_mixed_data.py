@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.http_server.selection import select
 from experiments.api import Workbench
 from experiments.engine.recipes import find_recipe
 from experiments.studies.compositions.mixed_data import objection
 from experiments.studies.compositions.verdict import verdict
 from tests.messages import naming
-from tests.runs import pieces
+from tests.runs import assert_for_comparison_alone, pieces
 from workbench.adapters.name_resolution import readable
 from workbench.errors import InputError
 from workbench.methods.sampling import draw
@@ -38,7 +37,6 @@ compositions:
 controls: {{random: [], shuffled: []}}
 """
 ALONE, BEGUN, PICKED = "mixed data alone, lora", "started, mixed data", "best mixed-data adapter"
-FEW = ["budget.max_length=16", "budget.precision=fp32"]
 OFF = "controls={random: [], shuffled: [], mixed: []}"
 
 
@@ -127,7 +125,4 @@ def test_rows_of_some_kinds_are_not_mixed() -> None:
 
 def test_it_is_nobody_s_source_and_nobody_s_answer(report, bench: Workbench) -> None:
     assert any(manifest.task.joint for manifest in readable(bench.workspace.adapters))
-    with pytest.raises(InputError, match="there are 2 adapters"):
-        bench.fusion_plan("fruits", "auto:9", "sum", 8, backbone=report.record.backbone, assignments=FEW)
-    served = select(bench.workspace, [], report.record.backbone, bench.task_folders, bench.listener)
-    assert not any(adapter.manifest.task.joint for adapter in served.adapters)
+    assert_for_comparison_alone(bench, report.record.backbone)

@@ -9,36 +9,29 @@ from typing import Any
 
 import pytest
 
-from experiments.answers.http_server.selection import select
 from experiments.api import Workbench
 from experiments.studies.compositions.record import PICKS
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
 from tests.conftest import Call
 from tests.messages import naming
-from tests.runs import pieces
+from tests.runs import SMALL_COMPARISON, assert_for_comparison_alone, pieces
 from workbench.adapters.name_resolution import readable
 from workbench.errors import InputError
 from workbench.measures.statistics import Interval
 from workbench.methods.sampling import draw
 
-RECIPE = """name: tiny-controls
-description: made in tests
-backbone: {backbone}
-sources:
-  tasks: [animals, halves]
-  methods: {{lora: {{learning_rate: 0.02}}}}
-  budget: {{train_examples: 32, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+RECIPE = (
+    SMALL_COMPARISON
+    + """name: tiny-controls
 targets: [fruits]
-shots: [8]
-seeds: [0]
-budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
 compositions:
   sum: {{method: sum}}
   mixed: {{method: mix}}
   started: {{method: warm-start}}
 controls: {{mixed: []}}
 """
+)
 FEW = ["budget.epochs=1", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32"]
 OFF = "controls={random: [], shuffled: [], mixed: []}"
 LABELS = {"random": "mixed, random sources", "shuffled": "mixed, shuffled sources"}
@@ -109,10 +102,7 @@ def test_shuffled_sources_saw_the_same_texts(report, bench: Workbench, study_fol
 
 def test_they_are_nobody_s_source_and_nobody_s_answer(report, bench: Workbench) -> None:
     assert any(manifest.task.shuffled for manifest in readable(bench.workspace.adapters))
-    with pytest.raises(InputError, match="there are 2 adapters"):
-        bench.fusion_plan("fruits", "auto:9", "sum", 8, backbone=report.record.backbone, assignments=FEW)
-    served = select(bench.workspace, [], report.record.backbone, bench.task_folders, bench.listener)
-    assert not any(adapter.manifest.task.shuffled for adapter in served.adapters)
+    assert_for_comparison_alone(bench, report.record.backbone)
 
 
 @pytest.fixture(scope="module")
