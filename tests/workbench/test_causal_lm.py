@@ -33,7 +33,7 @@ from workbench.machine.listener import Silent
 from workbench.measures.streaming import heard_by
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.kinds import KINDS
-from workbench.methods.kinds.causal_lm import Answer
+from workbench.methods.kinds._free_text import Answer
 from workbench.methods.methods import METHODS
 from workbench.methods.model import TaskModel
 from workbench.methods.stored_model import open_adapter

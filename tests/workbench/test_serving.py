@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import Dataset, concatenate_datasets
 
-from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.conftest import FRUITS, SUBJECTS, make_task, toy
 from tests.elsewhere.architectures import write_base
 from tests.messages import naming
 from workbench.adapters.store import AdapterStore
@@ -168,18 +168,42 @@ def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: Adap
     np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
 
 
-def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store: AdapterStore) -> None:
+def copying_others(copying: Task, limits: tuple[int, ...]) -> tuple[Task, ...]:
+    """Return tasks like one whose answers stand in the text: each has other answers, and its own length of them."""
+
+    def task(number: int, limit: int) -> Task:
+        def changed(row: dict[str, Any]) -> dict[str, Any]:
+            return {"answer": SUBJECTS[(SUBJECTS.index(row["answer"]) + number) % 3], "max_new_tokens": limit}
+
+        splits = {split: rows.map(changed) for split, rows in copying.splits.items()}
+        return Task(f"copying-{number}", "causal-lm", (), splits, f"fingerprint {number}", "made in tests")
+
+    return tuple(task(*numbered) for numbered in enumerate(limits))
+
+
+@pytest.mark.parametrize("method", ["lora", "pfeiffer"])
+def test_answers_in_words_share_passes_and_are_those_of_each_adapter(
+    method: str, llama: Path, copying: Task, store: AdapterStore
+) -> None:
+    """Prompts of several lengths, answers of several lengths; the batch is as long as the longest answer."""
     from workbench.backbone.names import open_backbone
 
-    opened = open_backbone(str(llama))
-    other = Task("other", "causal-lm", (), copying.splits, "another fingerprint", "made in tests")
-    adapters = trained("lora", opened, store, (copying, other))
-    serving = Serving(adapters, opened)
-    rows = copying.splits["test"].select(range(6))
-    owners = [adapters[index % 2].id for index in range(6)]
-    assert not serving.mixes
+    opened, tasks = open_backbone(str(llama)), copying_others(copying, (4, 2, 5))
+    adapters = trained(method, opened, store, tasks)
+    serving, passes = Serving(adapters, opened), []
+    serving.body.register_forward_hook(lambda *_: passes.append(1))
+    texts = [" ".join([text] * (1 + number % 2)) for number, text in enumerate(copying.splits["test"]["text"][:9])]
+    columns = {"id": [*"abcdefghi"], "text": texts, "max_new_tokens": [(4, 2, 5)[row % 3] for row in range(9)]}
+    rows, owners = Dataset.from_dict(columns), [adapters[row % 3].id for row in range(9)]
     together, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
+    assert serving.mixes
+    assert len(passes) <= 5, "one pass for each token of the longest answer, not for each adapter"
     assert [text for text, *_ in together] == [text for text, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
+    others = alone(adapters, opened, rows, [*owners[1:], owners[0]])
+    assert all(abs(other - sure) > 1e-4 for (_, other), (_, sure) in zip(others, wanted, strict=True)), (
+        "else the answer of a wrong adapter would not show"
+    )
 
 
 @pytest.mark.parametrize(("kind", "target"), [("deberta-v2", "pos_key_proj"), ("xlnet", "layer_1")])
@@ -217,3 +241,23 @@ def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: Adapter
         Serving(trained("head", backbone, store, TASKS[:1]), backbone)
     with pytest.raises(InputError, match="was trained on"):
         Serving([lora], open_backbone(str(llama)))
+
+
+def test_an_encoder_decoder_writes_for_several_loras_at_once(t5: Path, store: AdapterStore) -> None:
+    from workbench.backbone.names import open_backbone
+
+    opened = open_backbone(str(t5))
+    rows = toy("seq2seq").splits["test"]
+    tasks = tuple(
+        Task(f"t5-{number}", "seq2seq", (), toy("seq2seq").splits, f"fingerprint {number}", "made in tests")
+        for number in range(2)
+    )
+    adapters = trained("lora", opened, store, tasks)
+    serving, owners = Serving(adapters, opened), [adapters[row % 2].id for row in range(len(rows))]
+    passes: list[int] = []
+    serving.body.register_forward_hook(lambda *_: passes.append(1))
+    together, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
+    assert serving.mixes
+    assert len(passes) <= 3, "one for each token"
+    assert [text for text, *_ in together] == [text for text, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)

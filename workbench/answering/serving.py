@@ -8,7 +8,9 @@ keeps batches full when requests for many tasks come in.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -19,6 +21,7 @@ from workbench.answering.shared_body import shared_body
 from workbench.backbone.batching import in_batches, require_scores
 from workbench.errors import InputError
 from workbench.machine.device import Precision
+from workbench.methods.kind import GENERATED, Generates
 from workbench.methods.kinds import KINDS
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.libraries.peft import trains_biases, trains_whole
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 
 Company = tuple[str, str, Precision]
 Owner = TypeVar("Owner", bound=Hashable)
-MIXED_KIND = "classification"  # its answers are one head's logits of one feature vector a row
+MIXED_KINDS = ("classification", *GENERATED)  # answers: one head's logits of a vector a row, or what one head writes
 
 
 class Answering(Protocol):
@@ -134,25 +137,37 @@ class Serving:
             return self._answers(rows, owners, set())
 
     def _answers(self, rows: Dataset, owners: Sequence[str], together: set[str]) -> list[Answer]:
-        turns = [None if owner in together and len(together) > 1 else owner for owner in owners]
+        kinds = Counter(self._kind(owner) for owner in together)
 
-        def answer(owner: str | None, indices: Sequence[int]) -> list[Answer]:
-            part = rows.select(indices)
+        def turn(owner: str) -> tuple[str, str | None]:
+            kind = self._kind(owner)
+            return kind, None if owner in together and kinds[kind] > 1 else owner
+
+        def answer(turn: tuple[str, str | None], indices: Sequence[int]) -> list[Answer]:
+            part, (_, owner) = rows.select(indices), turn
             if owner is None:
                 return self._answer_mixed(part, [owners[index] for index in indices])
             return answers_of(self.switch(owner), self.adapters[owner], part, self.backbone)
 
-        return _in_places(turns, answer)
+        return _in_places([turn(owner) for owner in owners], answer)
+
+    def _kind(self, adapter: str) -> str:
+        return self.adapters[adapter].manifest.task.kind
 
     def _can_mix(self, adapter: str) -> bool:
-        return self.adapters[adapter].manifest.task.kind == MIXED_KIND and self._shared.mixes
+        return self._kind(adapter) in MIXED_KINDS and self._shared.mixes
 
     def _answer_mixed(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
+        """Return the answers of several adapters, whose tasks are of one kind."""
         model = self._models[owners[0]]
         limits = [self.adapters[owner].manifest.budget.max_length for owner in owners]
         encoded = _in_places(
             limits, lambda limit, indices: model.kind.questions(rows.select(indices), self.backbone.tokenizer, limit)
         )
+        if isinstance(model.kind, Generates):
+            arrange = partial(self._arrange, owners)
+            generated = model.kind.generated(model, rows, encoded, self.backbone.tokenizer, arrange)
+            return in_words(model.kind, generated, ())
         logits = in_batches(
             lambda indices, batch: self._logits(model, [owners[index] for index in indices], batch),
             model,
@@ -166,6 +181,13 @@ class Serving:
             return in_words(model.kind, np.stack([logits[index] for index in indices]), labels)
 
         return _in_places(owners, say)
+
+    def _arrange(self, owners: Sequence[str], indices: Sequence[int]) -> list[int]:
+        """Let each row of a batch be answered by its own adapter while an answer is generated."""
+        order, beside = self._shared.mix([owners[index] for index in indices])
+        if beside:
+            raise UnmixableError("generating gives a forward pass nothing beside the batch")
+        return order
 
     def _logits(self, model: TaskModel, owners: Sequence[str], batch: dict[str, Tensor]) -> list[NDArray[np.float32]]:
         """Return each row's logits by its own adapter and head, (labels of its task,)."""

@@ -113,7 +113,13 @@ def _prompt_inputs(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -
 
 
 def decode(
-    model: Network, ids: Tensor, mask: Tensor, limit: int, ends: Sequence[int], pad: int
+    model: Network,
+    ids: Tensor,
+    mask: Tensor,
+    limit: int,
+    ends: Sequence[int],
+    pad: int,
+    is_ended: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return what an encoder-decoder answers, as :func:`generate` does for a causal language model.
 
@@ -127,6 +133,7 @@ def decode(
         limit: at most so many new tokens.
         ends: the tokens that end an answer.
         pad: what stands after them, in answers that end early.
+        is_ended: as ``ended`` of :func:`generate`.
     """
     from transformers.modeling_outputs import BaseModelOutput
 
@@ -150,6 +157,8 @@ def decode(
         tokens.append(last)
         likelihoods.append(likelihood)
         tell(*tokens)
+        if is_ended is not None:
+            ended = ended | is_ended(torch.cat(tokens, dim=1)).unsqueeze(1)
         if bool(ended.all()):
             break
     return torch.cat(tokens, dim=1), torch.cat(likelihoods, dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from workbench.measures.label_counts import LabelCounts
 
 GENERATED = ("causal-lm", "seq2seq")  # kinds whose answers are words that the backbone's own output layer generates
+
+Arrange = Callable[[Sequence[int]], Sequence[int]]  # numbers of a batch's rows → the order in which they have to stand
 
 
 class Kind(Protocol):
@@ -104,3 +106,27 @@ class Kind(Protocol):
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer."""
+
+
+@runtime_checkable
+class Generates(Kind, Protocol):
+    """A kind whose answers are generated; each row of a batch can be answered by weights of its own."""
+
+    def generated(
+        self,
+        model: Network,
+        rows: Dataset,
+        questions: list[dict[str, Any]],
+        tokenizer: PreTrainedTokenizerBase,
+        arrange: Arrange | None = None,
+    ) -> list[Any]:
+        """Return what :meth:`answers` returns of ``rows`` without what is right.
+
+        Args:
+            model: answers.
+            rows: say how long an answer may get.
+            questions: what :meth:`questions` makes of the rows; they may be cut at different lengths.
+            tokenizer: of the backbone.
+            arrange: is called before each batch and lets the right weights answer each of its rows; None where the same
+                weights answer all rows.
+        """

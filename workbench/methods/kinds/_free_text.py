@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from workbench.backbone.batching import IGNORED, require_scores
-from workbench.backbone.prompts import NEW_TOKENS
+from workbench.backbone.prompts import end_tokens
 from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.measures.text_scores import TEXT_SCORES
+from workbench.methods.kinds._generating import generated, limits
 
 if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
+
+    from workbench.backbone.network import Network
+    from workbench.methods.kind import Arrange
+    from workbench.methods.kinds._generating import Write
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,49 @@ class Answer:
     wanted: NDArray[np.float32] | None
 
 
-class AnswersInWords:
+class AnswersInWords(ABC):
     """Rows have ``answer``, ``metric`` (how an answer is judged) and ``max_new_tokens`` (how long one may be)."""
 
-    metric = "score"
-    target = "answer"
+    metric: ClassVar[str] = "score"
+    target: ClassVar[str] = "answer"
+    padded: ClassVar[str]  # side on which questions are filled up where answers to them are generated
+
+    @abstractmethod
+    def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
+        """See :meth:`workbench.methods.kind.Kind.questions`."""
+
+    @abstractmethod
+    def writer(self, model: Network, tokenizer: PreTrainedTokenizerBase) -> Write:
+        """Return what generates the answers of ``model`` to a batch."""
+
+    @abstractmethod
+    def right_log_probabilities(
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> list[NDArray[np.float32]]:
+        """Return the log-probability of each token of each right answer, end token included."""
+
+    def answers(
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> list[Answer]:
+        """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
+        answers = self.generated(model, rows, self.questions(rows, tokenizer, max_length), tokenizer)
+        if "answer" not in rows.column_names:
+            return answers
+        likely = self.right_log_probabilities(model, rows, tokenizer, max_length)
+        return [replace(answer, wanted=wanted) for answer, wanted in zip(answers, likely, strict=True)]
+
+    def generated(
+        self,
+        model: Network,
+        rows: Dataset,
+        questions: list[dict[str, Any]],
+        tokenizer: PreTrainedTokenizerBase,
+        arrange: Arrange | None = None,
+    ) -> list[Answer]:
+        """See :meth:`workbench.methods.kind.Generates.generated`."""
+        ends, pad = end_tokens(tokenizer), (tokenizer.pad_token_id, self.padded)
+        write = self.writer(model, tokenizer)
+        return to_answers(generated(model, questions, limits(rows), ends, pad, write, arrange), tokenizer)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy over the answer tokens of the batch: logits (tokens, vocabulary), labels (tokens,)."""
@@ -93,6 +137,7 @@ class AnswersInWords:
 
     def label_counts(self, outcomes: pd.DataFrame, labels: Sequence[str]) -> None:
         """Return None: free text has no labels."""
+        return None  # noqa: RET501  # without it this looks like a method that was forgotten
 
     def say(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[tuple[str, float]]:
         """Return each answer's text, and the geometric mean of its tokens' probabilities."""
@@ -115,38 +160,21 @@ def tokens_of(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list
     return ids
 
 
-def limits(rows: Dataset) -> list[int]:
-    """Return how many tokens each row's answer may take."""
-    return rows["max_new_tokens"][:] if "max_new_tokens" in rows.column_names else [NEW_TOKENS] * len(rows)
-
-
 def _metrics(rows: Dataset) -> list[str]:
     return rows["metric"][:] if "metric" in rows.column_names else ["exact-match"] * len(rows)
 
 
-def answer_length(tokens: list[int], limit: int, ends: Container[int]) -> int:
-    """Return how many of ``tokens`` are the answer: up to and with the first end token, and no more than ``limit``."""
-    shortened = tokens[:limit]
-    return next((index + 1 for index, token in enumerate(shortened) if token in ends), len(shortened))
-
-
 def to_answers(
-    generated_rows: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
-    right_log_probabilities: Sequence[NDArray[np.float32]] | None,
-    tokenizer: PreTrainedTokenizerBase,
+    generated_rows: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]], tokenizer: PreTrainedTokenizerBase
 ) -> list[Answer]:
-    """Return as answers what was generated (tokens, and their log-probabilities) and how likely the right ones were.
+    """Return as answers what was generated: tokens, and their log-probabilities.
 
     Raises:
         AnswerError: log-probabilities are no numbers.
     """
     require_scores([likelihoods for _, likelihoods in generated_rows])
     texts = texts_of(tokenizer, [tokens for tokens, _ in generated_rows], skip_special_tokens=True)
-    likely: Sequence[NDArray[np.float32] | None] = (
-        [None] * len(generated_rows) if right_log_probabilities is None else right_log_probabilities
-    )
-    generated = zip(texts, generated_rows, likely, strict=True)
-    return [Answer(text.strip(), tokens, likelihoods, right) for text, (tokens, likelihoods), right in generated]
+    return [Answer(text.strip(), *row, None) for text, row in zip(texts, generated_rows, strict=True)]
 
 
 def likelihoods_of(head: nn.Module, states: Tensor, labels: Tensor) -> list[NDArray[np.float32]]:

@@ -14,15 +14,8 @@ from workbench.backbone.generation import generate, language_model, virtual_toke
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import Demonstrations, end_token, end_tokens, prompts
 from workbench.errors import InputError
-from workbench.methods.kinds._free_text import (
-    Answer,
-    AnswersInWords,
-    answer_length,
-    likelihoods_of,
-    limits,
-    to_answers,
-    tokens_of,
-)
+from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of, tokens_of
+from workbench.methods.kinds._generating import Ended, Write, limits
 from workbench.methods.kinds._programs import CAUSAL_LM
 
 if TYPE_CHECKING:
@@ -51,6 +44,7 @@ class CausalLM(AnswersInWords):
 
     pipeline_tag: ClassVar[str] = "text-generation"
     usage: ClassVar[str] = CAUSAL_LM
+    padded: ClassVar[str] = "left"
     demonstrations: Demonstrations = ()
 
     def objection(self, config: PretrainedConfig) -> str | None:
@@ -108,29 +102,17 @@ class CausalLM(AnswersInWords):
         learned = following != IGNORED
         return states[:, :-1][learned], following[learned]
 
-    def answers(
-        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
-    ) -> list[Answer]:
-        """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
-        questions, most, ends = self.questions(rows, tokenizer, max_length), limits(rows), end_tokens(tokenizer)
-        lm, virtual, pad = language_model(model), virtual_tokens(model), tokenizer.pad_token_id
+    def writer(self, model: Network, tokenizer: PreTrainedTokenizerBase) -> Write:
+        """Return what generates after prompts that are padded on the left."""
+        ends, pad = end_tokens(tokenizer), tokenizer.pad_token_id
+        lm, virtual = language_model(model), virtual_tokens(model)
 
-        def ask(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
+        def write(batch: dict[str, Tensor], limit: int, ended: Ended) -> tuple[Tensor, Tensor]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
             with model.autocast(ids.device.type):
-                limit = max(most[index] for index in indices)
-                tokens, likelihoods = generate(lm, ids, mask, limit, ends, pad, virtual)
-            lengths = [
-                answer_length(row, most[index], ends) for row, index in zip(tokens.tolist(), indices, strict=True)
-            ]
-            generated = zip(tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True)
-            return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]
+                return generate(lm, ids, mask, limit, ends, pad, virtual, ended)
 
-        given = in_batches(ask, model, questions, lambda batch: pad_rows(batch, pad, "left"))
-        has_answers = "answer" in rows.column_names
-        return to_answers(
-            given, self._right_log_probabilities(model, rows, tokenizer, max_length) if has_answers else None, tokenizer
-        )
+        return write
 
     def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
         texts = prompts(rows["text"][:], tokenizer, self.demonstrations)
@@ -140,7 +122,7 @@ class CausalLM(AnswersInWords):
             raise InputError(message, hint="Is the text empty? Leave it out.")
         return tokens
 
-    def _right_log_probabilities(
+    def right_log_probabilities(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[NDArray[np.float32]]:
         """Return the log-probability of each token of each right answer, end token included."""

@@ -14,7 +14,8 @@ from workbench.backbone.generation import decode
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import end_token, end_tokens
 from workbench.backbone.tokenizing import tokenise
-from workbench.methods.kinds._free_text import Answer, AnswersInWords, answer_length, likelihoods_of, limits, to_answers
+from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of
+from workbench.methods.kinds._generating import Ended, Write, limits
 from workbench.methods.kinds._programs import SEQ2SEQ
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Seq2Seq(AnswersInWords):
 
     pipeline_tag = "text2text-generation"
     usage = SEQ2SEQ
+    padded = "right"
 
     def objection(self, config: PretrainedConfig) -> str | None:
         """Only an encoder-decoder with an output layer answers a text in words of its own."""
@@ -74,29 +76,16 @@ class Seq2Seq(AnswersInWords):
         learned = labels != IGNORED
         return _answering(model, inputs, labels)[learned], labels[learned]
 
-    def answers(
-        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
-    ) -> list[Answer]:
-        """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
-        questions, most, ends = self.questions(rows, tokenizer, max_length), limits(rows), end_tokens(tokenizer)
+    def writer(self, model: Network, tokenizer: PreTrainedTokenizerBase) -> Write:
+        """Return what generates while texts that are padded on the right are read."""
+        ends, pad = end_tokens(tokenizer), tokenizer.pad_token_id
 
-        def ask(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
-            limit = max(most[index] for index in indices)
-            decoded = decode(model, batch["input_ids"], batch["attention_mask"], limit, ends, tokenizer.pad_token_id)
-            tokens, likelihoods = (tensor.cpu().numpy() for tensor in decoded)
-            lengths = [
-                answer_length(row, most[index], ends) for row, index in zip(tokens.tolist(), indices, strict=True)
-            ]
-            generated = zip(tokens, likelihoods, lengths, strict=True)
-            return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]
+        def write(batch: dict[str, Tensor], limit: int, ended: Ended) -> tuple[Tensor, Tensor]:
+            return decode(model, batch["input_ids"], batch["attention_mask"], limit, ends, pad, ended)
 
-        given = in_batches(ask, model, questions, self.collate(tokenizer))
-        has_answers = "answer" in rows.column_names
-        return to_answers(
-            given, self._right_log_probabilities(model, rows, tokenizer, max_length) if has_answers else None, tokenizer
-        )
+        return write
 
-    def _right_log_probabilities(
+    def right_log_probabilities(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[NDArray[np.float32]]:
         """Return the log-probability of each token of each right answer, end token included."""
