@@ -63,7 +63,8 @@ def test_what_a_file_does_not_say_is_found(hook: ModuleType, text: str, complain
 
 
 def test_every_source_has_a_page() -> None:
-    assert {path.stem for path in SOURCES.glob("*.py")} - set(PAGES) == {"measured"}
+    beside = {path.stem for path in SOURCES.glob("*.py")} - set(PAGES)
+    assert all(name.startswith("measured") for name in beside)
 
 
 def test_a_pair_is_read_in_either_direction(hook: ModuleType) -> None:

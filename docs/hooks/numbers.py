@@ -93,10 +93,12 @@ def nearest(piece: str, page: str) -> str:
 def load(path: Path) -> Any:
     """Return the module that says where the numbers of a page come from.
 
-    They share ``measured``. Their folder is not searched for modules: a page's module there has the name of a package.
+    They share the modules whose names begin with ``measured``. Their folder is not searched for modules: a page's
+    module there has the name of a package.
     """
-    if "measured" not in sys.modules:
-        execute("measured", SOURCES / "measured.py")
+    for shared in sorted(SOURCES.glob("measured*.py")):
+        if shared.stem not in sys.modules:
+            execute(shared.stem, shared)
     return execute(f"numbers_of_{path.stem.replace('-', '_')}", path)
 
 

@@ -1,4 +1,4 @@
-"""The numbers of docs/composing-generators.md."""
+"""The numbers of docs/composing.md that are of a language model."""
 
 from __future__ import annotations
 
