@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -143,3 +144,30 @@ def test_fewer_data_make_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
     assert program.reading(0.01, ours(-0.02, 0.02)) == "open", "two seeds hold nearly everything"
     assert program.reading(0.005, ours(0.0, 0.004, -0.003, 0.002)) == "agrees"
     assert program.reading(0.05, ours(0.01, 0.011, 0.012)) == "smaller here"
+
+
+@pytest.mark.parametrize(
+    ("name", "readings", "outcome"),
+    [
+        ("C1", {"pair-sum": "higher"}, "supported"),
+        ("C1", {"pair-sum": "equal"}, "refuted"),
+        ("C1", {"pair-sum": "undecided"}, "neither"),
+        ("C2", {"pair-sum": "equal"}, "supported"),
+        ("C2", {"pair-sum": "higher"}, "refuted"),
+        ("B2", {"pair-mix": "higher", "pair-start, mixed data": "undecided"}, "neither"),
+        ("B2", {"pair-mix": "higher", "pair-start, mixed data": "lower"}, "supported"),
+        ("B2", {"pair-mix": "higher", "pair-start, mixed data": "higher"}, "refuted"),
+        ("A3", {"fused": "undecided", "meta": "higher"}, "supported"),
+        ("A3", {"fused": "undecided", "meta": "lower"}, "neither"),
+        ("A3", {"fused": "equal", "meta": "lower"}, "refuted"),
+        (
+            "D1",
+            {"warm-start": "higher", "warm-start, random sources": "equal", "warm-start, shuffled sources": "lower"},
+            "neither",
+        ),
+    ],
+)
+def test_an_outcome_is_what_was_registered(hook: ModuleType, name: str, readings: dict[str, str], outcome: str) -> None:
+    hook.load(SOURCES / "composing.py")
+    hypothesis = next(each for each in sys.modules["measured_designs"].HYPOTHESES if each.name == name)
+    assert hypothesis.outcome(readings) == outcome

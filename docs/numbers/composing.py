@@ -1,9 +1,10 @@
-"""The numbers of docs/composing.md: of an encoder, and of a language model."""
+"""The numbers of docs/composing.md: of the registered designs, of an encoder, and of a language model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import measured_designs
 import measured_encoder
 import measured_generator
 
@@ -12,5 +13,6 @@ STATED = [*measured_encoder.STATED, *measured_generator.STATED]
 
 def pieces() -> Iterator[str]:
     """Yield the tables and sentences of every comparison on the page."""
+    yield from measured_designs.pieces()
     yield from measured_encoder.pieces()
     yield from measured_generator.pieces()

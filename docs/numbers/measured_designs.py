@@ -1,0 +1,180 @@
+"""What came of the designs that docs/composing/preregistered.md registers: each hypothesis beside its contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from measured import FOLDER, limits, probability, read, reading, row, signed
+
+from experiments.reporting.differences import MARKS
+
+NOT_RUN = "has not run yet"
+SUPPORTED, REFUTED, NEITHER = "supported", "refuted", "neither"
+ABOVE, BELOW, ALIKE = "higher", "lower", "equal"
+OTHERS = {ABOVE: {BELOW, ALIKE}, BELOW: {ABOVE, ALIKE}}
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A row of a design's report minus what the recipe compares it with.
+
+    Attributes:
+        row: its name in the report.
+        minus: what it is compared with.
+        supports: verdicts that speak for the hypothesis.
+        refutes: verdicts that speak against it.
+    """
+
+    row: str
+    minus: str
+    supports: frozenset[str]
+    refutes: frozenset[str]
+
+
+def contrast(row: str, minus: str, supports: str, refutes: set[str] | None = None) -> Contrast:
+    """Return a contrast that one verdict supports and, where nothing else is said, the two other ones refute."""
+    return Contrast(row, minus, frozenset({supports}), frozenset(OTHERS[supports] if refutes is None else refutes))
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A registered hypothesis: it takes all of its contrasts, or one of them.
+
+    Attributes:
+        name: in the registered page.
+        design: the recipe.
+        says: the hypothesis in words.
+        contrasts: that decide it.
+        one_is_enough: one contrast supports it, and all have to refute it; else all support it, and one refutes it.
+    """
+
+    name: str
+    design: str
+    says: str
+    contrasts: tuple[Contrast, ...]
+    one_is_enough: bool = False
+
+    def outcome(self, readings: dict[str, str]) -> str:
+        """Return what the verdicts of a report, row → verdict, say of it."""
+        for_it = [readings[contrast.row] in contrast.supports for contrast in self.contrasts]
+        against = [readings[contrast.row] in contrast.refutes for contrast in self.contrasts]
+        enough, too_many = (any, all) if self.one_is_enough else (all, any)
+        if enough(for_it):
+            return SUPPORTED
+        return REFUTED if too_many(against) else NEITHER
+
+
+MIXING = (
+    contrast("pair-mix", "mixed data alone, lora", ABOVE),
+    contrast("pair-start, mixed data", "pair-start", BELOW),
+)
+WRITTEN, UNWRITTEN = "two-steps-written", "two-steps-unwritten"
+HYPOTHESES = (
+    Hypothesis("A1", "begin-ahead", "A start at a source is ahead", (contrast("nearest", "fresh lora", ABOVE),)),
+    Hypothesis(
+        "A2",
+        "begin-ahead",
+        "It is ahead by the source's skill, not by its form",
+        tuple(
+            contrast(row, "nearest", BELOW)
+            for row in ("nearest, shuffled sources", "nearest, random sources", "unrelated")
+        ),
+    ),
+    Hypothesis(
+        "A3",
+        "begin-ahead",
+        "Composing adds to the best source",
+        tuple(contrast(row, "nearest", ABOVE) for row in ("fused", "meta")),
+        one_is_enough=True,
+    ),
+    Hypothesis(
+        "B1",
+        "form-and-skill",
+        "Two LoRAs can be added to a third ability",
+        (contrast("pair-sum", "best source", ABOVE),),
+    ),
+    Hypothesis("B2", "form-and-skill", "Composing beats mixing the data", MIXING),
+    Hypothesis(
+        "B3",
+        "form-and-skill",
+        "Parts are worth more than few examples",
+        (contrast("pair-start", "fresh lora", ABOVE),),
+    ),
+    Hypothesis(
+        "B4",
+        "form-and-skill",
+        "It is the skill, not the form",
+        (contrast("pair-start, random sources", "pair-start", BELOW),),
+    ),
+    Hypothesis("B5", "form-and-skill", "Sources that do not fit disturb", (contrast("sum", "pair-sum", BELOW),)),
+    Hypothesis(
+        "B6",
+        "form-and-skill",
+        "Sixteen examples find the parts among six",
+        (contrast("mix", "fresh lora", ABOVE),),
+    ),
+    Hypothesis("C1", WRITTEN, "Steps add up if the middle is written", (contrast("pair-sum", "best source", ABOVE),)),
+    Hypothesis(
+        "C2",
+        UNWRITTEN,
+        "They do not if it is not written",
+        (Contrast("pair-sum", "best source", frozenset({BELOW, ALIKE}), frozenset({ABOVE})),),
+    ),
+    Hypothesis("C3", WRITTEN, "Composing beats mixing the data if the middle is written", MIXING),
+    Hypothesis(
+        "C4",
+        WRITTEN,
+        "Parts are worth more than few examples if the middle is written",
+        (contrast("pair-start", "fresh lora", ABOVE),),
+    ),
+    Hypothesis(
+        "D1",
+        "same-group",
+        "The source's skill carries over to unseen groups",
+        (
+            contrast("warm-start", "fresh lora", ABOVE),
+            contrast("warm-start, random sources", "warm-start", BELOW, set()),
+            contrast("warm-start, shuffled sources", "warm-start", BELOW, set()),
+        ),
+    ),
+    Hypothesis(
+        "D2",
+        "same-group",
+        "Composing adds to the best source",
+        tuple(contrast(row, "warm-start", ABOVE) for row in ("warm-start-average", "scalearn")),
+        one_is_enough=True,
+    ),
+    Hypothesis(
+        "D3",
+        "same-group",
+        "AdapterFusion gains over a fresh adapter where the target is sensitive",
+        (contrast("adapterfusion", "fresh pfeiffer", ABOVE),),
+    ),
+)
+
+
+def pieces() -> Iterator[str]:
+    """Yield the table of hypotheses; of a design without a stored report it says so."""
+    for hypothesis in HYPOTHESES:
+        stored = (FOLDER / f"{hypothesis.design}.json").is_file()
+        gains = _gains(read(hypothesis.design)) if stored else {}
+        outcome = hypothesis.outcome({name: reading(gain) for name, gain in gains.items()}) if stored else NOT_RUN
+        measured = "; ".join(_measured(contrast, gains) for contrast in hypothesis.contrasts)
+        yield row(hypothesis.name, hypothesis.says, measured, outcome)
+
+
+def _gains(document: dict[str, Any]) -> dict[str, Any]:
+    """Return row → its difference over all numbers of examples, as the report judges it."""
+    overall = "all" if len(document["shots"]) > 1 else str(document["shots"][0])
+    return {name: contestant["standings"][overall]["gain"] for name, contestant in document["contestants"].items()}
+
+
+def _measured(contrast: Contrast, gains: dict[str, Any]) -> str:
+    """Return a contrast in words, with its difference where there is one."""
+    words = f"`{contrast.row}` − {contrast.minus}"
+    if not gains:
+        return words
+    gain = gains[contrast.row]
+    return f"{words}: {signed(gain)} {limits(gain)} {MARKS[reading(gain)]}, {probability(gain['p_holm'])}"
