@@ -115,6 +115,20 @@ def test_the_equally_weighted_sum_is_the_average(report) -> None:
     assert ours.score == pytest.approx(theirs.score, abs=1 / 24)  # rounding may turn one test example of 24
 
 
+def test_in_full_each_row_has_the_scores_of_its_results(report) -> None:
+    """That of each target, K and seed, by which validation picks; without them a row has the means alone."""
+    full, brief = (report.as_json(full)["contestants"] for full in (True, False))
+    for label, row in full.items():
+        assert [trial["shots"] for trial in row["trials"]] == [8, 16], label
+        for mean in ("score", "validation"):
+            assert np.mean([trial[mean] for trial in row["trials"]]) == pytest.approx(row["standings"]["all"][mean])
+    picked, (first, second) = full["best composition"]["trials"], (full[label]["trials"] for label in ("sum", "ties"))
+    best = max((trial["validation"], trial["validation_log_likelihood"]) for trial in (first[0], second[0]))
+    assert (picked[0]["validation"], picked[0]["validation_log_likelihood"]) >= best
+    assert full["ties"]["settings"] == {**report.record.entries[-2].settings}
+    assert not {"trials", "settings"} & brief["ties"].keys()
+
+
 def test_what_validation_picks_is_the_best_on_validation(report) -> None:
     picked = report.row("best composition").scores["8"].validation
     assert picked == max(row.scores["8"].validation for row in report.rows if row.role in ("average", "composition"))
@@ -264,7 +278,7 @@ def test_other_versions_are_another_trial_of_every_contestant(
 def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     folder = bench.workspace.experiment("tiny-fusion")
     document = json.loads((folder / "report.json").read_text())
-    expected = json.loads(json.dumps(bench.report("tiny-fusion").as_json()))
+    expected = json.loads(json.dumps(bench.report("tiny-fusion").as_json(full=True)))
     assert document["contestants"].keys() == expected["contestants"].keys()
     assert document == expected
     assert document["verdict"] == report.verdict == verdict(report)

@@ -1,4 +1,4 @@
-"""How an entry did, with K examples or over all K."""
+"""How an entry did: in each place, with K examples, and over all K."""
 
 from __future__ import annotations
 
@@ -9,6 +9,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from workbench.adapters.fit_record import FitRecord
+
+
+@dataclass(frozen=True)
+class TrialScores:
+    """How one model of an entry did, that of one target, K and seed.
+
+    Attributes:
+        target, shots, seed: its place.
+        score: the main metric on the test split, in [0, 1].
+        validation: the same on the K validation examples; None without examples.
+        validation_log_likelihood: mean over these examples, in nats; None where it is not known. Between equal
+            validation scores it decides what validation picks.
+    """
+
+    target: str
+    shots: int
+    seed: int
+    score: float
+    validation: float | None
+    validation_log_likelihood: float | None
 
 
 @dataclass(frozen=True)

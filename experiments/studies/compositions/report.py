@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from experiments.reporting.differences import Difference
-    from experiments.studies.compositions.entry_scores import EntryScores
+    from experiments.studies.compositions.entry_scores import EntryScores, TrialScores
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.core.planned import Families
 
@@ -31,6 +31,7 @@ class Row:
     Attributes:
         chosen: how often a pick took whom.
         against: the label of what its gains are taken from; empty for the reference.
+        trials: each result behind the scores.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Row:
     scores: Mapping[str, EntryScores]
     chosen: Mapping[str, int] = field(default_factory=dict)
     against: str = ""
+    trials: tuple[TrialScores, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ class FusionReport(StudyReport):
         return next((row for row in self.rows if row.label == label), None)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
-        """Return the report as one document; it has all that each seed gave."""
+        """Return the report as one document; ``full`` adds to each row its settings and the scores of each result."""
+        settings = {entry.label: entry.settings for entry in self.record.entries}
         document = {
             **self.head("targets", "shots", "majority", "budgets"),
             "best_composition_minus_best_control": self.contest.as_json() if self.contest else None,
@@ -160,6 +163,8 @@ class FusionReport(StudyReport):
                     "against": row.against or None,
                     "standings": {shots: _entry_scores(own) for shots, own in row.scores.items()},
                     **({"chosen": dict(row.chosen)} if row.chosen else {}),
+                    **({"settings": dict(settings.get(row.label, {}))} if full else {}),
+                    **({"trials": [asdict(trial) for trial in row.trials]} if full else {}),
                 }
                 for row in self.rows
             },

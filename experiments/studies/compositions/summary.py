@@ -15,7 +15,7 @@ from experiments.reporting.examples import ExamplePair, over_examples, scores_by
 from experiments.reporting.families import alone
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
-from experiments.studies.compositions.entry_scores import EntryScores
+from experiments.studies.compositions.entry_scores import EntryScores, TrialScores
 from experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
@@ -24,7 +24,7 @@ from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
 from experiments.studies.core.unit import Unit
 from workbench.measures.granularity import score_step
-from workbench.measures.statistics import mean_of_known
+from workbench.measures.statistics import finite, mean_of_known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +59,15 @@ class _Summary:
                 entry.method,
                 self._scores_by_shots(self.taken[entry.label], self.record.controls.get(entry.label, entry.label)),
                 against=self.record.controls.get(entry.label, ""),
+                trials=tuple(self._trials(self.taken[entry.label])),
             )
             for entry in self.record.entries
             if entry.label in self.taken
         ]
         for label, (picked, chosen) in self.picks.items():
             scores = self._scores_by_shots(picked, self.record.reference)
-            rows.append(Row(label, "pick", "", "validation", scores, chosen, self.record.reference))
+            trials = tuple(self._trials(picked))
+            rows.append(Row(label, "pick", "", "validation", scores, chosen, self.record.reference, trials))
         composed, control = (self.sides.get(label, {}) for label in (PICK, CONTROL))
         contest = self._difference(composed, control, composed)
         on_mixed = self._difference(composed, self._only_or_picked(MIXED), composed)
@@ -197,15 +199,15 @@ class _Summary:
         return self.taken[own[0]] if len(own) == 1 else self.sides.get(label, {})
 
     def _validation(self, key: str) -> tuple[float, float]:
-        """Return the validation score and likelihood of a model; results of earlier versions may lack the likelihood.
-
-        Without steps, and where the model as it began was kept, it belongs to no epoch, and is one of the facts.
-        """
+        """Return the validation score and likelihood of a model."""
         result = self.known[key]
-        fit, facts = result.fit, result.facts
-        best = [epoch.validation_log_likelihood for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
-        began = facts.get("validation_log_likelihood_before", -np.inf)
-        return fit.validated, best[0] if best else facts.get("validation_log_likelihood", began)
+        return result.fit.validated, _likelihood(result)
+
+    def _trials(self, taken: Taken) -> Iterator[TrialScores]:
+        for unit, key in taken.items():
+            result = self.known[key]
+            likelihood = finite(_likelihood(result))
+            yield TrialScores(unit.task, unit.shots, unit.seed, result.score, result.fit.validation, likelihood)
 
     def _retained(self) -> Iterable[Kept]:
         for label, taken in self.taken.items():
@@ -237,6 +239,17 @@ class _Summary:
         details = [{**own, **result.details} for own, result in zip(weights, results, strict=True)]
         names = dict.fromkeys(name for detail in details for name in detail)
         return {name: _columns([detail[name] for detail in details if name in detail]) for name in names}
+
+
+def _likelihood(result: Result) -> float:
+    """Return the log-likelihood of the validation examples; −∞ where a result of an earlier version lacks it.
+
+    Without steps, and where the model as it began was kept, it belongs to no epoch, and is one of the facts.
+    """
+    fit, facts = result.fit, result.facts
+    best = [epoch.validation_log_likelihood for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
+    began = facts.get("validation_log_likelihood_before", -np.inf)
+    return best[0] if best else facts.get("validation_log_likelihood", began)
 
 
 def _share(ours: Result, reference: Result) -> float | None:
