@@ -1,0 +1,156 @@
+"""Cases that a prediction of composing's gain is fitted on and tested on: a target with K examples and one seed.
+
+They are read from files of ``workbench report NAME --json --full`` about comparisons of compositions. What a case is
+made of is registered in ``docs/composing/predicting.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.composing_inputs import Validated, known_before
+from experiments.studies.compositions.entry import alone_label
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from bench.composing_inputs import KnownBefore
+
+COMPOSED = ("average", "composition")  # roles of rows that are made of sources
+PLAIN = ("frozen", "fresh", "source")  # roles of rows that need no composing
+ONE_SOURCE = ["single"]  # the starts of a `warm-start` that begins at one source
+
+Document = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where an entry was tried."""
+
+    target: str
+    shots: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a row of the report did in a place."""
+
+    validated: Validated
+    score: float
+
+
+Rows = dict[str, dict[Place, Trial]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What was known before composing, and what composing gained.
+
+    Attributes:
+        experiment, target, shots, seed: which case it is.
+        before: what was known; nothing of it comes from the test split.
+        composing, alternative: the composition, and the plain alternative, that validate best.
+        gain: test score of the first − that of the second, a share.
+        margin: what a gain has to be above, a share.
+    """
+
+    experiment: str
+    target: str
+    shots: int
+    seed: int
+    before: KnownBefore
+    composing: str
+    alternative: str
+    gain: float
+    margin: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the case as plain numbers and names."""
+        return {
+            "experiment": self.experiment,
+            "target": self.target,
+            "shots": self.shots,
+            "seed": self.seed,
+            "best_source": self.before.source,
+            **self.before.inputs,
+            **self.before.pair,
+            "composing": self.composing,
+            "alternative": self.alternative,
+            "gain": self.gain,
+        }
+
+
+def read(path: Path) -> Document:
+    """Return the report in a file.
+
+    Raises:
+        InputError: it is no report on compositions, or lacks what ``--full`` adds.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from error
+    rows = document.get("contestants") if isinstance(document, dict) else None
+    if not rows:
+        raise InputError("this is no report on compositions", where=str(path))
+    if not all("trials" in row for row in rows.values()):
+        hint = "Write it with `workbench report NAME --json --full`."
+        raise InputError("the scores of each target, K and seed are missing", where=str(path), hint=hint)
+    if rows[document["reference"]]["role"] != "fresh":
+        raise InputError("this is a report on one fusion, and not on a recipe", where=str(path))
+    if not document["diagnostics"]:
+        raise InputError("the diagnostics of the sources are missing", where=str(path))
+    return dict(document)
+
+
+def cases(document: Document) -> Iterator[Case]:
+    """Yield a case for each target, K above 0 and seed in which all rows of its kind of adapter have a result."""
+    contestants = document["contestants"]
+    family = contestants[document["reference"]]["family"]
+    own = {label: row for label, row in contestants.items() if row["family"] in (family, "")}
+    composed = _rows(own, [label for label, row in own.items() if row["role"] in COMPOSED and not _begins_at_one(row)])
+    plain = _rows(own, [label for label, row in own.items() if row["role"] in PLAIN or _begins_at_one(row)])
+    (frozen,) = (label for label, row in own.items() if row["role"] == "frozen")
+    if not composed:
+        raise InputError("nothing is composed of two sources or more", where=document["experiment"])
+    shared = set.intersection(*({*trials} for trials in (*composed.values(), *plain.values())))
+    for place in sorted(place for place in shared if place.shots):
+        diagnostics = document["diagnostics"][f"{place.seed}/{family}"]
+        sources = {source["name"]: alone_label(source["name"], family) for source in diagnostics["sources"]}
+        before = known_before(
+            plain[frozen][place].validated,
+            plain[document["reference"]][place].validated,
+            {name: plain[label][place].validated for name, label in sources.items()},
+            diagnostics,
+        )
+        composing, alternative = _picked(composed, place), _picked(plain, place)
+        gain = composed[composing][place].score - plain[alternative][place].score
+        margin = document["margin"] / 100
+        yield Case(document["experiment"], *place, before, composing, alternative, gain, margin)
+
+
+def _begins_at_one(row: Mapping[str, Any]) -> bool:
+    return bool(row["role"] == "composition" and row["settings"].get("start") == ONE_SOURCE)
+
+
+def _rows(contestants: Mapping[str, Any], labels: list[str]) -> Rows:
+    return {label: {_place(trial): _trial(trial) for trial in contestants[label]["trials"]} for label in labels}
+
+
+def _place(trial: Mapping[str, Any]) -> Place:
+    return Place(trial["target"], trial["shots"], trial["seed"])
+
+
+def _trial(trial: Mapping[str, Any]) -> Trial:
+    likelihood, score = trial["validation_log_likelihood"], trial["validation"]
+    known = Validated(math.nan if score is None else score, -math.inf if likelihood is None else likelihood)
+    return Trial(known, trial["score"])
+
+
+def _picked(rows: Rows, place: Place) -> str:
+    return max(rows, key=lambda label: rows[label][place].validated)
