@@ -22,6 +22,8 @@ from tests.conftest import FILLERS, SUBJECTS
 from tests.messages import naming
 from workbench.adapters.store import AdapterStore
 from workbench.answering.evaluation import evaluate, features
+from workbench.answering.predictor import with_options
+from workbench.backbone.answer_options import AnswerOptions
 from workbench.backbone.batching import BATCH_SIZE, IGNORED
 from workbench.backbone.generation import generate
 from workbench.backbone.names import open_backbone
@@ -30,7 +32,6 @@ from workbench.backbone.pretrained import Backbone
 from workbench.backbone.prompts import STOPPED, end_token, end_tokens, prompts
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
-from workbench.measures.streaming import heard_by
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.kinds import KINDS
 from workbench.methods.kinds._free_text import Answer
@@ -276,12 +277,32 @@ def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) 
 
 
 @pytest.mark.parametrize("method", ["lora", "prompt"])
-def test_what_is_generated_is_heard_token_by_token_up_to_the_last(method: str, plain: Backbone) -> None:
+def test_what_is_generated_is_heard_token_by_token(method: str, plain: Backbone) -> None:
     model = Adaptation(plain, method, METHODS.get(method).settings(), "fp32").fresh("causal-lm", 0, seed=0)
     heard: list[list[int]] = []
-    with heard_by(lambda tokens: heard.append(tokens[0].tolist())):
-        (answer,) = KIND.answers(model, rows_of(1), plain.tokenizer, 20)
-    assert heard == [answer.tokens.tolist()[:length] for length in range(len(answer.tokens))]
+    options = AnswerOptions(hear=lambda tokens: not heard.append([*tokens]))
+    (answer,) = KIND.answers(model, with_options(rows_of(1), options), plain.tokenizer, 20)
+    assert heard == [answer.tokens.tolist()[: length + 1] for length in range(len(answer.tokens))]
+    (short,) = KIND.answers(model, with_options(rows_of(1), AnswerOptions(hear=lambda _: False)), plain.tokenizer, 20)
+    assert short.tokens.tolist() == answer.tokens.tolist()[:1], "who wants no more gets no more"
+    assert not short.complete
+
+
+def test_an_answer_stops_at_texts_and_at_fewer_tokens_than_its_task_allows(plain: Backbone) -> None:
+    model, rows = untrained(plain), rows_of(3, limit=6)
+    longest = KIND.answers(model, rows, plain.tokenizer, 20)
+    words = longest[1].text.split()
+    asked = {"stop": AnswerOptions(stop=(words[2], "not in it")), "tokens": AnswerOptions(tokens=2)}
+    stopped, short = (
+        KIND.answers(model, with_options(rows, options), plain.tokenizer, 20) for options in asked.values()
+    )
+    assert stopped[1].text == longest[1].text.partition(words[2])[0].strip()
+    assert stopped[1].complete
+    assert [answer.tokens.tolist() for answer in short] == [answer.tokens.tolist()[:2] for answer in longest]
+    assert [answer.complete for answer in short] == [len(answer.tokens) < 2 for answer in longest]
+    assert [answer.read for answer in short] == [
+        len(row["input_ids"]) for row in KIND.questions(rows, plain.tokenizer, 20)
+    ], "fewer tokens for the answer cut no more of the question"
 
 
 def test_an_answer_ends_at_its_end_token_and_at_its_own_limit(plain: Backbone) -> None:

@@ -13,8 +13,9 @@ from seqeval.metrics import f1_score
 from sklearn import metrics
 
 from tests.conftest import toy
+from workbench.answering.predictor import with_options
+from workbench.backbone.answer_options import AnswerOptions
 from workbench.backbone.names import open_backbone
-from workbench.measures.streaming import heard_by
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.kinds.classification import KIND as LABELS
 from workbench.methods.kinds.regression import KIND as REGRESSION
@@ -121,6 +122,6 @@ def test_what_a_t5_generates_is_heard_token_by_token(t5: Path) -> None:
     backbone, row = open_backbone(str(t5)), toy("seq2seq").splits["test"].select([0])
     model = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32").fresh("seq2seq", 0, seed=0)
     heard: list[list[int]] = []
-    with heard_by(lambda tokens: heard.append(tokens[0].tolist())):
-        (answer,) = SEQ2SEQ.answers(model, row, backbone.tokenizer, 12)
+    options = AnswerOptions(hear=lambda tokens: not heard.append([*tokens]))
+    (answer,) = SEQ2SEQ.answers(model, with_options(row, options), backbone.tokenizer, 12)
     assert heard == [answer.tokens.tolist()[: length + 1] for length in range(len(answer.tokens))]

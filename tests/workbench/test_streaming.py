@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Thread
 from typing import Any
 
-import torch
-
-from workbench.measures.streaming import Words, heard_by, tell
+from workbench.measures.streaming import Words, before_stop
 
 
 class Bytes:
@@ -15,14 +12,14 @@ class Bytes:
 
     def decode(self, tokens: Any, skip_special_tokens: bool) -> str:
         assert skip_special_tokens
-        return bytes(token for token in tokens.tolist() if token).decode(errors="replace")
+        return bytes(token for token in tokens if token).decode(errors="replace")
 
 
 def parts(text: bytes) -> list[str]:
     pieces: list[str] = []
     words = Words(Bytes(), pieces.append)  # type: ignore[arg-type]
     for length in range(len(text) + 1):
-        words(torch.tensor([list(text[:length])]))
+        words(list(text[:length]))
     return pieces
 
 
@@ -35,16 +32,22 @@ def test_an_answer_that_begins_again_is_not_told_again() -> None:
     pieces: list[str] = []
     words = Words(Bytes(), pieces.append)  # type: ignore[arg-type]
     for text in (b"a", b"ab", b"a", b"ab", b"abc", b"x"):
-        words(torch.tensor([list(text)]))
+        words(list(text))
     assert pieces == ["a", "b", "c"], "nor is another one"
 
 
-def test_only_its_own_thread_is_heard() -> None:
-    heard: list[list[list[int]]] = []
-    with heard_by(lambda tokens: heard.append(tokens.tolist())):
-        tell(torch.tensor([[1]]))
-        other = Thread(target=tell, args=[torch.tensor([[2]])])
-        other.start()
-        other.join()
-    tell(torch.tensor([[3]]))
-    assert heard == [[[1]]]
+def test_a_stop_text_is_never_passed_on_nor_what_may_be_its_beginning() -> None:
+    pieces: list[str] = []
+    words = Words(Bytes(), pieces.append, stop=("END", "--"))  # type: ignore[arg-type]
+    for length in range(1, len("a-bENcEND-d") + 1):
+        words(list(b"a-bENcEND-d"[:length]))
+    assert pieces == ["a", "-b", "ENc"], "what only begins like a stop text comes as soon as that is known"
+    assert before_stop("a--bEND", ("END", "--")) == "a"
+    assert before_stop("a", ("END",)) == "a"
+
+
+def test_who_no_longer_listens_wants_no_more() -> None:
+    words = Words(Bytes(), str)  # type: ignore[arg-type]
+    assert words(list(b"a"))
+    words.wanted = False
+    assert not words(list(b"ab"))

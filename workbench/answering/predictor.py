@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from workbench.answering.evaluation import score_answers
+from workbench.backbone.answer_options import OPTIONS
 from workbench.errors import InputError
+from workbench.methods.kind import Generates
 from workbench.methods.stored_model import open_adapter
 
 if TYPE_CHECKING:
@@ -19,17 +21,22 @@ if TYPE_CHECKING:
     from workbench.adapters.manifest import TaskReference
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.answering.evaluation import Evaluation
+    from workbench.backbone.answer_options import AnswerOptions
     from workbench.backbone.pretrained import Backbone
-    from workbench.methods.kind import Kind
+    from workbench.methods.kind import Kind, Written
     from workbench.methods.model import TaskModel
 
 
 class Answer(NamedTuple):
-    """What a model says about one text: in words, how sure it is (None where that is not known), and as data."""
+    """What a model says about one text: in words, how sure it is (None where that is not known), and as data.
+
+    An answer that was generated also has what it took to write it.
+    """
 
     words: str
     confidence: float | None
     value: str | float | list[str]
+    written: Written | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class AskedRows:
     def _dataset(self) -> Dataset:
         from datasets import Dataset
 
-        return Dataset.from_dict(self.columns)
+        return Dataset.from_dict({name: column for name, column in self.columns.items() if name != OPTIONS})
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,11 @@ def evaluate_rows(opened: OpenedAdapter, rows: Dataset) -> tuple[Evaluation, lis
 def in_words(kind: Kind, answers: Any, labels: Sequence[str]) -> list[Answer]:
     """Return answers as a kind computes them (:meth:`workbench.methods.kind.Kind.answers`) as people read them."""
     worded, values = kind.say(answers, labels), kind.values(answers, labels)
-    return [Answer(words, confidence, value) for (words, confidence), value in zip(worded, values, strict=True)]
+    written = kind.written(answers) if isinstance(kind, Generates) else [None] * len(worded)
+    return [
+        Answer(words, confidence, value, effort)
+        for (words, confidence), value, effort in zip(worded, values, written, strict=True)
+    ]
 
 
 def join_tables(tables: Sequence[Dataset]) -> Dataset:
@@ -124,6 +135,13 @@ def join_tables(tables: Sequence[Dataset]) -> Dataset:
     names = tables[0].column_names
     rows: Any = AskedRows({name: [value for table in tables for value in table[name]] for name in names})
     return cast("Dataset", rows)
+
+
+def with_options(rows: Dataset, options: AnswerOptions) -> Dataset:
+    """Return rows of :func:`rows_of` whose answers are generated with these ``options``, where they are generated."""
+    columns = {name: rows[name][:] for name in rows.column_names}
+    asked: Any = AskedRows({**columns, OPTIONS: [options] * len(rows)})
+    return cast("Dataset", asked)
 
 
 def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from workbench.measures.streaming import tell
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -58,8 +56,6 @@ def generate(
 ) -> tuple[Tensor, Tensor]:
     """Return what ``lm`` answers, each time its most likely token, and how likely that was.
 
-    Who listens (:mod:`workbench.measures.streaming`) hears all tokens but the last.
-
     Args:
         lm: a causal language model of transformers.
         ids: prompts, padded on the left (batch, tokens).
@@ -79,7 +75,6 @@ def generate(
     asked = ids.shape[1] if virtual is None else 0  # of embeddings, nothing is returned with the answer
 
     def listen(tokens: Tensor, logits: Tensor) -> Tensor:  # (batch, tokens); of the next one (batch, vocabulary)
-        tell(tokens[:, asked:])
         likelihoods.append(logits.float().log_softmax(dim=-1).amax(dim=-1))
         return logits
 
@@ -156,7 +151,6 @@ def decode(
         ended = ended | torch.isin(last, stops)
         tokens.append(last)
         likelihoods.append(likelihood)
-        tell(*tokens)
         if is_ended is not None:
             ended = ended | is_ended(torch.cat(tokens, dim=1)).unsqueeze(1)
         if bool(ended.all()):

@@ -13,6 +13,8 @@ from workbench.errors import InputError, reason
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from workbench.backbone.answer_options import Turn
+
 NEW_TOKENS = 32  # how long an answer may get where a row does not say
 Demonstrations = tuple[tuple[str, str], ...]  # pairs of text and answer
 REPLY = "\N{WHITE SMILING FACE}"  # stands in no template
@@ -33,26 +35,37 @@ TEMPLATE_HINT = (
 )
 
 
-def prompts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, shown: Demonstrations = ()) -> list[str]:
+def prompts(
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    shown: Demonstrations = (),
+    earlier: Sequence[Sequence[Turn]] = (),
+) -> list[str]:
     """Return each text as the model reads it, up to where its answer begins; special tokens are part of the string.
 
     With a chat template that is a user's message and the opening of the assistant's turn, the template's own system
     message included; a template that writes the date writes 26 July 2024. Without a template it is the
     beginning-of-text token (where there is one), the text, and a line break.
-    What is ``shown`` comes first: turns of their own, or paragraphs of text and answer.
+    What is ``shown`` comes first: turns of their own, or paragraphs of text and answer. Then come the ``earlier`` turns
+    of each text, if there are any of some text.
 
     Raises:
-        InputError: the template fails, takes too long, or writes nothing or too much.
+        InputError: the template fails, takes too long, or writes nothing or too much; or there is none for turns.
     """
+    turns = earlier or [()] * len(texts)
     if tokenizer.chat_template:
         pairs = [
             [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             for question, answer in shown
         ]
-        earlier = [*chain.from_iterable(pairs)]
-        return _render(
-            [[*earlier, {"role": "user", "content": text}] for text in texts], tokenizer, add_generation_prompt=True
-        )
+        first = [*chain.from_iterable(pairs)]
+        chats = [
+            [*first, *map(dict, before), {"role": "user", "content": text}]
+            for before, text in zip(turns, texts, strict=True)
+        ]
+        return _render(chats, tokenizer, add_generation_prompt=True)
+    if any(turns):
+        raise InputError("this backbone has no chat template: send one message, of the user")
     before = "".join(f"{question}\n{answer}\n\n" for question, answer in shown)
     return [f"{tokenizer.bos_token or ''}{before}{text}\n" for text in texts]
 

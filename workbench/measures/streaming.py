@@ -1,49 +1,47 @@
-"""An answer as it is generated: the caller receives its tokens and turns them into text."""
+"""An answer as it is generated: its tokens become text, and the text ends where it was asked to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-Hear = Callable[["Tensor"], None]
+Hear = Callable[[Sequence[int]], bool]  # the tokens of an answer so far → whether more are wanted
 UNFINISHED = "\ufffd"  # what a tokenizer makes of a character whose other bytes are in the next token
-_HEARS: ContextVar[Hear | None] = ContextVar("hears", default=None)
 
 
-@contextmanager
-def heard_by(hear: Hear) -> Iterator[None]:
-    """Within the block and its thread, let ``hear`` know of all tokens that are generated."""
-    before = _HEARS.set(hear)
-    try:
-        yield
-    finally:
-        _HEARS.reset(before)
-
-
-def tell(*tokens: Tensor) -> None:
-    """Let whoever listens know of the tokens that a batch of answers has so far, in parts (batch, new of the part)."""
-    if hear := _HEARS.get():
-        import torch
-
-        hear(torch.cat(tokens, dim=1))
+def before_stop(text: str, stop: Sequence[str]) -> str:
+    """Return what comes before the first of the texts at which an answer stops; all of ``text`` where none is in it."""
+    return text[: min((text.index(end) for end in stop if end in text), default=len(text))]
 
 
 class Words:
-    """Passes one answer on as text, each part once, and only what further tokens do not change."""
+    """Passes one answer on as text, each part once, and only what further tokens do not change.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None]) -> None:
-        """Say the parts to ``say``."""
-        self._tokenizer, self._say, self._written = tokenizer, say, ""
+    Attributes:
+        written: what was passed on.
+        wanted: whether more is; set to False by who no longer listens.
+    """
 
-    def __call__(self, tokens: Tensor) -> None:
-        """Pass on the text that the tokens (1, new) add; if an answer is generated again, nothing is repeated."""
-        text: str = self._tokenizer.decode(tokens[0], skip_special_tokens=True).strip()
-        if text.startswith(self._written) and not text.endswith(UNFINISHED) and text != self._written:
-            self._say(text[len(self._written) :])
-            self._written = text
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, say: Callable[[str], None], stop: Sequence[str] = ()
+    ) -> None:
+        """Say the parts to ``say``, none of them after a text at which the answer stops."""
+        self._tokenizer, self._say, self._stop = tokenizer, say, tuple(stop)
+        self.written, self.wanted = "", True
+
+    def __call__(self, tokens: Sequence[int]) -> bool:
+        """Pass on the text that the tokens add; if an answer is generated again, nothing is repeated."""
+        decoded: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        text = self._certain(before_stop(decoded, self._stop)).strip()
+        if text.startswith(self.written) and not text.endswith(UNFINISHED) and text != self.written:
+            self._say(text[len(self.written) :])
+            self.written = text
+        return self.wanted
+
+    def _certain(self, text: str) -> str:
+        """Return ``text`` without an end that may be the beginning of a text at which the answer stops."""
+        begun = (size for end in self._stop for size in range(1, len(end)) if text.endswith(end[:size]))
+        return text[: len(text) - max(begun, default=0)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,6 +108,20 @@ class Kind(Protocol):
         """Return the test score of always giving the training split's most frequent answer."""
 
 
+class Written(NamedTuple):
+    """What it took to generate an answer.
+
+    Attributes:
+        read: tokens of the question.
+        new: tokens of the answer, its end token included.
+        complete: whether the answer came to its end, and was not cut at its limit.
+    """
+
+    read: int
+    new: int
+    complete: bool
+
+
 @runtime_checkable
 class Generates(Kind, Protocol):
     """A kind whose answers are generated; each row of a batch can be answered by weights of its own."""
@@ -124,9 +138,12 @@ class Generates(Kind, Protocol):
 
         Args:
             model: answers.
-            rows: say how long an answer may get.
+            rows: say how long an answer may get (:mod:`workbench.backbone.answer_options`).
             questions: what :meth:`questions` makes of the rows; they may be cut at different lengths.
             tokenizer: of the backbone.
             arrange: is called before each batch and lets the right weights answer each of its rows; None where the same
                 weights answer all rows.
         """
+
+    def written(self, answers: Any) -> list[Written]:
+        """Return what it took to generate each answer."""

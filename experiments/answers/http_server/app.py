@@ -27,7 +27,7 @@ from experiments.answers.http_server.messages import (
 )
 from experiments.answers.http_server.metrics import MEDIA_TYPE
 from experiments.answers.http_server.refusals import STOPPING
-from experiments.answers.http_server.streamed import EVENTS, answer_events
+from experiments.answers.http_server.streamed import EVENTS, answer_events, answer_parts
 from experiments.answers.http_server.welcome import add_welcome, paths_of
 from workbench.errors import StoppedError, WorkbenchError
 
@@ -78,7 +78,7 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
             raise StoppedError(STOPPING)
         job = await run_in_threadpool(service.current.job_for, question.inputs, question.task, question.adapter)
         if question.stream:
-            return StreamingResponse(answer_events(service, job, limits), media_type=EVENTS)
+            return StreamingResponse(answer_events(answer_parts(service, job, limits), job), media_type=EVENTS)
         try:
             reply = await asyncio.wait_for(asyncio.wrap_future(service.submit(job)), limits.seconds)
         except TimeoutError:

@@ -15,9 +15,9 @@ from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from workbench.adapters.ids import by_id
 from workbench.answering.adapter_set import AdapterSet, Question
-from workbench.answering.predictor import Answer, rows_of
+from workbench.answering.predictor import Answer, rows_of, with_options
+from workbench.backbone.answer_options import DEFAULTS
 from workbench.errors import InputError, UnknownNameError
-from workbench.measures.streaming import heard_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from fusion.routing.rejection import Rejection
     from fusion.routing.routers import RouterSettings
     from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.answer_options import AnswerOptions
     from workbench.machine.listener import Listener
-    from workbench.measures.streaming import Hear
     from workbench.methods.task import Task
 
 PROBE = "a text"
@@ -95,13 +95,13 @@ class Job:
         current: what was served when they came.
         rows: the texts (:func:`workbench.answering.predictor.rows_of`).
         adapter: the id of the adapter that answers; None where a router chooses for each text.
-        hear: gets the tokens of the answer as they are generated; there is one text then.
+        options: of all texts, where answers are generated.
     """
 
     current: Current
     rows: Dataset
     adapter: str | None
-    hear: Hear | None = None
+    options: AnswerOptions = DEFAULTS
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -167,7 +167,9 @@ class Current:
         answering = [adapter for adapter in selection.adapters if adapter.id in selection.by_task.values()]
         return cls(opened, selection.by_task, routing.states(answering, opened) if routing else {})
 
-    def job_for(self, texts: Sequence[Any], task: str | None, adapter: str | None) -> Job:
+    def job_for(
+        self, texts: Sequence[Any], task: str | None, adapter: str | None, options: AnswerOptions = DEFAULTS
+    ) -> Job:
         """Return what answers ``texts`` (or pairs of texts).
 
         Raises:
@@ -181,28 +183,20 @@ class Current:
             rows = rows_of(texts)
             if ("text_pair" in rows.column_names) not in self.routers:
                 raise InputError("name the task or the adapter: no router is served that chooses for such texts")
-            return Job(self, rows, None)
+            return Job(self, rows, None, options)
         owner = by_id(name, [*self.opened.adapters])
-        return Job(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner)
+        return Job(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner, options)
 
 
 def replies(jobs: Sequence[Job]) -> list[Reply]:
-    """Return the answers to each job; texts for the same adapters are answered together, a streamed one by itself."""
-    quiet = [index for index, job in enumerate(jobs) if job.hear is None]
-    reply_of = dict(zip(quiet, _answer_together([jobs[index] for index in quiet]), strict=True))
-    for index, job in enumerate(jobs):
-        if job.hear:
-            with heard_by(job.hear):
-                reply_of[index] = _answer_together([job])[0]
-    return [reply_of[index] for index in range(len(jobs))]
-
-
-def _answer_together(jobs: Sequence[Job]) -> list[Reply]:
+    """Return the answers to each job; texts for the same adapters are answered together."""
     chosen = [_owners(job) for job in jobs]
     results: list[Reply] = [Reply([], owners, routed) for owners, routed in chosen]
     for current in {id(job.current): job.current for job in jobs}.values():
         indices = [index for index, job in enumerate(jobs) if job.current is current]
-        questions = [Question(jobs[index].rows, results[index].adapters) for index in indices]
+        questions = [
+            Question(with_options(jobs[index].rows, jobs[index].options), results[index].adapters) for index in indices
+        ]
         for index, answers in zip(indices, current.opened.answers(questions), strict=True):
             results[index] = replace(results[index], answers=answers)
     return results

@@ -1,13 +1,14 @@
-"""One answer in server-sent events: its text as it is generated, then all that an answer says, or what went wrong."""
+"""One answer as it is generated, in server-sent events: its text in parts, then all that it says or what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.messages import answers_of
 from workbench.errors import WorkbenchError
 from workbench.measures.streaming import Words
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from concurrent.futures import Future
 
-    from experiments.answers.http_server.current import Job, Reply
+    from experiments.answers.http_server.current import Job
     from experiments.answers.http_server.limits import Limits
     from experiments.answers.http_server.service import Service
 
@@ -25,41 +26,62 @@ TEXT, ANSWERS, ERROR = "text", "answers", "error"  # names of events
 FAULT = "the work failed; the server's log says why"
 
 
-def answer_events(service: Service, job: Job, limits: Limits) -> AsyncIterator[str]:
-    """Take one text into the queue, and return the events of its answer; raises as :meth:`.Service.submit`."""
+@dataclass(frozen=True)
+class Failed:
+    """Why there is no answer."""
+
+    what: str
+
+
+def answer_parts(service: Service, job: Job, limits: Limits) -> AsyncIterator[str | Reply | Failed]:
+    """Take one text into the queue, and return its answer: parts of its text, and in the end the reply or a failure.
+
+    Raises as :meth:`.Service.submit`. What is still to be generated when nobody asks for parts any more is left out.
+    """
     loop, texts = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
     def put(text: str | None) -> None:
         loop.call_soon_threadsafe(texts.put_nowait, text)
 
-    words = Words(job.current.opened.backbone.tokenizer, put)
-    future = service.submit(replace(job, hear=words))
+    words = Words(job.current.opened.backbone.tokenizer, put, job.options.stop)
+    future = service.submit(replace(job, options=replace(job.options, hear=words)))
     future.add_done_callback(lambda _: put(None))
     until = loop.time() + limits.seconds
 
     async def next_text() -> str | None:
         return await asyncio.wait_for(texts.get(), until - loop.time())
 
-    return _events(future, next_text, job, limits)
+    return _parts(future, next_text, words, limits)
 
 
-async def _events(
-    future: Future[Reply], next_text: Callable[[], Awaitable[str | None]], job: Job, limits: Limits
-) -> AsyncIterator[str]:
+async def _parts(
+    future: Future[Reply], next_text: Callable[[], Awaitable[str | None]], words: Words, limits: Limits
+) -> AsyncIterator[str | Reply | Failed]:
     try:
         while (text := await next_text()) is not None:
-            yield _event(TEXT, {"text": text})
-        answers = answers_of(future.result(), job.current)
-        yield _event(ANSWERS, answers.model_dump(exclude_unset=True))
+            yield text
+        yield future.result()
     except TimeoutError:
-        yield _event(ERROR, {"detail": limits.late})
+        yield Failed(limits.late)
     except WorkbenchError as error:
-        yield _event(ERROR, {"detail": error.what})
+        yield Failed(error.what)
     except Exception:
         logging.getLogger("uvicorn.error").exception("a streamed answer failed")
-        yield _event(ERROR, {"detail": FAULT})
-    finally:
-        future.cancel()  # if the client has gone, work that has not begun is dropped
+        yield Failed(FAULT)
+    finally:  # the client has all of it, or has gone: work that has not begun is dropped
+        future.cancel()
+        words.wanted = False
+
+
+async def answer_events(parts: AsyncIterator[str | Reply | Failed], job: Job) -> AsyncIterator[str]:
+    """Return the events of an answer."""
+    async for part in parts:
+        if isinstance(part, Reply):
+            yield _event(ANSWERS, answers_of(part, job.current).model_dump(exclude_unset=True))
+        elif isinstance(part, Failed):
+            yield _event(ERROR, {"detail": part.what})
+        else:
+            yield _event(TEXT, {"text": part})
 
 
 def _event(name: str, data: object) -> str:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from workbench.backbone.answer_options import options_of
 from workbench.backbone.batching import IGNORED, require_scores
-from workbench.backbone.prompts import end_tokens
 from workbench.backbone.tokenizing import texts_of, tokenise
+from workbench.measures.streaming import before_stop
 from workbench.measures.text_scores import TEXT_SCORES
-from workbench.methods.kinds._generating import generated, limits
+from workbench.methods.kind import Written
+from workbench.methods.kinds._generating import generated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +41,16 @@ class Answer:
         likelihoods: log-probability of each of them, given those before (new,).
         wanted: log-probability of each token of the right answer, end token included, given those before; None where
             the right answer is not known.
+        read: how many tokens the question has.
+        complete: whether the answer came to its end, and was not cut at its limit.
     """
 
     text: str
     tokens: NDArray[np.int64]
     likelihoods: NDArray[np.float32]
     wanted: NDArray[np.float32] | None
+    read: int = 0
+    complete: bool = True
 
 
 class AnswersInWords(ABC):
@@ -87,9 +93,16 @@ class AnswersInWords(ABC):
         arrange: Arrange | None = None,
     ) -> list[Answer]:
         """See :meth:`workbench.methods.kind.Generates.generated`."""
-        ends, pad = end_tokens(tokenizer), (tokenizer.pad_token_id, self.padded)
         write = self.writer(model, tokenizer)
-        return to_answers(generated(model, questions, limits(rows), ends, pad, write, arrange), tokenizer)
+        answers = generated(model, rows, questions, tokenizer, write, self.padded, arrange)
+        require_scores([answer.likelihoods for answer in answers])
+        texts = texts_of(tokenizer, [answer.tokens for answer in answers], skip_special_tokens=True)
+        return [
+            Answer(before_stop(text, options.stop).strip(), tokens, sure, None, len(question["input_ids"]), complete)
+            for text, options, question, (tokens, sure, complete) in zip(
+                texts, options_of(rows), questions, answers, strict=True
+            )
+        ]
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy over the answer tokens of the batch: logits (tokens, vocabulary), labels (tokens,)."""
@@ -147,6 +160,10 @@ class AnswersInWords(ABC):
         """Return each answer's text."""
         return [answer.text for answer in answers]
 
+    def written(self, answers: Sequence[Answer]) -> list[Written]:
+        """See :meth:`workbench.methods.kind.Generates.written`."""
+        return [Written(answer.read, len(answer.tokens), answer.complete) for answer in answers]
+
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer (the first of equals)."""
         constant = Counter(train["answer"][:]).most_common(1)[0][0]
@@ -162,19 +179,6 @@ def tokens_of(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list
 
 def _metrics(rows: Dataset) -> list[str]:
     return rows["metric"][:] if "metric" in rows.column_names else ["exact-match"] * len(rows)
-
-
-def to_answers(
-    generated_rows: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]], tokenizer: PreTrainedTokenizerBase
-) -> list[Answer]:
-    """Return as answers what was generated: tokens, and their log-probabilities.
-
-    Raises:
-        AnswerError: log-probabilities are no numbers.
-    """
-    require_scores([likelihoods for _, likelihoods in generated_rows])
-    texts = texts_of(tokenizer, [tokens for tokens, _ in generated_rows], skip_special_tokens=True)
-    return [Answer(text.strip(), *row, None) for text, row in zip(texts, generated_rows, strict=True)]
 
 
 def likelihoods_of(head: nn.Module, states: Tensor, labels: Tensor) -> list[NDArray[np.float32]]:

@@ -1,77 +1,115 @@
-"""Answers that are generated batch by batch: which weights answer a row, and how long its answer may get."""
+"""Answers that are generated batch by batch: which weights answer a row, and where its answer ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from workbench.backbone.answer_options import options_of
 from workbench.backbone.batching import in_batches, pad_rows
-from workbench.backbone.prompts import NEW_TOKENS
+from workbench.backbone.prompts import NEW_TOKENS, end_tokens
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
 
+    from workbench.backbone.answer_options import AnswerOptions
     from workbench.backbone.network import Network
     from workbench.methods.kind import Arrange
-
-    Generated = tuple[NDArray[np.int64], NDArray[np.float32]]  # an answer's tokens (new,), and their log-probabilities
 
 Ended = Callable[[Tensor], Tensor]  # new tokens so far (batch, new) → which answers need no more (batch,)
 Write = Callable[[dict[str, Tensor], int, Ended], tuple[Tensor, Tensor]]  # batch, limit → as backbone.generation does
 
 
+class Generated(NamedTuple):
+    """One answer.
+
+    Attributes:
+        tokens: the end token included where it came (new,).
+        likelihoods: their log-probabilities (new,).
+        complete: whether it came to an end before its limit.
+    """
+
+    tokens: NDArray[np.int64]
+    likelihoods: NDArray[np.float32]
+    complete: bool
+
+
+@dataclass
+class _Row:
+    """An answer while it is generated: how long it may get, and how long it is once it has ended."""
+
+    limit: int
+    options: AnswerOptions
+    length: int | None = None
+    complete: bool = False
+
+
 def limits(rows: Dataset) -> list[int]:
-    """Return how many tokens each row's answer may take."""
+    """Return how many tokens each row's answer may take by its task."""
     return rows["max_new_tokens"][:] if "max_new_tokens" in rows.column_names else [NEW_TOKENS] * len(rows)
-
-
-def answer_length(tokens: list[int], limit: int, ends: Container[int]) -> int:
-    """Return how many of ``tokens`` are the answer: up to and with the first end token, and no more than ``limit``."""
-    shortened = tokens[:limit]
-    return next((index + 1 for index, token in enumerate(shortened) if token in ends), len(shortened))
 
 
 def generated(
     model: Network,
+    rows: Dataset,
     questions: list[dict[str, Any]],
-    most: Sequence[int],
-    ends: Sequence[int],
-    pad: tuple[int, str],
+    tokenizer: PreTrainedTokenizerBase,
     write: Write,
+    padded: str,
     arrange: Arrange | None,
 ) -> list[Generated]:
     """Return an answer to each question, in their order.
 
     Args:
         model: is on the device on which answers are generated.
-        questions: unpadded model inputs.
-        most: how many tokens the answer to each may take.
-        ends: the tokens that end an answer.
-        pad: the token that fills up questions, and the side on which they are filled up.
+        rows: say where the answers end.
+        questions: the model's inputs for each row, not padded.
+        tokenizer: of the backbone.
         write: generates the answers to a batch.
+        padded: the side on which questions are filled up to one length.
         arrange: says of each batch whose weights answer its rows; None where the same weights answer all.
     """
+    bounds, options, ends = limits(rows), options_of(rows), frozenset(end_tokens(tokenizer))
 
     def ask(indices: list[int], batch: dict[str, Tensor]) -> list[Generated]:
         order = [*range(len(indices))] if arrange is None else [*arrange(indices)]
-        limit_of = [most[indices[place]] for place in order]
-        bounds = torch.tensor(limit_of)
+        asked = [indices[place] for place in order]
+        answers = [_Row(min(bounds[row], options[row].tokens or bounds[row]), options[row]) for row in asked]
 
         def ended(tokens: Tensor) -> Tensor:
-            return (bounds <= tokens.shape[1]).to(tokens.device)
+            for answer, new in zip(answers, tokens.tolist(), strict=True):
+                if answer.length is None:
+                    _read(answer, new, ends, tokenizer)
+            return torch.tensor([answer.length is not None for answer in answers], device=tokens.device)
 
-        tokens, likelihoods = write({name: rows[order] for name, rows in batch.items()}, max(limit_of), ended)
-        answers: list[Generated | None] = [None] * len(indices)
-        lengths = [answer_length(row, limit, ends) for row, limit in zip(tokens.tolist(), limit_of, strict=True)]
-        for place, row, sure, length in zip(
-            order, tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True
-        ):
-            answers[place] = row[:length], sure[:length]
-        return [answer for answer in answers if answer is not None]
+        limit = max(answer.limit for answer in answers)
+        tokens, likelihoods = write({name: inputs[order] for name, inputs in batch.items()}, limit, ended)
+        of_place = zip(order, answers, tokens.cpu().numpy(), likelihoods.cpu().numpy(), strict=True)
+        by_place = {
+            place: Generated(new[: answer.length], sure[: answer.length], answer.complete)
+            for place, answer, new, sure in of_place
+        }
+        return [by_place[place] for place in range(len(indices))]
 
-    return in_batches(ask, model, questions, lambda rows: pad_rows(rows, *pad))
+    return in_batches(ask, model, questions, lambda some: pad_rows(some, tokenizer.pad_token_id, padded))
+
+
+def _read(answer: _Row, new: list[int], ends: frozenset[int], tokenizer: PreTrainedTokenizerBase) -> None:
+    """Take note of whether an answer has ended with its last token."""
+    options = answer.options
+    wanted = options.hear is None or options.hear(new)
+    answer.complete = new[-1] in ends or (bool(options.stop) and _is_stopped(new, options.stop, tokenizer))
+    if answer.complete or not wanted or len(new) >= answer.limit:
+        answer.length = len(new)
+
+
+def _is_stopped(new: list[int], stop: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> bool:
+    text: str = tokenizer.decode(new, skip_special_tokens=True)
+    return any(end in text for end in stop)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from workbench.backbone.answer_options import options_of
 from workbench.backbone.architecture import is_causal
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
@@ -115,7 +116,7 @@ class CausalLM(AnswersInWords):
         return write
 
     def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-        texts = prompts(rows["text"][:], tokenizer, self.demonstrations)
+        texts = prompts(rows["text"][:], tokenizer, self.demonstrations, [row.earlier for row in options_of(rows)])
         tokens = tokens_of(texts, tokenizer)
         if empty := next((text for text, ids in zip(texts, tokens, strict=True) if not ids), None):
             message = f"the tokenizer turns the prompt {empty!r} into no tokens"

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from workbench.backbone.answer_options import options_of
 from workbench.backbone.architecture import is_seq2seq
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import decode
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import end_token, end_tokens
 from workbench.backbone.tokenizing import tokenise
+from workbench.errors import InputError
 from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of
 from workbench.methods.kinds._generating import Ended, Write, limits
 from workbench.methods.kinds._programs import SEQ2SEQ
@@ -48,7 +50,9 @@ class Seq2Seq(AnswersInWords):
         return output_layer(backbone)
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
-        """Return the texts, cut at the end."""
+        """Return the texts, cut at the end; raises InputError where something was said before one."""
+        if any(row.earlier for row in options_of(rows)):
+            raise InputError("an encoder-decoder reads one text: send one message, of the user")
         ids = tokenise(tokenizer, rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
         return [{"input_ids": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
 

@@ -1,0 +1,40 @@
+"""What is asked of a generated answer beside its text: its length, where it stops, and what was said before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from workbench.measures.streaming import Hear
+
+OPTIONS = "options"  # the column of rows that have some
+Turn = Mapping[str, str]  # of a chat: its ``role`` and ``content``
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerOptions:
+    """Of one row, each with its own.
+
+    Attributes:
+        tokens: how many the answer may take, where that is less than its task allows.
+        stop: the answer ends before the first of these texts.
+        earlier: turns of a chat that come before the row's text.
+        hear: gets the tokens after each new one; returns whether more are wanted.
+    """
+
+    tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    earlier: tuple[Turn, ...] = ()
+    hear: Hear | None = None
+
+
+DEFAULTS = AnswerOptions()
+
+
+def options_of(rows: Dataset) -> list[AnswerOptions]:
+    """Return the options of each row."""
+    return rows[OPTIONS][:] if OPTIONS in rows.column_names else [DEFAULTS] * len(rows)
