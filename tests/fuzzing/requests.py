@@ -17,6 +17,9 @@ PATHS = (
     "/predict",
     "/predict",
     "/predict",
+    "/v1/chat/completions",
+    "/v1/chat/completions",
+    "/v1/models",
     "/adapters",
     "/reload",
     "/health",
@@ -26,6 +29,7 @@ PATHS = (
     "/",
     "/docs",
 )
+POSTED = ("/predict", "/reload", "/v1/chat/completions")
 METHODS = ("GET", "POST", "POST", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "NOPE")
 TYPES = (
     "application/json",
@@ -53,6 +57,8 @@ BODIES: tuple[Any, ...] = (
     {"texts": [{"text": "the cat", "text_pair": "a"}], "task": "animals"},
     {"texts": ["the cat"] * 20, "task": "animals", "stream": False},
     {"texts": ["the cat"], "task": "animals", "stream": True},
+    {"model": "animals", "messages": [{"role": "user", "content": "the cat"}], "stop": ["a"], "max_tokens": 3},
+    {"model": "sent", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}], "stream": True},
 )
 TEXTS = ("", " ", "x" * 30_000, "\ud800", "\x00", "the cat " * 500, "語" * 100)
 FINE = {200, 400, 401, 403, 404, 405, 406, 409, 411, 413, 415, 421, 422, 429, 501, 503}
@@ -66,7 +72,11 @@ def case(site: Site, random: Random) -> bool:
     path = random.choice(PATHS) if random.random() < 0.9 else f"/{text(random)}".encode(errors="replace").decode()
     raw = {name.encode(): given.encode() for name, given in headers.items()}
     response = client.request(
-        random.choice(METHODS) if random.random() < 0.4 else "POST" if path in ("/predict", "/reload") else "GET",
+        random.choice(METHODS)
+        if random.random() < 0.4
+        else "POST"
+        if path in ("/predict", "/reload", "/v1/chat/completions")
+        else "GET",
         path.replace("\x00", "").replace("\x1b", ""),
         content=_body(random),
         headers=list(raw.items()),

@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from experiments.answers.http_server.address import ANYONE
 from experiments.answers.http_server.admission import Admission
+from experiments.answers.http_server.chat import add_chat
 from experiments.answers.http_server.errors import add_errors
 from experiments.answers.http_server.guard import Guard
 from experiments.answers.http_server.messages import (
@@ -58,6 +59,7 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
     # no docs_url, no redoc_url: the scripts of those pages come from elsewhere
     app = FastAPI(title=TITLE, version=version(DISTRIBUTION), docs_url=None, redoc_url=None, lifespan=lifespan)
     _add_answers(app, service, limits)
+    add_chat(app, service, limits)
     _add_state(app, service)
     add_errors(app)
     add_welcome(app, service)

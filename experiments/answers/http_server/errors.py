@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteError
 
 from experiments.answers.http_server import mistakes
-from experiments.answers.http_server.refusals import refused
+from experiments.answers.http_server.refusals import UNKNOWN_MODEL, refused
 from experiments.answers.http_server.streamed import FAULT
 from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
 from workbench.errors.printable import printable
@@ -34,13 +34,17 @@ def add_errors(app: FastAPI) -> None:
     async def known_error(_: Request, error: WorkbenchError) -> Response:
         code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
         names = f". {error.hint}" if isinstance(error, UnknownNameError) else ""  # other hints are about commands
-        return refused(code, f"{error.what}{names}", {"Retry-After": AGAIN[code]} if code in AGAIN else None)
+        openai_code = UNKNOWN_MODEL if isinstance(error, UnknownNameError) else None
+        again = {"Retry-After": AGAIN[code]} if code in AGAIN else None
+        return refused(code, f"{error.what}{names}", again, openai_code)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         if not request.headers.get("content-type", "").startswith(JSON):
             return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"send JSON, and say so: Content-Type: {JSON}")
-        return refused(HTTPStatus.UNPROCESSABLE_ENTITY, mistakes.in_words(error.errors()))
+        return refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, mistakes.in_words(error.errors(), mistakes.BODIES[request.url.path])
+        )
 
     @app.exception_handler(StarletteError)
     async def unreadable(request: Request, error: StarletteError) -> Response:
