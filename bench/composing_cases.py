@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bench.composing_inputs import Validated, known_before
 from experiments.studies.compositions.entry import alone_label
+from experiments.studies.core.unit import Unit
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,23 +29,15 @@ ONE_SOURCE = ["single"]  # the starts of a `warm-start` that begins at one sourc
 Document = dict[str, Any]
 
 
-class Place(NamedTuple):
-    """Where an entry was tried."""
-
-    target: str
-    shots: int
-    seed: int
-
-
 @dataclass(frozen=True)
 class Trial:
-    """What a row of the report did in a place."""
+    """What a row of the report did with one target, K and seed."""
 
     validated: Validated
     score: float
 
 
-Rows = dict[str, dict[Place, Trial]]
+Rows = dict[str, dict[Unit, Trial]]
 
 
 @dataclass(frozen=True)
@@ -119,19 +112,21 @@ def cases(document: Document) -> Iterator[Case]:
     if not composed:
         raise InputError("nothing is composed of two sources or more", where=document["experiment"])
     shared = set.intersection(*({*trials} for trials in (*composed.values(), *plain.values())))
-    for place in sorted(place for place in shared if place.shots):
-        diagnostics = document["diagnostics"][f"{place.seed}/{family}"]
+    for unit in sorted(unit for unit in shared if unit.shots):
+        diagnostics = document["diagnostics"][f"{unit.seed}/{family}"]
         sources = {source["name"]: alone_label(source["name"], family) for source in diagnostics["sources"]}
         before = known_before(
-            plain[frozen][place].validated,
-            plain[document["reference"]][place].validated,
-            {name: plain[label][place].validated for name, label in sources.items()},
+            plain[frozen][unit].validated,
+            plain[document["reference"]][unit].validated,
+            {name: plain[label][unit].validated for name, label in sources.items()},
             diagnostics,
         )
-        composing, alternative = _picked(composed, place), _picked(plain, place)
-        gain = composed[composing][place].score - plain[alternative][place].score
+        composing, alternative = _picked(composed, unit), _picked(plain, unit)
+        gain = composed[composing][unit].score - plain[alternative][unit].score
         margin = document["margin"] / 100
-        yield Case(document["experiment"], *place, before, composing, alternative, gain, margin)
+        yield Case(
+            document["experiment"], unit.task, unit.shots, unit.seed, before, composing, alternative, gain, margin
+        )
 
 
 def _begins_at_one(row: Mapping[str, Any]) -> bool:
@@ -139,11 +134,11 @@ def _begins_at_one(row: Mapping[str, Any]) -> bool:
 
 
 def _rows(contestants: Mapping[str, Any], labels: list[str]) -> Rows:
-    return {label: {_place(trial): _trial(trial) for trial in contestants[label]["trials"]} for label in labels}
+    return {label: {_unit(trial): _trial(trial) for trial in contestants[label]["trials"]} for label in labels}
 
 
-def _place(trial: Mapping[str, Any]) -> Place:
-    return Place(trial["target"], trial["shots"], trial["seed"])
+def _unit(trial: Mapping[str, Any]) -> Unit:
+    return Unit(trial["target"], trial["shots"], trial["seed"])
 
 
 def _trial(trial: Mapping[str, Any]) -> Trial:
@@ -152,5 +147,5 @@ def _trial(trial: Mapping[str, Any]) -> Trial:
     return Trial(known, trial["score"])
 
 
-def _picked(rows: Rows, place: Place) -> str:
-    return max(rows, key=lambda label: rows[label][place].validated)
+def _picked(rows: Rows, unit: Unit) -> str:
+    return max(rows, key=lambda label: rows[label][unit].validated)

@@ -82,11 +82,11 @@ def known_before(
     )
 
 
-def _between(diagnostics: Mapping[str, Any], statistic: str, one: str, other: str) -> float:
+def _between(diagnostics: Mapping[str, Any], statistic: str, best: str, second: str) -> float:
     names = [source["name"] for source in diagnostics["sources"]]
-    if missing := [name for name in (one, other) if name not in names]:
+    if missing := [name for name in (best, second) if name not in names]:
         raise InputError(f"{missing[0]!r} is not among the diagnostics, which have {', '.join(names)}")
-    value: float | None = diagnostics["pairs"][statistic]["value"][names.index(one)][names.index(other)]
+    value: float | None = diagnostics["pairs"][statistic]["value"][names.index(best)][names.index(second)]
     if value is None:
-        raise InputError(f"{statistic} of {one} and {other} is not defined: one of them changes nothing")
+        raise InputError(f"{statistic} of {best} and {second} is not defined: one of them changes nothing")
     return value

@@ -101,7 +101,7 @@ def judge(predicted: Sequence[Predicted], draws: int = DRAWS, seed: int = 0) -> 
     Raises:
         InputError: a target has other seeds with one K than with another.
     """
-    targets = [_target(predicted, name) for name in dict.fromkeys(one.case.target for one in predicted)]
+    targets = [_target(predicted, name) for name in dict.fromkeys(prediction.case.target for prediction in predicted)]
     generator = np.random.default_rng(seed)
     drawn = [
         _scores([targets[index].drawn(generator) for index in generator.integers(len(targets), size=len(targets))])
@@ -109,22 +109,24 @@ def judge(predicted: Sequence[Predicted], draws: int = DRAWS, seed: int = 0) -> 
     ]
     gaining = int(sum(target.gaining.sum() for target in targets))
     scores = {
-        name: Bounded(value, *np.quantile([one[name] for one in drawn], [0.025, 0.975]).tolist())
+        name: Bounded(value, *np.quantile([draw[name] for draw in drawn], [0.025, 0.975]).tolist())
         for name, value in _scores(targets).items()
     }
     return Judgement(len(predicted), len(targets), gaining, scores)
 
 
 def _target(predicted: Sequence[Predicted], name: str) -> _Target:
-    own = [one for one in predicted if one.case.target == name]
-    rows = dict.fromkeys((one.case.experiment, one.case.shots) for one in own)
-    by_row = [[one for one in own if (one.case.experiment, one.case.shots) == row] for row in rows]
-    by_row = [sorted(row, key=lambda one: one.case.seed) for row in by_row]
-    if len({tuple(one.case.seed for one in row) for row in by_row}) > 1:
+    own = [prediction for prediction in predicted if prediction.case.target == name]
+    rows = dict.fromkeys((prediction.case.experiment, prediction.case.shots) for prediction in own)
+    by_row = [
+        [prediction for prediction in own if (prediction.case.experiment, prediction.case.shots) == row] for row in rows
+    ]
+    by_row = [sorted(row, key=lambda prediction: prediction.case.seed) for row in by_row]
+    if len({tuple(prediction.case.seed for prediction in row) for row in by_row}) > 1:
         raise InputError(f"{name} has other seeds with one K than with another")
     return _Target(
-        gains=np.asarray([[one.case.gain for one in row] for row in by_row]),
-        probabilities=np.asarray([[one.probability for one in row] for row in by_row]),
+        gains=np.asarray([[prediction.case.gain for prediction in row] for row in by_row]),
+        probabilities=np.asarray([[prediction.probability for prediction in row] for row in by_row]),
         base_rate=own[0].base_rate,
         margins=np.asarray([[row[0].case.margin] for row in by_row]),
     )
@@ -149,10 +151,10 @@ def _squared(probabilities: Array | float, target: _Target) -> float:
     return float(((probabilities - target.gaining) ** 2).mean())
 
 
-def _rank_correlation(one: Array, other: Array) -> float:
+def _rank_correlation(first: Array, second: Array) -> float:
     """Return Spearman's correlation of two (n,); 0 where one of them is constant."""
     from scipy.stats import rankdata
 
-    first, second = (rankdata(values) - (len(values) + 1) / 2 for values in (one, other))
-    norm = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / norm if norm else 0.0
+    ranks, others = (rankdata(values) - (len(values) + 1) / 2 for values in (first, second))
+    norm = float(np.sqrt((ranks @ ranks) * (others @ others)))
+    return float(ranks @ others) / norm if norm else 0.0

@@ -76,12 +76,12 @@ def judged(seen: Sequence[Case], tested: Sequence[Case], draws: int = DRAWS) -> 
             *({**case.as_json(), "gains": gains} for case, gains in zip(seen, answers(seen), strict=True)),
             *(
                 {
-                    **one.case.as_json(),
+                    **prediction.case.as_json(),
                     "gains": gains,
-                    "probability": one.probability,
-                    "sentence": sentence(one.probability, one.case.before.source, one.case.margin),
+                    "probability": prediction.probability,
+                    "sentence": sentence(prediction.probability, prediction.case.before.source, prediction.case.margin),
                 }
-                for one, gains in zip(unseen, answers(tested), strict=True)
+                for prediction, gains in zip(unseen, answers(tested), strict=True)
             ),
         ],
     }
