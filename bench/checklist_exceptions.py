@@ -23,7 +23,6 @@ KNOWN: dict[str, dict[str, str]] = {
     "compare-methods.json": {GRID: BEFORE_WIDENING},
     "flan-glue-8": {SEEDS: PROTOCOL},
     "flan-t5": {ONE_THING: WHOLE, SEEDS: ONE_SEED},
-    "fuse-reasoning.json": {FAMILY: BEFORE_ONCE},
     "headroom": {SEEDS: SCREEN},
     "hundred-tasks": {ONE_THING: WHOLE, SEEDS: TWO_SEEDS},
     "hundred-tasks.json": {ONE_THING: BEFORE_AGAINST, SEEDS: TWO_SEEDS},
