@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.composing_cases import cases
 from experiments.api import Workbench
 from experiments.reporting.differences import Difference
 from experiments.reporting.mlflow_run import run_record
@@ -127,6 +128,19 @@ def test_in_full_each_row_has_the_scores_of_its_results(report) -> None:
     assert (picked[0]["validation"], picked[0]["validation_log_likelihood"]) >= best
     assert full["ties"]["settings"] == {**report.record.entries[-2].settings}
     assert not {"trials", "settings"} & brief["ties"].keys()
+
+
+def test_cases_of_a_prediction_are_read_from_the_full_report(report) -> None:
+    """What stands in them is what stands in the rows: the bench of predictions reads reports, and no workspace."""
+    document = json.loads(json.dumps(report.as_json(full=True)))
+    made = [*cases(document)]
+    assert [case.shots for case in made] == [8, 16]
+    for case in made:
+        scores = {label: report.row(label).scores[str(case.shots)] for label in ("fresh lora", "frozen features")}
+        assert case.before.headroom == scores["fresh lora"].validation - scores["frozen features"].validation
+        assert report.row(case.composing).family == "lora"
+        composing, plain = (report.row(label).scores[str(case.shots)] for label in (case.composing, case.alternative))
+        assert case.gain == composing.score - plain.score
 
 
 def test_what_validation_picks_is_the_best_on_validation(report) -> None:
