@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.composing_inputs import Validated, known_before
+from bench.composing_inputs import OF_PAIR, KnownBefore, Validated, known_before
 from experiments.studies.compositions.entry import alone_label
 from experiments.studies.core.unit import Unit
 from workbench.errors import InputError
@@ -19,8 +19,6 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    from bench.composing_inputs import KnownBefore
 
 COMPOSED = ("average", "composition")  # roles of rows that are made of sources
 PLAIN = ("frozen", "fresh", "source")  # roles of rows that need no composing
@@ -75,7 +73,37 @@ class Case:
             "composing": self.composing,
             "alternative": self.alternative,
             "gain": self.gain,
+            "margin": self.margin,
         }
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Case:
+        """Return the case that :meth:`as_json` gave; raises KeyError where something is missing."""
+        before = KnownBefore(
+            source=entry["best_source"],
+            headroom=entry["headroom"],
+            sensitivity=entry["sensitivity"],
+            room=entry["room"],
+            pair={name: entry[name] for name in OF_PAIR},
+        )
+        own = ("experiment", "target", "shots", "seed", "composing", "alternative", "gain", "margin")
+        return cls(before=before, **{name: entry[name] for name in own})
+
+
+def stored(path: Path) -> list[Case] | None:
+    """Return the cases in a file of ``bench.store_composing_cases``; None for another file.
+
+    Raises:
+        InputError: the file cannot be read, or a case in it lacks something.
+    """
+    document = _content(path)
+    entries = document.get("cases") if isinstance(document, dict) else None
+    if entries is None:
+        return None
+    try:
+        return [Case.from_json(entry) for entry in entries]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"a case is not whole: {error}", where=str(path)) from error
 
 
 def read(path: Path) -> Document:
@@ -84,10 +112,7 @@ def read(path: Path) -> Document:
     Raises:
         InputError: it is no report on compositions, or lacks what ``--full`` adds.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from error
+    document = _content(path)
     rows = document.get("contestants") if isinstance(document, dict) else None
     if not rows:
         raise InputError("this is no report on compositions", where=str(path))
@@ -127,6 +152,13 @@ def cases(document: Document) -> Iterator[Case]:
         yield Case(
             document["experiment"], unit.task, unit.shots, unit.seed, before, composing, alternative, gain, margin
         )
+
+
+def _content(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from error
 
 
 def _begins_at_one(row: Mapping[str, Any]) -> bool:

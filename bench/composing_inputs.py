@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INPUTS = ("headroom", "sensitivity", "room", "cosine", "interference")
-BESIDE = ("sign_conflict", "left_overlap", "right_overlap")  # written down, and no input
+OF_PAIR = ("cosine", "interference", "sign_conflict", "left_overlap", "right_overlap")  # the last three are no input
 
 
 class Validated(NamedTuple):
@@ -78,7 +78,7 @@ def known_before(
         headroom=fresh.score - frozen.score,
         sensitivity=sources[best].score - fresh.score,
         room=1 - max(sources[best].score, fresh.score),
-        pair={name: _between(diagnostics, name, best, second) for name in ("cosine", "interference", *BESIDE)},
+        pair={name: _between(diagnostics, name, best, second) for name in OF_PAIR},
     )
 
 

@@ -3,7 +3,8 @@
     python -m bench.predict_composing --fitted begin-ahead.json --fitted form-and-skill.json --unseen same-group.json \
         --out FILE.json
 
-Reads files that ``workbench report NAME --json --full`` wrote about comparisons of compositions, fits the model of
+Reads files that ``workbench report NAME --json --full`` wrote about comparisons of compositions, or the cases that
+``bench.store_composing_cases`` made of them, fits the model of
 ``docs/composing/predicting.md`` on the cases of some, tests it on those of the others, and says whether the rule that
 is registered there is met. An experiment that is not finished is left out.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench import program
-from bench.composing_cases import cases, read
+from bench.composing_cases import cases, read, stored
 from bench.composing_judged import DRAWS, Judgement, Predicted, judge
 from bench.composing_prediction import answers, fit, sentence
 from workbench.errors import InputError
@@ -37,8 +38,8 @@ TITLES = {
 
 def main(
     context: typer.Context,
-    fitted: Annotated[list[Path], typer.Option(help="A report to fit on; may be given again.")],
-    unseen: Annotated[list[Path], typer.Option(help="A report to test on; may be given again.")],
+    fitted: Annotated[list[Path], typer.Option(help="A report to fit on, or cases; may be given again.")],
+    unseen: Annotated[list[Path], typer.Option(help="A report to test on, or cases; may be given again.")],
     out: program.Out,
     draws: Annotated[int, typer.Option(min=100, help="Draws of the bootstrap.")] = DRAWS,
 ) -> None:
@@ -109,9 +110,18 @@ def table(title: str, judgement: dict[str, Any]) -> str:
 
 
 def _finished(paths: Sequence[Path], left_out: list[str]) -> list[Case]:
-    documents = [read(path) for path in paths]
-    left_out += [document["experiment"] for document in documents if not document["complete"]]
-    return [case for document in documents if document["complete"] for case in cases(document)]
+    finished: list[Case] = []
+    for path in paths:
+        kept = stored(path)
+        if kept is not None:
+            finished += kept
+            continue
+        document = read(path)
+        if document["complete"]:
+            finished += cases(document)
+        else:
+            left_out.append(document["experiment"])
+    return finished
 
 
 def _each_target_left_out(seen: Sequence[Case]) -> list[Predicted]:

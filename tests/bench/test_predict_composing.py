@@ -13,22 +13,21 @@ from scipy.stats import spearmanr
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench import predict_composing
-from bench.composing_cases import Case, cases, read
-from bench.composing_inputs import INPUTS, KnownBefore, Validated, known_before
+from bench import predict_composing, store_composing_cases
+from bench.composing_cases import Case, cases, read, stored
+from bench.composing_inputs import INPUTS, OF_PAIR, KnownBefore, Validated, known_before
 from bench.composing_judged import Judgement, Predicted, judge
 from bench.composing_prediction import answers, fit, sentence
 from workbench.errors import InputError
 
 MARGIN = 0.02
 FEW_DRAWS = 100
-STATISTICS = ("cosine", "interference", "sign_conflict", "left_overlap", "right_overlap")
 
 
 def case(target: str, seed: int, inputs: np.ndarray[Any, Any], gain: float, shots: int = 16) -> Case:
     """Return a case with these inputs, in the order of ``INPUTS``."""
     named = dict(zip(INPUTS, inputs.tolist(), strict=True))
-    pair = {name: named.pop(name, 0.0) for name in STATISTICS}
+    pair = {name: named.pop(name, 0.0) for name in OF_PAIR}
     return Case("made-up", target, shots, seed, KnownBefore("some", pair=pair, **named), "sum", "fresh", gain, MARGIN)
 
 
@@ -139,7 +138,7 @@ def test_the_sentence_says_how_likely() -> None:
 def diagnostics(names: list[str]) -> dict[str, Any]:
     """Return diagnostics whose every statistic of sources i and j is (i + j) ÷ 10."""
     value = [[(i + j) / 10 for j in range(len(names))] for i in range(len(names))]
-    return {"sources": [{"name": name} for name in names], "pairs": {name: {"value": value} for name in STATISTICS}}
+    return {"sources": [{"name": name} for name in names], "pairs": {name: {"value": value} for name in OF_PAIR}}
 
 
 def row(role: str, family: str, scores: dict[int, tuple[float, float]], **settings: Any) -> dict[str, Any]:
@@ -170,7 +169,7 @@ def report() -> dict[str, Any]:
     }
     both = {f"{seed}/lora": diagnostics(["a", "b"]) for seed in (0, 1)}
     made_up = {"experiment": "made-up", "reference": "fresh lora", "margin": 5.0, "complete": True, "diagnostics": both}
-    return {**made_up, "contestants": rows}
+    return {**made_up, "contestants": rows, "provenance": {"git": "abc"}}
 
 
 def test_a_case_is_composing_beside_the_plain_alternative_that_validates_best() -> None:
@@ -222,6 +221,23 @@ def test_the_program_writes_what_it_found(tmp_path: Path) -> None:
     assert set(document["model"]["inputs"]) == set(INPUTS)
     assert document["verdict"] in done.output
     assert "unseen: cases 2, targets 1, cases that gain 0" in done.output
+
+
+def test_stored_cases_take_the_place_of_their_reports(tmp_path: Path) -> None:
+    reports = [write_report(tmp_path, number, target) for number, target in enumerate(("t", "u"))]
+    app, out = Typer(), tmp_path / "cases.json"
+    app.command()(store_composing_cases.main)
+    done = CliRunner().invoke(app, [*map(str, reports), f"--out={out}"], catch_exceptions=False)
+    assert done.output == "4 cases of report 0, report 1\n"
+    assert stored(out) == [case for path in reports for case in cases(read(path))]
+    assert stored(reports[0]) is None
+    assert json.loads(out.read_text(encoding="utf-8"))["experiments"]["report 0"]["git"] == "abc"
+    unfinished = write_report(tmp_path, 9, "w", complete=False)
+    refused = CliRunner().invoke(app, [str(unfinished), f"--out={out}"])
+    assert "report 9 is not finished" in str(refused.exception)
+    out.write_text(json.dumps({"cases": [{"experiment": "x"}]}), encoding="utf-8")
+    with pytest.raises(InputError, match="not whole"):
+        stored(out)
 
 
 def write_report(folder: Path, number: int, target: str, **changes: Any) -> Path:
