@@ -37,11 +37,11 @@ def _words(parameter: Any, value: Any) -> list[str]:
     """Return what gives a parameter its value on a command line."""
     if value is None or parameter.name in PLACES:
         return []
+    values = value if isinstance(value, list) else [value]
     if parameter.param_type_name == "argument":
-        return [str(value)]
+        return [str(setting) for setting in values]
     if isinstance(value, bool):
         return [parameter.opts[0] if value else parameter.secondary_opts[0]]
-    values = value if isinstance(value, list) else [value]
     return [word for setting in values for word in (parameter.opts[0], str(setting))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -231,7 +232,9 @@ def test_stored_cases_take_the_place_of_their_reports(tmp_path: Path) -> None:
     assert done.output == "4 cases of report 0, report 1\n"
     assert stored(out) == [case for path in reports for case in cases(read(path))]
     assert stored(reports[0]) is None
-    assert json.loads(out.read_text(encoding="utf-8"))["experiments"]["report 0"]["git"] == "abc"
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["experiments"]["report 0"]["git"] == "abc"
+    assert document["provenance"]["command"].endswith(shlex.join(map(str, reports)))
     unfinished = write_report(tmp_path, 9, "w", complete=False)
     refused = CliRunner().invoke(app, [str(unfinished), f"--out={out}"])
     assert "report 9 is not finished" in str(refused.exception)
