@@ -126,6 +126,7 @@ def test_a_recipe_s_mistake_is_told_before_tables_are_imported(folder: Path) -> 
 
 
 SELDOM = {"matplotlib", "adapters"}
+COMPILER = {"torch._dynamo", "torch._inductor", "torch.distributed.fsdp"}  # comes where somebody compiles
 PUT_OFF = {"bitsandbytes", "networkx", "sklearn", "scipy"}  # what others import and nothing here needs
 TABLES = {"pandas", "pyarrow", "datasets"}
 
@@ -135,10 +136,31 @@ def test_an_answer_needs_no_trainer_and_no_tracking(folder: Path, trained: Done)
     assert (trained.code, done.code) == (0, 0), done.err
     assert json.loads(done.out)[0]["label"] in {"first", "second"}
     assert {"torch", "transformers", "peft"} <= done.modules
-    assert not {*SELDOM, *PUT_OFF, *TABLES, "mlflow", "transformers.trainer"} & done.modules
+    assert not {*SELDOM, *PUT_OFF, *COMPILER, *TABLES, "mlflow", "transformers.trainer"} & done.modules
 
 
 def test_a_training_needs_no_pictures_and_no_package_of_another_method(trained: Done) -> None:
     assert trained.code == 0, trained.err
     assert {"transformers.trainer", "mlflow"} <= trained.modules
     assert not {*SELDOM, "bitsandbytes", "networkx"} & trained.modules
+
+
+MARKED = """
+import sys
+from workbench.machine.lazy_imports import import_models
+import_models()
+assert "torch._dynamo" not in sys.modules
+import torch._dynamo
+from torch._dynamo import trace_rules
+from transformers import PreTrainedModel
+function = getattr(PreTrainedModel.can_record_outputs, "fget", None)
+assert function is None or id(function) in trace_rules._allowed_callable_ids
+from transformers import masking_utils
+print(type(masking_utils.TransformGetItemToIndex()).__module__)
+"""
+
+
+def test_whoever_compiles_finds_what_transformers_marked(tmp_path: Path) -> None:
+    there = {**environment(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", MARKED], cwd=tmp_path, env=there, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "torch._dynamo._trace_wrapped_higher_order_op\n"), done.stderr

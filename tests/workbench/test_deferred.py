@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from workbench.machine.late_marks import MarkingFinder, marked_later
 from workbench.machine.lazy_imports import PUT_OFF, StandIn, put_off, without_collection
 
 NAME = "slow_to_import"
@@ -89,13 +92,48 @@ def test_an_unknown_attribute_is_an_error_that_names_it(slow: str) -> None:
         kept.nothing_such  # noqa: B018
 
 
+CALLED_BY = {"TransformGetItemToIndex": "transformers.masking_utils"}  # a class → the only module that it is put off in
+
+
 @pytest.mark.parametrize("module", PUT_OFF)
-def test_the_functions_that_are_put_off_are_functions(module: str) -> None:
+def test_what_is_put_off_is_called_and_nothing_else(module: str) -> None:
     """A class or a constant could be used without a call, and would then be another."""
     imported = pytest.importorskip(module)
     for name in PUT_OFF[module]:
         assert callable(getattr(imported, name))
-        assert not isinstance(getattr(imported, name), type)
+        if isinstance(getattr(imported, name), type):
+            tree = ast.parse(Path(str(import_module(CALLED_BY[name]).__file__)).read_text(encoding="utf-8"))
+            uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+            calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            assert uses
+            assert all(use in calls for use in uses)
+
+
+def test_a_mark_is_set_when_the_module_is_loaded(slow: str) -> None:
+    """``double`` of the module stands for the mark; it is told what is marked, and what it returns is not used."""
+    with (Path(import_module(slow).__path__[0]) / "parts.py").open("a", encoding="utf-8") as file:
+        file.write("\ndef mark(function):\n    DONE.append(function)\n    return None\n")
+    with marked_later(slow, "parts", "mark"):
+        assert sys.modules[slow].parts.mark(len) is len
+        assert f"{slow}.parts" not in sys.modules
+    assert not hasattr(sys.modules[slow], "parts")
+    parts = import_module(f"{slow}.parts")
+    assert [len] == parts.DONE
+    assert not any(isinstance(finder, MarkingFinder) for finder in sys.meta_path)
+
+
+def test_what_else_is_asked_of_a_module_with_marks_is_its_own(slow: str) -> None:
+    with marked_later(slow, "parts", "double"):
+        assert sys.modules[slow].parts.double(2) == 2
+        assert sys.modules[slow].parts.Thing is sys.modules[f"{slow}.parts"].Thing
+        assert sys.modules[slow].parts.double(2) == 4  # the module itself from here on
+    assert sys.modules[slow].parts is sys.modules[f"{slow}.parts"]
+
+
+def test_a_module_that_is_there_is_marked_at_once(slow: str) -> None:
+    parts = import_module(f"{slow}.parts")
+    with marked_later(slow, "parts", "double"), marked_later(slow, "nothing_such", "double"):
+        assert sys.modules[slow].parts is parts
 
 
 def test_garbage_is_collected_again_after_an_import() -> None:

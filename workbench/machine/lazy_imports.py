@@ -1,9 +1,10 @@
 """What takes long to import and is hardly ever used, put off until something uses it.
 
 peft imports bitsandbytes, which sets up a compiler. transformers imports parts of scikit-learn and SciPy for a few
-functions that are called nowhere here. Together they take two fifths of the time until a model can be opened. Each gets
-a stand-in: whatever is asked of it comes from the package itself, which is imported then. So where a stand-in is asked
-for more than was expected, a start is slower, and nothing else changes.
+functions that are called nowhere here, and torch's compiler for attention that nobody asked for and for masks of padded
+texts of language models. Together they take half of the time until a model can be opened. Each gets a stand-in:
+whatever is asked of it comes from the package itself, which is imported then. So where a stand-in is asked for more
+than was expected, a start is slower, and nothing else changes.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-PUT_OFF: Mapping[str, tuple[str, ...]] = {  # module → functions that are imported from it by name, and only called
+from workbench.machine.late_marks import marked_later
+
+PUT_OFF: Mapping[str, tuple[str, ...]] = {  # module → what is imported from it by name, and only called
     "bitsandbytes": (),
     "sklearn.metrics": ("roc_curve", "f1_score", "matthews_corrcoef"),
     "scipy.optimize": ("linear_sum_assignment",),
     "scipy.stats": ("pearsonr", "spearmanr"),
+    "torch._dynamo._trace_wrapped_higher_order_op": ("TransformGetItemToIndex",),
+    "transformers.integrations.flex_attention": ("flex_attention_forward", "make_flex_block_causal_mask"),
 }
 BY_NAME = {"__path__", "__version__", "__all__"}  # these are asked for where the module itself is meant
 
@@ -54,7 +59,7 @@ def import_models() -> None:
 
     Whoever imports them before, or otherwise, gets the same and waits longer.
     """
-    with put_off(PUT_OFF), without_collection():
+    with without_collection(), marked_later("torch", "_dynamo", "allow_in_graph"), put_off(PUT_OFF):
         for module in ("peft", "transformers.data.data_collator", "transformers.generation.utils"):
             import_module(module)
 
