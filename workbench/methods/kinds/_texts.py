@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from workbench.backbone.batching import in_batches, require_scores
+from workbench.backbone.long_pairs import shortened
 from workbench.backbone.tokenizing import tokenise
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def _columns(rows: Dataset, tokenizer: PreTrainedTokenizerBase, **options: Any) 
     """Return what the tokenizer makes of the texts, by column; in a union of tasks only some rows may be pairs."""
     texts = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
     if all(None not in column for column in texts):
+        if len(texts) == 2 and options["truncation"]:
+            texts = [*shortened(tokenizer, texts[0], texts[1], options["max_length"])]
         columns: Mapping[str, list[Any]] = tokenise(tokenizer, *texts, **options)
         return columns
     encodings = [
