@@ -22,7 +22,6 @@ server listens on the loopback interface alone.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,16 +29,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import requests
-import torch
 import typer
-from safetensors.torch import load_file, save_file
 
 from bench import program
+from bench.copied_adapters import copy_adapter
 from bench.growth import BUDGET, pairs, resident
 from bench.serve_load import load
 from bench.served_adapters import START, serving
 from experiments.api import Workbench
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +45,6 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
 
 BARE = "backbone"
-SPREAD = 0.02  # of the weights of a copy: of the size that training leaves
 
 
 def main(
@@ -70,11 +66,11 @@ def main(
         store = Workbench(folder / "workspace").workspace.adapters
         tasks = [f"lora-{number:04d}" for number in range(counts[-1])]
         for adapter, task in [(head, BARE), *((lora, task) for task in tasks[:2])]:
-            _copy(adapter, store, task)
+            copy_adapter(adapter, store, task)
         with serving(folder) as (_, process):
             little = resident(process)
         for task in tasks[2:]:
-            _copy(lora, store, task)
+            copy_adapter(lora, store, task)
         began = time.perf_counter()
         with serving(folder) as (url, process):
             started, much = time.perf_counter() - began, resident(process)
@@ -111,35 +107,11 @@ def _originals(folder: Path) -> tuple[StoredAdapter, StoredAdapter]:
     return lora, head
 
 
-def _copy(adapter: StoredAdapter, store: AdapterStore, task: str, version: int = 0) -> str:
-    """Store an adapter for another task, a LoRA with other weights, and return its id."""
-    manifest = adapter.manifest
-    name = f"{task}-{manifest.method}-{version}"
-
-    def write(draft: Path) -> None:
-        for file in manifest.files:
-            shutil.copy(adapter.folder / file, draft / file)
-        if (weights := draft / PEFT_WEIGHTS).is_file():
-            drawn = torch.Generator().manual_seed(_seed(name))
-            tensors = load_file(weights)
-            save_file(
-                {key: SPREAD * torch.randn(tensor.shape, generator=drawn) for key, tensor in tensors.items()}, weights
-            )
-
-    of_task = manifest.task.model_copy(update={"name": task})
-    return store.save(manifest.model_copy(update={"id": name, "task": of_task}), write).id
-
-
-def _seed(name: str) -> int:
-    """Return a seed that is the same in every process."""
-    return int.from_bytes(name.encode(), "big") % 2**31
-
-
 def _replace(url: str, lora: StoredAdapter, store: AdapterStore, task: str, pause: float) -> float:
     """Take the LoRA that answers for a task away, store another one, and return the seconds of the reload."""
     time.sleep(pause)
     store.remove(f"{task}-{lora.manifest.method}-0")
-    _copy(lora, store, task, version=1)
+    copy_adapter(lora, store, task, version=1)
     began = time.perf_counter()
     requests.post(f"{url}/reload", timeout=START).raise_for_status()
     return round(time.perf_counter() - began, 2)

@@ -48,7 +48,7 @@ def main(
                 fits = _three_fits(plan.lesson("head", task, seed))
                 rows.append({"task": task.name, "seed": seed, "epochs": length, **fits})
     ratios = _ratios(rows)
-    program.write(context, out, {"processor": _processor()}, ratios=ratios, fits=rows)
+    program.write(context, out, {"processor": program.processor()}, ratios=ratios, fits=rows)
     program.show(ratios)
 
 
@@ -82,13 +82,6 @@ def _ratios(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             for name in ("once", "again")
         }
     return ratios
-
-
-def _processor() -> str:
-    """Return the processor's name, as Linux knows it."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,13 @@ def _words(parameter: Any, value: Any) -> list[str]:
     return [word for setting in values for word in (parameter.opts[0], str(setting))]
 
 
+def processor() -> str:
+    """Return the processor's name, as Linux knows it."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
 def known(out: Path, part: str, empty: Any) -> Any:
     """Return a part of the results that are in a file already; ``empty`` where there is no file."""
     return json.loads(out.read_text(encoding="utf-8"))[part] if out.is_file() else empty

@@ -12,7 +12,16 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from bench import frozen_features, learning_rates, precision, single_task
+from bench.copied_adapters import copy_adapter
 from tests.streams import write_recipe
+from workbench.adapters.store import AdapterStore
+from workbench.backbone.names import open_backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
+from workbench.training import Lesson, learn
 
 
 @pytest.fixture
@@ -56,3 +65,12 @@ def test_a_head_is_fitted_on_features_and_with_the_body_in_each_step(measure: An
     assert all({*row[name]} == {"seconds", "validation"} for name in ("steps", "once", "again"))
     assert row["once"]["validation"] == row["again"]["validation"]
     assert {*document["ratios"]} == {"2"}
+
+
+def test_copies_of_a_lora_have_weights_of_their_own(llama: Path, copying: Task, tmp_path: Path) -> None:
+    store, settings = AdapterStore(tmp_path), METHODS.get("lora").settings()
+    budget = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32", train_examples=8)
+    lesson = Lesson(copying, Adaptation(open_backbone(str(llama)), "lora", settings, "fp32"), budget, 0)
+    learned = learn(lesson, store, Silent(), "copying")
+    copies = [store.get(copy_adapter(learned, store, f"copy-{number:04d}")) for number in range(20)]
+    assert len({copy.identity for copy in copies}) == 20, "a server would take equal ones for one adapter"

@@ -1,0 +1,39 @@
+"""Many adapters out of one: copies with other weights, which take no time to learn."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from workbench.adapters.adapter_folder import PEFT_WEIGHTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.adapters.store import AdapterStore
+    from workbench.adapters.stored_adapter import StoredAdapter
+
+SPREAD = 0.02  # of the weights of a copy: of the size that training leaves
+
+
+def copy_adapter(adapter: StoredAdapter, store: AdapterStore, task: str, version: int = 0) -> str:
+    """Store an adapter for another task, a LoRA with other weights, and return its id."""
+    manifest = adapter.manifest
+    name = f"{task}-{manifest.method}-{version}"
+
+    def write(draft: Path) -> None:
+        for file in manifest.files:
+            shutil.copy(adapter.folder / file, draft / file)
+        if (weights := draft / PEFT_WEIGHTS).is_file():
+            drawn = torch.Generator().manual_seed(crc32(name.encode()))  # the same in every process
+            tensors = load_file(weights)
+            save_file(
+                {key: SPREAD * torch.randn(tensor.shape, generator=drawn) for key, tensor in tensors.items()}, weights
+            )
+
+    of_task = manifest.task.model_copy(update={"name": task})
+    return store.save(manifest.model_copy(update={"id": name, "task": of_task}), write).id
