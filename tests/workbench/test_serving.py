@@ -98,7 +98,7 @@ def test_rows_of_one_batch_are_answered_by_their_own_adapters(
     assert serving.mixes
     assert len(passes) == 2, "72 rows of three adapters are two batches of 64 and 8, not one for each adapter"
     assert [label for label, *_ in together] == [label for label, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
+    np.testing.assert_allclose([sure for _, sure, *_ in together], [sure for _, sure in wanted], atol=1e-5)
 
 
 def test_mixed_loras_are_as_good_as_one_and_leave_no_trace(backbone: Backbone, store: AdapterStore) -> None:
@@ -165,7 +165,7 @@ def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: Adap
     rows, owners = mixed_rows(adapters)
     together, wanted = answers(adapters, backbone, rows, owners), alone(adapters, backbone, rows, owners)
     assert [label for label, *_ in together] == [label for label, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
+    np.testing.assert_allclose([sure for _, sure, *_ in together], [sure for _, sure in wanted], atol=1e-5)
 
 
 def copying_others(copying: Task, limits: tuple[int, ...]) -> tuple[Task, ...]:
@@ -199,7 +199,7 @@ def test_answers_in_words_share_passes_and_are_those_of_each_adapter(
     assert serving.mixes
     assert len(passes) <= 5, "one pass for each token of the longest answer, not for each adapter"
     assert [text for text, *_ in together] == [text for text, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
+    np.testing.assert_allclose([sure for _, sure, *_ in together], [sure for _, sure in wanted], atol=1e-5)
     others = alone(adapters, opened, rows, [*owners[1:], owners[0]])
     assert all(abs(other - sure) > 1e-4 for (_, other), (_, sure) in zip(others, wanted, strict=True)), (
         "else the answer of a wrong adapter would not show"
@@ -225,7 +225,7 @@ def test_where_a_layer_does_not_read_row_after_row_adapters_take_turns(
         owners = [adapters[row % 2].id for row in range(count)]
         together, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
         assert [label for label, *_ in together] == [label for label, _ in wanted]
-        np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
+        np.testing.assert_allclose([sure for _, sure, *_ in together], [sure for _, sure in wanted], atol=1e-5)
     assert not serving.mixes
 
 
@@ -260,4 +260,4 @@ def test_an_encoder_decoder_writes_for_several_loras_at_once(t5: Path, store: Ad
     assert serving.mixes
     assert len(passes) <= 3, "one for each token"
     assert [text for text, *_ in together] == [text for text, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
+    np.testing.assert_allclose([sure for _, sure, *_ in together], [sure for _, sure in wanted], atol=1e-5)
