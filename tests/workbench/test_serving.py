@@ -191,13 +191,14 @@ def test_answers_in_words_share_passes_and_are_those_of_each_adapter(
     opened, tasks = open_backbone(str(llama)), copying_others(copying, (4, 2, 5))
     adapters = trained(method, opened, store, tasks)
     serving, passes = Serving(adapters, opened), []
-    serving.body.register_forward_hook(lambda *_: passes.append(1))
+    serving.body.register_forward_hook(lambda _, __, output: passes.append(len(output.last_hidden_state)))
     texts = [" ".join([text] * (1 + number % 2)) for number, text in enumerate(copying.splits["test"]["text"][:9])]
     columns = {"id": [*"abcdefghi"], "text": texts, "max_new_tokens": [(4, 2, 5)[row % 3] for row in range(9)]}
     rows, owners = Dataset.from_dict(columns), [adapters[row % 3].id for row in range(9)]
     together, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
     assert serving.mixes
     assert len(passes) <= 5, "one pass for each token of the longest answer, not for each adapter"
+    assert method != "lora" or passes[0] == 9 > passes[-1], "answers that have ended leave the batch"
     assert [text for text, *_ in together] == [text for text, _ in wanted]
     np.testing.assert_allclose([sure for _, sure, *_ in together], [sure for _, sure in wanted], atol=1e-5)
     others = alone(adapters, opened, rows, [*owners[1:], owners[0]])

@@ -69,12 +69,41 @@ def generate(
     Returns:
         tokens (batch, new) and, for each, its log-probability (batch, new) in float32.
     """
+    asked = ids.shape[1] if virtual is None else 0  # of embeddings, nothing is returned with the answer
+    tokens, likelihoods, _ = write(lm, _prompt_inputs(lm, ids, mask, virtual), asked, limit, ends, pad, ended)
+    return tokens, likelihoods
+
+
+def write(
+    lm: Any,
+    inputs: dict[str, Any],
+    asked: int,
+    limit: int,
+    ends: Sequence[int],
+    pad: int,
+    ended: Callable[[Tensor], Tensor] | None,
+) -> tuple[Tensor, Tensor, Any]:
+    """Do what :func:`generate` does; an answer may have begun, and then what was read of it is in a cache.
+
+    Args:
+        lm: a causal language model of transformers.
+        inputs: of the model: prompts, what there is of the answers, and ``past_key_values`` where they have begun.
+        asked: tokens of a prompt.
+        limit: at most so many tokens from now on.
+        ends: the tokens that end an answer.
+        pad: what stands after them.
+        ended: as for :func:`generate`; it is given all tokens of the answers.
+
+    Returns:
+        tokens (batch, new), with those that were there; the log-probabilities of those that are new; and the cache.
+    """
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
     likelihoods: list[Tensor] = []
-    asked = ids.shape[1] if virtual is None else 0  # of embeddings, nothing is returned with the answer
 
-    def listen(tokens: Tensor, logits: Tensor) -> Tensor:  # (batch, tokens); of the next one (batch, vocabulary)
+    def listen(
+        _: Tensor, logits: Tensor
+    ) -> Tensor:  # tokens (batch, tokens); logits of the next one (batch, vocabulary)
         likelihoods.append(logits.float().log_softmax(dim=-1).amax(dim=-1))
         return logits
 
@@ -82,18 +111,20 @@ def generate(
         assert ended is not None
         return ended(tokens[:, asked:])
 
-    config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=[*ends], pad_token_id=pad)
+    config = GenerationConfig(
+        max_new_tokens=limit, do_sample=False, eos_token_id=[*ends], pad_token_id=pad, return_dict_in_generate=True
+    )
     own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
     try:
         generated = lm.generate(
-            **_prompt_inputs(lm, ids, mask, virtual),
+            **inputs,
             generation_config=config,
             logits_processor=LogitsProcessorList([listen]),
             stopping_criteria=None if ended is None else StoppingCriteriaList([stop]),
         )
     finally:
         lm.generation_config = own
-    return generated[:, asked:], torch.stack(likelihoods, dim=1)
+    return generated.sequences[:, asked:], torch.stack(likelihoods, dim=1), getattr(generated, "past_key_values", None)
 
 
 def _prompt_inputs(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from workbench.methods.kind import Arrange
 
 Ended = Callable[[Tensor], Tensor]  # new tokens so far (batch, new) → which answers need no more (batch,)
-Write = Callable[[dict[str, Tensor], int, Ended], tuple[Tensor, Tensor]]  # batch, limit → as backbone.generation does
+Stay = Callable[[Sequence[int]], Sequence[int]]  # rows that are left of a batch → the order in which they have to stand
+Write = Callable[[dict[str, Tensor], int, Ended, Stay | None], tuple[Tensor, Tensor]]  # batch, limit, … → as generate
 
 
 class Generated(NamedTuple):
@@ -89,8 +90,9 @@ def generated(
                     _read(answer, new, ends, tokenizer)
             return torch.tensor([answer.length is not None for answer in answers], device=tokens.device)
 
+        stay = None if arrange is None else lambda left: arrange([asked[place] for place in left])
         limit = max(answer.limit for answer in answers)
-        tokens, likelihoods = write({name: inputs[order] for name, inputs in batch.items()}, limit, ended)
+        tokens, likelihoods = write({name: inputs[order] for name, inputs in batch.items()}, limit, ended, stay)
         of_place = zip(order, answers, tokens.cpu().numpy(), likelihoods.cpu().numpy(), strict=True)
         by_place = {
             place: Generated(new[: answer.length], sure[: answer.length], answer.complete)

@@ -12,11 +12,12 @@ from workbench.backbone.answer_options import options_of
 from workbench.backbone.architecture import is_causal
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
+from workbench.backbone.leaving import generate_leaving
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import Demonstrations, end_token, end_tokens, prompts
 from workbench.errors import InputError
 from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of, tokens_of
-from workbench.methods.kinds._generating import Ended, Write, limits
+from workbench.methods.kinds._generating import Ended, Stay, Write, limits
 from workbench.methods.kinds._programs import CAUSAL_LM
 
 if TYPE_CHECKING:
@@ -108,9 +109,11 @@ class CausalLM(AnswersInWords):
         ends, pad = end_tokens(tokenizer), tokenizer.pad_token_id
         lm, virtual = language_model(model), virtual_tokens(model)
 
-        def write(batch: dict[str, Tensor], limit: int, ended: Ended) -> tuple[Tensor, Tensor]:
+        def write(batch: dict[str, Tensor], limit: int, ended: Ended, stay: Stay | None) -> tuple[Tensor, Tensor]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
             with model.autocast(ids.device.type):
+                if stay is not None and virtual is None:
+                    return generate_leaving(lm, ids, mask, limit, ends, pad, ended, stay)
                 return generate(lm, ids, mask, limit, ends, pad, virtual, ended)
 
         return write
