@@ -59,6 +59,7 @@ def _tax() -> Iterator[str]:
         yield row(called, str(figures["requests"]), *cost, *waits)
     memory, reloads = results["memory"], results["load"]["reload"]["reload_s"]
     yield f"{memory['with_two_mb']:.0f} MB with two LoRAs and {memory['with_all_mb']:.0f} MB with 1,024"
+    yield f"{(memory['with_all_mb'] - memory['with_two_mb']) / 1022:.2f} MB each"
     yield f"took {min(reloads)} to {max(reloads)} seconds"
     layers, rank, width, bytes_each = 12, 8, 384, 2  # queries and values of MiniLM's six blocks, in bfloat16
     yield f"The matrices of a LoRA take {2 * layers * rank * width * bytes_each / 1e6:.2f} MB"
