@@ -56,6 +56,10 @@ def serve(
     max_texts: Annotated[int, typer.Option(min=1, help="Texts of one request.")] = 256,
     max_characters: Annotated[int, typer.Option(min=1, help="Characters of one text.")] = 20_000,
     max_connections: Annotated[int, typer.Option(min=1, help="Connections that may be open.")] = 512,
+    lora_memory: Annotated[
+        int | None,
+        typer.Option(min=0, help="Megabytes of LoRAs of one precision in memory; others answer from their files."),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
     workspace: WorkspaceOption = None,
     tasks: Folders = None,
@@ -96,6 +100,7 @@ def serve(
         from experiments.answers.http_server.metrics import Metrics
         from experiments.answers.http_server.server import serve as answer
         from experiments.answers.http_server.service import Service
+        from workbench.machine.memory import MB
 
         settings = Document({}, "command line").set(assignments or [])
         routing = (
@@ -103,7 +108,9 @@ def serve(
             if router
             else None
         )
-        service = Service(first, selected, routing, batching, Metrics())
+        service = Service(
+            first, selected, routing, batching, Metrics(), None if lora_memory is None else int(lora_memory * MB)
+        )
         line = f"serving {_adapter_count(first)} at {address.url(bound)} (Ctrl-C stops it)"
         finished = answer(service, bound, limits, key, lambda: stdout.print(line))
     rest = "All accepted requests were answered." if finished else "Requests without an answer were dropped."

@@ -163,8 +163,9 @@ def test_a_method_that_cannot_be_in_a_bank_is_opened_anew(store: AdapterStore, b
     assert asked_alone(adapters, after) == wanted
 
 
+@pytest.mark.parametrize("bank_bytes", [None, 4000])
 def test_no_row_is_answered_by_another_adapter_while_adapters_come_and_go(
-    store: AdapterStore, backbone: Backbone
+    bank_bytes: int | None, store: AdapterStore, backbone: Backbone
 ) -> None:
     """Two thousand rows in mixed batches, each compared with its adapter alone; another thread changes the set."""
     adapters = [trained(store, backbone, "lora", task, rank=rank) for task in (0, 1) for rank in (2, 3, 4)]
@@ -172,7 +173,7 @@ def test_no_row_is_answered_by_another_adapter_while_adapters_come_and_go(
     sure = {(name, text): answer.confidence for name, own in alone.items() for text, answer in enumerate(own)}
     assert len({*sure.values()}) == len(sure), "else nothing is shown"
     draw, done = Random(0), Event()
-    opened = [AdapterSet.open(adapters[:3], backbone)]
+    opened = [AdapterSet.open(adapters[:3], backbone, bank_bytes=bank_bytes)]
 
     def change() -> None:
         for number in count():

@@ -48,11 +48,16 @@ class AdapterSet:
 
     @classmethod
     def open(
-        cls, adapters: Sequence[StoredAdapter], backbone: Backbone, before: AdapterSet | None = None
+        cls,
+        adapters: Sequence[StoredAdapter],
+        backbone: Backbone,
+        before: AdapterSet | None = None,
+        bank_bytes: int | None = None,
     ) -> AdapterSet:
         """Open ``adapters``; groups that are in ``before`` as they are here are not opened again.
 
         Of a group in which some adapters changed, those that can be in a bank beside their body are not opened again.
+        Each bank holds ``bank_bytes`` of adapters in memory, or all.
 
         Raises:
             InputError: an adapter of another backbone, or one that cannot be opened.
@@ -61,7 +66,7 @@ class AdapterSet:
         groups: list[Answering] = []
         for group in sharing(adapters):
             same = open_groups.get(_identities(group))
-            groups += [same] if same else _open_group(group, backbone, before.groups if before else ())
+            groups += [same] if same else _open_group(group, backbone, before.groups if before else (), bank_bytes)
         return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(groups))
 
     def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
@@ -89,10 +94,12 @@ class AdapterSet:
         return answered
 
 
-def _open_group(group: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering]) -> list[Answering]:
+def _open_group(
+    group: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering], bank_bytes: int | None
+) -> list[Answering]:
     """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own."""
     try:
-        return [open_group(group, backbone, before)]
+        return [open_group(group, backbone, before, bank_bytes)]
     except InputError:
         if len(group) == 1:
             raise

@@ -75,11 +75,18 @@ class Serving:
         adapters: id → the stored adapter.
     """
 
-    def __init__(self, adapters: Sequence[StoredAdapter], backbone: Backbone, before: Serving | None = None) -> None:
+    def __init__(
+        self,
+        adapters: Sequence[StoredAdapter],
+        backbone: Backbone,
+        before: Serving | None = None,
+        bank_bytes: int | None = None,
+    ) -> None:
         """Load the backbone once, and every adapter for it.
 
         Where adapters can be in a bank beside the backbone, what is open in ``before`` and has not changed is taken
-        from there; that one still answers, also in another thread.
+        from there; that one still answers, also in another thread. A new bank holds ``bank_bytes`` of them in
+        memory, or all.
 
         Raises:
             InputError: no adapters, of several methods or precisions, of another backbone, or of a library that keeps
@@ -97,7 +104,7 @@ class Serving:
             if not known or not known.has(adapter):
                 require_backbone(adapter, backbone)
                 require_described(adapter, backbone)
-        self._shared: SharedBody = shared_body(adapters, backbone, known._shared if known else None)
+        self._shared: SharedBody = shared_body(adapters, backbone, known._shared if known else None, bank_bytes)
         self.body = self._shared.body
         kept = known if known and known.body is self.body else None
         self._models: dict[str, TaskModel] = {
@@ -226,18 +233,23 @@ def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
     return list(groups.values())
 
 
-def open_group(group: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering] = ()) -> Answering:
+def open_group(
+    group: Sequence[StoredAdapter],
+    backbone: Backbone,
+    before: Sequence[Answering] = (),
+    bank_bytes: int | None = None,
+) -> Answering:
     """Return a group of :func:`sharing`, open; raises InputError where one belongs to another backbone.
 
-    Of the groups that were open ``before``, the one that has most adapters in common goes on.
+    Of the groups that were open ``before``, the one that has most adapters in common goes on. A new bank holds
+    ``bank_bytes`` of adapters in memory, or all.
     """
     if len(group) == 1:
         return SingleAdapter(group[0], backbone)
     ids = {adapter.id for adapter in group}
     open_before = [serving for serving in before if isinstance(serving, Serving)]
-    return Serving(
-        group, backbone, max(open_before, key=lambda serving: len(ids & serving.adapters.keys()), default=None)
-    )
+    nearest = max(open_before, key=lambda serving: len(ids & serving.adapters.keys()), default=None)
+    return Serving(group, backbone, nearest, bank_bytes)
 
 
 def answers(

@@ -107,11 +107,15 @@ class BankedAdapters:
 
 
 def shared_body(
-    adapters: Sequence[StoredAdapter], backbone: Backbone, before: SharedBody | None = None
+    adapters: Sequence[StoredAdapter],
+    backbone: Backbone,
+    before: SharedBody | None = None,
+    bank_bytes: int | None = None,
 ) -> BankedAdapters | HostedAdapters:
     """Return a body for adapters of one method and precision.
 
-    They are in a bank where all of them can be. The bank of ``before`` is used again then, and what it has read.
+    They are in a bank where all of them can be. The bank of ``before`` is used again then, and what it has read; a new
+    one holds ``bank_bytes`` in memory, or all.
 
     Raises:
         InputError: one cannot be opened, or belongs to a library that keeps one adapter at a time.
@@ -127,16 +131,18 @@ def shared_body(
                 check_adapter(adapter.folder)
     body = banked.body if banked else backbone.load(precision=manifest.precision)
     if isinstance(library, Banks):
-        bank = banked.bank if banked else _empty_bank(library, body, backbone, manifest.precision)
+        bank = banked.bank if banked else _empty_bank(library, body, backbone, manifest.precision, bank_bytes)
         if opened := _read(adapters, bank, banked.by_identity if banked else {}):
             return opened
     return HostedAdapters(adapters, backbone.load(precision=manifest.precision) if banked else body, library, backbone)
 
 
-def _empty_bank(library: Banks, body: nn.Module, backbone: Backbone, precision: Precision) -> Bank:
+def _empty_bank(
+    library: Banks, body: nn.Module, backbone: Backbone, precision: Precision, most_bytes: int | None
+) -> Bank:
     body = (keep_as_packed(body) if backbone.quantization else body).eval()
     to_accelerator(body)
-    return library.bank(body, precision)
+    return library.bank(body, precision, most_bytes)
 
 
 def _read(adapters: Sequence[StoredAdapter], bank: Bank, known: Mapping[str, Any]) -> BankedAdapters | None:

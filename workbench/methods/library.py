@@ -115,5 +115,8 @@ class Bank(Protocol):
 class Banks(Protocol):
     """A library that can keep some sorts of adapters beside a body."""
 
-    def bank(self, body: nn.Module, precision: Precision) -> Bank:
-        """Return an empty bank beside a bare ``body``, which stands where it computes, in this precision."""
+    def bank(self, body: nn.Module, precision: Precision, most_bytes: int | None = None) -> Bank:
+        """Return an empty bank beside a bare ``body``, which stands where it computes, in this precision.
+
+        It holds ``most_bytes`` of adapters in memory, or all, and reads the others from their files as they answer.
+        """

@@ -151,12 +151,20 @@ class Current:
     routers: Mapping[bool, RoutingState]
 
     @classmethod
-    def of(cls, selection: Selection, routing: Routing | None, before: Current | None = None) -> Current:
+    def of(
+        cls,
+        selection: Selection,
+        routing: Routing | None,
+        before: Current | None = None,
+        bank_bytes: int | None = None,
+    ) -> Current:
         """Open what was selected, and try it; what is open in ``before`` and has not changed is taken from there.
+
+        Each bank of adapters holds ``bank_bytes`` in memory, or all.
 
         What is new reads with a tokenizer of its own, so that this can be done beside a thread that answers.
         """
-        opened = AdapterSet.open(selection.adapters, selection.backbone, before.opened if before else None)
+        opened = AdapterSet.open(selection.adapters, selection.backbone, before.opened if before else None, bank_bytes)
         open_before = before.opened.adapters if before else {}
         for group in opened.groups:
             if before is None or group not in before.opened.groups:

@@ -45,12 +45,16 @@ class Service:
         routing: Routing | None,
         batching: Batching,
         metrics: Metrics,
+        bank_bytes: int | None = None,
     ) -> None:
-        """Open what is ``first`` to be served; :meth:`reload` opens what ``selected`` gives by then."""
-        self._selected, self._routing, self.metrics = selected, routing, metrics
+        """Open what is ``first`` to be served; :meth:`reload` opens what ``selected`` gives by then.
+
+        Each bank of adapters holds ``bank_bytes`` in memory, or all.
+        """
+        self._selected, self._routing, self.metrics, self._bank_bytes = selected, routing, metrics, bank_bytes
         self.router = routing.name if routing else None
         self._reloading = Lock()
-        self.current = Current.of(first, routing)
+        self.current = Current.of(first, routing, bank_bytes=bank_bytes)
         self._queue: BatchQueue[Job, Reply] = BatchQueue(self._answer, batching)
         self.is_stopping = False
         metrics.watch(lambda: self._queue.waiting, lambda: len(self.current.opened.adapters))
@@ -80,7 +84,7 @@ class Service:
             raise BusyError("another reload is running")
         try:
             before = self.current
-            self.current = Current.of(self._selected(), self._routing, before)
+            self.current = Current.of(self._selected(), self._routing, before, self._bank_bytes)
             old, new = before.opened.adapters, self.current.opened.adapters
             added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
             return Changes(added, removed, dict(self.current.by_task))

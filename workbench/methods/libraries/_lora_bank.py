@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from workbench.adapters.adapter_folder import PEFT_WEIGHTS
-from workbench.methods.libraries._lora_layout import BIAS, HIGH, LOW, START, Layouts
+from workbench.methods.libraries._lora_layout import START, Layouts
+from workbench.methods.libraries._lora_memory import LoraMemory
 from workbench.methods.libraries._peft_tensors import require_own_unchanged
 from workbench.methods.libraries._places import require_all
 from workbench.methods.library import UnmixableError
@@ -32,21 +33,9 @@ if TYPE_CHECKING:
 
     from workbench.machine.device import Precision
     from workbench.methods.libraries._lora_layout import Layout
+    from workbench.methods.libraries._lora_memory import Factors, Lora
 
 LONG_RUN = 8  # rows of one LoRA from which a product of its own is faster than a row's share of a batched one
-
-
-@dataclass(frozen=True, eq=False)
-class Lora:
-    """One LoRA, read.
-
-    Attributes:
-        layout: which layers it adapts.
-        factors: layer → A (rank, inputs), B (outputs, rank), and a bias (outputs,) where there is one.
-    """
-
-    layout: Layout
-    factors: Mapping[str, tuple[Tensor, Tensor, Tensor | None]]
 
 
 @dataclass(frozen=True)
@@ -55,21 +44,23 @@ class Rows:
 
     Attributes:
         where: they stand in the batch.
-        loras: of each row; a single one for all of them.
+        layout: of their LoRAs.
+        factors: of the LoRA of each row; of a single one for all of them.
     """
 
     where: slice
-    loras: Sequence[Lora]
+    layout: Layout
+    factors: Sequence[Factors]
 
     def add(self, name: str, inputs: Tensor, result: Tensor) -> None:
         """Add the update of a layer to its ``result`` (rows, …, outputs), in place; ``inputs`` are (rows, …, inputs).
 
         A single LoRA is multiplied as peft does it, to get the same bits.
         """
-        scaling = self.loras[0].layout.scaling.get(name)
+        scaling = self.layout.scaling.get(name)
         if scaling is None:
             return  # LoRAs may differ in the layers that they adapt
-        own, factors = inputs[self.where], [lora.factors[name] for lora in self.loras]
+        own, factors = inputs[self.where], [of_lora[name] for of_lora in self.factors]
         if len(factors) == 1:
             low, high, bias = factors[0]
             update = nn.functional.linear(nn.functional.linear(own, low), high, bias) * scaling
@@ -98,11 +89,17 @@ class LoraBank:
             something else than one entry a row, relative positions for example.
     """
 
-    def __init__(self, body: nn.Module, precision: Precision) -> None:
-        """Take a bare body, which stands where it computes; nothing is changed in it yet."""
+    def __init__(self, body: nn.Module, precision: Precision, most_bytes: int | None = None) -> None:
+        """Take a bare body, which stands where it computes; nothing is changed in it yet.
+
+        Args:
+            body: bare.
+            precision: of its arithmetic.
+            most_bytes: of factors that are in memory at a time; all where it is None.
+        """
         self.body, self.mixes = body, True
-        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32  # autocast would round in each pass
-        self._device = next(body.parameters()).device
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32  # autocast would round in each pass
+        self._memory = LoraMemory(next(body.parameters()).device, dtype, most_bytes)
         self._layouts = Layouts(body.config)
         self._hooked: set[str] = set()
         self._hooking = Lock()  # a layer with two hooks would add every update twice
@@ -127,13 +124,7 @@ class LoraBank:
         for name, shape in layout.shapes.items():
             if tensors[name].shape != shape:
                 raise ValueError(f"{name} has the shape {tuple(tensors[name].shape)}, and not {shape} as by its config")
-        kept = {name: tensors[name].to(self._device, self._dtype, copy=True) for name in layout.shapes}
-
-        def factors(module: str) -> tuple[Tensor, Tensor, Tensor | None]:
-            low, high, bias = (f"{START}{module}.{part}" for part in (LOW, HIGH, BIAS))
-            return kept[low], kept[high], kept.get(bias)
-
-        return Lora(layout, {module: factors(module) for module in layout.scaling})
+        return self._memory.take_in(layout, {name: tensors[name] for name in layout.shapes})
 
     def use(self, loras: Sequence[Lora]) -> list[int]:
         """Let ``loras[i]`` answer row i of each batch that this thread gives the body from now on; or one all rows.
@@ -142,7 +133,8 @@ class LoraBank:
         """
         for layout in {lora.layout for lora in loras}:
             self._listen(layout)
-        order, self._answering.parts = _parted(loras)
+        factors = {lora: self._memory.factors(lora) for lora in dict.fromkeys(loras)}
+        order, self._answering.parts = _parted(loras, factors)
         return order
 
     def _listen(self, layout: Layout) -> None:
@@ -173,14 +165,14 @@ class LoraBank:
             self._rows_first.add(name)
 
 
-def _parted(loras: Sequence[Lora]) -> tuple[list[int], list[Rows]]:
+def _parted(loras: Sequence[Lora], factors: Mapping[Lora, Factors]) -> tuple[list[int], list[Rows]]:
     """Return an order of the rows, and which of them are multiplied together in it.
 
     Those of one LoRA are where they are many, all others with those of the same layout. LoRAs and layouts are in the
     order in which they first appear, so that the same rows are added up in the same way in every process.
     """
     if len(counts := Counter(loras)) == 1:
-        return [*range(len(loras))], [Rows(slice(None), loras[:1])]
+        return [*range(len(loras))], [Rows(slice(None), loras[0].layout, [factors[loras[0]]])]
     numbers = {part: number for number, part in enumerate(dict.fromkeys([lora.layout for lora in loras] + [*counts]))}
 
     def part(row: int) -> tuple[int, int]:
@@ -191,6 +183,8 @@ def _parted(loras: Sequence[Lora]) -> tuple[list[int], list[Rows]]:
     parts, start = [], 0
     for (_, alone), rows in groupby(order, part):
         own = [loras[row] for row in rows]
-        parts.append(Rows(slice(start, start + len(own)), own[:1] if alone >= 0 else own))
+        answering = own[:1] if alone >= 0 else own
+        where = slice(start, start + len(own))
+        parts.append(Rows(where, own[0].layout, [factors[lora] for lora in answering]))
         start += len(own)
     return order, parts

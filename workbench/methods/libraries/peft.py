@@ -197,11 +197,11 @@ class Peft:
         """Make one hosted adapter the active one."""
         body.set_adapter(name, inference_mode=True)
 
-    def bank(self, body: nn.Module, precision: Precision) -> LoraBank:
+    def bank(self, body: nn.Module, precision: Precision, most_bytes: int | None = None) -> LoraBank:
         """Return a place for plain LoRAs beside the body: no DoRA, and nothing trained beside them."""
         from workbench.methods.libraries._lora_bank import LoraBank  # imports torch, and settings are read without it
 
-        return LoraBank(body, precision)
+        return LoraBank(body, precision, most_bytes)
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body; the update is dropped, not merged, and all else is the backbone's own again."""

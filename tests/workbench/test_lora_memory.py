@@ -1,0 +1,88 @@
+"""LoRAs beyond what a bank may hold in memory answer from their files, as the others do."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from workbench.backbone.pretrained import Backbone
+from workbench.methods.libraries import LIBRARIES
+from workbench.methods.libraries._lora_bank import LoraBank
+from workbench.methods.methods import METHODS
+
+SIZE = 4 * 4 * 2 * 2 * (32 + 32)  # bytes of a LoRA of rank 4: float32, two matrices on two layers, A and B
+BATCH = {"input_ids": torch.arange(5, 35).reshape(6, 5) % 20, "attention_mask": torch.ones(6, 5, dtype=torch.long)}
+OWNERS = (0, 1, 2, 2, 1, 0)
+
+
+@pytest.fixture
+def folders(backbone: Backbone, tmp_path: Path) -> list[Path]:
+    """Three LoRAs with other weights."""
+    library, card = LIBRARIES.get("peft"), METHODS.get("lora")
+    made = []
+    for seed in range(3):
+        body = library.attach(backbone.load(), card.configure(card.settings(rank=4), backbone.config))
+        generator = torch.Generator().manual_seed(seed)
+        for name, parameter in body.named_parameters():
+            if "lora_" in name:
+                parameter.data = torch.randn(parameter.shape, generator=generator)
+        made.append(tmp_path / str(seed))
+        made[-1].mkdir()
+        library.save(body, made[-1])
+    return made
+
+
+def states(bank: LoraBank, loras: list[object]) -> Tensor:
+    """Return what the rows of a mixed batch are, in their own order."""
+    order = bank.use([loras[owner] for owner in OWNERS])
+    with torch.inference_mode():
+        read = bank.body(**{name: rows[order] for name, rows in BATCH.items()}).last_hidden_state
+    return read[torch.argsort(torch.tensor(order))]
+
+
+def bank_of(backbone: Backbone, most_bytes: int | None) -> LoraBank:
+    return LIBRARIES.get("peft").bank(backbone.load().eval(), "fp32", most_bytes)
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3])
+def test_they_answer_alike_however_many_are_in_memory(room: int, backbone: Backbone, folders: list[Path]) -> None:
+    whole = bank_of(backbone, None)
+    wanted = states(whole, [whole.read(folder) for folder in folders])
+    bank = bank_of(backbone, room * SIZE)
+    loras = [bank.read(folder) for folder in folders]
+    assert bank._memory.bytes == room * SIZE
+    for _ in range(2):
+        assert torch.equal(states(bank, loras), wanted)
+        assert bank._memory.bytes == room * SIZE
+    assert sum(lora.factors is not None for lora in loras) == room
+
+
+def test_those_that_were_not_used_for_the_longest_leave_memory(backbone: Backbone, folders: list[Path]) -> None:
+    bank = bank_of(backbone, 2 * SIZE)
+    loras = [bank.read(folder) for folder in folders]
+    for used, left in [(2, 0), (0, 1), (2, 1), (1, 0)]:
+        bank.use([loras[used]])
+        assert [lora.factors is None for lora in loras] == [number == left for number in range(3)]
+
+
+def test_one_whose_file_is_removed_still_answers(backbone: Backbone, folders: list[Path]) -> None:
+    bank = bank_of(backbone, 0)
+    loras = [bank.read(folder) for folder in folders]
+    wanted = states(bank, loras)
+    for folder in folders:
+        shutil.rmtree(folder)
+    assert torch.equal(states(bank, loras), wanted)
+
+
+def test_what_nobody_serves_any_more_takes_no_memory(backbone: Backbone, folders: list[Path]) -> None:
+    bank = bank_of(backbone, 3 * SIZE)
+    loras = [bank.read(folder) for folder in folders]
+    bank.use(loras[2:])
+    del loras[:2]
+    gc.collect()
+    assert bank._memory.bytes == SIZE
