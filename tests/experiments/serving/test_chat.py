@@ -128,6 +128,10 @@ def test_a_classifier_answers_a_chat_with_its_label(serve: Serve) -> None:
     answer = client.post(CHAT, json=said(TEXTS[0], "animals")).json()
     assert answer["choices"][0]["message"]["content"] == label(client, TEXTS[0], "animals")
     assert answer["usage"] is None
+    turns = [{"role": "system", "content": "b"}, *said("a")["messages"]]
+    refused = client.post(CHAT, json={"model": "animals", "messages": turns})
+    assert refused.status_code == 400
+    assert lacks(refused.json()["error"]["message"], "animals", "one message") == []
 
 
 WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
