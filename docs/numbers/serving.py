@@ -29,6 +29,12 @@ TAX = {
     "reload": "1,024, while five are replaced",
 }
 
+WAYS = {
+    "mixed": "in one batch, each row by a LoRA of its own",
+    "one": "in one batch, all rows by one LoRA",
+    "in turn": "one row after the other",
+}
+
 
 def pieces() -> Iterator[str]:
     """Yield the table of the load test, and what is said of it."""
@@ -46,6 +52,7 @@ def pieces() -> Iterator[str]:
     reloads = [replacement["reload_s"] for replacement in replacements]
     yield f"A reload took {min(reloads)} to {max(reloads)} seconds"
     yield from _tax()
+    yield from _generation()
 
 
 def _tax() -> Iterator[str]:
@@ -63,3 +70,18 @@ def _tax() -> Iterator[str]:
     yield f"took {min(reloads)} to {max(reloads)} seconds"
     layers, rank, width, bytes_each = 12, 8, 384, 2  # queries and values of MiniLM's six blocks, in bfloat16
     yield f"The matrices of a LoRA take {2 * layers * rank * width * bytes_each / 1e6:.2f} MB"
+
+
+def _generation() -> Iterator[str]:
+    """Yield the table of generated answers, and what is said of it."""
+    results = read("mixed-generation")
+    ways, ratios, agreement = (results[part] for part in ("generation", "ratios_by_mixed", "agreement"))
+    require(len({way["tokens"] for way in ways.values()}) == 1, "all ways write as many tokens")
+    for name, called in WAYS.items():
+        seconds = (ways[name][f"{part}cpu_seconds"] for part in ("", "first_", "further_"))
+        times = ways[name]["cpu_seconds"] / ways["mixed"]["cpu_seconds"]
+        yield row(called, *(f"{figure:.1f}" for figure in seconds), f"{times:.1f}")
+    yield f"{ratios['cpu_seconds of in turn']:.1f} times the processor time of the mixed batch"
+    yield f"{ratios['further_cpu_seconds of in turn']:.1f} times for the tokens after the first"
+    require(agreement["same"] == agreement["rows"], "all rows have the same words")
+    yield f"by at most {agreement['confidence_apart']:.0e}"
