@@ -87,7 +87,7 @@ def compare(
     results = program.known(out, "sides", empty={})
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        parameters = _made(model, json.loads(shape))
+        parameters = made(model, json.loads(shape))
         for again in (True, False):
             for side in SIDES:
                 name = f"{side}{', checkpointing' if again else ''}"
@@ -123,7 +123,7 @@ def run_side(side: str, model: Path, tasks: Tasks, budget: Budget, checkpointing
 def _workbench(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, heard: Heard) -> None:
     workbench = Workbench(folder, listener=heard)
     for task in tasks:
-        lesson = workbench.lesson(task, "lora", str(model), learning_rate=RATE, budget={**budget, "precision": "bf16"})
+        lesson = workbench.lesson(task, "lora", str(model), learning_rate=RATE, budget={"precision": "bf16", **budget})
         heard.evaluating_seconds += workbench.train(lesson).test.seconds
 
 
@@ -202,7 +202,7 @@ def _counted(heard: Heard) -> Iterator[None]:
         PreTrainedModel.from_pretrained = made
 
 
-def _made(folder: Path, shape: dict[str, Any]) -> int:
+def made(folder: Path, shape: dict[str, Any]) -> int:
     """Write a LLaMA of random weights with SmolLM2's tokenizer, and return how many parameters it has."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -212,12 +212,12 @@ def _made(folder: Path, shape: dict[str, Any]) -> int:
     tokenizer = open_backbone("smollm2").tokenizer
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)
-    made = LlamaForCausalLM(LlamaConfig(**shape, vocab_size=len(tokenizer)))
+    model = LlamaForCausalLM(LlamaConfig(**shape, vocab_size=len(tokenizer)))
     torch.set_default_dtype(torch.float32)
-    made.config.pad_token_id = tokenizer.pad_token_id  # given before, its embedding is 0, and gradients overflow
-    made.save_pretrained(folder)
+    model.config.pad_token_id = tokenizer.pad_token_id  # given before, its embedding is 0, and gradients overflow
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return sum(parameter.numel() for parameter in made.parameters())
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def open_feasible(
     require_feasible(where, backbone, budget, key, uses, kinds)
     model = open_backbone(backbone, where("backbone"))
     model = model.quantized(budget.quantization, where(*key, "quantization"))
+    model = model.kept(budget.weights, where(*key, "weights"))
     virtual = max((settings.virtual_tokens for _, settings, _ in uses), default=0)
     problems: list[Problem] = []
     for budget, key in budgets:

@@ -58,6 +58,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         label_tokens=label_tokens(budget, ANSWER if is_causal else 0),
         checkpointing=budget.checkpointing == "on",
         stored_in_bf16=says_bf16(model),
+        weights=budget.weights,
     )
 
 

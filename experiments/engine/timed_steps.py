@@ -25,7 +25,8 @@ STEPS = 10
 def step_shape(budget: Budget) -> str:
     """Return the part of a budget that the time of an optimiser step depends on."""
     settings = budget.model_dump(mode="json")
-    return " ".join(f"{name}={settings.get(name)}" for name in SHAPE)
+    kept = [f"weights={budget.weights}"] if "weights" in settings else []  # else as paces were called before
+    return " ".join([*(f"{name}={settings.get(name)}" for name in SHAPE), *kept])
 
 
 @dataclass(frozen=True)

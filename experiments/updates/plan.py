@@ -129,6 +129,7 @@ def _adaptation(champion: StoredAdapter, settings: MethodSettings, budget: Budge
     from workbench.methods.stored_model import backbone_of
 
     backbone = backbone_of(champion).quantized(budget.quantization, "budget.quantization")
+    backbone = backbone.kept(budget.weights, "budget.weights")
     backbone.require_length(budget.max_length, "budget.max_length", settings.virtual_tokens)
     return Adaptation(backbone, champion.manifest.method, settings, resolve_precision(budget.precision))
 

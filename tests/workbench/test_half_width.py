@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import BertConfig, LlamaConfig, T5Config
 
 from experiments.engine.forecast import workload
@@ -20,6 +22,8 @@ from workbench.backbone.bf16_matrices import widen
 from workbench.backbone.fingerprints import fingerprint
 from workbench.backbone.names import open_backbone, says_bf16
 from workbench.backbone.pretrained import Backbone
+from workbench.backbone.widened_linear import WidenedLinear, compute_widened
+from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.methods.library import Merges
@@ -51,8 +55,8 @@ def halved(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ba
     return {name: open_backbone(str(folder)) for name, folder in made.items()}
 
 
-def adapted(backbone: Backbone, method: str, precision: Any = "bf16") -> Adaptation:
-    return Adaptation(backbone, method, METHODS.get(method).settings(), precision)
+def adapted(backbone: Backbone, method: str, precision: Any = "bf16", weights: Any = "auto") -> Adaptation:
+    return Adaptation(backbone.kept(weights), method, METHODS.get(method).settings(), precision)
 
 
 def step(adaptation: Adaptation) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -75,7 +79,17 @@ def widths(body: nn.Module) -> set[torch.dtype]:
 
 
 def _linear(body: nn.Module) -> dict[str, nn.Linear]:
-    return {name: layer for name, layer in body.named_modules() if type(layer) is nn.Linear and "pooler" not in name}
+    exact = (nn.Linear, WidenedLinear)
+    layers = {name: layer for name, layer in body.named_modules() if type(layer) in exact}
+    return {name: layer for name, layer in layers.items() if "pooler" not in name and "lora_" not in name}
+
+
+def _noting(linear: Any, there: list[weakref.ref[torch.Tensor]]) -> Any:
+    def noted(read: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        there.append(weakref.ref(weight))
+        return linear(read, weight, bias)  # type: ignore[no-any-return]
+
+    return noted
 
 
 STEPS = [
@@ -102,6 +116,92 @@ def test_a_step_is_the_same_to_the_last_bit(
     assert torch.equal(logits, wide_logits)
     assert gradients.keys() == wide_gradients.keys()
     assert all(torch.equal(gradients[name], wide_gradients[name]) for name in gradients)
+
+
+@pytest.mark.parametrize(
+    ("method", "architecture"), first_of_each(STEPS, lambda case: (METHODS.get(case[0]).library, case[1]))
+)
+def test_a_step_in_float32_is_the_same_with_weights_as_they_are_stored(
+    method: str, architecture: str, halved: dict[str, Backbone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = halved[architecture]
+    if method not in possible_methods(backbone.config, KIND) or backbone.config.is_encoder_decoder:
+        pytest.skip("not in so small a shape, or always in float32")
+    logits, gradients = step(adapted(backbone, method, "fp32", "bf16"))
+    as_another_process(monkeypatch)
+    wide_logits, wide_gradients = step(adapted(backbone, method, "fp32", "fp32"))
+    assert torch.equal(logits, wide_logits)
+    assert gradients.keys() == wide_gradients.keys()
+    assert all(torch.equal(gradients[name], wide_gradients[name]) for name in gradients)
+
+
+@pytest.mark.parametrize(
+    ("method", "architecture", "checkpointing"),
+    [
+        *(("lora", name, chosen) for name in ("BertModel", "LlamaForCausalLM") for chosen in ("off", "on")),
+        *((method, "LlamaForCausalLM", "off") for method in ("pissa", "eva", "corda", "lora-ga")),
+    ],
+)
+def test_a_fit_in_float32_is_the_same_with_weights_as_they_are_stored(
+    method: str, architecture: str, checkpointing: Any, halved: dict[str, Backbone]
+) -> None:
+    trained: list[dict[str, torch.Tensor]] = []
+    for weights in ("bf16", "fp32"):
+        adaptation = adapted(halved[architecture], method, "fp32", weights)
+        model = adaptation.fresh(KIND, 2, seed=0)
+        assert widths(model.body) == {torch.bfloat16 if weights == "bf16" else torch.float32}
+        budget = Budget(epochs=1, batch_size=16, max_length=16, precision="fp32", checkpointing=checkpointing)
+        fit(model, toy(KIND), adaptation, budget, 0, Silent(), "test")
+        trained.append({name: weight.detach().clone() for name, weight in model.trainable().items()})
+        assert adaptation.backbone_is_intact(model)
+    assert all(torch.equal(weight, trained[1][name]) for name, weight in trained[0].items())
+
+
+@pytest.mark.parametrize(("shape", "bias"), [((4, 24), True), ((3, 5, 24), True), ((3, 5, 24), False)])
+def test_a_layer_that_widens_its_weights_keeps_none_of_them(
+    shape: tuple[int, ...], bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(24, 40, bias=bias).requires_grad_(False)
+    layer.weight.data = layer.weight.data.bfloat16()
+    wide = nn.Linear(24, 40, bias=bias).requires_grad_(False)
+    wide.load_state_dict(layer.state_dict())
+    narrow = compute_widened(nn.Sequential(layer))
+    read = torch.randn(shape)
+    results = []
+    for network in (narrow, wide):
+        leaf = read.clone().requires_grad_()
+        output = network(leaf)
+        (output**2).sum().backward()
+        results.append((output.detach(), leaf.grad))
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))  # type: ignore[arg-type]
+    there: list[weakref.ref[torch.Tensor]] = []
+    monkeypatch.setattr(functional, "linear", _noting(functional.linear, there))
+    output = narrow(read.clone().requires_grad_())
+    assert output.grad_fn is not None
+    assert [weight() for weight in there] == [None], "the weights in float32 are gone before the backward pass"
+
+
+def test_large_backbones_stay_as_they_are_stored(
+    halved: dict[str, Backbone], bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = halved["LlamaForCausalLM"]
+    size = sum(parameter.nbytes for parameter in backbone.load().parameters())
+    for installed, width in ((2 * size - 1, torch.bfloat16), (2 * size, torch.float32), (None, torch.float32)):
+        monkeypatch.setattr("workbench.backbone.bf16_matrices.installed_bytes", lambda size=installed: size)
+        assert widths(adapted(backbone, "lora", "fp32").fresh(KIND, 2, seed=0).body) == {width}
+        for method in ("full", "shira"):
+            assert widths(adapted(backbone, method, "fp32").fresh(KIND, 2, seed=0).body) == {torch.float32}
+        assert widths(open_backbone(str(bert)).load(frozen=True)) == {torch.float32}, "it is stored in float32"
+
+
+def test_what_cannot_stay_in_bfloat16_is_refused(halved: dict[str, Backbone], bert: Path) -> None:
+    with pytest.raises(InputError, match="another type"):
+        open_backbone(str(bert)).kept("bf16", "budget.weights")
+    with pytest.raises(InputError, match="nf4"):
+        halved["BertModel"].quantized("nf4").kept("bf16", "budget.weights")
+    with pytest.raises(InputError, match="encoder-decoder"):
+        halved["T5ForConditionalGeneration"].kept("bf16", "budget.weights")
 
 
 @pytest.mark.parametrize("method", ["pissa", "eva", "corda", "lora-ga"])
@@ -150,20 +250,29 @@ def test_an_adapter_comes_back_and_off_again(method: str, halved: dict[str, Back
     assert adaptation.backbone_is_intact(model)
 
 
-@pytest.mark.parametrize("method", ["lora", "dora"])
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("method", ["lora", "dora", "pfeiffer"])
 @pytest.mark.parametrize("architecture", ["BertModel", "LlamaForCausalLM"])
-def test_what_the_weights_take_is_predicted(architecture: str, method: str, halved: dict[str, Backbone]) -> None:
-    adaptation = adapted(halved[architecture], method)
+def test_what_the_weights_take_is_predicted(
+    architecture: str, method: str, precision: Any, halved: dict[str, Backbone]
+) -> None:
+    adaptation = adapted(halved[architecture], method, precision, "bf16")
     body = adaptation.fresh(KIND, 2, seed=0).body
     predicted = Workload.of(adaptation, 4, 16).predict()
     assert predicted.weights == sum(parameter.nbytes for parameter in body.parameters())
-    assert (predicted.casts == 0) == (method == "lora"), "what is in float32 is cast in each pass"
+    assert (predicted.casts == 0) == (method != "dora" or precision == "fp32"), (
+        "what is in float32 is cast in each pass"
+    )
 
 
 def test_a_config_tells_what_the_checkpoint_will_be(halved: dict[str, Backbone], bert: Path) -> None:
     assert says_bf16(str(halved["BertModel"].folder / "config.json"))
     assert not says_bf16(str(bert))
     assert workload(str(halved["BertModel"].folder), "lora", ["budget.precision=bf16"]).stored_in_bf16
+    folder, assigned = str(halved["BertModel"].folder), ["budget.precision=fp32", "budget.weights=bf16"]
+    narrow, wide = workload(folder, "lora", assigned).predict(), workload(folder, "lora", assigned[:1]).predict()
+    assert narrow.weights < wide.weights
+    assert narrow.working > wide.working, "one layer is there in float32"
 
 
 def test_merging_rounds_nothing(halved: dict[str, Backbone]) -> None:

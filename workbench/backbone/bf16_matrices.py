@@ -1,9 +1,11 @@
-"""Matrices of linear layers in bfloat16, where the checkpoint has them so and the arithmetic is bfloat16 anyway.
+"""Matrices of linear layers in bfloat16, where the checkpoint has them so and they are frozen.
 
 Inside an autocast region, a linear layer rounds its weights to bfloat16 before it multiplies: of weights that were
 bfloat16 when they were stored, the result is the same to the last bit whether they were widened in between or not.
-Kept as they are, they take half the memory, and nothing is cast in each pass. Whatever else a model has (embeddings,
-norms, biases) is in float32, and so is all that is trained.
+Kept as they are, they take half the memory, and nothing is cast in each pass. Where the arithmetic is in float32, they
+take half the memory as well, and are widened in each pass (:mod:`workbench.backbone.widened_linear`), which takes time.
+So there it is done where memory is short. Whatever else a model has (embeddings, norms, biases) is in float32, and so
+is all that is trained.
 """
 
 from __future__ import annotations
@@ -14,14 +16,42 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import nn
 
+from workbench.backbone.architecture import skeleton
 from workbench.backbone.quantisation import KEPT
+from workbench.machine.memory import installed_bytes
 
 Body = TypeVar("Body", bound=nn.Module)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from transformers import PretrainedConfig
+
     from workbench.backbone.stored_tensors import Assignment
+    from workbench.machine.device import Precision
+    from workbench.settings.base import StoredWidth
+
+LARGE = 0.5  # of the memory: a backbone that takes more in float32 stays as it is stored
+
+
+def stay_narrow(weights: StoredWidth, precision: Precision, config: PretrainedConfig) -> bool:
+    """Return whether frozen matrices that are stored in bfloat16 stay so.
+
+    ``auto`` keeps them where the arithmetic is bfloat16, and where the whole model in float32 would take more than
+    half of the memory that is installed. In float32 those of encoder-decoders never stay: T5 rounds what a layer reads
+    to the type of its weights.
+
+    Args:
+        weights: what the budget says.
+        precision: of the arithmetic.
+        config: of the backbone.
+    """
+    if precision == "fp32" and config.is_encoder_decoder:
+        return False
+    if weights != "auto" or precision == "bf16":
+        return weights != "fp32"
+    numbers = sum(parameter.numel() for parameter in skeleton(config).parameters())
+    return 4 * numbers > LARGE * (installed_bytes() or float("inf"))
 
 
 def kept_narrow(model: nn.Module, parts: Assignment) -> frozenset[str]:

@@ -30,18 +30,20 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from workbench.backbone.stored_tensors import Assignment, StoredTensor
-    from workbench.machine.device import Precision
 
 REVISION = 1  # of the content of the file: a file of another revision is not used
 
 
-def load_widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Resident | None:
+def load_widened(folder: Path, config: PretrainedConfig, narrow_too: bool) -> Resident | None:
     """Return a resident copy of the transformer in ``folder``; a part of one tensor is read at a time.
 
     Its weights are those of another process of this machine that has a copy of the same files, if there is one.
 
-    It is in float32. Under bf16, matrices that are stored in bfloat16 stay so
-    (:mod:`workbench.backbone.bf16_matrices`).
+    Args:
+        folder: of the files.
+        config: of the transformer.
+        narrow_too: whether matrices that are stored in bfloat16 stay so (:mod:`workbench.backbone.bf16_matrices`); all
+            else is in float32.
 
     Returns:
         None where only loading can make one, or where the files hold most of it in float32 already.
@@ -55,7 +57,7 @@ def load_widened(folder: Path, config: PretrainedConfig, precision: Precision) -
         return None
     require_whole(folder, config, {"missing_keys": [], "unexpected_keys": assignment.unexpected})
     stored = assignment.parameters
-    narrow = kept_narrow(skeleton(config), assignment) if precision == "bf16" else frozenset()
+    narrow = kept_narrow(skeleton(config), assignment) if narrow_too else frozenset()
     file = _one_file(folder, stored, [torch.bfloat16 if name in narrow else torch.float32 for name in stored])
     views = dict(zip(stored, file.map_tensors(), strict=True))
     # transformers would widen a matrix: it gets room for one, which takes no memory as long as nobody writes to it

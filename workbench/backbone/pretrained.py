@@ -20,7 +20,7 @@ from workbench.backbone.transformers_api import without_bars
 from workbench.errors import InputError, opening
 from workbench.machine import processes
 from workbench.machine.sharding import read_by_all
-from workbench.settings.base import Quantization
+from workbench.settings.base import Quantization, StoredWidth
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,6 +43,7 @@ class Backbone:
         hub_id: the same model on the hub, for model cards; empty when unknown.
         quantization: in how many bits its linear layers are kept; None where they are as they were trained.
         license: of the weights, where known.
+        weights: whether frozen matrices that are stored in bfloat16 stay so (:mod:`workbench.backbone.bf16_matrices`).
     """
 
     name: str
@@ -51,6 +52,7 @@ class Backbone:
     hub_id: str = ""
     quantization: Quantization | None = None
     license: str | None = None
+    weights: StoredWidth = "auto"
 
     def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
         """Return the same backbone, quantised; None changes nothing.
@@ -64,6 +66,17 @@ class Backbone:
             hint = "Set the quantisation once: in the backbone's name, or as budget.quantization."
             raise InputError(f"{self.name!r} is not {quantization}", where=where, hint=hint)
         return replace(self, name=f"{self.name}:{quantization}", quantization=quantization)
+
+    def kept(self, weights: StoredWidth, where: str | None = None) -> Backbone:
+        """Return the same backbone, with frozen matrices as they are stored or in float32, whatever ``weights`` says.
+
+        Raises:
+            InputError: nothing can stay in bfloat16.
+        """
+        if weights == "bf16" and (why := self._always_wide):
+            message = f"the matrices of {self.name!r} cannot stay in bfloat16: {why}"
+            raise InputError(message, where=where, hint="Leave budget.weights out.")
+        return self if weights == self.weights else replace(self, weights=weights)
 
     @cached_property
     def config(self) -> PretrainedConfig:
@@ -127,7 +140,7 @@ class Backbone:
         """
         return is_untouched(body, self.folder, self.fingerprint)
 
-    def load(self, own: bool = False, precision: Precision = "fp32") -> nn.Module:
+    def load(self, own: bool = False, precision: Precision = "fp32", frozen: bool = False) -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
         It is in float32; if quantised, only what is not packed. On a processor, models share memory for as long as
@@ -139,6 +152,8 @@ class Backbone:
             own: share nothing: all weights will be written to, and what is shared would stay in memory beside them.
             precision: of the arithmetic. For bf16, frozen matrices stay in bfloat16 where the checkpoint has them so;
                 what comes out is the same to the last bit (:mod:`workbench.backbone.bf16_matrices`).
+            frozen: whether the linear layers are only called, and stay what they are: then they can be as ``weights``
+                says under fp32 as well.
 
         Raises:
             InputError: the weights cannot be opened, hold NaN or infinity, or are not those that the config describes,
@@ -149,8 +164,10 @@ class Backbone:
         from workbench.backbone import shared_weights
         from workbench.backbone.first_pass import require_reading
         from workbench.backbone.load_widened import load_widened, narrow_matrices
+        from workbench.backbone.widened_linear import compute_widened
 
         precision = "fp32" if own or self.quantization else precision
+        narrow = not (own or self.quantization) and self._stays_narrow(precision, frozen)
         require_numbers(self.folder)
         state = None if self.quantization else state_of(self.folder)
         if own:
@@ -159,14 +176,30 @@ class Backbone:
         alone = own or torch.accelerator.is_available() or processes.count() > 1
         if alone:
             body = self._load()
-            body = narrow_matrices(body, self.folder, self.config) if precision == "bf16" else body
+            body = narrow_matrices(body, self.folder, self.config) if narrow else body
         else:
-            widen = partial(load_widened, self.folder, self.config, precision)
-            body = shared_weights.open_shared(state, precision, self._load, widen)
+            widen = partial(load_widened, self.folder, self.config, narrow)
+            body = shared_weights.open_shared(state, "bf16" if narrow else "fp32", self._load, widen)
+        if narrow and precision == "fp32":
+            body = compute_widened(body)
         if processes.count() == 1 and not self.quantization:  # of several, each holds a part of the weights
             require_reading(body, self.folder, state, precision)
         remember(body, state)
         return body
+
+    @property
+    def _always_wide(self) -> str | None:
+        """Why no matrix can stay in bfloat16 where the arithmetic is in float32; None where some can."""
+        if self.quantization:
+            return f"{self.quantization} packs them"
+        if self.config.is_encoder_decoder:
+            return "encoder-decoders may round what a layer reads to the type of its weights"
+        return None if self.stored_in_bf16 else "the checkpoint has them in another type"
+
+    def _stays_narrow(self, precision: Precision, frozen: bool) -> bool:
+        from workbench.backbone.bf16_matrices import stay_narrow
+
+        return (frozen or precision == "bf16") and stay_narrow(self.weights, precision, self.config)
 
     def _load(self) -> nn.Module:
         import torch

@@ -41,40 +41,40 @@ class Resident:
 
 
 def open_shared(
-    state: str | None, precision: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
+    state: str | None, width: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
 ) -> nn.Module:
     """Return what ``load`` would: a model of its own, whose weights are those of the resident copy where there is one.
 
     Args:
         state: of the files that are read; None where they may change unnoticed.
-        precision: of the arithmetic that it is for.
+        width: of its matrices: models of one width share their weights.
         load: returns the model in float32.
         widen: returns a resident copy that is made without a model in memory; None where there cannot be one.
     """
     if state is None or not is_told():
         return load()
     with _changing:
-        return _open_shared(state, precision, load, widen)
+        return _open_shared(state, width, load, widen)
 
 
 def _open_shared(
-    state: str, precision: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
+    state: str, width: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
 ) -> nn.Module:
-    if (state, precision) not in _resident:
+    if (state, width) not in _resident:
         if any(other != state for other, _ in _resident):
             release()
         with suppress(OSError):  # no room for it
             if made := widen():
-                _resident[state, precision] = made
-    if (state, precision) not in _resident:
+                _resident[state, width] = made
+    if (state, width) not in _resident:
         model = load()
         if not _can_move(model):
             return model
         try:
-            _resident[state, precision] = move_weights(model)
+            _resident[state, width] = move_weights(model)
         except OSError:
             return model
-    return _resident[state, precision].copy()
+    return _resident[state, width].copy()
 
 
 def release() -> None:

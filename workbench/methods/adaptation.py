@@ -15,6 +15,7 @@ from workbench.backbone.architecture import skeleton
 from workbench.backbone.bf16_matrices import shown_in_float32
 from workbench.backbone.finite_weights import require_finite
 from workbench.errors import InputError, opening
+from workbench.methods.frozen_matrices import can_stay_narrow
 from workbench.methods.kinds import KINDS, require_answerable
 from workbench.methods.layered_head import build_head
 from workbench.methods.libraries import LIBRARIES
@@ -165,7 +166,9 @@ class Adaptation:
 
     def _pretrained(self) -> nn.Module:
         alone = self.card.trains_backbone or self.card.reads_weights
-        return self.backbone.load(own=self._trains_most, precision="fp32" if alone else self.precision)
+        precision: Precision = "fp32" if alone else self.precision
+        frozen = can_stay_narrow(self.card, "fp32")
+        return self.backbone.load(own=self._trains_most, precision=precision, frozen=frozen)
 
     @cached_property
     def _trains_most(self) -> bool:

@@ -30,6 +30,17 @@ class Library(Protocol):
 
 
 @runtime_checkable
+class CallsLayers(Protocol):
+    """A library that leaves the backbone's linear layers what they are, and calls them.
+
+    Other libraries replace layers, or compute with the weights themselves, so that these have to be in the type in
+    which the model computes.
+    """
+
+    calls_layers: bool
+
+
+@runtime_checkable
 class DescribedLibrary(Protocol):
     """A library whose stored adapters have a config of their own beside the manifest's settings."""
 

@@ -69,6 +69,7 @@ class Method:
         trains: whether anything is trained; a method that trains nothing has no learning rate to choose.
         trains_backbone: whether some of the backbone's own weights are trained in place.
         reads_weights: whether what it puts beside a matrix depends on the numbers in it.
+        adds_to_weights: whether it adds its update to a frozen matrix in each pass, instead of calling its layer.
         reshapes: whether a fit trains or leaves other tensors than those that were drawn.
         recomputes: whether a layer can be computed twice in a step, with the same weights and random numbers.
         fails_on: the quantisations of a backbone with which its library fails, or takes packed numbers for weights.
@@ -89,6 +90,7 @@ class Method:
     trains: bool = True
     trains_backbone: bool = False
     reads_weights: bool = False
+    adds_to_weights: bool = False
     reshapes: bool = False
     recomputes: bool = True
     fails_on: tuple[Quantization, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -227,6 +228,7 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
     from workbench.methods.adaptation import Adaptation  # it imports torch; mistakes are reported before that
 
     precision = resolve_precision(manifest.precision)
+    backbone = replace(backbone, weights=manifest.budget.weights) if manifest.budget.weights != "auto" else backbone
     config, head, is_whole = manifest.config, manifest.head, manifest.is_whole
     return Adaptation(backbone, manifest.method, settings, precision, config, head, is_whole)
 

@@ -15,9 +15,10 @@ from workbench.settings.strict import keep_bounds, strict_schema
 from workbench.settings.yaml_text import Key
 
 __all__ = ["Budget", "Document", "Key", "MethodSettings", "Optimizer", "Quantization", "Settings", "SettingsT"]
-__all__ += ["read", "unique"]
+__all__ += ["StoredWidth", "read", "unique"]
 
 Quantization = Literal["nf4", "int8"]
+StoredWidth = Literal["auto", "fp32", "bf16"]
 Optimizer = Literal["adamw", "adamw-8bit", "paged-adamw-8bit"]
 
 
@@ -66,6 +67,12 @@ class Budget(Settings):
         "auto",
         description="compute activations again instead of keeping them; auto: if a step would not fit into memory",
         exclude_if=lambda chosen: chosen != "on",  # else the numbers are those without it, to the last bit
+    )
+    weights: StoredWidth = Field(
+        "auto",
+        description="frozen matrices that the checkpoint has in bfloat16 stay so (bf16), or are in float32 (fp32); "
+        "no number changes. auto: bf16 if precision is, or if float32 would take over half of the memory",
+        exclude_if=lambda chosen: chosen == "auto",  # keys of what was trained before this was there stay as they are
     )
     quantization: Quantization | None = Field(
         None,

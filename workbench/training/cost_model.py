@@ -4,7 +4,7 @@ With P parameters, of which T are trained, t tokens in a batch (batch × length,
 size f, key-value width k, a attention heads, length s, and e bytes a number (4, or 2 inside a bf16 autocast region):
 
 weights       4 P bytes; of a quantised backbone the linear layers take 4.127 bits (nf4) or 8 bits (int8) a weight, and
-              2 bytes under bf16 where they are frozen and stored in bfloat16 (:mod:`workbench.backbone.bf16_matrices`)
+              2 bytes where they are frozen, stored in bfloat16 and stay so (:mod:`workbench.backbone.bf16_matrices`)
 gradients     4 T
 optimiser     8 T (two moments of AdamW in 32 bits); in 8 bits 2.03 for each trained number (a byte each, and a 32-bit
               scale for each 256), but 8 for those of embeddings and of tensors under 4,096 numbers, which stay in 32
@@ -27,7 +27,8 @@ activations   for each layer through which gradients pass, bytes a token, after 
               body is trained (head), nothing is kept at all.
 logits        3 · 4 · vocabulary for each token with a loss of its own (logits, their softmax, the gradient)
 working       of the layer at work: max(4 (3 a s + 4 h), 4 (2 f + 2 h)) t; fused: without the scores;
-              of a quantised backbone the largest matrix as well, unpacked to 32 bits
+              of a quantised backbone the largest matrix as well, unpacked to 32 bits, and so of one in bfloat16 that
+              computes in fp32
 
 The peak is weights + optimiser + max(activations + casts + logits + working, gradients): activations are freed as
 gradients come to be, so both are never there in full. With gradient checkpointing, activations are what each layer
@@ -48,9 +49,11 @@ import torch
 from torch import nn
 
 from workbench.backbone.architecture import new_model
+from workbench.backbone.bf16_matrices import stay_narrow
 from workbench.backbone.quantisation import KEPT
 from workbench.backbone.shape import shape_of
 from workbench.errors import InputError, reason
+from workbench.methods.frozen_matrices import can_stay_narrow
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.methods import METHODS
 
@@ -60,7 +63,7 @@ if TYPE_CHECKING:
     from workbench.backbone.shape import Shape
     from workbench.machine.device import Precision
     from workbench.methods.adaptation import Adaptation
-    from workbench.settings.base import MethodSettings, Optimizer, Quantization
+    from workbench.settings.base import MethodSettings, Optimizer, Quantization, StoredWidth
 
 MB = 1e6
 BITS: dict[Quantization | None, float] = {None: 32, "nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
@@ -121,6 +124,7 @@ class Workload:
         label_tokens: tokens of the batch with a loss of their own; 0 where there is a head of labels.
         checkpointing: whether activations are computed again.
         stored_in_bf16: whether the checkpoint has the backbone's matrices in bfloat16.
+        weights: whether they stay so, as the budget says.
         adapted: the body with the method on it, where there is one, not quantised; else it is made without memory.
     """
 
@@ -134,6 +138,7 @@ class Workload:
     label_tokens: int = 0
     checkpointing: bool = False
     stored_in_bf16: bool = False
+    weights: StoredWidth = "auto"
     adapted: nn.Module | None = field(default=None, compare=False, repr=False)
 
     def predict(self) -> Prediction:
@@ -177,6 +182,7 @@ class Workload:
             quantization=adaptation.backbone.quantization,
             label_tokens=label_tokens,
             stored_in_bf16=adaptation.backbone.stored_in_bf16,
+            weights=adaptation.backbone.weights,
             **others,
         )
 
@@ -221,9 +227,8 @@ class Workload:
     @property
     def _narrow(self) -> bool:
         """Whether the backbone's matrices stay in bfloat16."""
-        card = METHODS.get(self.method)
-        frozen = not (card.trains_backbone or card.reads_weights or self.quantization)
-        return frozen and self.precision == "bf16" and self.stored_in_bf16
+        can = can_stay_narrow(METHODS.get(self.method), self.precision) and self.stored_in_bf16
+        return can and not self.quantization and stay_narrow(self.weights, self.precision, self.config)
 
     def _states(self, trained: list[tuple[str, nn.Parameter]]) -> float:
         looked_up = {id(module.weight) for module in self._body.modules() if isinstance(module, nn.Embedding)}
@@ -258,7 +263,8 @@ class Workload:
 
     @property
     def _unpacked_bytes(self) -> float:
-        return 4.0 * max(module.weight.numel() for module in self._matrices) if self.quantization else 0
+        widened = self._narrow and self.precision == "fp32"
+        return 4.0 * max(module.weight.numel() for module in self._matrices) if self.quantization or widened else 0
 
     def _working(self, shape: Shape) -> float:
         maps = 1 if self.checkpointing else 3

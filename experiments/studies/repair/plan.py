@@ -73,7 +73,7 @@ def make_plan(document: Document, task_folders: Sequence[Path], workspace: Works
     )
     from experiments.studies.repair.end_of_stream import tasks_of  # imports torch; mistakes are reported before
 
-    backbone = open_backbone(source.backbone).quantized(budget.quantization)
+    backbone = open_backbone(source.backbone).quantized(budget.quantization).kept(budget.weights)
     learned = {entry.label: entry for entry in chosen}
     plan = RepairPlan(record, learned, tasks_of(source, task_folders), backbone, budget, repairs, asked, control_of)
     return replace(plan, record=replace(record, entries=tuple(_entries(plan, workspace))))

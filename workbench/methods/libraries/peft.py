@@ -132,6 +132,8 @@ def write(body: Any, folder: Path, **options: Any) -> None:
 class Peft:
     """Wraps the body in a ``PeftModel`` with one adapter called ``default``."""
 
+    calls_layers = True
+
     def attach(self, body: nn.Module, config: Any) -> nn.Module:
         """Return the wrapped body."""
         from peft import get_peft_model

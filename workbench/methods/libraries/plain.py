@@ -23,6 +23,8 @@ class Plain:
     Where only some are trained, the body remembers what they were (``pretrained``), so that they can be put back.
     """
 
+    calls_layers = True
+
     def attach(self, body: Any, config: Callable[[str], bool]) -> nn.Module:
         """Mark the parameters that the predicate picks as trainable, and no others."""
         for name, parameter in body.named_parameters():

@@ -18,6 +18,8 @@ FILE = "demonstrations.json"
 class Prompting:
     """Keeps ``demonstrations``, pairs of text and answer, on the body; a causal-lm task's kind puts them into words."""
 
+    calls_layers = True
+
     def attach(self, body: nn.Module, config: Any) -> nn.Module:
         """Return the frozen body, without any demonstrations yet."""
         return _with_demonstrations(body, ())

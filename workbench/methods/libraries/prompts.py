@@ -56,6 +56,8 @@ class Prompts:
     What is stored are the virtual tokens, whatever made them while they were learned.
     """
 
+    calls_layers = True
+
     def attach(self, body: nn.Module, config: Any) -> nn.Module:
         """Return the wrapped body; tokens that a network will make are zero until then."""
         model: Any = PEFT.attach(body, config)

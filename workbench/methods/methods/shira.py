@@ -47,4 +47,5 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     objection=needs_targets(configure, unfit),
+    adds_to_weights=True,  # a sparse one
 )
