@@ -129,8 +129,8 @@ def _figures(first: tuple[float, float], whole: tuple[float, float], answers: li
 
 
 def _agreement(mixed: list[Answer], alone: list[Answer]) -> dict[str, Any]:
-    same = [(one, other) for one, other in zip(mixed, alone, strict=True) if one.words == other.words]
-    apart = max((abs((one.confidence or 0) - (other.confidence or 0)) for one, other in same), default=0.0)
+    same = [(answer, other) for answer, other in zip(mixed, alone, strict=True) if answer.words == other.words]
+    apart = max((abs((answer.confidence or 0) - (other.confidence or 0)) for answer, other in same), default=0.0)
     return {"rows": len(mixed), "same": len(same), "confidence_apart": float(f"{apart:.1e}")}
 
 

@@ -58,14 +58,14 @@ def generate_leaving(
         if not _can_leave(cache):
             return generate(lm, ids, mask, limit, ends, pad, None, ended)
         tokens[rows, : new.shape[1]], likelihoods[rows, done : new.shape[1]] = new, sure
-        done, left = new.shape[1], [place for place, row in enumerate(rows) if not over[row]]
+        done, left = new.shape[1], [index for index, row in enumerate(rows) if not over[row]]
         if not left:
             break
         ids = torch.cat([ids[:, :asked], new], dim=1)
         mask = torch.cat([mask, mask.new_ones(len(rows), ids.shape[1] - mask.shape[1])], dim=1)
         if 2 * len(left) <= len(rows):
-            left = [left[place] for place in stay([rows[place] for place in left])]
-            rows, chosen = [rows[place] for place in left], torch.tensor(left, device=ids.device)
+            left = [left[index] for index in stay([rows[index] for index in left])]
+            rows, chosen = [rows[index] for index in left], torch.tensor(left, device=ids.device)
             cache.batch_select_indices(chosen)
             ids, mask = ids[chosen], mask[chosen]
     return tokens[:, :done], likelihoods[:, :done]

@@ -81,7 +81,7 @@ def generated(
 
     def ask(indices: list[int], batch: dict[str, Tensor]) -> list[Generated]:
         order = [*range(len(indices))] if arrange is None else [*arrange(indices)]
-        asked = [indices[place] for place in order]
+        asked = [indices[index] for index in order]
         answers = [_Row(min(bounds[row], options[row].tokens or bounds[row]), options[row]) for row in asked]
 
         def ended(tokens: Tensor) -> Tensor:
@@ -90,15 +90,15 @@ def generated(
                     _read(answer, new, ends, tokenizer)
             return torch.tensor([answer.length is not None for answer in answers], device=tokens.device)
 
-        stay = None if arrange is None else lambda left: arrange([asked[place] for place in left])
+        stay = None if arrange is None else lambda left: arrange([asked[index] for index in left])
         limit = max(answer.limit for answer in answers)
         tokens, likelihoods = write({name: inputs[order] for name, inputs in batch.items()}, limit, ended, stay)
-        of_place = zip(order, answers, tokens.cpu().numpy(), likelihoods.cpu().numpy(), strict=True)
-        by_place = {
-            place: Generated(new[: answer.length], sure[: answer.length], answer.complete)
-            for place, answer, new, sure in of_place
+        written_rows = zip(order, answers, tokens.cpu().numpy(), likelihoods.cpu().numpy(), strict=True)
+        by_index = {
+            index: Generated(new[: answer.length], sure[: answer.length], answer.complete)
+            for index, answer, new, sure in written_rows
         }
-        return [by_place[place] for place in range(len(indices))]
+        return [by_index[index] for index in range(len(indices))]
 
     return in_batches(ask, model, questions, lambda some: pad_rows(some, tokenizer.pad_token_id, padded))
 
