@@ -47,6 +47,8 @@ def pieces() -> Iterator[str]:
     yield from first_look(read("quickstart"))
     yield from newsgroups(read("20news-10"))
     yield examined(read("examine-errors"))
+    gain = read("two-steps-written")["contestants"]["pair-start"]["standings"]["16"]["gain"]
+    yield f"Begun at two adapters with a part of the skill each, it gained {whole(gain['mean'])} points"
     yield (
         f"There are {len(METHODS.names())} methods, {len(STRATEGIES.names())} strategies and "
         f"{len(COMPOSITIONS.names())} compositions"

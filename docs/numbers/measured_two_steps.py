@@ -1,0 +1,43 @@
+"""The numbers of docs/composing.md that are of design (c): two steps, the middle written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from measured import limits, number, probability, read, reading, require
+from measured_generator import contestant_row
+
+STATED: list[str] = []
+K = "16"
+STARTS = {
+    "pair-start": "at the sum of the two that it needs",
+    "pair-start, mixed data": "at one LoRA trained on all three data sets",
+    "pair-start, random sources": "at two random LoRAs",
+    "fresh lora": "at nothing",
+}
+
+
+def pieces() -> Iterator[str]:
+    """Yield the table of the design, and the sentences about it."""
+    document = read("two-steps-written")
+    contestants = {
+        name: {**contestant["standings"][K], "against": contestant["against"]}
+        for name, contestant in document["contestants"].items()
+    }
+    for name in sorted(contestants, key=lambda name: -contestants[name]["score"]):
+        yield contestant_row(name, contestants[name])
+    scores = {name: number(contestant["score"]) for name, contestant in contestants.items()}
+    yield ", ".join(f"{where} {scores[name]} %" for name, where in STARTS.items())
+    added = contestants["pair-sum"]["gain"]
+    require(added["reading"] == "equal", "equal within 5 points")
+    yield f"the sum of two LoRAs answers {scores['pair-sum']} % right"
+    alone, start = contestants["mixed data alone, lora"], contestants["pair-start, mixed data"]["gain"]
+    require(reading(start) == "undecided", "undecided")
+    yield f"a LoRA of all data sets mixed answers {number(alone['score'])} %"
+    yield f"{number(start['mean'], signed=True)} {limits(start)} beside `pair-start`, undecided"
+    weighted = contestants["pair-mix"]["gain"]
+    require(weighted["reading"] == "higher", "decided")
+    yield (
+        f"two LoRAs under learned weights (`pair-mix`, {scores['pair-mix']} %) are "
+        f"{number(weighted['mean'], signed=True)} {limits(weighted)} above it, {probability(weighted['p_holm'])}"
+    )
