@@ -24,6 +24,7 @@ KNOWN: dict[str, dict[str, str]] = {
     "flan-glue-8": {SEEDS: PROTOCOL},
     "flan-t5": {ONE_THING: WHOLE, SEEDS: ONE_SEED},
     "headroom": {SEEDS: SCREEN},
+    "headroom.json": {SEEDS: SCREEN},
     "hundred-tasks": {ONE_THING: WHOLE, SEEDS: TWO_SEEDS},
     "hundred-tasks.json": {ONE_THING: BEFORE_AGAINST, SEEDS: TWO_SEEDS},
     "hundred-tasks-routed": {SEEDS: TWO_SEEDS},

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import measured_designs
 import measured_encoder
 import measured_generator
+import measured_screen
 import measured_two_steps
 
-STATED = [*measured_encoder.STATED, *measured_generator.STATED, *measured_two_steps.STATED]
+STATED = [*measured_encoder.STATED, *measured_generator.STATED, *measured_screen.STATED, *measured_two_steps.STATED]
 
 
 def pieces() -> Iterator[str]:
@@ -17,4 +18,5 @@ def pieces() -> Iterator[str]:
     yield from measured_designs.pieces()
     yield from measured_encoder.pieces()
     yield from measured_generator.pieces()
+    yield from measured_screen.pieces()
     yield from measured_two_steps.pieces()
