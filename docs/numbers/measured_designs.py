@@ -66,6 +66,7 @@ class Hypothesis:
         return REFUTED if too_many(against) else NEITHER
 
 
+ONE_SOURCE = (contrast("best-start", "pair-start", BELOW),)
 MIXING = (
     contrast("pair-mix", "mixed data alone, lora", ABOVE),
     contrast("pair-start, mixed data", "pair-start", BELOW),
@@ -115,6 +116,7 @@ HYPOTHESES = (
         "Sixteen examples find the parts among six",
         (contrast("mix", "fresh lora", ABOVE),),
     ),
+    Hypothesis("B7", "form-and-skill", "Two parts are a better start than one", ONE_SOURCE),
     Hypothesis("C1", WRITTEN, "Steps add up if the middle is written", (contrast("pair-sum", "best source", ABOVE),)),
     Hypothesis(
         "C2",
@@ -129,6 +131,7 @@ HYPOTHESES = (
         "Parts are worth more than few examples if the middle is written",
         (contrast("pair-start", "fresh lora", ABOVE),),
     ),
+    Hypothesis("C5", WRITTEN, "Two parts are a better start than one, the middle written out", ONE_SOURCE),
     Hypothesis(
         "D1",
         "same-group",
@@ -156,19 +159,22 @@ HYPOTHESES = (
 
 
 def pieces() -> Iterator[str]:
-    """Yield the table of hypotheses; of a design without a stored report it says so."""
+    """Yield the table of hypotheses; where the rows of one are in no stored report it says so."""
     for hypothesis in HYPOTHESES:
-        stored = (FOLDER / f"{hypothesis.design}.json").is_file()
-        gains = _gains(read(hypothesis.design)) if stored else {}
-        outcome = hypothesis.outcome({name: reading(gain) for name, gain in gains.items()}) if stored else NOT_RUN
+        gains = _gains(hypothesis)
+        outcome = hypothesis.outcome({name: reading(gain) for name, gain in gains.items()}) if gains else NOT_RUN
         measured = "; ".join(_measured(contrast, gains) for contrast in hypothesis.contrasts)
         yield row(hypothesis.name, hypothesis.says, measured, outcome)
 
 
-def _gains(document: dict[str, Any]) -> dict[str, Any]:
-    """Return row → its difference over all numbers of examples, as the report judges it."""
+def _gains(hypothesis: Hypothesis) -> dict[str, Any]:
+    """Return row → its difference over all K, as the report judges it; nothing where a row of it is missing."""
+    if not (FOLDER / f"{hypothesis.design}.json").is_file():
+        return {}
+    document = read(hypothesis.design)
     overall = "all" if len(document["shots"]) > 1 else str(document["shots"][0])
-    return {name: contestant["standings"][overall]["gain"] for name, contestant in document["contestants"].items()}
+    gains = {name: contestant["standings"][overall]["gain"] for name, contestant in document["contestants"].items()}
+    return gains if all(contrast.row in gains for contrast in hypothesis.contrasts) else {}
 
 
 def _measured(contrast: Contrast, gains: dict[str, Any]) -> str:
