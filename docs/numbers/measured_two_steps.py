@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from measured import limits, number, probability, read, reading, require
+from measured import limits, number, probability, read, reading, require, signed
 from measured_generator import contestant_row
 
 STATED: list[str] = []
 K = "16"
 STARTS = {
     "pair-start": "at the sum of the two that it needs",
+    "best-start": "at the one source that validates best",
     "pair-start, mixed data": "at one LoRA trained on all three data sets",
     "pair-start, random sources": "at two random LoRAs",
     "fresh lora": "at nothing",
@@ -31,6 +32,10 @@ def pieces() -> Iterator[str]:
     added = contestants["pair-sum"]["gain"]
     require(added["reading"] == "equal", "equal within 5 points")
     yield f"the sum of two LoRAs answers {scores['pair-sum']} % right"
+    single = contestants["best-start"]["gain"]
+    require(single["reading"] == "lower", "decided")
+    beside = f"{signed(single)} {limits(single)} beside `pair-start`, {probability(single['p_holm'])}"
+    yield f"begun at one source it is {beside}"
     alone, start = contestants["mixed data alone, lora"], contestants["pair-start, mixed data"]["gain"]
     require(reading(start) == "undecided", "undecided")
     yield f"a LoRA of all data sets mixed answers {number(alone['score'])} %"
