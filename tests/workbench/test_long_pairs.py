@@ -71,3 +71,16 @@ def test_questions_of_pairs_are_made_of_shortened_texts(backbone: Backbone, monk
     (question,) = KINDS.get("classification").questions(rows, backbone.tokenizer, 16)
     assert len(question["input_ids"]) == 16
     assert cut
+
+
+def test_pairs_among_single_texts_are_shortened_too(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, alone = (" ".join(["dog"] * 500), " ".join(["cat"] * 400)), "an apple"
+    tokenizer, options = backbone.tokenizer, {"truncation": True, "max_length": 16}
+    wanted = [tokenise(tokenizer, *texts, **options)["input_ids"] for texts in (pair, (alone,))]
+    cut: list[str] = []
+    real = long_pairs._cut
+    monkeypatch.setattr(long_pairs, "_cut", lambda text, *rest: cut.append(text) or real(text, *rest))
+    rows = Dataset.from_dict({"text": [pair[0], alone], "text_pair": [pair[1], None]})
+    questions = KINDS.get("classification").questions(rows, tokenizer, 16)
+    assert [question["input_ids"] for question in questions] == wanted
+    assert cut

@@ -86,11 +86,16 @@ def _columns(rows: Dataset, tokenizer: PreTrainedTokenizerBase, **options: Any) 
     """Return what the tokenizer makes of the texts, by column; in a union of tasks only some rows may be pairs."""
     texts = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
     if all(None not in column for column in texts):
-        if len(texts) == 2 and options["truncation"]:
-            texts = [*shortened(tokenizer, texts[0], texts[1], options["max_length"])]
-        columns: Mapping[str, list[Any]] = tokenise(tokenizer, *texts, **options)
-        return columns
+        return _encoded(texts, tokenizer, **options)
     encodings = [
-        tokenise(tokenizer, *(text for text in row if text is not None), **options) for row in zip(*texts, strict=True)
+        _encoded([[text] for text in row if text is not None], tokenizer, **options) for row in zip(*texts, strict=True)
     ]
-    return {name: [encoding[name] for encoding in encodings] for name in encodings[0]}
+    return {name: [encoding[name][0] for encoding in encodings] for name in encodings[0]}
+
+
+def _encoded(texts: list[list[str]], tokenizer: PreTrainedTokenizerBase, **options: Any) -> Mapping[str, list[Any]]:
+    """Return what the tokenizer makes of one column of texts, or of two columns of pairs."""
+    if len(texts) == 2 and options["truncation"]:
+        texts = [*shortened(tokenizer, texts[0], texts[1], options["max_length"])]
+    columns: Mapping[str, list[Any]] = tokenise(tokenizer, *texts, **options)
+    return columns
