@@ -27,10 +27,7 @@ OF_ALL = ("lorahub", "warm-start-average", "ties", "average, lora", "sum")
 def pieces() -> Iterator[str]:
     """Yield the table, and the sentences of what is compared."""
     document = read("fuse-reasoning")
-    contestants = {
-        name: {**contestant["standings"][K], "against": contestant["against"]}
-        for name, contestant in document["contestants"].items()
-    }
+    contestants = contestants_of(document)
     results = [name for name, contestant in document["contestants"].items() if contestant["role"] != "pick"]
     yield f"all {len(results) * len(document['seeds'])} results."
     for name, contestant in contestants.items():
@@ -40,6 +37,14 @@ def pieces() -> Iterator[str]:
     yield from without_skill(contestants)
     yield from composed(document, contestants)
     yield rates(contestants)
+
+
+def contestants_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return each contestant's standing with K examples, and what it is compared with."""
+    return {
+        name: {**contestant["standings"][K], "against": contestant["against"]}
+        for name, contestant in document["contestants"].items()
+    }
 
 
 def contestant_row(name: str, contestant: dict[str, Any]) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from measured import limits, number, probability, read, reading, require, signed
-from measured_generator import contestant_row
+from measured_generator import contestant_row, contestants_of
 
-STATED: list[str] = []
-K = "16"
 STARTS = {
     "pair-start": "at the sum of the two that it needs",
     "best-start": "at the one source that validates best",
@@ -20,11 +18,7 @@ STARTS = {
 
 def pieces() -> Iterator[str]:
     """Yield the table of the design, and the sentences about it."""
-    document = read("two-steps-written")
-    contestants = {
-        name: {**contestant["standings"][K], "against": contestant["against"]}
-        for name, contestant in document["contestants"].items()
-    }
+    contestants = contestants_of(read("two-steps-written"))
     for name in sorted(contestants, key=lambda name: -contestants[name]["score"]):
         yield contestant_row(name, contestants[name])
     scores = {name: number(contestant["score"]) for name, contestant in contestants.items()}

@@ -74,6 +74,16 @@ def step(adaptation: Adaptation) -> tuple[torch.Tensor, dict[str, torch.Tensor]]
     return output["logits"].detach(), grads
 
 
+def require_equal(
+    narrow: tuple[torch.Tensor, dict[str, torch.Tensor]], wide: tuple[torch.Tensor, dict[str, torch.Tensor]]
+) -> None:
+    """Make sure that two steps have the same logits and gradients, to the last bit."""
+    (logits, gradients), (wide_logits, wide_gradients) = narrow, wide
+    assert torch.equal(logits, wide_logits)
+    assert gradients.keys() == wide_gradients.keys()
+    assert all(torch.equal(gradients[name], wide_gradients[name]) for name in gradients)
+
+
 def widths(body: nn.Module) -> set[torch.dtype]:
     return {module.weight.dtype for module in _linear(body).values()}
 
@@ -112,13 +122,10 @@ def test_a_step_is_the_same_to_the_last_bit(
     backbone = halved[architecture]
     if method not in possible_methods(backbone.config, KIND):
         pytest.skip("not in so small a shape")
-    logits, gradients = step(adapted(backbone, method))
+    narrow = step(adapted(backbone, method))
     monkeypatch.setattr(load_widened, "kept_narrow", lambda *_: frozenset())
     as_another_process(monkeypatch)
-    wide_logits, wide_gradients = step(adapted(backbone, method))
-    assert torch.equal(logits, wide_logits)
-    assert gradients.keys() == wide_gradients.keys()
-    assert all(torch.equal(gradients[name], wide_gradients[name]) for name in gradients)
+    require_equal(narrow, step(adapted(backbone, method)))
 
 
 @pytest.mark.parametrize(("method", "architecture"), first_of_each(STEPS_IN_FLOAT32, library_and_architecture))
@@ -128,12 +135,9 @@ def test_a_step_in_float32_is_the_same_with_weights_as_they_are_stored(
     backbone = halved[architecture]
     if method not in possible_methods(backbone.config, KIND):
         pytest.skip("not in so small a shape")
-    logits, gradients = step(adapted(backbone, method, "fp32", "bf16"))
+    narrow = step(adapted(backbone, method, "fp32", "bf16"))
     as_another_process(monkeypatch)
-    wide_logits, wide_gradients = step(adapted(backbone, method, "fp32", "fp32"))
-    assert torch.equal(logits, wide_logits)
-    assert gradients.keys() == wide_gradients.keys()
-    assert all(torch.equal(gradients[name], wide_gradients[name]) for name in gradients)
+    require_equal(narrow, step(adapted(backbone, method, "fp32", "fp32")))
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ class Serving:
     def _answers(self, rows: Dataset, owners: Sequence[str], together: set[str]) -> list[Answer]:
         kinds = Counter(self._kind(owner) for owner in together)
 
-        def turn(owner: str) -> tuple[str, str | None]:
+        def turn_of(owner: str) -> tuple[str, str | None]:
             kind = self._kind(owner)
             return kind, None if owner in together and kinds[kind] > 1 else owner
 
@@ -156,7 +156,7 @@ class Serving:
                 return self._answer_mixed(part, [owners[index] for index in indices])
             return answers_of(self.switch(owner), self.adapters[owner], part, self.backbone)
 
-        return _in_places([turn(owner) for owner in owners], answer)
+        return _in_places([turn_of(owner) for owner in owners], answer)
 
     def _kind(self, adapter: str) -> str:
         return self.adapters[adapter].manifest.task.kind

@@ -101,9 +101,7 @@ def write(
 
     likelihoods: list[Tensor] = []
 
-    def listen(
-        _: Tensor, logits: Tensor
-    ) -> Tensor:  # tokens (batch, tokens); logits of the next one (batch, vocabulary)
+    def listen(_: Tensor, logits: Tensor) -> Tensor:  # tokens so far; logits of the next one (batch, vocabulary)
         likelihoods.append(logits.float().log_softmax(dim=-1).amax(dim=-1))
         return logits
 
@@ -145,7 +143,7 @@ def decode(
     limit: int,
     ends: Sequence[int],
     pad: int,
-    is_ended: Callable[[Tensor], Tensor] | None = None,
+    ended: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return what an encoder-decoder answers, as :func:`generate` does for a causal language model.
 
@@ -159,14 +157,14 @@ def decode(
         limit: at most so many new tokens.
         ends: the tokens that end an answer.
         pad: what stands after them, in answers that end early.
-        is_ended: as ``ended`` of :func:`generate`.
+        ended: as for :func:`generate`.
     """
     from transformers.modeling_outputs import BaseModelOutput
 
     body: Any = model.body
     last = torch.full_like(ids[:, :1], body.config.decoder_start_token_id)  # (batch, 1)
     stops = torch.tensor([*ends], device=ids.device)
-    tokens, likelihoods, ended = [], [], torch.zeros_like(last, dtype=torch.bool)
+    tokens, likelihoods, over = [], [], torch.zeros_like(last, dtype=torch.bool)
     read: dict[str, Any] = {"input_ids": ids}
     for _ in range(limit):
         with model.autocast(ids.device.type):
@@ -178,12 +176,12 @@ def decode(
         likelihood, last = (
             model.head(output.last_hidden_state.float()[:, -1]).log_softmax(dim=-1).max(dim=-1, keepdim=True)
         )
-        last = last.masked_fill(ended, pad)
-        ended = ended | torch.isin(last, stops)
+        last = last.masked_fill(over, pad)
+        over = over | torch.isin(last, stops)
         tokens.append(last)
         likelihoods.append(likelihood)
-        if is_ended is not None:
-            ended = ended | is_ended(torch.cat(tokens, dim=1)).unsqueeze(1)
-        if bool(ended.all()):
+        if ended is not None:
+            over = over | ended(torch.cat(tokens, dim=1)).unsqueeze(1)
+        if bool(over.all()):
             break
     return torch.cat(tokens, dim=1), torch.cat(likelihoods, dim=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
@@ -28,6 +27,7 @@ from experiments.answers.http_server.messages import (
 )
 from experiments.answers.http_server.metrics import MEDIA_TYPE
 from experiments.answers.http_server.refusals import STOPPING
+from experiments.answers.http_server.replying import reply_to
 from experiments.answers.http_server.streamed import EVENTS, answer_events, answer_parts
 from experiments.answers.http_server.welcome import add_welcome, paths_of
 from workbench.errors import StoppedError, WorkbenchError
@@ -81,11 +81,7 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
         job = await run_in_threadpool(service.current.job_for, question.inputs, question.task, question.adapter)
         if question.stream:
             return StreamingResponse(answer_events(answer_parts(service, job, limits), job), media_type=EVENTS)
-        try:
-            reply = await asyncio.wait_for(asyncio.wrap_future(service.submit(job)), limits.seconds)
-        except TimeoutError:
-            raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, limits.late) from None
-        return answers_of(reply, job.current)
+        return answers_of(await reply_to(service, job, limits), job.current)
 
     @app.get("/adapters")
     async def adapters() -> Adapters:

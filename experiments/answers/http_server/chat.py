@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from datetime import datetime
@@ -17,6 +16,7 @@ from fastapi.responses import StreamingResponse
 from experiments.answers.http_server.chat_messages import Chat, Choice, Completion, Model, Models, Said, Usage
 from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.refusals import STOPPING, openai_error
+from experiments.answers.http_server.replying import reply_to
 from experiments.answers.http_server.streamed import EVENTS, Failed, answer_parts
 from workbench.backbone.answer_options import AnswerOptions
 from workbench.errors import InputError, StoppedError
@@ -52,11 +52,7 @@ def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:
             with_usage = chat.stream_options is not None and chat.stream_options.include_usage
             parts = answer_parts(service, job, limits)
             return StreamingResponse(_chunks(parts, job, with_usage), media_type=EVENTS)
-        try:
-            reply = await asyncio.wait_for(asyncio.wrap_future(service.submit(job)), limits.seconds)
-        except TimeoutError:
-            raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, limits.late) from None
-        (answer,) = reply.answers
+        (answer,) = (await reply_to(service, job, limits)).answers
         choice = Choice(message=Said(content=answer.words), finish_reason=_reason(answer))
         return Completion(**_head(job), choices=[choice], usage=_usage(answer))
 
