@@ -10,7 +10,7 @@ import measured_generator
 import measured_screen
 import measured_two_steps
 
-STATED = [*measured_encoder.STATED, *measured_generator.STATED, *measured_screen.STATED]
+STATED = [*measured_encoder.STATED, *measured_generator.STATED, *measured_screen.STATED, *measured_two_steps.STATED]
 
 
 def pieces() -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from measured import limits, number, probability, read, reading, require, signed
 from measured_generator import contestant_row, contestants_of
 
+STATED = ["at a learning rate of 0.002"]
 STARTS = {
     "pair-start": "at the sum of the two that it needs",
     "best-start": "at the one source that validates best",
