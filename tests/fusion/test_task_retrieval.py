@@ -25,6 +25,7 @@ from workbench.adapters.store import AdapterStore
 from workbench.backbone.generation import language_model
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
+from workbench.backbone.transformers_api import cache_name
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
@@ -335,7 +336,7 @@ def test_tokens_that_go_on_with_other_prompts_are_refused(speaking: Request) -> 
     start = {"decoder_input_ids": ids[:, :1]} if decoding else {}
     with torch.inference_mode():
         output = body(input_ids=ids, attention_mask=mask, use_cache=True, **start)
-        further: dict[str, Any] = {"past_key_values": output.past_key_values, "use_cache": True}
+        further: dict[str, Any] = {cache_name(): output[cache_name()], "use_cache": True}
         if decoding:
             further |= {"encoder_outputs": (output.encoder_last_hidden_state,), "attention_mask": mask}
         name = "decoder_input_ids" if decoding else "input_ids"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from workbench.backbone.transformers_api import cache_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -87,7 +89,7 @@ def write(
 
     Args:
         lm: a causal language model of transformers.
-        inputs: of the model: prompts, what there is of the answers, and ``past_key_values`` where they have begun.
+        inputs: of the model: prompts, what there is of the answers, and the cache where they have begun.
         asked: tokens of a prompt.
         limit: at most so many tokens from now on.
         ends: the tokens that end an answer.
@@ -122,7 +124,7 @@ def write(
         )
     finally:
         lm.generation_config = own
-    return generated.sequences[:, asked:], torch.stack(likelihoods, dim=1), getattr(generated, "past_key_values", None)
+    return generated.sequences[:, asked:], torch.stack(likelihoods, dim=1), getattr(generated, cache_name(), None)
 
 
 def _prompt_inputs(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:
@@ -171,7 +173,7 @@ def decode(
             output = body(attention_mask=mask, decoder_input_ids=last, use_cache=True, **read)
         read = {
             "encoder_outputs": BaseModelOutput(last_hidden_state=output.encoder_last_hidden_state),
-            "past_key_values": output.past_key_values,
+            cache_name(): output.get(cache_name()),
         }
         likelihood, last = (
             model.head(output.last_hidden_state.float()[:, -1]).log_softmax(dim=-1).max(dim=-1, keepdim=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from workbench.backbone.generation import generate, write
+from workbench.backbone.transformers_api import cache_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ def generate_leaving(
         return torch.full_like(left, 2 * int(left.sum()) >= len(rows)) if _can_leave(cache) else left
 
     while done < limit:
-        inputs = {"input_ids": ids, "attention_mask": mask, **({} if cache is None else {"past_key_values": cache})}
+        inputs = {"input_ids": ids, "attention_mask": mask, **({} if cache is None else {cache_name(): cache})}
         new, sure, cache = write(lm, inputs, asked, 1 if cache is None else limit - done, ends, pad, half)
         if not _can_leave(cache):
             return generate(lm, ids, mask, limit, ends, pad, None, ended)

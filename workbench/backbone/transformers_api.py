@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -30,6 +31,14 @@ WITH_FIVE = "Use transformers 5: an installation without the extra adapters."
 def is_five() -> bool:
     """Return whether transformers is of its fifth major version, or a later one."""
     return int((installed_version("transformers") or "5").partition(".")[0]) >= 5
+
+
+@cache
+def cache_name() -> str:
+    """Return what a model calls the keys and values of tokens that it has read, as an argument and in its output."""
+    from transformers.modeling_outputs import CausalLMOutputWithPast
+
+    return "cache" if "cache" in {field.name for field in fields(CausalLMOutputWithPast)} else "past_key_values"
 
 
 def training_options(warmup: float, by_length: bool) -> dict[str, Any]:

@@ -172,7 +172,8 @@ with torch.inference_mode():
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
             found = body(attention_mask=batch["attention_mask"], decoder_input_ids=last, use_cache=True, **read)
         encoded = BaseModelOutput(last_hidden_state=found.encoder_last_hidden_state)
-        read = {"encoder_outputs": encoded, "past_key_values": found.past_key_values}
+        cache = "cache" if "cache" in found else "past_key_values"  # its name in newer transformers, and in older ones
+        read = {"encoder_outputs": encoded, cache: found.get(cache)}
         logits = output(found.last_hidden_state.float()[:, -1:] * scale)
         last = logits.argmax(dim=-1).masked_fill(ended, tokenizer.pad_token_id)
         ended = ended | (last == tokenizer.eos_token_id)
