@@ -32,8 +32,8 @@ import requests
 import typer
 
 from bench import program
-from bench.copied_adapters import copy_adapter
-from bench.growth import BUDGET, pairs, resident
+from bench.copied_adapters import copy_adapter, originals
+from bench.growth import resident
 from bench.serve_load import load
 from bench.served_adapters import START, serving
 from experiments.api import Workbench
@@ -62,7 +62,7 @@ def main(
     counts = [int(count) for count in adapters.split(",")]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        lora, head = _originals(folder)
+        lora, head = originals(folder, ["lora", "head"])
         store = Workbench(folder / "workspace").workspace.adapters
         tasks = [f"lora-{number:04d}" for number in range(counts[-1])]
         for adapter, task in [(head, BARE), *((lora, task) for task in tasks[:2])]:
@@ -97,14 +97,6 @@ def main(
     memory = {"with_two_mb": round(little, 1), "with_all_mb": round(much, 1), "start_s": round(started, 1)}
     program.write(context, out, memory=memory, load=results)
     program.show({"memory": memory, "load": results})
-
-
-def _originals(folder: Path) -> tuple[StoredAdapter, StoredAdapter]:
-    """Train a LoRA and a head alone in a workspace of their own."""
-    (task,) = pairs(folder / "tasks", 1)
-    workbench = Workbench(folder / "originals", [folder / "tasks"])
-    lora, head = (workbench.train(workbench.lesson(task, method, budget=BUDGET)).adapter for method in ("lora", "head"))
-    return lora, head
 
 
 def _replace(url: str, lora: StoredAdapter, store: AdapterStore, task: str, pause: float) -> float:

@@ -9,15 +9,26 @@ from zlib import crc32
 import torch
 from safetensors.torch import load_file, save_file
 
+from bench.growth import BUDGET, pairs
+from experiments.api import Workbench
 from workbench.adapters.adapter_folder import PEFT_WEIGHTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from workbench.adapters.store import AdapterStore
     from workbench.adapters.stored_adapter import StoredAdapter
 
 SPREAD = 0.02  # of the weights of a copy: of the size that training leaves
+
+
+def originals(folder: Path, methods: Sequence[str], **budget: str) -> list[StoredAdapter]:
+    """Train an adapter of each method, from next to nothing, in a workspace of their own below a folder."""
+    (task,) = pairs(folder / "tasks", 1)
+    workbench = Workbench(folder / "originals", [folder / "tasks"])
+    lessons = (workbench.lesson(task, method, budget={**BUDGET, **budget}) for method in methods)
+    return [workbench.train(lesson).adapter for lesson in lessons]
 
 
 def copy_adapter(adapter: StoredAdapter, store: AdapterStore, task: str, version: int = 0) -> str:

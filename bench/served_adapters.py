@@ -117,9 +117,9 @@ def _asked_mlflow(url: str, clients: int, seconds: float, texts: int) -> dict[st
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, int]]:
+def serving(folder: Path, *options: str) -> Iterator[tuple[str, int]]:
     """Serve the workspace in a folder while the block runs; yields the server's address, and its process."""
-    command = [*COMMAND, "serve", "--port", "0", "--workspace", str(folder / "workspace")]
+    command = [*COMMAND, "serve", "--port", "0", "--workspace", str(folder / "workspace"), *options]
     environment = {**os.environ, **SAFE_PATH}
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
     try:

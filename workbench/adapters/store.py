@@ -7,7 +7,7 @@ A stored adapter is a folder in its library's own format plus ``head.safetensors
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,9 @@ class AdapterStore:
 
     def ids(self) -> list[str]:
         """Return the ids of all stored adapters, sorted."""
-        return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{MANIFEST}"))
+        names = sorted(path.parent.name for path in self.root.glob(f"[!.]*/{MANIFEST}"))
+        self._forget_all_but(names)
+        return names
 
     def __contains__(self, name: str) -> bool:
         """Return whether an adapter has this id; the other adapters are not listed for it."""
@@ -166,6 +168,12 @@ class AdapterStore:
         folder = self.root / (name if name in self else certain_id(name, self.ids()))
         remove_whole(folder)
         return folder.name
+
+    def _forget_all_but(self, names: Collection[str]) -> None:
+        """Let go of what was read of adapters that are no longer there: a server looks here for months."""
+        for known in (self._sound, self._manifests):
+            for name in known.keys() - {*names}:
+                known.pop(name, None)
 
     def _as_kept_here(self, manifest: Manifest) -> Manifest:
         """Return the manifest of the adapter that is there already with the same files; else one from elsewhere."""

@@ -1,0 +1,220 @@
+"""Does a server of a thousand adapters stay right, and keep its size, under an hour of load?
+
+    python -m bench.served_soak --out FILE.json
+
+LoRAs with different weights, copies of one on MiniLM in fp32, are served by `workbench serve` from one process, with so
+little `--lora-memory` that many of them answer from their files. Clients ask for texts at a fixed rate, each request
+for a task that is drawn, all equally likely. Every answer is held against what its adapter says of the same text when
+it is opened alone, as `workbench predict` opens it, and the text is the only one: the label has to be the same, and the
+confidence within 1e-5.
+
+Meanwhile one adapter after another is replaced. First its folder is removed, and the server still answers with it for
+some seconds, in which a quarter of all requests ask for it; then another adapter is stored for the same task, and the
+server reloads.
+
+A text without an answer is lost, or refused with a code. Memory is that of the server's process once a minute:
+`resident`, and of it its `own`, without files that are mapped. Its slope is taken after the first quarter of the time,
+when most files have been read once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import requests
+import typer
+
+from bench import program
+from bench.bounded_load import BoundedLoad, Served
+from bench.checked_answers import CheckedAnswers, alike, own_answers
+from bench.copied_adapters import copy_adapter, originals
+from bench.memory_trend import sample, slope
+from bench.served_adapters import START, serving
+from experiments.api import Workbench
+from workbench.methods.stored_model import backbone_of
+
+if TYPE_CHECKING:
+    from workbench.adapters.store import AdapterStore
+    from workbench.adapters.stored_adapter import StoredAdapter
+    from workbench.backbone.pretrained import Backbone
+
+TEXTS = (
+    "Which of the two teams wins the cup?",
+    "The new driver shows stripes.",
+    "He sold the car after ten years.",
+    "The bridge over the river is closed.",
+)
+SETTLING = 0.25  # of the time, before memory has to stay as it is
+FLAT = 0.01  # of the memory, an hour: the interval of the slope has to end below
+MOST_INTERVAL = 60.0  # seconds between two samples of memory
+SAMPLES = 30  # of memory, at least
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many adapters are asked for how long, and how often one is replaced."""
+
+    adapters: int
+    minutes: float
+    rate: float
+    texts: int
+    clients: int
+    replace_every: float
+    lora_memory: int
+
+
+def main(
+    context: typer.Context,
+    out: program.Out,
+    adapters: Annotated[int, typer.Option(min=2, help="LoRAs that are served.")] = 1024,
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long they are asked.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Texts a second, all clients together.")] = 30.0,
+    texts: Annotated[int, typer.Option(min=1, help="Texts of a request.")] = 8,
+    clients: Annotated[int, typer.Option(min=1, help="Requests that may be under way at the same time.")] = 8,
+    replace_every: Annotated[float, typer.Option(min=0.1, help="Seconds from one replaced adapter to the next.")] = 30,
+    lora_memory: Annotated[int, typer.Option(min=0, help="Megabytes of LoRAs in the server's memory.")] = 150,
+) -> None:
+    """Make the adapters, serve, ask, and print what came of it; exits with 3 where something did not hold."""
+    settings = Settings(adapters, minutes, rate, texts, clients, replace_every, lora_memory)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (lora,) = originals(folder, ["lora"], precision="fp32")
+        results = soaked(folder, lora, settings)
+    program.write(context, out, {"processor": program.processor()}, **results)
+    program.show({name: part for name, part in results.items() if name not in ("samples", "reloads")})
+    if not all(results["held"].values()):
+        raise typer.Exit(3)
+
+
+def soaked(folder: Path, lora: StoredAdapter, settings: Settings) -> dict[str, Any]:
+    """Return what came of it: counts, waits, reloads, memory, and which of the claims held."""
+    store, backbone = Workbench(folder / "workspace").workspace.adapters, backbone_of(lora)
+    tasks = [f"lora-{number:04d}" for number in range(settings.adapters)]
+    first = {task: copy_adapter(lora, store, task) for task in tasks}
+    typer.echo(f"{len(first)} adapters are stored; each is asked alone.")
+    own = own_answers(store, first.values(), backbone, TEXTS)
+    checked = CheckedAnswers(own, TEXTS)
+    served = Served({task: frozenset([name]) for task, name in first.items()})
+    samples: list[dict[str, Any]] = []
+    began = time.perf_counter()
+    with serving(folder, "--lora-memory", str(settings.lora_memory)) as (url, process):
+        started = time.perf_counter() - began
+        typer.echo(f"The server was ready after {started:.0f} s.")
+        load = BoundedLoad(url, served, checked, settings.rate, settings.texts, settings.clients)
+        seconds, began, ended = 60 * settings.minutes, time.perf_counter(), Event()
+        replacing = Replacing(url, served, checked, store, lora, backbone)
+        with ThreadPoolExecutor(2) as pool:
+            replacements = pool.submit(replacing.until, ended, settings.replace_every, settings.replace_every / 4)
+            asking = pool.submit(load.ask, seconds)
+            try:
+                while not asking.done():
+                    taken = sample(process, time.perf_counter() - began)
+                    samples.append({**taken, "answers": checked.right, "replaced": len(served.removed)})
+                    ended.wait(min(MOST_INTERVAL, seconds / SAMPLES))
+                asking.result()
+            finally:
+                ended.set()
+            reloads = replacements.result()
+        took = time.perf_counter() - began
+    results = {
+        "counts": checked.counts(),
+        "seconds": round(took, 1),
+        "start_s": round(started, 1),
+        "alike_by_chance": alike(own),
+        "cpu_ms_per_text": _cpu_ms_per_text(samples),
+        "milliseconds": _percentiles(checked.milliseconds),
+        "behind_s": round(load.behind, 2),
+        "reloads": reloads,
+        "memory": _memory(samples, seconds),
+        "samples": samples,
+    }
+    return {**results, "held": _held(results)}
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """Replaces one adapter after another while they answer."""
+
+    url: str
+    served: Served
+    checked: CheckedAnswers
+    store: AdapterStore
+    lora: StoredAdapter
+    backbone: Backbone
+
+    def until(self, ended: Event, every: float, gone: float) -> list[dict[str, Any]]:
+        """Replace an adapter ``every`` so many seconds; for ``gone`` seconds of them it answers without its folder."""
+        reloads: list[dict[str, Any]] = []
+        tasks = [*self.served.by_task]
+        while not ended.wait(every - gone):
+            number = len(reloads)
+            task, version = tasks[number % len(tasks)], 1 + number // len(tasks)
+            (old,) = self.served.by_task[task]
+            self.store.remove(old)
+            self.served.removed.add(old)
+            self.served.changing = task
+            ended.wait(gone)
+            reloads.append(self._replace(task, old, version))
+            self.served.changing = None
+        return reloads
+
+    def _replace(self, task: str, old: str, version: int) -> dict[str, Any]:
+        """Store another adapter for a task, and return how long the reload took and whether it changed just that."""
+        new = copy_adapter(self.lora, self.store, task, version)
+        self.checked.own.update(own_answers(self.store, [new], self.backbone, TEXTS))
+        self.served.by_task[task] = frozenset([old, new])
+        began = time.perf_counter()
+        response = requests.post(f"{self.url}/reload", timeout=START)
+        taken = round(time.perf_counter() - began, 2)
+        changes = response.json()
+        as_meant = response.ok and (changes["added"], changes["removed"]) == ([new], [old])
+        if as_meant:
+            self.served.by_task[task] = frozenset([new])
+        return {"seconds": taken, "as_meant": as_meant, **({} if as_meant else {"response": changes})}
+
+
+def _memory(samples: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    settled = [taken for taken in samples if taken["seconds"] >= SETTLING * seconds]
+    keys = ("resident_mb", "own_mb")
+    return {
+        "settled_samples": len(settled),
+        "first": {key: samples[0][key] for key in keys},
+        "settled": {key: settled[0][key] for key in keys},
+        "last": {key: samples[-1][key] for key in keys},
+        "mb_an_hour": {key: slope(settled, key) for key in keys},
+    }
+
+
+def _held(results: dict[str, Any]) -> dict[str, bool]:
+    """Return claim → whether it held."""
+    counts, memory = results["counts"], results["memory"]
+    growth, size = memory["mb_an_hour"]["resident_mb"]["high"], memory["settled"]["resident_mb"]
+    return {
+        "no answer was wrong": counts["answers"] > 0 and not counts["wrong"],
+        "no text was lost": not counts["lost"],
+        "no text was refused": not counts["refused"],
+        "each reload changed one adapter": all(reload["as_meant"] for reload in results["reloads"]),
+        "memory was flat": growth is not None and growth < FLAT * size,
+    }
+
+
+def _cpu_ms_per_text(samples: list[dict[str, Any]]) -> float | None:
+    first, last = samples[0], samples[-1]
+    texts = last["answers"] - first["answers"]
+    return round(1000 * (last["cpu_seconds"] - first["cpu_seconds"]) / texts, 2) if texts else None
+
+
+def _percentiles(milliseconds: list[float]) -> dict[str, float | None]:
+    taken, parts = sorted(milliseconds), {"median": 0.5, "p95": 0.95, "p99": 0.99}
+    waits = {name: round(taken[int(part * len(taken))], 1) if taken else None for name, part in parts.items()}
+    return {**waits, "longest": round(taken[-1], 1) if taken else None}
+
+
+if __name__ == "__main__":
+    typer.run(main)
