@@ -2,20 +2,21 @@
 
     python -m bench.adapter_tax --out FILE.json
 
-One LoRA is learned from next to nothing (16 examples, one step), and copied with other weights, a task for each copy.
+One LoRA is learned from next to nothing (16 examples, one step), and copied with other weights, a task for each copy;
+with `--method pfeiffer` it is a bottleneck adapter.
 `workbench serve` serves them all from one process, and clients ask for adapters that are drawn among few or many:
 
 backbone    all requests are for a head on the frozen backbone, which has no adapter
-one         all requests are for the same LoRA
-uniform-N   each request is for one of N LoRAs, all equally likely
+one         all requests are for the same adapter
+uniform-N   each request is for one of N adapters, all equally likely
 zipf-N      the same, the k-th with a probability proportional to 1 ÷ k
-reload      as uniform of all, while one LoRA after another is replaced by a new one, each with a reload
+reload      as uniform of all, while one adapter after another is replaced by a new one, each with a reload
 
 Beside throughput and latency stands the processor time that the server took for a text. On a machine that is busy with
 other work, this alone can be compared between parts. ``…_by_one`` and ``…_by_backbone`` are a part's answers a second
 in relation to those of another part, once by the clock and once by the processor's time.
 
-Memory is that of the server's process, with all LoRAs and with two. Clients and server share the machine, and the
+Memory is that of the server's process, with all adapters and with two. Clients and server share the machine, and the
 server listens on the loopback interface alone.
 """
 
@@ -50,10 +51,11 @@ BARE = "backbone"
 def main(
     context: typer.Context,
     out: program.Out,
+    method: Annotated[str, typer.Option(help="Of the adapters: lora, or pfeiffer.")] = "lora",
     adapters: Annotated[
-        str, typer.Option(help="Among how many LoRAs is drawn, with commas, the most last.")
+        str, typer.Option(help="Among how many of them is drawn, with commas, the most last.")
     ] = "20,128,1024",
-    reloads: Annotated[int, typer.Option(min=1, help="LoRAs that are replaced.")] = 5,
+    reloads: Annotated[int, typer.Option(min=1, help="Adapters that are replaced.")] = 5,
     clients: Annotated[int, typer.Option(min=1, help="Clients that ask at the same time.")] = 4,
     texts: Annotated[int, typer.Option(min=1, help="Texts of a request.")] = 8,
     seconds: Annotated[float, typer.Option(min=1, help="How long each part takes.")] = 20.0,
@@ -62,15 +64,15 @@ def main(
     counts = [int(count) for count in adapters.split(",")]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        lora, head = originals(folder, ["lora", "head"])
+        original, head = originals(folder, [method, "head"])
         store = Workbench(folder / "workspace").workspace.adapters
-        tasks = [f"lora-{number:04d}" for number in range(counts[-1])]
-        for adapter, task in [(head, BARE), *((lora, task) for task in tasks[:2])]:
+        tasks = [f"{method}-{number:04d}" for number in range(counts[-1])]
+        for adapter, task in [(head, BARE), *((original, task) for task in tasks[:2])]:
             copy_adapter(adapter, store, task)
         with serving(folder) as (_, process):
             little = resident(process)
         for task in tasks[2:]:
-            copy_adapter(lora, store, task)
+            copy_adapter(original, store, task)
         began = time.perf_counter()
         with serving(folder) as (url, process):
             started, much = time.perf_counter() - began, resident(process)
@@ -87,7 +89,7 @@ def main(
                 results[f"zipf-{count}"] = measured(tasks[:count], [1 / (1 + number) for number in range(count)])
             with ThreadPoolExecutor(1) as pool:
                 asking = pool.submit(measured, tasks)
-                taken = [_replace(url, lora, store, task, seconds / (reloads + 1)) for task in tasks[:reloads]]
+                taken = [_replace(url, original, store, task, seconds / (reloads + 1)) for task in tasks[:reloads]]
                 results["reload"] = {**asking.result(), "reload_s": taken}
     for part in results.values():
         for name in (BARE, "one"):
@@ -99,11 +101,11 @@ def main(
     program.show({"memory": memory, "load": results})
 
 
-def _replace(url: str, lora: StoredAdapter, store: AdapterStore, task: str, pause: float) -> float:
-    """Take the LoRA that answers for a task away, store another one, and return the seconds of the reload."""
+def _replace(url: str, original: StoredAdapter, store: AdapterStore, task: str, pause: float) -> float:
+    """Take the adapter that answers for a task away, store another one, and return the seconds of the reload."""
     time.sleep(pause)
-    store.remove(f"{task}-{lora.manifest.method}-0")
-    copy_adapter(lora, store, task, version=1)
+    store.remove(f"{task}-{original.manifest.method}-0")
+    copy_adapter(original, store, task, version=1)
     began = time.perf_counter()
     requests.post(f"{url}/reload", timeout=START).raise_for_status()
     return round(time.perf_counter() - began, 2)

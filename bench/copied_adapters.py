@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from bench.growth import BUDGET, pairs
 from experiments.api import Workbench
-from workbench.adapters.adapter_folder import PEFT_WEIGHTS
+from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, PEFT_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
 
 SPREAD = 0.02  # of the weights of a copy: of the size that training leaves
+REDRAWN = (PEFT_WEIGHTS, ADAPTERS_WEIGHTS)
 
 
 def originals(folder: Path, methods: Sequence[str], **budget: str) -> list[StoredAdapter]:
@@ -32,19 +33,17 @@ def originals(folder: Path, methods: Sequence[str], **budget: str) -> list[Store
 
 
 def copy_adapter(adapter: StoredAdapter, store: AdapterStore, task: str, version: int = 0) -> str:
-    """Store an adapter for another task, a LoRA with other weights, and return its id."""
+    """Store an adapter for another task, with other weights where it is a LoRA or a bottleneck; return its id."""
     manifest = adapter.manifest
     name = f"{task}-{manifest.method}-{version}"
 
     def write(draft: Path) -> None:
         for file in manifest.files:
             shutil.copy(adapter.folder / file, draft / file)
-        if (weights := draft / PEFT_WEIGHTS).is_file():
-            drawn = torch.Generator().manual_seed(crc32(name.encode()))  # the same in every process
-            tensors = load_file(weights)
-            save_file(
-                {key: SPREAD * torch.randn(tensor.shape, generator=drawn) for key, tensor in tensors.items()}, weights
-            )
+        drawn = torch.Generator().manual_seed(crc32(name.encode()))  # the same in every process
+        for weights in (draft / file for file in REDRAWN if (draft / file).is_file()):
+            shapes = {key: tensor.shape for key, tensor in load_file(weights).items()}
+            save_file({key: SPREAD * torch.randn(shape, generator=drawn) for key, shape in shapes.items()}, weights)
 
     of_task = manifest.task.model_copy(update={"name": task})
     return store.save(manifest.model_copy(update={"id": name, "task": of_task}), write).id
