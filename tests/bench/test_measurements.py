@@ -67,10 +67,13 @@ def test_a_head_is_fitted_on_features_and_with_the_body_in_each_step(measure: An
     assert {*document["ratios"]} == {"2"}
 
 
-def test_copies_of_a_lora_have_weights_of_their_own(llama: Path, copying: Task, tmp_path: Path) -> None:
-    store, settings = AdapterStore(tmp_path), METHODS.get("lora").settings()
+@pytest.mark.parametrize("method", ["lora", "pfeiffer"])
+def test_copies_of_an_adapter_have_weights_of_their_own(
+    method: str, llama: Path, copying: Task, tmp_path: Path
+) -> None:
+    store, settings = AdapterStore(tmp_path), METHODS.get(method).settings()
     budget = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32", train_examples=8)
-    lesson = Lesson(copying, Adaptation(open_backbone(str(llama)), "lora", settings, "fp32"), budget, 0)
+    lesson = Lesson(copying, Adaptation(open_backbone(str(llama)), method, settings, "fp32"), budget, 0)
     learned = learn(lesson, store, Silent(), "copying")
     copies = [store.get(copy_adapter(learned, store, f"copy-{number:04d}")) for number in range(20)]
     assert len({copy.identity for copy in copies}) == 20, "a server would take equal ones for one adapter"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import math
 import os
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,20 @@ def test_a_manifest_is_read_once_for_as_long_as_it_stays(
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     with pytest.raises(IntegrityError, match="has changed"):
         store.get(stored.id)
+
+
+def test_what_was_read_of_an_adapter_is_let_go_when_that_is_gone(
+    store: AdapterStore, stored: StoredAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server reads from one store for months, in which other processes save and remove."""
+    monkeypatch.setattr(checksummed, "SETTLED", -60.0)
+    store.save(manifest("reviews-lora-1"), writer())
+    read = {name: weakref.ref(store.verify(name).manifest) for name in store.ids()}
+    assert all(store.get(name).manifest is manifest() for name, manifest in read.items()), "they are remembered"
+    AdapterStore(store.root).remove(stored.id)
+    assert store.ids() == ["reviews-lora-1"]
+    gc.collect()
+    assert {name: manifest() is None for name, manifest in read.items()} == {stored.id: True, "reviews-lora-1": False}
 
 
 def test_verify_looks_at_a_manifest_below_the_folder_too(store: AdapterStore, stored: StoredAdapter) -> None:
