@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import measured_soak
 from measured import read, require, row
 
 STATED = [
+    *measured_soak.STATED,
     "differ from those of `predict` by less than 1e-5",
     "`workbench serve --router mahalanobis --max-false-rejections 0.05`",
     "whose answers ended when they ended and whose rows did not leave, it was 2.0 times",  # kept in no file
@@ -53,6 +55,9 @@ def pieces() -> Iterator[str]:
     reloads = [replacement["reload_s"] for replacement in replacements]
     yield f"A reload took {min(reloads)} to {max(reloads)} seconds"
     yield from _tax()
+    yield from measured_soak.bottlenecks()
+    yield from measured_soak.first_answers()
+    yield from measured_soak.hour()
     yield from _generation()
 
 

@@ -168,6 +168,15 @@ def run_in_thread(work: Callable[[], Result]) -> Result:
 def release() -> None:
     """Give memory that nothing refers to any more back to the system, as far as the C library does that on request."""
     gc.collect()
+    return_freed()
+
+
+def return_freed() -> None:
+    """Give blocks that were freed back to the system, also those between others that are in use (glibc).
+
+    Each thread has a heap of its own, and glibc gives back only what is free at a heap's end. What one thread allocates
+    and another frees, or what is freed between two blocks that stay, would remain with the process.
+    """
     _glibc("malloc_trim", 0)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from experiments.answers.http_server.current import Current, Job, Reply, replies
 from workbench.errors import BusyError
 from workbench.machine.batch_queue import Batching, BatchQueue
+from workbench.machine.memory import return_freed
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -87,6 +88,7 @@ class Service:
             self.current = Current.of(self._selected(), self._routing, before, self._bank_bytes)
             old, new = before.opened.adapters, self.current.opened.adapters
             added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
+            return_freed()  # what looking and opening needed was allocated in threads that come and go
             return Changes(added, removed, dict(self.current.by_task))
         finally:
             self._reloading.release()
