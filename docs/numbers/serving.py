@@ -57,7 +57,7 @@ def pieces() -> Iterator[str]:
     yield from _tax()
     yield from measured_soak.bottlenecks()
     yield from measured_soak.first_answers()
-    yield from measured_soak.hour()
+    yield from measured_soak.soak()
     yield from _generation()
 
 
