@@ -54,7 +54,7 @@ def alike(answers: OwnAnswers) -> float:
     for first in range(len(answers) - 1):
         near = np.abs(confidences[first + 1 :] - confidences[first]) < TOLERANCE
         close += int((near & (labels[first + 1 :] == labels[first])).sum())
-    return close / pairs
+    return float(close / pairs)
 
 
 @dataclass
