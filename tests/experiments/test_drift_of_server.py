@@ -61,7 +61,7 @@ def page_of(bench: Workbench, asked: list[str]) -> bytes:
     answers = [Answer(row.label, row.confidence, row.value) for row in bench.predict("nouns", asked)]
     for answer in answers:
         metrics.answer(adapter, labels, answer)
-    metrics.batch([Reply(answers, [adapter] * len(answers))], 0.1)
+    metrics.reply(Reply(answers, [adapter] * len(answers)))
     return metrics.page()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from threading import Event, Thread
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.messages import naming
 from workbench.errors import BusyError, StoppedError
-from workbench.machine.batch_queue import Batching, BatchQueue
+from workbench.machine.batch_queue import Batch, Batching, BatchQueue
 
 Jobs = BatchQueue[str, str]
 
@@ -22,13 +22,14 @@ class Worker:
         self.batches: list[list[str]] = []
         self.begun, self.go = Event(), Event()
 
-    def __call__(self, jobs: Sequence[str]) -> list[str]:
-        self.batches.append([*jobs])
+    def __call__(self, batch: Batch[str, str]) -> list[tuple[int, str]]:
+        jobs = batch.jobs
+        self.batches.append(jobs)
         self.begun.set()
         assert self.go.wait(10)
         if "bad" in jobs:
             raise ValueError("a bad job")
-        return [job.upper() for job in jobs]
+        return [(number, job.upper()) for number, job in enumerate(jobs)]
 
 
 @pytest.fixture
@@ -125,6 +126,85 @@ def test_only_the_job_that_is_to_blame_fails(worker: Worker, queue_of: Callable[
     assert (good.result(10), other.result(10)) == ("GOOD", "OTHER")
     with pytest.raises(ValueError, match="a bad job"):
         bad.result(10)
+    assert queue.is_alive
+
+
+class Joined:
+    """Does a batch row by row, and lets others in before each but the first; a job is done when its last row is."""
+
+    def __init__(self) -> None:
+        self.let_in: list[list[str]] = []
+        self.begun, self.go = Event(), Event()
+
+    def __call__(self, batch: Batch[str, str]) -> Iterator[tuple[int, str]]:
+        left = {number: len(job) for number, job in enumerate(batch.jobs)}
+        self.begun.set()
+        assert self.go.wait(10)
+        while left:
+            left = {number: rows - 1 for number, rows in left.items()}
+            for number in [number for number, rows in left.items() if not rows]:
+                del left[number]
+                if "bad" in batch.jobs[number]:
+                    raise ValueError("a bad job")
+                yield number, batch.jobs[number].upper()
+            awaited = batch.is_awaited(sum(left.values()), str.islower)
+            numbers = batch.more(sum(left.values()), str.islower) if left else []
+            assert not left or bool(numbers) == awaited
+            left |= {number: len(batch.jobs[number]) for number in numbers}
+            self.let_in.append([batch.jobs[number] for number in numbers])
+
+
+@pytest.fixture
+def joined() -> Iterator[tuple[Joined, Jobs]]:
+    worker = Joined()
+    queue: Jobs = BatchQueue(worker, Batching(rows=6, seconds=0))
+    yield worker, queue
+    worker.go.set()
+    queue.stop()
+    queue.join(10)
+
+
+def test_jobs_join_a_batch_in_their_order_as_long_as_there_is_room(joined: tuple[Joined, Jobs]) -> None:
+    worker, queue = joined
+    futures = [queue.submit("abcd")]
+    assert worker.begun.wait(10)
+    futures += [queue.submit(job) for job in ("ef", "ghi", "j")]
+    worker.go.set()
+    assert [future.result(10) for future in futures] == ["ABCD", "EF", "GHI", "J"]
+    # 3 rows are left after a turn, and 2 more have room; then there are 3, and 3 more have room; then 2 + 1
+    assert worker.let_in[:3] == [["ef"], ["ghi"], ["j"]]
+
+
+def test_no_job_overtakes_one_that_cannot_join(joined: tuple[Joined, Jobs]) -> None:
+    worker, queue = joined
+    futures = [queue.submit("abcd")]
+    assert worker.begun.wait(10)
+    futures += [queue.submit(job) for job in ("e", "F", "g")]
+    worker.go.set()
+    assert [future.result(10) for future in futures] == ["ABCD", "E", "F", "G"]
+    assert worker.let_in[:4] == [["e"], [], [], []], "who stands behind waits with it for the next batch"
+
+
+def test_a_job_that_was_cancelled_does_not_join(joined: tuple[Joined, Jobs]) -> None:
+    worker, queue = joined
+    first = queue.submit("abc")
+    assert worker.begun.wait(10)
+    dropped, kept = queue.submit("d"), queue.submit("e")
+    assert dropped.cancel()
+    worker.go.set()
+    assert (first.result(10), kept.result(10)) == ("ABC", "E")
+    assert worker.let_in[0] == ["e"]
+
+
+def test_only_the_job_that_is_to_blame_fails_where_others_have_joined(joined: tuple[Joined, Jobs]) -> None:
+    worker, queue = joined
+    futures = [queue.submit("abcd")]
+    assert worker.begun.wait(10)
+    futures += [queue.submit(job) for job in ("bad", "efgh")]
+    worker.go.set()
+    assert (futures[0].result(10), futures[2].result(10)) == ("ABCD", "EFGH")
+    with pytest.raises(ValueError, match="a bad job"):
+        futures[1].result(10)
     assert queue.is_alive
 
 

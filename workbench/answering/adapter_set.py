@@ -69,6 +69,10 @@ class AdapterSet:
             groups += [same] if same else _open_group(group, backbone, before.groups if before else (), bank_bytes)
         return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(groups))
 
+    def group_of(self, adapter: str) -> Answering:
+        """Return the group that an adapter answers in, by its id."""
+        return next(group for group in self.groups if adapter in group.adapters)
+
     def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
         """Return the answers to each question, row by row.
 

@@ -9,16 +9,16 @@ keeps batches full when requests for many tasks come in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
+from workbench.answering.joint_answers import Writers, written_together
 from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
 from workbench.answering.shared_body import shared_body
-from workbench.backbone.batching import in_batches, require_scores
+from workbench.backbone.batching import in_batches, in_places, require_scores
 from workbench.errors import InputError
 from workbench.machine.device import Precision
 from workbench.methods.kind import GENERATED, Generates
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone, Pooling
 
 Company = tuple[str, str, Precision]
-Owner = TypeVar("Owner", bound=Hashable)
 MIXED_KINDS = ("classification", *GENERATED)  # answers: one head's logits of a vector a row, or what one head writes
 
 
@@ -53,6 +52,9 @@ class Answering(Protocol):
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         """Return what ``owners[i]`` answers to row i."""
 
+    def writers(self, owner: str) -> Writers | None:
+        """Return an adapter and those whose answers can be written in one batch with its own; None where it is none."""
+
 
 class SingleAdapter:
     """One adapter on a body of its own; it shares the weights that it does not change."""
@@ -61,10 +63,16 @@ class SingleAdapter:
         """Open the adapter; raises InputError where it belongs to another backbone."""
         self.adapters = {adapter.id: adapter}
         self._opened = OpenedAdapter.open(adapter, backbone)
+        model = self._opened.model
+        self._writers = Writers(model, backbone, self.adapters) if isinstance(model.kind, Generates) else None
 
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         """Return the adapter's answers; it owns every row."""
         return answers_of(self._opened.model, self._opened.adapter, rows, self._opened.backbone)
+
+    def writers(self, owner: str) -> Writers | None:
+        """See :meth:`Answering.writers`."""
+        return self._writers
 
 
 class Serving:
@@ -111,6 +119,11 @@ class Serving:
             adapter.id: kept._models[adapter.id] if kept and kept.has(adapter) else self._model(adapter)
             for adapter in adapters
         }
+        self._writers = {
+            kind: Writers(self._models[adapter.id], backbone, self.adapters, self._arrange)
+            for kind, adapter in {self._kind(adapter.id): adapter for adapter in adapters}.items()
+            if kind in GENERATED
+        }
 
     def has(self, adapter: StoredAdapter) -> bool:
         """Return whether this very adapter is open here, and not only one of its name."""
@@ -143,6 +156,10 @@ class Serving:
         except UnmixableError:
             return self._answers(rows, owners, set())
 
+    def writers(self, owner: str) -> Writers | None:
+        """See :meth:`Answering.writers`."""
+        return self._writers.get(self._kind(owner)) if self._shared.mixes else None
+
     def _answers(self, rows: Dataset, owners: Sequence[str], together: set[str]) -> list[Answer]:
         kinds = Counter(self._kind(owner) for owner in together)
 
@@ -156,7 +173,7 @@ class Serving:
                 return self._answer_mixed(part, [owners[index] for index in indices])
             return answers_of(self.switch(owner), self.adapters[owner], part, self.backbone)
 
-        return _in_places([turn_of(owner) for owner in owners], answer)
+        return in_places([turn_of(owner) for owner in owners], answer)
 
     def _kind(self, adapter: str) -> str:
         return self.adapters[adapter].manifest.task.kind
@@ -167,12 +184,17 @@ class Serving:
     def _answer_mixed(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         """Return the answers of several adapters, whose tasks are of one kind."""
         model = self._models[owners[0]]
+        if (writers := self.writers(owners[0])) and (written := written_together(writers, rows, owners)):
+            return written
         limits = [self.adapters[owner].manifest.budget.max_length for owner in owners]
-        encoded = _in_places(
+        encoded = in_places(
             limits, lambda limit, indices: model.kind.questions(rows.select(indices), self.backbone.tokenizer, limit)
         )
         if isinstance(model.kind, Generates):
-            arrange = partial(self._arrange, owners)
+
+            def arrange(indices: Sequence[int]) -> list[int]:
+                return self._arrange([owners[index] for index in indices])
+
             generated = model.kind.generated(model, rows, encoded, self.backbone.tokenizer, arrange)
             return in_words(model.kind, generated, ())
         logits = in_batches(
@@ -187,11 +209,11 @@ class Serving:
             labels = self.adapters[adapter].manifest.task.labels
             return in_words(model.kind, np.stack([logits[index] for index in indices]), labels)
 
-        return _in_places(owners, say)
+        return in_places(owners, say)
 
-    def _arrange(self, owners: Sequence[str], indices: Sequence[int]) -> list[int]:
+    def _arrange(self, owners: Sequence[str]) -> list[int]:
         """Let each row of a batch be answered by its own adapter while an answer is generated."""
-        order, beside = self._shared.mix([owners[index] for index in indices])
+        order, beside = self._shared.mix(owners)
         if beside:
             raise UnmixableError("generating gives a forward pass nothing beside the batch")
         return order
@@ -208,13 +230,13 @@ class Serving:
             own = [where[row] for row in rows]
             return [*self._models[owners[rows[0]]].pool(states[own], mask[own])]  # each (hidden_size,)
 
-        features = _in_places(poolings, pool)
+        features = in_places(poolings, pool)
 
         def head(adapter: str, rows: Sequence[int]) -> list[NDArray[np.float32]]:
             read = torch.stack([features[row] for row in rows])  # (rows of the adapter, hidden_size)
             return list(self._models[adapter].head(read).float().cpu().numpy())
 
-        return _in_places(owners, head)
+        return in_places(owners, head)
 
     def _model(self, adapter: StoredAdapter) -> TaskModel:
         manifest, head = adapter.manifest, open_head(adapter, self.backbone)
@@ -268,17 +290,7 @@ def answers(
     def answer(number: int, indices: Sequence[int]) -> list[Answer]:
         return open_group(groups[number], backbone).answers(rows.select(indices), [owners[index] for index in indices])
 
-    return _in_places([group_of[owner] for owner in owners], answer)
-
-
-def _in_places(owners: Sequence[Owner], work: Callable[[Owner, Sequence[int]], Sequence[Any]]) -> list[Any]:
-    """Return one result a row, in the rows' order; ``work`` does all rows of one owner at once, given their places."""
-    results: list[Any] = [None] * len(owners)
-    for owner in dict.fromkeys(owners):
-        indices = [index for index, other in enumerate(owners) if other == owner]
-        for index, result in zip(indices, work(owner, indices), strict=True):
-            results[index] = result
-    return results
+    return in_places([group_of[owner] for owner in owners], answer)
 
 
 def _company(adapter: StoredAdapter) -> Company:

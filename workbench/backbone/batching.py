@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.errors import AnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+Owner = TypeVar("Owner", bound="Hashable")
 BATCH_SIZE = 64
 OVERFLOW = "Its weights are too large. Train it with a lower learning rate, or in fp32 (--set budget.precision=fp32)."
 IGNORED = -100  # a label that torch's cross-entropy passes over
@@ -48,6 +49,21 @@ def in_batches(
                 results[index] = result
     if training:
         model.train()
+    return results
+
+
+def in_places(owners: Sequence[Owner], work: Callable[[Owner, Sequence[int]], Sequence[Any]]) -> list[Any]:
+    """Return one result for each row, in the rows' order.
+
+    Args:
+        owners: of each row.
+        work: an owner, and where its rows stand → their results; it does all rows of an owner at once.
+    """
+    results: list[Any] = [None] * len(owners)
+    for owner in dict.fromkeys(owners):
+        indices = [index for index, other in enumerate(owners) if other == owner]
+        for index, result in zip(indices, work(owner, indices), strict=True):
+            results[index] = result
     return results
 
 

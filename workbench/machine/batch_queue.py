@@ -2,14 +2,15 @@
 
 A job is never split. A batch is the jobs that wait, in the order in which they came, up to so many rows; it begins when
 it is full, or when its first job has waited long enough. While one batch is computed the next one fills, so that under
-load batches are large and nobody waits for nothing.
+load batches are large and nobody waits for nothing. Who computes may let jobs into the batch that is being computed. No
+job overtakes another: where the first that waits cannot get in, those behind it wait too, and none waits for ever.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, Thread
@@ -51,6 +52,51 @@ class _Waiting(Generic[Job, Result]):
     since: float
 
 
+class Batch(Generic[Job, Result]):
+    """Jobs that are computed together; others may come to them meanwhile.
+
+    Attributes:
+        jobs: all of them, in the order in which they came.
+    """
+
+    def __init__(self, queue: BatchQueue[Job, Result], entries: Sequence[_Waiting[Job, Result]], joins: bool) -> None:
+        """Begin with these jobs of a queue; ``joins`` says whether others may come to them."""
+        self._queue, self._entries, self._joins = queue, [*entries], joins
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Return the jobs."""
+        return [entry.job for entry in self._entries]
+
+    def more(self, rows: int, fits: Callable[[Job], bool]) -> list[int]:
+        """Let jobs in that wait, and return their numbers.
+
+        Args:
+            rows: of those that are still computed; with the new ones there are as many as a batch may have, or fewer.
+            fits: whether a job can still get in. The first one that cannot keeps out those behind it.
+        """
+        entries = self._queue.take(rows, fits) if self._joins else []
+        first, self._entries = len(self._entries), [*self._entries, *entries]
+        return [*range(first, len(self._entries))]
+
+    def is_awaited(self, rows: int, fits: Callable[[Job], bool]) -> bool:
+        """Return whether :meth:`more` would let a job in."""
+        return self._joins and self._queue.has(rows, fits)
+
+    def finish(self, number: int, result: Result | Exception) -> None:
+        """Hand a job's result to who waits for it, or what went wrong with it."""
+        future = self._entries[number].future
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+    @property
+    def unfinished(self) -> list[_Waiting[Job, Result]]:
+        """Return the jobs without a result."""
+        return [entry for entry in self._entries if not entry.future.done()]
+
+
 class BatchQueue(Generic[Job, Result]):
     """One thread that does jobs in batches.
 
@@ -58,12 +104,15 @@ class BatchQueue(Generic[Job, Result]):
         waiting: how many rows wait for their batch.
     """
 
-    def __init__(self, work: Callable[[Sequence[Job]], Sequence[Result]], batching: Batching) -> None:
+    def __init__(
+        self, work: Callable[[Batch[Job, Result]], Iterable[tuple[int, Result | Exception]]], batching: Batching
+    ) -> None:
         """Start the thread.
 
         Args:
-            work: jobs → one result for each. Where it raises, each job of the batch is done again by itself, so that
-                only the one that is to blame fails.
+            work: a batch → the number of each of its jobs with its result, or with what went wrong with it, as soon as
+                it is there. Where ``work`` raises, each job without a result is done again by itself, so that only the
+                one that is to blame fails.
             batching: how jobs become batches.
         """
         self._work, self._batching = work, batching
@@ -118,25 +167,43 @@ class BatchQueue(Generic[Job, Result]):
             patience = self._line[0].since + self._batching.seconds - time.monotonic()
             if patience > 0:
                 self._changed.wait_for(lambda: self._stopped or self.waiting >= self._batching.rows, patience)
-            batch: list[_Waiting[Job, Result]] = []
-            room = self._batching.rows
-            while self._line and (not batch or len(self._line[0].job) <= room):
-                first = self._line.popleft()
-                self.waiting -= len(first.job)
-                if first.future.set_running_or_notify_cancel():
-                    batch.append(first)
-                    room -= len(first.job)
-            return batch
+            return self._taken(0, lambda _: True)
 
-    def _do(self, batch: Sequence[_Waiting[Job, Result]]) -> None:
+    def take(self, rows: int, fits: Callable[[Job], bool]) -> list[_Waiting[Job, Result]]:
+        """Take the first jobs that wait into a batch, as :meth:`Batch.more` says."""
+        with self._changed:
+            return self._taken(rows, fits)
+
+    def has(self, rows: int, fits: Callable[[Job], bool]) -> bool:
+        """Return whether :meth:`take` would take a job."""
+        with self._changed:
+            return self._is_next(rows, fits)
+
+    def _is_next(self, rows: int, fits: Callable[[Job], bool]) -> bool:
+        if not self._line:
+            return False
+        job = self._line[0].job
+        return (not rows or rows + len(job) <= self._batching.rows) and fits(job)
+
+    def _taken(self, rows: int, fits: Callable[[Job], bool]) -> list[_Waiting[Job, Result]]:
+        """Return the first jobs that wait, without those that were cancelled; where there are no rows, one at least."""
+        batch: list[_Waiting[Job, Result]] = []
+        while self._is_next(rows, fits):
+            first = self._line.popleft()
+            self.waiting -= len(first.job)
+            if first.future.set_running_or_notify_cancel():
+                batch.append(first)
+                rows += len(first.job)
+        return batch
+
+    def _do(self, entries: Sequence[_Waiting[Job, Result]], joins: bool = True) -> None:
+        batch = Batch(self, entries, joins)
         try:
-            results = self._work([entry.job for entry in batch])
+            for number, result in self._work(batch):
+                batch.finish(number, result)
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].future.set_exception(error)
+            if len(batch.jobs) == 1:
+                batch.finish(0, error)
                 return
-            for entry in batch:
-                self._do([entry])
-            return
-        for entry, result in zip(batch, results, strict=True):
-            entry.future.set_result(result)
+            for entry in batch.unfinished:
+                self._do([entry], joins=False)

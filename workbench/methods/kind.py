@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from workbench.backbone.network import Network
     from workbench.backbone.pretrained import Backbone
     from workbench.measures.label_counts import LabelCounts
+    from workbench.methods.answer_rows import AnswerRow
+    from workbench.methods.running_answers import ArrangeOwners, RunningAnswers
 
 GENERATED = ("causal-lm", "seq2seq")  # kinds whose answers are words that the backbone's own output layer generates
 
@@ -143,6 +145,21 @@ class Generates(Kind, Protocol):
             tokenizer: of the backbone.
             arrange: is called before each batch and lets the right weights answer each of its rows; None where the same
                 weights answer all rows.
+        """
+
+    def running(
+        self, model: Network, tokenizer: PreTrainedTokenizerBase, arrange: ArrangeOwners | None = None
+    ) -> RunningAnswers | None:
+        """Return an empty batch that answers of ``model`` can join at any time; None where there is no such batch.
+
+        ``arrange`` is as for :class:`workbench.methods.running_answers.RunningAnswers`.
+        """
+
+    def finished(self, rows: Sequence[AnswerRow], tokenizer: PreTrainedTokenizerBase) -> list[Any]:
+        """Return what :meth:`generated` returns, of answers that have ended.
+
+        Raises:
+            AnswerError: the model computed NaN or infinity.
         """
 
     def written(self, answers: Any) -> list[Written]:

@@ -14,8 +14,8 @@ from fusion.routing.route import RoutingState, require_routable
 from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from workbench.adapters.ids import by_id
-from workbench.answering.adapter_set import AdapterSet, Question
-from workbench.answering.predictor import Answer, rows_of, with_options
+from workbench.answering.adapter_set import AdapterSet
+from workbench.answering.predictor import Answer, rows_of
 from workbench.backbone.answer_options import DEFAULTS
 from workbench.errors import InputError, UnknownNameError
 
@@ -194,28 +194,3 @@ class Current:
             return Job(self, rows, None, options)
         owner = by_id(name, [*self.opened.adapters])
         return Job(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner, options)
-
-
-def replies(jobs: Sequence[Job]) -> list[Reply]:
-    """Return the answers to each job; texts for the same adapters are answered together."""
-    chosen = [_owners(job) for job in jobs]
-    results: list[Reply] = [Reply([], owners, routed) for owners, routed in chosen]
-    for current in {id(job.current): job.current for job in jobs}.values():
-        indices = [index for index, job in enumerate(jobs) if job.current is current]
-        questions = [
-            Question(with_options(jobs[index].rows, jobs[index].options), results[index].adapters) for index in indices
-        ]
-        for index, answers in zip(indices, current.opened.answers(questions), strict=True):
-            results[index] = replace(results[index], answers=answers)
-    return results
-
-
-def _owners(job: Job) -> tuple[Sequence[str | None], Routed | None]:
-    """Return the id of the adapter that answers each text, None for nobody, and how a router chose if one did."""
-    if job.adapter is not None:
-        return [job.adapter] * len(job), None
-    state = job.current.routers["text_pair" in job.rows.column_names]
-    choice = adapters_for_texts(state, job.rows)
-    nearest = [state.adapters[index].id for index in choice.adapters]
-    owners = [None if rejected else name for name, rejected in zip(nearest, choice.rejected, strict=True)]
-    return owners, Routed(nearest, choice.scores.tolist())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Tally
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -61,13 +61,15 @@ class Metrics:
         self._requests.labels(path, str(code)).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def batch(self, replies: Sequence[Reply], seconds: float) -> None:
-        """Count what was answered together."""
-        tally = Tally(adapter or REJECTED for reply in replies for adapter in reply.adapters)
-        for adapter, texts in tally.items():
+    def reply(self, reply: Reply) -> None:
+        """Count the texts of a request that were answered."""
+        for adapter, texts in Tally(adapter or REJECTED for adapter in reply.adapters).items():
             self._texts.labels(adapter).inc(texts)
-        self._batch_texts.observe(tally.total())
-        self._batch_requests.observe(len(replies))
+
+    def batch(self, requests: int, texts: int, seconds: float) -> None:
+        """Count what was answered together, from the first request to the last that joined."""
+        self._batch_texts.observe(texts)
+        self._batch_requests.observe(requests)
         self._batch_seconds.observe(seconds)
 
     def answer(self, adapter: str, labels: Collection[str], answer: Answer) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from experiments.answers.http_server.current import Current, Job, Reply, replies
+from experiments.answers.http_server.batch_replies import replies
+from experiments.answers.http_server.current import Current, Job, Reply
 from workbench.errors import BusyError
-from workbench.machine.batch_queue import Batching, BatchQueue
+from workbench.machine.batch_queue import Batch, Batching, BatchQueue
 from workbench.machine.memory import return_freed
 
 if TYPE_CHECKING:
@@ -103,13 +104,20 @@ class Service:
         self._queue.stop()
         self._queue.join()
 
-    def _answer(self, jobs: Sequence[Job]) -> list[Reply]:
-        began = perf_counter()
-        batch = replies(jobs)
-        self.metrics.batch(batch, perf_counter() - began)
-        for job, reply in zip(jobs, batch, strict=True):
-            adapters = job.current.opened.adapters
-            for adapter, answer in zip(reply.adapters, reply.answers, strict=True):
-                if adapter is not None:
-                    self.metrics.answer(adapter, adapters[adapter].manifest.task.labels, answer)
-        return batch
+    def _answer(self, batch: Batch[Job, Reply]) -> Iterator[tuple[int, Reply | Exception]]:
+        began, requests, texts = perf_counter(), 0, 0
+        for answered, (number, reply) in enumerate(replies(batch), start=1):
+            requests, texts = requests + 1, texts + len(batch.jobs[number])
+            if not isinstance(reply, Exception):
+                self._count(batch.jobs[number], reply)
+            if answered == len(batch.jobs):
+                self.metrics.batch(requests, texts, perf_counter() - began)
+                began, requests, texts = perf_counter(), 0, 0
+            yield number, reply
+
+    def _count(self, job: Job, reply: Reply) -> None:
+        adapters = job.current.opened.adapters
+        self.metrics.reply(reply)
+        for adapter, answer in zip(reply.adapters, reply.answers, strict=True):
+            if adapter is not None:
+                self.metrics.answer(adapter, adapters[adapter].manifest.task.labels, answer)

@@ -25,6 +25,7 @@ from experiments.workspace import Workspace
 from fusion.routing.rejection import Rejection
 from fusion.routing.routers import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, make_task, toy
+from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.machine.batch_queue import Batching
 from workbench.machine.listener import Silent
@@ -37,6 +38,7 @@ from workbench.training import Lesson, learn
 BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")
 BATCHING, LIMITS = Batching(), Limits()
 TEXTS = ["the cat often", "a plum", "this very sheep quite really some", "one", "the fig and the cow"]
+GENERATING = ("copying-0", "copying-1", "copying-2")  # tasks whose answers are generated
 PAIRS = [(text, TEXTS[0]) for text in TEXTS]
 
 
@@ -66,6 +68,21 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> W
     train(served, backbone, make_task("biases", SUBJECTS, FRUITS, 16), "bitfit")
     train(served, backbone, make_task("bottleneck", FRUITS, SUBJECTS, 16), "pfeiffer")
     return served
+
+
+@pytest.fixture(scope="session")
+def generating(tmp_path_factory: pytest.TempPathFactory, llama: Path, copying: Task) -> Workspace:
+    """LoRAs of one language model for three tasks, whose answers to the same text are others."""
+    workspace = Workspace(tmp_path_factory.mktemp("generating"))
+    for number, name in enumerate(GENERATING):
+
+        def changed(row: dict[str, Any], number: int = number) -> dict[str, Any]:
+            return {"answer": SUBJECTS[(SUBJECTS.index(row["answer"]) + number) % len(SUBJECTS)]}
+
+        splits = {split: rows.map(changed) for split, rows in copying.splits.items()}
+        task = Task(name, "causal-lm", (), splits, f"fingerprint of {name}", "made in tests")
+        train(workspace, open_backbone(str(llama)), task)
+    return workspace
 
 
 Serve = Callable[..., tuple[TestClient, Service]]

@@ -15,8 +15,8 @@ from datasets import Dataset
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file, save_file
 
-from experiments.answers.http_server import current
-from experiments.answers.http_server.current import replies
+from experiments.answers.http_server import batch_replies
+from experiments.answers.http_server.batch_replies import replies_to
 from experiments.api import Workbench
 from experiments.workspace import Workspace
 from fusion.routing.rejection import Rejection
@@ -113,7 +113,7 @@ def test_loras_of_several_tasks_share_a_forward_pass(serve: Serve) -> None:
     (group,) = current.opened.groups
     passes = []
     group.body.register_forward_hook(lambda *_: passes.append(1))
-    answers = replies(jobs)
+    answers = replies_to(jobs)
     assert len(passes) == 1
     assert [answer.adapters for answer in answers] == [[job.adapter] for job in jobs]
 
@@ -196,7 +196,7 @@ def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pyt
     client, service = serve("animals", "halves", router="arrow")
     scores = route(service.current.routers[False], rows_of(TEXTS))
     best = [answer["adapter"] for answer in client.post("/predict", json={"texts": TEXTS}).json()["answers"]]
-    monkeypatch.setattr(current, "adapters_for_texts", the_lowest)
+    monkeypatch.setattr(batch_replies, "adapters_for_texts", the_lowest)
     answers = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
     assert all(answer["adapter"] != adapter for answer, adapter in zip(answers, best, strict=True))
     assert [answer["routing_score"] for answer in answers] == scores.min(axis=1).tolist()

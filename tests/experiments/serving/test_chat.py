@@ -12,30 +12,13 @@ from fastapi.testclient import TestClient
 
 from experiments.answers.http_server.service import Service
 from experiments.workspace import Workspace
-from tests.conftest import SUBJECTS
-from tests.experiments.serving.conftest import TEXTS, Serve, train
+from tests.experiments.serving.conftest import GENERATING as NAMES
+from tests.experiments.serving.conftest import TEXTS, Serve
 from tests.messages import lacks
 from workbench.backbone.names import open_backbone
 from workbench.machine.batch_queue import Batching
-from workbench.methods.task import Task
 
 CHAT = "/v1/chat/completions"
-NAMES = ("copying-0", "copying-1", "copying-2")
-
-
-@pytest.fixture(scope="module")
-def generating(tmp_path_factory: pytest.TempPathFactory, llama: Path, copying: Task) -> Workspace:
-    """LoRAs of one language model for three tasks, whose answers to the same text are others."""
-    workspace = Workspace(tmp_path_factory.mktemp("generating"))
-    for number, name in enumerate(NAMES):
-
-        def changed(row: dict[str, Any], number: int = number) -> dict[str, Any]:
-            return {"answer": SUBJECTS[(SUBJECTS.index(row["answer"]) + number) % len(SUBJECTS)]}
-
-        splits = {split: rows.map(changed) for split, rows in copying.splits.items()}
-        task = Task(name, "causal-lm", (), splits, f"fingerprint of {name}", "made in tests")
-        train(workspace, open_backbone(str(llama)), task)
-    return workspace
 
 
 def said(text: str, model: str = NAMES[0], **more: Any) -> dict[str, Any]:

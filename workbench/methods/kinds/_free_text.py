@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from workbench.backbone.answer_options import options_of
 from workbench.backbone.batching import IGNORED, require_scores
 from workbench.backbone.tokenizing import texts_of, tokenise
 from workbench.measures.streaming import before_stop
@@ -27,8 +26,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from workbench.backbone.network import Network
+    from workbench.methods.answer_rows import AnswerRow
     from workbench.methods.kind import Arrange
     from workbench.methods.kinds._generating import Write
+    from workbench.methods.running_answers import ArrangeOwners, RunningAnswers
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,24 @@ class AnswersInWords(ABC):
     ) -> list[Answer]:
         """See :meth:`workbench.methods.kind.Generates.generated`."""
         write = self.writer(model, tokenizer)
-        answers = generated(model, rows, questions, tokenizer, write, self.padded, arrange)
-        require_scores([answer.likelihoods for answer in answers])
-        texts = texts_of(tokenizer, [answer.tokens for answer in answers], skip_special_tokens=True)
+        return self.finished(generated(model, rows, questions, tokenizer, write, self.padded, arrange), tokenizer)
+
+    def running(
+        self, model: Network, tokenizer: PreTrainedTokenizerBase, arrange: ArrangeOwners | None = None
+    ) -> RunningAnswers | None:
+        """See :meth:`workbench.methods.kind.Generates.running`; all answers of a batch are begun together."""
+        return None
+
+    def finished(self, rows: Sequence[AnswerRow], tokenizer: PreTrainedTokenizerBase) -> list[Answer]:
+        """See :meth:`workbench.methods.kind.Generates.finished`."""
+        likelihoods = [np.array(row.likelihoods[: len(row.tokens)], dtype=np.float32) for row in rows]
+        require_scores(likelihoods)
+        tokens = [np.array(row.tokens) for row in rows]
+        texts = texts_of(tokenizer, tokens, skip_special_tokens=True)
+        shown = [before_stop(text, row.options.stop).strip() for row, text in zip(rows, texts, strict=True)]
         return [
-            Answer(before_stop(text, options.stop).strip(), tokens, sure, None, len(question["input_ids"]), complete)
-            for text, options, question, (tokens, sure, complete) in zip(
-                texts, options_of(rows), questions, answers, strict=True
-            )
+            Answer(text, new, sure, None, len(row.question["input_ids"]), row.complete)
+            for row, text, new, sure in zip(rows, shown, tokens, likelihoods, strict=True)
         ]
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -12,13 +12,14 @@ from workbench.backbone.answer_options import options_of
 from workbench.backbone.architecture import is_causal
 from workbench.backbone.batching import IGNORED, in_batches, pad_rows
 from workbench.backbone.generation import generate, language_model, virtual_tokens
-from workbench.backbone.leaving import generate_leaving
 from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import Demonstrations, end_token, end_tokens, prompts
 from workbench.errors import InputError
+from workbench.methods.answer_rows import limits
 from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of, tokens_of
-from workbench.methods.kinds._generating import Ended, Stay, Write, limits
+from workbench.methods.kinds._generating import Ended, Write
 from workbench.methods.kinds._programs import CAUSAL_LM
+from workbench.methods.running_answers import RunningAnswers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from workbench.backbone.network import Network
     from workbench.backbone.pretrained import Backbone
+    from workbench.methods.running_answers import ArrangeOwners
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,19 @@ class CausalLM(AnswersInWords):
         ends, pad = end_tokens(tokenizer), tokenizer.pad_token_id
         lm, virtual = language_model(model), virtual_tokens(model)
 
-        def write(batch: dict[str, Tensor], limit: int, ended: Ended, stay: Stay | None) -> tuple[Tensor, Tensor]:
+        def write(batch: dict[str, Tensor], limit: int, ended: Ended) -> tuple[Tensor, Tensor]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
             with model.autocast(ids.device.type):
-                if stay is not None and virtual is None:
-                    return generate_leaving(lm, ids, mask, limit, ends, pad, ended, stay)
                 return generate(lm, ids, mask, limit, ends, pad, virtual, ended)
 
         return write
+
+    def running(
+        self, model: Network, tokenizer: PreTrainedTokenizerBase, arrange: ArrangeOwners | None = None
+    ) -> RunningAnswers | None:
+        """See :meth:`workbench.methods.kind.Generates.running`; None where virtual tokens stand before the prompts."""
+        learned = virtual_tokens(model) is not None
+        return None if learned else RunningAnswers(model, language_model(model), tokenizer, arrange)
 
     def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
         texts = prompts(rows["text"][:], tokenizer, self.demonstrations, [row.earlier for row in options_of(rows)])

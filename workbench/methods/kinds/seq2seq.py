@@ -16,8 +16,9 @@ from workbench.backbone.output_layer import output_layer
 from workbench.backbone.prompts import end_token, end_tokens
 from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError
+from workbench.methods.answer_rows import limits
 from workbench.methods.kinds._free_text import AnswersInWords, likelihoods_of
-from workbench.methods.kinds._generating import Ended, Stay, Write, limits
+from workbench.methods.kinds._generating import Ended, Write
 from workbench.methods.kinds._programs import SEQ2SEQ
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Seq2Seq(AnswersInWords):
         """Return what generates while texts that are padded on the right are read."""
         ends, pad = end_tokens(tokenizer), tokenizer.pad_token_id
 
-        def write(batch: dict[str, Tensor], limit: int, ended: Ended, stay: Stay | None) -> tuple[Tensor, Tensor]:
+        def write(batch: dict[str, Tensor], limit: int, ended: Ended) -> tuple[Tensor, Tensor]:
             return decode(model, batch["input_ids"], batch["attention_mask"], limit, ends, pad, ended)
 
         return write

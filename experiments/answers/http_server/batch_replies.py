@@ -1,0 +1,129 @@
+"""The replies to a batch of jobs; where answers are written word by word, others join while they are."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from experiments.answers.http_server.current import Reply, Routed
+from fusion.routing.routed_texts import adapters_for_texts
+from workbench.answering.adapter_set import Question
+from workbench.answering.joint_answers import JointAnswers
+from workbench.answering.predictor import with_options
+from workbench.backbone.batching import BATCH_SIZE
+from workbench.backbone.running_batch import OtherCacheError
+from workbench.methods.library import UnmixableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from datasets import Dataset
+
+    from experiments.answers.http_server.current import Job
+    from workbench.answering.joint_answers import Writers
+    from workbench.machine.batch_queue import Batch
+
+    NumberedReply = tuple[int, Reply | Exception]
+
+
+def replies(batch: Batch[Job, Reply]) -> Iterator[NumberedReply]:
+    """Yield the number of each job with its reply, or with what went wrong with it, as soon as it is there.
+
+    First come those that are computed at once. Then answers are written, those of one body together; jobs that come
+    meanwhile join the last of these bodies as long as each of them can.
+    """
+    written = {number: writers for number, job in enumerate(batch.jobs) if (writers := _writers(job))}
+    at_once = [number for number in range(len(batch.jobs)) if number not in written]
+    yield from _at_once(batch, at_once)
+    bodies = [*dict.fromkeys(written.values())]
+    for writers in bodies:
+        numbers = [number for number, others in written.items() if others is writers]
+        yield from _written(batch, numbers, writers, is_last=writers is bodies[-1])
+
+
+def replies_to(jobs: Sequence[Job]) -> list[Reply]:
+    """Return the replies to jobs, all at once; texts for the same adapters are answered together."""
+    chosen = [_owners(job) for job in jobs]
+    results: list[Reply] = [Reply([], owners, routed) for owners, routed in chosen]
+    for current in {id(job.current): job.current for job in jobs}.values():
+        indices = [index for index, job in enumerate(jobs) if job.current is current]
+        questions = [
+            Question(with_options(jobs[index].rows, jobs[index].options), results[index].adapters) for index in indices
+        ]
+        for index, answers in zip(indices, current.opened.answers(questions), strict=True):
+            results[index] = replace(results[index], answers=answers)
+    return results
+
+
+def _at_once(batch: Batch[Job, Reply], numbers: Sequence[int]) -> Iterator[NumberedReply]:
+    jobs = batch.jobs
+    yield from zip(numbers, replies_to([jobs[number] for number in numbers]), strict=True)
+
+
+def _written(
+    batch: Batch[Job, Reply], numbers: Sequence[int], writers: Writers, is_last: bool
+) -> Iterator[NumberedReply]:
+    waiting = deque(numbers)
+    if (joint := _begun(batch, waiting, writers)) is None:
+        yield from _at_once(batch, numbers)
+        return
+
+    def fits(job: Job) -> bool:
+        return is_last and _writers(job) is writers
+
+    def is_awaited() -> bool:
+        return not waiting and batch.is_awaited(joint.rows, fits)
+
+    while waiting or not joint.is_empty:
+        for number, answers in joint.write(is_awaited).items():
+            job = batch.jobs[number]
+            yield number, answers if isinstance(answers, Exception) else Reply(answers, _owners(job)[0])
+        if not waiting and joint.rows:  # else the batch is over, and who comes is a batch anew
+            waiting.extend(batch.more(joint.rows, fits))
+        joint.join(_questions(batch, _with_room(batch, waiting, joint.rows)))
+
+
+def _begun(batch: Batch[Job, Reply], waiting: deque[int], writers: Writers) -> JointAnswers | None:
+    """Return a batch that the first jobs have joined; None where it turns out that rows cannot join each other."""
+    if (running := writers.running()) is None:
+        return None
+    joint = JointAnswers(writers, running)
+    try:
+        joint.join(_questions(batch, _with_room(batch, waiting, 0)))
+    except (OtherCacheError, UnmixableError):
+        return None
+    return joint
+
+
+def _with_room(batch: Batch[Job, Reply], waiting: deque[int], rows: int) -> Iterator[int]:
+    """Take the first jobs that wait as long as there is room for them beside so many rows."""
+    while waiting and (not rows or rows + len(batch.jobs[waiting[0]]) <= BATCH_SIZE):
+        rows += len(batch.jobs[waiting[0]])
+        yield waiting.popleft()
+
+
+def _questions(batch: Batch[Job, Reply], numbers: Iterable[int]) -> dict[int, tuple[Dataset, Sequence[str]]]:
+    jobs = [(number, batch.jobs[number]) for number in numbers]
+    return {number: (with_options(job.rows, job.options), [str(job.adapter)] * len(job)) for number, job in jobs}
+
+
+def _writers(job: Job) -> Writers | None:
+    """Return the adapters with which a job's adapter writes; None where all is computed at once.
+
+    The latter holds for a job of more rows than a batch of ``predict`` has.
+    """
+    if job.adapter is None or len(job) > BATCH_SIZE:
+        return None
+    return job.current.opened.group_of(job.adapter).writers(job.adapter)
+
+
+def _owners(job: Job) -> tuple[Sequence[str | None], Routed | None]:
+    """Return the id of the adapter that answers each text, None for nobody, and how a router chose if one did."""
+    if job.adapter is not None:
+        return [job.adapter] * len(job), None
+    state = job.current.routers["text_pair" in job.rows.column_names]
+    choice = adapters_for_texts(state, job.rows)
+    nearest = [state.adapters[index].id for index in choice.adapters]
+    owners = [None if rejected else name for name, rejected in zip(nearest, choice.rejected, strict=True)]
+    return owners, Routed(nearest, choice.scores.tolist())
