@@ -1,11 +1,8 @@
 """How much faster does a language model write for several LoRAs at once than for one after the other?
 
     python -m bench.mixed_generation --out FILE.json
-    python -m bench.mixed_generation --large --tokens 16 --rounds 1 --out FILE.json
 
-With ``--large``, the backbone is the model of 1.07 billion parameters of :mod:`bench.large`, whose weights are random.
-
-One LoRA is learned from next to nothing (2 examples, one step), and copied with other weights. As many rows as there
+One LoRA is learned from next to nothing (16 examples, one step), and copied with other weights. As many rows as there
 are LoRAs are answered, all with as many tokens: nothing that the model is likely to write ends an answer.
 
 mixed     in one batch, each row by a LoRA of its own
@@ -20,7 +17,6 @@ and ``confidence_apart`` is the largest difference of confidences among them.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -29,7 +25,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench import large as large_model
 from bench import program
 from bench.copied_adapters import copy_adapter
 from experiments.api import Workbench
@@ -44,7 +39,7 @@ if TYPE_CHECKING:
 
     from workbench.answering.predictor import Answer
 
-BUDGET = {"train_examples": 2, "eval_examples": 2, "epochs": 1, "batch_size": 2, "max_length": 160}
+BUDGET = {"train_examples": 16, "eval_examples": 16, "epochs": 1, "batch_size": 16, "max_length": 160}
 
 
 def main(
@@ -58,13 +53,9 @@ def main(
     tokens: Annotated[int, typer.Option(min=1, help="Of each answer.")] = 32,
     rounds: Annotated[int, typer.Option(min=1, help="How often each way is measured.")] = 3,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
-    large: Annotated[bool, typer.Option(help="The model of bench.large in place of the backbone.")] = False,
 ) -> None:
     """Make the adapters, let them answer, and print what it took."""
     with tempfile.TemporaryDirectory() as temporary:
-        if large:
-            backbone = str(Path(temporary) / "large")
-            large_model.made(Path(backbone), json.loads(large_model.SHAPE))
         workbench = Workbench(Path(temporary) / "workspace")
         budget = {**BUDGET, "precision": precision}
         lesson = workbench.lesson(task, "lora", backbone=backbone, budget=budget)
@@ -72,7 +63,7 @@ def main(
         store = workbench.workspace.adapters
         copies = [store.get(copy_adapter(learned, store, f"copy-{number}")) for number in range(adapters)]
         opened = backbone_of(learned)
-        write_on(opened.tokenizer)
+        _write_on(opened.tokenizer)
         serving, ids = Serving(copies, opened), [copy.id for copy in copies]
         texts = lesson.task.splits["test"]["text"][:adapters]
 
@@ -98,7 +89,7 @@ def main(
     program.show({"generation": results, "ratios_by_mixed": ratios, "agreement": agreement})
 
 
-def write_on(tokenizer: PreTrainedTokenizerBase) -> None:
+def _write_on(tokenizer: PreTrainedTokenizerBase) -> None:
     """Let answers end with the last token of the vocabulary alone, which is a rare one."""
     tokenizer.chat_template = None
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(len(tokenizer) - 1)

@@ -10,6 +10,7 @@ import torch
 from workbench.backbone.batching import pad_rows, to_device_of
 from workbench.backbone.prompts import end_tokens
 from workbench.backbone.running_batch import RunningBatch
+from workbench.methods.library import UnmixableError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,10 +54,25 @@ class RunningAnswers:
     def join(self, newcomers: Sequence[AnswerRow]) -> None:
         """Read the questions in a pass of their own and write the first token of each answer; ended rows leave.
 
+        Where it is not known yet whether a layer reads row after row, those of each owner are read in a pass.
+
         Raises:
             OtherCacheError: rows cannot join where this model writes.
             UnmixableError: rows of these owners cannot be in one batch.
         """
+        try:
+            self._join(newcomers)
+        except UnmixableError:
+            by_owner = {
+                owner: [row for row in newcomers if row.owner == owner]
+                for owner in {row.owner: None for row in newcomers}
+            }
+            if len(by_owner) == 1:
+                raise
+            for rows in by_owner.values():
+                self._join(rows)
+
+    def _join(self, newcomers: Sequence[AnswerRow]) -> None:
         rows = sorted(newcomers, key=lambda row: -len(row.question["input_ids"]))  # as in_batches has them
         rows = [rows[index] for index in self._order(rows)]
         inputs = to_device_of(self._model, pad_rows([row.question for row in rows], self._pad, "left"))
