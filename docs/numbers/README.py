@@ -47,12 +47,19 @@ def pieces() -> Iterator[str]:
     yield from first_look(read("quickstart"))
     yield from newsgroups(read("20news-10"))
     yield examined(read("examine-errors"))
-    gain = read("two-steps-written")["contestants"]["pair-start"]["standings"]["16"]["gain"]
-    yield f"Begun at two adapters with a part of the skill each, it gained {whole(gain['mean'])} points"
+    yield two_parts(*(read(f"two-steps-{half}")["contestants"] for half in ("written", "unwritten")))
     yield (
         f"There are {len(METHODS.names())} methods, {len(STRATEGIES.names())} strategies and "
         f"{len(COMPOSITIONS.names())} compositions"
     )
+
+
+def two_parts(*halves: dict[str, Any]) -> str:
+    """Return what two adapters with a part of the skill each give as a start, and as a sum that nobody trains."""
+    gains = (whole(contestants["pair-start"]["standings"]["16"]["gain"]["mean"]) for contestants in halves)
+    sums = (whole(contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in halves)
+    begun = f"Begun at two adapters with a part of the skill each, it gained {' and '.join(gains)} points"
+    return f"{begun}; as it is, their sum answers {' and '.join(sums)} %"
 
 
 def examined(document: dict[str, Any]) -> str:

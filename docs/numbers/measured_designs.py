@@ -117,6 +117,15 @@ HYPOTHESES = (
         (contrast("mix", "fresh lora", ABOVE),),
     ),
     Hypothesis("B7", "form-and-skill", "Two parts are a better start than one", ONE_SOURCE),
+    Hypothesis(
+        "B8",
+        "form-and-skill",
+        "Added LoRAs beat one of mixed data where there is no example",
+        (
+            contrast("pair-sum-mixed", "mixed data alone, lora", ABOVE),
+            contrast("pair-sum, random sources", "pair-sum", BELOW),
+        ),
+    ),
     Hypothesis("C1", WRITTEN, "Steps add up if the middle is written", (contrast("pair-sum", "best source", ABOVE),)),
     Hypothesis(
         "C2",

@@ -1,11 +1,14 @@
-"""The numbers of docs/composing.md that are of design (c): two steps, the middle written out."""
+"""The numbers of docs/composing.md that are of design (c): two steps, the middle written out, and not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from measured import limits, number, probability, read, reading, require, signed
+from measured import gap, limits, number, probability, read, reading, require, row, signed
 from measured_generator import contestant_row, contestants_of
+
+from experiments.reporting.differences import MARKS
 
 STATED = ["at a learning rate of 0.002"]
 STARTS = {
@@ -16,10 +19,24 @@ STARTS = {
     "fresh lora": "at nothing",
 }
 
+READINGS = {  # of the half whose middle is not written
+    "pair-sum": "higher",
+    "sum": "lower",
+    "pair-start, mixed data": "undecided",
+    "pair-mix": "higher",
+    "best-start": "lower",
+}
+
 
 def pieces() -> Iterator[str]:
-    """Yield the table of the design, and the sentences about it."""
-    contestants = contestants_of(read("two-steps-written"))
+    """Yield the tables of both halves of the design, and the sentences about them."""
+    written, unwritten = (contestants_of(read(f"two-steps-{half}")) for half in ("written", "unwritten"))
+    yield from _written(written)
+    yield from _unwritten(unwritten, written)
+    yield from _added(contestants_of(read("two-steps-added")))
+
+
+def _written(contestants: dict[str, Any]) -> Iterator[str]:
     for name in sorted(contestants, key=lambda name: -contestants[name]["score"]):
         yield contestant_row(name, contestants[name])
     scores = {name: number(contestant["score"]) for name, contestant in contestants.items()}
@@ -41,3 +58,36 @@ def pieces() -> Iterator[str]:
         f"two LoRAs under learned weights (`pair-mix`, {scores['pair-mix']} %) are "
         f"{number(weighted['mean'], signed=True)} {limits(weighted)} above it, {probability(weighted['p_holm'])}"
     )
+
+
+def _unwritten(contestants: dict[str, Any], written: dict[str, Any]) -> Iterator[str]:
+    for name in sorted(contestants, key=lambda name: -contestants[name]["score"]):
+        twin = written[name.replace("two-steps-", "two-steps-written-")]
+        yield _beside_twin(name, contestants[name], twin)
+    scores = {name: number(contestant["score"]) for name, contestant in contestants.items()}
+    yield ", ".join(f"{where} {scores[name]} %" for name, where in STARTS.items())
+    gains = {name: contestant["gain"] for name, contestant in contestants.items()}
+    for name, verdict in READINGS.items():
+        require(reading(gains[name]) == verdict, f"`{name}` is {verdict}")
+    yield f"{scores['pair-sum']} % right, the best source {scores['best source']} %: {gap(gains['pair-sum'])}"
+    yield f"the sum of all three is {gap(gains['sum'])} beside it"
+    yield f"{gap(gains['pair-start, mixed data'])} beside `pair-start`, undecided again"
+    yield f"`pair-mix` ({scores['pair-mix']} %) is {gap(gains['pair-mix'])} beside one LoRA of all data sets mixed"
+    yield f"begun at one source it is {gap(gains['best-start'])} beside `pair-start`"
+
+
+def _beside_twin(name: str, contestant: dict[str, Any], twin: dict[str, Any]) -> str:
+    """Return a contestant's row, with its score in the other half of the design first."""
+    scores = (number(twin["score"]), number(contestant["score"]))
+    difference, against = contestant["gain"], contestant["against"]
+    if not against:
+        return row(name, "", *scores, "", "")
+    p = probability(difference["p_holm"]).removeprefix("p = ")
+    return row(name, against, *scores, f"{gap(difference)} {MARKS[reading(difference)]}", p)
+
+
+def _added(contestants: dict[str, Any]) -> Iterator[str]:
+    mixed, random = contestants["pair-sum"]["gain"], contestants["pair-sum, random sources"]["gain"]
+    require(reading(mixed) == "higher" and reading(random) == "lower", "decided")
+    yield f"{gap(mixed)} above one LoRA of all data sets mixed, {probability(mixed['p_holm'])}"
+    yield f"two random LoRAs answer {number(contestants['pair-sum, random sources']['score'])} %"
