@@ -2,7 +2,7 @@
 
     python -m bench.mixed_generation --out FILE.json
 
-One LoRA is learned from next to nothing (16 examples, one step), and copied with other weights. As many rows as there
+One LoRA is learned from next to nothing (2 examples, one step), and copied with other weights. As many rows as there
 are LoRAs are answered, all with as many tokens: nothing that the model is likely to write ends an answer.
 
 mixed     in one batch, each row by a LoRA of its own
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from workbench.answering.predictor import Answer
 
-BUDGET = {"train_examples": 16, "eval_examples": 16, "epochs": 1, "batch_size": 16, "max_length": 160}
+BUDGET = {"train_examples": 2, "eval_examples": 2, "epochs": 1, "batch_size": 2, "max_length": 160}
 
 
 def main(
@@ -63,7 +63,7 @@ def main(
         store = workbench.workspace.adapters
         copies = [store.get(copy_adapter(learned, store, f"copy-{number}")) for number in range(adapters)]
         opened = backbone_of(learned)
-        _write_on(opened.tokenizer)
+        write_on(opened.tokenizer)
         serving, ids = Serving(copies, opened), [copy.id for copy in copies]
         texts = lesson.task.splits["test"]["text"][:adapters]
 
@@ -89,7 +89,7 @@ def main(
     program.show({"generation": results, "ratios_by_mixed": ratios, "agreement": agreement})
 
 
-def _write_on(tokenizer: PreTrainedTokenizerBase) -> None:
+def write_on(tokenizer: PreTrainedTokenizerBase) -> None:
     """Let answers end with the last token of the vocabulary alone, which is a rare one."""
     tokenizer.chat_template = None
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(len(tokenizer) - 1)

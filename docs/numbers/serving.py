@@ -37,6 +37,11 @@ WAYS = {
     "one": "in one batch, all rows by one LoRA",
     "in turn": "one row after the other",
 }
+JOINING = {
+    "alone": "nothing else is being written",
+    "joins": "it joins the long answer",
+    "waits": "it waits for the end of the long answer (`--max-batch 1`)",
+}
 
 
 def pieces() -> Iterator[str]:
@@ -59,6 +64,7 @@ def pieces() -> Iterator[str]:
     yield from measured_soak.first_answers()
     yield from measured_soak.soak()
     yield from _generation()
+    yield from _joining()
 
 
 def _tax() -> Iterator[str]:
@@ -91,3 +97,14 @@ def _generation() -> Iterator[str]:
     yield f"{ratios['further_cpu_seconds of in turn']:.1f} times for the tokens after the first"
     require(agreement["same"] == agreement["rows"], "all rows have the same words")
     yield f"by at most {agreement['confidence_apart']:.0e}"
+
+
+def _joining() -> Iterator[str]:
+    """Yield how long answers take where one is asked for while another is written."""
+    results = read("joining-requests")
+    for way, called in JOINING.items():
+        yield row(called, *(f"{results['answers'][way][name]['cpu_seconds']:.1f}" for name in ("short", "long")))
+    ratios = results["ratios"]
+    yield f"{ratios['short, waits by joins, cpu_seconds']:.1f} times as long if it waits"
+    long_by_joins = 1 / ratios["long, alone by joins, cpu_seconds"]
+    yield f"{long_by_joins:.2f} times its time alone"
