@@ -17,6 +17,7 @@ and ``confidence_apart`` is the largest difference of confidences among them.
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ import typer
 
 from bench import program
 from bench.copied_adapters import copy_adapter
+from bench.large import SHAPE, made
 from experiments.api import Workbench
 from workbench.answering.predictor import rows_of
 from workbench.answering.serving import Serving
@@ -53,10 +55,14 @@ def main(
     tokens: Annotated[int, typer.Option(min=1, help="Of each answer.")] = 32,
     rounds: Annotated[int, typer.Option(min=1, help="How often each way is measured.")] = 3,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    large: Annotated[bool, typer.Option("--large", help="The model of bench.large, in place of --backbone.")] = False,
 ) -> None:
     """Make the adapters, let them answer, and print what it took."""
     with tempfile.TemporaryDirectory() as temporary:
         workbench = Workbench(Path(temporary) / "workspace")
+        if large:
+            backbone = str(Path(temporary) / "large")
+            made(Path(backbone), json.loads(SHAPE))
         budget = {**BUDGET, "precision": precision}
         lesson = workbench.lesson(task, "lora", backbone=backbone, budget=budget)
         learned = workbench.train(lesson).adapter

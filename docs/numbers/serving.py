@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import measured_soak
 from measured import read, require, row
@@ -10,6 +11,7 @@ from measured import read, require, row
 STATED = [
     *measured_soak.STATED,
     "differ from those of `predict` by less than 1e-5",
+    "A model of 1.07 billion parameters",
     "`workbench serve --router mahalanobis --max-false-rejections 0.05`",
     "whose answers ended when they ended and whose rows did not leave, it was 2.0 times",  # kept in no file
 ]
@@ -64,6 +66,7 @@ def pieces() -> Iterator[str]:
     yield from measured_soak.first_answers()
     yield from measured_soak.soak()
     yield from _generation()
+    yield from _large()
     yield from _joining()
 
 
@@ -97,6 +100,22 @@ def _generation() -> Iterator[str]:
     yield f"{ratios['further_cpu_seconds of in turn']:.1f} times for the tokens after the first"
     require(agreement["same"] == agreement["rows"], "all rows have the same words")
     yield f"by at most {agreement['confidence_apart']:.0e}"
+
+
+def _large() -> Iterator[str]:
+    """Yield what is said of a larger model that writes for several LoRAs."""
+    half, single = (read(f"mixed-generation-large{precision}") for precision in ("-bf16", ""))
+    whole, further = _in_turn(half)
+    yield f"row after the other takes {whole} times the processor time of the mixed batch, and {further} times"
+    yield f"In fp32, 16 tokens each, it is {' and '.join(_in_turn(single))} times"
+    same = [results["agreement"]["same"] for results in (single, half)]
+    yield f"In fp32 {same[0]} of 8 rows have the same words as alone, in bf16 {same[1]}"
+
+
+def _in_turn(results: dict[str, Any]) -> tuple[str, str]:
+    """Return how many times the mixed batch's processor time rows in turn take, and for all tokens but the first."""
+    ratios = results["ratios_by_mixed"]
+    return f"{ratios['cpu_seconds of in turn']:.1f}", f"{ratios['further_cpu_seconds of in turn']:.1f}"
 
 
 def _joining() -> Iterator[str]:
