@@ -23,7 +23,7 @@ import typer
 
 from bench import program
 from bench.copied_adapters import copy_adapter, originals
-from bench.serve_load import PATIENCE, TEXT
+from bench.serve_load import PATIENCE, TEXT, percentiles
 from bench.served_adapters import serving
 from experiments.api import Workbench
 
@@ -82,11 +82,11 @@ def _processor_ms(process: int) -> float:
 
 
 def _summary(waits: list[tuple[float, float]]) -> dict[str, Any]:
-    clock, processor = (sorted(column) for column in zip(*waits, strict=True))
+    clock, processor = zip(*waits, strict=True)
     return {
         "answers": len(waits),
-        **{f"{name}_ms": round(clock[int(part * len(clock))], 1) for name, part in PARTS.items()},
-        **{f"{name}_cpu_ms": round(processor[int(part * len(processor))], 1) for name, part in PARTS.items()},
+        **{f"{name}_ms": wait for name, wait in percentiles(clock, PARTS).items()},
+        **{f"{name}_cpu_ms": wait for name, wait in percentiles(processor, PARTS).items()},
         "in_time": round(sum(wait < AIM for wait in clock) / len(clock), 3),
     }
 

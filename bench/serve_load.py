@@ -25,10 +25,11 @@ import typer
 from bench import program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 TEXT = "The committee will meet again next week to decide whether the old bridge over the river can be repaired."
 PATIENCE = 60  # seconds that a client waits for an answer
+PARTS = {"median": 0.5, "p95": 0.95, "p99": 0.99}  # of all waits
 BATCHES = re.compile(r"^workbench_batch_texts_(sum|count) (\S+)$", re.MULTILINE)
 
 
@@ -112,16 +113,21 @@ def asked(
 
     with ThreadPoolExecutor(clients) as pool:
         all_answers = [answer for answers in pool.map(ask, range(clients)) for answer in answers]
-    taken = sorted(1000 * wait for code, wait in all_answers if code == requests.codes.ok)
-    parts = {"median_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+    taken = [1000 * wait for code, wait in all_answers if code == requests.codes.ok]
     return {
         "clients": clients,
         "requests": len(all_answers),
         "codes": {str(code): number for code, number in sorted(Counter(code for code, _ in all_answers).items())},
         "answers_per_second": round(len(taken) / seconds, 1),
         "texts_per_second": round(len(taken) * texts / seconds, 1),
-        **{name: round(taken[int(part * len(taken))], 1) if taken else None for name, part in parts.items()},
+        **{f"{name}_ms": wait for name, wait in percentiles(taken).items()},
     }
+
+
+def percentiles(waits: Iterable[float], parts: Mapping[str, float] = PARTS) -> dict[str, float | None]:
+    """Return some of the waits by name; ``parts`` says what part of all is shorter. None where nobody waited."""
+    taken = sorted(waits)
+    return {name: round(taken[int(part * len(taken))], 1) if taken else None for name, part in parts.items()}
 
 
 def _batches(url: str, headers: dict[str, str]) -> tuple[float, float]:

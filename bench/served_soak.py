@@ -35,6 +35,7 @@ from bench.bounded_load import BoundedLoad, Served
 from bench.checked_answers import CheckedAnswers, alike, own_answers
 from bench.copied_adapters import copy_adapter, originals
 from bench.memory_trend import sample, slope
+from bench.serve_load import percentiles
 from bench.served_adapters import START, serving
 from experiments.api import Workbench
 from workbench.methods.stored_model import backbone_of
@@ -128,7 +129,7 @@ def soaked(folder: Path, lora: StoredAdapter, settings: Settings) -> dict[str, A
         "start_s": round(started, 1),
         "alike_by_chance": alike(own),
         "cpu_ms_per_text": _cpu_ms_per_text(samples),
-        "milliseconds": _percentiles(checked.milliseconds),
+        "milliseconds": _waits(checked.milliseconds),
         "behind_s": round(load.behind, 2),
         "reloads": reloads,
         "memory": _memory(samples, seconds),
@@ -210,10 +211,9 @@ def _cpu_ms_per_text(samples: list[dict[str, Any]]) -> float | None:
     return round(1000 * (last["cpu_seconds"] - first["cpu_seconds"]) / texts, 2) if texts else None
 
 
-def _percentiles(milliseconds: list[float]) -> dict[str, float | None]:
-    taken, parts = sorted(milliseconds), {"median": 0.5, "p95": 0.95, "p99": 0.99}
-    waits = {name: round(taken[int(part * len(taken))], 1) if taken else None for name, part in parts.items()}
-    return {**waits, "longest": round(taken[-1], 1) if taken else None}
+def _waits(milliseconds: list[float]) -> dict[str, float | None]:
+    longest = round(max(milliseconds), 1) if milliseconds else None
+    return {**percentiles(milliseconds), "longest": longest}
 
 
 if __name__ == "__main__":

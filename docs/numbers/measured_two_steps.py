@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import gap, limits, number, probability, read, reading, require, row, signed
+from measured import gap, number, probability, read, reading, require, row
 from measured_generator import contestant_row, contestants_of
 
 from experiments.reporting.differences import MARKS
@@ -46,17 +46,16 @@ def _written(contestants: dict[str, Any]) -> Iterator[str]:
     yield f"the sum of two LoRAs answers {scores['pair-sum']} % right"
     single = contestants["best-start"]["gain"]
     require(single["reading"] == "lower", "decided")
-    beside = f"{signed(single)} {limits(single)} beside `pair-start`, {probability(single['p_holm'])}"
-    yield f"begun at one source it is {beside}"
+    yield f"begun at one source it is {gap(single)} beside `pair-start`, {probability(single['p_holm'])}"
     alone, start = contestants["mixed data alone, lora"], contestants["pair-start, mixed data"]["gain"]
     require(reading(start) == "undecided", "undecided")
     yield f"a LoRA of all data sets mixed answers {number(alone['score'])} %"
-    yield f"{number(start['mean'], signed=True)} {limits(start)} beside `pair-start`, undecided"
+    yield f"{gap(start)} beside `pair-start`, undecided"
     weighted = contestants["pair-mix"]["gain"]
     require(weighted["reading"] == "higher", "decided")
     yield (
         f"two LoRAs under learned weights (`pair-mix`, {scores['pair-mix']} %) are "
-        f"{number(weighted['mean'], signed=True)} {limits(weighted)} above it, {probability(weighted['p_holm'])}"
+        f"{gap(weighted)} above it, {probability(weighted['p_holm'])}"
     )
 
 

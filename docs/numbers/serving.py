@@ -23,12 +23,7 @@ CALLED = {
     "mlflow": "`mlflow models serve`, one adapter",
 }
 TAX = {
-    "backbone": "none: a head on the bare backbone",
-    "one": "one",
-    "uniform-20": "20, all equally likely",
-    "zipf-20": "20, by Zipf",
-    "uniform-128": "128, all equally likely",
-    "zipf-128": "128, by Zipf",
+    **measured_soak.BOTTLENECKS,  # the same, and more
     "uniform-1024": "1,024, all equally likely",
     "zipf-1024": "1,024, by Zipf",
     "reload": "1,024, while five are replaced",
