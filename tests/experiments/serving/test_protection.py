@@ -12,9 +12,11 @@ import pytest
 
 from experiments.answers.http_server import address
 from experiments.answers.http_server.limits import Limits
-from tests.experiments.serving.conftest import TEXTS, Serve, wait_for
+from experiments.workspace import Workspace
+from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, wait_for
 from tests.messages import lacks
 from workbench.machine.batch_queue import Batching
+from workbench.methods.answer_rows import AnswerRow
 
 ASKED = {"texts": ["the cat"], "task": "animals"}
 JSON = {"Content-Type": "application/json"}
@@ -50,6 +52,25 @@ def test_a_late_answer_is_given_up(serve: Serve, held: tuple[Event, Event]) -> N
     service.close()
     assert 'workbench_texts_total{adapter="animals' in service.metrics.page().decode()
     assert "workbench_batch_requests_count 1.0" in service.metrics.page().decode(), "the second was never begun"
+
+
+def test_of_an_answer_that_comes_too_late_the_rest_is_not_written(
+    serve: Serve, generating: Workspace, held: tuple[Event, Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    class Counted(AnswerRow):
+        def take(self, *token: Any) -> None:
+            super().take(*token)
+            written.append(len(self.tokens))
+
+    client, service = serve(at=generating, limits=Limits(seconds=0.2), batching=Batching(seconds=0))
+    monkeypatch.setattr("workbench.methods.answer_rows.AnswerRow", Counted)
+    asked = {"texts": ["a plum"], "task": GENERATING[0]}  # its answer takes all four tokens
+    assert client.post("/predict", json=asked).status_code == 504
+    held[1].set()
+    service.close()
+    assert written == [1]
 
 
 def test_a_page_under_another_name_reaches_no_server_of_this_machine(serve: Serve) -> None:
