@@ -13,6 +13,12 @@ STATED = [
     "differ from those of `predict` by less than 1e-5",
     "A model of 1.07 billion parameters",
     "`workbench serve --router mahalanobis --max-false-rejections 0.05`",
+    "| `workbench serve`, as above | MiniLM, 22 million parameters, a processor",
+    "| Llama 2 7B, A100 | one; room for four | 0.66; 0.66 |",  # as published: 11.45, 7.60 and 7.61 requests a second
+    "| Llama 3.1 8B, TPU v6e | one | 0.76 to 0.92 |",
+    "| Qwen3.5 35B-A3B, FP8, one and four GPUs | four, mixed | 0.70 to 0.79 |",
+    "| Mistral 7B, L40S, one request at a time | one | 0.51 |",  # as published: 69 and 35 tokens a second
+    "of 205 million parameters on one L4",
     "whose answers ended when they ended and whose rows did not leave, it was 2.0 times",  # kept in no file
 ]
 CALLED = {
@@ -74,6 +80,8 @@ def _tax() -> Iterator[str]:
         cost = [f"{figures[part]:.2f}" for part in ("cpu_ms_per_text", "cpu_by_backbone", "cpu_by_one")]
         waits = [f"{figures[part]:.0f}" for part in ("median_ms", "p95_ms", "p99_ms")]
         yield row(called, str(figures["requests"]), *cost, *waits)
+    shares = [f"{results['load'][name]['cpu_by_backbone']:.2f}" for name in ("one", "uniform-1024")]
+    yield f"| one; 1,024 | {'; '.join(shares)} |"
     memory, reloads = results["memory"], results["load"]["reload"]["reload_s"]
     yield f"{memory['with_two_mb']:.0f} MB with two LoRAs and {memory['with_all_mb']:.0f} MB with 1,024"
     yield f"{(memory['with_all_mb'] - memory['with_two_mb']) / 1022:.2f} MB each"
