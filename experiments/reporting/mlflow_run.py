@@ -35,7 +35,7 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
     """
     tracking = presentation.tracking()
     run = tracking.run
-    tags = {NOTE_TAG: note(presentation.verdict, presentation.evidence, tracking, files or {}), **run.tags}
+    tags = {NOTE_TAG: note(presentation, tracking, files or {}), **run.tags}
     if files is None:
         children = tuple(replace(child, models=()) for child in run.children)
         return replace(run, tags=tags, children=children)
@@ -53,13 +53,13 @@ def progress(presentation: Presentation) -> RunRecord:
     return replace(run, metrics=(), children=children, finished=False)
 
 
-def note(verdict: str, evidence: Iterable[str], tracking: Tracking, files: Iterable[str]) -> str:
+def note(presentation: Presentation, tracking: Tracking, files: Iterable[str]) -> str:
     """Return the run's description in Markdown: verdict, its numbers, table, and what is among ``files`` to look at."""
     below = (*tracking.below, FRACTIONS)
     lines = [
-        escape(verdict),
+        escape(presentation.verdict),
         "",
-        *(f"- {escape(line)}" for line in evidence),
+        *(f"- {escape(line)}" for line in (*presentation.listed, *presentation.evidence)),
         "",
         *markdown(tracking.table),
         "",

@@ -185,7 +185,8 @@ class Presentation:
         title: what kind of report it is.
         facts: what was measured, in a few words each; ``further`` those for which a terminal has no room.
         says: what the recipe says of itself.
-        verdict: what came out, in sentences; ``judged`` is the heading over it, ``evidence`` the numbers below it.
+        verdict: what came out, in sentences; ``judged`` is the heading over it.
+        listed: further sentences of it, each of which is read by itself; ``evidence`` are the numbers below them.
         complete: whether everything that was planned is there.
         written: yields the blocks in the order in which they are read; MLflow needs none while a run goes on.
         document: returns the JSON document, with what each seed gave or without.
@@ -206,6 +207,7 @@ class Presentation:
     about: str
     tracking: Callable[[], Tracking]
     judged: str = "Verdict"
+    listed: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
 
     @cached_property

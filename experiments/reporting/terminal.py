@@ -30,7 +30,9 @@ def show(presentation: Presentation, console: Console, page: str = "") -> None:
     """Print a report on ``console``; ``page`` is where its page with the pictures lies, if it has been written."""
     width = min(console.width, WIDEST)
     facts = Text.assemble((presentation.experiment, "bold"), f"  {', '.join(presentation.facts)}")
-    first = [facts, Text(), Text(presentation.verdict, "bold" if presentation.evidence else "")]
+    style = "bold" if presentation.evidence else ""
+    first = [facts, Text(), Text(presentation.verdict, style)]
+    first += [Text(), _list(presentation.listed, style)] if presentation.listed else []
     first += [Text(), *(Text(line, "dim") for line in presentation.evidence)] if presentation.evidence else []
     first += [Text(), Text(f"Pictures and all numbers: {page}")] if page else []
     for part in (*first, *_drawn(presentation.shown(Medium.TERMINAL), console)):
@@ -51,7 +53,11 @@ def _drawn(blocks: Iterable[Block], console: Console) -> Iterable[RenderableType
             case Paragraph():
                 yield Text(block.text, STYLES[block.style])
             case Sentences():
-                yield Text("\n".join(f"- {item}" for item in block.items))
+                yield _list(block.items)
+
+
+def _list(items: Iterable[str], style: str = "") -> Text:
+    return Text("\n".join(f"- {item}" for item in items), style)
 
 
 def _table(table: Table, console: Console) -> RenderableType:

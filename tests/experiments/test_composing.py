@@ -31,7 +31,7 @@ from experiments.studies.compositions.result import results_in as results_of
 from experiments.studies.compositions.summary import summarise
 from experiments.studies.compositions.tracking import tracking
 from experiments.studies.compositions.trial import FewShotTrial
-from experiments.studies.compositions.verdict import verdict
+from experiments.studies.compositions.verdict import headline, of_each
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.messages import naming
@@ -41,8 +41,10 @@ from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.errors import InputError, SettingsError
 from workbench.machine import package_versions
+from workbench.measures.markdown import escape
 from workbench.measures.statistics import interval
 from workbench.methods.methods.lora import Settings as Lora
+from workbench.mlflow.run_record import NOTE_TAG
 
 RECIPE = """name: tiny-fusion
 description: made in tests
@@ -295,14 +297,18 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     expected = json.loads(json.dumps(bench.report("tiny-fusion").as_json(full=True)))
     assert document["contestants"].keys() == expected["contestants"].keys()
     assert document == expected
-    assert document["verdict"] == report.verdict == verdict(report)
+    assert document["verdict"] == report.verdict
     html = drawn_page(present(report), {})
     assert "fusion report" in html
+    assert report.of_each, "each composition has a sentence of its own"
+    items = unescape(html).replace("\u00a0%", " %")
+    assert all(f"<li>{sentence}</li>" in items for sentence in report.of_each)
     assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
     assert html.count("<script") == 1, "its own: a table is long"
     assert all(row.label in html for row in report.rows)
     assert (folder / "gains.png").read_bytes().startswith(b"\x89PNG")
     record = run_record(present(report))
+    assert all(f"- {escape(sentence)}" in record.tags[NOTE_TAG] for sentence in report.of_each)
     assert record.finished
     assert len(record.children) == len(report.rows)
     assert ("score/ties", report.row("ties").scores["8"].score, 8) in record.metrics
@@ -329,7 +335,8 @@ def test_a_score_of_zero_is_drawn(report) -> None:
 
 def test_an_unfinished_comparison_is_called_that(report) -> None:
     part = replace(report, record=replace(report.record, cells=report.record.cells[:3]))
-    assert verdict(part).startswith("Not finished: 3 of ")
+    assert headline(part)[0].startswith("Not finished: 3 of ")
+    assert not of_each(part)
 
 
 @pytest.mark.parametrize(
@@ -455,7 +462,7 @@ class TestOneFuse:
         assert again.scores["accuracy"] == pytest.approx(own)
 
     def test_the_verdict_names_the_alternatives(self, fused) -> None:
-        sentences = verdict(fused.report).lower()  # some begin a sentence
+        sentences = fused.report.verdict.lower()  # some begin a sentence
         assert "a fresh adapter" in sentences
         assert "the source that validation picks" in sentences
         assert "the uniform average" in sentences

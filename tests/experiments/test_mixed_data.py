@@ -10,7 +10,6 @@ import pytest
 from experiments.api import Workbench
 from experiments.engine.recipes import find_recipe
 from experiments.studies.compositions.mixed_data import objection
-from experiments.studies.compositions.verdict import verdict
 from tests.messages import naming
 from tests.runs import assert_for_comparison_alone, pieces
 from workbench.adapters.name_resolution import readable
@@ -69,8 +68,8 @@ def test_the_report_says_whether_composing_beats_it(report) -> None:
     document = report.as_json()["best_composition_minus_best_mixed_data"]
     assert document["mean"] == report.mixed_contest.seeds.mean
     assert set(report.row(PICKED).chosen) <= {ALONE, BEGUN}
-    assert "the adapter trained on the sources' data mixed that it picks (" in verdict(report)
-    assert "With one adapter trained on their data mixed in place of its sources started scores" in verdict(report)
+    assert "the adapter trained on the sources' data mixed that it picks (" in report.verdict
+    assert "With one adapter trained on their data mixed in place of its sources started scores" in report.verdict
 
 
 def test_without_a_start_the_report_is_about_it_alone(bench: Workbench, report, study_folder: Path) -> None:

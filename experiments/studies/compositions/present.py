@@ -28,7 +28,8 @@ def present(report: FusionReport) -> Presentation:
     targets = plural(len(record.targets), "target")
     facts = (targets, f"K = {', '.join(map(str, record.shots))}", plural(len(record.seeds), "seed"))
     note, further, tracked = experiment_note(record), (", ".join(record.targets),), experiment_of(record)
-    return report.presented("fusion report", facts, _blocks, tracking, note, further, tracked=tracked)
+    words = {"verdict": " ".join(report.headline), "listed": report.of_each}
+    return report.presented("fusion report", facts, _blocks, tracking, note, further, tracked=tracked, **words)
 
 
 def _without_examples(record: FusionRecord) -> Iterator[Paragraph]:

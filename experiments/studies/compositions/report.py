@@ -81,7 +81,8 @@ class FusionReport(StudyReport):
         mixed_contest: the composition that validation picks minus the adapter that was trained on all sources' data,
             or minus what was begun at it, whichever validation picks; None where there is no such adapter.
         details: label → (``weights``, or a layer) → the mean of one number for each source.
-        verdict: whether composing beat the plain alternatives, in sentences.
+        headline: whether composing beat the plain alternatives, in sentences.
+        of_each: a sentence for each composition, beside what it is compared with.
     """
 
     study: ClassVar[str] = "compositions"
@@ -90,9 +91,15 @@ class FusionReport(StudyReport):
     retained: tuple[Kept, ...]
     speeds: tuple[Speed, ...]
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
-    verdict: str
+    headline: tuple[str, ...] = ()
+    of_each: tuple[str, ...] = ()
     contest: Difference | None = None
     mixed_contest: Difference | None = None
+
+    @property
+    def verdict(self) -> str:  # type: ignore[override]  # it is made of its sentences
+        """What came out, in sentences."""
+        return " ".join((*self.headline, *self.of_each))
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from experiments.studies.compositions.entry_scores import EntryScores, TrialScor
 from experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
 from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.verdict import verdict
+from experiments.studies.compositions.verdict import headline, of_each
 from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
 from experiments.studies.core.unit import Unit
@@ -79,9 +79,8 @@ class _Summary:
             details={label: self._details(taken) for label, taken in self.taken.items()},
             contest=alone(contest, self.record.declared_test.margin) if contest else None,
             mixed_contest=alone(on_mixed, self.record.declared_test.margin) if on_mixed else None,
-            verdict="",
         )
-        return replace(report, verdict=verdict(report))
+        return replace(report, headline=tuple(headline(report)), of_each=tuple(of_each(report)))
 
     def _as_families(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""

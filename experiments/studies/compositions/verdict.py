@@ -23,12 +23,22 @@ IN_PLACE = {  # role → what stands in the place of the sources, and what a com
 }
 
 
-def verdict(report: FusionReport) -> str:
+def headline(report: FusionReport) -> list[str]:
     """Return the sentences that open a report; they say so where a fusion does not beat the plain alternatives."""
     if not report.complete:
         done, planned = len(report.record.cells), report.record.planned
-        return f"Not finished: {done} of {planned or 'the planned'} results are there."
-    return " ".join(_single(report) if report.record.single else _grid(report))
+        return [f"Not finished: {done} of {planned or 'the planned'} results are there."]
+    return _single(report) if report.record.single else _picked(report)
+
+
+def of_each(report: FusionReport) -> list[str]:
+    """Return a sentence for every composition beside what it is compared with; nothing for a single fusion."""
+    if not report.complete or report.record.single:
+        return []
+    composed = {row.label for row in report.rows if row.role in PICKS[PICK]}
+    others = [comparison for comparison in report.planned if comparison.entry.label in composed]
+    controls = [_in_place_of_sources(report, row) for row in report.rows if _has_other_sources(report, row)]
+    return [*sentences(others), *controls, *_without_examples(report, composed)]
 
 
 def _single(report: FusionReport) -> list[str]:
@@ -56,17 +66,14 @@ def _single(report: FusionReport) -> list[str]:
     return parts
 
 
-def _grid(report: FusionReport) -> list[str]:
-    """Judge what validation picks, then every composition beside what it is compared with."""
+def _picked(report: FusionReport) -> list[str]:
+    """Judge what validation picks."""
     contest = [
         *([_contest(report, report.contest)] if report.contest else []),
         *([_mixed_contest(report, report.mixed_contest)] if report.mixed_contest else []),
     ]
     picks = [comparison for comparison in report.planned if comparison.entry.label in (PICK, SOURCE)]
-    composed = {row.label for row in report.rows if row.role in PICKS[PICK]}
-    others = [comparison for comparison in report.planned if comparison.entry.label in composed]
-    controls = [_in_place_of_sources(report, row) for row in report.rows if _has_other_sources(report, row)]
-    return [*sentences(contest), *sentences(picks), *sentences(others), *controls, *_without_examples(report, composed)]
+    return [*sentences(contest), *sentences(picks)]
 
 
 def _without_examples(report: FusionReport, composed: Collection[str]) -> list[str]:

@@ -137,7 +137,7 @@ def compositions() -> Presentation:
         entries=tuple(EntryRecord(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
     )  # fmt: skip
     weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
-    return present(FusionReport(record, rows, (), (), weights, f"{NASTY} is the best."))
+    return present(FusionReport(record, rows, (), (), weights, (f"{NASTY} is the best.",)))
 
 
 def repairs() -> Presentation:
