@@ -23,7 +23,7 @@ class Worker:
         self.begun, self.go = Event(), Event()
 
     def __call__(self, batch: Batch[str, str]) -> list[tuple[int, str]]:
-        jobs = batch.jobs
+        jobs = [*batch.jobs.values()]
         self.batches.append(jobs)
         self.begun.set()
         assert self.go.wait(10)
@@ -137,21 +137,21 @@ class Joined:
         self.begun, self.go = Event(), Event()
 
     def __call__(self, batch: Batch[str, str]) -> Iterator[tuple[int, str]]:
-        left = {number: len(job) for number, job in enumerate(batch.jobs)}
+        left = {number: len(job) for number, job in batch.jobs.items()}
         self.begun.set()
         assert self.go.wait(10)
         while left:
             left = {number: rows - 1 for number, rows in left.items()}
             for number in [number for number, rows in left.items() if not rows]:
                 del left[number]
-                if "bad" in batch.jobs[number]:
+                if "bad" in batch.job(number):
                     raise ValueError("a bad job")
-                yield number, batch.jobs[number].upper()
+                yield number, batch.job(number).upper()
             awaited = batch.is_awaited(sum(left.values()), str.islower)
             numbers = batch.more(sum(left.values()), str.islower) if left else []
             assert not left or bool(numbers) == awaited
-            left |= {number: len(batch.jobs[number]) for number in numbers}
-            self.let_in.append([batch.jobs[number] for number in numbers])
+            left |= {number: len(batch.job(number)) for number in numbers}
+            self.let_in.append([batch.job(number) for number in numbers])
 
 
 @pytest.fixture
@@ -206,6 +206,29 @@ def test_only_the_job_that_is_to_blame_fails_where_others_have_joined(joined: tu
     with pytest.raises(ValueError, match="a bad job"):
         futures[1].result(10)
     assert queue.is_alive
+
+
+def test_a_batch_that_others_keep_joining_keeps_nothing_of_those_that_are_answered() -> None:
+    go, held, taken = Event(), list[int](), list[int]()
+
+    def work(batch: Batch[str, str]) -> Iterator[tuple[int, str]]:
+        assert go.wait(10)
+        while batch.jobs:
+            batch.more(len(batch.jobs), str.islower)
+            held.append(len(batch.jobs))
+            number = min(batch.jobs)
+            yield number, batch.job(number).upper()
+        taken.append(batch.taken)
+
+    queue: Jobs = BatchQueue(work, Batching(rows=2, seconds=0))
+    futures = [queue.submit("a") for _ in range(50)]
+    go.set()
+    assert [future.result(10) for future in futures] == ["A"] * 50
+    queue.stop()
+    queue.join(10)
+    assert sum(taken) == 50
+    assert len(taken) <= 2, "the first may have begun before the others came"
+    assert max(held) == 2
 
 
 def test_what_was_taken_is_done_after_a_stop_and_nothing_more_is_taken(

@@ -53,31 +53,42 @@ class _Waiting(Generic[Job, Result]):
 
 
 class Batch(Generic[Job, Result]):
-    """Jobs that are computed together; others may come to them meanwhile.
+    """Jobs that are computed together; others may come to them meanwhile, so that a batch may never end.
 
     Attributes:
-        jobs: all of them, in the order in which they came.
+        taken: how many jobs have come so far; the next one has this number.
     """
 
     def __init__(self, queue: BatchQueue[Job, Result], entries: Sequence[_Waiting[Job, Result]], joins: bool) -> None:
         """Begin with these jobs of a queue; ``joins`` says whether others may come to them."""
-        self._queue, self._entries, self._joins = queue, [*entries], joins
+        self._queue, self._joins = queue, joins
+        self._entries: dict[int, _Waiting[Job, Result]] = {}  # without those that have their result
+        self.taken = 0
+        self._take(entries)
 
     @property
-    def jobs(self) -> list[Job]:
-        """Return the jobs."""
-        return [entry.job for entry in self._entries]
+    def jobs(self) -> dict[int, Job]:
+        """Return the jobs without a result by number, in the order in which they came."""
+        return {number: entry.job for number, entry in self._entries.items()}
+
+    def job(self, number: int) -> Job:
+        """Return a job that has no result yet."""
+        return self._entries[number].job
 
     def more(self, rows: int, fits: Callable[[Job], bool]) -> list[int]:
         """Let jobs in that wait, and return their numbers.
 
         Args:
-            rows: of those that are still computed; with the new ones there are as many as a batch may have, or fewer.
+            rows: how many are being computed; with the new ones there are at most as many as a batch may have.
             fits: whether a job can still get in. The first one that cannot keeps out those behind it.
         """
-        entries = self._queue.take(rows, fits) if self._joins else []
-        first, self._entries = len(self._entries), [*self._entries, *entries]
-        return [*range(first, len(self._entries))]
+        return self._take(self._queue.take(rows, fits) if self._joins else [])
+
+    def _take(self, entries: Sequence[_Waiting[Job, Result]]) -> list[int]:
+        numbers = [*range(self.taken, self.taken + len(entries))]
+        self._entries |= zip(numbers, entries, strict=True)
+        self.taken += len(entries)
+        return numbers
 
     def is_awaited(self, rows: int, fits: Callable[[Job], bool]) -> bool:
         """Return whether :meth:`more` would let a job in."""
@@ -85,7 +96,7 @@ class Batch(Generic[Job, Result]):
 
     def finish(self, number: int, result: Result | Exception) -> None:
         """Hand a job's result to who waits for it, or what went wrong with it."""
-        future = self._entries[number].future
+        future = self._entries.pop(number).future
         if isinstance(result, Exception):
             future.set_exception(result)
         else:
@@ -94,7 +105,7 @@ class Batch(Generic[Job, Result]):
     @property
     def unfinished(self) -> list[_Waiting[Job, Result]]:
         """Return the jobs without a result."""
-        return [entry for entry in self._entries if not entry.future.done()]
+        return [*self._entries.values()]
 
 
 class BatchQueue(Generic[Job, Result]):
@@ -202,8 +213,9 @@ class BatchQueue(Generic[Job, Result]):
             for number, result in self._work(batch):
                 batch.finish(number, result)
         except Exception as error:
-            if len(batch.jobs) == 1:
-                batch.finish(0, error)
+            if batch.taken == 1:
+                for number in batch.jobs:
+                    batch.finish(number, error)
                 return
             for entry in batch.unfinished:
                 self._do([entry], joins=False)

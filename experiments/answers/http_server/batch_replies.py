@@ -33,8 +33,8 @@ def replies(batch: Batch[Job, Reply]) -> Iterator[NumberedReply]:
     First come those that are computed at once. Then answers are written, those of one body together; jobs that come
     meanwhile join the last of these bodies as long as each of them can.
     """
-    written = {number: writers for number, job in enumerate(batch.jobs) if (writers := _writers(job))}
-    at_once = [number for number in range(len(batch.jobs)) if number not in written]
+    written = {number: writers for number, job in batch.jobs.items() if (writers := _writers(job))}
+    at_once = [number for number in batch.jobs if number not in written]
     yield from _at_once(batch, at_once)
     bodies = [*dict.fromkeys(written.values())]
     for writers in bodies:
@@ -57,8 +57,7 @@ def replies_to(jobs: Sequence[Job]) -> list[Reply]:
 
 
 def _at_once(batch: Batch[Job, Reply], numbers: Sequence[int]) -> Iterator[NumberedReply]:
-    jobs = batch.jobs
-    yield from zip(numbers, replies_to([jobs[number] for number in numbers]), strict=True)
+    yield from zip(numbers, replies_to([batch.job(number) for number in numbers]), strict=True)
 
 
 def _written(
@@ -77,8 +76,8 @@ def _written(
 
     while waiting or not joint.is_empty:
         for number, answers in joint.write(is_awaited).items():
-            job = batch.jobs[number]
-            yield number, answers if isinstance(answers, Exception) else Reply(answers, _owners(job)[0])
+            owners, _ = _owners(batch.job(number))
+            yield number, answers if isinstance(answers, Exception) else Reply(answers, owners)
         if not waiting and joint.rows:  # else the batch is over, and who comes is a batch anew
             waiting.extend(batch.more(joint.rows, fits))
         joint.join(_questions(batch, _with_room(batch, waiting, joint.rows)))
@@ -98,14 +97,16 @@ def _begun(batch: Batch[Job, Reply], waiting: deque[int], writers: Writers) -> J
 
 def _with_room(batch: Batch[Job, Reply], waiting: deque[int], rows: int) -> Iterator[int]:
     """Take the first jobs that wait as long as there is room for them beside so many rows."""
-    while waiting and (not rows or rows + len(batch.jobs[waiting[0]]) <= BATCH_SIZE):
-        rows += len(batch.jobs[waiting[0]])
+    while waiting and (not rows or rows + len(batch.job(waiting[0])) <= BATCH_SIZE):
+        rows += len(batch.job(waiting[0]))
         yield waiting.popleft()
 
 
 def _questions(batch: Batch[Job, Reply], numbers: Iterable[int]) -> dict[int, tuple[Dataset, Sequence[str]]]:
-    jobs = [(number, batch.jobs[number]) for number in numbers]
-    return {number: (with_options(job.rows, job.options), [str(job.adapter)] * len(job)) for number, job in jobs}
+    jobs = {number: batch.job(number) for number in numbers}
+    return {
+        number: (with_options(job.rows, job.options), [str(job.adapter)] * len(job)) for number, job in jobs.items()
+    }
 
 
 def _writers(job: Job) -> Writers | None:

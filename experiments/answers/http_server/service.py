@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from experiments.answers.http_server.metrics import Metrics
     from experiments.answers.http_server.selection import Selection
 
+MOST_COUNTED = 256  # requests: a batch that others keep joining may never end, and is counted in parts
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -106,11 +108,12 @@ class Service:
 
     def _answer(self, batch: Batch[Job, Reply]) -> Iterator[tuple[int, Reply | Exception]]:
         began, requests, texts = perf_counter(), 0, 0
-        for answered, (number, reply) in enumerate(replies(batch), start=1):
-            requests, texts = requests + 1, texts + len(batch.jobs[number])
+        for number, reply in replies(batch):
+            job = batch.job(number)
+            requests, texts = requests + 1, texts + len(job)
             if not isinstance(reply, Exception):
-                self._count(batch.jobs[number], reply)
-            if answered == len(batch.jobs):
+                self._count(job, reply)
+            if len(batch.jobs) == 1 or requests == MOST_COUNTED:
                 self.metrics.batch(requests, texts, perf_counter() - began)
                 began, requests, texts = perf_counter(), 0, 0
             yield number, reply
