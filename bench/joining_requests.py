@@ -115,7 +115,8 @@ def _together(service: Service, long: Request, short: Request) -> dict[str, Seco
         return True
 
     first = _Timed(service, long(hear))
-    begun.wait()
+    while not (begun.wait(1) or first.has_ended):
+        pass
     second = _Timed(service, short(lambda _: True))
     return {"long": first.result(), "short": second.result()}
 
@@ -132,6 +133,11 @@ class _Timed:
         self._ended = Event()
         self._future = service.submit(job)
         self._future.add_done_callback(self._end)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the answer is there, or what went wrong."""
+        return self._ended.is_set()
 
     def _end(self, _: Any) -> None:
         self._until = _now()

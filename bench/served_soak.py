@@ -22,11 +22,13 @@ from __future__ import annotations
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
+import psutil
 import requests
 import typer
 
@@ -115,8 +117,9 @@ def soaked(folder: Path, lora: StoredAdapter, settings: Settings) -> dict[str, A
             asking = pool.submit(load.ask, seconds)
             try:
                 while not asking.done():
-                    taken = sample(process, time.perf_counter() - began)
-                    samples.append({**taken, "answers": checked.right, "replaced": len(served.removed)})
+                    with suppress(psutil.Error):  # where the server has ended, the load counts what is lost
+                        taken = sample(process, time.perf_counter() - began)
+                        samples.append({**taken, "answers": checked.right, "replaced": len(served.removed)})
                     ended.wait(min(MOST_INTERVAL, seconds / SAMPLES))
                 asking.result()
             finally:
@@ -152,32 +155,35 @@ class Replacing:
     def until(self, ended: Event, every: float, gone: float) -> list[dict[str, Any]]:
         """Replace an adapter ``every`` so many seconds; for ``gone`` seconds of them it answers without its folder."""
         reloads: list[dict[str, Any]] = []
-        tasks = [*self.served.by_task]
+        tasks, newest = [*self.served.by_task], {task: name for task, (name,) in self.served.by_task.items()}
         while not ended.wait(every - gone):
             number = len(reloads)
             task, version = tasks[number % len(tasks)], 1 + number // len(tasks)
-            (old,) = self.served.by_task[task]
+            old = newest[task]
             self.store.remove(old)
             self.served.removed.add(old)
             self.served.changing = task
             ended.wait(gone)
-            reloads.append(self._replace(task, old, version))
+            newest[task], reloaded = self._replace(task, old, version)
+            reloads.append(reloaded)
             self.served.changing = None
         return reloads
 
-    def _replace(self, task: str, old: str, version: int) -> dict[str, Any]:
-        """Store another adapter for a task, and return how long the reload took and whether it changed just that."""
+    def _replace(self, task: str, old: str, version: int) -> tuple[str, dict[str, Any]]:
+        """Store another adapter for a task; return it, how long the reload took and whether it changed just that."""
         new = copy_adapter(self.lora, self.store, task, version)
         self.checked.own.update(own_answers(self.store, [new], self.backbone, TEXTS))
         self.served.by_task[task] = frozenset([old, new])
         began = time.perf_counter()
-        response = requests.post(f"{self.url}/reload", timeout=START)
+        try:
+            changes = requests.post(f"{self.url}/reload", timeout=START).json()
+        except requests.RequestException as error:
+            changes = {"detail": str(error)}
         taken = round(time.perf_counter() - began, 2)
-        changes = response.json()
-        as_meant = response.ok and (changes["added"], changes["removed"]) == ([new], [old])
+        as_meant = (changes.get("added"), changes.get("removed")) == ([new], [old])
         if as_meant:
             self.served.by_task[task] = frozenset([new])
-        return {"seconds": taken, "as_meant": as_meant, **({} if as_meant else {"response": changes})}
+        return new, {"seconds": taken, "as_meant": as_meant, **({} if as_meant else {"response": changes})}
 
 
 def _memory(samples: list[dict[str, Any]], seconds: float) -> dict[str, Any]:

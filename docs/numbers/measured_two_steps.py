@@ -46,7 +46,8 @@ def _written(contestants: dict[str, Any]) -> Iterator[str]:
     yield f"the sum of two LoRAs answers {scores['pair-sum']} % right"
     single = contestants["best-start"]["gain"]
     require(single["reading"] == "lower", "decided")
-    yield f"begun at one source it is {gap(single)} beside `pair-start`, {probability(single['p_holm'])}"
+    beside = f"{gap(single)} beside `pair-start`, {probability(single['p_holm'])}"
+    yield f"begun at one source, the same training is {beside}"
     alone, start = contestants["mixed data alone, lora"], contestants["pair-start, mixed data"]["gain"]
     require(reading(start) == "undecided", "undecided")
     yield f"a LoRA of all data sets mixed answers {number(alone['score'])} %"
@@ -72,7 +73,7 @@ def _unwritten(contestants: dict[str, Any], written: dict[str, Any]) -> Iterator
     yield f"the sum of all three is {gap(gains['sum'])} beside it"
     yield f"{gap(gains['pair-start, mixed data'])} beside `pair-start`, undecided again"
     yield f"`pair-mix` ({scores['pair-mix']} %) is {gap(gains['pair-mix'])} beside one LoRA of all data sets mixed"
-    yield f"begun at one source it is {gap(gains['best-start'])} beside `pair-start`"
+    yield f"Begun at one source, the same training is {gap(gains['best-start'])} beside `pair-start`"
 
 
 def _beside_twin(name: str, contestant: dict[str, Any], twin: dict[str, Any]) -> str:

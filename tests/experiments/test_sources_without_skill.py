@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from experiments.api import Workbench
+from experiments.reporting.differences import Difference
 from experiments.studies.compositions.record import PICKS
 from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.verdict import verdict
+from experiments.studies.compositions.verdict import of_each
 from tests.conftest import Call
 from tests.messages import naming
 from tests.runs import SMALL_COMPARISON, assert_for_comparison_alone, pieces
@@ -48,15 +49,22 @@ def test_the_first_composition_that_trains_is_made_of_them_too(report) -> None:
 
 
 def test_a_report_says_what_the_skill_is_worth(report) -> None:
-    worse = replace(report.row("mixed").scores["8"].gain, seeds=Interval(-0.125, -0.25, 0.0), examples=None)
-    rows = [
-        replace(row, scores={"8": replace(row.scores["8"], score=0.5, gain=worse)}) if row.role == "random" else row
-        for row in report.rows
-    ]
-    sentences = verdict(replace(report, rows=tuple(rows)))
-    random = "With random adapters of the same norms in place of its sources mixed scores 50.0 %"
-    assert f"{random}: the sources' skill is worth +12.5 points [0.0, 25.0]." in sentences
-    assert "With sources trained on shuffled answers in place of its sources mixed scores" in sentences
+    def said(p: float, p_equal: float | None = None) -> list[str]:
+        measured = Interval(-0.125, -0.25, 0.0, values=(-0.1, -0.15))
+        gain = Difference(measured, p, p, p_equal=p_equal, margin=0.05)
+        rows = [
+            replace(row, scores={"8": replace(row.scores["8"], score=0.5, gain=gain)}) if row.role == "random" else row
+            for row in report.rows
+        ]
+        return of_each(replace(report, rows=tuple(rows)))
+
+    random = "With random adapters of the same norms in place of its sources mixed scores 50.0 %: "
+    assert f"{random}the sources' skill is worth +12.5 points [0.0, 25.0]." in said(0.01)
+    assert f"{random}what the sources' skill is worth is undecided (+12.5 points [0.0, 25.0])." in said(0.2)
+    assert f"{random}that is equal within 5 points (+12.5 points [0.0, 25.0])." in said(0.2, 0.01)
+    assert any(
+        "With sources trained on shuffled answers in place of its sources mixed scores" in one for one in said(1)
+    )
 
 
 def test_they_are_new_pieces_and_no_other_changes(bench: Workbench, study_folder: Path) -> None:

@@ -109,6 +109,17 @@ def test_what_has_not_changed_stays_open(store: AdapterStore, backbone: Backbone
     assert asked_alone([lora], before) == asked_alone([lora], after)
 
 
+def test_what_cannot_share_a_body_stays_open_too(store: AdapterStore, backbone: Backbone) -> None:
+    first, second, other = (
+        trained(store, backbone, "vera", task, rank=rank) for task, rank in ((0, 4), (1, 8), (0, 2))
+    )
+    before = AdapterSet.open([first, second], backbone)
+    again = AdapterSet.open([first, second], backbone, before)
+    assert [group in before.groups for group in again.groups] == [True, True]
+    changed = AdapterSet.open([first, other], backbone, before)
+    assert [group in before.groups for group in changed.groups] == [True, False]
+
+
 def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone) -> None:
     lora, other = (trained(store, backbone, "lora", task) for task in (0, 1))
     weights = other.folder / "adapter_model.safetensors"

@@ -46,6 +46,14 @@ def test_a_stop_text_is_never_passed_on_nor_what_may_be_its_beginning() -> None:
     assert before_stop("a", ("END",)) == "a"
 
 
+def test_a_long_stop_text_costs_no_more_than_the_answer() -> None:
+    pieces: list[str] = []
+    words = Words(Bytes(), pieces.append, stop=("ab" * 10_000_000,))  # type: ignore[arg-type]
+    for length in range(1, 41):
+        words(list(b"cabababc" * 5)[:length])
+    assert "".join(pieces) == "cabababc" * 5
+
+
 def test_who_no_longer_listens_wants_no_more() -> None:
     words = Words(Bytes(), str)  # type: ignore[arg-type]
     assert words(list(b"a"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from workbench.answering.predictor import Answer, join_tables
@@ -62,12 +63,9 @@ class AdapterSet:
         Raises:
             InputError: an adapter of another backbone, or one that cannot be opened.
         """
-        open_groups = {_identities(group.adapters.values()): group for group in before.groups} if before else {}
-        groups: list[Answering] = []
-        for group in sharing(adapters):
-            same = open_groups.get(_identities(group))
-            groups += [same] if same else _open_group(group, backbone, before.groups if before else (), bank_bytes)
-        return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(groups))
+        open_before = before.groups if before else ()
+        groups = [_open_group(group, backbone, open_before, bank_bytes) for group in sharing(adapters)]
+        return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(chain.from_iterable(groups)))
 
     def group_of(self, adapter: str) -> Answering:
         """Return the group that an adapter answers in, by its id."""
@@ -101,13 +99,22 @@ class AdapterSet:
 def _open_group(
     group: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering], bank_bytes: int | None
 ) -> list[Answering]:
-    """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own."""
+    """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own.
+
+    What is open in ``before`` stays so.
+    """
+    open_groups = {_identities(opened.adapters.values()): opened for opened in before}
+    if same := open_groups.get(_identities(group)):
+        return [same]
+    alone = {adapter.id: opened for adapter in group if (opened := open_groups.get(_identities([adapter])))}
+    if len(alone) == len(group):
+        return [*alone.values()]  # they could not share a body before
     try:
         return [open_group(group, backbone, before, bank_bytes)]
     except InputError:
         if len(group) == 1:
             raise
-        return [open_group([adapter], backbone) for adapter in group]
+        return [alone.get(adapter.id) or open_group([adapter], backbone) for adapter in group]
 
 
 def _identities(adapters: Iterable[StoredAdapter]) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from workbench.answering.owned_questions import questions_of_owners
 from workbench.answering.predictor import Answer, in_words
-from workbench.backbone.batching import BATCH_SIZE, in_places
+from workbench.backbone.batching import BATCH_SIZE
 from workbench.backbone.running_batch import OtherCacheError
 from workbench.methods.answer_rows import rows_to_write
 from workbench.methods.kind import Generates
@@ -60,10 +61,8 @@ class Writers:
 
     def rows(self, rows: Dataset, owners: Sequence[str]) -> list[AnswerRow]:
         """Return answers that have not begun; raises InputError where an adapter cannot read a row."""
-        tokenizer = self.backbone.tokenizer
-        limits = [self.adapters[owner].manifest.budget.max_length for owner in owners]
-        encoded = in_places(limits, lambda limit, own: self.kind.questions(rows.select(own), tokenizer, limit))
-        return rows_to_write(rows, encoded, owners)
+        questions = questions_of_owners(self.kind, rows, owners, self.adapters, self.backbone.tokenizer)
+        return rows_to_write(rows, questions, owners)
 
     def answers(self, rows: Sequence[AnswerRow]) -> list[Answer]:
         """Return answers that have ended, in words; raises AnswerError where a model computed no number."""

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from workbench.answering.joint_answers import Writers, written_together
+from workbench.answering.owned_questions import questions_of_owners
 from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
 from workbench.answering.shared_body import shared_body
 from workbench.backbone.batching import in_batches, in_places, require_scores
@@ -186,10 +187,7 @@ class Serving:
         model = self._models[owners[0]]
         if (writers := self.writers(owners[0])) and (written := written_together(writers, rows, owners)):
             return written
-        limits = [self.adapters[owner].manifest.budget.max_length for owner in owners]
-        encoded = in_places(
-            limits, lambda limit, indices: model.kind.questions(rows.select(indices), self.backbone.tokenizer, limit)
-        )
+        encoded = questions_of_owners(model.kind, rows, owners, self.adapters, self.backbone.tokenizer)
         if isinstance(model.kind, Generates):
 
             def arrange(indices: Sequence[int]) -> list[int]:

@@ -43,5 +43,10 @@ class Words:
 
     def _certain(self, text: str) -> str:
         """Return ``text`` without an end that may be the beginning of a text at which the answer stops."""
-        begun = (size for end in self._stop for size in range(1, len(end)) if text.endswith(end[:size]))
-        return text[: len(text) - max(begun, default=0)]
+        return text[: len(text) - max((_begun(text, end) for end in self._stop), default=0)]
+
+
+def _begun(text: str, end: str) -> int:
+    """Return how many of the last characters of ``text`` may be the beginning of ``end``."""
+    sizes = range(min(len(text), len(end) - 1), 0, -1)
+    return next((size for size in sizes if text.endswith(end[:size])), 0)

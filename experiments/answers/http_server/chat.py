@@ -75,7 +75,7 @@ def _job(current: Current, chat: Chat) -> Job:
 
 
 async def _chunks(parts: AsyncIterator[str | Reply | Failed], job: Job, with_usage: bool) -> AsyncIterator[str]:
-    """Return the events of a streamed answer; what is wrong is an event too, and then there is no end of the answer."""
+    """Return the events of a streamed answer; what is wrong is an event too, in place of the ``finish_reason``."""
     head, written = {**_head(job), "object": "chat.completion.chunk"}, ""
 
     def chunk(delta: dict[str, str], reason: Reason | None = None) -> str:
@@ -137,8 +137,8 @@ def _seconds(moment: str) -> int:
 
 
 def _require_within(limits: Limits, chat: Chat) -> None:
-    """Refuse a chat that is longer than a text may be; its turns count together."""
-    characters = sum(len(message.text) for message in chat.messages)
+    """Refuse a chat that is longer than a text may be; its turns, and where it stops, count together."""
+    characters = sum(map(len, [*(message.text for message in chat.messages), *chat.stops]))
     if len(chat.messages) > limits.texts:
         message = f"one chat may have {limits.texts} messages, and this one has {len(chat.messages)}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)

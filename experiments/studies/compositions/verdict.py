@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
 from experiments.reporting.plain_verdicts import SCORED, ComparisonInWords, Named, sentences
 from experiments.reporting.wording import bounds, number
 from experiments.studies.compositions.controls import WITHOUT_SKILL
@@ -85,7 +86,7 @@ def _without_examples(report: FusionReport, composed: Collection[str]) -> list[s
         ComparisonInWords(Named(label), Named(report.controls[label]), SCORED, gain) for label, gain in gains.items()
     ]
     words = sentences(beside)
-    return ["Without any example (K = 0):", *words] if words else []
+    return [f"Without any example (K = 0): {sentence}" for sentence in words]
 
 
 def _has_other_sources(report: FusionReport, row: Row) -> bool:
@@ -98,10 +99,14 @@ def _in_place_of_sources(report: FusionReport, row: Row) -> str:
     """Return what a composition is with other sources, and what those that it has are worth beside them."""
     scores, (others, what) = row.scores[report.overall], IN_PLACE[row.role]
     beginning = f"With {others} in place of its sources {row.against} scores {number(scores.score)} %"
-    lost = scores.gain.shown if scores.gain else None
-    if lost is None or lost.mean is None:
+    gain = scores.gain
+    if gain is None or gain.shown.mean is None:
         return f"{beginning}."
-    worth = f"{number(-lost.mean, signed=True)} points {bounds(lost, sign=-1)}".rstrip()
+    worth = f"{number(-gain.shown.mean, signed=True)} points {bounds(gain.shown, sign=-1)}".rstrip()
+    if gain.reading == UNDECIDED:
+        return f"{beginning}: what {what} worth is undecided ({worth})."
+    if gain.reading == EQUAL:
+        return f"{beginning}: that is {equal_in_words(gain.margin)} ({worth})."
     return f"{beginning}: {what} worth {worth}."
 
 

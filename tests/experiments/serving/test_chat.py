@@ -140,6 +140,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
     "tools": (said("a", tools=[]), 400, ["tools"]),
     "a typing error": (said("a", max_token=3), 400, ["max_token", "max_tokens"]),
     "a long chat": (said("a" * 20_001), 413, ["20,001"]),
+    "a long stop": (said("a", stop="b" * 20_000), 413, ["20,001"]),
     "turns without a chat template": (
         {"model": NAMES[0], "messages": [{"role": "system", "content": "b"}, {"role": "user", "content": "a"}]},
         400,

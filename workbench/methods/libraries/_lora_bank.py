@@ -155,7 +155,7 @@ class LoraBank:
         return add
 
     def _require_rows_first(self, name: str, entries: Tensor, rows: int) -> None:
-        """Make sure that a layer sees one entry for each row; where there are as many tokens, that is not known."""
+        """Make sure that a layer sees one entry for each row; where it sees as many tokens, this cannot be told."""
         if len(entries) != rows:
             self.mixes = False
             raise UnmixableError(f"{name} reads {len(entries)} entries for {rows} rows")
