@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
 from experiments.reporting.replications import seed_means
 from workbench.measures.seeds_and_examples import over_seeds_and_examples
+from workbench.measures.statistics import ROUNDING
 from workbench.measures.verdicts import adjusted, p_of_equality
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 PAIRED = DeclaredTest()
 DIGITS = 12  # in which two differences are equal: sums in another order differ in the last bits
+DIGITS_OF_FREEDOM = 6  # a ratio of variances: a last bit of scores that are close together is many of its own
 
 
 def in_family(
@@ -66,13 +68,22 @@ def in_family(
 def hypothesis(difference: Difference) -> tuple[float | None, ...]:
     """Return what two differences share if they are one test: their values up to rounding, whichever is first.
 
-    With them the variance over test examples, where it is known: equal scores may be of other examples.
+    With them the variance over test examples, where it is known: equal scores may be of other examples. And the
+    standard error with its degrees of freedom, where there is an estimate: equal means may be of other tasks' scores.
     """
     values = [None if value is None else round(value, DIGITS) + 0.0 for value in difference.seeds.values]
     turned = next((value < 0 for value in values if value), False)
     of_examples = difference.example_variance
     added = () if of_examples is None else (round(float(of_examples.examples), DIGITS),)
-    return *(-value + 0.0 if turned and value is not None else value for value in values), *added
+    return *(-value + 0.0 if turned and value is not None else value for value in values), *added, *_spread(difference)
+
+
+def _spread(difference: Difference) -> tuple[float, ...]:
+    """Return the standard error and its degrees of freedom, which have no sign; nothing where nothing tells them."""
+    estimate = difference.estimate
+    if estimate is None or estimate.error <= ROUNDING:
+        return ()
+    return round(estimate.error, DIGITS), round(estimate.freedom, DIGITS_OF_FREEDOM)
 
 
 def _groups(labels: Iterable[str], against: Mapping[str, str]) -> list[list[str]]:

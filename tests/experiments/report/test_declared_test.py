@@ -171,6 +171,36 @@ def test_equal_scores_of_other_examples_are_two_hypotheses() -> None:
     assert family["steady"].p != family["wild"].p
 
 
+ONE_SPREAD = [[0.02, 0.02, 0.02], [0.02, 0.03, 0.04]]  # (tasks, seeds)
+OPPOSED = [[0.12, -0.10, 0.02], [-0.08, 0.15, 0.04]]  # has the same mean at each seed
+
+
+def apart(by_task: Sequence[Sequence[float]], sign: int = 1) -> Difference:
+    """Return a difference of tasks that were fitted apart."""
+    tasks = sign * np.array(by_task)
+    return paired(tasks.mean(0).tolist(), (0, 1, 2), by_task=tasks.tolist())
+
+
+@pytest.mark.parametrize("order", [("steady", "wild"), ("wild", "steady")])
+def test_equal_means_over_tasks_of_other_spreads_are_two_hypotheses(order: tuple[str, str]) -> None:
+    rows = {"steady": apart(ONE_SPREAD), "wild": apart(OPPOSED)}
+    family = in_family({label: rows[label] for label in order}, DeclaredTest("stratified", 0.02))
+    expected = {label: stratified(tasks) for label, tasks in (("steady", ONE_SPREAD), ("wild", OPPOSED))}
+    p = {label: of.p for label, of in expected.items() if of}
+    adjusted = dict(zip(p, holm([*p.values()]), strict=True))
+    assert {label: of.adjusted for label, of in family.items()} == pytest.approx(adjusted)
+    assert {of.family for of in family.values()} == {2}
+    assert family["steady"].reading == "higher"
+    assert family["wild"].reading == "undecided"
+
+
+def test_a_stratified_row_and_its_mirror_are_one_hypothesis_and_so_are_tasks_in_another_order() -> None:
+    rows = {"own": apart(OPPOSED), "mirrored": apart(OPPOSED, -1), "turned": apart(OPPOSED[::-1])}
+    family = in_family(rows, DeclaredTest("stratified", 0.02))
+    assert {of.family for of in family.values()} == {1}
+    assert {of.adjusted for of in family.values()} == {family["own"].p}
+
+
 @pytest.mark.parametrize(
     ("values", "examples", "reading"),
     [
