@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SPLIT_NAMES = {"train": "train", "training": "train", "dev": "validation", "valid": "validation", "val": "validation"}
 SPLIT_NAMES |= {"validation": "validation", "eval": "validation", "test": "test", "testing": "test", "data": "data"}
 SAMPLE = 10_000  # rows that a guess looks at, evenly spaced
-HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # of repositories on the hub
 COMMENTS = {
     "quotes": "a quote is a character like any other",
@@ -196,8 +195,8 @@ def _split_files(path: Path) -> dict[str, Path]:
 
 def _from_hub(origin: str) -> tuple[Mapping[str, Table], list[str]]:
     identity, _, config = origin.partition(":")
-    if not HUB_ID.match(identity) or formats.is_known(Path(identity)):
-        raise no_such_file(Path(origin), "no such file or folder, and not a hub id (owner/name)")
+    if not hub.HUB_ID.fullmatch(identity) or formats.is_known(Path(identity)):
+        raise no_such_file(Path(origin), f"no such file or folder, and not a hub id: {hub.EXPECTED_ID}")
     read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), Path())
     lines = ["hub:", f"  id: {identity}", *([f"  config: {quote(config)}"] if config else [])]
     return read, [*lines, "  # revision: pin a commit here to keep results comparable"]

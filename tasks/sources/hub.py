@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.reading.text_files import exists, path_of
 from tasks.sources import Source
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 
 PATHS = (".", "~", "/")  # what the path of a local folder begins with
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+EXPECTED_ID = "expected owner/name (its whole name also for an old one: stanfordnlp/imdb, not imdb)"
 
 
 class HubSettings(Settings):
@@ -31,6 +34,14 @@ class HubSettings(Settings):
     id: str = Field(description="owner/name on the hub; a local folder begins with `.`, `~` or `/`")
     config: str | None = Field(None, description="configuration, where the data set has several")
     revision: str | None = Field(None, description="commit, tag or branch; pin a commit to keep results comparable")
+
+    @field_validator("id")
+    @classmethod
+    def _is_folder_or_whole(cls, id: str) -> str:  # noqa: A002 - the key's name
+        """Refuse names without an owner: `datasets` takes some for its own readers, and that of pandas runs pickles."""
+        if id[:1] not in PATHS and not HUB_ID.fullmatch(id):
+            raise ValueError(f"{EXPECTED_ID}, or a folder that begins with `.`, `~` or `/`")
+        return id
 
     def local(self, folder: Path) -> Path | None:
         """Return the folder that ``id`` names, or None for an id on the hub; InputError where none is."""
@@ -54,7 +65,7 @@ def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
     local = settings.local(folder)
     if local is not None:
         with _patient(), opening("this folder", str(local), "Expected files as data sets on the hub have them."):
-            splits = load_dataset(str(local), settings.config, revision=settings.revision)
+            splits = load_dataset(str(local.absolute()), settings.config, revision=settings.revision)
         return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
     silence = hub_silence()
     try:
