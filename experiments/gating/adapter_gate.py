@@ -91,7 +91,8 @@ def _against(crowned: ScoredChampion | None, name: str, version: Version, margin
     if champion.adapter == version.adapter:
         return Check(label, "at least", None, score, note=f"it is the champion of {name}")
     if champion.validation is None or not comparable(version, champion):
-        note = f"version {champion.number} of {name} has no score on the same validation examples"
+        why = f"; {crowned.note}" if crowned and crowned.note else ""
+        note = f"version {champion.number} of {name} has no score on the same validation examples{why}"
         return Check(label, "at least", None, None, note=note)
     how = f", {crowned.note}" if crowned and crowned.note else ""
     note = f"version {champion.number} of {name}{how}{f', {margin:g} below it allowed' if margin else ''}"

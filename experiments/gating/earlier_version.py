@@ -32,7 +32,7 @@ class ScoredChampion:
 
     Attributes:
         version: with the score that counts in this comparison.
-        note: how it came to that score, in a few words; empty where it is its own.
+        note: how it came to that score, or why it has none, in a few words; empty where it is its own.
     """
 
     version: Version
@@ -66,8 +66,9 @@ def scored_beside(
         if champion.identity not in (None, earlier.manifest.identity) or labels is None:
             return ScoredChampion(champion)
         score = _score(earlier, stored, labels, workspace, folders)
-    except (InputError, WorkError):  # a backbone that is not here, damaged files: it has no score then
-        return ScoredChampion(champion)
+    except (InputError, WorkError) as error:  # a backbone that is not here, damaged files: it has no score then
+        why = f"{error.where}: {error.what}" if error.where else error.what
+        return ScoredChampion(champion, f"it could not be scored anew: {why}")
     note = "scored anew" if labels.is_unchanged else "scored anew, its answers read in the newest labels"
     return ScoredChampion(replace(champion, validation=score, measure=version.measure), note)
 

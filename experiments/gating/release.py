@@ -85,7 +85,7 @@ class Release:
         """Make the adapter of a task's next version beside the champion, hold it against bounds, and register it.
 
         It is trained, tested, compared and registered as :meth:`add` does. The champion of the earlier version is
-        scored on the same validation examples, with the rows of its head where their labels now stand. The same call
+        scored on the same validation examples, with its answers read in the newest labels. The same call
         again goes on from what is done.
 
         Args:

@@ -11,7 +11,7 @@ from experiments.ways import WAYS
 from tasks.loading import registry
 from tasks.updating.new_rows import new_train_rows
 from tasks.updating.state import has_rows
-from tasks.updating.version import labels_between
+from tasks.updating.version import facts_of, labels_between
 from workbench.errors import InputError
 from workbench.machine.device import resolve_precision
 from workbench.methods.methods import METHODS
@@ -135,12 +135,23 @@ def _adaptation(champion: StoredAdapter, settings: MethodSettings, budget: Budge
 
 
 def _new_rows(request: UpdateRequest, begun: Beginning, labels: LabelMap) -> frozenset[str]:
-    """Return the ids of new training rows; raises InputError where the older ones are gone and may be read."""
+    """Return the ids of new training rows; raises InputError where the older ones are gone and are needed."""
     older, newer = begun.versions[begun.older], begun.versions[begun.newer]
     if not request.forget_rows and not has_rows(older, "train"):
         hint = f"Learn without them: workbench update {request.task} --forget-rows"
         raise InputError("the training rows of the champion's version are gone", where=str(older.folder), hint=hint)
+    if not has_rows(older, "train") and not _were_replaced(begun):
+        versions = f"{request.task}@{begun.newer} has training rows of {request.task}@{begun.older}"
+        message = f"{versions}, and which ones cannot be told, since their file is gone"
+        hint = f"Make a version without them: workbench tasks update {request.task} --from FILE --replace"
+        raise InputError(message, where=str(older.folder), hint=hint)
     return new_train_rows(older, newer, labels, without_old=request.forget_rows)
+
+
+def _were_replaced(begun: Beginning) -> bool:
+    """Return whether no row of the champion's version is one of the newest only because rows were kept."""
+    later = range(begun.older + 1, begun.newer + 1)
+    return any(facts_of(begun.versions[number].folder).how == "replace" for number in later)
 
 
 def _way_of(request: UpdateRequest) -> str:

@@ -98,12 +98,14 @@ class RegisteredName:
             version: the new champion.
             line: numbers of the champions before it.
             why: see :class:`Change`.
-            aside: whether a person replaced the champion before, so that it does not become champion again by itself.
+            aside: whether a person replaced the champion before, and those that are no longer in the line: none of them
+                becomes champion again by itself.
         """
         before = self.champion
-        replaced = before.number if aside and before is not None else None
+        replaced = {*self.line} - {*line, version.number} if aside else set()
+        replaced |= {before.number} if aside and before is not None else set()
         versions = tuple(
-            replace(known, set_aside=known.number != version.number and (known.set_aside or known.number == replaced))
+            replace(known, set_aside=known.number != version.number and (known.set_aside or known.number in replaced))
             for known in self.versions
         )
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -143,12 +143,12 @@ def _refuse(task: TaskReference, left_out: LeftOut, where: str) -> NoReturn:
 def names_of(task: TaskReference, file: TaskFile | None, values: Iterable[str]) -> dict[str, str]:
     """Return raw label → the task's name for it, for the labels in a user's table.
 
-    A name stands for itself, and a raw value that the task file names for its name. Where the table has no such label
-    and the file lists names, a whole number is the place in that list, as when the task is loaded.
+    As when the task is loaded: a raw value that the task file maps stands for what it is mapped onto, and else a name
+    for itself. Where the table has no such label and the file lists names, a whole number is the place in that list.
     """
     names = {name: name for name in task.labels}
     if file is not None and isinstance(file.labels, dict):
-        return {**file.labels, **names}
+        return {**names, **file.labels}
     if file is not None and file.labels and not names.keys() & set(values):
         return {str(number): name for number, name in enumerate(file.labels)}
     return names

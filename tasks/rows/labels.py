@@ -67,9 +67,9 @@ def in_ranges(values: pd.Series[float], ranges: Mapping[str, tuple[float, float]
 def label_names(spec: TaskSpec, train: pd.Series[str]) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """Return the label names in order, and raw value → name.
 
-    Declared names stand for themselves, also where raw values are mapped onto them; where the data hold whole numbers
-    instead of a declared list, a number is the position in it. Undeclared labels are the distinct values of train,
-    sorted (numbers by size); where some are declared and others kept, they come after those.
+    Declared names stand for themselves, unless they are raw values that are mapped onto another name; where the data
+    hold whole numbers instead of a declared list, a number is the position in it. Undeclared labels are the distinct
+    values of train, sorted (numbers by size); where some are declared and others kept, they come after those.
 
     Raises:
         DataError: labels have to be discovered and cannot be: one distinct value, or very many.

@@ -85,6 +85,12 @@ def require_updatable(spec: TaskSpec) -> None:
         message = f"{spec.name} makes pairs of its rows (`pairs`), and such a task has no versions"
         hint = "Make a task of the pairs themselves: columns for both texts and the label."
         raise InputError(message, where=spec.document.where("pairs"), hint=hint)
+    mapping = spec.file.labels if isinstance(spec.file.labels, dict) else {}
+    twice = [value for value, name in mapping.items() if value != name and value in mapping.values()]
+    if twice:  # a version stores names, and could not tell them from such values in a file that comes later
+        message = f"{twice[0]!r} is a label of {spec.name}, and a raw value that means {mapping[twice[0]]!r}"
+        hint = "Versions need labels that are no raw values of others: map onto other names, and train again."
+        raise InputError(message, where=spec.document.where("labels"), hint=hint)
 
 
 def first_state(spec: TaskSpec) -> State:

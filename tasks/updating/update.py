@@ -151,10 +151,10 @@ def _is_repeated(
 ) -> bool:
     """Return whether the newest version is what this very request makes of the version before it.
 
-    So a command that was killed after its last write can be given again, and two labels that exchange their names do
-    it once. A request without labels needs no such look: its rows are there already.
+    So a command that was killed after its last write can be given again, two labels that exchange their names do it
+    once, and a row that was left out is not taken for a new one.
     """
-    if request.labels is None or state.number == 1:
+    if state.number == 1:
         return False
     try:
         earlier = stored_state(registry.find(f"{spec.name}@{state.number - 1}", folders))

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from tasks.loading.version_folders import TASK_FILE
 from tasks.sources.version import checked_bytes, file_of, read_table
 from tasks.updating.label_map import LabelMap, composed, unchanged
+from workbench.errors import InputError
 from workbench.files import checksummed
 from workbench.files.atomic import written_whole
 from workbench.methods.task import SPLITS
@@ -77,13 +78,18 @@ def labels_between(specs: Mapping[int, TaskSpec], first: int, second: int) -> La
     """Return the labels of the version ``second`` beside those of the earlier version ``first``.
 
     Args:
-        specs: number → version of one task, all from ``first`` to ``second``.
+        specs: number → version of one task.
         first: the earlier version.
         second: the later version.
 
     Raises:
         IntegrityError: what is known of a version is damaged.
+        InputError: a version between them is gone.
     """
+    if gone := [number for number in range(first, second + 1) if number not in specs]:
+        name = specs[max(specs)].name.partition("@")[0]
+        message = f"{name}@{gone[0]} is gone, and with it what became of the labels of {name}@{first}"
+        raise InputError(message, hint=f"Learn the newest version from nothing: workbench add {name}")
     steps = (facts_of(specs[number].folder).label_map for number in range(first + 1, second + 1))
     return reduce(composed, steps, unchanged(facts_of(specs[first].folder).labels))
 

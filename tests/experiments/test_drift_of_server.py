@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,13 +67,15 @@ def page_of(bench: Workbench, asked: list[str]) -> bytes:
 
 
 @contextmanager
-def serving(page: bytes, key: str | None = None) -> Iterator[str]:
-    """Serve one page at every path; yield the address."""
+def serving(page: bytes, key: str | None = None, length: int | None = None) -> Iterator[str]:
+    """Serve one page at every path, and say that it has so many bytes; yield the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             refused = key is not None and self.headers.get("Authorization") != f"Bearer {key}"
             self.send_response(401 if refused else 200)
+            if length is not None:
+                self.send_header("Content-Length", str(length))
             self.end_headers()
             self.wfile.write(b"" if refused else page)
 
@@ -109,6 +112,19 @@ def test_a_server_with_a_key_is_asked_with_it(bench: Workbench, drift: Call) -> 
         assert drift("nouns", "--server", url, "--api-key-file", "key")[0] == 0
         code, out, err = drift("nouns", "--server", url)
     assert (code, out, "--api-key-file" in err) == (2, "", True)
+
+
+def test_a_page_that_is_no_page_of_counts_is_one_message(bench: Workbench, drift: Call) -> None:
+    page = page_of(bench, [text for text, _ in texts(1008, 32)])
+    empty = re.sub(rb"(?m)^(workbench_confidence_bucket.*) .*$", rb"\1 0.0", page)
+    others = re.sub(rb'label="[^"]*"', b'label="other"', page)
+    for changed, expected in ((empty, "cannot be read"), (others, "no label of the server's answers")):
+        with serving(changed) as url:
+            code, out, err = drift("nouns", "--server", url)
+        assert (code, out, expected in err) == (2, "", True), err
+    with serving(page, length=len(page) + 1) as url:
+        code, out, err = drift("nouns", "--server", url)
+    assert (code, out, "did not end it" in err) == (1, "", True), err
 
 
 def test_what_has_no_counts_is_one_message(bench: Workbench, drift: Call) -> None:

@@ -90,6 +90,9 @@ def test_after_a_rollback_to_a_version_the_next_one_goes_to_what_was_champion_be
     again = back("news.lora", first, "3")
     assert champion(back("news.lora", again, None)) == "1"
     assert champion(back("news.lora", known, "adapter-2")) == "2", "an adapter names its version"
+    twice = back("news.lora", back("news.lora", known, None), None)
+    for far in (first, twice):
+        assert [version.set_aside for version in far.versions] == [False, True, True], "none comes back by itself"
 
 
 def test_a_promotion_takes_any_version_and_records_what_was_compared() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.api import Workbench
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
-from tests.messages import naming
+from tests.messages import lacks, naming
 from workbench.errors import InputError
 from workbench.machine.listener import Silent
 
@@ -116,6 +116,24 @@ def test_forgotten_rows_are_not_read(bench: Workbench, call: Call) -> None:
     assert (document["way"], document["forget_rows"]) == ("continue", True)
     train = pd.read_parquet(bench.task_folders[0] / "nouns.versions/2/train.parquet")
     assert document["new_rows"] == len(train) > 0
+
+
+def test_old_rows_that_are_in_the_newest_version_are_not_taken_for_new_ones(bench: Workbench, call: Call) -> None:
+    more(call, "nouns")
+    (bench.task_folders[0] / "nouns.versions/1/train.parquet").unlink()
+    code, _, err = call("update", "nouns", "--forget-rows")
+    assert (code, lacks(err, "nouns@2 has training rows of nouns@1", "file is gone", "--replace")) == (2, [])
+
+
+def test_why_a_champion_could_not_be_scored_is_said(bench: Workbench, call: Call) -> None:
+    champion = bench.chosen("nouns")
+    more(call, "nouns")
+    plan = bench.update_plan("nouns", "continue")
+    candidate = bench.workspace.trained_adapter(plan.lesson, Silent(), "update")
+    weights = bench.workspace.adapters.get(champion).folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    decision = bench.release.register(candidate.id).decision
+    assert lacks(decision, "not compared", "could not be scored anew", champion) == []
 
 
 def test_a_champion_of_other_labels_is_compared_under_what_they_are_now(bench: Workbench, call: Call) -> None:

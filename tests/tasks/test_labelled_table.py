@@ -88,6 +88,8 @@ def test_raw_labels_mean_what_they_mean_in_the_task_file() -> None:
     known = task()
     named = file(columns={"text": "text"}, labels={"0": "ham", "1": "spam"})
     assert names_of(known, named, ["0"]) == {"0": "ham", "1": "spam", "ham": "ham", "spam": "spam"}
+    crossed = file(columns={"text": "text"}, labels={"ham": "spam", "spam": "ham"})
+    assert names_of(known, crossed, ["ham"]) == {"ham": "spam", "spam": "ham"}, "as when the task is loaded"
     listed = file(columns={"text": "text"}, labels=["ham", "spam"])
     assert names_of(known, listed, ["0", "1"]) == {"0": "ham", "1": "spam"}, "places in the list"
     assert names_of(known, listed, ["ham", "1"]) == {"ham": "ham", "spam": "spam"}

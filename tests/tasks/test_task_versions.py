@@ -17,6 +17,8 @@ from tasks.updating import update as update_module
 from tasks.updating.difference import difference
 from tasks.updating.history import history
 from tasks.updating.update import UpdateRequest, update
+from tasks.updating.version import labels_between
+from tests.messages import naming
 from tests.read_only import read_only
 from tests.tasks.conftest import forty_rows
 from workbench.errors import DataError, InputError, IntegrityError, UnknownNameError, UnwritableError
@@ -276,6 +278,43 @@ def test_only_classification_tasks_have_versions(
     load(f"{PLAIN}\nranges: {{low: [0, 2], high: [4, 5]}}", numbers)
     with pytest.raises(InputError, match="ranges"):
         updated(more(*new_rows(3)))
+
+
+def test_labels_that_are_raw_values_of_others_have_no_versions(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    """A later file could mean either, and known texts would change their labels."""
+    numbers = ["text,label", *(f"text number {number},{number % 3}" for number in range(60))]
+    load(f"{PLAIN}\nlabels: {{0: 1, 1: 2, 2: 3}}", numbers)
+    with pytest.raises(InputError, match=naming("'1' is a label of mine", "raw value that means '2'", "labels")):
+        updated(more("a text,1"))
+    assert not (folder / "mine.versions").exists()
+    load(f"{PLAIN}\nlabels: {{0: 0, 1: one, 2: one}}", numbers)
+    assert updated(more("a text,0", "another,2")) == 2
+
+
+def test_a_row_that_was_left_out_is_not_new_when_the_update_is_given_again(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    rows = ["text,label,key", *(f"text number {number},{'ab'[number % 2]},{number}" for number in range(40))]
+    first = rows_of(load("files: {data: rows.csv}\ncolumns: {text: text, id: key}", rows))
+    trained, tested = (next(row for row, facts in first.items() if facts[0] == split) for split in ("train", "test"))
+    moved = more(f"{first[tested][1]},a,{trained}", "another,b,x1", header="text,label,key")
+    assert updated(moved) == 2
+    second = rows_of(loaded("mine", folder))
+    assert trained not in second, "its text belongs to another split"
+    assert updated(moved) == 2
+    assert rows_of(loaded("mine", folder)) == second
+
+
+def test_a_version_that_is_gone_is_named_where_labels_have_to_be_followed(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    load(PLAIN)
+    assert [updated(more(*new_rows(number))) for number in (3, 6)] == [2, 3]
+    shutil.rmtree(folder / "mine.versions" / "2")
+    with pytest.raises(InputError, match=naming("mine@2 is gone", "labels of mine@1", "workbench add mine")):
+        labels_between(registry.versions("mine", [folder]), 1, 3)
 
 
 def test_what_cannot_be_named(folder: Path, load: Load, more: Callable[..., str]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS = 30  # until a server that says nothing is given up
 LARGEST = 2**24  # bytes of a page that are read
+SHOWN = 5  # labels of a server that a message names
 KIND = "classification"  # each answer has one label, so that counts say all about shares
 
 
@@ -56,6 +57,7 @@ def metrics_page(url: str, key: bytes | None) -> str:
         WorkError: it does not answer.
     """
     import requests
+    from urllib3.exceptions import HTTPError
 
     headers = {} if key is None else {"Authorization": f"Bearer {key.decode()}"}
     address = f"{url.rstrip('/')}/metrics"
@@ -70,6 +72,10 @@ def metrics_page(url: str, key: bytes | None) -> str:
         if isinstance(error, ValueError):  # no scheme, or an unknown one
             raise InputError("this is not an address", where=url, hint="Such as http://127.0.0.1:8000") from None
         raise WorkError("the server does not answer", where=address) from None
+    except HTTPError:  # what is raised while the page is read
+        raise WorkError("the server began its answer and did not end it", where=address) from None
+    if len(content) >= LARGEST:
+        raise InputError(f"the metrics have more than {LARGEST:,} bytes", where=address, hint="Give --file.")
     if b"workbench_texts" not in content:
         raise InputError("this is not a server of the workbench", where=address, hint="workbench serve starts one.")
     return content.decode("utf-8", "replace")
@@ -105,6 +111,8 @@ def served_counts(page: str, adapter: str, where: str) -> ServedCounts:
         raise InputError(f"{adapter} has answered nothing there yet", where=where, hint=hint)
     cumulative = np.array([count for _, count in buckets], dtype=np.int64)
     counts = np.diff(cumulative, prepend=0)
+    if (counts < 0).any() or not counts.sum():
+        raise InputError("the metrics cannot be read: the counts of confidence are none", where=where)
     return ServedCounts(texts, labels, tuple(bound for bound, _ in buckets), counts, total)
 
 
@@ -131,6 +139,10 @@ def served_drift(
     model = open_for(stored, opened, task)
     answered = evaluate_split(model, task, "test", opened, manifest.budget.max_length).outcomes
     old = np.bincount(answered["prediction"].to_numpy(dtype=np.int64), minlength=len(task.labels))
+    if not {*served.labels} & {*task.labels}:
+        given = ", ".join(sorted(served.labels)[:SHOWN])
+        message = f"no label of the server's answers is one of {manifest.task.name}: {given}"
+        raise InputError(message, where="--server", hint="Does the server answer with this adapter?")
     signals = [_answers(old, served, task.labels), _confidence(answered["confidence"].to_numpy(dtype=float), served)]
     return Drift(
         adapter=stored.id,
