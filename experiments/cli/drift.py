@@ -86,7 +86,7 @@ def drift(
     from tasks.reading.text_files import require_readable
     from tasks.rows.table_form import NamedColumns
 
-    _require_one_source(task, file, server, {"--column": column, "--pair": pair, "--labels": labels})
+    _require_one_source(task, file, server, api_key_file, {"--column": column, "--pair": pair, "--labels": labels})
     if file is not None:
         require_readable(file)
     workbench = Workbench(workspace, tasks, Messages())
@@ -110,14 +110,18 @@ def drift(
     result.require()
 
 
-def _require_one_source(task: str, file: Path | None, server: str | None, columns: Mapping[str, str | None]) -> None:
-    """Raise InputError where there are no rows, two sources of them, or columns of a server."""
+def _require_one_source(
+    task: str, file: Path | None, server: str | None, key_file: Path | None, columns: Mapping[str, str | None]
+) -> None:
+    """Raise InputError where there are no rows, two sources of them, columns of a server, or a key for none."""
     if file is None and server is None:
         raise InputError("workbench drift needs a file", hint=f"Give the new rows: workbench drift {task} --file FILE")
     if file is not None and server is not None:
         raise InputError("--server cannot be combined with --file", hint="Leave one out.")
     if server is not None and (given := [name for name, value in columns.items() if value is not None]):
         raise InputError(f"{given[0]} needs --file", hint="A server counts answers, and keeps no rows.")
+    if server is None and key_file is not None:
+        raise InputError("--api-key-file needs --server", hint="It is the key of a server.")
 
 
 def _served(predictor: Predictor, url: str, key_file: Path | None) -> ServedCounts:

@@ -82,7 +82,7 @@ def _labels(earlier: StoredAdapter, stored: StoredAdapter, folders: Sequence[Pat
     if learned.name != task.name or earlier.manifest.imported is not None:
         return None
     versions = registry.versions(task.name, folders)
-    number_of = {registry.data_fingerprint(spec): number for number, spec in versions.items()}
+    number_of = registry.numbers_by_data(versions)
     first, second = number_of.get(learned.fingerprint), number_of.get(task.fingerprint)
     if first is None or second is None:
         return None

@@ -96,12 +96,12 @@ def _champion_of(task: str, workspace: Workspace, folders: Sequence[Path], liste
 def _number(champion: StoredAdapter, versions: Mapping[int, TaskSpec]) -> int:
     """Return the number of the champion's version; raises InputError where it is none."""
     task, method = champion.manifest.task, champion.manifest.method
-    known = [number for number, spec in versions.items() if registry.data_fingerprint(spec) == task.fingerprint]
-    if not known:
+    number = registry.numbers_by_data(versions).get(task.fingerprint)
+    if number is None:
         message = f"the champion {champion.id} was trained on data that are no version of {task.name!r}"
         hint = f"Train one for the newest version: workbench add {task.name} --method {method}"
         raise InputError(message, hint=hint)
-    return max(known)
+    return number
 
 
 def _champion_before(made: StoredAdapter, workspace: Workspace, way: str, newest: int) -> StoredAdapter:

@@ -125,6 +125,11 @@ def data_fingerprint(spec: TaskSpec) -> str | None:
     return getattr(spec.source_settings, "fingerprint", None)
 
 
+def numbers_by_data(specs: Mapping[int, TaskSpec]) -> dict[str | None, int]:
+    """Return fingerprint → number of the version of :func:`versions` with these data, the newest of several."""
+    return {fingerprint: number for number, spec in specs.items() if (fingerprint := data_fingerprint(spec))}
+
+
 def _version_spec(name: str, folder: Path) -> TaskSpec:
     return parse(_read_once(_version_document, folder / TASK_FILE), name, folder)
 

@@ -136,6 +136,7 @@ def test_what_has_no_counts_is_one_message(bench: Workbench, drift: Call) -> Non
             ("nouns", "--server", fresh, "--labels", "label"): "--labels",
             ("nouns", "--server", fresh, "--file", "rows.csv"): "--file",
             ("nouns", "--server", "127.0.0.1"): "not an address",
+            ("nouns", "--file", "rows.csv", "--api-key-file", "key"): "--api-key-file needs --server",
         }
         for arguments, expected in refused.items():
             code, out, err = drift(*arguments)

@@ -84,7 +84,7 @@ def version_pair(champion: StoredAdapter, candidate: StoredAdapter, folders: Seq
     name = candidate.manifest.task.name
     task = adapter_task(candidate, folders, NEED, INSTEAD)
     specs = registry.versions(name, folders)
-    numbers = {registry.data_fingerprint(spec): number for number, spec in specs.items()}
+    numbers = registry.numbers_by_data(specs)
     own, others = (numbers.get(of.manifest.task.fingerprint) for of in (champion, candidate))
     if champion.manifest.task.fingerprint == candidate.manifest.task.fingerprint:
         names = name if others is None else f"{name}@{others}"
