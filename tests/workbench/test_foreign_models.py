@@ -80,6 +80,52 @@ def test_a_tokenizer_for_another_version_is_refused(copy: Path) -> None:
     assert "fast_tokenizer_files" in refused(copy, UnsafeConfigError)
 
 
+@pytest.fixture
+def other(copy: Path) -> Path:
+    """The path of a tokenizer outside the folder, in which the words have other numbers."""
+    content = json.loads((copy / "tokenizer.json").read_text())
+    words = content["model"]["vocab"]
+    content["model"]["vocab"] = dict(zip(words, reversed(words.values()), strict=True))
+    path = copy.parent / "other.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize("key", ["tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file"])
+def test_a_tokenizer_is_that_of_its_folder_whatever_path_its_settings_state(key: str, copy: Path, other: Path) -> None:
+    expected = open_backbone(str(copy)).tokenizer.get_vocab()
+    for value in (str(other), "/root/.cache/huggingface/hub/tokenizer.json", "../other.json", None):
+        change(copy, "tokenizer_config.json", **{key: value})
+        tokenizer = open_backbone(str(copy)).tokenizer
+        assert tokenizer.get_vocab() == expected
+        assert getattr(tokenizer, "vocab_file", None) != value or value is None
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "named"),
+    [
+        ("special_tokens_map.json", {"tokenizer_file": "other.json"}, "tokenizer_file"),
+        ("tokenizer_config.json", {"init_inputs": ["other.json"]}, "init_inputs"),
+        ("tokenizer_config.json", {"sp_model_kwargs": {"model_file": "other.json"}}, "sp_model_kwargs"),
+    ],
+)
+def test_a_path_that_cannot_be_set_aside_is_refused(copy: Path, file: str, keys: dict[str, Any], named: str) -> None:
+    usual = {"init_inputs": [], "sp_model_kwargs": {}, "vocab": {"a": 0}, "tokenizer_file": None}
+    opened_whole(change(copy, "tokenizer_config.json", **usual))
+    assert lacks(refused(change(copy, file, **keys), UnsafeConfigError), file, named, "other.json") == []
+
+
+def test_a_tokenizer_in_python_is_read_from_its_folder(copy: Path, other: Path) -> None:
+    """Without a tokenizer.json transformers 4 opens what its settings state; tokenizer_file is not among it."""
+    words = json.loads((copy / "tokenizer.json").read_text())["model"]["vocab"]
+    (copy / "tokenizer.json").unlink()
+    (copy / "vocab.txt").write_text("\n".join(sorted(words, key=words.__getitem__)))
+    change(copy, "tokenizer_config.json", tokenizer_class="BertTokenizer", tokenizer_file=str(other))
+    assert open_backbone(str(copy)).tokenizer.get_vocab() == words
+    change(copy, "tokenizer_config.json", vocab_file=str(other))
+    assert lacks(refused(copy, UnsafeConfigError), "tokenizer_config.json", "vocab_file", str(other)) == []
+
+
 @pytest.mark.parametrize("file", ["config.json", *READ])
 @pytest.mark.parametrize("nested", [False, True])
 def test_code_is_refused_in_every_file_that_a_loader_reads(copy: Path, file: str, nested: bool) -> None:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from workbench.backbone.config import read_json, read_list
+from workbench.backbone.tokenizer_files import require_own_files
 from workbench.errors import InputError, UnsafeConfigError, opening
 from workbench.files.ordinary import open_ordinary
 
@@ -46,6 +47,7 @@ def check_settings(folder: Path) -> None:
     for name in READ:
         if (folder / name).exists():
             read_json(folder / name)
+    require_own_files(folder)
     for path in sorted([*folder.glob("config.*.json"), *folder.glob("tokenizer.*.json")]):
         hint = "Remove it: transformers may read it in place of the file without a version in its name."
         raise UnsafeConfigError("a file for another version of transformers", where=str(path), hint=hint)

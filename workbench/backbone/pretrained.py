@@ -15,6 +15,7 @@ from workbench.backbone.config import config_object, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
 from workbench.backbone.intactness import is_untouched, remember
 from workbench.backbone.model_folder import CONFIG
+from workbench.backbone.tokenizer_files import own_files
 from workbench.backbone.tokenizing import TRIED, note_tokens, require_bounded
 from workbench.backbone.transformers_api import without_bars
 from workbench.errors import InputError, opening
@@ -99,7 +100,7 @@ class Backbone:
         require_bounded(self.folder)
         with opening("the tokenizer", str(self.folder), BROKEN):
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                self.folder, config=self.config, trust_remote_code=False
+                self.folder, config=self.config, trust_remote_code=False, **own_files(self.folder)
             )
             if tokenizer.pad_token is None:
                 tokenizer.pad_token = tokenizer.eos_token

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone.confined import NoAnswerError, ask
+from workbench.backbone.tokenizer_files import FILE
 from workbench.errors import InputError, blaming
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-FILE = "tokenizer.json"
 TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
 SECONDS = 5.0  # of processor time for all patterns of a tokenizer, each on some 50 texts
 WITH_PATTERN = re.compile(rb'"Regex"|\\u00[4-7]')  # the key, or letters that are escaped, as no program writes them

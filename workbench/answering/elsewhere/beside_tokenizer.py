@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from workbench.answering.elsewhere.base_model import other_words
 from workbench.backbone.config import read_mapping
-from workbench.backbone.tokenizing import FILE, require_bounded
+from workbench.backbone.tokenizer_files import FILE
+from workbench.backbone.tokenizing import require_bounded
 from workbench.errors import InputError, blaming, opening
 from workbench.files.digest import digest
 
