@@ -181,6 +181,23 @@ def test_what_was_left_without_a_lock_is_swept_after_a_day(tmp_path: Path) -> No
     assert entries(tmp_path) == [new.name]
 
 
+def test_what_a_writer_holds_for_days_is_not_swept(tmp_path: Path) -> None:
+    """The time of a lock is that of its making, and a stage of a stream may take longer than a day."""
+    long_ago = (time.time() - 90_000,) * 2
+    with atomic.written_whole(tmp_path / "target") as folder:
+        [lock] = [path for path in tmp_path.iterdir() if path.suffix == atomic.LOCK]
+        for path in (lock, folder):
+            os.utime(path, long_ago)
+        for _ in range(2):
+            assert atomic.sweep(tmp_path) == 0
+            assert entries(tmp_path) == sorted([folder.name, lock.name])
+    assert entries(tmp_path) == ["target"]
+    lock.touch()  # as a killed writer leaves it
+    os.utime(lock, long_ago)
+    atomic.sweep(tmp_path)
+    assert entries(tmp_path) == ["target"]
+
+
 @pytest.mark.parametrize("name", [".lock", "step", ".hidden", "a.0123456789ab", ".a.0123456789abc", ".a.0123456789AB"])
 def test_nothing_else_is_swept(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")

@@ -212,7 +212,7 @@ def sweep(folder: Path) -> int:
             swept += _delete_counted(lock.with_suffix(""))
             lock.unlink()
     for path in _entries(folder):
-        if UNFINISHED.fullmatch(path.name) and _is_forsaken(path):
+        if UNFINISHED.fullmatch(path.name) and path.suffix != LOCK and _is_forsaken(path):
             swept += _delete_counted(path)
     return swept
 
