@@ -207,6 +207,12 @@ def name_with_revisions(name: str, request: Request, settings: CompositionSettin
     return " ".join([name, *raised, *composition_code(name, settings).values()])
 
 
+def raised_revisions(name: str, settings: CompositionSettings) -> dict[str, int]:
+    """Return by name the revision of every method in a composition that has one above 1, whatever it is asked for."""
+    cards = {method: COMPOSITIONS.get(method) for method in (name, *COMPOSITIONS.get(name).parts(settings))}
+    return {method: card.revision for method, card in cards.items() if card.revision > 1}
+
+
 def composition_code(name: str, settings: CompositionSettings) -> dict[str, str]:
     """Return by name the code of the compositions in this one that installed distributions add, its own included."""
     methods = (name, *COMPOSITIONS.get(name).parts(settings))

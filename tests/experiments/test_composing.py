@@ -256,6 +256,61 @@ def test_a_second_run_does_nothing_again(report, bench: Workbench, study_folder:
     assert again.as_json()["contestants"] == report.as_json()["contestants"]
 
 
+@pytest.mark.parametrize(("revision", "changed", "again"), [(2, False, []), (3, True, ["ties"] * 2)])
+def test_a_raised_revision_runs_anew_what_it_changed_and_nothing_else(
+    revision: int,
+    changed: bool,
+    again: list[str],
+    report,
+    bench: Workbench,
+    study_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The piece is another in any case: only with the sources at hand does a card know what its revision changed."""
+    plan, get = bench.plan(str(study_folder / "tiny.yaml"), ["name=raised"]), COMPOSITIONS.get
+    before = {piece.key: piece.coordinates.get("label") for piece in pieces(plan)}
+    affects = {2: lambda request, settings: False, revision: lambda request, settings: changed}
+    raised = replace(get("ties"), revision=revision, affects=affects)
+    monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: raised if name == "ties" else get(name, *rest))
+    others = {piece.coordinates.get("label") for piece in pieces(plan) if piece.key not in before}
+    assert others == {"ties"}
+    made, fused = [], FewShotTrial.fused
+
+    def noted(trial: FewShotTrial, *rest: Any) -> Any:
+        made.append(trial.entry.label)
+        return fused(trial, *rest)
+
+    monkeypatch.setattr(FewShotTrial, "fused", noted)
+    told = bench.run(plan, "test")
+    assert made == again
+    of_ties = {cell.key for cell in told.record.cells if cell.label == "ties"}
+    assert of_ties.isdisjoint(cell.key for cell in report.record.cells) == changed
+
+
+def test_the_revision_of_a_part_is_in_the_key_and_a_first_revision_is_in_none(
+    bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = "compositions={begun: {method: warm-start, start: sum}, one: {method: sum}}"
+    get, digested = COMPOSITIONS.get, list[dict[str, Any]]()
+    monkeypatch.setattr("experiments.studies.compositions.pieces.key", lambda of: str(digested.append(of)))
+
+    def revisions(of_sum: int) -> dict[str, Any]:
+        sum_, begun = replace(get("sum"), revision=of_sum), replace(get("warm-start"), revision=1)
+        cards = {"sum": sum_, "warm-start": begun}
+        with monkeypatch.context() as patch:
+            patch.setattr(COMPOSITIONS, "get", lambda name, *rest: cards.get(name) or get(name, *rest))
+            plan = bench.plan(str(study_folder / "tiny.yaml"), [started])
+            problem, found = next(plan.problems(0)), {}
+            for entry in plan.all_entries(0):
+                trial_piece(plan, entry, problem, ())
+                found[entry.label] = digested[-1].get("revisions")
+        return found
+
+    assert not any(revisions(1).values())
+    raised = {label: own for label, own in revisions(4).items() if own}
+    assert raised == {"begun": {"sum": 4}, "one": {"sum": 4}}
+
+
 def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, study_folder: Path) -> None:
     lost = report.record.cells[-1].key
     shutil.rmtree(results_of(bench.workspace).root / lost)

@@ -15,7 +15,7 @@ from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesResu
 from experiments.studies.compositions.trial import FewShotTrial
 from experiments.studies.compositions.trying import tried
 from fusion.composing.compatibility import require_compatible
-from fusion.composing.fuse import composition_code
+from fusion.composing.fuse import composition_code, raised_revisions
 from fusion.diagnosis.diagnostics import diagnose
 from fusion.target.composition import HEAD_REVISION
 from fusion.updates.lora import read
@@ -170,11 +170,16 @@ def trial_piece(plan: FusionPlan, entry: Entry, problem: FewShot, needs: tuple[s
 
 
 def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) -> str:
-    """Return the key of a trial; ``retained``: the tasks on which to test what the model retains, None for no test."""
+    """Return the key of a trial; ``retained``: the tasks on which to test what the model retains, None for no test.
+
+    Before there are sources nobody knows whether a revision changed this trial: the piece is done again, and finds the
+    result under the trial's own key where it did not.
+    """
     role, settings = entry.work, entry.settings.model_dump(mode="json")
     was_so_before = entry.head == "fitted" and role not in ("fresh", "full")  # earlier keys name no head
     trained = role in ("fresh", "full", "frozen")
     code = METHODS.code(entry.method) if trained else composition_code(entry.method, entry.settings)
+    revisions = {} if trained else raised_revisions(entry.method, entry.settings)
     return key(
         {
             "contestant": [role, entry.method, settings, *([] if was_so_before else [entry.head])],
@@ -188,6 +193,7 @@ def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) 
             "processes": processes.sharing(),
             "versions": versions(),
             **({"code": code} if code else {}),
+            **({"revisions": revisions} if revisions else {}),
             **({"examples": 0} if problem.without else {}),
         }
     )
