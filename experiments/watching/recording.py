@@ -114,27 +114,30 @@ class Recording:
         keys = {task: key([piece.key, task]) for task in evaluations}
         complete = replace(stage, evaluations=keys)
         with self.workspace.lock_experiment(self.name):
-            stored = self.workspace.records.get(self.name)
-            if stored is not None and stored.identity != self.document.identity:
-                raise InputError(
-                    "another training has begun under this name", where=self.name, hint="Give each a name."
-                )
-            for task, evaluation in evaluations.items():
-                self.workspace.evaluations.save(keys[task], evaluation)
+            self._require_own()
+            for task, evaluation in evaluations.items():  # a training that is resumed measures some stages again
+                self.workspace.evaluations.replace(keys[task], evaluation)
             STAGES.documents(self.workspace).save(piece.key, complete)
             self.stages.append(complete)
             self._save(replace(self.document, pieces=(*self.document.pieces[: len(self.stages) - 1], piece)))
         return complete
 
     def finish(self) -> None:
-        """Say that the training has come to its end."""
+        """Say that the training has come to its end; raises as :meth:`add`."""
         with self.workspace.lock_experiment(self.name):
+            self._require_own()
             self._save(self.document.as_finished())
 
     def examples(self, stage: int) -> dict[str, pd.Series]:
         """Return the score of each test example at a stage, task by task."""
         keys = self.stages[stage].evaluations
         return {task: example_scores(self.workspace.evaluations.outcomes(where)) for task, where in keys.items()}
+
+    def _require_own(self) -> None:
+        """Raise InputError where the record is no longer this training's."""
+        stored = self.workspace.records.get(self.name)
+        if stored is not None and stored.identity != self.document.identity:
+            raise InputError("another training has begun under this name", where=self.name, hint="Give each a name.")
 
     def _save(self, document: RecordDocument) -> None:
         self.workspace.records.save(self.name, document)

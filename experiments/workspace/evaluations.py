@@ -36,3 +36,8 @@ class Evaluations(OutcomeFolders[StoredEvaluation]):
         examples = len(evaluation.outcomes)
         stored = StoredEvaluation(evaluation.scores, evaluation.logits_sha256, evaluation.seconds, examples)
         return self.write(key, stored, evaluation.outcomes)
+
+    def replace(self, key: str, evaluation: Evaluation) -> StoredEvaluation:
+        """Store an evaluation under a key that nothing refers to yet; what is there, nothing refers to any more."""
+        self.remove(key)
+        return self.save(key, evaluation)

@@ -67,6 +67,11 @@ class OutcomeFolders(Generic[T]):
             checksummed.seal(folder, key)
         return value
 
+    def remove(self, key: str) -> None:
+        """Delete what is under ``key``, if something is; no reader ever sees a part of it."""
+        self._sound.discard(key)
+        atomic.remove_whole(self.root / key)
+
     def _read(self, folder: Path) -> T:
         """Return the document of a folder; it is read again only if its files have changed."""
         stamp = checksummed.stamp(folder)

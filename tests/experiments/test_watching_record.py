@@ -1,0 +1,56 @@
+"""The record of a watched training: it goes on with what the training is now, and is never another training's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.studies.watched.record import WatchedStage
+from experiments.watching.recording import Recording
+from experiments.workspace import Workspace
+from workbench.answering.evaluation import Evaluation
+from workbench.errors import InputError
+
+ABOUT = {"rows": 2}
+
+
+def begun(folder: Path, step: int = 0, name: str = "out") -> Recording:
+    return Recording.begin(Workspace(folder / "ws"), name, ABOUT, step, lambda _: None)
+
+
+def measured(recording: Recording, step: int, correct: Sequence[bool]) -> None:
+    outcomes = pd.DataFrame({"id": ["a", "b"], "correct": correct})
+    score = sum(correct) / len(correct)
+    stage = WatchedStage(step, step / 4, {"words": score}, {}, 0.1, 1.0)
+    recording.add(stage, {"words": Evaluation(outcomes, {"accuracy": score}, "f" * 64, 0.1)})
+
+
+def test_a_training_that_is_resumed_has_the_answers_of_its_own_stages(tmp_path: Path) -> None:
+    first = begun(tmp_path)
+    for step, correct in ((0, (False, False)), (2, (True, False)), (4, (False, False)), (6, (True, False))):
+        measured(first, step, correct)
+    unchanged = (first.workspace.evaluations.root / first.stages[1].evaluations["words"]).stat().st_ino
+    resumed = begun(tmp_path, step=2)
+    measured(resumed, 4, (True, True))
+    assert [stage.scores["words"] for stage in resumed.stages] == [0.0, 0.5, 1.0]
+    assert [resumed.examples(stage)["words"].mean() for stage in range(3)] == [0.0, 0.5, 1.0]
+    evaluations = Workspace(tmp_path / "ws").evaluations
+    keys = [stage.evaluations["words"] for stage in resumed.stages]
+    assert [evaluations.require(key).scores["accuracy"] for key in keys] == [0.0, 0.5, 1.0]
+    assert (evaluations.root / keys[1]).stat().st_ino == unchanged
+
+
+def test_a_record_that_another_training_has_taken_is_not_written(tmp_path: Path) -> None:
+    first = begun(tmp_path)
+    measured(first, 0, (False, False))
+    second = begun(tmp_path)
+    measured(second, 0, (True, True))
+    with pytest.raises(InputError, match="another training has begun"):
+        first.finish()
+    stored = second.workspace.records.require("out")
+    assert (stored.identity, stored.finished) == (second.document.identity, False)
+    second.finish()
+    assert second.workspace.records.require("out").finished
