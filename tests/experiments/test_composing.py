@@ -25,7 +25,8 @@ from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.compositions.figures import scores_by_shots
 from experiments.studies.compositions.pieces import trial_piece
 from experiments.studies.compositions.present import present
-from experiments.studies.compositions.record import PICKS
+from experiments.studies.compositions.record import CONTROLS, PICKS
+from experiments.studies.compositions.report import FusionReport, Row
 from experiments.studies.compositions.result import Result
 from experiments.studies.compositions.result import results_in as results_of
 from experiments.studies.compositions.summary import summarise
@@ -491,6 +492,17 @@ def fused(bench: Workbench, sources: str):
     return bench.fuse(bench.fusion_plan("fruits", sources, "ties", 8, assignments=[*few, "density=0.5"]))
 
 
+def _verdict_where_all_tie_but(report: FusionReport, likeliest: str) -> str:
+    """Return the verdict on a fusion whose rows all validate alike, one of them with the highest likelihood."""
+    rows = []
+    for row in report.rows:
+        likelihood = -0.1 if row.label == likeliest else -0.2
+        trials = tuple(replace(trial, validation=0.5, validation_log_likelihood=likelihood) for trial in row.trials)
+        scores = {shots: replace(own, validation=0.5) for shots, own in row.scores.items()}
+        rows.append(replace(row, trials=trials, scores=scores))
+    return " ".join(headline(replace(report, rows=tuple(rows))))
+
+
 class TestOneFuse:
     def test_the_result_is_an_ordinary_lora_that_says_what_it_is_made_of(self, fused, sources: str) -> None:
         manifest = fused.adapter.manifest
@@ -521,9 +533,33 @@ class TestOneFuse:
         assert "a fresh adapter" in sentences
         assert "the source that validation picks" in sentences
         assert "the uniform average" in sentences
-        beaten = "does not beat" not in sentences
-        fresh, own = (fused.report.row(label).scores["8"].score for label in ("fresh lora", "ties"))
-        assert not beaten or own > fresh
+
+    def test_the_verdict_says_whom_the_fusion_does_not_beat(self, fused) -> None:
+        """Those of the fresh adapter, the best control and the best source that are not lower in a test."""
+        report = fused.report
+
+        def best(*roles: str) -> Row:
+            rows = [row for role in roles for row in report.rows if row.role == role]
+            return max(rows, key=lambda row: (row.trials[0].validation, row.trials[0].validation_log_likelihood))
+
+        rivals = {row.label: row for row in (report.row("fresh lora"), best(*CONTROLS), best("source"))}
+        lost = [label for label, row in rivals.items() if row.scores["8"].gain.reading != "lower"]
+        _, said, named = report.verdict.partition("So this fusion does not beat the plain alternatives: ")
+        assert bool(said) == bool(lost)
+        assert named == " and ".join(lost) + "." * bool(lost)
+
+    def test_between_equal_validation_scores_the_likelihood_picks(self, fused) -> None:
+        """Where that is equal too, the first: of what lacks the sources a fresh adapter, which is named in any case."""
+        own = [row.label for row in fused.report.rows if row.role == "source"]
+        controls = [row.label for row in fused.report.rows if row.role in CONTROLS and row.role != "fresh"]
+        for label in own:
+            assert f"the source that validation picks, {label}" in _verdict_where_all_tie_but(fused.report, label)
+        for label in controls:
+            picked = f"the model without sources that validation picks, {label}"
+            assert picked in _verdict_where_all_tie_but(fused.report, label)
+        equal = _verdict_where_all_tie_but(fused.report, "")
+        assert f"the source that validation picks, {own[0]}" in equal
+        assert "the model without sources" not in equal
 
     def test_sources_can_be_chosen_by_themselves(
         self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words
@@ -135,9 +137,9 @@ def _fresh(report: FusionReport) -> Row | None:
 
 
 def _best_control(report: FusionReport) -> Row | None:
-    """Return the row without sources that is best on validation; between equals a fresh adapter."""
+    """Return the row without sources that is best on validation; between equals the first of ``CONTROLS``."""
     controls = [row for role in CONTROLS for row in report.rows if row.role == role]
-    return max(controls, key=lambda row: row.scores[report.overall].validation or 0, default=None)
+    return max(controls, key=lambda row: _on_validation(report, row), default=None)
 
 
 def _average(report: FusionReport) -> Row | None:
@@ -147,7 +149,15 @@ def _average(report: FusionReport) -> Row | None:
 def _best_source(report: FusionReport) -> Row | None:
     """Return the source that is best on validation; None where there were no examples to validate on."""
     sources = [row for row in report.rows if row.role == "source" and row.scores[report.overall].validation is not None]
-    return max(sources, key=lambda row: row.scores[report.overall].validation or 0, default=None)
+    return max(sources, key=lambda row: _on_validation(report, row), default=None)
+
+
+def _on_validation(report: FusionReport, row: Row) -> tuple[float, float]:
+    """Return the validation score of a row and, to decide between equals, its likelihood; −∞ where one is not known."""
+    likelihoods = [trial.validation_log_likelihood for trial in row.trials]
+    known = [likelihood for likelihood in likelihoods if likelihood is not None]
+    complete = known and len(known) == len(likelihoods)
+    return row.scores[report.overall].validation or 0, fmean(known) if complete else -math.inf
 
 
 def _named(report: FusionReport, row: Row) -> str:
