@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
+from tasks.reading.hub_card import require_own_files
 from tasks.reading.text_files import exists, path_of
 from tasks.sources import Source
 from workbench.errors import AssetError, InputError, opening, reason
@@ -57,16 +58,21 @@ def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
     """Return the splits of the data set; code inside a data set's repository is never run.
 
     Raises:
-        InputError: a local folder that is not there, or holds no data set.
+        InputError: a local folder that is not there, holds no data set, or leads to files outside it; or a folder of the
+            current one is called like an id.
         AssetError: no such data set, configuration or revision, or the hub cannot be reached and nothing is cached.
     """
     from datasets import DatasetDict, load_dataset
 
     local = settings.local(folder)
     if local is not None:
+        require_own_files(local)
         with _patient(), opening("this folder", str(local), "Expected files as data sets on the hub have them."):
             splits = load_dataset(str(local.absolute()), settings.config, revision=settings.revision)
         return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
+    if Path(settings.id).is_dir():  # `datasets` would read it in place of the hub's, whatever the revision
+        hint = f"Run the command in another folder; or write ./{settings.id} (from the task file) to read this one."
+        raise InputError("a folder here is called like this data set of the hub", where=settings.id, hint=hint)
     silence = hub_silence()
     try:
         with _patient(silence):
@@ -104,6 +110,7 @@ def identity(settings: HubSettings, folder: Path) -> str | None:
     """Return the pinned commit, or the digest of a local folder; None for a branch, which may move."""
     local = settings.local(folder)
     if local is not None:
+        require_own_files(local)
         return digest(local)
     revision = settings.revision or ""
     return revision if len(revision) == 40 and set(revision) <= set("0123456789abcdef") else None
