@@ -58,8 +58,8 @@ def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
     """Return the splits of the data set; code inside a data set's repository is never run.
 
     Raises:
-        InputError: a local folder that is not there, holds no data set, or leads to files outside it; or a folder of the
-            current one is called like an id.
+        InputError: a local folder that is not there, holds no data set, or leads to files outside it; or the current
+            folder has one that is called like an id.
         AssetError: no such data set, configuration or revision, or the hub cannot be reached and nothing is cached.
     """
     from datasets import DatasetDict, load_dataset

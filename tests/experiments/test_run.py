@@ -21,6 +21,7 @@ import experiments.workspace.outcome_folders
 import workbench.training.lesson
 from experiments.studies.stream.plan.plan import Plan, make_plan
 from experiments.studies.stream.results.record import Record
+from experiments.studies.stream.work.learning import Learning
 from experiments.workspace import Workspace
 from experiments.workspace.evaluations import Evaluations
 from tests.ear import Ear
@@ -29,6 +30,7 @@ from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError, UnwritableError
+from workbench.machine.listener import Silent
 from workbench.settings.base import read
 
 ROOT = Path(__file__).parents[2]
@@ -224,6 +226,17 @@ def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, 
     ]
     assert again == [("isolated", 2), ("sequential", 2)]
     assert scores(do(branch, tmp_path / "ws")) == undisturbed
+
+
+def test_a_state_that_somebody_learns_from_is_not_dropped(plan: Plan, copy: Path) -> None:
+    workspace = Workspace(copy)
+    stage = next(stage for stage in plan.stages if stage.entry.label == "sequential")
+    learning = Learning(plan, stage, workspace, Silent())
+    with Workspace(copy).claim(stage.key):  # as a process has it that learns a later stage
+        learning.drop()
+        assert (learning.folder / "state" / "body").is_dir()
+    learning.drop()
+    assert not (learning.folder / "state" / "body").exists()
 
 
 def test_a_family_in_a_recipe_is_its_members_in_stream_order(bert: Path, tmp_path: Path) -> None:

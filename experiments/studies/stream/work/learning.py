@@ -114,9 +114,13 @@ class Learning:
                 learning.learn()
 
     def drop(self) -> None:
-        """Delete the parts of the state that later stages and reports can do without."""
-        for name in self.strategy.disposable:
-            atomic.remove_whole(self.folder / "state" / name)
+        """Delete the parts of the state that later stages and reports can do without.
+
+        While another process learns from them they stay; where its recipe keeps the last state alone, it deletes them.
+        """
+        with self.workspace.claim(self.planned.key, wait=False) as acquired:
+            for name in self.strategy.disposable if acquired else ():
+                atomic.remove_whole(self.folder / "state" / name)
 
     @property
     def _disposable(self) -> list[str]:
