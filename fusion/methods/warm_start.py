@@ -1,10 +1,11 @@
 """warm-start: a LoRA for the target that begins as a composition of other LoRAs and is then trained.
 
 The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps, and the
-scale, the dropout, the warm-up and the optimiser of the first source. The control, which lacks the sources alone, is
-``start: fresh``: a LoRA drawn from the seed, as the first source began, with all of these. What differs: SPoT, whose
-idea this is, begins soft prompts so, from another prompt or an average of the most similar ones. ``start: reptile``
-takes the sources as they were learned, one after another: see :mod:`fusion.updates.reptile`.
+scale, the dropout, the warm-up and the optimiser of the first source; a plan gives it the learning rate, too. The
+control, which lacks the sources alone, is ``start: fresh``: a LoRA drawn from the seed, as the first source began, with
+all of these. What differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the
+most similar ones. ``start: reptile`` takes the sources as they were learned, one after another: see
+:mod:`fusion.updates.reptile`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Settings(CompositionSettings):
 
     start: tuple[str, ...] = Field(("average",), min_length=1)
     rank: Size = 8
-    learning_rate: LearningRate = 5e-3
+    learning_rate: LearningRate = Field(
+        5e-3, description="where a recipe or `workbench fuse` names none: that of a fresh adapter"
+    )
     part: float = Field(1.0, gt=0, le=1)
 
     @field_validator("start", mode="before")

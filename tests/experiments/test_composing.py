@@ -561,6 +561,19 @@ class TestOneFuse:
         assert f"the source that validation picks, {own[0]}" in equal
         assert "the model without sources" not in equal
 
+    def test_a_start_is_trained_at_the_rate_of_its_first_source(self, bench: Workbench, sources: str) -> None:
+        """The sources' rate is 0.02, which a fresh LoRA has too; it is in the name of the adapter."""
+        plans = [
+            bench.fusion_plan("fruits", sources, "warm-start", 8, assignments=["budget.max_length=16", *rate])
+            for rate in ([], ["learning_rate=0.02"], ["learning_rate=0.005"])
+        ]
+        rates = [
+            {e.label: e.settings.learning_rate for e in plan.all_entries(0) if e.family and e.trains} for plan in plans
+        ]
+        assert rates[0] == rates[1] == dict.fromkeys(("fresh lora", "warm-start", "warm-start, random sources"), 0.02)
+        assert (rates[2]["warm-start"], rates[2]["fresh lora"]) == (0.005, 0.02)
+        assert plans[0].name == plans[1].name != plans[2].name
+
     def test_sources_can_be_chosen_by_themselves(
         self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
     ) -> None:

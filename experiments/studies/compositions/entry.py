@@ -14,6 +14,7 @@ from fusion.target.random_source import random_like
 from workbench.methods.methods import METHODS
 from workbench.methods.stored_model import adaptation_of
 from workbench.settings.base import Settings
+from workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +66,7 @@ def planned(lesson: Lesson) -> Source:
 def stored(adapter: StoredAdapter, backbone: Backbone) -> Source:
     """Return a stored adapter as a source."""
     manifest = adapter.manifest
-    settings = adaptation_of(manifest, backbone).settings
+    settings = at_default_rate(manifest.method, adaptation_of(manifest, backbone).settings, backbone.config)
     return Source(manifest.task.name, manifest.method, settings, adapter.identity, manifest.id)
 
 
@@ -193,8 +194,7 @@ def alternatives(sources: Sequence[Source], fresh: MethodSettings | None) -> lis
     distinguished by their ids.
     """
     family = sources[0].method
-    own = {name: getattr(fresh, name) for name in fresh.model_fields_set} if fresh else {}
-    settings = sources[0].settings.model_copy(update=own)
+    settings = fresh_settings(sources[0].settings, fresh)
     of_task = Counter(source.task for source in sources)
     names = [source.task if of_task[source.task] == 1 else source.adapter for source in sources]
     singles = [
@@ -205,6 +205,11 @@ def alternatives(sources: Sequence[Source], fresh: MethodSettings | None) -> lis
     if METHODS.get(family).library not in COMPOSITIONS.get(AVERAGE).libraries:  # as full models
         return others
     return [*others, _composed(average_label(family), "average", AVERAGE, sources)]
+
+
+def fresh_settings(source: MethodSettings, fresh: MethodSettings | None) -> MethodSettings:
+    """Return the settings of a source with what is set for fits from nothing."""
+    return source.model_copy(update={name: getattr(fresh, name) for name in fresh.model_fields_set} if fresh else {})
 
 
 def _composed(label: str, role: Role, method: str, sources: Sequence[Source]) -> Entry:

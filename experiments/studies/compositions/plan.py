@@ -31,6 +31,7 @@ from experiments.studies.compositions.mixed_data import (
     mixed_methods,
     wrong_mixed,
 )
+from experiments.studies.compositions.rates import at_fresh_rate
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS
 from experiments.studies.compositions.resolved import FusionPlan
@@ -48,6 +49,7 @@ from workbench.methods.kind import GENERATED
 from workbench.methods.methods import METHODS, trained_method
 from workbench.settings.base import Budget
 from workbench.training import Lesson
+from workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +115,13 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
 
     precision = resolve_precision(recipe.sources.budget.precision)
-    adaptations = {name: Adaptation(backbone, *entry, precision) for name, entry in methods.items()}
+    adaptations = {
+        name: Adaptation(backbone, method, at_default_rate(method, settings, backbone.config), precision)
+        for name, (method, settings) in methods.items()
+    }
+    entries = tuple(
+        at_fresh_rate(entry, adaptations[entry.family].settings, fresh.get(entry.family)) for entry in entries
+    )
     tasks = [registry.load(spec) for spec in sources]
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)

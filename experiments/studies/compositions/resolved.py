@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.recipes import MARGIN
@@ -16,6 +17,7 @@ from experiments.studies.core.record import shared_facts
 from experiments.workspace.evaluating import majority_score
 from workbench.machine.device import resolve_precision
 from workbench.methods.methods import METHODS
+from workbench.training.default_rates import at_default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -121,7 +123,7 @@ class FusionPlan:
     def _all_entries(self, seed: int) -> Iterator[Entry]:
         families = self.families(seed)
         full = self.full and self.backbone.quantization is None
-        yield from common((self.fresh.get("full") or METHODS.get("full").settings.model_validate({})) if full else None)
+        yield from common(self._full_settings if full else None)
         for family, sources in families.items():
             yield from alternatives(sources, self.fresh.get(family))
             if lesson := self.mixed.get((seed, family)):
@@ -134,6 +136,11 @@ class FusionPlan:
             yield from without_skill(composed, self.controls.get(entry.label, ()), lessons, seed)
             if entry.label in begun:
                 yield begun[entry.label]
+
+    @cached_property
+    def _full_settings(self) -> MethodSettings:
+        given = self.fresh.get("full") or METHODS.get("full").settings.model_validate({})
+        return at_default_rate("full", given, self.backbone.config)
 
     def problems(self, seed: int) -> Iterator[FewShot]:
         """Yield every target with every K."""

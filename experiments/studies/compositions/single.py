@@ -17,6 +17,7 @@ from experiments.studies.compositions.controls import (
 )
 from experiments.studies.compositions.entry import Entry, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
+from experiments.studies.compositions.rates import at_fresh_rate
 from experiments.studies.compositions.recipe import Controls
 from experiments.studies.compositions.resolved import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
@@ -180,7 +181,9 @@ def _plan(
 ) -> FusionPlan:
     method = wanted.method
     composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
-    own = Entry(method, "composition", composed_of[0].method, method, settings)
+    own = at_fresh_rate(
+        Entry(method, "composition", composed_of[0].method, method, settings), composed_of[0].settings, None
+    )
     controls = _controls(own, wanted)
     shuffled = "shuffled" in controls.get(method, ()) and shuffled_lessons(
         [lesson_of(source, source_tasks.get(source.manifest.task.name), few_shot.backbone) for source in sources]
