@@ -16,6 +16,8 @@ from typing import IO, Any, TextIO, cast
 from workbench.errors import DataError, InputError, no_such_file, opening
 
 LONGEST_LINE = 1 << 26  # characters
+BUFFER = 1 << 16  # bytes
+MOST_BYTES = 1 << 31  # of a packed file, unpacked: a few kilobytes can claim any size
 UNPACKED: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
 
@@ -83,13 +85,13 @@ def opened_bytes(path: Path) -> Iterator[IO[bytes]]:
 
     Raises:
         InputError: as :func:`require_readable`.
-        DataError: it cannot be read, then or inside the block.
+        DataError: it cannot be read, or unpacks to more than 2 GB, then or inside the block.
     """
     require_readable(path)
     unpacked = UNPACKED.get(path.suffix.lower())
     try:
         with cast("IO[bytes]", unpacked(path)) if unpacked else path.open("rb") as stream:
-            yield stream
+            yield io.BufferedReader(_Bounded(stream, path), BUFFER) if unpacked else stream
     except (OSError, EOFError, zlib.error) as error:  # the last two are those of a packed file that was cut or changed
         raise DataError(f"cannot be read: {error}", where=str(path)) from None
 
@@ -109,6 +111,25 @@ def opened_text(path: Path, encoding: str) -> Iterator[TextIO]:
     except UnicodeError as error:
         hint = "Set its encoding (encoding: latin-1, for example), or save the file as UTF-8."
         raise DataError(f"not text in {encoding}: {error}", where=str(path), hint=hint) from None
+
+
+class _Bounded(io.RawIOBase):
+    """An unpacked file that ends in an error where it has more bytes than MOST_BYTES."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream, self._path, self._left = stream, path, MOST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._stream.read(len(buffer))
+        self._left -= len(part)
+        if self._left < 0:
+            hint = "If it is what you mean, unpack it, and give the unpacked file."
+            raise DataError(f"it unpacks to more than {MOST_BYTES / 1e9:.3g} GB", where=str(self._path), hint=hint)
+        buffer[: len(part)] = part
+        return len(part)
 
 
 class Lines:

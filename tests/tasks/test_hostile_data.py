@@ -21,7 +21,8 @@ from tasks.drafting.draft import draft, write
 from tasks.drafting.found_data import data_at
 from tasks.drafting.guess import GivenColumns
 from tasks.loading import registry
-from tasks.reading import formats
+from tasks.reading import formats, text_files
+from tasks.reading.dialect import DialectSettings
 from tasks.reading.table_size import filled_enough
 from tests.conftest import Call
 from tests.messages import lacks, naming
@@ -395,6 +396,37 @@ def test_a_function_that_makes_half_of_a_character(folder: Path, load: Load) -> 
     )
     with pytest.raises(InputError, match=r"mine.yaml, line 2|surrogate"):
         load("python: {function: 'made:rows'}\ncolumns: {text: text}")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+@pytest.mark.parametrize(
+    ("name", "format", "content"),
+    [
+        ("rows.csv", "csv", LINES),
+        ("rows.tab", "orange-tab", f"text\tlabel\nstring\tdiscrete\n\tclass\n{LINES.replace(',', chr(9))}"),
+        ("rows.jsonl", "jsonl", "\n".join(JSON)),
+        ("rows.json", "json", f"[{','.join(JSON)}]"),
+    ],
+)
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(
+    pack: Callable[[bytes], bytes],
+    name: str,
+    format: formats.Format,  # noqa: A002 - the key's name
+    content: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = folder / f"{name}.{'gz' if pack is gzip.compress else 'bz2'}"
+    path.write_bytes(pack(content.encode()))
+    monkeypatch.setattr(text_files, "MOST_BYTES", len(content))
+    assert len(formats.read(path, format)) >= 40
+    monkeypatch.setattr(text_files, "MOST_BYTES", len(content) - 1)
+    for read in (
+        lambda: formats.read(path, format),
+        lambda: list(formats.rows(path, format, DialectSettings().dialect(format))),
+    ):
+        with pytest.raises(DataError, match=naming(str(path), "unpacks to more than", "GB", "unpack it")):
+            read()
 
 
 def test_what_runs_code_says_so(call: Call, folder: Path) -> None:
