@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.reporting.families import hypothesis
 from workbench.measures.looks import chance_by_look
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def chances_by_look(undecided: Mapping[str, Difference], looks: Sequence[int]) -
 
     It is at least the chance to be decided at the best of the looks until then.
     """
-    return {label: _by_then(difference, looks, len(undecided)) for label, difference in undecided.items()}
+    hypotheses = len({hypothesis(difference) for difference in undecided.values()})
+    return {label: _by_then(difference, looks, hypotheses) for label, difference in undecided.items()}
 
 
 def _by_then(difference: Difference, looks: Sequence[int], hypotheses: int) -> dict[int, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.reporting.decision_chances import chances_by_look
 from experiments.reporting.declared_test import DeclaredTest
 from experiments.reporting.differences import Difference
 from experiments.reporting.families import in_family
@@ -29,7 +30,7 @@ from experiments.studies.stream.results.summary import summarise
 from tests.experiments.report.finished import FINISHED
 from tests.messages import naming
 from workbench.errors import InputError
-from workbench.measures.looks import chance_to_decide
+from workbench.measures.looks import LEVELS, LOOKS, chance_to_decide
 from workbench.measures.statistics import interval, paired_t_test
 
 if TYPE_CHECKING:
@@ -63,6 +64,21 @@ def test_what_is_undecided_says_what_decides_it_and_what_is_decided_does_not() -
     assert all(chance < 0.8 for chance in chances[:-1])
     assert needed.hours == needed.seeds - 3, "an hour a further seed"
     assert family["near"].as_json()["to_decide"] == {"seeds": needed.seeds, "hours": needed.hours}
+
+
+def test_a_forecast_of_looks_counts_two_that_are_the_same_test_once() -> None:
+    """As Holm does, and the forecast of seeds: the level of a look is divided by the hypotheses that are undecided."""
+    own, mirror = difference(0.02, -0.01, 0.03), difference(-0.02, 0.01, -0.03)
+    family = in_family(
+        {"own": own, "mirror": mirror, "other": difference(0.01, -0.02, 0.05)}, DeclaredTest(margin=0.02)
+    )
+    estimate = family["own"].estimate
+    assert estimate
+    for labels, hypotheses in ((["own"], 1), (["own", "mirror"], 1), (["own", "mirror", "other"], 2)):
+        found = chances_by_look({label: family[label] for label in labels}, LOOKS)
+        at_five = chance_to_decide(estimate, 3, 5, LEVELS[5] / hypotheses, 0.02)
+        assert found["own"] == pytest.approx({5: at_five, 8: found["own"][8]})
+        assert found.get("mirror", found["own"]) == pytest.approx(found["own"])
 
 
 def test_repairs_have_the_seeds_of_their_stream_and_their_page_says_so() -> None:
