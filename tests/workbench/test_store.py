@@ -20,7 +20,7 @@ from safetensors.numpy import save as weights_of
 from tests.messages import naming
 from workbench.adapters.fit_record import Epoch, FitRecord
 from workbench.adapters.manifest import MANIFEST, BackboneReference, Manifest, TaskReference
-from workbench.adapters.store import AdapterStore
+from workbench.adapters.store import AdapterStore, importable
 from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.files import checksummed
@@ -230,6 +230,13 @@ def test_an_unreadable_manifest_is_an_integrity_error(
     (stored.folder / MANIFEST).write_bytes(content)
     with pytest.raises(IntegrityError, match="no readable manifest"):
         store.get(stored.id)
+
+
+def test_a_manifest_of_any_size_is_not_read(store: AdapterStore, exported: Path) -> None:
+    with (exported / MANIFEST).open("a", encoding="utf-8") as stream:
+        stream.write(" " * (16 << 20))
+    with pytest.raises(IntegrityError, match=naming(str(exported / MANIFEST), "no readable manifest", "16 MiB")):
+        importable(exported)
 
 
 @pytest.mark.parametrize("likelihood", [-math.inf, math.nan])

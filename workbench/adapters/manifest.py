@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, FieldSerializationInfo, TypeAdapter, ValidationError, field_serializer
 
 from workbench.adapters.fit_record import FitRecord
+from workbench.backbone.config import LARGEST
 from workbench.backbone.model_folder import ITSELF
 from workbench.errors import IntegrityError, reason
 from workbench.files import checksummed
@@ -240,6 +241,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read or has changed."""
     path = folder / MANIFEST
     try:
+        if path.is_file() and path.stat().st_size > LARGEST:
+            raise IntegrityError(f"more than {LARGEST >> 20} MiB", where=str(path))
         return checksummed.require(DOCUMENT, path)
     except (IntegrityError, PermissionError) as error:
         why = error.what if isinstance(error, IntegrityError) else reason(error)
