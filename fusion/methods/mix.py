@@ -5,7 +5,7 @@ average. There are so few that some dozens of examples are enough to learn them.
 
 What differs: aTLAS (github.com/fredzzhang/atlas) learns a weight for each tensor (``per: module``) and begins at 0,
 under a head that exists. LoRA-Flow's weights also differ from token to token, so that its result is no LoRA; these do
-not.
+not. Warm-up and optimiser are LoRA's defaults, whatever the sources were trained with.
 """
 
 from __future__ import annotations

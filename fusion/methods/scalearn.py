@@ -10,10 +10,10 @@ falls on the scales; scales and head are trained together at 6e-3, without weigh
 
 What differs: there the scales begin with noise of 0.001, which nothing needs, since sources differ; the head begins
 random, here it is fitted first, as in every composition that trains; a fit has no warm-up and takes up to 30 epochs of
-all examples, here what the first source's settings and the budget say. There the sources are Pfeiffer bottlenecks of
-all tasks, the target's own among them; here the target is new. LoRAs are composed too: what each adds to the output of
-its matrix is scaled. Where a layer has several places (LoRAs, Houlsby), shared scales are those of one place in all
-layers; there, of all places.
+all examples, here what the budget says, with the warm-up and the optimiser of the first bottleneck, or LoRA's defaults
+for LoRAs, whatever they were trained with. There the sources are Pfeiffer bottlenecks of all tasks, the target's own
+among them; here the target is new. LoRAs are composed too: what each adds to the output of its matrix is scaled. Where
+a layer has several places (LoRAs, Houlsby), shared scales are those of one place in all layers; there, of all places.
 """
 
 from __future__ import annotations
