@@ -83,8 +83,9 @@ class Champions:
     def begin(self) -> None:
         """Write that there are no champions, before MLflow's database is made here: it has none to take over."""
         if not self.path.exists() and all(database_of(uri) and not _is_file(uri) for uri in self._stores()):
-            with suppress(UnwritableError):
-                self._write({})
+            with suppress(UnwritableError), hold(self.root / LOCK, wait=False) as acquired:
+                if acquired and not self.path.exists():
+                    self._write({})
 
     def current(self) -> dict[str, NamedChampion]:
         """Return the champion of each registered name that has one; raises as :meth:`names`."""

@@ -137,6 +137,28 @@ def test_a_new_workspace_says_that_it_has_none_before_mlflow_s_database_is_made(
     assert not earlier.path.exists()
 
 
+def test_what_another_command_changes_meanwhile_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    registered = RegisteredName().with_versions_of(RegisteredModel("a.lora", (Version("1", "a"),)))
+    first, second = Workspace(tmp_path).champions, Workspace(tmp_path).champions
+    with first.changing(Silent()) as names:
+        second.begin()
+        assert not second.path.exists(), "who changes them writes them"
+        first.save({**names, "a.lora": registered})
+    look = Path.exists
+
+    def look_too_early(path: Path) -> bool:
+        """Return what was there before another command wrote, once."""
+        monkeypatch.setattr(Path, "exists", look)
+        return False
+
+    monkeypatch.setattr(Path, "exists", look_too_early)
+    second.begin()
+    assert [*second.names()] == ["a.lora"]
+
+
 def test_champions_that_a_server_alone_may_know_are_told_until_it_was_asked(
     copy: ScoredAdapters, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
