@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,8 +43,3 @@ def against_chance(draws: NDArray[np.floating[Any]]) -> Chance:
     beyond = min((others >= value - slack).sum(), (others <= value + slack).sum())
     p = min(1.0, 2 * (1 + float(beyond)) / (1 + len(others)))
     return Chance(value, float(others.mean()), float(low), float(high), p)
-
-
-def finite(value: float) -> float | None:
-    """Return ``value``, or None for what is not a number or infinite."""
-    return value if math.isfinite(value) else None

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from fusion.diagnosis.chance import Chance, against_chance, finite
+from fusion.diagnosis.chance import Chance, against_chance
 from fusion.diagnosis.interference import module_sums
 from fusion.updates.lowrank import aligned, spectrum, stack
 from workbench.errors import InputError
+from workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

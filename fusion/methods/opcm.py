@@ -23,7 +23,18 @@ from pydantic import Field
 from torch import Tensor
 
 from fusion.target.composition import Composition, MergeSettings, arithmetic
-from fusion.updates.lowrank import LowRank, Merged, Update, aligned, collect, largest_rank, norm, spectrum
+from fusion.updates.lowrank import (
+    LowRank,
+    Merged,
+    Update,
+    aligned,
+    collect,
+    largest_rank,
+    norm,
+    scaled,
+    spectrum,
+    times,
+)
 from workbench.settings.bounds import Scale
 
 
@@ -36,19 +47,17 @@ class Settings(MergeSettings):
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return ``scale`` Mₙ of n sources in their order, cut to ``rank``."""
-    columns = {
-        name: [_times(w, pair) for w, pair in zip(weights, pairs, strict=True)] for name, pairs in aligned(updates)
-    }
+    columns = {name: scaled(pairs, weights) for name, pairs in aligned(updates)}
     norms = [_norm({name: pairs[t] for name, pairs in columns.items()}) for t in range(len(updates))]
     merged, factor = {name: pairs[0] for name, pairs in columns.items()}, 1.0
     for t in range(1, len(updates)):
         added = {name: _added(merged[name], pairs[t], factor, settings.alpha) for name, pairs in columns.items()}
         whole, wanted = _norm(added), math.fsum(norms[: t + 1]) / (t + 1)
         factor = whole / wanted if whole and wanted else 1.0
-        merged = {name: _times(1 / factor, pair) for name, pair in added.items()}
+        merged = {name: times(1 / factor, pair) for name, pair in added.items()}
     rank, dtypes = settings.rank or largest_rank(updates), {name: pairs[0].b.dtype for name, pairs in columns.items()}
-    scaled = {name: _times(settings.scale, pair).to(dtypes[name]) for name, pair in merged.items()}
-    return collect((name, spectrum(pair, rank).truncated()) for name, pair in scaled.items())
+    result = {name: times(settings.scale, pair).to(dtypes[name]) for name, pair in merged.items()}
+    return collect((name, spectrum(pair, rank).truncated()) for name, pair in result.items())
 
 
 def _added(merged: LowRank, new: LowRank, factor: float, alpha: float) -> LowRank:
@@ -67,10 +76,6 @@ def _removed(values: Tensor, alpha: float) -> Tensor:
     taken = torch.eye(len(values), dtype=torch.bool)
     taken[:k, :k] = True
     return taken
-
-
-def _times(factor: float, pair: LowRank) -> LowRank:
-    return LowRank(factor * pair.b, pair.a)
 
 
 def _norm(update: Mapping[str, LowRank]) -> float:

@@ -182,7 +182,12 @@ def stack(pairs: Sequence[LowRank], weights: Sequence[float]) -> LowRank:
 
 def scaled(pairs: Sequence[LowRank], weights: Sequence[float]) -> list[LowRank]:
     """Return wᵢ bᵢ aᵢ, each weight in its b."""
-    return [LowRank(weight * pair.b, pair.a) for pair, weight in zip(pairs, weights, strict=True)]
+    return [times(weight, pair) for pair, weight in zip(pairs, weights, strict=True)]
+
+
+def times(weight: float, pair: LowRank) -> LowRank:
+    """Return w b a, the weight in its b."""
+    return LowRank(weight * pair.b, pair.a)
 
 
 def aligned(updates: Sequence[Update]) -> Iterator[tuple[str, tuple[LowRank, ...]]]:
