@@ -11,10 +11,13 @@ from bench import simulated_scores as scores
 from bench.error_rates import EFFECT, holm_rows, shifted
 from bench.simulated_scores import Scores
 from bench.variance_choices import checked, paired
-from workbench.measures.declared_tests import pooled
+from experiments.reporting.declared_test import DeclaredTest
+from experiments.reporting.differences import Difference
+from experiments.reporting.families import in_family
+from experiments.reporting.replications import paired as difference
+from experiments.studies.core.planned import settled
 from workbench.measures.estimate import Moments
-from workbench.measures.looks import LEVELS, LOOKS, first_decided, go_on
-from workbench.measures.verdicts import Verdict, verdicts
+from workbench.measures.looks import LEVELS, LOOKS
 
 RULES = {  # level of each look
     "rising": tuple(LEVELS.values()),
@@ -24,6 +27,7 @@ RULES = {  # level of each look
     "spending, O'Brien-Fleming": (0.0014, 0.0127, 0.0449),
     "eight seeds at once": (0.0, 0.0, 0.05),
 }
+SCORE = "score"  # the metric that decides
 TESTS = {"paired": paired, "pooled": checked}
 
 
@@ -89,26 +93,33 @@ def as_run(random: np.random.Generator, number: int, rows: int = 12, effect: flo
         table = scores.table(random, 1, np.ones(rows), max(LOOKS))[0]
         table[1] += effect
         outcome = design(table)
-        different = [row for row, (_, verdict) in outcome.items() if verdict.word in ("higher", "lower")]
+        different = [row for row, of in outcome.items() if of.reading in ("higher", "lower")]
         hits += "1" in different
         false += any(row != "1" or not effect for row in different)
-        stops = [seeds for seeds, _ in outcome.values()]
+        stops = [of.look or 0 for of in outcome.values()]
         fits += (sum(stops) + max(stops)) / rows
     return {"effect": effect, "family": false / number, "found": hits / number, "seeds": fits / number}
 
 
-def design(table: Scores, margin: float = EFFECT) -> dict[str, tuple[int, Verdict]]:
-    """Return row → look and verdict of a design on scores (R, 8), row 0 being the reference."""
-    by_look: dict[int, dict[str, Verdict]] = {}
-    going = tuple(str(row) for row in range(1, len(table)))
-    values = {str(row): [None] * max(LOOKS) for row in range(len(table))}
-    for seeds in LOOKS:
-        for row in ("0", *going):
-            values[row][:seeds] = table[int(row), :seeds].tolist()
-        known = {row: own[:seeds] for row, own in values.items()}
-        by_look[seeds] = verdicts(pooled(known, "0").estimates, margin, LEVELS[seeds])
-        outcome = first_decided(by_look)
-        going = go_on(outcome)
-        if not going:
+def design(table: Scores, margin: float = EFFECT) -> dict[str, Difference]:
+    """Return row → its difference as the look read it at which it stopped; scores (R, 8), row 0 is the reference.
+
+    Families, readings and what stays at which look are those of reports.
+    """
+    rows = range(1, len(table))
+    gaps, seeds_of = table - table[0], dict.fromkeys(rows, 0)
+    by_look: dict[int, dict[str, dict[str, Difference]]] = {}
+    read: dict[str, Difference] = {}
+    for look in LOOKS:
+        seeds_of |= {row: look for row in rows if str(row) not in read or not read[str(row)].is_decided}
+        if look not in seeds_of.values():
             break
-    return outcome
+        known = {str(row): difference(_first(gaps[row], seeds, look), range(look)) for row, seeds in seeds_of.items()}
+        by_look[look] = {SCORE: in_family(known, DeclaredTest("pooled", margin, LEVELS[look]))}
+        read = settled(by_look, SCORE)[SCORE]
+    return read
+
+
+def _first(gaps: Scores, seeds: int, look: int) -> list[float | None]:
+    """Return the gaps of the first ``seeds``, and None for the others up to the look."""
+    return [*gaps[:seeds].tolist(), *[None] * (look - seeds)]

@@ -84,8 +84,9 @@ def test_a_design_stops_what_is_decided() -> None:
     table = np.random.default_rng(0).normal(size=(5, 8)) * 0.3
     table[1] += 9
     outcome = looks_simulated.design(table)
-    assert (outcome["1"][0], outcome["1"][1].word) == (3, "higher")
-    assert {verdict.word for row, (_, verdict) in outcome.items() if row != "1"} == {"equal"}
+    assert (outcome["1"].look, outcome["1"].reading) == (3, "higher")
+    assert len(outcome["1"].seeds.values) == 3
+    assert {of.reading for row, of in outcome.items() if row != "1"} == {"equal"}
 
 
 def test_scenes_are_as_they_are_called() -> None:

@@ -14,17 +14,12 @@ from workbench.measures.looks import (
     LOOKS,
     chance_by_look,
     chance_to_decide,
-    first_decided,
-    go_on,
     levels,
     looks_up_to,
     seeds_to_decide,
 )
 from workbench.measures.statistics import holm
-from workbench.measures.verdicts import Verdict, adjusted, verdicts
-
-UNDECIDED = Verdict("undecided", 0.4, 0.2, False, 2)
-HIGHER = Verdict("higher", 0.001, 0.9, False, 2)
+from workbench.measures.verdicts import adjusted, verdicts
 
 
 @pytest.mark.parametrize(
@@ -73,16 +68,6 @@ def test_looks_share_five_percent() -> None:
             levels(wrong)
     with pytest.raises(ValueError, match="two seeds"):
         looks_up_to(1)
-
-
-def test_what_is_decided_stays_so_and_the_rest_goes_on() -> None:
-    equal = Verdict("equal", 0.7, 0.01, True, 2)
-    decided = first_decided({3: {"a": HIGHER, "b": UNDECIDED}, 5: {"a": UNDECIDED, "b": UNDECIDED}})
-    assert decided == {"a": (3, HIGHER), "b": (5, UNDECIDED)}
-    assert go_on(decided) == ("b",)
-    later = first_decided({3: {"a": HIGHER, "b": UNDECIDED}, 5: {"b": equal}})
-    assert later == {"a": (3, HIGHER), "b": (5, equal)}
-    assert go_on(later) == ()
 
 
 @pytest.mark.parametrize("difference", [0.0, 1.0, 2.5])

@@ -18,13 +18,12 @@ from workbench.measures.statistics import MOST_SEEDS, ROUNDING
 from workbench.measures.verdicts import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from workbench.measures.estimate import Estimate
     from workbench.measures.statistics import Array
-    from workbench.measures.verdicts import Verdict
 
 LOOKS = (3, 5, 8)
 POWER = 0.8  # with which a forecast of seeds decides
@@ -55,25 +54,6 @@ def looks_up_to(most: int, first: int = LOOKS[0]) -> tuple[int, ...]:
     if most < 2:
         raise ValueError(f"a test needs two seeds or more: got {most}")
     return (*sorted(look for look in {first, *LOOKS} if first <= look < most), most)
-
-
-def first_decided(by_look: Mapping[int, Mapping[str, Verdict]]) -> dict[str, tuple[int, Verdict]]:
-    """Return label → the first look at which it was decided, with its verdict there; the last look where it was not.
-
-    Args:
-        by_look: number of seeds → the family's verdicts at that look's level, in the order of the looks.
-    """
-    decided: dict[str, tuple[int, Verdict]] = {}
-    for seeds, family in by_look.items():
-        for label, verdict in family.items():
-            if label not in decided or not decided[label][1].is_decided:
-                decided[label] = (seeds, verdict)
-    return decided
-
-
-def go_on(decided: Mapping[str, tuple[int, Verdict]]) -> tuple[str, ...]:
-    """Return the labels that are undecided so far: only these, and the reference, get more seeds."""
-    return tuple(label for label, (_, verdict) in decided.items() if not verdict.is_decided)
 
 
 def chance_to_decide(estimate: Estimate, seeds: int, then: int, level: float, margin: float | None = None) -> float:

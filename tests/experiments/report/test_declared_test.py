@@ -18,6 +18,7 @@ from experiments.reporting.examples import OverExamples
 from experiments.reporting.families import alone, in_family
 from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import paired
+from experiments.studies.core.planned import settled
 from experiments.studies.methods.report import ComparisonReport
 from experiments.studies.stream.results.comparison import tasks_are_apart
 from experiments.studies.stream.results.record import Record
@@ -218,6 +219,16 @@ def test_one_test_decides(values: list[float], examples: tuple[float, float] | N
     difference = paired(values, range(len(values)), examples=known)
     assert alone(difference, 0.02).reading == reading
     assert alone(difference, None).reading in (reading, "undecided"), "without a margin nothing is equal"
+
+
+def test_what_a_look_decided_stays_as_it_was_and_the_rest_is_read_at_the_last() -> None:
+    higher, wide = paired([0.10, 0.11, 0.12], (0, 1, 2)), paired([0.2, -0.3, 0.1], (0, 1, 2))
+    no_longer = paired([0.10, 0.11, 0.12, -0.9, 0.2], range(5))
+    first, second = in_family({"a": higher, "b": wide}), in_family({"a": no_longer, "b": wide})
+    assert (first["a"].is_decided, second["a"].is_decided) == (True, False)
+    read = settled({3: {"score": first, "other": second}, 5: {"score": second, "other": second}}, "score")
+    assert read["score"] == {"a": replace(first["a"], look=3), "b": replace(second["b"], look=5)}
+    assert read["other"]["a"].look == 3, "the main metric decides for all"
 
 
 def test_words_say_the_test_and_the_margin() -> None:
