@@ -13,7 +13,7 @@ some seconds, in which a quarter of all requests ask for it; then another adapte
 server reloads.
 
 A text without an answer is lost, or refused with a code. Memory is that of the server's process once a minute:
-`resident`, and of it its `own`, without files that are mapped. Its slope is taken after the first quarter of the time,
+`resident`, and of it its `own`, without files that are mapped. Its slope is taken after some minutes (`--settling`),
 when most files have been read once.
 """
 
@@ -40,6 +40,7 @@ from bench.memory_trend import sample, slope
 from bench.serve_load import percentiles
 from bench.served_adapters import START, serving
 from experiments.api import Workbench
+from workbench.errors import InputError
 from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ TEXTS = (
     "He sold the car after ten years.",
     "The bridge over the river is closed.",
 )
-SETTLING = 0.25  # of the time, before memory has to stay as it is
 FLAT = 0.01  # of the memory, an hour: the interval of the slope has to end below
 MOST_INTERVAL = 60.0  # seconds between two samples of memory
 SAMPLES = 30  # of memory, at least
@@ -70,6 +70,7 @@ class Settings:
     clients: int
     replace_every: float
     lora_memory: int
+    settling: float
 
 
 def main(
@@ -82,9 +83,12 @@ def main(
     clients: Annotated[int, typer.Option(min=1, help="Requests that may be under way at the same time.")] = 8,
     replace_every: Annotated[float, typer.Option(min=0.1, help="Seconds from one replaced adapter to the next.")] = 30,
     lora_memory: Annotated[int, typer.Option(min=0, help="Megabytes of LoRAs in the server's memory.")] = 150,
+    settling: Annotated[float, typer.Option(min=0, help="Minutes before memory has to stay as it is.")] = 15.0,
 ) -> None:
     """Make the adapters, serve, ask, and print what came of it; exits with 3 where something did not hold."""
-    settings = Settings(adapters, minutes, rate, texts, clients, replace_every, lora_memory)
+    if settling >= minutes:
+        raise InputError("no time is left in which memory has to stay as it is", where="--settling")
+    settings = Settings(adapters, minutes, rate, texts, clients, replace_every, lora_memory, settling)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (lora,) = originals(folder, ["lora"], precision="fp32")
@@ -135,7 +139,7 @@ def soaked(folder: Path, lora: StoredAdapter, settings: Settings) -> dict[str, A
         "milliseconds": _waits(checked.milliseconds),
         "behind_s": round(load.behind, 2),
         "reloads": reloads,
-        "memory": _memory(samples, seconds),
+        "memory": _memory(samples, 60 * settings.settling),
         "samples": samples,
     }
     return {**results, "held": _held(results)}
@@ -186,8 +190,8 @@ class Replacing:
         return new, {"seconds": taken, "as_meant": as_meant, **({} if as_meant else {"response": changes})}
 
 
-def _memory(samples: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    settled = [taken for taken in samples if taken["seconds"] >= SETTLING * seconds]
+def _memory(samples: list[dict[str, Any]], settling: float) -> dict[str, Any]:
+    settled = [taken for taken in samples if taken["seconds"] >= settling]
     keys = ("resident_mb", "own_mb")
     return {
         "settled_samples": len(settled),

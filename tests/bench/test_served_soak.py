@@ -24,7 +24,7 @@ from tests.streams import write_tasks
 from workbench.adapters.stored_adapter import StoredAdapter
 
 SECONDS = Settings(
-    adapters=5, minutes=0.1, rate=30, texts=3, clients=2, replace_every=2.0, lora_memory=0
+    adapters=5, minutes=0.1, rate=30, texts=3, clients=2, replace_every=2.0, lora_memory=0, settling=0.02
 )  # so that every LoRA is read from its file
 
 Reply = dict[str, Any] | int | None
