@@ -6,8 +6,14 @@ from collections.abc import Iterator
 
 from measured import read, require, row
 
-HELD = ["no answer was wrong", "no text was lost", "each reload changed one adapter"]
-STATED = ["the confidence may differ by less than 1e-5"]
+HELD = ["no answer was wrong", "no text was lost", "no text was refused", "each reload changed one adapter"]
+HALF_AN_HOUR = 1800  # seconds
+STATED = [
+    "the confidence may differ by less than 1e-5",
+    "for less than 1 % of all memory",
+    "of 121,504 texts 912 were refused after 30 seconds",
+    "grew by 502 MB an hour",
+]
 BOTTLENECKS = {
     "backbone": "none: a head on the bare backbone",
     "one": "one",
@@ -48,27 +54,26 @@ def soak() -> Iterator[str]:
     results = read("served-soak")
     counts, memory, waits = results["counts"], results["memory"], results["milliseconds"]
     held = [claim for claim, was_so in results["held"].items() if was_so]
-    require(held == HELD, "no answer was wrong, none lost, each reload changed one adapter")
-    require({*counts["refused"]} == {"504"}, "refused, since there was no answer within 30 seconds")
+    require(held == HELD, "all but the memory held")
     yield row("answers that were checked", f"{counts['answers']:,}")
     yield row("wrong", f"{counts['wrong']}")
     yield row("texts without a response", f"{counts['lost']}")
-    yield row("texts refused with 504: no answer within 30 seconds", f"{counts['refused']['504']:,}")
+    yield row("texts refused", f"{sum(counts['refused'].values())}")
     yield row("answers with the same bits as alone", f"{counts['bit_equal']:,}")
     yield row("largest difference of a confidence", f"{counts['furthest_confidence']:.0e}")
     yield row("answers after the folder of the adapter had been removed", f"{counts['of_removed']:,}")
     yield row("adapters replaced", f"{len(results['reloads'])}")
     yield f"{100 * results['alike_by_chance']:.2f} % of all pairs"
     yield f"{results['cpu_ms_per_text']:.1f} ms of a processor"
-    yield f"{waits['median'] / 1000:.1f} s, {waits['p95'] / 1000:.1f} s and {waits['p99'] / 1000:.1f} s"
+    median, p95, p99 = (f"{waits[part]:.0f} ms" for part in ("median", "p95", "p99"))
+    yield f"waited {median} in the median, {p95} in 95 of 100 cases and {p99.removesuffix(' ms')} ms in 99"
     reloads = sorted(reload["seconds"] for reload in results["reloads"])
-    yield f"took {reloads[0]:.1f} to {reloads[-1]:.0f} seconds, the median {reloads[len(reloads) // 2]:.0f}"
-    latest = [reload["seconds"] for reload in results["reloads"]][-12:]
-    yield f"of the last {len(latest)}, when the machine was less busy, {min(latest):.1f} to {max(latest):.1f}"
-    late = [sample for sample in results["samples"] if sample["answers"] > 40_000]
-    more, answers = (late[-1][key] - late[0][key] for key in ("own_mb", "answers"))
-    yield f"by {more:.0f} MB in the last {answers:,} answers"
-    own, growth = (memory[moment]["own_mb"] for moment in ("first", "settled", "last")), memory["mb_an_hour"]["own_mb"]
-    begun, settled, last = own
-    yield f"{begun:.0f} MB when the load began, {settled:.0f} MB after a quarter of the time and {last:.0f} MB at the"
+    yield f"took {reloads[0]:.2f} to {reloads[-1]:.2f} seconds**, the median {reloads[len(reloads) // 2]:.2f}"
+    yield f"the longest wait of a request was {waits['longest'] / 1000:.2f} seconds"
+    begun, settled, last = (memory[moment]["own_mb"] for moment in ("first", "settled", "last"))
+    yield f"{begun:.0f} MB when the load began, {settled:.0f} MB after a quarter of an hour"
+    yield f"and {last:.0f} MB at the end"
+    growth = memory["mb_an_hour"]["own_mb"]
     yield f"{growth['mean']:.0f} MB an hour, 95 % interval [{growth['low']:.0f}, {growth['high']:.0f}]"
+    later = [sample["own_mb"] for sample in results["samples"] if sample["seconds"] >= HALF_AN_HOUR]
+    yield f"{later[0]:.0f} MB when the second half hour began, and {max(later):.0f} MB at most in it"
