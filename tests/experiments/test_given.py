@@ -126,6 +126,35 @@ def test_checkpoints_stand_beside_what_is_trained_here(bert: Path, checkpoints: 
     assert fresh.metrics["forgetting"].mean == 0.0
 
 
+def test_the_task_of_each_checkpoint_is_always_tested_and_its_model_probed(
+    bert: Path, checkpoints: Path, tmp_path: Path
+) -> None:
+    stages = ", ".join([str(bert), *[str(checkpoints / name) for name in ("little", "much", "destroyed")]])
+    entry = {"mine": f"{{strategy: given, stages: [{stages}]}}"}
+    report = stream_of(tmp_path, bert, entry, *QUICK, "probes=[weight-drift]", "evaluate_every=2")
+    (mine,) = report.strategies
+    assert None not in [mine.matrix[stage][stage - 1] for stage in (1, 2, 3)], "learning accuracy is of these"
+    drifts = [outcome.probes["weight-drift"]["relative-norm"] for outcome in report.record.outcomes if outcome.stage]
+    assert drifts == sorted(drifts)
+    assert len({*drifts}) == 3
+
+
+def test_answers_to_other_test_rows_are_probed_anew(bert: Path, tmp_path: Path) -> None:
+    settings = "method: lora, rank: 4, learning_rate: 0.02"
+    entry = {"mine": f"{{strategy: sequential, {settings}}}"}
+    first = stream_of(tmp_path, bert, entry, *QUICK)
+    states = ", ".join(state_folders(first, tmp_path / "space", "mine"))
+    given = {"mine": f"{{strategy: given, {settings}, stages: [{states}]}}"}
+
+    def probed(rows: int) -> list[float]:
+        changes = (f"name=with-{rows}", "probes=[calibration]", f"budget.eval_examples={rows}")
+        report = stream_of(tmp_path, bert, given, *QUICK, *changes)
+        assert {*report.record.ways["mine"].values()} == {"own head"}, "which does not depend on the rows"
+        return [value for outcome in report.record.outcomes for value in outcome.probes["calibration"].values()]
+
+    assert probed(4) != probed(16)
+
+
 WRONG = {
     "too few": ("stages: [{bert}, {little}]", (), "2 checkpoints for 3 tasks"),
     "nothing there": ("stages: [{bert}, {little}, {little}-not]", (), "there is no such folder"),

@@ -68,7 +68,8 @@ class Probe(Protocol):
     Attributes:
         scope: ``task`` where a value belongs to one task's model, and every task learned so far is measured; ``model``
             where it is about the weights, and the model of the task learned last is measured.
-        reads_hidden: whether it looks at hidden states.
+        reads_hidden: whether it looks at hidden states; one of a ``task`` that does not may look at answers to test
+            rows.
     """
 
     scope: Literal["task", "model"]

@@ -125,6 +125,11 @@ def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
             yield change
 
 
+def packed(backbone: Backbone) -> str | None:
+    """Return why the matrices of a backbone cannot be compared, or None: bits are no numbers of a matrix."""
+    return f"its matrices are packed ({backbone.quantization})" if backbone.quantization else None
+
+
 def _matrix(module: Any, transposed: bool) -> Tensor:
     weight: Tensor = module.weight.detach().float().cpu()
     return weight.T.contiguous() if transposed else weight

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from workbench.probes._weights import changes, layers, smaller_gram
+from workbench.probes._weights import changes, layers, packed, smaller_gram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +37,8 @@ class Intruder:
     reads_hidden = False
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
-        """Return None: every model has weights."""
-        return None
+        """Return why the weights cannot be compared, or None."""
+        return packed(backbone)
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return the mean count per matrix, of ``layer-k`` that changed and in ``total``; nothing where none did."""

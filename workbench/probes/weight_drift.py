@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from workbench.probes._weights import changes, layers
+from workbench.probes._weights import changes, layers, packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ class WeightDrift:
     reads_hidden = False
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
-        """Return None: every model has weights."""
-        return None
+        """Return why the weights cannot be compared, or None."""
+        return packed(backbone)
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return ``relative-norm`` and, where layer k changed, ``layer-k/relative-norm`` and ``…/effective-rank``."""

@@ -56,7 +56,10 @@ class Budget(Settings):
     )
     epochs: Epochs = Field(3, description="passes over the training examples")
     batch_size: BatchSize = Field(16, description="examples in one forward pass")
-    gradient_accumulation: BatchSize = Field(1, description="forward passes in one optimiser step")
+    gradient_accumulation: BatchSize = Field(
+        1,
+        description="forward passes in one optimiser step; the mean losses of all count alike, also of a smaller batch",
+    )
     max_length: int = Field(128, ge=4, le=1_000_000, description="tokens; longer texts are cut")
     patience: Epochs | None = Field(None, description="stop after so many epochs without a better validation score")
     balanced: bool = Field(False, description="draw as many training examples of each class")

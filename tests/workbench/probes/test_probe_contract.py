@@ -6,6 +6,7 @@ import copy
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,13 @@ def test_card(probe: str, backbone: Backbone) -> None:
     assert 20 < len(PROBES.describe(probe)) < 120
     assert not PROBES.describe(probe).startswith(probe), "the docstring begins with `name: `"
     assert type(card).__doc__
+
+
+@pytest.mark.parametrize("probe", ["weight-drift", "intruder"])
+def test_packed_matrices_are_not_compared(probe: str, backbone: Backbone) -> None:
+    assert PROBES.get(probe).objection(backbone, "classification") is None
+    packed = replace(backbone, quantization="nf4")
+    assert "packed (nf4)" in (PROBES.get(probe).objection(packed, "classification") or "")
 
 
 def test_the_ten_probes_are_there() -> None:

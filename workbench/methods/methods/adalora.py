@@ -61,7 +61,7 @@ def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     config, tuner = body.peft_config[NAME], body.base_model
 
     def penalty() -> Tensor:
-        """Sum up ‖PᵀP − I‖ + ‖QQᵀ − I‖, averaged over the factors (eq. 4)."""
+        """Return the mean of ‖PᵀP − I‖_F and ‖QQᵀ − I‖_F over all factors, as peft has it; eq. 4 sums their squares."""
         factors = [parameter for name, parameter in body.named_parameters() if "lora_A" in name or "lora_B" in name]
         squares = [factor @ factor.T if factor.shape[0] < factor.shape[1] else factor.T @ factor for factor in factors]
         norms = [torch.linalg.norm(square - torch.eye(len(square), device=square.device)) for square in squares]

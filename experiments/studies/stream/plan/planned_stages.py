@@ -57,6 +57,11 @@ class PlannedStage:
         return self.tasks if self.before is None else (self.task,)
 
     @property
+    def newest(self) -> Task:
+        """The task learned last; of checkpoints that are asked about all tasks alike, the last task of the stream."""
+        return (self.learned or self.tasks)[-1]
+
+    @property
     def name(self) -> str:
         """The task that it learned, or the checkpoint."""
         return self.given.checkpoint.name if self.given else self.task.name

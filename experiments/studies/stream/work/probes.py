@@ -128,7 +128,9 @@ class Probing:
     def _key(self, answering: Answering, name: str) -> str:
         posed = [answering.taught.fingerprint, answering.identity, answering.as_learned.identity]
         asked = [self.asked[name].identity] if name in self.asked else []
-        return key(["probe", PROBES.identity(name), *posed, list(self.text), *self._data(answering), *asked])
+        reads_answers = PROBES.get(name).scope == "task" and not PROBES.get(name).reads_hidden
+        rows = [{"test rows": self.recipe.budget.eval_examples}] if reads_answers else []
+        return key(["probe", PROBES.identity(name), *posed, list(self.text), *self._data(answering), *asked, *rows])
 
     def _data(self, answering: Answering) -> list[Any]:
         return [answering.task.fingerprint, self.recipe.probe_examples, self.recipe.budget.max_length]

@@ -55,7 +55,7 @@ class StageRunner:
             if answering.is_possible and self._is_due(answering):
                 cells.append(self._cell(answering))
                 if plan.recipe.probes and answering.is_learned:
-                    probing.look(answering, cells[-1].evaluation, newest=task is planned.task)
+                    probing.look(answering, cells[-1].evaluation, newest=task is planned.newest)
                 if plan.recipe.probes or cells[-1].status != "carried":
                     release_pages()  # of its rows: after the last stage all tasks are tested
         fit = learning.folders.fit(planned.key)
@@ -129,6 +129,6 @@ class StageRunner:
         The latter costs nothing. A model that changed at a stage that is not tested waits for the next one that is.
         """
         planned, every = self.learning.planned, int(self.learning.plan.recipe.evaluate_every)
-        if planned.stage % every == 0 or self._is_last or answering.task is planned.task:
+        if planned.stage % every == 0 or self._is_last or answering.task is planned.newest:
             return True
         return answering.task.name in self._tested_before and answering.kept
