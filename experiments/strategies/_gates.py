@@ -136,10 +136,10 @@ def answer_with(layers_by_name: Mapping[str, Layer], mask: Tensor) -> None:
 
     An activation of 0 is 0, so that nothing else answers; and whoever reads the weights finds those that do.
     """
-    head_identity = split(layers_by_name, mask)
+    answering = split(layers_by_name, mask)
     for name, layer in layers_by_name.items():
-        outputs, weight, bias = head_identity[name], layer.linear.weight, layer.linear.bias
-        weight.masked_fill_(~_connections(weight, outputs, head_identity[layer.before] if layer.before else None), 0)
+        outputs, weight, bias = answering[name], layer.linear.weight, layer.linear.bias
+        weight.masked_fill_(~_connections(weight, outputs, answering[layer.before] if layer.before else None), 0)
         if bias is not None:
             bias.masked_fill_(~outputs.to(bias.device), 0)
 
