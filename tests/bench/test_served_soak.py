@@ -61,7 +61,7 @@ def test_an_answer_of_another_adapter_is_found(
         return dict(zip(names, [own[name] for name in [*names[1:], names[0]]], strict=True))
 
     monkeypatch.setattr(served_soak, "own_answers", mistaken)
-    results = soaked(tmp_path, lora, Settings(3, 0.03, 30, 2, 2, 60.0, 0))
+    results = soaked(tmp_path, lora, Settings(3, 0.03, 30, 2, 2, 60.0, 0, 0.0))
     assert results["counts"]["wrong"] > 0.9 * results["counts"]["answers"] > 0
     assert not results["held"]["no answer was wrong"]
     assert "and not OwnAnswer" in results["counts"]["examples"][0]
