@@ -31,9 +31,14 @@ NOT_INSTALLED = "the package adapters is not installed"
 
 
 LONGEST = [
+    "test_transcript_of_a_year.py",
     "test_transcripts.py",
     "test_transcript_from_elsewhere.py",
     "test_notebooks.py",
+    "test_examined_trainings.py",
+    "test_killed_updates.py",
+    "test_accelerator.py",
+    "test_hundred_tasks.py",
     "test_twelve_kills.py",
     "test_ray_workers.py",
     "test_sharding.py",
