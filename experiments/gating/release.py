@@ -85,8 +85,8 @@ class Release:
         """Make the adapter of a task's next version beside the champion, hold it against bounds, and register it.
 
         It is trained, tested, compared and registered as :meth:`add` does. The champion of the earlier version is
-        scored on the same validation examples, with its answers read in the newest labels. The same call
-        again goes on from what is done.
+        scored on the same validation examples, with its answers read in the newest labels. The same call again goes on
+        from what is done.
 
         Args:
             plan: see :meth:`experiments.api.Workbench.update_plan`.

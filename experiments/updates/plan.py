@@ -149,7 +149,7 @@ def _new_rows(request: UpdateRequest, begun: Beginning, labels: LabelMap) -> fro
 
 
 def _were_replaced(begun: Beginning) -> bool:
-    """Return whether no row of the champion's version is one of the newest only because rows were kept."""
+    """Return whether a version after the champion's was made of new rows alone."""
     later = range(begun.older + 1, begun.newer + 1)
     return any(facts_of(begun.versions[number].folder).how == "replace" for number in later)
 

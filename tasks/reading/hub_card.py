@@ -17,7 +17,7 @@ CARD, SETTINGS = "README.md", ".huggingface.yaml"  # `datasets` reads the second
 NAMES_FILES = ("data_files", "data_dir")
 
 
-def require_own_files(folder: Path) -> None:
+def require_data_inside(folder: Path) -> None:
     """Refuse a folder whose rows `datasets` would read from somewhere else: its digest says nothing of them.
 
     Raises:

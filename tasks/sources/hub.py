@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from tasks.reading.hub_card import require_own_files
+from tasks.reading.hub_card import require_data_inside
 from tasks.reading.text_files import exists, path_of
 from tasks.sources import Source
 from workbench.errors import AssetError, InputError, opening, reason
@@ -66,7 +66,7 @@ def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
 
     local = settings.local(folder)
     if local is not None:
-        require_own_files(local)
+        require_data_inside(local)
         with _patient(), opening("this folder", str(local), "Expected files as data sets on the hub have them."):
             splits = load_dataset(str(local.absolute()), settings.config, revision=settings.revision)
         return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
@@ -110,7 +110,7 @@ def identity(settings: HubSettings, folder: Path) -> str | None:
     """Return the pinned commit, or the digest of a local folder; None for a branch, which may move."""
     local = settings.local(folder)
     if local is not None:
-        require_own_files(local)
+        require_data_inside(local)
         return digest(local)
     revision = settings.revision or ""
     return revision if len(revision) == 40 and set(revision) <= set("0123456789abcdef") else None

@@ -63,8 +63,8 @@ class AdapterSet:
         Raises:
             InputError: an adapter of another backbone, or one that cannot be opened.
         """
-        open_before = before.groups if before else ()
-        groups = [_open_group(group, backbone, open_before, bank_bytes) for group in sharing(adapters)]
+        open_groups = {_identities(group.adapters.values()): group for group in before.groups} if before else {}
+        groups = [_open_group(group, backbone, open_groups, bank_bytes) for group in sharing(adapters)]
         return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(chain.from_iterable(groups)))
 
     def group_of(self, adapter: str) -> Answering:
@@ -97,20 +97,22 @@ class AdapterSet:
 
 
 def _open_group(
-    group: Sequence[StoredAdapter], backbone: Backbone, before: Sequence[Answering], bank_bytes: int | None
+    group: Sequence[StoredAdapter],
+    backbone: Backbone,
+    open_groups: Mapping[tuple[str, ...], Answering],
+    bank_bytes: int | None,
 ) -> list[Answering]:
     """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own.
 
-    What is open in ``before`` stays so.
+    What is among ``open_groups`` stays open; they are found by the identities of their adapters.
     """
-    open_groups = {_identities(opened.adapters.values()): opened for opened in before}
     if same := open_groups.get(_identities(group)):
         return [same]
     alone = {adapter.id: opened for adapter in group if (opened := open_groups.get(_identities([adapter])))}
     if len(alone) == len(group):
         return [*alone.values()]  # they could not share a body before
     try:
-        return [open_group(group, backbone, before, bank_bytes)]
+        return [open_group(group, backbone, [*open_groups.values()], bank_bytes)]
     except InputError:
         if len(group) == 1:
             raise

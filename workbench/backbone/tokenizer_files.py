@@ -34,9 +34,10 @@ def require_own_files(folder: Path) -> None:
             Python would read it.
     """
     settings = folder / SETTINGS
-    foreign = {settings: _unusual(_stated(settings)), folder / SPECIAL: _paths(_stated(folder / SPECIAL))}
+    stated = _stated(settings)
+    foreign = {settings: _unusual(stated), folder / SPECIAL: _paths(_stated(folder / SPECIAL))}
     if not (folder / FILE).is_file():
-        foreign[settings] |= {key: value for key, value in _paths(_stated(settings)).items() if key not in FOUND}
+        foreign[settings] |= {key: value for key, value in _paths(stated).items() if key not in FOUND}
     for path, keys in foreign.items():
         for key, value in keys.items():
             message = f"{key}: {value!r} would be read in place of the tokenizer's own file"

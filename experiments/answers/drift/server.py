@@ -132,6 +132,10 @@ def served_drift(
 ) -> Drift:
     """Return how answers of a server differ from those to held-out rows; raises as ``drift_of``, which see."""
     task = adapter_task(stored, task_folders, "drift needs the test rows", "`workbench evaluate`")
+    if not {*served.labels} & {*task.labels}:
+        given = ", ".join(sorted(served.labels)[:SHOWN])
+        message = f"no label of the server's answers is one of {task.name}: {given}"
+        raise InputError(message, where="--server", hint="Does the server answer with this adapter?")
     from workbench.answering.evaluation import evaluate_split
     from workbench.methods.stored_model import backbone_of, open_for
 
@@ -139,10 +143,6 @@ def served_drift(
     model = open_for(stored, opened, task)
     answered = evaluate_split(model, task, "test", opened, manifest.budget.max_length).outcomes
     old = np.bincount(answered["prediction"].to_numpy(dtype=np.int64), minlength=len(task.labels))
-    if not {*served.labels} & {*task.labels}:
-        given = ", ".join(sorted(served.labels)[:SHOWN])
-        message = f"no label of the server's answers is one of {manifest.task.name}: {given}"
-        raise InputError(message, where="--server", hint="Does the server answer with this adapter?")
     signals = [_answers(old, served, task.labels), _confidence(answered["confidence"].to_numpy(dtype=float), served)]
     return Drift(
         adapter=stored.id,
