@@ -46,7 +46,8 @@ def test_a_model_that_changed_at_a_skipped_stage_waits_for_the_next_tests() -> N
     outcome = SimpleNamespace(cells=[SimpleNamespace(task="tested")])  # of the stage before
     step = SimpleNamespace(stage=12, key="before")
     earlier = SimpleNamespace(plan=plan, planned=step, folders=SimpleNamespace(outcome=lambda *_: outcome))
-    learning: Any = SimpleNamespace(plan=plan, planned=SimpleNamespace(stage=13, task="newest"), earlier=earlier)
+    planned = SimpleNamespace(stage=13, newest=SimpleNamespace(name="newest"))
+    learning: Any = SimpleNamespace(plan=plan, planned=planned, earlier=earlier)
     bench = StageRunner(learning)
 
     def is_due(name: str, kept: bool) -> bool:
