@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +79,7 @@ def serve(
     from fusion.routing.routers import ROUTERS
     from tasks.loading import registry
     from workbench.machine.batch_queue import Batching
+    from workbench.machine.listener import Changed
 
     rejected = rejection(min_routing_score, max_false_rejections)
     if not router and (option := "--set" if assignments else rejected and rejected.option):
@@ -88,7 +88,11 @@ def serve(
         ROUTERS.require(router, "--router")
     key = address.read_key(api_key_file) if api_key_file else None
     chosen_workspace, folders, listener = find_workspace(workspace), registry.user_folders(tasks), Messages()
-    selected = partial(select, chosen_workspace, names or [], backbone, folders, listener)
+    changed = Changed(listener)
+
+    def selected() -> Selection:
+        return select(chosen_workspace, names or [], backbone, folders, changed.again())
+
     first = selected()
     batching = Batching(max_batch, max_wait_ms / 1000, max_waiting)
     limits = Limits(max_texts, max_characters, timeout, connections=max_connections)

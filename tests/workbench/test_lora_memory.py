@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -86,3 +87,13 @@ def test_what_nobody_serves_any_more_takes_no_memory(backbone: Backbone, folders
     del loras[:2]
     gc.collect()
     assert bank._memory.bytes == SIZE
+
+
+def test_one_has_one_block_of_memory(backbone: Backbone, folders: list[Path]) -> None:
+    """Each of its tensors begins where torch begins one, so that what computes with them takes the same path."""
+    bank = bank_of(backbone, None)
+    lora: Any = bank.read(folders[0])
+    tensors = [tensor for factors in lora.factors.values() for tensor in factors if tensor is not None]
+    assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == 1
+    assert {tensor.data_ptr() % 64 for tensor in tensors} == {0}
+    assert all(tensor.is_contiguous() for tensor in tensors)

@@ -55,6 +55,22 @@ def set_libraries_aside() -> None:
 
 
 @contextmanager
+def objects_set_aside() -> Iterator[None]:
+    """Exclude all objects of now from garbage collection until the end of the context.
+
+    Of them, what refers to itself in a circle is not freed meanwhile.
+    """
+    before = gc.get_freeze_count()
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not before:
+            gc.unfreeze()
+
+
+@contextmanager
 def libraries_set_aside() -> Iterator[None]:
     """Do as :func:`set_libraries_aside`, until the end of the context.
 
@@ -166,17 +182,12 @@ def run_in_thread(work: Callable[[], Result]) -> Result:
 
 
 def release() -> None:
-    """Give memory that nothing refers to any more back to the system, as far as the C library does that on request."""
-    gc.collect()
-    return_freed()
-
-
-def return_freed() -> None:
-    """Give blocks that were freed back to the system, also those between others that are in use (glibc).
+    """Give memory that nothing refers to any more back to the system, as far as the C library does that on request.
 
     Each thread has a heap of its own, and glibc gives back only what is free at a heap's end. What one thread allocates
     and another frees, or what is freed between two blocks that stay, would remain with the process.
     """
+    gc.collect()
     _glibc("malloc_trim", 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter as Tally
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -85,6 +86,20 @@ class Metrics:
                 self._labels.labels(adapter, label).inc()
         if answer.confidence is not None and math.isfinite(answer.confidence):
             self._confidence.labels(adapter).observe(answer.confidence)
+
+    def forget(self, adapter: str, labels: Collection[str]) -> None:
+        """Let go of what was counted of an adapter that is no longer served.
+
+        Args:
+            adapter: its id.
+            labels: of its task.
+        """
+        for counted in (self._texts, self._confidence):
+            with suppress(KeyError):  # it may not have been asked
+                counted.remove(adapter)
+        for label in labels:
+            with suppress(KeyError):
+                self._labels.remove(adapter, label)
 
     def page(self) -> bytes:
         """Return all of it as Prometheus reads it."""

@@ -12,6 +12,7 @@ import uvicorn
 from experiments.answers.http_server.address import names_of
 from experiments.answers.http_server.app import application
 from experiments.answers.http_server.connection import LEAVING, Connection, State
+from workbench.machine.memory import objects_set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,8 @@ def serve(
     if before != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
-        server.run(sockets=[bound])
+        with objects_set_aside():  # a reload collects garbage, and all that is open would take a fifth of a second
+            server.run(sockets=[bound])
     finally:
         signal.signal(signal.SIGHUP, before)
     return not server.force_exit

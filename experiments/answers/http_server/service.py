@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from threading import Lock
 from time import perf_counter
@@ -12,7 +12,7 @@ from experiments.answers.http_server.batch_replies import replies
 from experiments.answers.http_server.current import Current, Job, Reply
 from workbench.errors import BusyError
 from workbench.machine.batch_queue import Batch, Batching, BatchQueue
-from workbench.machine.memory import return_freed
+from workbench.machine.memory import release
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -61,6 +61,7 @@ class Service:
         self.current = Current.of(first, routing, bank_bytes=bank_bytes)
         self._queue: BatchQueue[Job, Reply] = BatchQueue(self._answer, batching)
         self.is_stopping = False
+        self._gone: dict[str, Collection[str]] = {}  # with the last reload: id → labels of its task
         metrics.watch(lambda: self._queue.waiting, lambda: len(self.current.opened.adapters))
 
     @property
@@ -91,7 +92,10 @@ class Service:
             self.current = Current.of(self._selected(), self._routing, before, self._bank_bytes)
             old, new = before.opened.adapters, self.current.opened.adapters
             added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
-            return_freed()  # what looking and opening needed was allocated in threads that come and go
+            for name in self._gone.keys() - new.keys():  # until now their last counts could be read
+                self.metrics.forget(name, self._gone[name])
+            self._gone = {name: old[name].manifest.task.labels for name in removed}
+            release()  # what looking and opening needed was allocated in threads that come and go
             return Changes(added, removed, dict(self.current.by_task))
         finally:
             self._reloading.release()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import weakref
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
@@ -20,6 +23,14 @@ from workbench.adapters.name_resolution import NamedChampion, registered_name
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import StoppedError
 from workbench.machine.batch_queue import Batching
+
+
+@pytest.fixture
+def _collecting_nothing() -> Iterator[None]:
+    """Collect garbage only where the program asks for it."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def test_what_is_served_can_be_asked_for(serve: Serve) -> None:
@@ -57,6 +68,37 @@ def test_adapters_come_and_go(serve: Serve, copied: Workspace, backbone: Backbon
         "what has not changed is not opened again"
     )
     assert client.post("/reload").json() | {"tasks": {}} == {"added": [], "removed": [], "tasks": {}}
+
+
+def test_counts_of_an_adapter_that_is_gone_can_be_read_once_more(serve: Serve, copied: Workspace) -> None:
+    """They go with the reload after the one that takes it out: a server for months has more of them than adapters."""
+    client, service = serve(at=copied)
+    halves = service.current.by_task["halves"]
+
+    def counted() -> int:
+        page: str = client.get("/metrics").text
+        return page.count(f'adapter="{halves}"')
+
+    assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 200
+    copied.adapters.remove(halves)
+    series = counted()
+    assert client.post("/reload").json()["removed"] == [halves]
+    assert counted() == series > 3
+    assert client.post("/reload").status_code == 200
+    assert counted() == 0
+    assert 'adapter="' not in client.get("/metrics").text, "only this one was asked"
+
+
+@pytest.mark.usefixtures("_collecting_nothing")
+def test_what_an_old_request_held_on_to_goes_with_a_reload(serve: Serve, copied: Workspace) -> None:
+    client, service = serve(at=copied)
+    circle: dict[str, Any] = {"before": service.current.opened.adapters[service.current.by_task["halves"]]}
+    held = weakref.ref(circle["before"])
+    circle["itself"] = circle
+    copied.adapters.remove(service.current.by_task["halves"])
+    del circle
+    assert client.post("/reload").status_code == 200
+    assert held() is None
 
 
 def test_what_cannot_be_served_is_said_and_changes_nothing(serve: Serve, copied: Workspace) -> None:

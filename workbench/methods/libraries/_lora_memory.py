@@ -10,21 +10,25 @@ import math
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import accumulate
 from threading import RLock
 from typing import TYPE_CHECKING
+
+import torch
 
 from workbench.methods.libraries._lora_layout import BIAS, HIGH, LOW, START
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import torch
     from torch import Tensor
 
     from workbench.methods.libraries._lora_layout import Layout
 
     Factors = Mapping[str, tuple[Tensor, Tensor, Tensor | None]]
     """Layer → A (rank, inputs), B (outputs, rank), and a bias (outputs,) where there is one."""
+
+ALIGNED = 64  # bytes, at a multiple of which torch begins a tensor
 
 
 @dataclass(eq=False)
@@ -93,10 +97,25 @@ class LoraMemory:
         return self._dtype.itemsize * sum(math.prod(shape) for shape in layout.shapes.values())
 
     def _computed(self, layout: Layout, tensors: Mapping[str, Tensor]) -> Factors:
-        kept = {name: tensor.to(self._device, self._dtype, copy=True) for name, tensor in tensors.items()}
+        kept = self._together(tensors)
 
         def factors(module: str) -> tuple[Tensor, Tensor, Tensor | None]:
             low, high, bias = (f"{START}{module}.{part}" for part in (LOW, HIGH, BIAS))
             return kept[low], kept[high], kept.get(bias)
 
         return {module: factors(module) for module in layout.scaling}
+
+    def _together(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a copy of the tensors, in one block of memory.
+
+        LoRAs of one size then take each other's place. Of small blocks those that leave and those that stay would be
+        mixed, and hardly any of what is freed could be used again, or be given back to the system, which has pages.
+        """
+        step = ALIGNED // self._dtype.itemsize
+        sizes = (math.ceil(tensor.numel() / step) * step for tensor in tensors.values())
+        *begins, size = accumulate(sizes, initial=0)
+        block = torch.empty(size, dtype=self._dtype, device=self._device)
+        return {
+            name: block[begin : begin + tensor.numel()].view(tensor.shape).copy_(tensor)
+            for begin, (name, tensor) in zip(begins, tensors.items(), strict=True)
+        }
