@@ -142,6 +142,16 @@ HYPOTHESES = (
     ),
     Hypothesis("C5", WRITTEN, "Two parts are a better start than one, the middle written out", ONE_SOURCE),
     Hypothesis(
+        "C6",
+        "two-steps-again",
+        "Without an example, two added LoRAs are above each of their sources, mixed data and random LoRAs",
+        (
+            contrast("pair-sum", "mixed data alone, lora", ABOVE),
+            *(contrast(f"pair-sum-{part}", f"{part} alone", ABOVE) for part in ("animals", "reverse", "double")),
+            contrast("pair-sum, random sources", "pair-sum", BELOW),
+        ),
+    ),
+    Hypothesis(
         "D1",
         "same-group",
         "The source's skill carries over to unseen groups",
