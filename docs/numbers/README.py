@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from measured import (
@@ -41,25 +41,35 @@ SHOWN = {  # strategies of 20news-10 in the table, and what they are called ther
     "sequential-lora": "one model, one shared LoRA",
 }
 
+PARTS = ("two-steps-written", "two-steps-unwritten", "form-and-skill")  # of each, two adapters have a part of the skill
+
 
 def pieces() -> Iterator[str]:
     """Yield the numbers of the first look, of ten newsgroup tasks, and of the registries."""
     yield from first_look(read("quickstart"))
     yield from newsgroups(read("20news-10"))
     yield examined(read("examine-errors"))
-    yield two_parts(*(read(f"two-steps-{half}")["contestants"] for half in ("written", "unwritten")))
+    yield two_parts(
+        *(read(name)["contestants"] for name in ("two-steps-written", "two-steps-unwritten", "form-and-skill"))
+    )
     yield (
         f"There are {len(METHODS.names())} methods, {len(STRATEGIES.names())} strategies and "
         f"{len(COMPOSITIONS.names())} compositions"
     )
 
 
-def two_parts(*halves: dict[str, Any]) -> str:
+def two_parts(*designs: dict[str, Any]) -> str:
     """Return what two adapters with a part of the skill each give as a start, and as a sum that nobody trains."""
-    gains = (whole(contestants["pair-start"]["standings"]["16"]["gain"]["mean"]) for contestants in halves)
-    sums = (whole(contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in halves)
-    begun = f"Begun at two adapters with a part of the skill each, it gained {' and '.join(gains)} points"
-    return f"{begun}; as it is, their sum answers {' and '.join(sums)} %"
+    gains = (whole(contestants["pair-start"]["standings"]["16"]["gain"]["mean"]) for contestants in designs)
+    sums = (whole(contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in designs)
+    begun = f"Begun at two adapters with a part of the skill each, it gained {listed(gains)} points"
+    return f"{begun}; as it is, their sum answers {listed(sums)} %"
+
+
+def listed(numbers: Iterable[str]) -> str:
+    """Return ``1, 2 and 3``."""
+    *first, last = numbers
+    return f"{', '.join(first)} and {last}"
 
 
 def examined(document: dict[str, Any]) -> str:

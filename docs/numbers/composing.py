@@ -8,6 +8,7 @@ import measured_designs
 import measured_encoder
 import measured_generator
 import measured_screen
+import measured_skills
 import measured_two_steps
 
 STATED = [*measured_encoder.STATED, *measured_generator.STATED, *measured_screen.STATED, *measured_two_steps.STATED]
@@ -20,3 +21,4 @@ def pieces() -> Iterator[str]:
     yield from measured_generator.pieces()
     yield from measured_screen.pieces()
     yield from measured_two_steps.pieces()
+    yield from measured_skills.pieces()
