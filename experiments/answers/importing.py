@@ -94,12 +94,12 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
         order, fit = label_order(sent, backbone, source, kind, task), None
     reference = reference_to(task) if task else draft_reference(kind, order, location.called, source, here)
     from workbench.answering.elsewhere.taking_in import (  # torch comes with it; mistakes are reported without it
-        ImportOptions,
+        ImportDetails,
         take_in,
     )
 
     examples = task.fingerprint if task and fit else ""
-    details = ImportOptions(backbone, reference, order, options.max_length, options.name, fit, examples)
+    details = ImportDetails(backbone, reference, order, options.max_length, options.name, fit, examples)
     stored, was_here = take_in(sent, details, here.adapters)
     if options.link and not stored.manifest.linked:
         hint = f"To link it, remove the copy first: workbench adapters remove {stored.id}"

@@ -11,7 +11,7 @@ from fusion.target.target import head_fitted_on
 from workbench.adapters.manifest import FittedHead
 from workbench.adapters.store import AdapterStore
 from workbench.answering.elsewhere.forms import read_folder
-from workbench.answering.elsewhere.taking_in import ImportOptions, take_in
+from workbench.answering.elsewhere.taking_in import ImportDetails, take_in
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.errors import InputError
 from workbench.methods.kind import GENERATED
@@ -56,7 +56,7 @@ def taken_in(state: Path) -> StoredAdapter:
     return store.get(store.ids()[0])
 
 
-def _options(sent: SentFolder, checkpoint: Checkpoint, context: Context) -> ImportOptions:
+def _options(sent: SentFolder, checkpoint: Checkpoint, context: Context) -> ImportDetails:
     """Return how an adapter with a head, or of a language model, is taken in.
 
     Its labels are those of a task that it answers under its own head, else as its folder calls them.
@@ -71,7 +71,7 @@ def _options(sent: SentFolder, checkpoint: Checkpoint, context: Context) -> Impo
     return _meaning(context, kind, (sent.labels or numbered) if outputs else ())
 
 
-def _headless(checkpoint: Checkpoint, context: Context) -> ImportOptions:
+def _headless(checkpoint: Checkpoint, context: Context) -> ImportDetails:
     """Return how an adapter without a head is taken in; it needs one, and is given that of the first task."""
     for task in context.drawn:
         if task.kind in GENERATED:
@@ -84,10 +84,10 @@ def _headless(checkpoint: Checkpoint, context: Context) -> ImportOptions:
 
 def _meaning(
     context: Context, kind: str, labels: tuple[str, ...], fit: Any = None, examples: str = ""
-) -> ImportOptions:
+) -> ImportDetails:
     reference = unknown_task(CALLED, kind, labels)
     length = context.budget.max_length
-    return ImportOptions(context.adaptation.backbone, reference, labels, length, CALLED, fit, examples)
+    return ImportDetails(context.adaptation.backbone, reference, labels, length, CALLED, fit, examples)
 
 
 def _fit(task: Task, context: Context) -> Callable[[TaskModel, int], tuple[nn.Linear, FittedHead]]:

@@ -46,7 +46,7 @@ LONGEST = 8192  # tokens, where neither tokenizer nor positions end before that
 
 
 @dataclass(frozen=True)
-class ImportOptions:
+class ImportDetails:
     """What an import needs beyond the folder.
 
     Attributes:
@@ -81,7 +81,7 @@ class ImportOptions:
         return (*base, *about, self.order, self.max_length, self.examples)
 
 
-def take_in(sent: SentFolder, options: ImportOptions, store: AdapterStore) -> tuple[StoredAdapter, bool]:
+def take_in(sent: SentFolder, options: ImportDetails, store: AdapterStore) -> tuple[StoredAdapter, bool]:
     """Return the adapter, stored, and whether it was before; on texts its logits are those of the sender's own program.
 
     Where no head is stored, its token states are. A folder that came in before, with the same said of it, is not read
@@ -97,7 +97,7 @@ def take_in(sent: SentFolder, options: ImportOptions, store: AdapterStore) -> tu
         return _store_adapter(sent, options, store, ending), False
 
 
-def _store_adapter(sent: SentFolder, options: ImportOptions, store: AdapterStore, ending: str) -> StoredAdapter:
+def _store_adapter(sent: SentFolder, options: ImportDetails, store: AdapterStore, ending: str) -> StoredAdapter:
     """Return the adapter, stored under an id with this ``ending``; raises as :func:`take_in`."""
     is_headless = not sent.kinds
     kind = None if is_headless else options.task.kind
@@ -125,7 +125,7 @@ def _store_adapter(sent: SentFolder, options: ImportOptions, store: AdapterStore
         return store.save(manifest, lambda draft: _move(folder, draft))
 
 
-def _manifest(sent: SentFolder, sender: Sender, options: ImportOptions) -> Manifest:
+def _manifest(sent: SentFolder, sender: Sender, options: ImportDetails) -> Manifest:
     """Return the manifest of an adapter without an id, under one linear layer on the backbone's pooling."""
     return Manifest(
         id=sent.method,
@@ -159,7 +159,7 @@ def _longest(backbone: Backbone, virtual: int) -> int:
 def _write_head(
     bare: Manifest,
     folder: Path,
-    options: ImportOptions,
+    options: ImportDetails,
     sender: Sender,
     batches: Sequence[Any],
     wanted: Sequence[Tensor],
@@ -200,7 +200,7 @@ def _linear(sender: Sender) -> dict[str, Tensor]:
 
 def _require_same(
     stored: StoredAdapter,
-    options: ImportOptions,
+    options: ImportDetails,
     batches: Sequence[Any],
     wanted: Sequence[Tensor],
     rounding: float,
