@@ -42,7 +42,21 @@ def pieces() -> Iterator[str]:
     require(0.45 < total["lora"] / total["full"] < 0.55, "LoRA takes half of full fine-tuning's memory")
     require(1 / 3 < total["qlora (nf4)"] / total["full"] < 0.4, "QLoRA takes somewhat more than a third")
     require(steps["full"]["measured"]["texts"] == 8 and steps["full"]["measured"]["length"] == 92, "8 of 92 tokens")
+    yield from stored_width(read("stored-width")["sides"])
     yield from large(read("large"))
+
+
+def stored_width(sides: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of weights as they are stored, and what is said of it."""
+    peer = sides["trainer and peft"]
+    for name, side in sides.items():
+        yield row(name, f"{side['peak_mb']:,}", "" if side is peer else f"{side['peak_mb'] / peer['peak_mb']:.2f}")
+    stored, widened = ours(sides).values()
+    require(stored["peak_mb"] / peer["peak_mb"] <= 1.15, "at most 1.15 of the peer's peak")
+    require(stored["losses"] == widened["losses"], "the same losses")
+    took = [f"{side['training_seconds']:.1f}" for side in (stored, widened, peer)]
+    yield f"Training took {took[0]} seconds with the weights as stored and {took[1]} in float32"
+    yield f"the peer's took {took[2]}"
 
 
 def large(document: dict[str, Any]) -> Iterator[str]:
