@@ -8,7 +8,6 @@ head that is fitted, at each stage anew, on the features of its training rows.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -105,7 +104,7 @@ class Given:
             self._fit_heads(context, folder)
         answered = {name: way for name, way in stage.ways.items() if way != "own head" or _head(folder, name).is_dir()}
         (folder / ANSWERED_FILE).write_text(json.dumps(answered, indent=2), encoding="utf-8")
-        return FitRecord((), 0, math.nan, 0, clock.seconds, None, 0, validation_examples=0, spent=clock.spent)
+        return FitRecord((), 0, None, 0, clock.seconds, None, 0, validation_examples=0, spent=clock.spent)
 
     def answers(self, state: State, task: Task) -> bool:
         """Return whether a task can be answered after a stage: one whose head comes later cannot."""

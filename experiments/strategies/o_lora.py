@@ -3,6 +3,10 @@
 ΔW = Σᵢ sᵢ Bᵢ Aᵢ over all tasks so far; only the last pair is trained, with λ Σᵢ ‖Aᵢ Aₜᵀ‖² added to the loss, λ the
 strength (Wang et al. 2023, arXiv:2310.14152, eq. 6–8). The sum answers all tasks and is stored as one LoRA of rank
 t · r.
+
+Differences from the authors' program: it adds the sum of the absolute values of A_past A_nowᵀ where the paper, and this
+module, have their squares, so that its λ is no guide to this one; and it adds λ₂ times the norm of the new factors,
+which the paper does not have and this module leaves out.
 """
 
 from __future__ import annotations

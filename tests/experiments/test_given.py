@@ -57,6 +57,8 @@ def test_a_stream_given_again_by_the_weights_that_it_left_has_the_same_numbers(b
     metrics, metrics_again = ({name: side.metrics[name].mean for name in OWN} for side in (shared, shared_again))
     assert metrics_again == metrics
     assert {*again.record.ways["sequential"].values()} == {"own head"}
+    written = [file.read_text(encoding="utf-8") for file in (tmp_path / "space").glob("steps/*/*.json")]
+    assert not [text for text in written if "NaN" in text], "JSON has no such number"
     assert again.record.checkpoints["sequential"][0] == "", "the first checkpoint is stage 1"
     just_learned = [[side.matrix[stage][stage - 1] for stage in (1, 2, 3)] for side in (apart, apart_again)]
     assert just_learned[0] == just_learned[1]

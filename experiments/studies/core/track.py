@@ -97,10 +97,10 @@ def child(
 
 
 def settled(quantities: Iterable[Quantity[RowT]], row: RowT, report: StudyReport, needed: int) -> Iterator[Point]:
-    """Yield an entry's means under its label, once all ``needed`` results are there; the step counts seeds."""
+    """Yield an entry's means under its label, once all ``needed`` results are there; the step counts its seeds."""
     if len(row.cells) < needed:
         return
-    step = len(report.record.seeds)
+    step = len(report.record.planned_seeds(row.label))
     yield from means(quantities, row, row.label, step)
     compared = row.difference.seeds.mean if row.difference and report.complete else None
     yield metric_name(row.label, "difference"), compared, step

@@ -13,6 +13,7 @@ from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.studies.core.against import ComparedWith, uncompared
 from experiments.studies.core.record import shared_facts
+from experiments.studies.core.shared_texts import shared_texts
 from experiments.studies.core.tune import tuning_seed
 from experiments.studies.core.widening import OUTWARD
 from experiments.studies.methods.recipe import Recipe
@@ -82,6 +83,7 @@ class ComparisonPlan:
                 _entry(label, adaptation, self.against.get(label, "")) for label, adaptation in self.adaptations.items()
             ],
             kinds={task.name: task.kind for task in self.tasks},
+            **({"shared_texts": texts} if (texts := shared_texts(self.tasks, recipe.budget)) else {}),
         )
 
     @property

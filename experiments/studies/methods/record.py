@@ -65,6 +65,8 @@ class ComparisonRecord(ComparedRecord):
         majority: task → test score of always giving the most frequent answer.
         tune: how many learning rates each method tries on each task.
         kinds: task → its kind.
+        shared_texts: task → id of a test example → number of its text, where other test examples have the same text;
+            empty where none has, and in records of earlier versions.
         costs: label → what its training step and its answers take, measured once, on the first task.
     """
 
@@ -77,6 +79,7 @@ class ComparisonRecord(ComparedRecord):
     majority: Mapping[str, float]
     entries: Annotated[tuple[Entry, ...], Field(alias="entrants")]  # in record.json
     kinds: Mapping[str, str] = field(default_factory=dict)
+    shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
     cells: tuple[FittedAdapter, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)

@@ -115,7 +115,11 @@ class _Summary:
         sizes, seeds = test_sizes(by_task), self.record.seeds
         on_tasks = [_of_seeds(gaps, task, seeds) for task in self.record.tasks]
         steps = [score_step([size]) for size in sizes]
-        difference = paired(self._by_seed(gaps), seeds, score_step(sizes), over_examples(by_task), on_tasks, steps)
+        if self.record.shared_texts:
+            on_tasks, steps = [], []  # their results are not independent: no stratified test
+        shared = [self.record.shared_texts.get(task, {}) for task in self.record.tasks]
+        examples = over_examples(by_task, shared)
+        difference = paired(self._by_seed(gaps), seeds, score_step(sizes), examples, on_tasks, steps)
         return timed(difference, *(((at.seed, cell.seconds) for at, cell in side.items()) for side in (ours, theirs)))
 
     def _outcomes(

@@ -84,7 +84,7 @@ def _tested(end: EndOfStream, attempt: Attempt) -> dict[str, float]:
 
 def _require_same(stream: LearnedStream, task: str, score: float) -> None:
     learned = stream.validation[task]
-    if abs(score - learned) > CLOSE:
+    if learned is not None and abs(score - learned) > CLOSE:
         message = f"{task!r} validates at {score:.3f} now, and did at {learned:.3f} when it was learned"
         hint = "Is the backbone still the one that the stream was learned on?"
         raise InputError(message, where=stream.label, hint=hint)

@@ -34,7 +34,7 @@ class LearnedStream:
         states: stage → key of the step, of those whose weights are there; the last stage's always are.
         learned: R[j, j] by task.
         kept: R[T, j] by task.
-        validation: by task, right after it was learned.
+        validation: by task, right after it was learned; None of a checkpoint, which was learned elsewhere.
     """
 
     entry: str
@@ -46,7 +46,7 @@ class LearnedStream:
     states: Mapping[int, str]
     learned: Mapping[str, float]
     kept: Mapping[str, float]
-    validation: Mapping[str, float]
+    validation: Mapping[str, float | None]
 
     @property
     def label(self) -> str:

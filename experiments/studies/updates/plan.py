@@ -13,6 +13,7 @@ from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
 from experiments.studies.core.against import ComparedWith, uncompared
 from experiments.studies.core.record import shared_facts
+from experiments.studies.core.shared_texts import shared_texts
 from experiments.studies.updates.recipe import Recipe
 from experiments.studies.updates.record import Entry
 from experiments.ways import WAYS
@@ -110,6 +111,7 @@ class UpdatesPlan:
             reference=self.reference,
             majority={name: majority_score(task, recipe.budget) for name, task in last.items()},
             updates=[_entry(label, entry, self.against.get(label, "")) for label, entry in self.entries.items()],
+            **({"shared_texts": texts} if (texts := shared_texts([*last.values()], recipe.budget)) else {}),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -65,6 +65,8 @@ class UpdatesRecord(ComparedRecord):
         versions: of each task.
         periods: task → names of the tasks that its rows come from, one for each period; itself where its labels grow.
         majority: task → test score of always giving the most frequent answer, of its last version.
+        shared_texts: task → id of an example of its last version's test → number of its text, where others have the
+            same text; empty where none has, and in records of earlier versions.
     """
 
     kind = "a comparison of ways of updating"
@@ -77,6 +79,7 @@ class UpdatesRecord(ComparedRecord):
     budget: Mapping[str, Any]
     majority: Mapping[str, float]
     entries: Annotated[tuple[Entry, ...], Field(alias="updates")]
+    shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     cells: tuple[VersionAdapter, ...] = ()
 
     @property

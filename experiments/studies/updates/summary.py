@@ -167,6 +167,8 @@ class _Summary:
         on_tasks = [[gaps.get(Unit(task, seed=seed)) for seed in seeds] for task in self.record.tasks]
         step = score_step(sizes) if all(sizes) else None
         steps = [score_step([size]) if size else None for size in sizes]
+        if self.record.shared_texts:
+            on_tasks, steps = [], []  # their results are not independent: no stratified test
         difference = paired(
             self._by_seed(gaps), seeds, step, self._over_examples(ours, theirs, common, metric), on_tasks, steps
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +21,13 @@ from experiments.reporting.families import alone, in_family
 from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import paired
 from experiments.studies.core.planned import settled
+from experiments.studies.methods import summary as methods
 from experiments.studies.methods.report import ComparisonReport
 from experiments.studies.stream.results.comparison import tasks_are_apart
 from experiments.studies.stream.results.record import Record
 from experiments.studies.stream.results.report import Report
 from experiments.studies.stream.results.summary import summarise
+from experiments.studies.updates import summary as updates
 from tests.experiments.report.finished import FINISHED
 from workbench.measures.declared_tests import Test, pooled, stratified
 from workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
@@ -300,6 +304,25 @@ def test_methods_are_compared_on_tasks_that_are_strata() -> None:
             fmean(value for value in values if value is not None) for values in zip(*difference.tasks, strict=True)
         ]
         assert means == pytest.approx(difference.seeds.values)
+
+
+@pytest.mark.parametrize("study", ["methods", "updates"])
+def test_tasks_that_test_the_same_texts_are_no_strata(study: str) -> None:
+    """What one side gets wrong of a text in one task it tends to get wrong in the other: they are not independent."""
+    report: Any = FINISHED[study]()
+    record = report.record
+    shared = {task: {"0": 0} for task in record.tasks}
+    again = {"methods": methods.summarise, "updates": updates.summarise}[study](
+        replace(record, shared_texts=shared, test="stratified"), Path
+    )
+    differences = [
+        difference
+        for row in again.rows
+        for difference in ([row.difference] if study == "methods" else row.differences.values())
+        if difference
+    ]
+    assert differences
+    assert all(difference.tasks == () for difference in differences)
 
 
 def test_isolated_entries_of_a_stream_are_strata(record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.studies.stream.plan.shared_texts import shared_texts
+from experiments.studies.core.shared_texts import shared_texts
 from experiments.studies.stream.results.final_outcomes import FinalOutcomes
 from experiments.studies.stream.results.summary import summarise
 

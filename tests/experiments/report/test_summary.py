@@ -133,6 +133,19 @@ def test_the_baseline_with_the_same_settings_is_preferred(record: Record) -> Non
     assert joint_baseline(crowd, sequential) == "lora-joint"
 
 
+def test_adapters_that_begin_at_those_of_other_tasks_are_no_single_tasks(record: Record) -> None:
+    isolated, *rest = record.entries
+    warm, fresh, fitted = (
+        replace(isolated, label=init, settings={**isolated.settings, "init": init})
+        for init in ("fused", "fresh", "fitted")
+    )
+    crowd = replace(record, entries=(warm, fresh, fitted, *rest), reference="fitted")
+    assert single_task_baseline(crowd, warm) == "fitted", "which it is compared with"
+    assert single_task_baseline(crowd, replace(warm, against="fresh")) == "fresh"
+    assert single_task_baseline(crowd, fresh) == "fresh"
+    assert single_task_baseline(replace(record, entries=(warm, *rest)), warm) is None
+
+
 def test_cost_is_the_whole_stream_and_probes_the_last_stage(record: Record, report: Report) -> None:
     entry = report.as_json()["strategies"]["full-sequential"]
     outcomes = [outcome for outcome in record.outcomes if outcome.label == "full-sequential"]

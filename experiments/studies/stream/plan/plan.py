@@ -14,6 +14,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.against import uncompared
 from experiments.studies.core.record import shared_facts
+from experiments.studies.core.shared_texts import shared_texts
 from experiments.studies.core.tune import tuning_seed
 from experiments.studies.core.widening import OUTWARD, candidates
 from experiments.studies.stream.plan.entries import (
@@ -40,7 +41,6 @@ from experiments.studies.stream.plan.planned_stages import all_stages, stream_of
 from experiments.studies.stream.plan.recipe import PER_SEED, Recipe
 from experiments.studies.stream.plan.replications import replications
 from experiments.studies.stream.plan.schedule import resolved
-from experiments.studies.stream.plan.shared_texts import shared_texts
 from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
 from tasks.loading.overlap import overlapping

@@ -10,11 +10,19 @@ from experiments.studies.stream.results.record import Record
 
 
 def single_task_baseline(record: Record, entry: Entry) -> str | None:
-    """Return the label of an isolated entry with the same method; the one whose settings differ least."""
+    """Return the label of an isolated entry with the same method, in whose adapters no other task has a part.
+
+    Of several it is the one whose settings differ least; of those that differ alike, what the entry is compared with.
+    """
     candidates = [
-        baseline for baseline in _entries(record) if baseline.strategy == "isolated" and baseline.method == entry.method
+        baseline for baseline in _entries(record) if baseline.fits_tasks_apart and baseline.method == entry.method
     ]
-    return min(candidates, key=lambda baseline: _differences(baseline, entry)).label if candidates else None
+    against = entry.against or record.reference
+
+    def distance(baseline: Entry) -> tuple[int, bool]:
+        return _differences(baseline, entry), baseline.label != against
+
+    return min(candidates, key=distance).label if candidates else None
 
 
 def joint_baseline(record: Record, entry: Entry) -> str | None:

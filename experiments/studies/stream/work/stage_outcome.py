@@ -66,7 +66,7 @@ class StageOutcome:
         seed: of the replication.
         order: of the replication: which order of the stream, 0 the recipe's own.
         task: the task learned at this stage.
-        validation: its score on the validation split.
+        validation: its score on the validation split; None where nothing was learned here.
         probes: probe → quantity → value; a quantity of one task's model is called ``TASK/quantity``.
         probe_seconds: what the probes took.
         curve: the score on the validation split after each epoch, whichever was kept; empty where an earlier version
@@ -81,7 +81,7 @@ class StageOutcome:
     task: str
     cells: tuple[Cell, ...]
     cost: Cost
-    validation: float
+    validation: float | None
     probes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     order: int = 0
     probe_seconds: float = 0.0

@@ -74,7 +74,7 @@ class StageRunner:
             task=planned.name,
             cells=tuple(cells),
             cost=cost,
-            validation=fit.validated,
+            validation=fit.validation,
             probes=probing.measured,
             probe_seconds=probing.clock.seconds,
             chosen=fit.chosen,

@@ -1,4 +1,4 @@
-"""Which test examples of a stream have one text: several tasks may ask something of the same one."""
+"""Which test examples have one text: several tasks may ask something of the same one."""
 
 from __future__ import annotations
 
