@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+from workbench.backbone.names import open_backbone
+from workbench.backbone.tokenizing import texts_of
 from workbench.measures.streaming import Words, before_stop
 
 
@@ -26,6 +31,23 @@ def parts(text: bytes) -> list[str]:
 def test_characters_of_several_tokens_and_spaces_around_wait() -> None:
     assert parts(" né o ".encode()) == ["n", "é", " o"]
     assert parts(b"a\0") == ["a"], "the end token is no text"
+
+
+def test_a_space_before_a_sign_stays_where_it_was_written(llama: Path, tmp_path: Path) -> None:
+    """transformers would remove it where a tokenizer's settings ask for that: from text that was passed on already."""
+    folder = shutil.copytree(llama, tmp_path / "llama")
+    for name, changed in (("tokenizer.json", ('"peach"', '"\'"')), ("tokenizer_config.json", (": false", ": true"))):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert changed[0] in text
+        (folder / name).write_text(text.replace(*changed), encoding="utf-8")
+    assert json.loads((folder / "tokenizer_config.json").read_bytes())["clean_up_tokenization_spaces"] is True
+    tokenizer = open_backbone(str(folder)).tokenizer
+    tokens, pieces = tokenizer("cat ' dog")["input_ids"], list[str]()
+    words = Words(tokenizer, pieces.append)
+    for length in range(1, len(tokens) + 1):
+        words(tokens[:length])
+    assert "".join(pieces) == "cat ' dog"
+    assert texts_of(tokenizer, [tokens], skip_special_tokens=True) == ["cat ' dog"]
 
 
 def test_an_answer_that_begins_again_is_not_told_again() -> None:

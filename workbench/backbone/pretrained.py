@@ -100,7 +100,11 @@ class Backbone:
         require_bounded(self.folder)
         with opening("the tokenizer", str(self.folder), BROKEN):
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                self.folder, config=self.config, trust_remote_code=False, **own_files(self.folder)
+                self.folder,
+                config=self.config,
+                trust_remote_code=False,
+                clean_up_tokenization_spaces=False,  # what a model writes is not altered, as `dog ' cat` would be
+                **own_files(self.folder),
             )
             if tokenizer.pad_token is None:
                 tokenizer.pad_token = tokenizer.eos_token

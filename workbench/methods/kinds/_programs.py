@@ -101,7 +101,8 @@ output = lm.get_output_embeddings()
 in_float32 = torch.autocast("cpu", enabled=False)
 output.forward = in_float32(lambda x: torch.nn.functional.linear(x.float(), output.weight, output.bias))
 {% endif -%}
-tokenizer = AutoTokenizer.from_pretrained(backbone, padding_side="left", truncation_side="left")
+options = {"padding_side": "left", "truncation_side": "left", "clean_up_tokenization_spaces": False}
+tokenizer = AutoTokenizer.from_pretrained(backbone, **options)
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 {%- if library == "prompting" %}
 before = "".join(f"{asked}\\n{said}\\n\\n" for asked, said in shown)
@@ -161,7 +162,7 @@ output = AutoModelForSeq2SeqLM.from_pretrained(backbone, dtype=torch.float32).ge
 config = AutoConfig.from_pretrained(backbone)
 tied_t5 = config.model_type in ("t5", "mt5", "umt5") and config.tie_word_embeddings
 scale = config.hidden_size**-0.5 if tied_t5 else 1.0  # as the backbone was trained
-tokenizer = AutoTokenizer.from_pretrained(backbone)
+tokenizer = AutoTokenizer.from_pretrained(backbone, clean_up_tokenization_spaces=False)
 options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
 batch = tokenizer(texts, return_token_type_ids=False, return_tensors="pt", **options)
 last = torch.full_like(batch["input_ids"][:, :1], config.decoder_start_token_id)
