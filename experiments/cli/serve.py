@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,7 +105,7 @@ def serve(
         from experiments.answers.http_server.metrics import Metrics
         from experiments.answers.http_server.server import serve as answer
         from experiments.answers.http_server.service import Service
-        from workbench.machine.memory import MB
+        from workbench.machine.memory import MB, objects_set_aside
 
         settings = Document({}, "command line").set(assignments or [])
         routing = (
@@ -112,11 +113,12 @@ def serve(
             if router
             else None
         )
-        service = Service(
-            first, selected, routing, batching, Metrics(), None if lora_memory is None else int(lora_memory * MB)
-        )
+        bank_bytes = None if lora_memory is None else int(lora_memory * MB)
         line = f"serving {_adapter_count(first)} at {address.url(bound)} (Ctrl-C stops it)"
-        finished = answer(service, bound, limits, key, lambda: stdout.print(line))
+        import_module("peft")  # which every model brings
+        with objects_set_aside():  # libraries, which each reload's search for garbage would go through; no adapter
+            service = Service(first, selected, routing, batching, Metrics(), bank_bytes)
+            finished = answer(service, bound, limits, key, lambda: stdout.print(line))
     rest = "All accepted requests were answered." if finished else "Requests without an answer were dropped."
     stdout.print(f"Stopped. {rest}")
 

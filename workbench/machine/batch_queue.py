@@ -168,6 +168,7 @@ class BatchQueue(Generic[Job, Result]):
         while (batch := self._next()) is not None:
             if batch:
                 self._do(batch)
+            del batch  # else its jobs, and all that answered them, would be held until the next one comes
 
     def _next(self) -> list[_Waiting[Job, Result]] | None:
         """Wait for a batch and return it, without jobs that were cancelled; None where there will be none any more."""

@@ -12,7 +12,6 @@ import uvicorn
 from experiments.answers.http_server.address import names_of
 from experiments.answers.http_server.app import application
 from experiments.answers.http_server.connection import LEAVING, Connection, State
-from workbench.machine.memory import objects_set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +51,7 @@ def serve(
     if before != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
-        with objects_set_aside():  # a reload collects garbage, and all that is open would take a fifth of a second
-            server.run(sockets=[bound])
+        server.run(sockets=[bound])
     finally:
         signal.signal(signal.SIGHUP, before)
     return not server.force_exit

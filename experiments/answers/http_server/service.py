@@ -88,17 +88,21 @@ class Service:
         if not self._reloading.acquire(blocking=False):  # those that wait would take the threads that requests need
             raise BusyError("another reload is running")
         try:
-            before = self.current
-            self.current = Current.of(self._selected(), self._routing, before, self._bank_bytes)
-            old, new = before.opened.adapters, self.current.opened.adapters
-            added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
-            for name in self._gone.keys() - new.keys():  # until now their last counts could be read
-                self.metrics.forget(name, self._gone[name])
-            self._gone = {name: old[name].manifest.task.labels for name in removed}
+            changes = self._change_over()
             release()  # what looking and opening needed was allocated in threads that come and go
-            return Changes(added, removed, dict(self.current.by_task))
+            return changes
         finally:
             self._reloading.release()
+
+    def _change_over(self) -> Changes:
+        before = self.current
+        self.current = Current.of(self._selected(), self._routing, before, self._bank_bytes)
+        old, new = before.opened.adapters, self.current.opened.adapters
+        added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
+        for name in self._gone.keys() - new.keys():  # until now their last counts could be read
+            self.metrics.forget(name, self._gone[name])
+        self._gone = {name: old[name].manifest.task.labels for name in removed}
+        return Changes(added, removed, dict(self.current.by_task))
 
     def stop(self) -> None:
         """Take nothing more; safe in a signal handler."""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,14 +26,15 @@ from experiments.answers.http_server import address
 from experiments.answers.http_server.limits import Limits
 from experiments.answers.http_server.metrics import Metrics
 from experiments.answers.http_server.selection import select
-from experiments.answers.http_server.server import serve
+from experiments.answers.http_server.server import Server, serve
 from experiments.answers.http_server.service import Service
 from experiments.workspace import Workspace
-from tests.conftest import Call, environment
+from tests.conftest import FRUITS, SUBJECTS, Call, environment, make_task
 from tests.ear import Ear
 from tests.experiments.serving.conftest import TEXTS, train, wait_for
 from workbench.adapters.store import AdapterStore
 from workbench.backbone.names import open_backbone
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.machine.batch_queue import Batching
 from workbench.machine.listener import Silent
@@ -225,6 +227,28 @@ def test_a_server_outlives_the_terminal_where_nohup_started_it(workspace: Worksp
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_an_adapter_that_was_there_at_the_start_leaves_memory_when_it_is_replaced(
+    copied: Workspace, backbone: Backbone, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bodies of the package adapters refer to themselves in circles, which only a search for garbage frees."""
+    left: list[object] = []
+
+    def replace(server: Server, sockets: list[socket.socket]) -> None:
+        service = server._service
+        (old,) = service.current.opened.adapters
+        body = weakref.ref(service.current.opened.groups[0]._opened.model.body)
+        assert service.submit(service.current.job_for(TEXTS, None, old)).result(30).adapters[0] == old
+        new = train(copied, backbone, make_task("bottleneck", FRUITS, SUBJECTS, 16), "pfeiffer", seed=1)
+        copied.adapters.remove(old)
+        assert service.reload().added == [new]
+        left.append(body())
+        service.close()
+
+    monkeypatch.setattr(Server, "run", replace)
+    code, _, err = call("serve", "bottleneck", "--workspace", str(copied.root), *PORT)
+    assert (code, left) == (0, [None]), err
 
 
 @pytest.mark.acceptance
