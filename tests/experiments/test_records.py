@@ -149,7 +149,7 @@ def test_whoever_trains_the_same_adapter_is_waited_for(bench: Workbench, recipe:
     runner = threading.Thread(target=done, args=(plan, bench.workspace), daemon=True)
     with bench.workspace.claim(lesson.key):
         runner.start()
-        runner.join(3)
+        runner.join(1)
         assert not first.is_done(bench.workspace)
         assert lesson.adapter_id not in bench.workspace.adapters.ids()
     runner.join(60)

@@ -146,12 +146,12 @@ def test_tasks_that_are_all_equally_alike_do_not_end_in_one_lora() -> None:
 
     def sizes(rule: Any, linked: bool) -> list[int]:
         groups, updates = [], []
+        cosines = completed({}, [*own], own.__getitem__) if linked else None
         for name, alone in own.items():
             groups.append(Group((name,), name))
             updates.append(alone)
             if len(groups) <= 10:
                 continue
-            cosines = completed({}, [*own], own.__getitem__) if linked else None
             first, second = ranked_pairs(rule, groups, updates, cosines)[0]
             counts = [len(groups[index].tasks) for index in (first, second)]
             mean = sum(count * updates[index]["layer"].b for count, index in zip(counts, (first, second), strict=True))

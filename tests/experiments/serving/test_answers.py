@@ -72,7 +72,7 @@ def test_a_request_by_itself_is_answered_as_by_predict_bit_for_bit(
 def test_requests_for_all_adapters_that_share_batches_are_answered_alike(
     serve: Serve, wanted: dict[str, list[dict[str, Any]]]
 ) -> None:
-    client, service = serve(batching=Batching(rows=1000, seconds=0.5))
+    client, service = serve(batching=Batching(rows=16, seconds=0.5))
     with ThreadPoolExecutor(16) as pool:
         texts = {task: PAIRS if task == "pairs" else TEXTS for task in wanted}
         asked = [(task, index) for index in range(len(TEXTS)) for task in wanted]
@@ -134,8 +134,8 @@ def test_an_answer_that_is_no_number_fails_that_request_and_no_other(serve: Serv
     head = load_file(folder / HEAD_FILE)
     save_file({name: torch.full_like(tensor, 3e38) for name, tensor in head.items()}, folder / HEAD_FILE)
     sealed(folder)
-    client, _ = serve(at=copied, batching=Batching(rows=1000, seconds=0.5))
     asked = ["animals", "halves", "toy-multilabel", "animals", "halves"]
+    client, _ = serve(at=copied, batching=Batching(rows=len(asked), seconds=0.5))
     with ThreadPoolExecutor(len(asked)) as pool:
         replies = list(pool.map(lambda task: client.post("/predict", json={"texts": TEXTS[:1], "task": task}), asked))
     assert [reply.status_code for reply in replies] == [200, 500, 200, 200, 500]
