@@ -23,7 +23,6 @@ from experiments.studies.repair import pieces as work
 from experiments.studies.repair.end_of_stream import end_of_stream
 from experiments.studies.repair.record import REPAIRED, Repaired
 from experiments.studies.repair.summary import summarise
-from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.experiments.test_recipe_values import WRONG, changed, places
@@ -72,6 +71,21 @@ def own(learned: Path, tmp_path: Path) -> Workbench:
     """A workbench on a copy of that folder's workspace."""
     shutil.copytree(learned / "space", tmp_path / "space")
     return Workbench(tmp_path / "space", [learned / "tasks"])
+
+
+@pytest.fixture(scope="module")
+def repaired(learned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of that folder's workspace in which the repairs have been made; nobody writes there."""
+    root = Path(shutil.copytree(learned / "space", tmp_path_factory.mktemp("repaired") / "space"))
+    bench = Workbench(root, [learned / "tasks"])
+    done(bench.plan(str(learned / "back.yaml")), bench.workspace)
+    return root
+
+
+@pytest.fixture
+def after(repaired: Path, learned: Path, tmp_path: Path) -> Workbench:
+    """A workbench on a copy of the workspace in which the repairs have been made."""
+    return Workbench(Path(shutil.copytree(repaired, tmp_path / "after")), [learned / "tasks"])
 
 
 @pytest.fixture
@@ -132,15 +146,16 @@ def test_results_of_before_are_read(own: Workbench, back: Any) -> None:
     assert left == {"refit-head of shared", *CONTROLS}
 
 
+@pytest.mark.acceptance
 def test_two_machines_come_to_the_same(
-    own: Workbench, back: Any, learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: Workbench, after: Workbench, back: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study, together = STUDIES.get("repair"), Workspace(Path(shutil.copytree(own.workspace.root, tmp_path / "together")))
-    expected = study.report("back", done(back, own.workspace), own.workspace).as_json()["strategies"]
+    study = STUDIES.get("repair")
+    expected = study.report("back", done(back, after.workspace), after.workspace).as_json()["strategies"]
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     ear = Ear()
-    record = run(study, back, together, ear, workers=TwoMachines(tmp_path, ear))
-    report = study.report("back", record, together).as_json()["strategies"]
+    record = run(study, back, own.workspace, ear, workers=TwoMachines(tmp_path, ear))
+    report = study.report("back", record, own.workspace).as_json()["strategies"]
     assert dict(_lasting(report)) == dict(_lasting(expected))
 
 
@@ -155,9 +170,9 @@ def _lasting(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_a_repair_is_compared_with_heads_on_the_frozen_backbone_that_read_the_same_rows(
-    own: Workbench, back: Any
+    after: Workbench, back: Any
 ) -> None:
-    report = report_on("back", done(back, own.workspace), own.workspace)
+    report = report_on("back", done(back, after.workspace), after.workspace)
     (entry,) = report.entries  # type: ignore[attr-defined]
     control_of = {row.name: row.control for row in entry.rows if not row.is_control}
     assert control_of == {"nothing": "", "half": "head-on-frozen", "refit-head": "head-on-frozen-8"}
@@ -224,9 +239,9 @@ def test_a_dry_run_lists_the_repairs(learned: Path, own: Workbench, call: Call) 
     assert not (own.workspace.root / "repairs").exists()
 
 
-def test_runs_in_mlflow_have_the_seed_and_order(own: Workbench, back: Any) -> None:
-    record = done(back, own.workspace)
-    run = present(report_on("back", record, own.workspace)).tracking().run
+def test_runs_in_mlflow_have_the_seed_and_order(after: Workbench, back: Any) -> None:
+    record = done(back, after.workspace)
+    run = present(report_on("back", record, after.workspace)).tracking().run
     assert len({child.key for child in run.children}) == len(run.children) == 5 * 4, "doing nothing is one of them"
     names = {name for name, _, _ in run.metrics}
     assert {"shared/average_accuracy", "half of shared/retention_low", "half of shared/difference"} <= names
@@ -235,17 +250,17 @@ def test_runs_in_mlflow_have_the_seed_and_order(own: Workbench, back: Any) -> No
     assert {"average_accuracy", "validation", "cost/seconds"} <= {name for name, _, _ in child.metrics}
     final = {child.key: child.metrics for child in run.children}
     for piece in record.pieces[:2]:
-        part = present_change("back", record, piece.coordinates, own.workspace)
+        part = present_change("back", record, piece.coordinates, after.workspace)
         assert part is not None
         while_it_goes_on = {child.key: child.metrics for child in part.tracking().run.children}
         assert while_it_goes_on
         assert while_it_goes_on.items() <= final.items(), "no point that was logged changes"
 
 
-def test_the_document_has_the_keys_of_before(own: Workbench, back: Any) -> None:
+def test_the_document_has_the_keys_of_before(after: Workbench, back: Any) -> None:
     """docs/results/repair.json was printed when repairs were no experiment."""
     before = json.loads((ROOT / "docs/results/repair.json").read_text(encoding="utf-8"))
-    now = report_on("back", done(back, own.workspace), own.workspace).as_json()
+    now = report_on("back", done(back, after.workspace), after.workspace).as_json()
     assert before.keys() - now.keys() <= {"command", "machine", "versions"}
     ((old,), new) = before["strategies"].values(), now["strategies"]["shared"]
     assert old.keys() <= new.keys()
@@ -320,8 +335,7 @@ def test_weights_that_are_gone_are_told_before_anything_is_done(own: Workbench, 
 
 
 @pytest.mark.acceptance
-def test_jobs_give_the_same_report(own: Workbench, back: Any) -> None:
-    expected = report_on("back", done(back, own.workspace), own.workspace).as_json()["strategies"]
-    shutil.rmtree(own.workspace.root / "repairs")
+def test_jobs_give_the_same_report(own: Workbench, after: Workbench, back: Any) -> None:
+    expected = report_on("back", done(back, after.workspace), after.workspace).as_json()["strategies"]
     report = own.run(back, jobs=2).as_json()["strategies"]
     assert dict(_lasting(report)) == dict(_lasting(expected))
