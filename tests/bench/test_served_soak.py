@@ -40,6 +40,7 @@ def lora(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> StoredAdapter:
     return workbench.train(lesson).adapter
 
 
+@pytest.mark.acceptance
 def test_a_server_whose_adapters_are_replaced_gives_each_its_own_answers(lora: StoredAdapter, tmp_path: Path) -> None:
     results = soaked(tmp_path, lora, SECONDS)
     counts, held = results["counts"], results["held"]
@@ -52,6 +53,7 @@ def test_a_server_whose_adapters_are_replaced_gives_each_its_own_answers(lora: S
     assert results["samples"][-1]["replaced"] >= 1
 
 
+@pytest.mark.acceptance
 def test_an_answer_of_another_adapter_is_found(
     lora: StoredAdapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +69,7 @@ def test_an_answer_of_another_adapter_is_found(
     assert "and not OwnAnswer" in results["counts"]["examples"][0]
 
 
+@pytest.mark.acceptance
 def test_adapters_are_asked_cold_and_warm(lora: StoredAdapter, tmp_path: Path) -> None:
     store = Workbench(tmp_path / "workspace").workspace.adapters
     tasks = [f"lora-{number}" for number in range(3)]

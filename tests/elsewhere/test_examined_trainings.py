@@ -57,7 +57,7 @@ def ways(*fast: tuple[str, bool], slow: Sequence[tuple[str, bool]] = ()) -> Any:
 
 
 @NEEDS_TRL
-@ways(("llama", True), ("llama", False), slow=[("smollm2", True), ("smollm2", False)])
+@ways(("llama", True), slow=[("llama", False), ("smollm2", True), ("smollm2", False)])
 def test_a_stream_by_trl(
     model: str, lora: bool, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def require_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.predict(pd.DataFrame({"text": ["the cat often"]}))["label"].tolist() == ["first"]
 
 
+@pytest.mark.acceptance
 def test_a_workspace_is_copied_and_moved_and_every_command_finds_what_it_needs(
     call: Call, recipe: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import experiments.studies.methods.pieces
 from experiments.api import Workbench
 from experiments.engine.publish import Publisher
 from experiments.engine.until_decided import planned_looks
+from tests.sampled import waiting
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError, TrainingError
 from workbench.measures.looks import LEVELS
@@ -143,7 +144,7 @@ def test_only_what_is_undecided_goes_on_and_a_verdict_stays(
     assert changed.declared["wild"].reading == "equal", "read anew, with the margin of now"
 
 
-@pytest.mark.parametrize("fails_at", [14, 20])
+@pytest.mark.parametrize("fails_at", [14, waiting(20)])
 def test_a_run_that_was_ended_goes_on(bench: Workbench, scores: Scores, tmp_path: Path, fails_at: int) -> None:
     scores.fails_at = fails_at
     with pytest.raises(TrainingError, match="killed"):

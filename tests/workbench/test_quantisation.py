@@ -12,6 +12,7 @@ import torch
 from bitsandbytes import functional
 from torch import nn
 
+from tests.sampled import waiting
 from tests.test_contracts import TINY
 from workbench.adapters.store import AdapterStore
 from workbench.backbone import quantisation
@@ -138,7 +139,7 @@ def test_running_a_quantised_backbone_in_both_modes_leaves_its_bytes_and_its_gra
     assert adaptation.backbone_is_intact(model)
 
 
-@pytest.mark.parametrize("method", ["lora", "pfeiffer", "head", "corda", "lora-ga", "pissa"])
+@pytest.mark.parametrize("method", ["lora", "pfeiffer", "head", *map(waiting, ["corda", "lora-ga", "pissa"])])
 def test_an_adapter_on_a_quantised_backbone_learns_says_so_and_comes_back(
     packed: Backbone, method: str, task: Task, tmp_path: Path
 ) -> None:
