@@ -30,11 +30,13 @@ TASKS = [
 ]
 
 
-def train_sources(backbone: Backbone, root: Path, method: str, **settings: Any) -> tuple[StoredAdapter, ...]:
-    """Train one adapter of ``method`` on each of three little tasks."""
+def train_sources(
+    backbone: Backbone, root: Path, method: str, count: int = 3, **settings: Any
+) -> tuple[StoredAdapter, ...]:
+    """Train one adapter of ``method`` on each of three little tasks, or on the first ``count`` of them."""
     chosen = METHODS.get(method).settings(**{"learning_rate": 2e-2, **settings})
     adaptation, store = Adaptation(backbone, method, chosen, "fp32"), AdapterStore(root)
-    return tuple(learn(Lesson(task, adaptation, BUDGET, 0), store, Silent(), "source") for task in TASKS)
+    return tuple(learn(Lesson(task, adaptation, BUDGET, 0), store, Silent(), "source") for task in TASKS[:count])
 
 
 def other_source(source: StoredAdapter, method: str = "lora", kind: str = "classification") -> StoredAdapter:

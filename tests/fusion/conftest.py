@@ -1,4 +1,4 @@
-"""Three little LoRAs to compose, and a request for them, trained once for a file of tests."""
+"""Three little LoRAs to compose, and a request for them, trained once for all files of tests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from workbench.backbone.pretrained import Backbone
 from workbench.methods.task import Task
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
-    """A LoRA of rank 4 on each of three tasks."""
+    """A LoRA of rank 4 on each of three tasks; nobody writes there."""
     return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=4)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def request_(sources: tuple[StoredAdapter, ...], task: Task, backbone: Backbone) -> Request:
     """What a composition of them for the task ``animals`` is asked for."""
     return request_for(sources, task, backbone)

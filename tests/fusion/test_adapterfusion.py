@@ -191,7 +191,7 @@ def test_a_large_penalty_holds_the_value_matrix_at_the_identity(request_: Reques
 
 
 def test_houlsby_sources_are_fused_at_both_places(backbone: Backbone, task: Task, tmp_path: Path) -> None:
-    request = request_for(train_sources(backbone, tmp_path, "houlsby")[:2], task, backbone)
+    request = request_for(train_sources(backbone, tmp_path, "houlsby", count=2), task, backbone)
     composed = COMPOSITION.compose(request, Settings())
     assert set(composed.details) == {f"layer {n} {position}_adapter" for n in (0, 1) for position in ("mh", "output")}
     LIBRARY.save(composed.body, tmp_path)
@@ -201,7 +201,7 @@ def test_houlsby_sources_are_fused_at_both_places(backbone: Backbone, task: Task
 
 def test_both_halves_of_an_encoder_decoder_are_fused(t5: Path, task: Task, tmp_path: Path) -> None:
     backbone = open_backbone(str(t5))
-    request = request_for(train_sources(backbone, tmp_path, "pfeiffer")[:2], task, backbone)
+    request = request_for(train_sources(backbone, tmp_path, "pfeiffer", count=2), task, backbone)
     composed = COMPOSITION.compose(request, Settings())
     assert set(composed.details) == {f"layer {number}" for number in range(4)}, "two of each half"
     for weights in composed.details.values():
@@ -213,7 +213,7 @@ def test_what_cannot_be_fused_is_refused(
 ) -> None:
     with pytest.raises(InputError, match="needs a target task"):
         COMPOSITION.compose(replace(request_, target=None), Settings())
-    other = train_sources(backbone, tmp_path, "houlsby")[0]
+    (other,) = train_sources(backbone, tmp_path, "houlsby", count=1)
     with pytest.raises(InputError, match="different methods: houlsby, pfeiffer"):
         COMPOSITION.compose(replace(request_, sources=(*sources, other)), Settings())
 

@@ -131,7 +131,7 @@ def test_the_order_of_many_stays(asked: Request, backbone: Backbone, tmp_path: P
 def test_sources_that_peft_cannot_route_between_are_refused(asked: Request, backbone: Backbone, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leaves 1 to choose from"):
         composed(asked, general=2)
-    other = train_sources(backbone, tmp_path, "lora", rank=4)[0]
+    (other,) = train_sources(backbone, tmp_path, "lora", count=1, rank=4)
     with pytest.raises(InputError, match="other modules or ranks"):
         composed(Request(**{**vars(asked), "sources": (*asked.sources, other)}))
 

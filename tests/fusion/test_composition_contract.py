@@ -65,6 +65,7 @@ def test_what_it_makes_comes_back_bit_for_bit_and_leaves_the_backbone_as_it_was(
     composed = composed_of(name, asked if card.reads_sources else replace(asked, source_tasks={}))
     assert isinstance(composed.settings, METHODS.get(composed.method).settings)
     assert (composed.head is None) == (composed.fit is None)
+    assert (composed.fit is not None) == card.trains, "else ``heads`` passes it by, or tries it twice for nothing"
     adaptation = Adaptation(backbone, composed.method, composed.settings, "fp32")
     adaptation.library.save(composed.body, tmp_path)
     again = adaptation.load(tmp_path, torch.nn.Identity(), "classification")

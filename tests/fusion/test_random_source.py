@@ -62,7 +62,7 @@ def test_a_composition_of_random_sources_is_another_result(request_: Request, tw
 
 
 def test_of_bottlenecks_every_tensor_has_the_norm(backbone: Backbone, tmp_path: Path) -> None:
-    source = train_sources(backbone, tmp_path / "sources", "pfeiffer")[0]
+    (source,) = train_sources(backbone, tmp_path / "sources", "pfeiffer", count=1)
     trained, random = (
         load_file(folder / "adapter.safetensors")
         for folder in (source.folder, random_like(source, 0, tmp_path / "twin").folder)

@@ -80,16 +80,7 @@ def test_what_harms_a_fresh_model_is_not_kept_either(
     assert torch.equal(logits(fresh.model), models[0])
 
 
-def test_the_cards_that_train_are_those_that_give_a_fit(request_: Request, task: Task, backbone: Backbone) -> None:
-    """Were one forgotten, ``heads`` would pass it by; were one too many, it would be tried twice for nothing."""
-    for name in COMPOSITIONS.names():
-        card = COMPOSITIONS.get(name)
-        if "peft" not in card.libraries or name in ("slerp", "nuslerp", "single"):
-            continue  # adapterfusion: below
-        assert (card.compose(request_, card.settings()).fit is not None) == card.trains, name
-
-
-def test_adapterfusion_is_such_a_card(
+def test_adapterfusion_begins_with_the_head_of_what_trains_without_sources(
     task: Task, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory, starts: Starts
 ) -> None:
     bottlenecks = train_sources(backbone, tmp_path_factory.mktemp("bottlenecks"), "pfeiffer")
@@ -133,7 +124,7 @@ def test_so_is_the_control_of_a_warm_start_from_other_loras(
     method: str, alike: str, task: Task, backbone: Backbone, tmp_path: Path
 ) -> None:
     """Of a method that begins or trains in a way of its own its numbers are taken, and of rsLoRA the scale too."""
-    asked = request_for(train_sources(backbone, tmp_path, method, rank=4)[:1], task, backbone)  # √4 is exact
+    asked = request_for(train_sources(backbone, tmp_path, method, count=1, rank=4), task, backbone)  # √4 is exact
     given = METHODS.get(alike).settings(rank=4, learning_rate=0.02)
     fresh = from_scratch(asked, alike, given)
     control = fuse("warm-start", asked, warm_start.Settings(start=warm_start.FRESH, rank=4, learning_rate=0.02))

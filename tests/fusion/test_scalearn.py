@@ -105,7 +105,7 @@ def test_matrices_of_other_widths_have_scales_of_their_own(llama: Path, task: Ta
     """All linear layers of a decoder: keys and values are narrower than queries, the feed-forward block is wider."""
     backbone = open_backbone(str(llama))
     linear = [f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")]
-    request = request_for(train_sources(backbone, tmp_path, "lora", targets=linear)[:2], task, backbone)
+    request = request_for(train_sources(backbone, tmp_path, "lora", count=2, targets=linear), task, backbone)
     sources = sources_side_by_side(request)
     scaled = sources.under_scales(per_dimension=True, shared=True, value=1.0, drop=0.0)
     widths = {group.rpartition(".")[2]: scales.shape[1] for group, scales in scaled.scales.items()}
@@ -119,7 +119,7 @@ def test_matrices_of_other_widths_have_scales_of_their_own(llama: Path, task: Ta
 
 def test_halves_of_an_encoder_decoder_share_no_scales(t5: Path, task: Task, tmp_path: Path) -> None:
     backbone = open_backbone(str(t5))
-    request = request_for(train_sources(backbone, tmp_path, "pfeiffer")[:2], task, backbone)
+    request = request_for(train_sources(backbone, tmp_path, "pfeiffer", count=2), task, backbone)
     composed = COMPOSITION.compose(request, Settings(shared=True))
     assert {group.partition(".")[0] for group in composed.details} == {"encoder", "decoder"}
 
@@ -181,7 +181,7 @@ def test_the_package_makes_a_bottleneck_of_the_size_of_all_together(wide_hidden:
 
 
 def test_bottlenecks_may_differ_in_size(wide: Request, backbone: Backbone, tmp_path: Path) -> None:
-    smaller = train_sources(backbone, tmp_path, "pfeiffer", reduction_factor=16)[0]  # 2 units, the others have 8
+    (smaller,) = train_sources(backbone, tmp_path, "pfeiffer", count=1, reduction_factor=16)  # 2 units, others 8
     body = sources_side_by_side(replace(wide, sources=(wide.sources[0], smaller))).body
     assert body.get_submodule("encoder.layer.0.output.adapters.workbench.adapter_up").in_features == 10
 

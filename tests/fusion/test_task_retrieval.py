@@ -145,7 +145,7 @@ def test_equal_shares_of_all_are_the_average(request_: Request, backbone: Backbo
     mean = average.compose(request_, average.settings()).body
     torch.testing.assert_close(hidden(composed(request_, weighted=False)), hidden(mean), atol=1e-5, rtol=1e-5)
 
-    other = train_sources(backbone, tmp_path, "lora", rank=2, targets=("key", "output.dense"))[0]
+    (other,) = train_sources(backbone, tmp_path, "lora", count=1, rank=2, targets=("key", "output.dense"))
     mixed = replace(request_, sources=(request_.sources[0], other))  # other modules, another rank
     mean = average.compose(mixed, average.settings()).body
     torch.testing.assert_close(hidden(composed(mixed, weighted=False)), hidden(mean), atol=1e-5, rtol=1e-5)
