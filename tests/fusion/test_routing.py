@@ -91,8 +91,11 @@ def bottleneck(backbone: Backbone, store: AdapterStore) -> StoredAdapter:
     return train(TASKS[1], backbone, store, "pfeiffer")
 
 
+FEW = {"gates": {"steps": 10}, "ranpac": {"width": 200}}  # with their defaults they would take most of the time
+
+
 def state_of(name: str, adapters: tuple[StoredAdapter, ...], backbone: Backbone, **settings: object) -> RoutingState:
-    chosen = ROUTERS.get(name).settings(**settings)
+    chosen = ROUTERS.get(name).settings(**{**FEW.get(name, {}), **settings})
     reader = reader_for(adapters, backbone)
     parts = tuple(fit_part(name, chosen, adapter, task, reader) for adapter, task in zip(adapters, TASKS, strict=False))
     return RoutingState(name, chosen, adapters, parts, reader)
