@@ -7,6 +7,7 @@ import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,19 @@ class Lora:
         return folder
 
     def read(self) -> Update:
-        with tempfile.TemporaryDirectory() as folder:
-            return lora.read(self.write(Path(folder)))
+        return dict(self._update)
 
     def dense(self) -> Dense:
         """alpha ÷ r (or ÷ √r) times B A, module by module, by the definition (arXiv:2106.09685; rsLoRA: 2312.03732)."""
+        return dict(self._dense)
+
+    @cached_property
+    def _update(self) -> Update:
+        with tempfile.TemporaryDirectory() as folder:
+            return lora.read(self.write(Path(folder)))
+
+    @cached_property
+    def _dense(self) -> Dense:
         deltas = {}
         for module in SHAPES:
             names = [f"base_model.model.{module}.lora_{factor}.weight" for factor in "BA"]
