@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 HEXADECIMAL = re.compile(r"[0-9a-f]{8,64}")
 VIEWS = re.compile(r"(report\.(json|html)|.*\.png|\.lock)")  # written anew by each run, read by nothing
@@ -80,6 +81,11 @@ WAYS: dict[str, Callable[[Path], None]] = {
     "fill": fill,
     "remove": Path.unlink,
 }
+
+
+def way_of(file: str) -> str:
+    """Return the way in which a file of this kind is damaged on each change: the kinds share the ways between them."""
+    return [*WAYS][crc32(HEXADECIMAL.sub("*", file).encode()) % len(WAYS)]
 
 
 def kinds(root: Path) -> Iterator[str]:

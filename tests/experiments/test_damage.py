@@ -19,12 +19,13 @@ from experiments.studies.stream.plan.plan import make_plan
 from experiments.workspace import Workspace
 from experiments.workspace.damage import READ_ONLY
 from tests.conftest import Call
-from tests.damage import WAYS, flip, kinds, pipe, swap, within
+from tests.damage import WAYS, flip, kinds, pipe, swap, way_of, within
 from tests.ear import Ear
 from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.messages import naming
 from tests.read_only import read_only
 from tests.runs import done, pending, stream_run
+from tests.sampled import waiting
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
 from workbench.files.checksummed import DIGEST, DIGESTS, UNDER
@@ -56,6 +57,7 @@ FUSION = {
 }
 RESULTS = {"evaluations", "steps", "pieces", "attempts", "trials", "costs", "repairs", "probes", "routers"}
 READ_BY_REPORTS = {"stream": {"evaluations", "steps"}, "methods": {"evaluations"}, "fusion": {"pieces", "trials"}}
+EXPERIMENTS = ["stream", "methods", "fusion"]
 SWAPPED = {"stream": ["evaluations", "steps"], "methods": ["attempts", "evaluations"], "fusion": ["evaluations"]}
 
 
@@ -107,15 +109,17 @@ def numbers(value: Any) -> Any:
     return [numbers(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+@pytest.mark.parametrize("every", [False, waiting(True)])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_report_gives_the_same_numbers_or_names_the_file(
-    name: str, finished: dict[str, Finished], tmp_path: Path
+    name: str, every: bool, finished: dict[str, Finished], tmp_path: Path
 ) -> None:
+    """Whichever way a file is damaged; on each change one way a kind of file."""
     sound, root = document(finished[name].root, name), finished[name].copy(tmp_path)
     for file in kinds(root):
         content = (root / file).read_bytes()
-        for way, damage in WAYS.items():
-            damage(root / file)
+        for way in WAYS if every else [way_of(file)]:
+            WAYS[way](root / file)
             try:
                 assert document(root, name) == sound, f"{way} {file}"
             except WorkbenchError as error:
@@ -125,24 +129,24 @@ def test_a_report_gives_the_same_numbers_or_names_the_file(
             (root / file).write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+@pytest.mark.parametrize("way", ["flip", waiting("remove")])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_run_gives_the_same_numbers_whatever_was_damaged(
-    name: str, finished: dict[str, Finished], tmp_path: Path
+    name: str, way: str, finished: dict[str, Finished], tmp_path: Path
 ) -> None:
     experiment = finished[name]
     sound, files = document(experiment.root, name), [*kinds(experiment.root)]
-    for way in ("flip", "remove"):
-        root, ear = experiment.copy(tmp_path / way), Ear()
-        for file in files:
-            WAYS[way](root / file)
-        experiment.do(Workspace(root), ear)
-        assert numbers(document(root, name)) == numbers(sound), way
-        again = Ear()
-        experiment.do(Workspace(root), again)
-        assert (again.said, again.fits) == ([], []), "it is whole again"
-        if way != "remove":
-            assert len(ear.said) >= len({file.split("/")[0] for file in files}) - 1, ear.said
-            assert not [line for line in ear.said if "\n" in line]
+    root, ear = experiment.copy(tmp_path), Ear()
+    for file in files:
+        WAYS[way](root / file)
+    experiment.do(Workspace(root), ear)
+    assert numbers(document(root, name)) == numbers(sound)
+    again = Ear()
+    experiment.do(Workspace(root), again)
+    assert (again.said, again.fits) == ([], []), "it is whole again"
+    if way != "remove":
+        assert len(ear.said) >= len({file.split("/")[0] for file in files}) - 1, ear.said
+        assert not [line for line in ear.said if "\n" in line]
 
 
 def alike(root: Path) -> list[tuple[Path, Path]]:
@@ -156,7 +160,7 @@ def alike(root: Path) -> list[tuple[Path, Path]]:
     return [(same[0], same[1]) for same in by_kind.values() if len(same) > 1]
 
 
-@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_results_that_changed_places_are_named_and_made_again(
     name: str, finished: dict[str, Finished], tmp_path: Path
 ) -> None:
@@ -183,7 +187,7 @@ def test_results_that_changed_places_are_named_and_made_again(
     assert (again.said, again.fits) == ([], []), "it is whole again"
 
 
-@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_results_of_before_there_were_keys_in_them_are_read_without_a_word(
     name: str, finished: dict[str, Finished], tmp_path: Path
 ) -> None:
@@ -269,9 +273,16 @@ def test_what_is_damaged_of_one_experiment_does_not_stop_the_dry_run_of_another(
     assert json.loads(call(*arguments)[1])["expected_seconds"] == expected
 
 
-@pytest.mark.parametrize("label", ["isolated", "ewc", "replay"])
+@pytest.mark.parametrize(
+    ("label", "way"),
+    [
+        waiting((label, way), unless=first == second)
+        for first, label in enumerate(["isolated", "ewc", "replay"])
+        for second, way in enumerate(["flip", "empty", "remove"])
+    ],
+)
 def test_a_damaged_state_is_not_trained_on(
-    label: str, finished: dict[str, Finished], tasks: Path, bert: Path, tmp_path: Path
+    label: str, way: str, finished: dict[str, Finished], tasks: Path, bert: Path, tmp_path: Path
 ) -> None:
     """A stream that goes on from the first stage with another task finds it damaged, and learns it again."""
     only = [*STREAM[1:-2], f"strategies={{{label}: {ENTRIES[label]}}}", f"reference={label}"]
@@ -284,19 +295,18 @@ def test_a_damaged_state_is_not_trained_on(
         return [[(cell.task, cell.score, cell.evaluation) for cell in outcome.cells] for outcome in record.outcomes]
 
     undisturbed = scores(finished["stream"].copy(tmp_path / "undisturbed"), Ear())
-    for way in ("flip", "empty", "remove"):
-        root, ear = finished["stream"].copy(tmp_path / way), Ear()
-        first = branch.stages[0]
-        state = root / "steps" / first.key / "state"
-        damaged = [path for path in state.rglob("*") if path.is_file()]
-        assert damaged
-        for path in damaged:
-            WAYS[way](path)
-        assert scores(root, ear) == undisturbed, way
-        assert [line for line in ear.said if first.key in line], "it is said"
-        assert (first.label in ear.fits) == (label != "isolated"), "the adapter is still in the store"
-        assert (root / "steps" / first.key / DIGESTS).is_file()
-        assert not pending(branch, Workspace(root))
+    root, ear = finished["stream"].copy(tmp_path / way), Ear()
+    first = branch.stages[0]
+    state = root / "steps" / first.key / "state"
+    damaged = [path for path in state.rglob("*") if path.is_file()]
+    assert damaged
+    for path in damaged:
+        WAYS[way](path)
+    assert scores(root, ear) == undisturbed
+    assert [line for line in ear.said if first.key in line], "it is said"
+    assert (first.label in ear.fits) == (label != "isolated"), "the adapter is still in the store"
+    assert (root / "steps" / first.key / DIGESTS).is_file()
+    assert not pending(branch, Workspace(root))
 
 
 def test_probes_compare_with_what_was_kept_or_take_it_again(tasks: Path, bert: Path, tmp_path: Path) -> None:
@@ -335,7 +345,10 @@ def test_a_damaged_adapter_is_moved_aside_and_trained_again(
     assert numbers(document(root, "methods")) == numbers(document(experiment.root, "methods"))
 
 
-def test_a_router_learns_again_what_was_damaged(finished: dict[str, Finished], call: Call, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [False, waiting(True)])
+def test_a_router_learns_again_what_was_damaged(
+    every: bool, finished: dict[str, Finished], call: Call, tmp_path: Path
+) -> None:
     root = finished["stream"].copy(tmp_path)
     command = ["predict", "router:arrow", "the dog sleeps", "--json", "--workspace", str(root)]
     code, sound, err = call(*command)
@@ -344,8 +357,8 @@ def test_a_router_learns_again_what_was_damaged(finished: dict[str, Finished], c
     assert {path.name for path in parts} == {"part.safetensors", "part.json", DIGESTS}
     for path in parts[: len(parts) // 2]:
         content = path.read_bytes()
-        for way, damage in WAYS.items():
-            damage(path)
+        for way in WAYS if every else [way_of(path.name)]:
+            WAYS[way](path)
             code, out, err = call(*command)
             assert (code, out) == (0, sound), f"{way} {path}: {err}"
             assert (path.parent.name in err) == ((way, path.name) != ("remove", DIGESTS))
@@ -382,7 +395,7 @@ def test_a_workspace_without_digests_is_read_without_a_word(finished: dict[str, 
     assert document(root, "stream") == document(finished["stream"].root, "stream")
 
 
-@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_what_is_finished_is_read_where_nothing_can_be_written(
     name: str, finished: dict[str, Finished], tmp_path: Path
 ) -> None:
