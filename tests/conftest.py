@@ -279,7 +279,7 @@ def toy(kind: str, train: int = 48) -> Task:
     return Task(f"toy-{kind}", kind, named, splits, f"fingerprint of toy {kind}", "made in tests", "CC0-1.0")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def budget() -> Budget:
     """Enough for the tiny task, in fp32 so that numbers do not hang on the processor."""
     return Budget(epochs=4, batch_size=8, max_length=16, precision="fp32")

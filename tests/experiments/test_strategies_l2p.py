@@ -36,6 +36,16 @@ def context_of(
     return context_for(adaptation, budget, tasks, folder, STRATEGY.settings(pool=SIZE, top=TOP), scenario)
 
 
+@pytest.fixture(scope="module")
+def learned(
+    backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Context, list[State]]:
+    """A context of two tasks, and the states after each of them; nobody writes there."""
+    folder = tmp_path_factory.mktemp("l2p")
+    context = context_of(backbone, (task, other_task), budget, folder)
+    return context, walk(STRATEGY, context, folder)
+
+
 def stored(state: State) -> dict[str, Tensor]:
     return load_file(state.existing / "body" / "pool.safetensors")
 
@@ -87,10 +97,9 @@ def test_chosen_keys_are_pulled_to_the_query() -> None:
 
 
 def test_a_text_stands_behind_the_prompts_that_its_plain_features_choose(
-    backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
+    backbone: Backbone, task: Task, budget: Budget, learned: tuple[Context, list[State]]
 ) -> None:
-    context = context_of(backbone, (task, other_task), budget, tmp_path)
-    state = walk(STRATEGY, context, tmp_path)[-1]
+    context, (*_, state) = learned
     rows = task.splits["test"].select([0, 1, 2])
     answers = predict(STRATEGY.model_for(state, task, context), rows, backbone.tokenizer, budget.max_length)
     pool, bare = stored(state), backbone.load().eval()
@@ -108,9 +117,9 @@ def test_a_text_stands_behind_the_prompts_that_its_plain_features_choose(
 
 
 def test_only_pool_and_head_are_trained_and_the_pool_is_shared(
-    backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
+    backbone: Backbone, learned: tuple[Context, list[State]]
 ) -> None:
-    context = context_of(backbone, (task, other_task), budget, tmp_path)
+    context, states = learned
     fresh = opened(STRATEGY, at(context, 1), START).model
     trained = fresh.trainable()
     assert sorted(tuple(parameter.shape) for parameter in trained.values()) == [
@@ -122,8 +131,8 @@ def test_only_pool_and_head_are_trained_and_the_pool_is_shared(
     words, prompts = backbone.load().get_input_embeddings().weight, pool_of(fresh).prompts.flatten(0, 1)
     assert all((words == row).all(dim=1).any() for row in prompts), "a prompt begins as words"
     assert pool_of(fresh).keys.abs().max() <= 1
-    first, second = (stored(state) for state in walk(STRATEGY, context, tmp_path))
-    begun = pool_of(opened(STRATEGY, context, State(tmp_path / "1", "1")).model)
+    first, second = (stored(state) for state in states)
+    begun = pool_of(opened(STRATEGY, context, states[0]).model)
     assert torch.equal(begun.prompts, first["prompts"])
     assert torch.equal(begun.keys, first["keys"])
     assert not torch.equal(first["keys"], pool_of(fresh).keys.detach()), "keys learn from the first task on"

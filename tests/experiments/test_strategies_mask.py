@@ -33,20 +33,30 @@ STRATEGY = STRATEGIES.get("mask")
 HARDNESS = 400.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
     return task, other_task, make_task("fruits", FRUITS, SUBJECTS)
 
 
-@pytest.fixture(params=["lora", "pfeiffer"])
+@pytest.fixture(scope="module", params=["lora", "pfeiffer"])
 def context(
-    request: pytest.FixtureRequest, backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+    request: pytest.FixtureRequest,
+    backbone: Backbone,
+    tasks: tuple[Task, ...],
+    budget: Budget,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Context:
     """With weight decay, which moves whatever it can reach, and few units lost to the penalty on so tiny a body."""
     size = {"rank": 6} if request.param == "lora" else {"reduction_factor": 4}
     given = METHODS.get(request.param).settings(learning_rate=2e-2, weight_decay=0.5, **size)
     adaptation = Adaptation(backbone, request.param, given, "fp32")
-    return context_for(adaptation, budget, tasks, tmp_path, STRATEGY.settings(strength=0.01))
+    return context_for(adaptation, budget, tasks, tmp_path_factory.mktemp("mask"), STRATEGY.settings(strength=0.01))
+
+
+@pytest.fixture(scope="module")
+def states(context: Context) -> list[State]:
+    """The states after each task; nobody writes there."""
+    return walk(STRATEGY, context, context.workspace.root)
 
 
 def masks(state: State) -> dict[str, NDArray[np.bool_]]:
@@ -59,8 +69,9 @@ def parts(context: Context, state: State) -> dict[str, tuple[Tensor, Tensor | No
     return {name: (layer.linear.weight, layer.linear.bias) for name, layer in _gates.layers(body).items()}
 
 
-def test_weights_between_claimed_units_and_the_answers_that_they_give_stay(context: Context, tmp_path: Path) -> None:
-    states = walk(STRATEGY, context, tmp_path)
+def test_weights_between_claimed_units_and_the_answers_that_they_give_stay(
+    context: Context, states: list[State]
+) -> None:
     backbone, task = context.adaptation.backbone, context.tasks[0]
     first, last = (parts(at(context, stage), states[stage - 1]) for stage in (1, 3))
     mask = masks(states[0])[task.name]
@@ -87,10 +98,9 @@ def test_weights_between_claimed_units_and_the_answers_that_they_give_stay(conte
     assert STRATEGY.identity(states[2], context.tasks[1], context) != identities[0]
 
 
-def test_a_task_is_answered_by_its_units_alone(context: Context, tmp_path: Path) -> None:
+def test_a_task_is_answered_by_its_units_alone(context: Context, states: list[State]) -> None:
     """Whatever the weights of all other units are, the answers are the same."""
-    now = at(context, 2)
-    state = walk(STRATEGY, now, tmp_path)[-1]
+    now, state = at(context, 2), states[1]
     task, rows = context.tasks[0], context.tasks[0].splits["test"]
 
     def answers(units: float, others: float) -> NDArray[np.float32]:
@@ -109,8 +119,8 @@ def test_a_task_is_answered_by_its_units_alone(context: Context, tmp_path: Path)
     assert not np.array_equal(answers(0.5, 0.0), expected)
 
 
-def test_what_is_claimed_is_told(context: Context, tmp_path: Path) -> None:
-    for stage, state in enumerate(walk(STRATEGY, context, tmp_path), start=1):
+def test_what_is_claimed_is_told(context: Context, states: list[State]) -> None:
+    for stage, state in enumerate(states, start=1):
         task_masks, claims = masks(state), json.loads((state.existing / "claims.json").read_text())
         assert [*task_masks] == sorted(task.name for task in context.tasks[:stage])
         so_far = [[task_masks[task.name] for task in context.tasks[:upto]] for upto in range(1, stage + 1)]
@@ -120,8 +130,8 @@ def test_what_is_claimed_is_told(context: Context, tmp_path: Path) -> None:
         assert 0 < used[0] < 1
 
 
-def test_gates_head_and_adapter_are_trained_and_nothing_else(context: Context, tmp_path: Path) -> None:
-    state = walk(STRATEGY, at(context, 1), tmp_path)[-1]
+def test_gates_head_and_adapter_are_trained_and_nothing_else(context: Context, states: list[State]) -> None:
+    state = states[0]
     model = opened(STRATEGY, at(context, 2), state).model
     layers = _gates.layers(model.body)
     per_layer = 1 if context.adaptation.method == "lora" else 2  # weight, and bias
@@ -134,9 +144,9 @@ def test_gates_head_and_adapter_are_trained_and_nothing_else(context: Context, t
     assert starts[0].std().item() == pytest.approx(1, abs=0.2)
 
 
-def test_earlier_tasks_are_asked_with_their_own_units(context: Context, tmp_path: Path) -> None:
+def test_earlier_tasks_are_asked_with_their_own_units(context: Context, states: list[State]) -> None:
     """What a strength is chosen by, while the next task is learned."""
-    state = walk(STRATEGY, at(context, 1), tmp_path)[-1]
+    state = states[0]
     task, backbone = context.tasks[0], context.adaptation.backbone
     rows, length = task.splits["validation"], context.budget.max_length
     asked = STRATEGY.model_for(state, task, at(context, 1))

@@ -27,7 +27,7 @@ from workbench.training import Lesson
 STRATEGY = STRATEGIES.get("merged")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
     """Four tasks, of which two and two have the same data."""
     again = (replace(task, name="animals again"), replace(other_task, name="fruits again"))
@@ -39,15 +39,24 @@ def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, folder:
     return context_for(adapted("lora", backbone), few, tasks, folder, MergedSettings(**settings))
 
 
+@pytest.fixture(scope="module")
+def kept_two(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Context, list[State]]:
+    """What is given where two LoRAs are kept, and the states after each of the four tasks."""
+    folder = tmp_path_factory.mktemp("kept two")
+    given = context(backbone, tasks, budget, folder, keep=2)
+    return given, walk(STRATEGY, given, folder)
+
+
 def updates_in(state: State) -> list[Any]:
     return [lora.read(state.existing / ADAPTERS_FOLDER / group.folder) for group in groups_in(state.existing).groups]
 
 
 def test_no_more_loras_are_kept_than_are_asked_for(
-    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+    tasks: tuple[Task, ...], kept_two: tuple[Context, list[State]]
 ) -> None:
-    given = context(backbone, tasks, budget, tmp_path, keep=2)
-    states = walk(STRATEGY, given, tmp_path)
+    _, states = kept_two
     assert [len(groups_in(state.existing).groups) for state in states] == [1, 2, 2, 2]
     for state, learned in zip(states, (1, 2, 3, 4), strict=True):
         groups = groups_in(state.existing).groups
@@ -174,10 +183,9 @@ def test_linkage_is_the_mean_over_pairs_of_tasks() -> None:
 
 
 def test_the_merged_loras_of_a_stream_are_linked_by_what_their_tasks_learned(
-    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+    tasks: tuple[Task, ...], kept_two: tuple[Context, list[State]]
 ) -> None:
-    given = context(backbone, tasks, budget, tmp_path, keep=2)
-    *_, state = walk(STRATEGY, given, tmp_path)
+    given, (*_, state) = kept_two
     groups = groups_in(state.existing)
     lessons = {task.name: Lesson(task, given.adaptation, given.budget, given.seed) for task in tasks}
     own = {name: lora.read(given.workspace.adapters.root / lesson.adapter_id) for name, lesson in lessons.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.strategies import STRATEGIES
+from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._branches import NOW, PAST, summed
 from experiments.strategies.o_lora import OLora, overlap
 from fusion.updates import lora
@@ -26,9 +26,40 @@ from workbench.settings.base import Budget
 RANK = 2
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
     return task, other_task, make_task("fruits", FRUITS, SUBJECTS)
+
+
+@pytest.fixture(scope="module")
+def learned(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Context, list[State]]:
+    """A context of three tasks with one epoch each, and the states after the first two; nobody writes there."""
+    strategy, folder = STRATEGIES.get("o-lora"), tmp_path_factory.mktemp("o-lora")
+    budget = budget.model_copy(update={"epochs": 1})
+    context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks, folder, strategy.settings())
+    return context, walk(strategy, at(context, 2), folder)
+
+
+@pytest.fixture(scope="module")
+def unpenalised(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path_factory: pytest.TempPathFactory
+) -> Update:
+    """What o-lora stores after two tasks with strength 0."""
+    folder = tmp_path_factory.mktemp("unpenalised")
+    return stored_after_two("o-lora", backbone, tasks, budget, folder, strength=0.0)
+
+
+def stored_after_two(
+    name: str, backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, folder: Path, **settings: float
+) -> Update:
+    """Learn the first two tasks; return the sum that is stored."""
+    strategy = STRATEGIES.get(name)
+    given = strategy.settings(**settings)
+    context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks[:2], folder, given)
+    *_, state = walk(strategy, context, folder)
+    return lora.read(state.existing / "body")
 
 
 def cosine(update: Update) -> float:
@@ -54,32 +85,18 @@ def dense_sum(body: Any) -> dict[str, torch.Tensor]:
 
 
 def test_strength_makes_the_inputs_orthogonal(
-    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path, unpenalised: Update
 ) -> None:
-    strategy, cosines = STRATEGIES.get("o-lora"), {}
-    for strength in (0.0, 10.0):
-        settings, folder = strategy.settings(strength=strength), tmp_path / str(strength)
-        context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks[:2], folder, settings)
-        *_, state = walk(strategy, context, folder)
-        assert state.folder
-        cosines[strength] = cosine(lora.read(state.folder / "body"))
-    assert cosines[10.0] < cosines[0.0] / 20
+    penalised = stored_after_two("o-lora", backbone, tasks, budget, tmp_path, strength=10.0)
+    assert cosine(penalised) < cosine(unpenalised) / 20
 
 
 def test_the_control_of_what_stacks_loras_is_o_lora_without_its_penalty(
-    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path, unpenalised: Update
 ) -> None:
-    bodies = []
-    for name, given in (("o-lora", {"strength": 0.0}), ("stacked", {})):
-        strategy = STRATEGIES.get(name)
-        context = context_for(
-            adapted("lora", backbone, rank=RANK), budget, tasks[:2], tmp_path / name, strategy.settings(**given)
-        )
-        *_, state = walk(strategy, context, tmp_path / name)
-        bodies.append(lora.read(state.existing / "body"))
-    alone, control = bodies
-    assert alone.keys() == control.keys()
-    for module, pair in alone.items():
+    control = stored_after_two("stacked", backbone, tasks, budget, tmp_path)
+    assert unpenalised.keys() == control.keys()
+    for module, pair in unpenalised.items():
         assert torch.equal(pair.b, control[module].b)
         assert torch.equal(pair.a, control[module].a)
 
@@ -117,12 +134,8 @@ def test_stored_sum_is_past_plus_now_and_keeps_the_past(
             assert torch.equal(after[name].b[:, : pair.rank], pair.b)
 
 
-def test_new_pair_alone_is_trained_and_begins_elsewhere(
-    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
-) -> None:
-    strategy, budget = STRATEGIES.get("o-lora"), budget.model_copy(update={"epochs": 1})
-    context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks, tmp_path, strategy.settings())
-    states = walk(strategy, at(context, 2), tmp_path)
+def test_new_pair_alone_is_trained_and_begins_elsewhere(learned: tuple[Context, list[State]]) -> None:
+    strategy, (context, states) = STRATEGIES.get("o-lora"), learned
     began: list[torch.Tensor] = []
     for stage, state in enumerate([START, *states], start=1):
         model = opened(strategy, at(context, stage), state).model
@@ -137,13 +150,9 @@ def test_new_pair_alone_is_trained_and_begins_elsewhere(
         assert not torch.allclose(began[first], began[second])
 
 
-def test_overlap_is_the_squared_frobenius_norm(
-    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
-) -> None:
-    strategy, budget = STRATEGIES.get("o-lora"), budget.model_copy(update={"epochs": 1})
-    context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks[:2], tmp_path, strategy.settings())
-    (state,) = walk(strategy, at(context, 1), tmp_path)
-    stage = opened(strategy, context, state)
+def test_overlap_is_the_squared_frobenius_norm(learned: tuple[Context, list[State]]) -> None:
+    context, (state, _) = learned
+    stage = opened(STRATEGIES.get("o-lora"), at(context, 2), state)
     value = overlap(Batch(stage.model, torch.zeros(1), None)).item()
     expected = sum(
         float((pair.a[:RANK].double() @ pair.a[RANK:].double().T).square().sum())
