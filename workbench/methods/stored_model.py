@@ -175,12 +175,15 @@ def open_remapped(
 
 
 def under_head_of(stored: StoredAdapter, model: TaskModel, backbone: Backbone, task: Task) -> TaskModel:
-    """Return the body of ``model`` under the head of a stored adapter, with its logits as ``task`` reads them."""
+    """Return the body of ``model`` under the head of a stored adapter, with its logits as ``task`` reads them.
+
+    It answers as that adapter does, which may be of another kind than ``model``.
+    """
+    from workbench.methods.model import TaskModel
     from workbench.methods.posed_head import posed
 
-    under = model.under(posed(open_head(stored, backbone), stored.manifest.task, task))
-    under.pooling = pooling_of(stored.manifest, backbone)
-    return under
+    head, kind = posed(open_head(stored, backbone), stored.manifest.task, task), KINDS.get(stored.manifest.task.kind)
+    return TaskModel(model.body, head, kind, pooling_of(stored.manifest, backbone), model.precision).eval()
 
 
 def require_described(stored: StoredAdapter, backbone: Backbone) -> None:

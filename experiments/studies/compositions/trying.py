@@ -95,7 +95,7 @@ def _retained(
     fused: ComposedModel, trial: FewShotTrial, tasks: Mapping[str, Task], workspace: Workspace
 ) -> Iterator[Retained]:
     """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
-    few_shot, metric = trial.problem, fused.model.kind.metric
+    few_shot = trial.problem
     for source in trial.sources:
         manifest = source.manifest
         task = tasks.get(manifest.task.name)
@@ -103,5 +103,6 @@ def _retained(
             continue
         alone = evaluate_stored(workspace, source, task, few_shot.backbone, few_shot.budget)
         under = under_head_of(source, fused.model, few_shot.backbone, task)
+        metric = under.kind.metric
         score = evaluate_model(under, task, few_shot.backbone, few_shot.budget).scores[metric]
         yield Retained(source.id, task.name, alone.scores[metric], score, alone.examples)
