@@ -64,6 +64,19 @@ def test_what_is_made_of_all_sources_is_the_same_piece(bench: Workbench, study_f
     assert keys["some", "fruits"] != keys["every", "fruits"]
 
 
+def test_weights_of_different_sources_have_no_mean(bench: Workbench, study_folder: Path) -> None:
+    """Their number may differ from target to target, and where it does not, they are of other sources."""
+    entries = [
+        "some: {method: sum, sources: {fruits: [halves]}}",
+        "apart: {method: sum, sources: {fruits: [halves], colours: [animals]}}",
+        "every: {method: sum}",
+    ]
+    none = ["controls={random: [], shuffled: [], mixed: []}", "name=weighed"]
+    told = bench.run(bench.plan(str(study_folder / "tiny.yaml"), [f"compositions={{{', '.join(entries)}}}", *none]))
+    assert (told.complete, told.details["some"], told.details["apart"]) == (True, {}, {})
+    assert told.details["every"] == {"weights": (1.0, 1.0)}
+
+
 @pytest.mark.parametrize(
     ("sources", "message"),
     [

@@ -80,7 +80,8 @@ class FusionReport(StudyReport):
             where there is no choice. A control is trained, or fitted, without any source.
         mixed_contest: the composition that validation picks minus the adapter that was trained on all sources' data,
             or minus what was begun at it, whichever validation picks; None where there is no such adapter.
-        details: label → (``weights``, or a layer) → the mean of one number for each source.
+        details: label → (``weights``, or a layer) → the mean of one number for each source; empty where an entry has
+            other sources for some targets.
         headline: whether composing beat the plain alternatives, in sentences.
         of_each: a sentence for each composition, beside what it is compared with.
     """

@@ -41,6 +41,7 @@ class Result:
         head: where the head comes from.
         weights, facts, details: as in :class:`fusion.target.composition.Composed`.
         retained: one entry for each source whose task is at hand; empty where that was not measured.
+        sources: the task of each source that it is made of, in order; empty in results of earlier versions.
     """
 
     score: float
@@ -52,6 +53,7 @@ class Result:
     facts: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     retained: tuple[Retained, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 def results_in(workspace: Workspace) -> OutcomeFolders[Result]:

@@ -232,12 +232,18 @@ class _Summary:
         return all(self.known[taken[unit]].fit.steps for taken in (ours, theirs))
 
     def _details(self, taken: Taken) -> dict[str, tuple[float, ...]]:
-        """Return the mean over units of what needs a picture: the weights, and details by layer."""
+        """Return the mean over units of what needs a picture: the weights, and details by layer.
+
+        Nothing where it is made of other sources for some targets: a mean would be over numbers of different sources.
+        """
         results = [self.known[key] for key in taken.values()]
+        if len({result.sources for result in results if result.sources}) > 1:
+            return {}
         weights = [{"weights": result.weights} if result.weights else {} for result in results]
         details = [{**own, **result.details} for own, result in zip(weights, results, strict=True)]
         names = dict.fromkeys(name for detail in details for name in detail)
-        return {name: _columns([detail[name] for detail in details if name in detail]) for name in names}
+        rows = {name: [detail[name] for detail in details if name in detail] for name in names}
+        return {name: _columns(own) for name, own in rows.items() if len({*map(len, own)}) == 1}
 
 
 def _likelihood(result: Result) -> float:

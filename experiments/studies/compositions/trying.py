@@ -86,6 +86,7 @@ def _measured(trial: FewShotTrial, fused: ComposedModel, site: Site, source_task
         facts=fused.composed.facts,
         details=fused.composed.details,
         retained=tuple(_retained(fused, trial, source_tasks, site.workspace)),
+        sources=tuple(source.task for source in trial.entry.sources),
     )
     results_in(site.workspace).write(trial.key, result, evaluation.outcomes)
     return result
