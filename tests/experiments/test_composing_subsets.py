@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from experiments.api import Workbench
 from experiments.engine.recipes import RECIPES
+from experiments.studies.compositions.gallery import figures
+from experiments.studies.compositions.report import FusionReport
 from tasks.loading import registry
 from tests.messages import naming
 from tests.runs import SMALL_COMPARISON, pieces
@@ -24,6 +27,9 @@ compositions:
 controls: {{random: [some], shuffled: [some]}}
 """
 )
+
+
+SOME = ("some", "some, random sources", "some, shuffled sources")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,25 @@ def test_each_target_has_its_own_sources(bench: Workbench, study_folder: Path) -
     assert made["some, shuffled sources", "fruits"] == ["halves-shuffled"]
     assert len(made["some, mixed data", "fruits"]) == 1, "one adapter on all data, the same for every target"
     assert made["some, shuffled sources", "colours"] == ["animals-shuffled", "halves-shuffled"]
+
+
+def test_sources_stand_in_the_order_of_the_entry(bench: Workbench, study_folder: Path) -> None:
+    """Weights go by it, and so does what begins like the first or keeps the first sources."""
+    changed = "compositions.some.sources={fruits: [halves, animals]}"
+    plan = bench.plan(str(study_folder / "tiny.yaml"), [changed])
+    some, *_, shuffled = (entry.on("fruits").sources for entry in plan.all_entries(0) if entry.label in SOME)
+    assert [source.task for source in some] == ["halves", "animals"]
+    assert [source.task for source in shuffled] == ["halves-shuffled", "animals-shuffled"]
+
+
+def test_a_picture_of_weights_names_the_sources_of_the_entry(bench: Workbench, study_folder: Path) -> None:
+    entry = "compositions={some: {method: sum, weights: [0.9, 0.1], sources: {fruits: [halves, animals]}}}"
+    changes = ["name=in-order", "targets=[fruits]", "controls={random: [], shuffled: [], mixed: []}"]
+    report = bench.run(bench.plan(str(study_folder / "tiny.yaml"), [entry, *changes]))
+    assert isinstance(report, FusionReport)
+    (weights,) = (figure for figure in figures(report) if figure.name == "weights-some")
+    assert isinstance(weights.draw, partial)
+    assert weights.draw.args[1:] == ({"halves": 0.9, "animals": 0.1},)
 
 
 def test_what_is_made_of_all_sources_is_the_same_piece(bench: Workbench, study_folder: Path) -> None:

@@ -45,7 +45,8 @@ def figures(report: FusionReport) -> Iterator[Figure]:
 def _learned(report: FusionReport, row: Row) -> Iterator[Figure]:
     """Yield the weights and the attention of an entry that has learned some."""
     sources = report.record.sources
-    names = list(dict.fromkeys(str(source["task"]) for source in sources if source["method"] == row.family))
+    all_names = (str(source["task"]) for source in sources if source["method"] == row.family)
+    names = list(dict.fromkeys(report.made_of.get(row.label) or all_names))
     details = dict(report.details.get(row.label, {}))
     weights = details.pop("weights", None)
     label = plain_name(row.label)

@@ -82,6 +82,7 @@ class FusionReport(StudyReport):
             or minus what was begun at it, whichever validation picks; None where there is no such adapter.
         details: label → (``weights``, or a layer) → the mean of one number for each source; empty where an entry has
             other sources for some targets.
+        made_of: label → the tasks of the sources that these numbers are of, in order, where the results say so.
         headline: whether composing beat the plain alternatives, in sentences.
         of_each: a sentence for each composition, beside what it is compared with.
     """
@@ -96,6 +97,7 @@ class FusionReport(StudyReport):
     of_each: tuple[str, ...] = ()
     contest: Difference | None = None
     mixed_contest: Difference | None = None
+    made_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:  # type: ignore[override]  # it is made of its sentences

@@ -23,7 +23,8 @@ class Composing(ComparedWith):
 
     sources: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="target → tasks of `sources` whose adapters it is made of there; all where a target is left out",
+        description="target → tasks of `sources` whose adapters it is made of there, in this order; all where a target "
+        "is left out",
     )
 
     @field_validator("sources")
@@ -37,12 +38,13 @@ class Composing(ComparedWith):
 
 
 def positions(about: Composing, sources: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Return target → positions in ``sources``, the recipe's tasks, of what an entry is made of; in their order there.
+    """Return target → positions in ``sources``, the recipe's tasks, of what an entry is made of; in the entry's order.
 
-    The adapters of one method, with random weights or shuffled answers too, are in the order of the recipe's tasks.
+    The adapters of one method, with random weights or shuffled answers too, are in the order of the recipe's tasks. A
+    task that is not among them is left out; :func:`wrong_subsets` reports it.
     """
     return {
-        target: tuple(index for index, task in enumerate(sources) if task in tasks)
+        target: tuple(sources.index(task) for task in tasks if task in sources)
         for target, tasks in about.sources.items()
     }
 

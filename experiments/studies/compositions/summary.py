@@ -79,6 +79,7 @@ class _Summary:
             details={label: self._details(taken) for label, taken in self.taken.items()},
             contest=alone(contest, self.record.declared_test.margin) if contest else None,
             mixed_contest=alone(on_mixed, self.record.declared_test.margin) if on_mixed else None,
+            made_of={label: made[0] for label, taken in self.taken.items() if len(made := self._made_of(taken)) == 1},
         )
         return replace(report, headline=tuple(headline(report)), of_each=tuple(of_each(report)))
 
@@ -231,13 +232,17 @@ class _Summary:
     def _both_trained(self, ours: Taken, theirs: Taken, unit: Unit) -> bool:
         return all(self.known[taken[unit]].fit.steps for taken in (ours, theirs))
 
+    def _made_of(self, taken: Taken) -> list[tuple[str, ...]]:
+        """Return the lists of sources that results were made of, each once."""
+        return [*dict.fromkeys(own for key in taken.values() if (own := self.known[key].sources))]
+
     def _details(self, taken: Taken) -> dict[str, tuple[float, ...]]:
         """Return the mean over units of what needs a picture: the weights, and details by layer.
 
         Nothing where it is made of other sources for some targets: a mean would be over numbers of different sources.
         """
         results = [self.known[key] for key in taken.values()]
-        if len({result.sources for result in results if result.sources}) > 1:
+        if len(self._made_of(taken)) > 1:
             return {}
         weights = [{"weights": result.weights} if result.weights else {} for result in results]
         details = [{**own, **result.details} for own, result in zip(weights, results, strict=True)]
