@@ -591,6 +591,11 @@ class TestOneFuse:
         assert [*plan.source_tasks] == [plan.stored[0].manifest.task.name]
         assert len(looked) == 1, "the candidates are looked for once"
 
+    @pytest.mark.parametrize("name", ["train_examples", "validation_examples"])
+    def test_how_many_examples_there_are_is_said_once(self, bench: Workbench, sources: str, name: str) -> None:
+        with pytest.raises(InputError, match=naming(f"--set budget.{name}=9", f"{name} are given by --shots")):
+            bench.fusion_plan("fruits", sources, "sum", 8, assignments=[f"budget.{name}=9"])
+
     def test_sources_chosen_by_themselves_are_on_the_backbone_that_adapters_are_on(
         self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
     ) -> None:

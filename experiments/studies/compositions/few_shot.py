@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
 
+GIVEN_BY_SHOTS = ("train_examples", "validation_examples")  # fields of a budget
 EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 640, 3, 20
 
 
@@ -58,6 +59,6 @@ def few_shot_budget(budget: dict[str, Any], shots: int) -> dict[str, Any]:
     K = 0 nothing is drawn, and what is left is the budget of the test.
     """
     if shots == 0:
-        return {name: value for name, value in budget.items() if name not in ("train_examples", "validation_examples")}
+        return {name: value for name, value in budget.items() if name not in GIVEN_BY_SHOTS}
     epochs = min(max(round(EXAMPLES_SEEN / max(shots, 1)), FEWEST_EPOCHS), MOST_EPOCHS)
     return {"epochs": epochs, **budget, "train_examples": shots, "validation_examples": shots}

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
+from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS
 from fusion.target.composition import HeadStart
 from workbench.settings.base import Budget, Key, Settings, unique
 from workbench.settings.bounds import MOST_EXAMPLES
@@ -83,7 +84,7 @@ class Recipe(ExperimentRecipe):
     @field_validator("budget")
     @classmethod
     def _open(cls, budget: Budget) -> Budget:
-        stated = [name for name in ("train_examples", "validation_examples") if name in budget.model_fields_set]
+        stated = [name for name in GIVEN_BY_SHOTS if name in budget.model_fields_set]
         if stated:
             raise ValueError(f"{' and '.join(stated)} are given by 'shots'")
         return budget

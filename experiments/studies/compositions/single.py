@@ -16,7 +16,7 @@ from experiments.studies.compositions.controls import (
     shuffled_lessons,
 )
 from experiments.studies.compositions.entry import Entry, stored
-from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
+from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS, FewShot, few_shot_budget
 from experiments.studies.compositions.rates import at_fresh_rate
 from experiments.studies.compositions.recipe import Controls
 from experiments.studies.compositions.resolved import FusionPlan
@@ -162,10 +162,18 @@ def _named(
 
 
 def _parsed(document: Document, wanted: Wanted) -> tuple[Settings, Budget]:
-    """Return the method's settings, and the budget for K examples."""
+    """Return the method's settings, and the budget for K examples.
+
+    Raises:
+        SettingsError: a setting is wrong, or says otherwise how many examples there are.
+    """
     own = {name: value for name, value in document.data.items() if name != "budget"}
     budget = document.data.get("budget", {})
     if wanted.shots is not None and isinstance(budget, dict):
+        if twice := [name for name in GIVEN_BY_SHOTS if name in budget]:
+            message = f"{' and '.join(twice)} are given by --shots"
+            hint = "Leave one of the two out: without --shots, the budget says how many examples there are."
+            raise SettingsError([Problem(message, document.where("budget", twice[0]), hint)])
         budget = few_shot_budget(budget, wanted.shots)
     parts = ((), own, COMPOSITIONS.get(wanted.method, "--method").settings), (("budget",), budget, Budget)
     settings, parsed = document.parse_parts(*parts)
