@@ -591,6 +591,18 @@ class TestOneFuse:
         assert [*plan.source_tasks] == [plan.stored[0].manifest.task.name]
         assert len(looked) == 1, "the candidates are looked for once"
 
+    def test_an_adapter_without_a_score_is_not_chosen(self, bench: Workbench, report, study_folder: Path) -> None:
+        """TextEmb compares training texts: here those of one of two adapters are at hand."""
+        (study_folder / "one").mkdir()
+        for file in (study_folder / "tasks").glob("[fa]*"):  # all but halves
+            shutil.copy(file, study_folder / "one")
+        few = Workbench(bench.workspace.root, [study_folder / "one"])
+        given = {"backbone": report.record.backbone, "assignments": ["budget.max_length=16", "budget.precision=fp32"]}
+        one = few.fusion_plan("fruits", "auto:1", "sum", 8, ranking="similarity", **given)
+        assert [source.manifest.task.name for source in one.stored] == ["animals"]
+        with pytest.raises(InputError, match=naming("similarity has a score for 1 of 2", "halves", "not available")):
+            few.fusion_plan("fruits", "auto:2", "sum", 8, ranking="similarity", **given)
+
     @pytest.mark.parametrize("name", ["train_examples", "validation_examples"])
     def test_how_many_examples_there_are_is_said_once(self, bench: Workbench, sources: str, name: str) -> None:
         with pytest.raises(InputError, match=naming(f"--set budget.{name}=9", f"{name} are given by --shots")):

@@ -68,7 +68,7 @@ def ranked(
         tasks: what :func:`own_tasks` gives for ``adapters``.
 
     Raises:
-        InputError: K is not a number, or there are fewer candidates.
+        InputError: K is not a number, or there are fewer candidates, or the ranking has a score for fewer of them.
     """
     number = given.removeprefix(AUTO)
     if not number.isdecimal() or not 0 < len(number.lstrip("0")) < 10:
@@ -86,7 +86,14 @@ def ranked(
         seed=few_shot.seed,
         texts={name: task.splits["train"] for name, task in tasks.items()},
     )
-    return best_first(RANKINGS.get(ranking).rank(request))[: int(number)]
+    scores = RANKINGS.get(ranking).rank(request)
+    without = {name: score.reason for name, score in scores.items() if score.value is None}
+    if len(scores) - len(without) < int(number):
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in without.items())
+        message = f"{ranking} has a score for {len(scores) - len(without)} of {len(scores)} adapters, not for {number}"
+        hint = "Name the sources: --from ID,ID,… Or take another --ranking."
+        raise InputError(f"{message} ({reasons})", where="--from", hint=hint)
+    return best_first(scores)[: int(number)]
 
 
 def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone | None:
