@@ -603,6 +603,19 @@ class TestOneFuse:
         with pytest.raises(InputError, match=naming("similarity has a score for 1 of 2", "halves", "not available")):
             few.fusion_plan("fruits", "auto:2", "sum", 8, ranking="similarity", **given)
 
+    def test_what_is_kept_is_measured_anew_when_more_tasks_are_at_hand(
+        self, bench: Workbench, report, sources: str, study_folder: Path, tmp_path: Path
+    ) -> None:
+        for file in (study_folder / "tasks").glob("[fa]*"):  # all but halves
+            shutil.copy(file, tmp_path)
+        few = ["budget.epochs=2", "budget.max_length=16", "budget.precision=fp32"]
+        kept = []
+        for folder in (tmp_path, study_folder / "tasks"):
+            own = Workbench(bench.workspace.root, [folder])
+            told = own.fuse(own.fusion_plan("fruits", sources, "sum", 8, full=False, assignments=few)).report
+            kept.append({entry.task for entry in told.retained if entry.label == "sum"})
+        assert kept == [{"animals"}, {"animals", "halves"}]
+
     @pytest.mark.parametrize("name", ["train_examples", "validation_examples"])
     def test_how_many_examples_there_are_is_said_once(self, bench: Workbench, sources: str, name: str) -> None:
         with pytest.raises(InputError, match=naming(f"--set budget.{name}=9", f"{name} are given by --shots")):

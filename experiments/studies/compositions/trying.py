@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.studies.compositions.result import Result, Retained, results_in
@@ -29,12 +30,25 @@ BODY = "composed body"  # which the next trial may reuse
 def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     """Return the result of a trial; it is run only if the workspace does not hold it yet.
 
-    ``source_tasks`` are those on which to test what the model retains, by name.
+    ``source_tasks`` are those on which to test what the model retains, by name; where fewer of them were at hand
+    before, the model is made again for the others alone, and all else of its result stays.
     """
-    result = results_in(site.workspace).get(trial.key)
-    if result and (result.retained or not source_tasks):
+    results = results_in(site.workspace)
+    result = results.get(trial.key)
+    if result is None:
+        return _measured(trial, _model(trial, site), site, source_tasks)
+    known = {kept.source for kept in result.retained}
+    missing = {task.name: task for source, task in _testable(trial, source_tasks) if source.id not in known}
+    if not missing:
         return result
-    return _measured(trial, _model(trial, site), site, source_tasks)
+    retained = _retained(_model(trial, site), trial, missing, site.workspace)
+    added = (kept for kept in retained if kept.source not in known)
+    import pandas as pd  # takes a while, and is seldom needed here
+
+    outcomes = pd.read_parquet(results.require_outcomes(trial.key))
+    with_added = replace(result, retained=(*result.retained, *added))
+    results.remove(trial.key)
+    return results.write(trial.key, with_added, outcomes)
 
 
 def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
@@ -97,13 +111,18 @@ def _retained(
 ) -> Iterator[Retained]:
     """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
     few_shot = trial.problem
-    for source in trial.sources:
-        manifest = source.manifest
-        task = tasks.get(manifest.task.name)
-        if task is None or not task.is_that_of(manifest.task):
-            continue
+    for source, task in _testable(trial, tasks):
         alone = evaluate_stored(workspace, source, task, few_shot.backbone, few_shot.budget)
         under = under_head_of(source, fused.model, few_shot.backbone, task)
         metric = under.kind.metric
         score = evaluate_model(under, task, few_shot.backbone, few_shot.budget).scores[metric]
         yield Retained(source.id, task.name, alone.scores[metric], score, alone.examples)
+
+
+def _testable(trial: FewShotTrial, tasks: Mapping[str, Task]) -> Iterator[tuple[StoredAdapter, Task]]:
+    """Yield each source whose task is among ``tasks`` with the data that it was trained on, and that task."""
+    for source in trial.sources:
+        own = source.manifest.task
+        task = tasks.get(own.name)
+        if task is not None and task.is_that_of(own):
+            yield source, task
