@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from workbench.settings.base import MethodSettings
 
 FUSED = ("classification", *GENERATED)  # a logistic regression is the head, or the backbone has its own
+OF_ONE_TARGET = ("inverse_regularisation", "validation_log_likelihood")  # facts about a head, and not about the body
 FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbone's own"
 
 
@@ -81,7 +82,7 @@ def fuse(
     composing, fitting = earlier.composing if earlier else Stopwatch(), Stopwatch()
     with PeakMemory() as memory:
         if earlier:
-            composed = earlier.composed
+            composed = _of_the_body(earlier.composed)
         else:
             with composing:
                 composed = COMPOSITIONS.get(name).compose(request, settings)
@@ -276,6 +277,12 @@ def require_no_examples_needed(name: str, target: str, kind: str, where: str | N
         free = [method for method in COMPOSITIONS.names() if not COMPOSITIONS.get(method).needs_target]
         message = f"{name} learns from examples of {target!r}, and there are none"
         raise InputError(message, where=where, hint=f"Without examples: {', '.join(free)}.")
+
+
+def _of_the_body(composed: Composed) -> Composed:
+    """Return what was composed for another target without what is known about its answers to that."""
+    facts = {name: fact for name, fact in composed.facts.items() if name not in OF_ONE_TARGET}
+    return replace(composed, facts=facts)
 
 
 def _without_epochs(

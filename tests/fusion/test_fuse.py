@@ -89,6 +89,20 @@ def test_a_body_can_serve_another_target(
     assert len(digests) == 1
 
 
+def test_what_is_known_of_one_target_is_not_told_of_another(llama: Path, copying: Task, tmp_path: Path) -> None:
+    """Without examples nothing validates, whatever the same body reached before on examples of another target."""
+    backbone = open_backbone(str(llama))
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(rank=2), "fp32")
+    source = learn(Lesson(copying, adaptation, BUDGET, 0), AdapterStore(tmp_path), Silent(), "test")
+    settings = COMPOSITIONS.get("sum").settings()
+    first = fuse("sum", request_for((source,), copying, backbone), settings)
+    none = {name: copying.splits[name].select([]) for name in ("train", "validation")}
+    request = request_for((source,), replace(copying, splits={**copying.splits, **none}), backbone)
+    shared, alone = fuse("sum", request, settings, earlier=first), fuse("sum", request, settings)
+    assert "validation_log_likelihood" in first.composed.facts
+    assert shared.composed.facts == alone.composed.facts
+
+
 def test_every_ingredient_changes_the_id(
     sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, other_task: Task
 ) -> None:
