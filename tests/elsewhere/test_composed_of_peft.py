@@ -72,7 +72,7 @@ def test_rows_of_loras_on_different_modules_share_a_batch(
 def test_loras_beside_whole_modules_take_turns(
     stored: dict[str, StoredAdapter], backbone: Backbone, bert: Path
 ) -> None:
-    groups = sharing([*stored.values()])
+    groups = sharing([*stored.values()], backbone)
     assert [[adapter.id for adapter in group] for group in groups] == [
         [stored[name].id for name in ("few", "wide", "patterns")],
         [stored[name].id for name in ("whole", "tokens")],

@@ -100,6 +100,16 @@ def test_adapters_that_cannot_share_a_body_have_their_own(store: AdapterStore, b
     ]
 
 
+def test_a_lora_that_cannot_be_in_a_bank_leaves_the_others_there(store: AdapterStore, backbone: Backbone) -> None:
+    plain = [trained(store, backbone, "lora", task) for task in (0, 1)]
+    other = trained(store, backbone, "lora", 0, targets=("word_embeddings",))
+    opened = AdapterSet.open([plain[0], other, plain[1]], backbone, bank_bytes=4000)
+    assert [[*group.adapters] for group in opened.groups] == [[plain[0].id, plain[1].id], [other.id]]
+    assert isinstance(opened.groups[0]._shared, BankedAdapters)
+    adapters = [*plain, other]
+    assert asked_alone(adapters, opened) == [OpenedAdapter.open(own, backbone).answers(TEXTS) for own in adapters]
+
+
 def test_what_has_not_changed_stays_open(store: AdapterStore, backbone: Backbone) -> None:
     lora, other = (trained(store, backbone, "lora", task) for task in (0, 1))
     bitfit = trained(store, backbone, "bitfit", 0)

@@ -1,6 +1,6 @@
 """Adapters of any methods on one backbone: all are opened once, and answer until nobody needs them any more.
 
-Those that one body can host (LoRAs of one precision, bottlenecks of one method) share it and answer the rows of a
+Those that one body can host (plain LoRAs of one precision, bottlenecks of one method) share it and answer the rows of a
 batch together. Each other adapter has a body of its own. On a processor, all bodies share the memory of the weights
 that nothing changes (:mod:`workbench.backbone.shared_weights`).
 """
@@ -64,7 +64,7 @@ class AdapterSet:
             InputError: an adapter of another backbone, or one that cannot be opened.
         """
         open_groups = {_identities(group.adapters.values()): group for group in before.groups} if before else {}
-        groups = [_open_group(group, backbone, open_groups, bank_bytes) for group in sharing(adapters)]
+        groups = [_open_group(group, backbone, open_groups, bank_bytes) for group in sharing(adapters, backbone)]
         return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(chain.from_iterable(groups)))
 
     def group_of(self, adapter: str) -> Answering:

@@ -8,7 +8,7 @@ keeps batches full when requests for many tasks come in.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,13 +20,13 @@ from workbench.answering.owned_questions import questions_of_owners
 from workbench.answering.predictor import Answer, OpenedAdapter, answers_of, in_words
 from workbench.answering.shared_body import shared_body
 from workbench.backbone.batching import in_batches, in_places, require_scores
-from workbench.errors import InputError
+from workbench.errors import InputError, opening
 from workbench.machine.device import Precision
 from workbench.methods.kind import GENERATED, Generates
 from workbench.methods.kinds import KINDS
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.libraries.peft import trains_biases, trains_whole
-from workbench.methods.library import Hosts, UnmixableError
+from workbench.methods.library import Banks, Hosts, UnmixableError
 from workbench.methods.model import TaskModel
 from workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_described
 
@@ -242,15 +242,34 @@ class Serving:
         return TaskModel(self.body, head, kind, pooling, manifest.precision).eval()
 
 
-def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
-    """Return groups of adapters that one body can host (of one library, method and precision), others by themselves."""
+def sharing(adapters: Sequence[StoredAdapter], backbone: Backbone) -> list[list[StoredAdapter]]:
+    """Return groups of adapters that one body can host (of one library, method and precision), others by themselves.
+
+    What can be in a bank is in no group with what cannot, which would keep the others out of it.
+
+    Raises:
+        InputError: one of them belongs to another backbone, or its config cannot be read.
+    """
     groups: dict[object, list[StoredAdapter]] = {}
     for adapter in adapters:
         company, described = _company(adapter), adapter.manifest.config or {}
         hosted = isinstance(LIBRARIES.get(company[0]), Hosts) and not trains_biases(described)
         group = (company, trains_whole(described)) if hosted else adapter.id  # who does takes turns, and mixes no rows
         groups.setdefault(group, []).append(adapter)
-    return list(groups.values())
+    return [part for group in groups.values() for part in _by_bank(group, backbone)]
+
+
+def _by_bank(group: list[StoredAdapter], backbone: Backbone) -> list[list[StoredAdapter]]:
+    library = LIBRARIES.get(group[0].manifest.library)
+    if len(group) == 1 or not isinstance(library, Banks):
+        return [group]
+    fits = library.fits_bank(backbone.config)
+    parts: defaultdict[bool, list[StoredAdapter]] = defaultdict(list)
+    for adapter in group:
+        require_backbone(adapter, backbone)
+        with opening("the adapter", str(adapter.folder)):
+            parts[fits(adapter.folder)].append(adapter)
+    return [*parts.values()]
 
 
 def open_group(
@@ -282,7 +301,7 @@ def answers(
     Raises:
         InputError: an adapter of another backbone.
     """
-    groups = sharing([adapter for adapter in adapters if adapter.id in set(owners)])
+    groups = sharing([adapter for adapter in adapters if adapter.id in set(owners)], backbone)
     group_of = {adapter.id: number for number, group in enumerate(groups) for adapter in group}
 
     def answer(number: int, indices: Sequence[int]) -> list[Answer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -131,3 +131,6 @@ class Banks(Protocol):
 
         It holds ``most_bytes`` of adapters in memory, or all, and reads the others from their files as they answer.
         """
+
+    def fits_bank(self, architecture: PretrainedConfig) -> Callable[[Path], bool]:
+        """Return what tells of a stored adapter's folder whether it is of the sort that can be in a bank."""

@@ -205,6 +205,13 @@ class Peft:
 
         return LoraBank(body, precision, most_bytes)
 
+    def fits_bank(self, architecture: PretrainedConfig) -> Callable[[Path], bool]:
+        """Return what tells of a stored adapter's folder whether it is a plain LoRA."""
+        from workbench.methods.libraries._lora_layout import Layouts
+
+        layouts = Layouts(architecture)
+        return lambda folder: layouts.of(folder) is not None
+
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body; the update is dropped, not merged, and all else is the backbone's own again."""
         put_back_own(body)  # peft would leave what was trained whole in its place
