@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.answers.http_server.current import Reply
 from experiments.answers.http_server.metrics import Metrics
 from experiments.api import Workbench
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
@@ -62,7 +61,7 @@ def page_of(bench: Workbench, asked: list[str]) -> bytes:
     answers = [Answer(row.label, row.confidence, row.value) for row in bench.predict("nouns", asked)]
     for answer in answers:
         metrics.answer(adapter, labels, answer)
-    metrics.reply(Reply(answers, [adapter] * len(answers)))
+    metrics.texts([adapter] * len(answers))
     return metrics.page()
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter as Tally
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from experiments.answers.http_server.current import Reply
     from workbench.answering.predictor import Answer
 
 REJECTED = "none"  # in place of an adapter's id: a router found that a text is of none of the tasks
@@ -62,9 +61,9 @@ class Metrics:
         self._requests.labels(path, str(code)).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def reply(self, reply: Reply) -> None:
-        """Count the texts of a request that were answered."""
-        for adapter, texts in Tally(adapter or REJECTED for adapter in reply.adapters).items():
+    def texts(self, adapters: Iterable[str | None]) -> None:
+        """Count texts that were answered, each by the adapter with this id; None where a router rejects a text."""
+        for adapter, texts in Tally(adapter or REJECTED for adapter in adapters).items():
             self._texts.labels(adapter).inc(texts)
 
     def batch(self, requests: int, texts: int, seconds: float) -> None:

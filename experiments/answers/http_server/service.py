@@ -128,7 +128,9 @@ class Service:
 
     def _count(self, job: Job, reply: Reply) -> None:
         adapters = job.current.opened.adapters
-        self.metrics.reply(reply)
-        for adapter, answer in zip(reply.adapters, reply.answers, strict=True):
+        forgotten = adapters.keys() - self.current.opened.adapters.keys() - self._gone.keys()  # by reloads meanwhile
+        counted = [pair for pair in zip(reply.adapters, reply.answers, strict=True) if pair[0] not in forgotten]
+        self.metrics.texts(adapter for adapter, _ in counted)
+        for adapter, answer in counted:
             if adapter is not None:
                 self.metrics.answer(adapter, adapters[adapter].manifest.task.labels, answer)

@@ -89,6 +89,23 @@ def test_counts_of_an_adapter_that_is_gone_can_be_read_once_more(serve: Serve, c
     assert 'adapter="' not in client.get("/metrics").text, "only this one was asked"
 
 
+def test_a_late_answer_does_not_bring_back_counts_of_an_adapter_that_is_gone(
+    serve: Serve, copied: Workspace, held: tuple[Event, Event]
+) -> None:
+    client, service = serve(at=copied, batching=Batching(seconds=0))
+    halves = service.current.by_task["halves"]
+    begun, go = held
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "halves"})
+        assert begun.wait(30)
+        copied.adapters.remove(halves)
+        assert service.reload().removed == [halves]
+        assert not service.reload().removed
+        go.set()
+        assert late.result().json()["adapter"] == halves
+    assert f'adapter="{halves}"' not in client.get("/metrics").text
+
+
 @pytest.mark.usefixtures("_collecting_nothing")
 def test_what_an_old_request_held_on_to_goes_with_a_reload(serve: Serve, copied: Workspace) -> None:
     client, service = serve(at=copied)
