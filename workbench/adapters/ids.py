@@ -13,8 +13,10 @@ MOST_NAMED = 4  # ids that a message lists
 ADAPTERS = "workbench adapters list"  # the command that lists them all
 
 
-def by_id(name: str, ids: Sequence[str]) -> str:
+def by_id(name: str, ids: Sequence[str], listed: str = "") -> str:
     """Return the id in ``ids`` that ``name`` equals, begins, or is the key of; the key follows an id's last hyphen.
+
+    ``listed`` says where the ids are listed, if not by the command.
 
     Raises:
         UnknownNameError: none does.
@@ -30,7 +32,7 @@ def by_id(name: str, ids: Sequence[str]) -> str:
             hint="Give more of the id, or the name of a task.",
         )
     if not matches:
-        raise UnknownNameError("adapter", name, ids, command=ADAPTERS)
+        raise UnknownNameError("adapter", name, ids, also=listed, command="" if listed else ADAPTERS)
     return matches[0]
 
 

@@ -19,7 +19,7 @@ from experiments.answers.http_server.refusals import STOPPING, openai_error
 from experiments.answers.http_server.replying import reply_to
 from experiments.answers.http_server.streamed import EVENTS, Failed, answer_parts
 from workbench.backbone.answer_options import AnswerOptions
-from workbench.errors import InputError, StoppedError
+from workbench.errors import InputError, StoppedError, UnknownNameError
 from workbench.methods.kind import GENERATED
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ def _job(current: Current, chat: Chat) -> Job:
     task = chat.model if chat.model in current.by_task else None
     earlier = tuple({"role": turn.role, "content": turn.text} for turn in chat.messages[:-1])
     options = AnswerOptions(chat.most_tokens, chat.stops, earlier)
-    job = current.job_for([chat.messages[-1].text], task, None if task else chat.model, options)
+    try:
+        job = current.job_for([chat.messages[-1].text], task, None if task else chat.model, options)
+    except UnknownNameError:
+        models = [model.id for model in _models(current)]
+        raise UnknownNameError("model", chat.model, models, also="GET /v1/models lists them.") from None
     answering = current.opened.adapters[job.adapter or ""].manifest.task
     if earlier and answering.kind not in GENERATED:
         raise InputError(f"{answering.name} answers one text ({answering.kind}): send one message, of the user")

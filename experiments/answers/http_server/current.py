@@ -192,5 +192,5 @@ class Current:
             if ("text_pair" in rows.column_names) not in self.routers:
                 raise InputError("name the task or the adapter: no router is served that chooses for such texts")
             return Job(self, rows, None, options)
-        owner = by_id(name, [*self.opened.adapters])
+        owner = by_id(name, [*self.opened.adapters], listed="GET /adapters lists them.")  # a client runs no commands
         return Job(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner, options)

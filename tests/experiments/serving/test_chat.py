@@ -119,7 +119,7 @@ def test_a_classifier_answers_a_chat_with_its_label(serve: Serve) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], int, list[str]]] = {
-    "no such model": (said("a", "nobody"), 404, ["nobody", "copying-0"]),
+    "no such model": (said("a", "nobody"), 404, ["no model called 'nobody'", "copying-0", "GET /v1/models lists them"]),
     "no message": ({"model": NAMES[0], "messages": []}, 400, ["messages is empty"]),
     "no model": ({"messages": said("a")["messages"]}, 400, ["model is missing"]),
     "an assistant's turn last": (

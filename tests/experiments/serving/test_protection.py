@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from experiments.answers.http_server import address
+from experiments.answers.http_server.current import Current
 from experiments.answers.http_server.limits import Limits
 from experiments.workspace import Workspace
 from tests.experiments.serving.conftest import GENERATING, TEXTS, Serve, wait_for
 from tests.messages import lacks
+from workbench.answering.adapter_set import AdapterSet
+from workbench.backbone.pretrained import Backbone
+from workbench.errors import UnknownNameError
 from workbench.machine.batch_queue import Batching
 from workbench.methods.answer_rows import AnswerRow
 
@@ -170,6 +174,16 @@ def test_what_is_wrong_is_said_in_one_message(mistake: str, serve: Serve, held: 
     assert response.status_code == code, response.text
     assert message in response.json()["detail"]
     assert not held[0].is_set(), "nothing is computed for it"
+
+
+def test_who_names_no_served_adapter_is_told_the_path_that_lists_them(backbone: Backbone) -> None:
+    """And no command: it would run on the server's machine, and list what is not served."""
+    adapters: dict[str, Any] = {f"animals-lora-{number:08d}": None for number in range(50)}
+    served = Current(AdapterSet(backbone, adapters, ()), {}, {})
+    with pytest.raises(UnknownNameError) as caught:
+        served.job_for(["the cat"], None, "halves")
+    assert lacks(str(caught.value.hint), "animals-lora-00000000", "and 10 more", "GET /adapters lists them.") == []
+    assert "`" not in str(caught.value.hint)
 
 
 def test_what_is_no_json_is_said(serve: Serve) -> None:
