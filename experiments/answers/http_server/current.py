@@ -158,20 +158,23 @@ class Current:
         before: Current | None = None,
         bank_bytes: int | None = None,
     ) -> Current:
-        """Open what was selected, and try it; what is open in ``before`` and has not changed is taken from there.
+        """Open what was selected; what is open in ``before`` and has not changed is taken from there.
+
+        At the start one adapter of each group is tried. Later each new one is: others answer meanwhile, and go on.
 
         Each bank of adapters holds ``bank_bytes`` in memory, or all.
 
         What is new reads with a tokenizer of its own, so that this can be done beside a thread that answers.
         """
         opened = AdapterSet.open(selection.adapters, selection.backbone, before.opened if before else None, bank_bytes)
-        open_before = before.opened.adapters if before else {}
+        groups_before = before.opened.groups if before else ()
+        identities = {adapter.identity for group in groups_before for adapter in group.adapters.values()}
         for group in opened.groups:
-            if before is None or group not in before.opened.groups:
-                newcomers = [adapter for adapter in group.adapters.values() if adapter.id not in open_before]
-                tried = next(iter([*newcomers, *group.adapters.values()]))
-                text = (PROBE, PROBE) if tried.manifest.task.pair else PROBE
-                group.answers(rows_of([text], tried.manifest.task), [tried.id])
+            if group not in groups_before:
+                newcomers = [adapter for adapter in group.adapters.values() if adapter.identity not in identities]
+                for tried in newcomers if before and newcomers else [*group.adapters.values()][:1]:
+                    text = (PROBE, PROBE) if tried.manifest.task.pair else PROBE
+                    group.answers(rows_of([text], tried.manifest.task), [tried.id])
         answering = [adapter for adapter in selection.adapters if adapter.id in selection.by_task.values()]
         return cls(opened, selection.by_task, routing.states(answering, opened) if routing else {})
 

@@ -13,16 +13,20 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from experiments.answers.http_server.current import Current
 from experiments.workspace import Workspace
 from experiments.workspace.champions import Champions
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
+from tests.messages import lacks
+from tests.workbench.test_foreign_adapters import sealed
 from workbench.adapters.name_resolution import NamedChampion, registered_name
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import StoppedError
 from workbench.machine.batch_queue import Batching
+from workbench.methods.adaptation import HEAD_FILE
 
 
 @pytest.fixture
@@ -129,6 +133,19 @@ def test_what_cannot_be_served_is_said_and_changes_nothing(serve: Serve, copied:
     assert "head.safetensors has changed" in response.json()["detail"]
     assert service.current is before
     assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 200
+
+
+def test_each_new_adapter_is_tried(serve: Serve, copied: Workspace, backbone: Backbone) -> None:
+    client, service = serve(at=copied)
+    before = service.current
+    for name in ("new-a", "new-b"):
+        folder = copied.adapters.root / train(copied, backbone, make_task(name, FRUITS, SUBJECTS, 16))
+    head = load_file(folder / HEAD_FILE)
+    save_file({name: torch.full_like(tensor, 3e38) for name, tensor in head.items()}, folder / HEAD_FILE)
+    sealed(folder)
+    response = client.post("/reload")
+    assert (response.status_code, lacks(response.json()["detail"], "nothing was changed", "not a number")) == (409, [])
+    assert service.current is before
 
 
 def test_one_reload_at_a_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
