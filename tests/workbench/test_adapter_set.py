@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from random import Random
@@ -15,6 +16,7 @@ from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.adapter_set import AdapterSet, Question
 from workbench.answering.predictor import Answer, OpenedAdapter, rows_of
+from workbench.answering.serving import open_group
 from workbench.answering.shared_body import BankedAdapters
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
@@ -130,8 +132,15 @@ def test_what_cannot_share_a_body_stays_open_too(store: AdapterStore, backbone: 
     assert [group in before.groups for group in changed.groups] == [True, False]
 
 
-def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone) -> None:
+def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     lora, other = (trained(store, backbone, "lora", task) for task in (0, 1))
+    opened: list[list[str]] = []
+
+    def counted(group: Sequence[StoredAdapter], *others: Any) -> Any:
+        opened.append([adapter.id for adapter in group])
+        return open_group(group, *others)
+
+    monkeypatch.setattr("workbench.answering.adapter_set.open_group", counted)
     weights = other.folder / "adapter_model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:100])
@@ -140,6 +149,7 @@ def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone) -> N
             AdapterSet.open([lora, other], backbone)
     finally:
         weights.write_bytes(whole)
+    assert opened == [[lora.id, other.id], [other.id]], "none but the damaged one is opened by itself"
 
 
 def test_a_change_opens_what_has_changed_and_nothing_else(

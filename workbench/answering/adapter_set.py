@@ -113,10 +113,14 @@ def _open_group(
         return [*alone.values()]  # they could not share a body before
     try:
         return [open_group(group, backbone, [*open_groups.values()], bank_bytes)]
-    except InputError:
+    except InputError as error:
         if len(group) == 1:
             raise
-        return [alone.get(adapter.id) or open_group([adapter], backbone) for adapter in group]
+        blamed = [adapter for adapter in group if (error.where or "").startswith(str(adapter.folder))]
+        for adapter in [*blamed, *group]:  # one that is damaged fails by itself too: no other is opened for nothing
+            if adapter.id not in alone:
+                alone[adapter.id] = open_group([adapter], backbone)
+        return [alone[adapter.id] for adapter in group]
 
 
 def _identities(adapters: Iterable[StoredAdapter]) -> tuple[str, ...]:
