@@ -74,12 +74,13 @@ def test_other_methods_take_it_too(method: str, bert: Path) -> None:
 
 def test_such_loras_are_stored_opened_and_composed_with_others(bert: Path, tmp_path: Path) -> None:
     backbone, store = open_backbone(str(bert)), AdapterStore(tmp_path / "fused")
-    every = train_sources(backbone, tmp_path / "every", "lora", rank=2, targets="all-linear")
-    named = train_sources(backbone, tmp_path / "named", "lora", rank=2, targets=tuple(lora.read(every[0].folder)))
-    few = train_sources(backbone, tmp_path / "few", "lora", rank=2)
-    assert every[0].manifest.settings["targets"] == "all-linear"
-    assert torch.equal(hidden(open_adapter(every[0], backbone).body), hidden(open_adapter(named[0], backbone).body))
-    for name, sources in (("average", (every[0], few[1])), ("arrow-tokens", (every[0], named[1]))):
+    (every,) = train_sources(backbone, tmp_path / "every", "lora", count=1, rank=2, targets="all-linear")
+    given = tuple(lora.read(every.folder))
+    named, other = train_sources(backbone, tmp_path / "named", "lora", count=2, rank=2, targets=given)
+    _, few = train_sources(backbone, tmp_path / "few", "lora", count=2, rank=2)
+    assert every.manifest.settings["targets"] == "all-linear"
+    assert torch.equal(hidden(open_adapter(every, backbone).body), hidden(open_adapter(named, backbone).body))
+    for name, sources in (("average", (every, few)), ("arrow-tokens", (every, other))):
         settings, request = COMPOSITIONS.get(name).settings(), request_for(sources, TASKS[2], backbone, BUDGET)
         fused = fuse(name, request, settings)
         expected = hidden(fused.model.body)
