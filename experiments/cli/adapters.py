@@ -19,7 +19,7 @@ from experiments.terminal.options import ADAPTER, Adapter, Folders, WorkspaceOpt
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
-from workbench.adapters.ids import short_id
+from workbench.adapters.ids import short_ids
 from workbench.adapters.manifest import AGAIN
 from workbench.adapters.name_resolution import readable
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -58,8 +58,8 @@ def list_(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
     table(
         columns,
         [
-            _table_row(chosen_workspace, adapter, short_id(adapter.id, ids), adapter.id in champions)
-            for adapter in adapters
+            _table_row(chosen_workspace, adapter, short, adapter.id in champions)
+            for adapter, short in zip(adapters, short_ids(ids), strict=True)
         ],
     )
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")

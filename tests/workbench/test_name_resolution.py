@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.test_store import manifest, writer
+from workbench.adapters.ids import by_id, short_ids
 from workbench.adapters.manifest import Manifest
 from workbench.adapters.name_resolution import NamedAdapter, NamedChampion, adapter_for_task, readable, resolve_name
 from workbench.adapters.store import AdapterStore
@@ -69,6 +70,25 @@ def test_a_beginning_of_several_is_told_with_a_few_of_them(store: AdapterStore) 
         store.save(adapter(f"tweets-lora-d{number}"), writer())
     with pytest.raises(InputError, match=r"begins 9 ids: .* and 5 more"):
         resolve_name(store, "tweets-l")
+
+
+def test_an_unknown_name_looks_at_each_id_a_few_times() -> None:
+    """A server is asked such names by anyone, and may have a thousand adapters."""
+    looked_at: list[str] = []
+
+    class Id(str):
+        __slots__ = ()
+
+        def rpartition(self, separator: str) -> Any:
+            looked_at.append(self)
+            return super().rpartition(separator)
+
+    ids = [Id(f"task-{number}-lora-{number:08x}") for number in range(200)]
+    assert by_id("0000000a", ids) == ids[10]
+    assert short_ids([*ids, Id("other-lora-0000000a")])[10:12] == [ids[10], "0000000b"]
+    with pytest.raises(UnknownNameError):
+        by_id("nobody", ids)
+    assert len(looked_at) <= 5 * 200
 
 
 def test_what_is_unknown_suggests_tasks_too(store: AdapterStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from workbench.errors import InputError, UnknownNameError
@@ -25,7 +26,7 @@ def by_id(name: str, ids: Sequence[str], listed: str = "") -> str:
     if name in ids:
         return name
     matches = [adapter_id for adapter_id in ids if name and adapter_id.startswith(name)]
-    matches = matches or [adapter_id for adapter_id in ids if name == short_id(adapter_id, ids)]
+    matches = matches or [adapter_id for adapter_id, short in zip(ids, short_ids(ids), strict=True) if name == short]
     if len(matches) > 1:
         raise InputError(
             f"{name!r} begins {len(matches)} ids: {_first_ids(matches)}",
@@ -61,10 +62,11 @@ def certain_id(name: str, ids: Sequence[str]) -> str:
     return begun[0]
 
 
-def short_id(name: str, ids: Sequence[str]) -> str:
-    """Return the key that an id ends with, ``6b7f4df4`` of ``bbc-news-lora-6b7f4df4``; all of it if another has it."""
-    last = name.rpartition("-")[2]
-    return name if sum(adapter_id.rpartition("-")[2] == last for adapter_id in ids) > 1 else last
+def short_ids(ids: Sequence[str]) -> list[str]:
+    """Return the key of each id, ``6b7f4df4`` of ``bbc-news-lora-6b7f4df4``; the whole id where another has its key."""
+    keys = [adapter_id.rpartition("-")[2] for adapter_id in ids]
+    counts = Counter(keys)
+    return [adapter_id if counts[key] > 1 else key for adapter_id, key in zip(ids, keys, strict=True)]
 
 
 def _first_ids(ids: Sequence[str]) -> str:
