@@ -135,6 +135,13 @@ def test_what_cannot_be_served_is_said_and_changes_nothing(serve: Serve, copied:
     assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 200
 
 
+def test_a_tokenizer_is_open_before_a_stream_asks_for_it(serve: Serve) -> None:
+    """Also after a reload that changes nothing, and so tries nothing: requests of all clients would wait for it."""
+    client, service = serve("animals")
+    assert client.post("/reload").status_code == 200
+    assert "tokenizer" in vars(service.current.opened.backbone)
+
+
 def test_each_new_adapter_is_tried(serve: Serve, copied: Workspace, backbone: Backbone) -> None:
     client, service = serve(at=copied)
     before = service.current
