@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,8 +114,7 @@ def serve(
         )
         bank_bytes = None if lora_memory is None else int(lora_memory * MB)
         line = f"serving {_adapter_count(first)} at {address.url(bound)} (Ctrl-C stops it)"
-        import_module("peft")  # which every model brings
-        with objects_set_aside():  # libraries, which each reload's search for garbage would go through; no adapter
+        with objects_set_aside():  # what is imported by now, which each reload would search for garbage; no adapter
             service = Service(first, selected, routing, batching, Metrics(), bank_bytes)
             finished = answer(service, bound, limits, key, lambda: stdout.print(line))
     rest = "All accepted requests were answered." if finished else "Requests without an answer were dropped."
