@@ -1,7 +1,7 @@
 """warm-start: a LoRA for the target that begins as a composition of other LoRAs and is then trained.
 
 The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps, and the
-scale, the dropout, the warm-up and the optimiser of the first source; a plan gives it the learning rate, too. The
+scale, the dropout, the warm-up and the optimiser of the first source; a plan gives it learning rate and rank, too. The
 control, which lacks the sources alone, is ``start: fresh``: a LoRA drawn from the seed, as the first source began, with
 all of these. What differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the
 most similar ones. ``start: reptile`` takes the sources as they were learned, one after another: see
@@ -46,7 +46,7 @@ class Settings(CompositionSettings):
     """
 
     start: tuple[str, ...] = Field(("average",), min_length=1)
-    rank: Size = 8
+    rank: Size = Field(8, description="where a recipe or `workbench fuse` names none: that of a fresh adapter")
     learning_rate: LearningRate = Field(
         5e-3, description="where a recipe or `workbench fuse` names none: that of a fresh adapter"
     )

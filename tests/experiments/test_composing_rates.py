@@ -1,4 +1,4 @@
-"""Learning rates of a comparison of compositions that names none."""
+"""Learning rates and ranks of a comparison of compositions that names none."""
 
 from __future__ import annotations
 
@@ -26,13 +26,18 @@ SHIPPED = [name for name in RECIPES.names() if find_recipe(name).data.get("compo
 
 def rates(backbone: Path, folder: Path, lora: dict[str, Any], **changes: Any) -> dict[str, float]:
     """Return the rate of each entry that has one, and of the sources."""
+    return values("learning_rate", backbone, folder, lora, **changes)
+
+
+def values(name: str, backbone: Path, folder: Path, lora: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return a setting of each entry that has it, and of the sources."""
     sources = {**FUSION["sources"], "methods": {"lora": lora}}
     recipe = {**FUSION, "sources": sources, "compositions": COMPOSED, "backbone": str(backbone), **changes}
     recipe["controls"] = {"random": ["begun"]}
     plan = STUDIES.get("compositions").plan(Document(recipe, "test"), [write_tasks(folder)])
     own = {f"source {lesson.task.name}": lesson.adaptation.settings for lesson in plan.lessons[0, "lora"]}
     own |= {entry.label: entry.settings for entry in plan.all_entries(0)}
-    return {label: rate for label, of in own.items() if (rate := getattr(of, "learning_rate", None))}
+    return {label: value for label, of in own.items() if (value := getattr(of, name, None))}
 
 
 def test_a_language_model_gets_its_own_rates_and_what_is_trained_that_of_its_control(
@@ -63,6 +68,16 @@ def test_what_begins_at_sources_is_trained_as_fast_as_the_fresh_adapter(
     assert found["full fine-tuning"] == (0.5 if fresh else 2e-4)
 
 
+@pytest.mark.parametrize(("fresh", "expected"), [({}, 4), ({"lora": {"rank": 6}}, 6)])
+def test_what_begins_at_sources_has_the_rank_of_the_fresh_adapter(
+    fresh: dict[str, Any], expected: int, bert: Path, tmp_path: Path
+) -> None:
+    compositions = {**COMPOSED, "named": {"method": "warm-start", "rank": 2}}
+    found = values("rank", bert, tmp_path, {"rank": 4}, compositions=compositions, fresh=fresh)
+    assert {found[label] for label in TRAINED} == {expected}
+    assert (found["source animals"], found["named"]) == (4, 2)
+
+
 def test_a_rate_that_is_named_stays(llama: Path, tmp_path: Path) -> None:
     compositions = {"begun": {"method": "warm-start", "learning_rate": 0.005}, "none": COMPOSED["none"]}
     found = rates(llama, tmp_path, {"learning_rate": 0.03}, compositions=compositions)
@@ -73,9 +88,14 @@ def test_a_rate_that_is_named_stays(llama: Path, tmp_path: Path) -> None:
 def test_shipped_recipes_keep_their_rates_and_so_their_keys(name: str) -> None:
     """A start without a rate has that of its card, as its fresh LoRA does; on a language model every rate is named."""
     data = find_recipe(name).data
-    assert all(data["fresh"][method]["learning_rate"] for method in (*data["sources"]["methods"], "full"))
+    full = ("full",) if any(data["shots"]) else ()  # without examples nothing of it is trained
+    assert all(data["fresh"][method]["learning_rate"] for method in (*data["sources"]["methods"], *full))
     starts = [entry for entry in data["compositions"].values() if entry["method"] == "warm-start"]
     card = COMPOSITIONS.get("warm-start").settings().learning_rate
     assert all("learning_rate" in entry or data["fresh"]["lora"]["learning_rate"] == card for entry in starts)
+    ranks = [
+        lora.get("rank", 8) for lora in (data["sources"]["methods"].get("lora", {}), data["fresh"].get("lora", {}))
+    ]
+    assert ranks == [8, 8] or all("rank" in entry for entry in starts)
     if data["backbone"] != "minilm":
         assert all(settings["learning_rate"] for settings in data["sources"]["methods"].values())

@@ -31,7 +31,7 @@ from experiments.studies.compositions.mixed_data import (
     mixed_methods,
     wrong_mixed,
 )
-from experiments.studies.compositions.rates import at_fresh_rate
+from experiments.studies.compositions.rates import like_fresh
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS
 from experiments.studies.compositions.resolved import FusionPlan
@@ -119,9 +119,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         name: Adaptation(backbone, method, at_default_rate(method, settings, backbone.config), precision)
         for name, (method, settings) in methods.items()
     }
-    entries = tuple(
-        at_fresh_rate(entry, adaptations[entry.family].settings, fresh.get(entry.family)) for entry in entries
-    )
+    entries = tuple(like_fresh(entry, adaptations[entry.family].settings, fresh.get(entry.family)) for entry in entries)
     tasks = [registry.load(spec) for spec in sources]
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)

@@ -1,4 +1,4 @@
-"""The learning rate of a composition that trains what it begins at, where the recipe names none."""
+"""Learning rate and rank of a composition that trains what it begins at, where the recipe names none."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.entry import Entry
     from workbench.settings.base import MethodSettings
 
-RATE = "learning_rate"
+LIKE_FRESH = ("learning_rate", "rank")
 
 
-def at_fresh_rate(entry: Entry, source: MethodSettings, fresh: MethodSettings | None) -> Entry:
-    """Return an entry that begins a training at its sources with the learning rate of a fresh adapter.
+def like_fresh(entry: Entry, source: MethodSettings, fresh: MethodSettings | None) -> Entry:
+    """Return an entry that begins a training at its sources with the learning rate and the rank of a fresh adapter.
 
-    So the two differ in the sources alone. A rate that is named stays, and so does that of weights that are learned.
+    So the two differ in the sources alone. What is named stays, and so does the rate of weights that are learned.
 
     Args:
         entry: a composition.
         source: settings of its first source.
         fresh: what is set for fits from nothing; None where nothing is.
     """
-    settings = entry.settings
-    begins = COMPOSITIONS.get(entry.method).from_one_source(settings) is not None
-    if not begins or RATE in settings.model_fields_set or RATE not in type(settings).model_fields:
+    settings, beside = entry.settings, fresh_settings(source, fresh)
+    if COMPOSITIONS.get(entry.method).from_one_source(settings) is None:
         return entry
-    rate = fresh_settings(source, fresh).learning_rate
-    if rate == settings.learning_rate:
-        return entry
-    return replace(entry, settings=settings.model_copy(update={RATE: rate}))
+    open_ones = (type(settings).model_fields.keys() & type(beside).model_fields.keys()) - settings.model_fields_set
+    changes = {
+        name: getattr(beside, name)
+        for name in LIKE_FRESH
+        if name in open_ones and getattr(beside, name) != getattr(settings, name)
+    }
+    return replace(entry, settings=settings.model_copy(update=changes)) if changes else entry

@@ -17,7 +17,7 @@ from experiments.studies.compositions.controls import (
 )
 from experiments.studies.compositions.entry import Entry, stored
 from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS, FewShot, few_shot_budget
-from experiments.studies.compositions.rates import at_fresh_rate
+from experiments.studies.compositions.rates import like_fresh
 from experiments.studies.compositions.recipe import Controls
 from experiments.studies.compositions.resolved import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
@@ -189,7 +189,7 @@ def _plan(
 ) -> FusionPlan:
     method = wanted.method
     composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
-    own = at_fresh_rate(
+    own = like_fresh(
         Entry(method, "composition", composed_of[0].method, method, settings), composed_of[0].settings, None
     )
     controls = _controls(own, wanted)
