@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,16 @@ def reasons(sources: Sequence[StoredAdapter], backbone: Backbone) -> dict[str, t
         if count > 1:
             by_source[name] += (f"is given {count} times",)
     return {name: complaints for name, complaints in by_source.items() if complaints}
+
+
+def likeness(source: StoredAdapter) -> tuple[str, ...]:
+    """Return what adapters of one kind of task have to have in common to be composed, as far as it is of their own."""
+    manifest = source.manifest
+    if manifest.library != "adapters":
+        return (manifest.library,)
+    from fusion.target.bottleneck import architecture  # imports torch, which is not needed to report mistakes
+
+    return manifest.library, manifest.method, json.dumps(architecture(source), sort_keys=True)
 
 
 def why_unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> str | None:

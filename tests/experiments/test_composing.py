@@ -591,6 +591,24 @@ class TestOneFuse:
         assert [*plan.source_tasks] == [plan.stored[0].manifest.task.name]
         assert len(looked) == 1, "the candidates are looked for once"
 
+    @pytest.mark.parametrize(("lacking", "expected"), [("lora", "pfeiffer"), ("pfeiffer", "lora")])
+    def test_sources_chosen_by_themselves_go_together(
+        self, bench: Workbench, report, lacking: str, expected: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of `halves` there are adapters of one method alone, and of `animals` of both: the average is of two alike."""
+
+        def some(store: AdapterStore) -> list[StoredAdapter]:
+            known = ((adapter, adapter.manifest) for adapter in readable_adapters(store))
+            return [adapter for adapter, own in known if (own.task.name, own.method) != ("halves", lacking)]
+
+        monkeypatch.setattr("experiments.studies.compositions.sources.readable_adapters", some)
+        given = {"backbone": report.record.backbone, "assignments": ["budget.max_length=16", "budget.precision=fp32"]}
+        plan = bench.fusion_plan("fruits", "auto:2", "average", 8, **given)
+        assert {(own.manifest.task.name, own.manifest.method) for own in plan.stored} == {
+            ("animals", expected),
+            ("halves", expected),
+        }
+
     def test_an_adapter_without_a_score_is_not_chosen(self, bench: Workbench, report, study_folder: Path) -> None:
         """TextEmb compares training texts: here those of one of two adapters are at hand."""
         (study_folder / "one").mkdir()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.adapter_task import same_task
 from experiments.answers.naming import adapter_of_each_task
-from fusion.composing.compatibility import why_source_unfit
+from fusion.composing.compatibility import likeness, why_source_unfit
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks.loading import registry
@@ -17,7 +17,7 @@ from workbench.errors import InputError
 from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from experiments.studies.compositions.few_shot import FewShot
@@ -59,6 +59,8 @@ def ranked(
 ) -> list[str]:
     """Return the ids of those K of ``adapters`` that suit the target best, for ``auto:K``; the best comes first.
 
+    They can be composed with each other: of LoRAs, and bottlenecks of each architecture, those with the best of all.
+
     Args:
         adapters: the :func:`candidates`.
         given: ``auto:K``.
@@ -73,12 +75,15 @@ def ranked(
     number = given.removeprefix(AUTO)
     if not number.isdecimal() or not 0 < len(number.lstrip("0")) < 10:
         raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
-    if len(adapters) < int(number):
-        message = f"there are {len(adapters)} adapters that {method} could compose for {few_shot.target.name!r}"
+    groups = _groups(adapters)
+    enough = [adapter for group in groups if len(group) >= int(number) for adapter in group]
+    if not enough:
+        most = max(map(len, groups), default=0)
+        message = f"there are {most} adapters that {method} could compose for {few_shot.target.name!r}"
         hint = "Train some: workbench train TASK --method lora"
         raise InputError(f"{message}, not {number}", where="--from", hint=hint)
     request = RankingRequest(
-        candidates=tuple(adapters),
+        candidates=tuple(enough),
         target=few_shot.drawn,
         backbone=few_shot.backbone,
         precision=few_shot.precision,
@@ -87,13 +92,24 @@ def ranked(
         texts={name: task.splits["train"] for name, task in tasks.items()},
     )
     scores = RANKINGS.get(ranking).rank(request)
-    without = {name: score.reason for name, score in scores.items() if score.value is None}
-    if len(scores) - len(without) < int(number):
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in without.items())
-        message = f"{ranking} has a score for {len(scores) - len(without)} of {len(scores)} adapters, not for {number}"
+    scored = [adapter for adapter in enough if scores[adapter.id].value is not None]
+    judged = [{adapter.id for adapter in group} for group in _groups(scored) if len(group) >= int(number)]
+    if not judged:
+        reasons = "; ".join(f"{name}: {score.reason}" for name, score in scores.items() if score.value is None)
+        message = f"{ranking} has a score for {len(scored)} of {len(scores)} adapters, not for {number} of a kind"
         hint = "Name the sources: --from ID,ID,… Or take another --ranking."
         raise InputError(f"{message} ({reasons})", where="--from", hint=hint)
-    return best_first(scores)[: int(number)]
+    order = [name for name in best_first(scores) if any(name in group for group in judged)]
+    alike = next(group for group in judged if order[0] in group)
+    return [name for name in order if name in alike][: int(number)]
+
+
+def _groups(adapters: Iterable[StoredAdapter]) -> list[list[StoredAdapter]]:
+    """Return the adapters in groups of those that can be composed with each other."""
+    groups: dict[tuple[str, ...], list[StoredAdapter]] = {}
+    for adapter in adapters:
+        groups.setdefault(likeness(adapter), []).append(adapter)
+    return [*groups.values()]
 
 
 def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone | None:
@@ -102,11 +118,11 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
     Raises:
         InputError: they are on several backbones.
     """
-    fitting = {
-        adapter.manifest.backbone.fingerprint: adapter
-        for adapter in readable_adapters(workspace.adapters)
-        if _suits(workspace, adapter.manifest, method, target)
-    }
+    fitting: dict[str, StoredAdapter] = {}
+    for adapter in readable_adapters(workspace.adapters):
+        backbone = adapter.manifest.backbone.fingerprint
+        if _suits(workspace, adapter.manifest, method, target) and (backbone not in fitting) and _can_be(adapter):
+            fitting[backbone] = adapter
     if len(fitting) > 1:
         names = sorted(adapter.manifest.base_name for adapter in fitting.values())
         message = f"adapters that {method} could compose are on several backbones: {', '.join(names)}"
@@ -117,9 +133,9 @@ def common_backbone(workspace: Workspace, method: str, target: Task) -> Backbone
 def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
     """Return what ``auto`` chooses from: an adapter of each other task, on the backbone, that was not composed.
 
-    Nor was it made for a comparison alone. Of several it is the one that the task's name means: the champion, else the
-    best, else the newest. Only adapters of a library that the method composes count, LoRAs or bottlenecks of the
-    target's kind; of those from elsewhere only what was measured here.
+    Nor was it made for a comparison alone. Of several that can be composed with the same others it is the one that the
+    task's name means: the champion, else the best, else the newest. Only adapters of a library that the method composes
+    count, LoRAs or bottlenecks of the target's kind; of those from elsewhere only what was measured here.
     """
     fitting = {
         adapter.id: adapter
@@ -128,8 +144,18 @@ def candidates(workspace: Workspace, method: str, few_shot: FewShot) -> tuple[St
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
         and not why_source_unfit(adapter, few_shot.backbone)
     }
-    chosen = adapter_of_each_task(workspace, (adapter.manifest for adapter in fitting.values()))
-    return tuple(sorted((fitting[name] for name in chosen.values()), key=_age))
+    of_groups = (
+        adapter_of_each_task(workspace, [adapter.manifest for adapter in group]).values()
+        for group in _groups(fitting.values())
+    )
+    return tuple(sorted((fitting[name] for names in of_groups for name in names), key=_age))
+
+
+def _can_be(adapter: StoredAdapter) -> bool:
+    """Return whether an adapter can be composed on its own backbone, as far as that is at hand."""
+    with suppress(InputError):
+        return not why_source_unfit(adapter, backbone_of(adapter))
+    return True
 
 
 def _age(adapter: StoredAdapter) -> tuple[str, str]:
