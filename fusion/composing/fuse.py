@@ -131,7 +131,8 @@ def body_key(name: str, request: Request, settings: CompositionSettings) -> str 
         return None
     sources = [source.identity for source in request.sources]
     meaning = name_with_revisions(name, request, settings)
-    return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision])
+    data = _data_read(name, request)
+    return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision, *data.items()])
 
 
 def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
@@ -179,6 +180,7 @@ def composition_key(name: str, request: Request, settings: CompositionSettings) 
         {
             **head,
             **none,
+            **_data_read(name, request),
             "composition": name_with_revisions(name, request, settings),
             "head fitting": HEAD_REVISION,
             "settings": settings.model_dump(mode="json"),
@@ -193,6 +195,16 @@ def composition_key(name: str, request: Request, settings: CompositionSettings) 
             "versions": versions(),
         }
     )
+
+
+def _data_read(name: str, request: Request) -> dict[str, list[str]]:
+    """Return the fingerprints of sources' tasks that a method reads where the sources do not say what data they saw.
+
+    These were trained by other programs: their identities stay when the data of their tasks change here.
+    """
+    tasks = [source.manifest.task for source in request.sources if COMPOSITIONS.get(name).reads_sources]
+    unknown = [request.source_tasks.get(task.name) for task in tasks if not task.fingerprint]
+    return {"data of sources": [task.fingerprint if task else "" for task in unknown]} if unknown else {}
 
 
 def name_with_revisions(name: str, request: Request, settings: CompositionSettings) -> str:

@@ -119,6 +119,27 @@ def test_every_ingredient_changes_the_id(
     assert len(ids) == 7
 
 
+def test_other_data_of_a_source_that_another_program_trained_give_another_id(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task
+) -> None:
+    """Only where they are read, and only where the source's own identity does not tell them."""
+
+    def keys(name: str, sources: tuple[StoredAdapter, ...], data: str) -> tuple[str, str | None]:
+        request, settings = request_for(sources, task, backbone), COMPOSITIONS.get(name).settings()
+        first, *_ = request.source_tasks
+        known = {**request.source_tasks, first: replace(request.source_tasks[first], fingerprint=data)}
+        request = replace(request, source_tasks=known)
+        return composition_id(name, request, settings), body_key(name, request, settings)
+
+    own = sources[0].manifest
+    unknown = own.model_copy(update={"task": own.task.model_copy(update={"fingerprint": ""})})
+    imported = (replace(sources[0], manifest=unknown), *sources[1:])
+    old, new = (keys("task-retrieval", imported, data) for data in ("old", "new"))
+    assert not {*old} & {*new}
+    assert keys("task-retrieval", sources, "old") == keys("task-retrieval", sources, "new")
+    assert keys("sum", imported, "old") == keys("sum", imported, "new")
+
+
 def test_a_method_that_came_to_mean_something_else_has_other_keys_and_no_other_method_has(
     sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:

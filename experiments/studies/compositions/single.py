@@ -196,7 +196,7 @@ def _plan(
     shuffled = "shuffled" in controls.get(method, ()) and shuffled_lessons(
         [lesson_of(source, source_tasks.get(source.manifest.task.name), few_shot.backbone) for source in sources]
     )
-    trial = FewShotTrial(replace(own, sources=composed_of), few_shot, sources)
+    trial = FewShotTrial(replace(own, sources=composed_of), few_shot, sources, source_tasks)
     adapter = composition_id(method, trial.request(Silent()), trial.entry.settings)
     plan = FusionPlan(
         name=f"fuse-{adapter}",
