@@ -33,6 +33,7 @@ STATED = [
     "(256 MiB; those that were not asked for the longest go first)",
     "would not fit into the 256 MiB",
     "Until version 0.2 dropout",
+    "`test: pooled`, margin 0.5 points",
 ]
 
 
@@ -47,6 +48,7 @@ def pieces() -> Iterator[str]:
         yield method_row(name, methods[name], full, declared.get(name))
     yield from sentences(methods, declared)
     yield from frozen_features(read("frozen-features"))
+    yield from upper_layers(read("upper-layers")["methods"], read("upper-layers-steps")["steps"])
     yield from recommendation(document["recommendation"], methods, declared)
 
 
@@ -56,6 +58,24 @@ def frozen_features(document: dict[str, Any]) -> Iterator[str]:
         fits = [fit for fit in document["fits"] if str(fit["epochs"]) == epochs]
         once, in_steps = (fmean(fit[way]["validation"] for fit in fits) for way in ("once", "steps"))
         yield row(epochs, f"{ratios['once']}", f"{ratios['again']}", f"{number(once)} %", f"{number(in_steps)} %")
+
+
+def upper_layers(methods: dict[str, Any], steps: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of LoRAs on the upper layers, and what is decided of one."""
+    for name, called, layers in (
+        ("lora", "all six layers", "6 layers"),
+        ("lora-upper-half", "the upper three", "3 layers"),
+        ("lora-upper-third", "the upper two", "2 layers"),
+    ):
+        method = methods[name]
+        gap, seconds = method["difference"], method["cost"]["processor_seconds"]
+        parts = [layers] if gap is None else [f"{layers}, whole", f"{layers}, known"]
+        faster = "; ".join(f"{steps[part]['times_as_fast']:.2f}" for part in parts)
+        beside = f"{number(gap['mean'])} {limits(gap)} {MARKS[gap['reading']]}" if gap else ""
+        yield row(called, number(method["score"]["mean"]), beside, f"{seconds:.1f}", faster)
+    third = methods["lora-upper-third"]["difference"]
+    require(third["reading"] == "lower" and methods["lora-upper-half"]["difference"]["reading"] == "undecided", "read")
+    yield f"The upper third loses a point (p = {third['p_holm']:.3f} after Holm)"
 
 
 def method_row(name: str, method: dict[str, Any], full: dict[str, Any], declared: Difference | None) -> str:
