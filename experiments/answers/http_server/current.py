@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,10 @@ class Routing:
         return states
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Job:
     """Texts of one request, with what answers them.
@@ -96,12 +100,14 @@ class Job:
         rows: the texts (:func:`workbench.answering.predictor.rows_of`).
         adapter: the id of the adapter that answers; None where a router chooses for each text.
         options: of all texts, where answers are generated.
+        is_awaited: whether anybody still waits for the answers.
     """
 
     current: Current
     rows: Dataset
     adapter: str | None
     options: AnswerOptions = DEFAULTS
+    is_awaited: Callable[[], bool] = _always
 
     def __len__(self) -> int:
         """Return the number of texts."""

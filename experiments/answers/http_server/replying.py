@@ -26,7 +26,7 @@ async def reply_to(service: Service, job: Job, limits: Limits) -> Reply:
     """
     given_up = Event()
     options = replace(job.options, hear=lambda _: not given_up.is_set())
-    future = service.submit(replace(job, options=options))
+    future = service.submit(replace(job, options=options, is_awaited=lambda: not given_up.is_set()))
     try:
         return await asyncio.wait_for(asyncio.wrap_future(future), limits.seconds)
     except TimeoutError:

@@ -119,7 +119,7 @@ class Service:
         for number, reply in replies(batch):
             job = batch.job(number)
             requests, texts = requests + 1, texts + len(job)
-            if not isinstance(reply, Exception):
+            if not isinstance(reply, Exception) and job.is_awaited():
                 self._count(job, reply)
             if len(batch.jobs) == 1 or requests == MOST_COUNTED:
                 self.metrics.batch(requests, texts, perf_counter() - began)

@@ -44,7 +44,8 @@ def answer_parts(service: Service, job: Job, limits: Limits) -> AsyncIterator[st
         loop.call_soon_threadsafe(texts.put_nowait, text)
 
     words = Words(job.current.opened.backbone.tokenizer, put, job.options.stop)
-    future = service.submit(replace(job, options=replace(job.options, hear=words)))
+    options = replace(job.options, hear=words)
+    future = service.submit(replace(job, options=options, is_awaited=lambda: words.wanted))
     future.add_done_callback(lambda _: put(None))
     until = loop.time() + limits.seconds
 

@@ -76,9 +76,13 @@ def test_a_full_queue_refuses_before_a_stream_begins(serve: Serve, held: tuple[E
 
 
 def test_a_late_stream_ends_with_what_is_wrong(serve: Serve, held: tuple[Event, Event]) -> None:
-    client, _ = serve("animals", limits=Limits(seconds=0.2))
+    client, service = serve("animals", limits=Limits(seconds=0.2), batching=Batching(seconds=0))
     assert list(events(client, ANIMALS)) == [("error", {"detail": "there was no answer within 0.2 seconds"})]
     held[1].set()
+    service.close()
+    page = service.metrics.page().decode()
+    assert "workbench_batch_requests_count 1.0" in page
+    assert 'adapter="animals' not in page, "nobody got its answer"
 
 
 def test_a_stream_that_fails_ends_with_what_is_wrong(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
