@@ -7,7 +7,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -73,7 +73,7 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
     streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
 
     @app.post("/predict", response_model=Answers, response_model_exclude_unset=True, responses=streams)
-    async def predict(question: Question) -> Answers | Response:
+    async def predict(question: Question, request: Request) -> Answers | Response:
         """Answer texts; with ``stream``, one text in server-sent events: text, …, and in the end answers or error."""
         _require_within(limits, question)
         if service.is_stopping:
@@ -81,7 +81,7 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
         job = await run_in_threadpool(service.current.job_for, question.inputs, question.task, question.adapter)
         if question.stream:
             return StreamingResponse(answer_events(answer_parts(service, job, limits), job), media_type=EVENTS)
-        return answers_of(await reply_to(service, job, limits), job.current)
+        return answers_of(await reply_to(service, job, limits, request), job.current)
 
     @app.get("/adapters")
     async def adapters() -> Adapters:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from fastapi import HTTPException, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -42,7 +42,7 @@ def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:
     streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
 
     @app.post("/v1/chat/completions", response_model=Completion, responses=streams)
-    async def chat_completions(chat: Chat) -> Completion | Response:
+    async def chat_completions(chat: Chat, request: Request) -> Completion | Response:
         """Answer the last message of a chat, as OpenAI's interface does: the model is a task or an adapter."""
         _require_within(limits, chat)
         if service.is_stopping:
@@ -52,7 +52,7 @@ def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:
             with_usage = chat.stream_options is not None and chat.stream_options.include_usage
             parts = answer_parts(service, job, limits)
             return StreamingResponse(_chunks(parts, job, with_usage), media_type=EVENTS)
-        (answer,) = (await reply_to(service, job, limits)).answers
+        (answer,) = (await reply_to(service, job, limits, request)).answers
         choice = Choice(message=Said(content=answer.words), finish_reason=_reason(answer))
         return Completion(**_head(job), choices=[choice], usage=_usage(answer))
 

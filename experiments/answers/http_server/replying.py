@@ -1,4 +1,4 @@
-"""A reply as a whole, within the time that a request may take."""
+"""A reply as a whole, within the time that a request may take, and as long as its client is there."""
 
 from __future__ import annotations
 
@@ -6,30 +6,47 @@ import asyncio
 from dataclasses import replace
 from http import HTTPStatus
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
 
 if TYPE_CHECKING:
+    from fastapi import Request
+
     from experiments.answers.http_server.current import Job, Reply
     from experiments.answers.http_server.limits import Limits
     from experiments.answers.http_server.service import Service
 
+CLIENT_GONE = 499  # nginx's code, in logs and metrics; nobody gets it
 
-async def reply_to(service: Service, job: Job, limits: Limits) -> Reply:
-    """Return the reply to texts, once it is there; of answers that come too late, the rest is not generated.
+
+async def reply_to(service: Service, job: Job, limits: Limits, request: Request) -> Reply:
+    """Return the reply to texts, once it is there; if it comes too late or the client goes, the rest is not generated.
 
     Raises:
         BusyError: the queue is full.
         StoppedError: the service is stopping.
-        HTTPException: it takes too long.
+        HTTPException: it takes too long, or the client has gone.
     """
     given_up = Event()
     options = replace(job.options, hear=lambda _: not given_up.is_set())
     future = service.submit(replace(job, options=options, is_awaited=lambda: not given_up.is_set()))
+    reply, gone = asyncio.wrap_future(future), asyncio.ensure_future(_departure(request))
+    either: set[asyncio.Future[Any]] = {reply, gone}
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(future), limits.seconds)
-    except TimeoutError:
-        raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, limits.late) from None
+        await asyncio.wait(either, timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED)
+        if reply.done():
+            return reply.result()
+        if gone.done():
+            raise HTTPException(CLIENT_GONE, "the client has gone")
+        raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, limits.late)
     finally:
         given_up.set()
+        reply.cancel()  # what has not begun is dropped
+        gone.cancel()
+
+
+async def _departure(request: Request) -> None:
+    """Return when the client of a request whose body was read has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -33,6 +33,8 @@ HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OPENAPI = HEALTH.replace(b"health", b"openapi.json")  # some thousand bytes
 PREDICT = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 ASKED = b'{"texts": ["the cat"], "task": "animals"}'
+METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+GONE = b'workbench_requests_total{code="499",path="/predict"} 1.0'
 PATIENCE = 20.0  # seconds after which a test gives up
 
 
@@ -164,6 +166,27 @@ def test_where_every_connection_is_answered_a_further_one_is_refused(
 
     (refused, codes), _ = while_serving(client, Limits(connections=3))
     assert (refused[0], "connection" in refused[1], codes) == (503, True, [200] * 3)
+
+
+def test_what_a_client_asked_that_has_gone_is_not_computed(
+    while_serving: WhileServing, held: tuple[Event, Event]
+) -> None:
+    begun, go = held
+
+    def client(connect: Open) -> bytes:
+        asking = connect(PREDICT % len(ASKED) + ASKED)
+        assert begun.wait(PATIENCE)
+        connect(PREDICT % len(ASKED) + ASKED).close()
+        until = time.monotonic() + PATIENCE
+        while GONE not in received(connect(METRICS)):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        go.set()
+        assert [code(asking), code(connect(PREDICT % len(ASKED) + ASKED))] == [200, 200]
+        return received(connect(METRICS))
+
+    page, _ = while_serving(client, Limits())
+    assert b"\nworkbench_batch_requests_sum 2.0\n" in page
 
 
 def test_unfinished_bodies_are_bounded_together_and_do_not_keep_small_ones_out(while_serving: WhileServing) -> None:
