@@ -95,4 +95,5 @@ COMPOSITION = Composition(
     paper="Shoemake 1985, doi:10.1145/325165.325242, § 3.3; by row or column: mergekit, github.com/arcee-ai/mergekit",
     settings=Settings,
     compose=arithmetic(merge, uniform, relative=True),
+    takes=2,
 )

@@ -35,4 +35,5 @@ COMPOSITION = Composition(
     settings=CompositionSettings,
     compose=compose,
     libraries=("peft", "adapters", "plain"),
+    takes=1,
 )

@@ -52,4 +52,5 @@ COMPOSITION = Composition(
     paper="Shoemake 1985, doi:10.1145/325165.325242, § 3.3",
     settings=MergeSettings,
     compose=arithmetic(merge, uniform, relative=True),
+    takes=2,
 )

@@ -132,6 +132,7 @@ class Composition:
         settings: the typed hyper-parameters.
         compose: does it.
         libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
+        takes: how many sources it takes, where that is no matter of choice.
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
         reads_sources: whether it reads examples of the sources' own tasks.
         trains: whether it trains the head along with something of the body, so that it matters how the head begins.
@@ -150,6 +151,7 @@ class Composition:
     settings: type[CompositionSettings]
     compose: Callable[[Request, Any], Composed]
     libraries: tuple[str, ...] = ("peft",)
+    takes: int | None = None
     needs_target: bool = False
     reads_sources: bool = False
     trains: bool = False

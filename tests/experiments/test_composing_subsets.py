@@ -117,6 +117,29 @@ def test_what_cannot_be_is_refused(sources: str, message: str, bench: Workbench,
 
 
 @pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{method: sum, weights: [1]}", "'some' has 2 sources for 'fruits', and 1 weight"),
+        (
+            "{method: sum, weights: [1, 1], sources: {colours: [halves]}}",
+            "'some' has 1 source for 'colours', and 2 weights",
+        ),
+        (
+            "{method: slerp, sources: {fruits: [halves]}}",
+            "'some' has 1 source for 'fruits', and slerp takes 2",
+        ),
+        ("{method: single}", "'some' has 2 sources for 'fruits', and single takes 1"),
+    ],
+)
+def test_sources_are_counted_before_they_are_trained(
+    entry: str, message: str, bench: Workbench, study_folder: Path
+) -> None:
+    none = "controls={random: [], shuffled: []}"
+    with pytest.raises(InputError, match=naming(message)):
+        bench.plan(str(study_folder / "tiny.yaml"), [f"compositions={{some: {entry}}}", none])
+
+
+@pytest.mark.parametrize(
     ("name", "entries"), [("form-and-skill", 5), ("two-steps-written", 4), ("two-steps-unwritten", 4)]
 )
 def test_shipped_pairs_are_the_parts_of_their_target_and_no_part_is_enough(name: str, entries: int) -> None:
