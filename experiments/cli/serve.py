@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,6 +115,8 @@ def serve(
         )
         bank_bytes = None if lora_memory is None else int(lora_memory * MB)
         line = f"serving {_adapter_count(first)} at {address.url(bound)} (Ctrl-C stops it)"
+        if any(adapter.manifest.library == "peft" for adapter in first.adapters):
+            import_module("peft")  # it is needed in a moment, and would not be set aside then
         with objects_set_aside():  # what is imported by now, which each reload would search for garbage; no adapter
             service = Service(first, selected, routing, batching, Metrics(), bank_bytes)
             finished = answer(service, bound, limits, key, lambda: stdout.print(line))
