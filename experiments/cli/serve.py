@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,6 +104,7 @@ def serve(
         from experiments.answers.http_server.metrics import Metrics
         from experiments.answers.http_server.server import serve as answer
         from experiments.answers.http_server.service import Service
+        from workbench.machine.lazy_imports import import_models
         from workbench.machine.memory import MB, objects_set_aside
 
         settings = Document({}, "command line").set(assignments or [])
@@ -115,8 +115,7 @@ def serve(
         )
         bank_bytes = None if lora_memory is None else int(lora_memory * MB)
         line = f"serving {_adapter_count(first)} at {address.url(bound)} (Ctrl-C stops it)"
-        if any(adapter.manifest.library == "peft" for adapter in first.adapters):
-            import_module("peft")  # it is needed in a moment, and would not be set aside then
+        import_models()  # they are needed in a moment, and would not be set aside then
         with objects_set_aside():  # what is imported by now, which each reload would search for garbage; no adapter
             service = Service(first, selected, routing, batching, Metrics(), bank_bytes)
             finished = answer(service, bound, limits, key, lambda: stdout.print(line))
