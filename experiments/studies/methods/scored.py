@@ -44,4 +44,5 @@ def _problem(
 
     values = {replication: cell.score for replication, cell in cells.items()}
     step = score_step([tested.examples])
-    return ProblemScores(values, {task: split_key(record.data.get(task), tested.examples)}, examples, step)
+    tests = {task: split_key(record.data.get(task), tested.examples)}
+    return ProblemScores(values, tests, examples, step, {task: record.shared_texts.get(task, {})})
