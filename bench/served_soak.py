@@ -14,7 +14,8 @@ server reloads.
 
 A text without an answer is lost, or refused with a code. Memory is that of the server's process once a minute:
 `resident`, and of it its `own`, without files that are mapped. Its slope is taken after some minutes (`--settling`),
-when most files have been read once.
+when most files have been read once. A batch needs memory of its own, the more the more requests wait: so there are
+samples right after each reload too, which gives back what batches have left.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def soaked(folder: Path, lora: StoredAdapter, settings: Settings) -> dict[str, A
         typer.echo(f"The server was ready after {started:.0f} s.")
         load = BoundedLoad(url, served, checked, settings.rate, settings.texts, settings.clients)
         seconds, began, ended = 60 * settings.minutes, time.perf_counter(), Event()
-        replacing = Replacing(url, served, checked, store, lora, backbone)
+        replacing = Replacing(url, process, served, checked, store, lora, backbone)
         with ThreadPoolExecutor(2) as pool:
             replacements = pool.submit(replacing.until, ended, settings.replace_every, settings.replace_every / 4)
             asking = pool.submit(load.ask, seconds)
@@ -139,7 +140,7 @@ def soaked(folder: Path, lora: StoredAdapter, settings: Settings) -> dict[str, A
         "milliseconds": _waits(checked.milliseconds),
         "behind_s": round(load.behind, 2),
         "reloads": reloads,
-        "memory": _memory(samples, 60 * settings.settling),
+        "memory": _memory(samples, reloads, 60 * settings.settling),
         "samples": samples,
     }
     return {**results, "held": _held(results)}
@@ -150,6 +151,7 @@ class Replacing:
     """Replaces one adapter after another while they answer."""
 
     url: str
+    process: int
     served: Served
     checked: CheckedAnswers
     store: AdapterStore
@@ -159,6 +161,7 @@ class Replacing:
     def until(self, ended: Event, every: float, gone: float) -> list[dict[str, Any]]:
         """Replace an adapter ``every`` so many seconds; for ``gone`` seconds of them it answers without its folder."""
         reloads: list[dict[str, Any]] = []
+        began = time.perf_counter()
         tasks, newest = [*self.served.by_task], {task: name for task, (name,) in self.served.by_task.items()}
         while not ended.wait(every - gone):
             number = len(reloads)
@@ -169,6 +172,8 @@ class Replacing:
             self.served.changing = task
             ended.wait(gone)
             newest[task], reloaded = self._replace(task, old, version)
+            with suppress(psutil.Error):
+                reloaded["memory"] = sample(self.process, time.perf_counter() - began)
             reloads.append(reloaded)
             self.served.changing = None
         return reloads
@@ -190,8 +195,9 @@ class Replacing:
         return new, {"seconds": taken, "as_meant": as_meant, **({} if as_meant else {"response": changes})}
 
 
-def _memory(samples: list[dict[str, Any]], settling: float) -> dict[str, Any]:
+def _memory(samples: list[dict[str, Any]], reloads: list[dict[str, Any]], settling: float) -> dict[str, Any]:
     settled = [taken for taken in samples if taken["seconds"] >= settling]
+    kept = [reload["memory"] for reload in reloads if "memory" in reload and reload["memory"]["seconds"] >= settling]
     keys = ("resident_mb", "own_mb")
     return {
         "settled_samples": len(settled),
@@ -199,6 +205,7 @@ def _memory(samples: list[dict[str, Any]], settling: float) -> dict[str, Any]:
         "settled": {key: settled[0][key] for key in keys},
         "last": {key: samples[-1][key] for key in keys},
         "mb_an_hour": {key: slope(settled, key) for key in keys},
+        "mb_an_hour_after_reloads": {key: slope(kept, key) for key in keys},
     }
 
 
