@@ -71,6 +71,7 @@ class Settings:
     clients: int
     replace_every: float
     lora_memory: int
+    max_batch: int
     settling: float
 
 
@@ -84,12 +85,13 @@ def main(
     clients: Annotated[int, typer.Option(min=1, help="Requests that may be under way at the same time.")] = 8,
     replace_every: Annotated[float, typer.Option(min=0.1, help="Seconds from one replaced adapter to the next.")] = 30,
     lora_memory: Annotated[int, typer.Option(min=0, help="Megabytes of LoRAs in the server's memory.")] = 150,
+    max_batch: Annotated[int, typer.Option(min=1, help="Texts of a batch, whose memory grows with them.")] = 64,
     settling: Annotated[float, typer.Option(min=0, help="Minutes before memory has to stay as it is.")] = 15.0,
 ) -> None:
     """Make the adapters, serve, ask, and print what came of it; exits with 3 where something did not hold."""
     if settling >= minutes:
         raise InputError("no time is left in which memory has to stay as it is", where="--settling")
-    settings = Settings(adapters, minutes, rate, texts, clients, replace_every, lora_memory, settling)
+    settings = Settings(adapters, minutes, rate, texts, clients, replace_every, lora_memory, max_batch, settling)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (lora,) = originals(folder, ["lora"], precision="fp32")
@@ -111,7 +113,8 @@ def soaked(folder: Path, lora: StoredAdapter, settings: Settings) -> dict[str, A
     served = Served({task: frozenset([name]) for task, name in first.items()})
     samples: list[dict[str, Any]] = []
     began = time.perf_counter()
-    with serving(folder, "--lora-memory", str(settings.lora_memory)) as (url, process):
+    bounds = ("--lora-memory", str(settings.lora_memory), "--max-batch", str(settings.max_batch))
+    with serving(folder, *bounds) as (url, process):
         started = time.perf_counter() - began
         typer.echo(f"The server was ready after {started:.0f} s.")
         load = BoundedLoad(url, served, checked, settings.rate, settings.texts, settings.clients)

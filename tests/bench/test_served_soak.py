@@ -24,7 +24,7 @@ from tests.streams import write_tasks
 from workbench.adapters.stored_adapter import StoredAdapter
 
 SECONDS = Settings(
-    adapters=5, minutes=0.1, rate=30, texts=3, clients=2, replace_every=2.0, lora_memory=0, settling=0.02
+    adapters=5, minutes=0.1, rate=30, texts=3, clients=2, replace_every=2.0, lora_memory=0, max_batch=64, settling=0.02
 )  # so that every LoRA is read from its file
 
 Reply = dict[str, Any] | int | None
@@ -63,7 +63,7 @@ def test_an_answer_of_another_adapter_is_found(
         return dict(zip(names, [own[name] for name in [*names[1:], names[0]]], strict=True))
 
     monkeypatch.setattr(served_soak, "own_answers", mistaken)
-    results = soaked(tmp_path, lora, Settings(3, 0.03, 30, 2, 2, 60.0, 0, 0.0))
+    results = soaked(tmp_path, lora, Settings(3, 0.03, 30, 2, 2, 60.0, 0, 64, 0.0))
     assert results["counts"]["wrong"] > 0.9 * results["counts"]["answers"] > 0
     assert not results["held"]["no answer was wrong"]
     assert "and not OwnAnswer" in results["counts"]["examples"][0]
