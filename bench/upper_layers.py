@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import typer
@@ -22,6 +22,9 @@ from peft import LoraConfig, get_peft_model
 
 from bench import program
 from workbench.backbone.names import open_backbone
+
+if TYPE_CHECKING:
+    from workbench.backbone.pretrained import Backbone
 
 RANK, ALPHA = 8, 16
 
@@ -37,13 +40,13 @@ def main(
     """Time the steps, and write seconds by way and number of layers with a LoRA."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    config = open_backbone(backbone).config
-    layers: int = config.num_hidden_layers
-    tokens = torch.randint(config.vocab_size, (rows, length))
-    ways: dict[str, Callable[[], None]] = {f"{layers} layers": _whole(backbone, tokens, layers)}
+    opened = open_backbone(backbone)
+    layers: int = opened.config.num_hidden_layers
+    tokens = torch.randint(opened.config.vocab_size, (rows, length))
+    ways: dict[str, Callable[[], None]] = {f"{layers} layers": _whole(opened, tokens, layers)}
     for upper in sorted({layers // 2, layers // 3} - {0}, reverse=True):
-        ways[f"{upper} layers, whole"] = _whole(backbone, tokens, upper)
-        ways[f"{upper} layers, known"] = _known(backbone, tokens, upper)
+        ways[f"{upper} layers, whole"] = _whole(opened, tokens, upper)
+        ways[f"{upper} layers, known"] = _known(opened, tokens, upper)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(1 + steps):
         for way, step in ways.items():
@@ -57,12 +60,12 @@ def main(
     program.show(results)
 
 
-def _whole(backbone: str, tokens: torch.Tensor, upper: int) -> Callable[[], None]:
+def _whole(backbone: Backbone, tokens: torch.Tensor, upper: int) -> Callable[[], None]:
     model = _adapted(backbone, upper)
     return lambda: model(input_ids=tokens, attention_mask=torch.ones_like(tokens))[0].mean(1).sum().backward()
 
 
-def _known(backbone: str, tokens: torch.Tensor, upper: int) -> Callable[[], None]:
+def _known(backbone: Backbone, tokens: torch.Tensor, upper: int) -> Callable[[], None]:
     body = _adapted(backbone, upper).base_model.model
     with torch.no_grad():
         given = body.embeddings(tokens)  # a state of the right shape; the numbers change no time
@@ -77,13 +80,12 @@ def _known(backbone: str, tokens: torch.Tensor, upper: int) -> Callable[[], None
     return step
 
 
-def _adapted(backbone: str, upper: int) -> Any:
+def _adapted(backbone: Backbone, upper: int) -> Any:
     """Return a backbone with a LoRA on its upper layers, as it trains."""
-    opened = open_backbone(backbone)
-    layers: int = opened.config.num_hidden_layers
+    layers: int = backbone.config.num_hidden_layers
     adapted = [*range(layers - upper, layers)]
     chosen = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=["query", "value"], layers_to_transform=adapted)
-    body: Any = opened.load()
+    body: Any = backbone.load()
     return get_peft_model(body, chosen).train()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from measured import (
     declared,
     gap,
     interval,
+    joined,
     margin,
     mean,
     number,
@@ -49,9 +50,7 @@ def pieces() -> Iterator[str]:
     yield from first_look(read("quickstart"))
     yield from newsgroups(read("20news-10"))
     yield examined(read("examine-errors"))
-    yield two_parts(
-        *(read(name)["contestants"] for name in ("two-steps-written", "two-steps-unwritten", "form-and-skill"))
-    )
+    yield two_parts(*(read(name)["contestants"] for name in PARTS))
     yield (
         f"There are {len(METHODS.names())} methods, {len(STRATEGIES.names())} strategies and "
         f"{len(COMPOSITIONS.names())} compositions"
@@ -62,14 +61,8 @@ def two_parts(*designs: dict[str, Any]) -> str:
     """Return what two adapters with a part of the skill each give as a start, and as a sum that nobody trains."""
     gains = (whole(contestants["pair-start"]["standings"]["16"]["gain"]["mean"]) for contestants in designs)
     sums = (whole(contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in designs)
-    begun = f"Begun at two adapters with a part of the skill each, it gained {listed(gains)} points"
-    return f"{begun}; as it is, their sum answers {listed(sums)} %"
-
-
-def listed(numbers: Iterable[str]) -> str:
-    """Return ``1, 2 and 3``."""
-    *first, last = numbers
-    return f"{', '.join(first)} and {last}"
+    begun = f"Begun at two adapters with a part of the skill each, it gained {joined(gains)} points"
+    return f"{begun}; as it is, their sum answers {joined(sums)} %"
 
 
 def examined(document: dict[str, Any]) -> str:

@@ -48,10 +48,14 @@ def set_libraries_aside() -> None:
 
     Every fit collects garbage, and would go through all that these libraries hold: a third of a second each time.
     """
-    for name in LIBRARIES:
-        import_module(name)
+    _import_libraries()
     gc.collect()
     gc.freeze()
+
+
+def _import_libraries() -> None:
+    for name in LIBRARIES:
+        import_module(name)
 
 
 @contextmanager
@@ -80,12 +84,9 @@ def libraries_set_aside() -> Iterator[None]:
     if before and {*LIBRARIES} <= sys.modules.keys():
         yield
         return
-    set_libraries_aside()
-    try:
+    _import_libraries()
+    with objects_set_aside():
         yield
-    finally:
-        if not before:
-            gc.unfreeze()
 
 
 class PeakMemory:

@@ -27,15 +27,15 @@ MOST_TASKS = 4  # whose scores are columns
 def tracking(report: ComparisonReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
     record, advice = report.record, report.recommendation
-
-    def needed(label: str) -> int:
-        return len(record.tasks) * len(record.planned_seeds(label))
-
     run = parent(
         report,
         tags={"recommended": advice.label} if advice and advice.label else {},
         params={**record.budget, "tasks": ", ".join(record.tasks)},
-        metrics=(point for row in report.rows for point in settled(METHOD, row, report, needed(row.label))),
+        metrics=(
+            point
+            for row in report.rows
+            for point in settled(METHOD, row, report, len(record.tasks) * len(record.planned_seeds(row.label)))
+        ),
         children=_children(report),
         view=View(("label", "method", "seed"), tuple(metric_name("score", task) for task in record.tasks[:MOST_TASKS])),
     )

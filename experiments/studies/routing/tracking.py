@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 def tracking(report: RoutingReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
     record = report.record
-
-    def needed(label: str) -> int:
-        return len(record.planned_seeds(label))
-
     run = parent(
         report,
         tags={},
         params={**record.budget, "tasks": ", ".join(record.tasks)},
-        metrics=(point for row in report.rows for point in settled(ENTRY, row, report, needed(row.label))),
+        metrics=(
+            point for row in report.rows for point in settled(ENTRY, row, report, len(record.planned_seeds(row.label)))
+        ),
         children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
         view=View(("label", "role", "seed"), ("accuracy", "routing_accuracy")),
     )

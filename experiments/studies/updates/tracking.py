@@ -28,15 +28,17 @@ MOST_TASKS = 4  # whose scores are columns
 def tracking(report: UpdatesReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
     record = report.record
-
-    def needed(label: str) -> int:
-        return record.versions * len(record.tasks) * len(record.planned_seeds(label))
-
     run = parent(
         report,
         tags={"scenario": record.scenario},
         params={**record.budget, "tasks": ", ".join(record.tasks), "versions": record.versions},
-        metrics=(point for row in report.rows for point in settled(ROW, row, report, needed(row.label))),
+        metrics=(
+            point
+            for row in report.rows
+            for point in settled(
+                ROW, row, report, record.versions * len(record.tasks) * len(record.planned_seeds(row.label))
+            )
+        ),
         children=_children(report),
         view=View(
             ("label", "way", "seed"), tuple(metric_name("version_score", task) for task in record.tasks[:MOST_TASKS])
