@@ -48,14 +48,10 @@ def set_libraries_aside() -> None:
 
     Every fit collects garbage, and would go through all that these libraries hold: a third of a second each time.
     """
-    _import_libraries()
-    gc.collect()
-    gc.freeze()
-
-
-def _import_libraries() -> None:
     for name in LIBRARIES:
         import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
@@ -84,9 +80,12 @@ def libraries_set_aside() -> Iterator[None]:
     if before and {*LIBRARIES} <= sys.modules.keys():
         yield
         return
-    _import_libraries()
-    with objects_set_aside():
+    set_libraries_aside()
+    try:
         yield
+    finally:
+        if not before:
+            gc.unfreeze()
 
 
 class PeakMemory:
