@@ -14,14 +14,15 @@ import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.collections import PolyCollection
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from experiments.reporting.page import DPI
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.cm import ScalarMappable
     from matplotlib.colorbar import Colorbar
     from matplotlib.colors import Normalize
@@ -130,11 +131,32 @@ def _corners(cell: tuple[int, int]) -> list[tuple[float, float]]:
     return [(column + x, row + y) for x, y in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))]
 
 
+def in_words(axis: Axis, words: Callable[[float], str]) -> None:
+    """Label the numbers of an axis by ``words``; on a logarithmic one also between powers of ten, where there are few.
+
+    matplotlib's own labels between them are formulas, which :data:`STYLE` does not read.
+    """
+    axis.set_major_formatter(FuncFormatter(lambda number, _: words(number)))
+    if axis.get_scale() == "log":
+        axis.set_minor_formatter(_Between(words))
+
+
+class _Between(LogFormatter):
+    """Labels in words where matplotlib would label a mark between two powers of ten."""
+
+    def __init__(self, words: Callable[[float], str]) -> None:
+        super().__init__()
+        self._words = words
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self._words(x) if super().__call__(x, pos) else ""
+
+
 def colour_scale(figure: Figure, axes: NDArray[Any], mapped: ScalarMappable, rows: int) -> Colorbar:
     """Put the colour scale of shares beside all ``axes``, which stand in so many rows: in percent, without a frame."""
     bar = figure.colorbar(mapped, ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
     bar.outline.set_visible(False)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}"))
+    in_words(bar.ax.yaxis, lambda share: f"{100 * share:.0f}")
     bar.ax.tick_params(length=0, labelsize=7.5)
     return bar
 

@@ -305,6 +305,15 @@ class TestViews:
         assert len(boxes) == 10
         assert not any(box.overlaps(other) for index, box in enumerate(boxes) for other in boxes[:index])
 
+    @pytest.mark.parametrize(("most", "said"), [(80_000, "30 k"), (9_000_000, "100 k")])
+    def test_parameters_are_in_words_on_less_than_a_decade_too(self, report, most: int, said: str) -> None:
+        figure = score_by_parameters(report, [row("few", [0.8, 0.9], 20_000), row("many", [0.8, 0.9], most)])
+        figure.draw_without_rendering()
+        axis = figure.axes[0].xaxis
+        labels = [label.get_text() for label in axis.get_ticklabels(which="both")]
+        assert said in labels
+        assert not any("$" in label for label in labels)
+
 
 @pytest.mark.parametrize(
     ("change", "message"),

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
 
-from experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, look, short
+from experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, in_words, look, short
 from experiments.reporting.wording import count, megabytes, unit
 from experiments.studies.methods.quantities import PARAMETERS, STEP_MEMORY
 
@@ -44,7 +43,7 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
         mean = " (mean over tasks)" if len(report.record.tasks) > 1 else ""
         scale = unit(report.record.kinds).axis
         axes.set(xlabel="trained parameters, head included", ylabel=f"test score {scale}{mean}")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value).replace(".0 ", " ")))
+        in_words(axes.xaxis, lambda number: count(number).replace(".0 ", " "))
         axes.grid(visible=True)
         axes.set_axisbelow(True)
         if most:

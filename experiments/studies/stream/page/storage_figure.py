@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from experiments.reporting.figures import STYLE, half_width, look, marks
+from experiments.reporting.figures import STYLE, half_width, in_words, look, marks
 from experiments.reporting.wording import megabytes, unit
 from experiments.studies.stream.results.quantities import STORED
 
@@ -41,7 +40,7 @@ def accuracy_over_storage(report: Report) -> Figure | None:
         if max(sizes) > DECADE * min(sizes):
             axes.set_xscale("log")
         marks(axes, placed)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: megabytes(size)))
+        in_words(axes.xaxis, megabytes)
         scores = unit(report.record.kinds)
         axes.set(xlabel="stored to answer for every task", ylabel=f"average accuracy {scores.axis}")
         axes.grid(visible=True)
