@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from workbench.backbone.pretrained import Backbone
     from workbench.methods.model import TaskModel
     from workbench.methods.task import Task
-    from workbench.settings.base import MethodSettings
+    from workbench.settings.base import MethodSettings, Settings
 
 FUSED = ("classification", *GENERATED)  # a logistic regression is the head, or the backbone has its own
 OF_ONE_TARGET = ("inverse_regularisation", "validation_log_likelihood")  # facts about a head, and not about the body
@@ -76,7 +76,7 @@ def fuse(
             example of the target where there has to be one.
         TrainingError: a fit failed.
     """
-    require_composable(name, request.sources, request.backbone)
+    require_composable(name, request.sources, request.backbone, settings)
     if request.without_examples:
         require_no_examples_needed(name, _target(request).name, _target(request).kind)
     composing, fitting = earlier.composing if earlier else Stopwatch(), Stopwatch()
@@ -135,10 +135,11 @@ def body_key(name: str, request: Request, settings: CompositionSettings) -> str 
     return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision, *data.items()])
 
 
-def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
+def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Backbone, settings: Settings) -> None:
     """Make sure that the method can compose these sources; raises InputError as :func:`fuse`."""
     card = COMPOSITIONS.get(name)
     require_compatible(sources, backbone)
+    card.require_sources(len(sources), settings)
     library = sources[0].manifest.library
     if library not in card.libraries:
         fitting = [method for method in COMPOSITIONS.names() if library in COMPOSITIONS.get(method).libraries]

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform
+from fusion.target.composition import Composition, MergeSettings, arithmetic, at_least, uniform
 from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, inner, norm, spectrum, stack
-from workbench.errors import InputError
+
+require_two = at_least(2, "model-stock measures the angle between two or more sources")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:
@@ -23,8 +24,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
     Raises:
         InputError: one source alone, which has no angle.
     """
-    if len(updates) < 2:
-        raise InputError("model-stock needs at least two sources: it measures the angle between them")
+    require_two(len(updates), settings)
 
     def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         share = _share(pairs)
@@ -48,4 +48,5 @@ COMPOSITION = Composition(
     paper="Jang et al. 2024, arXiv:2403.19522",
     settings=MergeSettings,
     compose=arithmetic(merge, uniform),
+    require_number=require_two,
 )

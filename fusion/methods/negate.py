@@ -23,17 +23,21 @@ class Settings(MergeSettings):
     kept: int = Field(0, ge=0, le=1000, description="m: how many of the first sources stay; the others are subtracted")
 
 
+def require_subtracted(sources: int, settings: Settings) -> None:
+    """Make sure that a source is subtracted; raises InputError."""
+    if settings.kept >= sources:
+        message = f"kept={settings.kept} of {sources} sources leaves no source to subtract"
+        raise InputError(message, where="kept", hint="Name what is subtracted last.")
+
+
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return Σᵢ≤ₘ wᵢ ΔWᵢ − λ Σᵢ>ₘ wᵢ ΔWᵢ.
 
     Raises:
         InputError: all sources are kept, so that nothing is subtracted.
     """
+    require_subtracted(len(updates), settings)
     kept = settings.kept
-    if kept >= len(updates):
-        raise InputError(
-            f"kept={kept} of {len(updates)} sources leaves no source to subtract", hint="Name what is subtracted last."
-        )
     shares = [*weights[:kept], *(-settings.scale * weight for weight in weights[kept:])]
     return weighted_sum(updates, shares, settings.rank)
 
@@ -43,4 +47,5 @@ COMPOSITION = Composition(
     paper="Ilharco et al. 2023, arXiv:2212.04089, § 3",
     settings=Settings,
     compose=arithmetic(merge),
+    require_number=require_subtracted,
 )

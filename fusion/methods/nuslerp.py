@@ -20,9 +20,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform
+from fusion.target.composition import Composition, MergeSettings, arithmetic, exactly, uniform
 from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
-from workbench.errors import InputError
 
 
 class Settings(MergeSettings):
@@ -34,6 +33,9 @@ class Settings(MergeSettings):
     )
 
 
+require_two = exactly(2, "nuslerp takes two sources", "Use `average` for more.")
+
+
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return (sin((1 − t)Ω) v₁ + sin(tΩ) v₂) / sin Ω of each pair of vectors, t = w₂ / (w₁ + w₂), Ω their angle.
 
@@ -43,8 +45,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     Raises:
         InputError: not two sources.
     """
-    if len(updates) != 2:
-        raise InputError(f"nuslerp takes two sources, got {len(updates)}", hint="Use `average` for more.")
+    require_two(len(updates), settings)
     t = weights[1] / sum(weights) if abs(sum(weights)) >= 1e-6 else 0.5
 
     def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
@@ -95,5 +96,5 @@ COMPOSITION = Composition(
     paper="Shoemake 1985, doi:10.1145/325165.325242, § 3.3; by row or column: mergekit, github.com/arcee-ai/mergekit",
     settings=Settings,
     compose=arithmetic(merge, uniform, relative=True),
-    takes=2,
+    require_number=require_two,
 )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
-from workbench.errors import InputError
+from fusion.target.composition import Composed, Composition, CompositionSettings, exactly
 from workbench.methods.stored_model import adaptation_of, open_adapter
 
 if TYPE_CHECKING:
     from fusion.target.composition import Request
+
+
+require_one = exactly(1, "single takes one source")
 
 
 def compose(request: Request, settings: CompositionSettings) -> Composed:
@@ -21,9 +23,7 @@ def compose(request: Request, settings: CompositionSettings) -> Composed:
     Raises:
         InputError: there are several sources.
     """
-    if len(request.sources) != 1:
-        names = ", ".join(source.id for source in request.sources)
-        raise InputError(f"single takes one source, got {len(request.sources)}: {names}")
+    require_one(len(request.sources), settings)
     source = request.sources[0]
     body, adaptation = open_adapter(source, request.backbone).body, adaptation_of(source.manifest, request.backbone)
     return Composed(body, source.manifest.method, adaptation.settings, described=adaptation.described)
@@ -35,5 +35,5 @@ COMPOSITION = Composition(
     settings=CompositionSettings,
     compose=compose,
     libraries=("peft", "adapters", "plain"),
-    takes=1,
+    require_number=require_one,
 )

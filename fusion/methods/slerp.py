@@ -10,9 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fusion.target.composition import Composition, MergeSettings, arithmetic, uniform
+from fusion.target.composition import Composition, MergeSettings, arithmetic, exactly, uniform
 from fusion.updates.lowrank import LowRank, Merged, Truncated, Update, by_module, inner, norm, spectrum, stack
 from workbench.errors import InputError
+
+require_two = exactly(
+    2,
+    "slerp takes two sources",
+    "With three sources the result would depend on their order; use `average` for more than two.",
+)
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:
@@ -25,9 +31,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
     Raises:
         InputError: not two sources, or weights that give no t in [0, 1].
     """
-    if len(updates) != 2:
-        hint = "With three sources the result would depend on their order; use `average` for more than two."
-        raise InputError(f"slerp takes two sources, got {len(updates)}", hint=hint)
+    require_two(len(updates), settings)
     if min(weights) < 0 or not sum(weights):
         raise InputError(f"slerp needs weights ≥ 0 that are not all zero, got {list(weights)}", where="weights")
     t = weights[1] / sum(weights)
@@ -52,5 +56,5 @@ COMPOSITION = Composition(
     paper="Shoemake 1985, doi:10.1145/325165.325242, § 3.3",
     settings=MergeSettings,
     compose=arithmetic(merge, uniform, relative=True),
-    takes=2,
+    require_number=require_two,
 )

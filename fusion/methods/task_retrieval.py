@@ -19,11 +19,10 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from fusion.target.composition import Composed, Composition, CompositionSettings
+from fusion.target.composition import Composed, Composition, CompositionSettings, at_least
 from fusion.target.source_tasks import tasks_of
 from workbench.backbone.batching import in_batches
 from workbench.backbone.prompt_embeddings import embedding
-from workbench.errors import InputError
 from workbench.methods.kinds import KINDS
 from workbench.methods.libraries.retrieval import LIBRARY
 from workbench.methods.methods.task_retrieval import METHOD, configure
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
     from fusion.target.composition import Request
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
+
+
+require_two = at_least(2, "task-retrieval chooses among two or more LoRAs")
 
 
 class Settings(CompositionSettings):
@@ -57,9 +59,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     Raises:
         InputError: fewer than two sources, one that is no plain LoRA, or one whose task is not known.
     """
-    if len(request.sources) < 2:
-        message = f"retrieval chooses among LoRAs, but got only {len(request.sources)}"
-        raise InputError(message, hint="Give two or more.")
+    require_two(len(request.sources), settings)
     _ = request.updates  # raises where a source is more than low-rank updates
     tasks = tasks_of(request.sources, request.source_tasks)
     own = RetrievalSettings(**settings.model_dump(exclude={"examples"}))
@@ -88,4 +88,5 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     reads_sources=True,
+    require_number=require_two,
 )

@@ -32,6 +32,13 @@ class Settings(MergeSettings):
     scale: Scale = Field(1.0, description="α, a factor on the whole")
 
 
+def require_rank(sources: int, settings: Settings) -> None:
+    """Make sure that ``rank`` has a direction for each source; raises InputError."""
+    if settings.rank is not None and settings.rank < sources:
+        message = f"rank {settings.rank} is less than one direction for each of {sources} sources"
+        raise InputError(message, where="rank")
+
+
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return α U′ diag(w₁S₁ … wₙSₙ) V′ᵀ, U′ and V′ the nearest orthonormal matrices to [U₁ … Uₙ] and [V₁ … Vₙ].
 
@@ -40,11 +47,8 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     Raises:
         InputError: ``rank`` is less than one direction for each source.
     """
+    require_rank(len(updates), settings)
     share = settings.rank and settings.rank // len(updates)
-    if share == 0:
-        raise InputError(
-            f"rank {settings.rank} is less than one direction for each of {len(updates)} sources", where="rank"
-        )
 
     def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         spectra = [spectrum(pair, share) for pair in pairs]
@@ -81,4 +85,5 @@ COMPOSITION = Composition(
     paper="Gargiulo et al. 2025, arXiv:2412.00081, § 3.3",
     settings=Settings,
     compose=arithmetic(merge),
+    require_number=require_rank,
 )

@@ -81,6 +81,16 @@ def compose(request: Request, settings: Settings) -> Composed:
     return Composed(model.body, "lora", lora_settings, head=model.head, fit=record, weights=weights, facts=facts)
 
 
+def require_number(sources: int, settings: Settings) -> None:
+    """Make sure that each composed start can be made of so many sources; ``single`` takes one after another."""
+    from fusion.methods import COMPOSITIONS
+
+    for name in settings.start:
+        if name not in {FRESH, REPTILE, SINGLE}:
+            card = COMPOSITIONS.get(name, "start")
+            card.require_sources(sources, card.settings())
+
+
 def _starts(name: str, request: Request, rank: int) -> list[Start]:
     if name == FRESH:
         return [_start_fresh(request, rank)]
@@ -167,6 +177,7 @@ COMPOSITION = Composition(
     parts=lambda settings: tuple(name for name in settings.start if name not in {FRESH, REPTILE}),
     from_one_source=_from_one_source,
     sourceless=lambda settings: settings.start == (FRESH,),
+    require_number=require_number,
     revision=3,
     affects={
         2: lambda request, settings: settings.start != (FRESH,) or _is_rslora(request.sources[0]),

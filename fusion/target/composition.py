@@ -122,6 +122,30 @@ class Composed:
     described: Mapping[str, Any] | None = None
 
 
+def any_number(sources: int, settings: CompositionSettings) -> None:
+    """Let every number of sources pass."""
+
+
+def exactly(number: int, message: str, hint: str | None = None) -> Callable[[int, CompositionSettings], None]:
+    """Return what raises InputError, ``message, got N``, where the number of sources is another."""
+
+    def require(sources: int, settings: CompositionSettings) -> None:
+        if sources != number:
+            raise InputError(f"{message}, got {sources}", hint=hint)
+
+    return require
+
+
+def at_least(number: int, message: str) -> Callable[[int, CompositionSettings], None]:
+    """Return what raises InputError, ``message, got N``, where there are fewer sources."""
+
+    def require(sources: int, settings: CompositionSettings) -> None:
+        if sources < number:
+            raise InputError(f"{message}, got {sources}")
+
+    return require
+
+
 @dataclass(frozen=True)
 class Composition:
     """A composition method: a card that names its paper, its settings and what it composes.
@@ -132,7 +156,7 @@ class Composition:
         settings: the typed hyper-parameters.
         compose: does it.
         libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
-        takes: how many sources it takes, where that is no matter of choice.
+        require_number: number of sources, settings → nothing; raises InputError where it cannot be so many.
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
         reads_sources: whether it reads examples of the sources' own tasks.
         trains: whether it trains the head along with something of the body, so that it matters how the head begins.
@@ -151,7 +175,7 @@ class Composition:
     settings: type[CompositionSettings]
     compose: Callable[[Request, Any], Composed]
     libraries: tuple[str, ...] = ("peft",)
-    takes: int | None = None
+    require_number: Callable[[int, Any], None] = any_number
     needs_target: bool = False
     reads_sources: bool = False
     trains: bool = False
@@ -160,6 +184,16 @@ class Composition:
     parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
     from_one_source: Callable[[Any], Any] = lambda settings: None
     sourceless: Callable[[Any], bool] = lambda settings: False
+
+    def require_sources(self, number: int, settings: Any) -> None:
+        """Make sure that the method can compose so many sources, before anything is trained for it.
+
+        Raises:
+            InputError: it cannot, or there are more or fewer weights than sources.
+        """
+        self.require_number(number, settings)
+        if isinstance(settings, WeightSettings):
+            weights_for(settings.weights, number, ones)
 
     def revision_of(self, request: Request, settings: Any) -> int:
         """Return the last revision that changed what these settings give for ``request``."""
@@ -198,7 +232,9 @@ def weights_for(
         return default(sources)
     if len(given) != sources:
         raise InputError(
-            f"{len(given)} weights for {sources} sources", where="weights", hint="Give one for each source."
+            f"number of sources {sources}, of weights {len(given)}",
+            where="weights",
+            hint="Give one for each source.",
         )
     if not all(map(math.isfinite, given)):
         raise InputError(f"weights have to be finite, got {list(given)}", where="weights")

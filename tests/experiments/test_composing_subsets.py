@@ -119,16 +119,33 @@ def test_what_cannot_be_is_refused(sources: str, message: str, bench: Workbench,
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("{method: sum, weights: [1]}", "'some' has 2 sources for 'fruits', and 1 weight"),
+        (
+            "{method: sum, weights: [1]}",
+            "'some' for 'fruits': number of sources 2, of weights 1",
+        ),
         (
             "{method: sum, weights: [1, 1], sources: {colours: [halves]}}",
-            "'some' has 1 source for 'colours', and 2 weights",
+            "'some' for 'colours': number of sources 1, of weights 2",
         ),
         (
             "{method: slerp, sources: {fruits: [halves]}}",
-            "'some' has 1 source for 'fruits', and slerp takes 2",
+            "'some' for 'fruits': slerp takes two sources, got 1",
         ),
-        ("{method: single}", "'some' has 2 sources for 'fruits', and single takes 1"),
+        ("{method: single}", "'some' for 'fruits': single takes one source, got 2"),
+        ("{method: tsv, rank: 1}", "'some' for 'fruits': rank 1 is less than one direction for each of 2"),
+        ("{method: negate, kept: 2}", "'some' for 'fruits': kept=2 of 2 sources leaves no source"),
+        (
+            "{method: model-stock, sources: {colours: [halves]}}",
+            "'some' for 'colours': model-stock measures the angle between two or more sources, got 1",
+        ),
+        (
+            "{method: task-retrieval, sources: {colours: [halves]}}",
+            "'some' for 'colours': task-retrieval chooses among two or more LoRAs, got 1",
+        ),
+        (
+            "{method: warm-start, start: [single, nuslerp], sources: {colours: [halves]}}",
+            "'some' for 'colours': nuslerp takes two sources, got 1",
+        ),
     ],
 )
 def test_sources_are_counted_before_they_are_trained(

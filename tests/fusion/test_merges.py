@@ -567,7 +567,7 @@ def test_doubled_weights_double_the_result_unless_only_their_ratio_counts() -> N
 
 def test_weights_have_to_fit_the_sources() -> None:
     assert weights_for(None, 4, uniform) == (0.25,) * 4
-    with pytest.raises(InputError, match="2 weights for 3 sources"):
+    with pytest.raises(InputError, match="number of sources 3, of weights 2"):
         weights_for((1.0, 2.0), 3, uniform)
     with pytest.raises(InputError, match="finite"):
         weights_for((1.0, math.nan), 2, uniform)
@@ -605,5 +605,5 @@ def test_settings_that_cannot_be_are_refused(method: str, wrong: dict[str, Any])
 def test_a_weight_too_few_is_refused_before_anything_is_loaded(tmp_path: Any) -> None:
     sources = tuple(SimpleNamespace(folder=tmp_path / str(i)) for i in range(3))
     card = COMPOSITIONS.get("sum")
-    with pytest.raises(InputError, match="2 weights for 3 sources"):
+    with pytest.raises(InputError, match="number of sources 3, of weights 2"):
         card.compose(SimpleNamespace(sources=sources), card.settings(weights=(1.0, 1.0)))

@@ -193,7 +193,7 @@ def test_embeddings_that_are_not_one_for_each_lora_are_refused(
 
 
 def test_what_cannot_be_retrieved_is_refused(request_: Request, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="chooses among LoRAs, but got only 1"):
+    with pytest.raises(InputError, match="chooses among two or more LoRAs, got 1"):
         composed(replace(request_, sources=request_.sources[:1]))
     first, second, third = TASKS
     known = {first.name: first, second.name: replace(second, fingerprint="other data")}

@@ -124,7 +124,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         at_hand = own_tasks(adapters, folders)
         best = ranked(adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, at_hand)
         sources = tuple(map(workspace.adapters.verify, best))
-    require_composable(wanted.method, sources, backbone)
+    require_composable(wanted.method, sources, backbone, settings)
     own = own_tasks(sources, folders) if at_hand is None else at_hand
     source_tasks = {task.name: task for source in sources if (task := own.get(source.id))}
     if COMPOSITIONS.get(wanted.method).reads_sources:

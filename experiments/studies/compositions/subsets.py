@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from experiments.reporting.wording import plural
 from experiments.studies.core.against import ComparedWith
 from fusion.methods import COMPOSITIONS
-from workbench.errors import Problem, suggest
+from workbench.errors import InputError, Problem, suggest
 from workbench.settings.base import unique
 
 if TYPE_CHECKING:
@@ -71,15 +70,13 @@ def wrong_numbers(
 ) -> Iterator[Problem]:
     """Yield a problem where an entry has more or fewer sources for a target than its method takes, or than weights."""
     for entry in entries:
-        takes, weights = COMPOSITIONS.get(entry.method).takes, getattr(entry.settings, "weights", None)
         numbers = {len(entry.made_of.get(target, sources)): target for target in reversed(targets)}
         for number, target in sorted(numbers.items()):
-            has = f"{entry.label!r} has {plural(number, 'source')} for {target!r}"
-            if takes is not None and number != takes:
-                hint = "Name its sources for each target: sources: {TARGET: [TASK, …]}."
-                message = f"{has}, and {entry.method} takes {takes}"
-                yield Problem(message, document.where("compositions", entry.label, "method"), hint)
-            if weights is not None and len(weights) != number:
-                hint = "Give one for each source; for targets with other numbers of sources, make another entry."
-                message = f"{has}, and {plural(len(weights), 'weight')}"
-                yield Problem(message, document.where("compositions", entry.label, "weights"), hint)
+            try:
+                COMPOSITIONS.get(entry.method).require_sources(number, entry.settings)
+            except InputError as wrong:
+                where = document.where("compositions", entry.label, wrong.where or "method")
+                hint = "An entry may name its sources for each target: sources: {TARGET: [TASK, …]}."
+                yield Problem(
+                    f"{entry.label!r} for {target!r}: {wrong.what}", where, f"{wrong.hint or ''}\n{hint}".strip()
+                )
