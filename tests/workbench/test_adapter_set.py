@@ -92,9 +92,12 @@ def test_rows_of_one_question_may_be_of_several_adapters(store: AdapterStore, ba
     assert [answer.confidence for answer in answers] == pytest.approx(expected, abs=1e-5)
 
 
-def test_adapters_that_cannot_share_a_body_have_their_own(store: AdapterStore, backbone: Backbone) -> None:
+@pytest.mark.parametrize("ranks", [(4, 8), (8, 4)])
+def test_adapters_that_cannot_share_a_body_have_their_own(
+    ranks: tuple[int, int], store: AdapterStore, backbone: Backbone
+) -> None:
     """VeRA has one pair of random matrices for all adapters of a body, and these two need pairs of different sizes."""
-    adapters = [trained(store, backbone, "vera", task, rank=rank) for task, rank in ((0, 4), (1, 8))]
+    adapters = [trained(store, backbone, "vera", task, rank=rank) for task, rank in enumerate(ranks)]
     opened = AdapterSet.open(adapters, backbone)
     assert len(opened.groups) == 2
     assert asked_alone(adapters, opened) == [
