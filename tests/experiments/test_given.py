@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.reporting.presentation import Table
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
 from experiments.studies.stream.page.gallery import caption, draw
+from experiments.studies.stream.page.present import present
 from tests.checkpoints import with_another_output_layer
 from tests.conftest import Call
 from tests.runs import stream_of
@@ -111,6 +113,18 @@ def test_checkpoints_of_other_programs_are_examined(bert: Path, checkpoints: Pat
     assert draw("learning-versus-forgetting", report) is None, "one point says nothing"
     assert "the stage that learns" not in caption(report, "forgetting-curves")
     assert report.verdict
+
+
+def test_several_trainings_are_tested_over_seeds(bert: Path, checkpoints: Path, tmp_path: Path) -> None:
+    runs = ", ".join(f"[{bert}, {checkpoints / name}]" for name in ("little", "destroyed"))
+    entry = {"mine": f"{{strategy: given, stages: [{runs}]}}"}
+    report = stream_of(tmp_path, bert, entry, *QUICK, "seeds=[0, 1]", "learned=before")
+    for change in report.as_json()["strategies"]["mine"]["examined"]:
+        assert change["seeds"] == 2
+        assert change["low"] < change["change"] < change["high"]
+    (table,) = (block for block in present(report).blocks if isinstance(block, Table) and block.name == "examined")
+    assert "over seeds" in table.note
+    assert "McNemar" not in table.note
 
 
 def test_checkpoints_stand_beside_what_is_trained_here(bert: Path, checkpoints: Path, tmp_path: Path) -> None:

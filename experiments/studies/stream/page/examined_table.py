@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from experiments.studies.stream.results.examined import ExaminedChange
     from experiments.studies.stream.results.report import Report
 
+TESTS = {
+    False: "McNemar's test of answers that are right or wrong, else by the paired t-test over test examples",
+    True: "the t-test over seeds, to whose variance that of the test examples is added",
+}  # by whether there are several seeds
 TONES = {"lost": "bad", "gained": "good"}
 WAYS = {
     "generated": "by the answers that it generates",
@@ -75,19 +79,20 @@ def _hidden(change: ExaminedChange) -> str:
 
 
 def _table(report: Report, changes: list[ExaminedChange]) -> Table:
-    several: list[Shown[ExaminedChange]] = (
+    labels: list[Shown[ExaminedChange]] = (
         [Shown(Column("strategy"), lambda change: words(change.label))] if len(report.strategies) > 1 else []
     )
     refitted = any(change.refitted is not None for change in changes)
     anew: list[Shown[ExaminedChange]] = (
         [Shown(Column("lost by a new head"), lambda change: quantity(change.refitted))] if refitted else []
     )
+    tests = ", or ".join(TESTS[several] for several in sorted({change.seeds > 1 for change in changes}))
     return table(
         "examined",
         "What was lost and gained",
         changes,
         [
-            *several,
+            *labels,
             Shown(Column("task"), lambda change: words(change.task)),
             Shown(Column("first"), lambda change: quantity(change.first)),
             Shown(Column("best", "before the last"), lambda change: quantity(change.best)),
@@ -97,9 +102,9 @@ def _table(report: Report, changes: list[ExaminedChange]) -> Table:
             *anew,
             Shown(Column("answered", media=Medium.PAGE, left=True), lambda change: words(change.way)),
         ],
-        note=f"Scores in {unit(report.record.kinds).words}, changes in points with 95 % intervals over the same test "
-        "examples. Lost or gained: p below 0.05, by McNemar's test of answers that are right or wrong, else by "
-        "the paired t-test, adjusted after Holm over the tasks. The intervals are not adjusted.",
+        note=f"Scores in {unit(report.record.kinds).words}, changes in points, on the same test examples, with 95 % "
+        f"intervals. Lost or gained: p below 0.05, by {tests}, adjusted after Holm over the tasks. The intervals are "
+        "not adjusted.",
         short=f"Lost and gained, {unit(report.record.kinds).words}",
     )
 

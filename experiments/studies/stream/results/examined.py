@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.reporting.examples import ExamplePair, paired_outcomes, scores_by_example
+from experiments.reporting.replications import seed_means
+from workbench.measures.declared_tests import paired
+from workbench.measures.granularity import least_spread, score_step
 from workbench.measures.paired_scores import Reading, chance_of_none, drop, reading
+from workbench.measures.seeds_and_examples import example_variance, over_seeds_and_examples
 from workbench.measures.statistics import Interval, holm, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from experiments.reporting.examples import PairedOutcomes
     from experiments.studies.stream.results.record import Record
     from experiments.studies.stream.results.replication_report import ReplicationReport
     from experiments.studies.stream.results.strategy_report import StrategyReport
@@ -32,8 +37,9 @@ class ExaminedChange:
         first: score at the first checkpoint.
         best: the highest score of any checkpoint before the last.
         last: score at the last one.
-        change: last − first with its interval over test examples.
+        change: last − first with its interval: over seeds and test examples, or over examples where there is one seed.
         p: of no change, not adjusted; None where it cannot be told.
+        seeds: how many were measured.
         adjusted: p after Holm over the tasks.
         refitted: what heads fitted anew on the features lost, by the probe ``head-refit``; None without it.
     """
@@ -46,6 +52,7 @@ class ExaminedChange:
     last: float
     change: Interval
     p: float | None
+    seeds: int
     adjusted: float | None = None
     refitted: float | None = None
 
@@ -73,6 +80,7 @@ class ExaminedChange:
             "high": self.change.high,
             "p": self.p,
             "p_adjusted": self.adjusted,
+            "seeds": self.seeds,
             "reading": self.reading,
             "refitted_lost": self.refitted,
             "hidden": self.is_hidden,
@@ -117,7 +125,8 @@ def _end(replication: ReplicationReport) -> int:
 def _of_task(record: Record, strategy: StrategyReport, task: str) -> Iterator[ExaminedChange]:
     finished = [replication for replication in strategy.replications if replication.complete]
     rows = [_column(replication, task) for replication in finished]
-    known = [row for row in rows if None not in (row[0], row[-1])]
+    ends = [(row[0], row[-1]) for row in rows]
+    gains = [last - first for first, last in ends if first is not None and last is not None]
     pairs = [
         ExamplePair(
             replication.seed,
@@ -127,22 +136,42 @@ def _of_task(record: Record, strategy: StrategyReport, task: str) -> Iterator[Ex
         for replication, row in zip(finished, rows, strict=True)
         for key in [(strategy.label, replication.seed, replication.order, task)]
     ]
-    outcomes = paired_outcomes(pairs) if pairs else None
-    if len(known) < len(rows) or not rows:
+    if len(gains) < len(rows) or not rows:
         return
     first, best, last = (_mean([pick(row) for row in rows]) for pick in (_first, _best, _last))
     assert first is not None
     assert best is not None
     assert last is not None
-    change, p = _tested(*outcomes.mean_over_seeds) if outcomes else (Interval(last - first, None, None), None)
+    of_seeds = seed_means(gains, [replication.seed for replication in finished])
+    step = score_step([record.test_sizes[record.tasks.index(task)]])
+    change, p = change_over(of_seeds, paired_outcomes(pairs), least_spread(step))
     refitted = _mean([_refitted(replication, task) for replication in finished])
-    yield ExaminedChange(
-        strategy.label, task, record.ways[strategy.label][task], first, best, last, change, p, refitted=refitted
-    )
+    way = record.ways[strategy.label][task]
+    yield ExaminedChange(strategy.label, task, way, first, best, last, change, p, len(of_seeds), refitted=refitted)
 
 
-def _tested(first: Array, last: Array) -> tuple[Interval, float | None]:
-    """Return last − first with its interval over examples, and the p of no change."""
+def change_over(
+    gains: Sequence[float | None], outcomes: PairedOutcomes | None, floor: float | None
+) -> tuple[Interval, float | None]:
+    """Return the mean gain with its 95 % interval, and the p of none.
+
+    One seed is tested over test examples, as :func:`workbench.measures.paired_scores.drop` and ``chance_of_none`` say:
+    this is of that checkpoint alone. Several are tested over seeds, with the variance of the examples added.
+
+    Args:
+        gains: last − first, one a seed; at least one.
+        outcomes: the scores of the first and of the last checkpoint by example; None where they are not known.
+        floor: the least standard deviation of a gain (:func:`workbench.measures.granularity.least_spread`).
+    """
+    estimate = paired(gains, floor)
+    if estimate is None:
+        return _over_examples(*outcomes.mean_over_seeds) if outcomes else (Interval(gains[0], None, None), None)
+    if outcomes and len(outcomes.ids) > 1:
+        estimate, _ = over_seeds_and_examples(estimate, example_variance([outcomes.second - outcomes.first]))
+    return estimate.interval(), estimate.p
+
+
+def _over_examples(first: Array, last: Array) -> tuple[Interval, float | None]:
     lost = drop(first, last)
     low, high = (None if bound is None else -bound for bound in (lost.high, lost.low))
     return Interval(None if lost.mean is None else -lost.mean, low, high), chance_of_none(first, last)
