@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.reading.raw_values import raw, restore_whole_numbers
-from tasks.rows import label_sets, values
+from tasks.rows import label_sets
 from tasks.rows.answers import free_answers
 from tasks.rows.column_traits import is_blank
 from tasks.rows.duplicates import without_duplicates
 from tasks.rows.labels import raw_labels
+from tasks.rows.values import numbers, parsed_numbers
 from tasks.task_file.spec import TaskSpec
 from tasks.task_file.task_file import PLACEHOLDER, Bounds
 from workbench.errors import DataError, suggest
@@ -113,7 +114,7 @@ _READERS: Mapping[str, Callable[[TaskSpec, str, pd.DataFrame], pd.Series[Any]]] 
     "label": raw_labels,
     "labels": label_sets.raw_sets,
     "tags": label_sets.raw_tags,
-    "value": values.numbers,
+    "value": numbers,
     "answer": free_answers,
 }
 
@@ -214,7 +215,8 @@ def _prompt(prompt: str, row: Mapping[str, str]) -> str:
 def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:
     raw_values = values.map(raw).astype("str")
     if isinstance(value, Bounds):
-        wanted, holds = str(value), _lies_between(raw_values, value)
+        wanted, filled = str(value), ~values.map(is_blank).astype(bool)
+        holds = filled & _lies_between(parsed_numbers(spec, raw_values) if value.are_numbers else raw_values, value)
     else:
         allowed = {raw(entry) for entry in (value if isinstance(value, list) else [value])}
         wanted = f"= {' or '.join(sorted(allowed))}"
@@ -231,14 +233,11 @@ def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, valu
     return holds
 
 
-def _lies_between(values: pd.Series[str], bounds: Bounds) -> pd.Series[bool]:
-    """Return which values lie between the bounds; what is not a number lies between no numbers."""
-    import pandas as pd
-
-    compared: pd.Series[Any] = pd.to_numeric(values, errors="coerce") if bounds.are_numbers else values
-    holds = compared.notna()
+def _lies_between(values: pd.Series[Any], bounds: Bounds) -> pd.Series[bool]:
+    """Return which values lie between the bounds; NaN lies between none."""
+    holds = values.notna()
     if bounds.at_least is not None:
-        holds &= compared >= bounds.at_least
+        holds &= values >= bounds.at_least
     if bounds.below is not None:
-        holds &= compared < bounds.below
+        holds &= values < bounds.below
     return holds

@@ -22,12 +22,9 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
         DataError: rows without a finite number.
     """
     import numpy as np
-    import pandas as pd
 
     single = rows["target"].map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
-    if spec.has_comma:
-        single = single.map(_comma_number)
-    parsed = pd.to_numeric(single, errors="coerce").astype("float64")
+    parsed = parsed_numbers(spec, single).astype("float64")
     wrong = ~np.isfinite(parsed)
     if wrong.any():
         examples = ", ".join(f"{row.id}: {row.target!r}" for row in rows[wrong].head(SHOWN).itertuples())
@@ -37,6 +34,13 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
             hint="Correct them, or name another column; rows without any value are left out with `on_missing: drop`.",
         )
     return parsed
+
+
+def parsed_numbers(spec: TaskSpec, values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return values as numbers, with the decimal sign of the task's files; NaN for what is none."""
+    import pandas as pd
+
+    return pd.to_numeric(values.map(_comma_number) if spec.has_comma else values, errors="coerce")
 
 
 def _comma_number(value: Any) -> Any:

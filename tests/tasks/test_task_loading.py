@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,27 @@ DATED = [f"t{n},{'ab'[n // 12 % 2]},2016-{1 + n % 12:02d}-03,{n % 12}" for n in 
 def test_where_takes_bounds_of_texts_and_of_numbers(load: Load, bounds: str, months: int) -> None:
     task = load(f"{PLAIN}\nwhere: {{{bounds}}}", ["text,label,sent,number", *DATED])
     assert sum(len(part) for part in task.splits.values()) == 10 * months
+
+
+@pytest.mark.parametrize("bounds", ['{at_least: "2016-04"}', '{below: "2016-07"}'])
+@pytest.mark.parametrize("nothing", ["", "  ", None])
+def test_a_row_without_a_value_lies_between_no_bounds(folder: Path, load: Load, bounds: str, nothing: object) -> None:
+    """As text, a missing value would be ``None`` or ``nan``, which come after every date."""
+    rows = [{"text": f"t{n}", "label": "ab"[n % 2], "sent": nothing if n % 3 else "2016-05-01"} for n in range(120)]
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    condition = f"columns: {{text: text}}\nwhere: {{sent: {bounds}}}"
+    assert sum(map(len, load(f"files: {{data: rows.jsonl}}\n{condition}").splits.values())) == 40
+    if isinstance(nothing, str):
+        lines = ["text,label,sent", *(f"{row['text']},{row['label']},{row['sent']}" for row in rows)]
+        assert sum(map(len, load(f"files: {{data: rows.csv}}\n{condition}", lines).splits.values())) == 40
+
+
+def test_bounds_of_numbers_read_the_decimal_sign_of_the_file(load: Load) -> None:
+    values = ("1,5", "2", "3,5", "1.000,0", "0,5", "none")  # four of them at least 1
+    rows = ["text;label;price", *(f"t{n};{'ab'[n // 6 % 2]};{values[n % 6]}" for n in range(120))]
+    given = "files: {data: rows.csv, delimiter: ';', decimal: ','}\ncolumns: {text: text}"
+    assert sum(map(len, load(f"{given}\nwhere: {{price: {{at_least: 1}}}}", rows).splits.values())) == 80
+    assert sum(map(len, load(f"{given}\nwhere: {{price: {{at_least: 1.5, below: 3.5}}}}", rows).splits.values())) == 40
 
 
 @pytest.mark.parametrize(
