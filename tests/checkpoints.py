@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +61,19 @@ def with_another_output_layer(model: Path, folder: Path) -> Path:
     changed.save_pretrained(folder)
     AutoTokenizer.from_pretrained(model).save_pretrained(folder)
     return folder
+
+
+def with_a_head(model: Path, folder: Path, labels: Sequence[str], seed: int) -> Any:
+    """Write a classifier with the body of ``model``, a head from ``seed`` and a tokenizer; return it."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    names = dict(enumerate(labels))
+    classifier = AutoModelForSequenceClassification.from_pretrained(
+        model, id2label=names, label2id={label: at for at, label in names.items()}
+    ).eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        classifier.classifier.weight.normal_(generator=generator)
+    classifier.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+    return classifier

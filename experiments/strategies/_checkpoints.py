@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from experiments.strategies._heads import FOLDER as HEADS
+from experiments.strategies._model_digests import file_digests, read_with, reads_alike, weights_digest
 from workbench.adapters.manifest import MANIFEST, read_manifest
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.elsewhere.base_fit import require_its_base
@@ -16,12 +17,10 @@ from workbench.answering.elsewhere.label_names import named_labels
 from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.model_files import has_tokenizer
 from workbench.answering.elsewhere.whole_model import SentModel
-from workbench.backbone.architecture import is_causal
-from workbench.backbone.model_folder import weight_files
 from workbench.backbone.names import BACKBONES, model_in, open_backbone
 from workbench.errors import InputError
 from workbench.files import checksummed
-from workbench.files.digest import digest, key
+from workbench.files.digest import key
 from workbench.methods.kind import GENERATED
 from workbench.methods.stored_model import backbone_of, require_backbone
 
@@ -46,7 +45,8 @@ class Checkpoint:
         form: ``model``: all weights of a model; ``adapter``: stored here; ``state``: what a stream left after a stage,
             here; ``folder``: an adapter that another program wrote.
         folder: where it is.
-        digest: equal digests, equal weights.
+        digest: equal digests, equal answers: of the weights and the heads that came, and for models that are not
+            registered also of the config and of the files that texts are read with.
         heads: task of the stream → labels of the head that it brings for that, in the order of its logits.
         lacking: task whose labels a person has named → why it brings no head with these.
         backbone: of a whole model, as a backbone of its own.
@@ -106,9 +106,10 @@ def read_checkpoints(
         UnsafeConfigError: a file would run code.
         AssetError: it cannot be fetched from the hub.
     """
+    checkpoints = (_read(name, backbone, tasks, where, labels or {}) for name in names)
     return tuple(
-        replace(_read(name, backbone, tasks, where, labels or {}), name=shown)
-        for name, shown in zip(names, distinct_names(names), strict=True)
+        replace(checkpoint, name=shown, digest=_digest(checkpoint, backbone))
+        for checkpoint, shown in zip(checkpoints, distinct_names(names), strict=True)
     )
 
 
@@ -150,26 +151,27 @@ def _sent(
     heads = {task: head for task, head in answers.items() if isinstance(head, tuple)}
     lacking = {task: head for task, head in answers.items() if isinstance(head, str)}
     if isinstance(sent, SentModel):
-        model = _model(name, model_in(folder, str(folder), backbone.pooling), backbone)
-        readable = has_tokenizer(model.folder)  # a head is compared with its own program's, which reads texts
-        without = dict.fromkeys(labels, "there is no tokenizer beside its head")
-        return replace(model, folder=folder, heads=heads if readable else {}, lacking=lacking if readable else without)
+        own = model_in(folder, str(folder), backbone.pooling)
+        model = replace(_model(name, own, backbone), folder=folder)
+        if not has_tokenizer(own.folder):  # a head is compared with its own program's, which reads texts
+            return replace(model, lacking=dict.fromkeys(labels, "there is no tokenizer beside its head"))
+        digest = key([model.digest, file_digests(own)]) if heads else model.digest
+        return replace(model, digest=digest, heads=heads, lacking=lacking)
     return Checkpoint(name, "folder", folder, key_of(folder, backbone.fingerprint), heads, lacking)
 
 
 def _model(name: str, own: Backbone, backbone: Backbone) -> Checkpoint:
-    """Return a whole model; one with the weights of the stream's ``backbone`` is that."""
-    sha256 = _digest(own)
-    if sha256 == _digest(backbone):
-        return Checkpoint(name, "model", own.folder, sha256)
-    return Checkpoint(name, "model", own.folder, sha256, backbone=replace(own, pooling=backbone.pooling))
+    """Return a whole model; one that answers as the stream's ``backbone`` does is that."""
+    weights = weights_digest(own)
+    if weights == weights_digest(backbone) and reads_alike(own, backbone):
+        return Checkpoint(name, "model", own.folder, weights)
+    return Checkpoint(name, "model", own.folder, weights, backbone=replace(own, pooling=backbone.pooling))
 
 
-def _digest(model: Backbone) -> str:
-    """Return what tells a model's weights from others; of one that generates answers its output layer counts too."""
-    generates = is_causal(model.config) or getattr(model.config, "is_encoder_decoder", False)
-    files = [digest(path) for path in weight_files(model.folder)] if generates else []
-    return key([model.fingerprint, files])
+def _digest(checkpoint: Checkpoint, backbone: Backbone) -> str:
+    """Return the digest of a checkpoint together with that of what its weights do not say."""
+    facts = read_with(checkpoint.backbone or backbone, checkpoint.reader or backbone)
+    return key([checkpoint.digest, facts]) if facts else checkpoint.digest
 
 
 def _stored(name: str, stored: StoredAdapter, backbone: Backbone, tasks: Sequence[Task]) -> Checkpoint:

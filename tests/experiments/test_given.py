@@ -15,7 +15,7 @@ from experiments.strategies import STRATEGIES, State
 from experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
 from experiments.studies.stream.page.gallery import caption, draw
 from experiments.studies.stream.page.present import present
-from tests.checkpoints import with_another_output_layer
+from tests.checkpoints import with_a_head, with_another_output_layer
 from tests.conftest import Call
 from tests.runs import stream_of
 from tests.stages import START, adapted, context_for
@@ -277,26 +277,23 @@ def test_a_language_model_is_asked_and_its_own_output_layer_answers(llama: Path,
 
 
 def test_a_classifier_that_kept_on_training_is_asked_with_its_own_heads(bert: Path, task: Task, tmp_path: Path) -> None:
+    """Also where the body was frozen, and in a workspace that has stages of another head on the same body."""
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    labels, scores = dict(enumerate(task.labels)), []
-    rows, tokenizer = task.splits["test"], AutoTokenizer.from_pretrained(bert)
-    for number, name in enumerate(("before", "after")):
-        torch.manual_seed(number)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            bert, id2label=labels, label2id={label: at for at, label in labels.items()}
-        ).eval()
+    rows, tokenizer, scores = task.splits["test"], AutoTokenizer.from_pretrained(bert), []
+    for seed, name in ((0, "before"), (1, "after"), (3, "other")):
+        model = with_a_head(bert, tmp_path / name, task.labels, seed)
         with torch.inference_mode():
-            model.classifier.weight.normal_()
             answers = model(**tokenizer(rows["text"][:], padding=True, return_tensors="pt")).logits.argmax(-1)
         scores.append(float((answers == torch.tensor(rows["label"][:])).float().mean()))
-        model.save_pretrained(tmp_path / name)
-        tokenizer.save_pretrained(tmp_path / name)
-    stages = f"[{tmp_path / 'before'}, {tmp_path / 'after'}]"
-    entry = {"mine": f"{{strategy: given, stages: {stages}}}"}
-    report = stream_of(tmp_path, tmp_path / "before", entry, *QUICK, "learned=before", "tasks=[animals]")
-    (mine,) = report.strategies
-    assert report.record.ways["mine"] == {"animals": "own head"}
-    assert [row[0] for row in mine.matrix] == pytest.approx(scores), "what their own program answers"
+    assert scores[1] != scores[2]
+    for after, own in (("after", scores[:2]), ("other", [scores[0], scores[2]])):
+        entry = {"mine": f"{{strategy: given, stages: [{tmp_path / 'before'}, {tmp_path / after}]}}"}
+        report = stream_of(
+            tmp_path, tmp_path / "before", entry, *QUICK, "learned=before", "tasks=[animals]", f"name={after}"
+        )
+        (mine,) = report.strategies
+        assert report.record.ways["mine"] == {"animals": "own head"}
+        assert [row[0] for row in mine.matrix] == pytest.approx(own), "what their own program answers"
     assert not [*(tmp_path / "space/steps").rglob("model.safetensors")], "no weights were copied"

@@ -152,6 +152,11 @@ def bits_of(name: str) -> Quantization | None:
     return _bits(name)[1]
 
 
+def is_registered(name: str) -> bool:
+    """Return whether ``name`` stands for a registered backbone, in however many bits: its files never change."""
+    return _bits(name)[0] in BACKBONES.names()
+
+
 def _bits(name: str) -> tuple[str, Quantization | None]:
     """Return a name without its ending for bits and without ``~``, and the bits; None where it has no such ending."""
     plain, _, bits = name.rpartition(":")

@@ -37,8 +37,8 @@ def model_files(folder: Path) -> tuple[str, ...]:
         UnsafeConfigError: a list of files leads out of the folder.
     """
     transformer = transformer_in(folder)
-    paths = [path for pattern in (*OF_MODEL, *OF_TOKENIZER) for path in sorted(transformer.glob(pattern))]
-    paths += weight_files(transformer)
+    paths = [transformer / name for name in OF_MODEL]
+    paths += [*tokenizer_files(transformer), *weight_files(transformer)]
     if (folder / MODULES).is_file():
         subfolders = [folder / subfolder for _, subfolder in sentence_modules(folder)]
         paths += [folder / name for name in OF_SENTENCES] + [subfolder / CONFIG for subfolder in subfolders]
@@ -46,6 +46,11 @@ def model_files(folder: Path) -> tuple[str, ...]:
     if taken := sorted(names & RESERVED):
         raise InputError(f"a file of this model is called {taken[0]}", where=str(folder), hint="Save the model again.")
     return tuple(sorted(names))
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """Return the files that the tokenizer in the folder of a transformer is read from."""
+    return [path for pattern in OF_TOKENIZER for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def require_weights(folder: Path) -> None:
