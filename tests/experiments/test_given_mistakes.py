@@ -84,3 +84,5 @@ def test_numbers_of_other_folders_are_in_no_order() -> None:
     assert examination("minilm", stages).data["strategies"]["given"]["stages"][1:] == stages
     with pytest.raises(InputError, match="order"):
         examination("minilm", ["runs/a/checkpoint-1000", "runs/b/checkpoint-1", "runs/a/checkpoint-500"])
+    with pytest.raises(InputError, match=r"ls -dv checkpoint-\*"):  # in the folder of the training
+        examination("minilm", ["checkpoint-1000", "checkpoint-500"])

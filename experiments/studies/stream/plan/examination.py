@@ -30,7 +30,7 @@ OF_LANGUAGE_MODELS = (  # on each of these a model of 135 M parameters is better
     "reasoning-gym-chain-sum",
     "reasoning-gym-sentence-reordering",
 )
-NUMBERED = re.compile(r"(.*/(?:checkpoint|step|epoch)[-_])(\d{1,12})/*")  # as trainers call what they save
+NUMBERED = re.compile(r"((?:.*/)?(?:checkpoint|step|epoch)[-_])(\d{1,12})/*")  # as trainers call what they save
 GENERAL_TEXT = "book-excerpts"
 TOKENS = {True: 192, False: 96}
 
