@@ -64,7 +64,7 @@ class ForgettingCallback(TrainerCallback):  # type: ignore[misc]  # transformers
             head_rows: training examples on which a head is fitted.
             max_length: tokens that are read of a text, and for generated answers those of prompt and answer together.
             own: the task that the model's own head answers; by default the one whose labels the head names, where
-                there is only one.
+                there is only one. A head with the names ``LABEL_0``, ``LABEL_1``, … has its labels in the task's order.
             text_loss: whether the mean loss per token on general text (excerpts of books) is measured too; for causal
                 language models.
             tokenizer: by default the trainer's ``processing_class``.

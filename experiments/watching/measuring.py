@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from experiments.answers.label_order import different, listed
+from workbench.answering.elsewhere.label_names import NUMBERED
 from workbench.answering.evaluation import Evaluation, evaluate, features
 from workbench.answering.live_model import LATER, LiveModel, LiveParts, OwnHead, own_output
 from workbench.errors import InputError
@@ -102,12 +104,17 @@ def _answered(task: Task, parts: LiveParts, names: tuple[str, ...], is_own: bool
 
 
 def _columns(names: tuple[str, ...], task: Task) -> tuple[int, ...]:
-    """Return which logit of the model belongs to each label of the task: by name, else by number."""
+    """Return which logit of the model belongs to each label of the task: by name; by number where nobody named any."""
     if len(names) != len(task.labels):
         message = f"the model's head has {len(names) or 'no'} labels, {task.name} has {len(task.labels)}"
         raise InputError(message, where="own", hint="Name the task that the model is trained on, or leave it out.")
-    by_name = {*names} == {*task.labels}
-    return tuple(names.index(label) for label in task.labels) if by_name else tuple(range(len(names)))
+    if all(map(NUMBERED.fullmatch, names)):
+        return tuple(range(len(names)))
+    if difference := different(names, task.labels, "in the model"):
+        message = f"the labels of the model ({listed(names)}) are not those of {task.name} ({listed(task.labels)})"
+        hint = "Name them in id2label of its config as the task does, or leave own out: then a head is fitted."
+        raise InputError(f"{message}; {difference}", where="own", hint=hint)
+    return tuple(names.index(label) for label in task.labels)
 
 
 def measure(watched: WatchedTask, parts: LiveParts, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Evaluation:

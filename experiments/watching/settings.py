@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from workbench.errors import InputError, Problem, SettingsError, collect_problem
 from workbench.settings.bounds import LONGEST_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tasks.task_file.spec import TaskSpec
 
@@ -60,7 +61,8 @@ class WatchSettings:
         problems: list[Problem] = []
         names = _names(tasks, problems)
         specs = _specs(names, registry.user_folders(folders), problems)
-        problems += [Problem(what, f"{WHERE}({key}=…)") for key, what in _wrong(names, **others)]
+        known = {spec.name for spec in specs}  # a family's name stands for its tasks
+        problems += [Problem(what, f"{WHERE}({key}=…)") for key, what in _wrong(names, known, **others)]
         if problems:
             raise SettingsError(problems)
         return cls(tuple(specs), **others)
@@ -88,7 +90,8 @@ class WatchSettings:
         if self.every == "save" and by_save == "steps":
             steps = int(state.save_steps)
         if self.every == "epoch" or (self.every == "save" and by_save == "epoch"):
-            return max(1, math.ceil(float(state.num_train_epochs)))
+            epochs = float(state.num_train_epochs)
+            return None if epochs >= sys.maxsize else max(1, math.ceil(epochs))  # as of rows that nobody can count
         return max(1, math.ceil(int(state.max_steps) / steps)) if steps else None
 
 
@@ -110,8 +113,8 @@ def _specs(names: Sequence[str], folders: Sequence[Path], problems: list[Problem
     return specs
 
 
-def _wrong(names: Sequence[str], **given: Any) -> list[tuple[str, str]]:
-    """Return what is wrong, each with the argument that it is wrong in."""
+def _wrong(names: Sequence[str], known: Collection[str], **given: Any) -> list[tuple[str, str]]:
+    """Return what is wrong, each with the argument that it is wrong in; ``known`` are the tasks that were named."""
     problems = [] if names else [("tasks", "no task is named; `workbench tasks list` names them")]
     if len({*names}) < len(names):
         problems.append(("tasks", "a task is named twice"))
@@ -127,7 +130,7 @@ def _wrong(names: Sequence[str], **given: Any) -> list[tuple[str, str]]:
     ]
     if given["name"] is not None and not _is_name(given["name"]):
         problems.append(("name", f"give small letters, digits, '.', '_' and '-', not {given['name']!r}"))
-    if own is not None and own not in names:
+    if own is not None and own not in known:
         problems.append(("own", f"{own!r} is not among the tasks"))
     return problems
 

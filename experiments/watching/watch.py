@@ -75,7 +75,7 @@ class Watch:
         """
         looks = settings.looks(args, state)
         if looks is None and settings.max_forgetting is not None:
-            hint = "Measure every='epoch' or every number of steps, or leave max_forgetting out."
+            hint = "Measure after a number of steps, as with every=100, or leave max_forgetting out."
             raise InputError("max_forgetting needs to know how often it will be tested", where=WHERE, hint=hint)
         parts = LiveParts.of(model, _arithmetic(args))
         tasks = [registry.load(spec) for spec in settings.tasks]

@@ -16,11 +16,12 @@ from transformers import TrainerCallback
 from adapter_workbench import ForgettingCallback
 from experiments.history.recipe_settings import differing_settings
 from experiments.studies import present, report_of
+from experiments.watching.measuring import Size, answered
 from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.elsewhere.trainings import assert_equal_trainings, classifier, losses, trained, write_answers
 from tests.streams import write_tasks
-from workbench.answering.live_model import undisturbed
+from workbench.answering.live_model import LiveParts, undisturbed
 from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, SettingsError
 
@@ -260,6 +261,55 @@ def test_what_cannot_be_measured_is_refused_before_the_training(bert: Path, tmp_
     with pytest.raises(InputError, match="values: regression tasks are not measured"):
         trained(bert, tmp_path / "out", [watching(tmp_path, tasks=["values"], own=None)])
     assert not (tmp_path / "ws").exists()
+
+
+def test_a_bound_needs_a_known_number_of_stages(bert: Path, tmp_path: Path) -> None:
+    """Of streamed rows nobody knows the epochs: transformers sets as many as there are integers."""
+    with pytest.raises(InputError, match="how often it will be tested"):
+        trained(bert, tmp_path / "out", [watching(tmp_path, max_forgetting=2.0)], streamed=True, max_steps=8)
+    assert not (tmp_path / "ws").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [(("first", "second"), (0, 1)), (("second", "first"), (1, 0)), (("LABEL_0", "LABEL_1"), (0, 1))],
+)
+def test_the_own_head_is_read_by_the_names_of_its_labels(
+    names: tuple[str, str], columns: tuple[int, int], bert: Path
+) -> None:
+    model, task = classifier(bert), make_task("animals", SUBJECTS, FRUITS)
+    model.config.id2label = dict(enumerate(names))
+    (watched,) = answered([task], LiveParts.of(model), "animals", Size(rows=8, head_rows=8, max_length=16))
+    assert (watched.how, watched.columns) == ("own head", columns)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({0: "POSITIVE", 1: "NEGATIVE"}, r"\(POSITIVE, NEGATIVE\) are not those of animals \(first, second\)"),
+        ({1: "first", 2: "second"}, "id2label names no labels"),
+    ],
+)
+def test_labels_of_other_names_are_not_taken_for_those_of_the_task(
+    names: dict[int, str], message: str, bert: Path, tmp_path: Path
+) -> None:
+    model = classifier(bert)
+    model.config.id2label = names
+    with pytest.raises(InputError, match=message):
+        trained(bert, tmp_path / "out", [watching(tmp_path)], model=model)
+    assert not (tmp_path / "ws").exists()
+
+
+def test_the_own_task_may_be_one_of_a_family_and_not_the_family(tmp_path: Path) -> None:
+    files = "{train: halves-train.csv, validation: halves-validation.csv, test: halves-test.csv}"
+    (write_tasks(tmp_path) / "pair.yaml").write_text(
+        "description: d\ncolumns: {text: text, label: label}\nlicense: CC0-1.0\n"
+        f"family: [{{name: pair-a, files: {files}}}, {{name: pair-b, files: {files}}}]\n",
+        encoding="utf-8",
+    )
+    assert watching(tmp_path, tasks=["pair"], own="pair-b").settings.own == "pair-b"
+    with pytest.raises(SettingsError, match="'pair' is not among the tasks"):
+        watching(tmp_path, tasks=["pair"], own="pair")
 
 
 def test_several_processes_are_refused(bert: Path, tmp_path: Path) -> None:

@@ -46,12 +46,12 @@ def trained(bert: Path, folder: Path, callbacks: list[Any], resume: bool = False
     tokenizer = open_backbone(str(bert)).tokenizer
     split = make_task("animals", SUBJECTS, FRUITS).splits["train"]
     rows = [{**tokenizer(row["text"]), "labels": row["label"]} for row in split]
-    lora, model = options.pop("lora", False), options.pop("model", None)
+    lora, model, streamed = (options.pop(name, None) for name in ("lora", "model", "streamed"))
     arguments = TrainingArguments(output_dir=str(folder), **{**QUICK, "num_train_epochs": 2, **options})
     trainer = Trainer(
-        model=model or classifier(bert, lora),
+        model=model or classifier(bert, bool(lora)),
         args=arguments,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list(rows).to_iterable_dataset() if streamed else Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(rows[:8]),
         processing_class=tokenizer,
         callbacks=callbacks,

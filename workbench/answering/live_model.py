@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from workbench.answering.elsewhere.label_names import labels_of
 from workbench.backbone.architecture import is_causal, is_seq2seq
 from workbench.errors import InputError
 from workbench.machine.generators import restored_generators
@@ -66,11 +67,16 @@ class LiveParts:
         return type(self.whole).__name__.endswith(("ForCausalLM", "LMHeadModel"))
 
     def labels(self) -> tuple[str, ...]:
-        """Return the labels that the model's own head names; none where it classifies no texts."""
+        """Return the labels that the model's own head names, in the order of its logits; none where it has none.
+
+        Raises:
+            InputError: its config does not name each number from 0.
+        """
         config: Any = self.whole.config
         classifies = type(self.whole).__name__.endswith("ForSequenceClassification")
         named = classifies and getattr(config, "problem_type", None) not in ("regression", "multi_label_classification")
-        return tuple(config.id2label[number] for number in range(config.num_labels)) if named else ()
+        stated = {str(number): str(label) for number, label in config.id2label.items()}
+        return labels_of({"id2label": stated}, type(self.whole).__name__) or () if named else ()
 
 
 LATER = "Measure its checkpoints after the training: workbench examine BASE CHECKPOINT…"
