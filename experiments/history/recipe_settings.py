@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DERIVED = {
     *("attempts", "data_sources", "default_rate", "description", "kinds", "majority", "shared_texts", "test_sizes"),
     *("training", "looks"),  # of a training elsewhere: what tells it from others, and how often it is measured
+    "streams",  # of a repair: what the stream that it repairs had learned
 }
 ORDERS = "orders"  # of the tasks: of two records with as many, what they are; else how many
 MADE_UNDER = ("python", "machine", "git", "plugins")  # of the provenance, besides the versions of packages

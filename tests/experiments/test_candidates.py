@@ -19,6 +19,7 @@ from experiments.gating.candidate.sentences import refusal, verdict
 from experiments.gating.candidate.versions import VersionPair
 from tasks.updating.label_map import LabelMap, unchanged
 from workbench.errors import InputError
+from workbench.measures.paired_scores import chance_of_none
 from workbench.measures.statistics import holm
 from workbench.methods.task import Task
 
@@ -152,6 +153,14 @@ def test_planned_are_old_and_new_rows_after_holm() -> None:
     assert "undecided" in verdict(few)
     none = compare(rows("nn", "..", "nn", "--", GROWN))
     assert "nothing can be compared. Label new" in verdict(none)
+
+
+def test_old_and_new_rows_are_two_hypotheses_also_where_they_were_answered_alike() -> None:
+    judged = rows("ab" * 20, "ab" * 20, "bb" * 10 + "bb" * 10, "+" * 20 + "-" * 20)
+    old, new = (group.verdict for group in compare(judged) if group.verdict)
+    assert (old.family, new.family) == (2, 2)
+    alone = chance_of_none(np.array([0.0, 1.0] * 10), np.ones(20))
+    assert [old.p, new.p] == pytest.approx(holm([alone, alone]))
 
 
 def test_flips_are_counted_on_rows_that_the_champion_knows() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,16 +12,19 @@ import pandas as pd
 import pytest
 
 from experiments.api import Workbench
+from experiments.reporting.contrast import contrast
 from experiments.reporting.csv_tables import csv_tables
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
-from experiments.studies.updates.measures import VersionScores
+from experiments.studies.updates.measures import SCORE, VersionScores
 from experiments.studies.updates.plan import UpdatesPlan
 from experiments.studies.updates.present import present
 from experiments.studies.updates.report import UpdatesReport
+from experiments.studies.updates.scored import scored
+from experiments.ways import WAYS
 from tests.conftest import FRUITS, SUBJECTS, Call
 from tests.experiments.report import test_documents_kept
-from tests.runs import assert_as_declared
+from tests.runs import assert_as_declared, done
 from workbench.errors import InputError, SettingsError
 from workbench.methods.task import SPLITS, Task
 
@@ -111,6 +115,19 @@ def test_periods_follow_each_other_without_the_texts_of_earlier_ones(bench: Work
     assert plan.shared_facts["periods"] == {"periods": ["periods-0", "periods-1", "periods-2"]}
 
 
+def test_versions_of_other_periods_are_not_compared_row_by_row(bench: Workbench, study_folder: Path) -> None:
+    """Both last versions have 6 test rows: of 2 periods 3 each, of 3 periods 2 each."""
+    only = "updates={anew: {way: anew, method: head}}"
+    shared = ["scenario=drifting", "tasks=[periods]", "seeds=[0]", "budget.eval_examples=6", "test=paired", only]
+    tested = {}
+    for versions in (2, 3):
+        name = f"of-{versions}"
+        plan = bench.plan(str(study_folder / "tiny.yaml"), [*shared, f"name={name}", f"versions={versions}"])
+        tested[versions] = scored(name, done(plan, bench.workspace), bench.workspace)["anew"][SCORE]
+    assert contrast(tested[2], tested[3]).left_out == {"periods": "other test examples of periods"}
+    assert contrast(tested[3], tested[3]).left_out == {}
+
+
 def test_what_versions_score_comes_to() -> None:
     """By hand. Rows a, b came with version 1, c with 2, d with 3."""
     first = pd.Series({"a": 1.0, "b": 1.0})
@@ -170,6 +187,18 @@ def test_an_entry_that_is_added_shares_the_first_versions(
     waiting = bench.pending(other)
     assert len(waiting) == 6
     assert [len(piece.needs) for piece in waiting] == [0, 1, 1, 0, 1, 1]
+
+
+def test_a_way_that_has_come_to_mean_another_result_makes_its_updates_anew(
+    report: UpdatesReport, bench: Workbench, plan: UpdatesPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = replace(WAYS.get("continue"), revision=2)
+    find = WAYS.get
+    monkeypatch.setattr(WAYS, "get", lambda name, *where: raised if name == "continue" else find(name, *where))
+    waiting = [piece.coordinates for piece in bench.pending(plan)]
+    assert [(at["label"], at["seed"], at["version"]) for at in waiting] == [
+        ("goes-on", seed, version) for seed in (0, 1) for version in (2, 3)
+    ], "the first version is the plain lesson"
 
 
 def test_differences_are_those_of_the_scores(report: UpdatesReport, bench: Workbench) -> None:

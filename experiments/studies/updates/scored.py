@@ -37,7 +37,8 @@ def _problem(
     record: UpdatesRecord, task: str, fits: dict[Replication, FittedAdapter], workspace: Workspace
 ) -> ProblemScores:
     tested = workspace.evaluations.require(next(iter(fits.values())).evaluation)
-    data = " ".join(str(record.data.get(period)) for period in record.periods[task])
+    tested_periods = record.periods[task][: record.versions]  # a family may have more periods than there are versions
+    data = " ".join(str(record.data.get(period)) for period in tested_periods)
 
     def examples(replication: Replication, _: str) -> pd.Series | None:
         fitted = fits[replication]

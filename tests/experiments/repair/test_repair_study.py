@@ -6,7 +6,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.engine.run import run
 from experiments.repairs import REPAIRS
+from experiments.history.recipe_settings import differing_settings
 from experiments.reporting.csv_tables import csv_tables
 from experiments.reporting.latex import latex
 from experiments.reporting.page import page
@@ -23,6 +24,7 @@ from experiments.studies.repair import pieces as work
 from experiments.studies.repair.end_of_stream import end_of_stream
 from experiments.studies.repair.record import REPAIRED, Repaired
 from experiments.studies.repair.summary import summarise
+from experiments.workspace import RecordDocument
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.experiments.test_recipe_values import WRONG, changed, places
@@ -133,6 +135,15 @@ def test_what_is_stopped_goes_on_and_is_done_for_every_experiment(
     done(other, own.workspace)
     kept = own.repair_plan("tiny", ["merge-back"], ["shared"], ["merge-back.shares=[0.5]"])
     assert pending(kept, own.workspace) == []
+
+
+def test_what_the_stream_had_learned_is_no_setting_of_its_repairs(back: Any) -> None:
+    about = json.loads(json.dumps(asdict(back.record)))
+    first = RecordDocument("repair", about, (), {}, "")
+    streams = [{**stream, "learned": {}} for stream in about["streams"][:1]]
+    assert differing_settings(first, replace(first, about={**about, "streams": streams})) == ()
+    (difference,) = differing_settings(first, replace(first, about={**about, "stream": "other"}))
+    assert difference.setting == "stream"
 
 
 def test_results_of_before_are_read(own: Workbench, back: Any) -> None:
