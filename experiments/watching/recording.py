@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.answering.evaluation import Evaluation
 
-OWN = ("training", "looks")  # facts in which a training that goes on may differ from how it began
+# facts in which a training that goes on may differ from how it began; the first two stay as they were
+OWN = ("training", "reference", "every", "looks", "max_forgetting")
 
 
 def facts(tasks: Sequence[WatchedTask], **others: Any) -> dict[str, Any]:
     """Return what all stages of a training share, as record.json has it; ``others`` are the fields of the record."""
     whole = [watched.task for watched in tasks]
     shared = {
-        "reference": START,
         "data": {task.name: task.fingerprint for task in whole},
         "data_sources": data_sources(whole),
         "tasks": [task.name for task in whole],
@@ -74,8 +74,8 @@ class Recording:
             name: of the experiment; what another training left there is set aside.
             about: what all stages share.
             step: of the optimiser; where it is not 0, and the record is of a training with the same facts, stages up
-                to this step are kept.
-            say: hears what was set aside.
+                to this step are kept. Where there is no such record, stages are compared with the model of this step.
+            say: hears what was set aside, and that a training has no record of its beginning.
 
         Raises:
             InputError: the name belongs to another kind of experiment, or another process writes there.
@@ -84,10 +84,13 @@ class Recording:
         with workspace.lock_experiment(name):
             stored = workspace.records.get(name) if step else None
             if stored and stored.study == STUDY.key and _without(stored.about) == _without(about):
-                recording = cls(workspace, name, stored, [])
+                recording = cls(workspace, name, replace(stored, about={**stored.about, **about}), [])
                 recording._keep_up_to(step)
                 return recording
-            shared = {**about, "training": uuid.uuid4().hex}
+            if step:
+                say(f"There is no record of how this training began: it is compared with the model of step {step}.")
+            reference = f"step {step}" if step else START
+            shared = {**about, "reference": reference, "training": uuid.uuid4().hex}
             first = (_reference(shared["training"], 0),)
             document = RecordDocument(STUDY.key, shared, first, provenance(""), identity(STUDY.key, shared, ()))
             return cls(workspace, name, workspace.records.begin(name, document, say), [])

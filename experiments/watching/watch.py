@@ -137,6 +137,7 @@ class Watch:
             training_seconds=trained,
             put_back=put_back,
             beyond=lost_too_much,
+            bound=self.settings.max_forgetting if lost_too_much else None,
             failed=failed,
             text_loss=text_loss,
         )

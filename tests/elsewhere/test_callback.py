@@ -161,14 +161,40 @@ def test_a_training_that_forgets_is_stopped(
         ["answers"], every=1, max_forgetting=5.0, workspace=tmp_path / "ws", task_folders=folders, max_length=16
     )
     with caplog.at_level(logging.WARNING, logger="adapter_workbench"):
-        trainer = trained(bert, tmp_path / "out", [Damage(), watcher], model=model, learning_rate=1e-6)
+        saved: dict[str, Any] = {"learning_rate": 1e-6, "save_strategy": "steps", "save_steps": 1}
+        trainer = trained(bert, tmp_path / "out", [Damage(), watcher], model=model, **saved)
     assert trainer.state.global_step == 3
     assert "stopped at step 3" in caplog.text
     told = document(call, tmp_path)
     assert told["strategies"]["training"]["stages"][-1]["beyond"] == ["answers"]
     assert told["strategies"]["training"]["changes"]["answers"]["reading"] == "lost"
     assert [row[0] for row in told["strategies"]["training"]["matrix"]] == [1, 1, 1, 0]
-    assert "The training was stopped at step 3" in told["verdict"]
+    stopped = "The training was stopped at step 3: answers lost more than 5 points."
+    assert stopped in told["verdict"]
+    watcher = ForgettingCallback(
+        ["answers"], every=1, max_forgetting=None, workspace=tmp_path / "ws", task_folders=folders, max_length=16
+    )
+    trained(bert, tmp_path / "out", [watcher], model=classifier(bert), resume=True, **saved)
+    went_on = document(call, tmp_path)
+    assert stopped in went_on["verdict"]
+    assert went_on["max_forgetting"] is None
+    matrix = [row[0] for row in went_on["strategies"]["training"]["matrix"]]
+    assert matrix[:4] == [1, 1, 1, 0], "the record goes on"
+    assert len(matrix) == 9
+
+
+def test_a_training_that_is_watched_from_a_checkpoint_on_is_compared_with_that(
+    bert: Path, tmp_path: Path, call: Call
+) -> None:
+    trained(bert, tmp_path / "out", [], num_train_epochs=1, save_strategy="epoch")
+    trained(bert, tmp_path / "out", [watching(tmp_path)], resume=True)
+    told = document(call, tmp_path)
+    assert [stage["step"] for stage in told["strategies"]["training"]["stages"]] == [4, 8]
+    assert "Compared with step 4: how the training began is not recorded." in told["verdict"]
+    _, text, _ = call("report", "out", "--workspace", str(tmp_path / "ws"))
+    assert "0: step 4" in text
+    notes = [table.note for table in present(report_of(Workspace(tmp_path / "ws"), "out")).tables]
+    assert any("lost from step 4 to the last stage" in note for note in notes)
 
 
 def test_the_best_checkpoint_that_is_put_back_is_measured_too(bert: Path, tmp_path: Path, call: Call) -> None:

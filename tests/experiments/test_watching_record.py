@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,8 +18,8 @@ from workbench.errors import InputError
 ABOUT = {"rows": 2}
 
 
-def begun(folder: Path, step: int = 0, name: str = "out") -> Recording:
-    return Recording.begin(Workspace(folder / "ws"), name, ABOUT, step, lambda _: None)
+def begun(folder: Path, step: int = 0, name: str = "out", **about: Any) -> Recording:
+    return Recording.begin(Workspace(folder / "ws"), name, {**ABOUT, **about}, step, lambda _: None)
 
 
 def measured(recording: Recording, step: int, correct: Sequence[bool]) -> None:
@@ -41,6 +42,34 @@ def test_a_training_that_is_resumed_has_the_answers_of_its_own_stages(tmp_path: 
     keys = [stage.evaluations["words"] for stage in resumed.stages]
     assert [evaluations.require(key).scores["accuracy"] for key in keys] == [0.0, 0.5, 1.0]
     assert (evaluations.root / keys[1]).stat().st_ino == unchanged
+
+
+def test_a_training_that_is_resumed_with_another_bound_is_compared_with_its_own_beginning(tmp_path: Path) -> None:
+    first = begun(tmp_path, every="1", max_forgetting=2.0, looks=8)
+    measured(first, 0, (True, True))
+    measured(first, 1, (True, False))
+    resumed = begun(tmp_path, step=1, every="2", max_forgetting=5.0, looks=4)
+    assert [stage.step for stage in resumed.stages] == [0, 1]
+    assert resumed.examples(0)["words"].mean() == 1.0
+    about, before = resumed.document.about, first.document.about
+    assert [about[name] for name in ("every", "max_forgetting", "looks")] == ["2", 5.0, 4]
+    assert [about[name] for name in ("training", "reference")] == [before["training"], "before the training"]
+    measured(resumed, 3, (False, False))
+    assert begun(tmp_path, step=3, every="2").document.about["max_forgetting"] == 5.0, "nothing else is new"
+
+
+def test_a_training_without_a_record_of_its_beginning_says_what_it_is_compared_with(tmp_path: Path) -> None:
+    said: list[str] = []
+    unknown = Recording.begin(Workspace(tmp_path / "ws"), "out", ABOUT, 4, said.append)
+    assert unknown.document.about["reference"] == "step 4"
+    assert ["step 4" in message for message in said] == [True]
+    measured(unknown, 4, (True, True))
+    measured(unknown, 6, (True, False))
+    again = begun(tmp_path, step=6)
+    assert (again.document.about["reference"], len(again.stages)) == ("step 4", 2)
+    other = begun(tmp_path, step=6, rows=10)
+    assert (other.document.about["reference"], other.stages) == ("step 6", [])
+    assert begun(tmp_path).document.about["reference"] == "before the training"
 
 
 def test_a_record_that_another_training_has_taken_is_not_written(tmp_path: Path) -> None:

@@ -85,8 +85,8 @@ def _losses(report: WatchedReport) -> Table:
         Shown(Column("reading", left=True), lambda change: words(change.reading)),
     ]
     note = (
-        "Points that were lost from before the training to the last stage, with a 95 % interval over test examples. "
-        "lost, gained: p < 0.05 after Holm over the tasks."
+        f"Points that were lost from {report.record.reference} to the last stage, with a 95 % interval over test "
+        "examples. lost, gained: p < 0.05 after Holm over the tasks."
     )
     return table("changes", "What was lost", report.changes, columns, note)
 

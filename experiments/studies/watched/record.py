@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
 How = Literal["own head", "fitted head", "generated answers"]
-START = "before the training"  # what every stage is compared with
+START = "before the training"  # what every stage is compared with, where the record is as old as the training
 PART = "stage"  # of the pieces
 
 
@@ -29,7 +29,8 @@ class WatchedStage:
         seconds: that measuring took.
         training_seconds: since the training began, all measuring left out.
         put_back: whether the trainer had put back the weights of an earlier step, the best by its own measure.
-        beyond: tasks that had lost more than the bound, for which the training was stopped here.
+        beyond: tasks that had lost more than ``bound``, for which the training was stopped here.
+        bound: points; None where it was not stopped. A training that goes on may have another one.
         failed: task → why it could not be measured.
         text_loss: mean loss of a token of general text, in nats; None where it was not asked for.
     """
@@ -42,6 +43,7 @@ class WatchedStage:
     training_seconds: float
     put_back: bool = False
     beyond: tuple[str, ...] = ()
+    bound: float | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
     text_loss: float | None = None
 
@@ -60,13 +62,14 @@ class WatchedRecord(Record):
         answered: task → what answers it.
         test_sizes: task → how many of its test examples are asked.
         majority: task → M[j], the score of always giving the most frequent answer.
-        every: when the model is measured: ``epoch``, ``save`` or a number of steps.
-        max_forgetting: points, beyond which the training is stopped; None where it is not.
+        every: when the model is measured: ``epoch``, ``save`` or a number of steps; as it was asked last.
+        max_forgetting: points, beyond which the training is stopped; None where it is not. As it was asked last.
         looks: how often it is measured at most, where the trainer says so when it begins; else None.
         rows: test examples that are asked of each task, at most.
         head_rows: training examples on which a head is fitted.
         max_length: tokens that are read of a text.
-        stages: in their order; stage 0 is before the training.
+        stages: in their order; stage 0 is what ``reference`` says: before the training, or the step at which a
+            training went on that has no record of its beginning.
         ended: whether the training has come to its end.
     """
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.reporting.wording import bounds, number, plural
 from experiments.studies.core.report import StudyReport
+from experiments.studies.watched.record import START
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.watched.change import ScoreChange
-    from experiments.studies.watched.record import WatchedRecord
+    from experiments.studies.watched.record import WatchedRecord, WatchedStage
 
 LABEL = "training"  # of the one entry, in the JSON document
 ONE_TRAINING = "This is one training: another one of the same recipe may forget more or less."
@@ -22,7 +23,7 @@ class WatchedReport(StudyReport):
     """What a training did to the tasks that it was watched on.
 
     Attributes:
-        changes: of each task that was measured before the training and at the last stage.
+        changes: of each task that was measured at the first stage and at the last one.
     """
 
     study: ClassVar[str] = "watched"
@@ -33,9 +34,10 @@ class WatchedReport(StudyReport):
     def verdict(self) -> str:  # type: ignore[override]  # it is made of the changes
         """What came out, in sentences."""
         if not self.changes:
-            return "Nothing is compared: the model was measured before the training alone."
+            return f"Nothing is compared: the model was measured once ({self.record.reference})."
         sentences = [self._changed(reading) for reading in ("lost", "gained", "undecided")]
-        return " ".join([*self._stopped(), *(sentence for sentence in sentences if sentence), ONE_TRAINING])
+        compared = [*self._stopped(), *self._begun(), *(sentence for sentence in sentences if sentence)]
+        return " ".join([*compared, ONE_TRAINING])
 
     def _changed(self, reading: str) -> str:
         words = {"lost": "Lost", "gained": "Gained", "undecided": "Not decided"}
@@ -43,12 +45,15 @@ class WatchedReport(StudyReport):
         return f"{words[reading]}: {'; '.join(rows)}." if rows else ""
 
     def _stopped(self) -> list[str]:
-        stages, bound = self.record.stages, self.record.max_forgetting
         return [
-            f"The training was stopped at step {stage.step}: {', '.join(stage.beyond)} lost more than {bound:g} points."
-            for stage in stages
+            f"The training was stopped at step {stage.step}: {', '.join(stage.beyond)} lost more than {_bound(stage)}."
+            for stage in self.record.stages
             if stage.beyond
         ]
+
+    def _begun(self) -> list[str]:
+        reference = self.record.reference
+        return [] if reference == START else [f"Compared with {reference}: how the training began is not recorded."]
 
     @property
     def seconds(self) -> float:
@@ -122,3 +127,7 @@ def _in_words(change: ScoreChange) -> str:
     limits = bounds(change.lost, sign=-1)
     scores = f"{change.task} {number(change.before)} → {number(change.after)}"
     return f"{scores} ({' '.join(part for part in (number(difference, signed=True), 'points', limits) if part)})"
+
+
+def _bound(stage: WatchedStage) -> str:
+    return "the bound" if stage.bound is None else f"{stage.bound:g} points"

@@ -1,4 +1,4 @@
-"""A record into a report: what each task lost from before the training to the last stage."""
+"""A record into a report: what each task lost from the first stage to the last one."""
 
 from __future__ import annotations
 

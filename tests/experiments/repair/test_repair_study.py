@@ -14,8 +14,8 @@ import pytest
 
 from experiments.api import Workbench
 from experiments.engine.run import run
-from experiments.repairs import REPAIRS
 from experiments.history.recipe_settings import differing_settings
+from experiments.repairs import REPAIRS
 from experiments.reporting.csv_tables import csv_tables
 from experiments.reporting.latex import latex
 from experiments.reporting.page import page
