@@ -26,12 +26,17 @@ class AddedTask:
         trained: the adapter, and how it does on the test split; None where the data broke a bound.
         registered: its version of ``TASK.METHOD``; None where a bound is broken.
         answering: id of the adapter that the task's name means now; None where nothing was trained.
+        champion_of: the registered name whose champion the adapter is; None where it is none. It may be one where a
+            bound is broken: it became champion under others.
+        has_before: whether that name has a champion before, to which a rollback would lead.
     """
 
     gate: Gate
     trained: Trained | None = None
     registered: Registration | None = None
     answering: str | None = None
+    champion_of: str | None = None
+    has_before: bool = False
 
     @property
     def answers(self) -> bool:

@@ -72,12 +72,18 @@ class Release:
         """
         from experiments.gating.adding import AddedTask, check_others
         from experiments.gating.gate import Gate
+        from experiments.workspace.registered_names import RegisteredName
+        from workbench.adapters.name_resolution import registered_name
 
         adapter = result.adapter
         gate = Gate("adapter", adapter.id, (*checks, *check_others(self.workspace.adapters, adapter.id, champion)))
         registered = self.register(adapter.id) if gate.passed and is_first() else None
-        task = adapter.manifest.task.name
-        return AddedTask(gate, result, registered, adapter_id(self.workspace, task, Silent(), self.task_folders))
+        task, name = adapter.manifest.task.name, registered_name(adapter.manifest)
+        answering = adapter_id(self.workspace, task, Silent(), self.task_folders)
+        known = self.workspace.champions.names().get(name, RegisteredName())
+        if known.champion is None or known.champion.adapter != adapter.id:
+            return AddedTask(gate, result, registered, answering)
+        return AddedTask(gate, result, registered, answering, name, known.before is not None)
 
     def update(
         self, plan: UpdatePlan, bounds: AdapterBounds, leakage: float = 1.0, beside: CandidateBounds | None = None

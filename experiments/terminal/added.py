@@ -62,15 +62,10 @@ def print_added(
     else:
         print_gate(added.gate)
     if added.trained is not None and not added.gate.passed:
-        kept = added.trained.adapter.id
-        stderr.print(
-            f"{kept} is kept, so that you can look at it. To delete it: `workbench adapters remove {kept}`",
-            markup=False,
-        )
-        if added.answers:
-            stderr.print(f"Until then {task!r} means this adapter: the task has no other.", markup=False)
+        stderr.print(_kept(added, added.trained.adapter.id, task, where), markup=False)
     if report is not None and report.refusal:
-        raise GateError(f"{report.champion} stays champion: {report.refusal}", where=task)
+        stays = report.candidate if added.champion_of else report.champion
+        raise GateError(f"{stays} stays champion: {report.refusal}", where=task)
     added.gate.require()
     if document is not None or added.registered is None or added.trained is None:
         return
@@ -82,6 +77,16 @@ def print_added(
     if not added.answers:
         stdout.print(f"This version does not answer: {task!r} means {added.answering}.")
     next_steps.print_next(_next(added, added.trained, registered, task, where))
+
+
+def _kept(added: AddedTask, adapter: str, task: str, where: str) -> str:
+    """Return what becomes of an adapter that breaks a bound, and how to be rid of it."""
+    if added.champion_of:
+        champion = f"{adapter} is the champion of {added.champion_of} already"
+        back = f"workbench adapters rollback {added.champion_of}{where}"
+        return f"{champion}. To take it back: `{back}`" if added.has_before else f"{champion}, and none was before it."
+    kept = f"{adapter} is kept, so that you can look at it. To delete it: `workbench adapters remove {adapter}{where}`"
+    return f"{kept}\nUntil then {task!r} means this adapter: the task has no champion." if added.answers else kept
 
 
 def _next(added: AddedTask, trained: Trained, registered: Registration, task: str, where: str) -> list[str]:

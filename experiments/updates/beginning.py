@@ -86,10 +86,14 @@ def _champion_of(task: str, workspace: Workspace, folders: Sequence[Path], liste
         raise InputError(f"{task!r} has no champion to update", where=str(workspace.root), hint=hint)
     champion = workspace.adapters.verify(answering)
     manifest = champion.manifest
-    made = "came from elsewhere" if manifest.elsewhere else "was composed of others" if manifest.composition else ""
-    if made:
+    if manifest.elsewhere or manifest.imported:
+        message = f"the champion {answering} came from elsewhere, and cannot be gone on with or compared"
+        train = f"Train one for the newest version: workbench train {task} --method lora"
+        crowned = f"workbench adapters register ID, workbench adapters promote {task}.lora --to ID"
+        raise InputError(message, hint=f"{train}. Then make it the champion: {crowned}")
+    if manifest.composition:
         hint = f"Train one for the newest version: workbench add {task} --method lora"
-        raise InputError(f"the champion {answering} {made}, and cannot be gone on with", hint=hint)
+        raise InputError(f"the champion {answering} was composed of others, and cannot be gone on with", hint=hint)
     return champion
 
 

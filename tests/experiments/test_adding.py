@@ -43,7 +43,7 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     assert bench.chosen("animals") == first, "the task is answered as before"
     code, out, err = call("add", "fruits", "--backbone", str(bert), *SETTINGS, "--min-score", "100")
     assert code == 3
-    assert "'fruits' means this adapter" in err
+    assert "'fruits' means this adapter: the task has no champion" in err
 
     before = {*bench.workspace.adapters.ids()}
     hardly = ("--set", "learning_rate=1e-7", "--margin", "100")

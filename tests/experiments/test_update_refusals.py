@@ -104,6 +104,29 @@ def test_a_champion_of_the_newest_version_or_of_other_data_is_refused(bench: Wor
         bench.update_plan("things")
 
 
+def test_an_imported_champion_is_refused_before_anything_is_trained(bench: Workbench, bert: Path, call: Call) -> None:
+    """Of what was imported no score on other rows counts, so the new adapter could never pass the check against it."""
+    sent = bench.exchange.export(bench.chosen("nouns"), Path("sent"))
+    there = ("--workspace", "there")
+    commands = (
+        ("adapters", "import", str(sent), "--backbone", str(bert)),
+        ("adapters", "register", bench.chosen("nouns")),
+        ("adapters", "promote", "nouns.lora", "--to", "1"),
+    )
+    for command in commands:
+        code, _, err = call(*command, *there)
+        assert code == 0, err
+    more(call, "nouns")
+    code, out, err = call("update", "nouns", *there)
+    asked = (
+        "came from elsewhere",
+        "workbench train nouns --method lora",
+        "workbench adapters promote nouns.lora --to ID",
+    )
+    assert (code, out, lacks(err, *asked)) == (2, "", []), err
+    assert Workbench(Path("there"), bench.task_folders).workspace.adapters.ids() == [bench.chosen("nouns")]
+
+
 def test_forgotten_rows_are_not_read(bench: Workbench, call: Call) -> None:
     """The file of the old training rows is gone, and the version without them can still be learned."""
     more(call, "nouns", "--replace")

@@ -85,6 +85,25 @@ def test_champion_goes_on_and_the_next_version_is_registered(bench: Workbench, c
     assert (code, "is of nouns@2 already" in err) == (2, True), "another way would be another update"
 
 
+def test_stricter_bounds_do_not_call_the_new_champion_refused(bench: Workbench, call: Call) -> None:
+    """It passed, and is champion: the old one does not stay it, and nobody is told to delete what answers."""
+    before = bench.chosen("nouns")
+    update = ["update", "nouns", "--how", "anew", "--margin", "100", "--set", "learning_rate=1e-9"]
+    code, out, err = call(*update, "--json")
+    assert code == 0, err
+    made = json.loads(out)["adapter"]
+    if bench.chosen("nouns") == before:
+        bench.release.promote("nouns", made)
+    code, out, err = call(*update, "--min-score", "99")
+    assert (code, bench.chosen("nouns")) == (3, made), err
+    told = " ".join(err.split())
+    assert f"{made} is the champion of nouns.lora already. To take it back: `workbench adapters rollback" in told
+    assert f"{made} stays champion: validation accuracy" in told
+    assert [word for word in ("adapters remove", "Until then", f"{before} stays") if word in told] == []
+    assert call("adapters", "rollback", "nouns.lora")[0] == 0
+    assert bench.chosen("nouns") == before
+
+
 def test_anew_is_what_train_gives(bench: Workbench, call: Call, bert: Path) -> None:
     plan = bench.update_plan("nouns", "anew")
     lesson = bench.lesson_from("nouns", "lora", str(bert), 0, SETTINGS)
