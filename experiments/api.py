@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from experiments.updates.plan import UpdatePlan
     from experiments.workspace import RecordDocument, Workspace
     from fusion.routing.rejection import Rejection
+    from tasks.reading.known_dialect import KnownDialect
     from tasks.task_file.task_file import TaskFile
     from workbench.machine.listener import Listener
     from workbench.training import Lesson, Teachable
@@ -232,7 +233,8 @@ class Workbench:
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, label)
         file = self.task_file(predictor.task.name)
         if isinstance(table, Path):
-            rows, where = FileRows(table, expected_columns(file, named)), str(table)
+            known, where = self.known_dialect(predictor.task.name), str(table)
+            rows = FileRows(table, expected_columns(file, named), known)
             require_columns(predictor.task, file, rows.columns, named, where)
             frame = table_of(rows)
         else:
@@ -275,7 +277,8 @@ class Workbench:
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, labels)
         bounds = DriftBounds(level, max_lost)
         bounds.require_possible(predictor.task, labels is not None)
-        new = of_table(predictor.task, self.task_file(predictor.task.name), table, named)
+        name = predictor.task.name
+        new = of_table(predictor.task, self.task_file(name), table, named, self.known_dialect(name))
         return drift_of(self.workspace, predictor.adapter, new, bounds, backbone, self.task_folders, self.listener)
 
     def task_file(self, task: str) -> TaskFile | None:
@@ -283,6 +286,12 @@ class Workbench:
         from experiments.answers.adapter_task import task_file
 
         return task_file(task, self.task_folders)
+
+    def known_dialect(self, task: str) -> KnownDialect | None:
+        """Return how the files of a task are written; None where that is not to be seen from here."""
+        from experiments.answers.adapter_task import known_dialect
+
+        return known_dialect(task, self.task_folders)
 
     def examination_plan(
         self,

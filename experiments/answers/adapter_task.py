@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.loading.registry import FindTask
+    from tasks.reading.known_dialect import KnownDialect
     from tasks.task_file.task_file import TaskFile
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
@@ -57,6 +58,14 @@ def task_file(name: str, task_folders: Sequence[Path]) -> TaskFile | None:
     """
     try:
         return registry.find(name, task_folders).file.of_examples
+    except InputError:
+        return None
+
+
+def known_dialect(name: str, task_folders: Sequence[Path]) -> KnownDialect | None:
+    """Return how the files of a task are written; None where that is not to be seen from here."""
+    try:
+        return registry.find(name, task_folders).known_dialect
     except InputError:
         return None
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from experiments.answers.drift.new_rows import NewRows
     from experiments.answers.drift.server import ServedCounts
     from experiments.answers.predicting import Predictor
+    from experiments.api import Workbench
     from tasks.rows.table_form import NamedColumns
-    from tasks.task_file.task_file import TaskFile
 
 app = typer.Typer(add_completion=False)
 
@@ -96,7 +96,7 @@ def drift(
     bounds.require_possible(predictor.task, labels is not None)
     if file is not None:
         named = NamedColumns(column, pair, labels)
-        new = _new_rows(predictor, workbench.task_file(predictor.task.name), file, named)
+        new = _new_rows(workbench, predictor, file, named)
         result = drift_of(
             workbench.workspace, predictor.adapter, new, bounds, backbone, workbench.task_folders, workbench.listener
         )
@@ -142,15 +142,16 @@ def _require_task(task: str, adapter: str | None, predictor: Predictor) -> None:
         )
 
 
-def _new_rows(predictor: Predictor, task_file: TaskFile | None, path: Path, named: NamedColumns) -> NewRows:
+def _new_rows(workbench: Workbench, predictor: Predictor, path: Path, named: NamedColumns) -> NewRows:
     """Return the rows of a file; raises InputError where a column is not there, before anything heavy is imported."""
     from experiments.answers.drift.new_rows import labelled_file, unlabelled
     from experiments.terminal.asking import labelled_table, texts_of
     from tasks.rows.table_form import expected_columns
 
     task = predictor.task
+    task_file, known = workbench.task_file(task.name), workbench.known_dialect(task.name)
     if named.label is None:
-        rows, text_of = texts_of(path, None, named, task_file, task.name)
+        rows, text_of = texts_of(path, None, named, task_file, task.name, known)
         return unlabelled(rows, text_of, str(path))
-    table = labelled_table(path, expected_columns(task_file, named))
+    table = labelled_table(path, expected_columns(task_file, named), known)
     return labelled_file(task, task_file, table, named, str(path))

@@ -78,7 +78,7 @@ def evaluate(
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter, backbone)
     named, task = NamedColumns(column, pair, label_column), workbench.task_file(predictor.task.name)
-    rows = labelled_table(path, expected_columns(task, named))
+    rows = labelled_table(path, expected_columns(task, named), workbench.known_dialect(predictor.task.name))
     require_columns(predictor.task, task, rows.columns, named, str(path))
     writers = [*_writers(out, prefix, rows, path, predictor), *_drawers(figure, predictor.task.kind)]
     for target in (out, figure):

@@ -172,8 +172,9 @@ def _for_adapter(
         return rows, KnownLabels(text_of, predictor, predictor.task, None, None), predictor.answer_columns
     require_readable(file)
     predictor = workbench.predictor(adapter, backbone)
-    task_file = workbench.task_file(predictor.task.name)
-    rows, text_of = texts_of(file, texts, named, task_file, predictor.task.name)
+    name = predictor.task.name
+    task_file, known = workbench.task_file(name), workbench.known_dialect(name)
+    rows, text_of = texts_of(file, texts, named, task_file, name, known)
     column = label_column(predictor.task, task_file, rows.columns)
     return rows, KnownLabels(text_of, predictor, predictor.task, task_file, column), predictor.answer_columns
 

@@ -13,7 +13,7 @@ from experiments.terminal.progress import counting
 from tasks.reading import delimited, formats
 from tasks.reading.dialect import DialectSettings, in_words, unusual
 from tasks.reading.encodings import encoding_of
-from tasks.reading.sniffing import sniff
+from tasks.reading.known_dialect import KnownDialect, dialect_of
 from tasks.reading.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
 from tasks.rows import row_files
 from tasks.rows.row_files import FileRows, ListedRows, Row, Rows
@@ -42,6 +42,7 @@ def texts_of(
     named: NamedColumns,
     file: TaskFile | None = None,
     task: str | None = None,
+    known: KnownDialect | None = None,
 ) -> tuple[Rows, TextOf]:
     """Return the rows to answer for, and what finds the text (or the pair; None for a blank one) of each.
 
@@ -51,6 +52,7 @@ def texts_of(
         named: the table's columns of texts; without a table, ``pair`` is the second text itself.
         file: of the task that answers, which says what the columns are called where ``named`` does not.
         task: the name of that task; None where several may answer.
+        known: how the files of that task are written; None where that is not known.
 
     Raises:
         InputError: there is nothing to read, or texts and a file; a column is missing, or named of what is not a table;
@@ -59,8 +61,8 @@ def texts_of(
     if path is not None and texts:
         raise InputError("texts cannot be combined with --file", hint="Leave one out.")
     expected = expected_columns(file, named)
-    if path is not None and _is_table(path, expected):
-        rows = _open(path, expected)
+    if path is not None and _is_table(path, expected, known):
+        rows = _open(path, expected, known)
         return rows, text_form(file, rows.columns, named, str(path), task).text_of
     _require_lines(path, named.text)
     pair = named.pair
@@ -72,32 +74,35 @@ def texts_of(
     return ListedRows(columns, listed), TextForm((TEXT,), None if pair is None else PAIR).text_of
 
 
-def labelled_table(path: Path, expected: Sequence[str]) -> FileRows:
+def labelled_table(path: Path, expected: Sequence[str], known: KnownDialect | None) -> FileRows:
     """Return the rows of a table; a .txt is one where it has one of the ``expected`` columns.
+
+    ``known`` is how the files of the task are written; None where that is not known.
 
     Raises:
         InputError: it is not a table, or it cannot be read.
     """
-    if not _is_table(path, expected):
+    if not _is_table(path, expected, known):
         require_readable(path)
         hint = f"A table is one of {formats.READABLE}; a .txt needs a header with the columns."
         raise InputError("this file is not a table", where=str(path), hint=hint)
-    return _open(path, expected)
+    return _open(path, expected, known)
 
 
-def _open(path: Path, expected: Sequence[str]) -> FileRows:
-    rows = FileRows(path, expected)
+def _open(path: Path, expected: Sequence[str], known: KnownDialect | None) -> FileRows:
+    rows = FileRows(path, expected, known)
     if unusual(rows.dialect, rows.format):
         stderr.print(f"{path.name} was read as: {in_words(rows.dialect)}")
     return rows
 
 
-def _is_table(path: Path, expected: Sequence[str]) -> bool:
+def _is_table(path: Path, expected: Sequence[str], known: KnownDialect | None) -> bool:
     """Return whether a file is a table: by its suffix; a .txt is one if it has an expected column."""
     if suffix_of(path) != ".txt":
         return formats.is_known(path)
     try:
-        with delimited.open_table(path, sniff(path, "txt", DialectSettings(), expected)) as table:
+        dialect = dialect_of(path, "txt", DialectSettings(), expected, known)
+        with delimited.open_table(path, dialect) as table:
             return any(name in table.names for name in expected)
     except DataError:  # what is wrong with it is said when it is read as lines
         return False

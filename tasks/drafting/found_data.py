@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.drafting.template import quote
 from tasks.reading import formats, label_folders
 from tasks.reading.dialect import USUAL, Dialect, DialectSettings, in_words, unusual
-from tasks.reading.sniffing import sniff
+from tasks.reading.known_dialect import KnownDialect, dialect_of
 from tasks.reading.text_files import exists, path_of, require_readable, require_utf_8
 from tasks.rows.normalise import frame_of
 from tasks.sources import hub
@@ -65,7 +65,13 @@ class RawData:
         return self.frame.iloc[:: 1 + len(self.frame) // SAMPLE]
 
 
-def data_at(origin: str, folder: Path, overrides: DialectSettings | None = None) -> RawData:
+def data_at(
+    origin: str,
+    folder: Path,
+    overrides: DialectSettings | None = None,
+    expected: Collection[str] = (),
+    known: KnownDialect | None = None,
+) -> RawData:
     """Return the data at ``origin``.
 
     Args:
@@ -74,6 +80,8 @@ def data_at(origin: str, folder: Path, overrides: DialectSettings | None = None)
             of the hub, or a hub id (``owner/name``, ``owner/name:config``).
         folder: where the task file will lie; paths in it are relative to this folder.
         overrides: what a person has said of how text files are written; the rest is told from the files.
+        expected: columns of the task that the data come to.
+        known: how its own files are written; None where that is not known.
 
     Raises:
         InputError: no such data, or none to train on.
@@ -83,7 +91,7 @@ def data_at(origin: str, folder: Path, overrides: DialectSettings | None = None)
     repository, _, config = origin.partition(":")
     read_as, encoding = "", None
     if exists(path):
-        tables, source, read_as, encoding = _from_path(path, folder, overrides)
+        tables, source, read_as, encoding = _from_path(path, folder, overrides, expected, known)
     elif config and exists(path_of(repository)):
         tables, source = _from_repository(path_of(repository), folder, config)
     else:
@@ -97,12 +105,12 @@ def data_at(origin: str, folder: Path, overrides: DialectSettings | None = None)
 
 
 def _from_path(
-    path: Path, folder: Path, overrides: DialectSettings
+    path: Path, folder: Path, overrides: DialectSettings, expected: Collection[str], known: KnownDialect | None
 ) -> tuple[Mapping[str, Table], list[str], str, str | None]:
     require_readable(path, folder=True)
     files = {"data": path} if path.is_file() or _holds_labels(path) else _split_files(path)
     if files:
-        format, dialect = _format_and_dialect(files, overrides)  # noqa: A001
+        format, dialect = _format_and_dialect(files, overrides, expected, known)  # noqa: A001
         tables: dict[str, Table] = {split: formats.read(file, None, dialect) for split, file in files.items()}
         lines = ["files:", *(f"  {split}: {quote(_relative(file, folder))}" for split, file in files.items())]
         return tables, [*lines, *_keys(dialect)], _in_words(format, dialect), dialect.encoding
@@ -114,7 +122,9 @@ def _from_path(
     raise InputError("no data in this folder", where=str(path), hint=hint)
 
 
-def _format_and_dialect(files: Mapping[str, Path], overrides: DialectSettings) -> tuple[str, DialectSettings]:
+def _format_and_dialect(
+    files: Mapping[str, Path], overrides: DialectSettings, expected: Collection[str], known: KnownDialect | None
+) -> tuple[str, DialectSettings]:
     """Return the format of the first file, and the dialect settings that a task file needs for all of them."""
     file_formats = [formats.format_of(file) for file in files.values()]
     first = file_formats[0]
@@ -122,12 +132,12 @@ def _format_and_dialect(files: Mapping[str, Path], overrides: DialectSettings) -
         return first, overrides.model_copy(
             update={"encoding": overrides.encoding or label_folders.encoding_of_texts(next(iter(files.values())))}
         )
-    if first not in USUAL:
+    if first not in USUAL and known is None:
         return first, overrides
     dialects = [
-        sniff(file, file_format, overrides)
+        dialect_of(file, file_format, overrides, expected, known)
         for file, file_format in zip(files.values(), file_formats, strict=True)
-        if file_format in USUAL
+        if (file_format in USUAL) == (first in USUAL)
     ]
     encodings = [dialect.encoding for dialect in dialects if dialect.encoding != "utf-8"]
     quotes = all(dialect.quotes for dialect in dialects)

@@ -114,21 +114,23 @@ def require_rows(count: int, path: Path) -> None:
 
 
 def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any]]:  # noqa: A002
-    """Yield the rows of a file one after another, so that it need not fit in memory; raises as :func:`read`."""
+    """Yield the rows of a file one after another, so that it need not fit in memory; raises as :func:`read`.
+
+    Args:
+        path: a file.
+        format: one that :func:`format_of` gives for a file.
+        dialect: how it is written.
+    """
     if format in USUAL:
         with delimited.open_table(path, dialect, TYPE_LINES if format == "orange-tab" else 0) as table:
             yield from (dict(zip(table.names, row, strict=True)) for row in table.rows)
     elif format == "xlsx":
-        with sheets.open_sheet(path) as (names, cells):
+        with sheets.open_sheet(path, dialect.header) as (names, cells):
             yield from (dict(zip(names, row, strict=True)) for row in cells)
-    elif format == "labelled-lines":
-        yield from labelled_lines.rows(path, dialect.encoding)
-    elif format in DOCUMENTS:
-        yield from json_documents.rows(path, format, dialect.encoding)
     elif format == "parquet":
         yield from _parquet_rows(path)
     else:
-        yield from json_rows(path)
+        yield from json_rows(path, dialect.encoding)
 
 
 def lines_of(table: Any) -> int | None:

@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,22 @@ def sniff(path: Path, format: str, overrides: DialectSettings, expected: Collect
     header = _has_header(rows, expected) if overrides.header is None else overrides.header
     decimal = overrides.decimal or _decimal(rows[1:] if header else rows, delimiter)
     return Dialect(delimiter, quotes, header, encoding, decimal)
+
+
+def encoding_in(path: Path, known: str) -> str:
+    """Return the encoding of a text file: UTF-8 or UTF-16 by its bytes, else the ``known`` one if it decodes them.
+
+    Raises:
+        InputError: no such file.
+        DataError: it holds NUL characters, or bytes that no encoding explains.
+    """
+    likeliest, _ = _decode_head(path, None)
+    if likeliest.startswith("utf") or known.lower().startswith("utf"):
+        return likeliest
+    with opened_bytes(path) as stream, suppress(UnicodeError):
+        codecs.getincrementaldecoder(known)().decode(stream.read(SAMPLE))
+        return known
+    return likeliest
 
 
 def _decode_head(path: Path, encoding: str | None) -> tuple[str, str]:

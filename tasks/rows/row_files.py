@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tasks.reading import formats
-from tasks.reading.dialect import USUAL, Dialect, DialectSettings
+from tasks.reading.dialect import DialectSettings
 from tasks.reading.formulas import literal
-from tasks.reading.sniffing import sniff
+from tasks.reading.known_dialect import KnownDialect, dialect_of
 from tasks.reading.table_size import require_bounded
 from tasks.reading.text_files import require_readable
 from tasks.rows.label_sets import is_list
@@ -89,12 +89,13 @@ class ListedRows(Rows):
 class FileRows(Rows):
     """The rows of a text file, a workbook or a parquet file; fields of text files and workbooks are strings."""
 
-    def __init__(self, path: Path, expected: Collection[str] = ()) -> None:
+    def __init__(self, path: Path, expected: Collection[str] = (), known: KnownDialect | None = None) -> None:
         """Go through ``path`` once, so that everything wrong with it is reported before any work is done.
 
         Args:
             path: of a format that :mod:`tasks.reading.formats` knows by its name.
             expected: columns that are asked for: a first row with one of them is a header.
+            known: how the files of the task are written that the rows come to; None where that is not known.
 
         Raises:
             InputError: no such file, or another kind of file.
@@ -102,8 +103,7 @@ class FileRows(Rows):
         """
         require_readable(path)
         self.path, self.format = path, formats.format_of(path)
-        is_text = self.format in USUAL
-        self.dialect = sniff(path, self.format, DialectSettings(), expected) if is_text else Dialect()
+        self.dialect = dialect_of(path, self.format, DialectSettings(), expected, known)
         columns: dict[str, None] = {}
         self.count = 0
         for row in self:

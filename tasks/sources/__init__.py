@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
+    from tasks.reading.known_dialect import KnownDialect
+
     Table: TypeAlias = pd.DataFrame | Dataset
 
 
@@ -34,6 +36,8 @@ class Source:
             without reading them; rows of a known identity are cached.
         hub_id: settings → the data set on the Hugging Face hub that the rows come from; None where it is none.
         available: settings and folder → whether the rows are on this machine, without a network and without reading.
+        known_dialect: settings and folder → how the files of a person are written that the rows come from; None where
+            they come from none.
     """
 
     settings: type[Settings]
@@ -42,6 +46,7 @@ class Source:
     identity: Callable[[Any, Path], str | None]
     hub_id: Callable[[Any], str | None] = lambda settings: None
     available: Callable[[Any, Path], Availability] = lambda settings, folder: UNTOLD
+    known_dialect: Callable[[Any, Path], KnownDialect | None] = lambda settings, folder: None
 
 
 SOURCES: Modules[Source] = Modules("source", "tasks.sources", "SOURCE", Source)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tasks.reading import formats, label_folders
 from tasks.reading.dialect import DialectSettings
+from tasks.reading.known_dialect import KnownDialect
 from tasks.reading.text_files import exists, path_of, require_readable
 from tasks.sources import Source
 from tasks.sources._splits import given_files, identity_of, require_data_or_train
@@ -71,4 +72,10 @@ def available(settings: FilesSettings, folder: Path) -> Availability:
     return Availability("missing", f"no such file: {lost}") if lost else Availability("here", origin(settings))
 
 
-SOURCE = Source(FilesSettings, read, origin, identity, available=available)
+def known_dialect(settings: FilesSettings, folder: Path) -> KnownDialect:
+    """Return how the files are written; raises InputError where their name does not tell the format."""
+    format = settings.format or formats.format_of(next(iter(settings.paths(folder).values())))  # noqa: A001
+    return KnownDialect(format, settings.dialect(format))
+
+
+SOURCE = Source(FilesSettings, read, origin, identity, available=available, known_dialect=known_dialect)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from tasks.reading.dialect import DialectSettings
+from tasks.reading.formats import Format
+from tasks.reading.known_dialect import KnownDialect
 from tasks.reading.text_files import exists, require_readable
 from tasks.sources import Source
 from tasks.sources._splits import identity_of
@@ -23,12 +26,19 @@ if TYPE_CHECKING:
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class GivenFiles(DialectSettings):
+    """How the files are written that the rows of the first version came from."""
+
+    format: Format
+
+
 class VersionSettings(Settings):
     """Which version, what it was made from, and the SHA-256 of the file of each split."""
 
     number: int = Field(ge=1, description="of the version; 1 is the task as its own file had it")
     made_from: str = Field(description="where its newest rows come from, for people")
     fingerprint: str = Field("", description="of the task's data, as adapters of this version have it")
+    files: GivenFiles | None = Field(None, description="format and dialect of its first files; later ones are alike")
     train: Digest
     validation: Digest
     test: Digest
@@ -103,4 +113,10 @@ def available(settings: VersionSettings, folder: Path) -> Availability:
     return Availability("missing", f"no such file: {lost}") if lost else Availability("here", origin(settings))
 
 
-SOURCE = Source(VersionSettings, read, origin, identity, available=available)
+def known_dialect(settings: VersionSettings, folder: Path) -> KnownDialect | None:
+    """Return how the files of the first version were written; None where that was not kept."""
+    files = settings.files
+    return None if files is None else KnownDialect(files.format, files.dialect(files.format))
+
+
+SOURCE = Source(VersionSettings, read, origin, identity, available=available, known_dialect=known_dialect)

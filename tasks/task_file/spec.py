@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.reading.dialect import DialectSettings
+from tasks.reading.known_dialect import KnownDialect
 from tasks.sources import SOURCES
 from tasks.task_file.task_file import TaskFile
 from workbench.errors import Problem, SettingsError
@@ -42,6 +43,11 @@ class TaskSpec:
     def origin(self) -> str:
         """Where the rows come from, for people."""
         return f"{self.source} {SOURCES.get(self.source).origin(self.source_settings)}"
+
+    @property
+    def known_dialect(self) -> KnownDialect | None:
+        """How the files of a person are written that the rows come from; None where they come from none."""
+        return SOURCES.get(self.source).known_dialect(self.source_settings, self.folder)
 
     @property
     def has_comma(self) -> bool:

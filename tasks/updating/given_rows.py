@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.reading.dialect import DialectSettings
 from tasks.reading.raw_values import raw
 from tasks.rows import normalise
 from tasks.rows.duplicates import text_keys
@@ -73,7 +74,8 @@ def given_rows(name: str, state: State, tables: Mapping[str, Table], labels: Lab
     frames = {split: normalise.frame_of(table) for split, table in tables.items()}
     with_ids = state.has_ids and all(state.id_column in frame for frame in frames.values())
     for split, frame in frames.items():
-        rows = normalise.rows_of(numbered(spec), split, frame)
+        read_as = replace(spec, source_settings=DialectSettings(decimal=frame.attrs.get("decimal")))
+        rows = normalise.rows_of(numbered(read_as), split, frame)
         raw_rows = frame.to_dict("records")
         empty, unlabelled = empty + rows.empty, unlabelled + rows.untold
         for row_id, text, label in zip(rows.frame["id"], text_keys(rows.frame), rows.frame["label"], strict=True):
@@ -81,7 +83,7 @@ def given_rows(name: str, state: State, tables: Mapping[str, Table], labels: Lab
                 unknown[label] += 1
                 continue
             values = raw_rows[int(row_id.rpartition("-")[2])]
-            kept = tuple(kept_text(values[column], column in spec.file.where) for column in state.columns)
+            kept = tuple(kept_text(read_as, column, values[column]) for column in state.columns)
             own_id = raw(values[state.id_column]) if with_ids else None
             read.append(GivenRow(text_digest(text), names[label], kept, own_id, split if split in SPLITS else None))
     if unknown and spec.file.unlisted != "drop":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.loading.loading import make_content
+from tasks.reading.dialect import unusual
 from tasks.sources.version import read_table, sha256
 from tasks.updating.given_rows import label_names
 from tasks.updating.label_map import LabelMap, unchanged
@@ -55,8 +56,10 @@ def _files(name: str, state: State, labels: LabelMap, following: NextRows, folde
     """Return a version as it will be written; its fingerprint is that of the task that its own file gives."""
     splits = split_bytes(following.rows, state.columns, state.id_column, state.label_column)
     forgotten = forgotten_bytes(following.forgotten)
-    source = {"number": facts["number"], "made_from": facts["made_from"]}
+    source: dict[str, Any] = {"number": facts["number"], "made_from": facts["made_from"]}
     source |= {split: sha256(content) for split, content in splits.items()}
+    if (known := state.known_dialect) is not None:
+        source["files"] = {"format": known.format, **unusual(known.dialect, known.format)}
     document = {**state.document, "labels": label_names(state, labels), SOURCE: source}
     spec = spec_of(name, document, folder / str(facts["number"]))
     content = make_content(spec, {split: read_table(table) for split, table in splits.items()})

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.loading.loading import CUT, make_content
 from tasks.loading.version_folders import TASK_FILE
-from tasks.reading.raw_values import raw
+from tasks.reading.known_dialect import KnownDialect
+from tasks.reading.raw_values import raw, with_point
 from tasks.rows import normalise
 from tasks.rows.duplicates import text_keys
 from tasks.sources import SOURCES
 from tasks.sources.version import file_of, read_split
 from tasks.task_file.spec import TaskSpec, parse
+from tasks.task_file.task_file import Bounds
 from tasks.updating.rows import Row, text_digest
 from tasks.updating.version import facts_of, forgotten_in
 from workbench.errors import InputError
@@ -44,6 +46,7 @@ class State:
         names: raw label → label.
         shares: of new texts, for ``test`` and ``validation``.
         fingerprint: of the task's data.
+        known_dialect: how the files of its first version were written; None where that is not known.
     """
 
     number: int
@@ -55,6 +58,7 @@ class State:
     names: Mapping[str, str]
     shares: Mapping[str, float]
     fingerprint: str
+    known_dialect: KnownDialect | None
 
     @property
     def id_column(self) -> str:
@@ -115,12 +119,13 @@ def first_state(spec: TaskSpec) -> State:
             name = content.labels[label]
             names.setdefault(raw(values[spec.file.columns.labels[0]]), name)
             own_id = raw(values[id_column]) if spec.file.columns.id else row_id
-            kept = tuple(kept_text(values[column], column in spec.file.where) for column in columns)
+            kept = tuple(kept_text(spec, column, values[column]) for column in columns)
             rows.append(Row(own_id, split, text_digest(text), name, kept))
     if isinstance(spec.file.labels, dict):
         names = {**spec.file.labels, **names}
     document = _document(spec, id_column)
-    return State(1, content.labels, tuple(rows), {}, columns, document, names, _shares(spec), fingerprint)
+    facts = (columns, document, names, _shares(spec), fingerprint, spec.known_dialect)
+    return State(1, content.labels, tuple(rows), {}, *facts)
 
 
 def stored_state(spec: TaskSpec) -> State:
@@ -138,7 +143,7 @@ def stored_state(spec: TaskSpec) -> State:
     document = {key: value for key, value in spec.document.data.items() if key not in {spec.source, "labels", "splits"}}
     forgotten, shares = forgotten_in(folder, version), version.shares
     fingerprint = version.fingerprint
-    facts = (columns, document, names, shares, fingerprint)
+    facts = (columns, document, names, shares, fingerprint, spec.known_dialect)
     return State(version.number, version.labels, tuple(rows), forgotten, *facts)
 
 
@@ -195,11 +200,14 @@ def _raw_rows(spec: TaskSpec, table: Table) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def kept_text(value: Any, compared: bool) -> str:
+def kept_text(spec: TaskSpec, column: str, value: Any) -> str:
     """Return a raw value as it is kept: a text as it is; what `where` compares in the form that it is compared in."""
+    condition = spec.file.where.get(column)
+    if spec.has_comma and isinstance(condition, Bounds) and condition.are_numbers:
+        return raw(with_point(value))
     if isinstance(value, str):
         return value
-    return raw(value) if compared else ""  # a text that is missing beside others of the same row
+    return raw(value) if column in spec.file.where else ""  # a text that is missing beside others of the same row
 
 
 def _document(spec: TaskSpec, id_column: str) -> dict[str, Any]:

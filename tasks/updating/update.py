@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.drafting.found_data import data_at
 from tasks.loading import registry
 from tasks.loading.version_folders import folder_in, split_name
+from tasks.rows.table_form import NamedColumns, expected_columns
 from tasks.updating.given_rows import GivenRows, given_rows
 from tasks.updating.label_changes import LabelChanges, label_map
 from tasks.updating.label_map import LabelMap, unchanged
@@ -129,7 +130,8 @@ def _planned(name: str, folders: Sequence[Path], writable: Path, request: Update
     is_first = not registry.versions(task, folders)
     state = first_state(spec) if is_first else stored_state(spec)
     folder = _folder_of(spec, writable)
-    tables = {} if request.origin is None else data_at(request.origin, folder).tables
+    expected, known = expected_columns(spec.file, NamedColumns()), spec.known_dialect
+    tables = {} if request.origin is None else data_at(request.origin, folder, None, expected, known).tables
     if not is_first and _is_repeated(spec, state, tables, request, folders):
         nothing = NextRows(state.rows, state.forgotten, RowChanges())
         return Update(task, folder, state, unchanged(state.labels), nothing, GivenRows(()), ())

@@ -103,6 +103,30 @@ def test_labels_are_judged_as_scikit_learn_does_and_no_row_goes_unsaid(evaluate:
         assert 0 <= score["low"] <= score["mean"] <= score["high"] <= 1
 
 
+def test_a_file_is_written_as_those_of_the_task(bench: Workbench, call: Call, tmp_path: Path) -> None:
+    """Nobody guesses `^`; and beside a column with decimal commas, 2.833 looks like thousands."""
+    (folder := tmp_path / "others").mkdir()
+    nouns = TASKS["nouns"][0]
+    (folder / "nouns.yaml").write_text(f"description: d\nfiles: {{data: rows.csv, delimiter: ^}}\n{nouns}\n")
+    weights = TASKS["weights"][0]
+    (folder / "weights.yaml").write_text(f"description: d\nfiles: {{data: prices.csv, delimiter: ;}}\n{weights}\n")
+    table().to_csv(folder / "rows.csv", sep="^", index=False)
+    table().round(3).assign(price="1,5").to_csv(folder / "prices.csv", sep=";", index=False)
+    places = ["--json", "--workspace", str(bench.workspace.root), "--tasks", str(folder)]
+    counts = {}
+    for command in ("evaluate", "predict", "drift"):
+        code, out, err = call(command, "nouns", "--file", str(folder / "rows.csv"), *places)
+        assert code in {0, 3}, err
+        counts[command] = json.loads(out)
+    assert counts["evaluate"]["rows"] == len(counts["predict"]) == 60
+    code, out, err = call("evaluate", "weights", "--file", str(folder / "prices.csv"), *places)
+    there = Workbench(bench.workspace.root, [folder])
+    scores = there.evaluate("weights", table().round(3)).as_json(0)["scores"]
+    assert (code, json.loads(out)["scores"]) == (0, scores), err
+    assert there.evaluate("weights", folder / "prices.csv").as_json(0)["scores"] == scores
+    assert there.drift("nouns", folder / "rows.csv", labels="noun")
+
+
 def test_what_is_printed_has_the_same_and_says_what_was_left_out(evaluate: Call, tmp_path: Path) -> None:
     code, out, err = evaluate("evaluate", "nouns", "--file", "labelled.csv", "--figure", "c.png", "--out", "a.csv")
     assert code == 0, err

@@ -421,10 +421,10 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(
     monkeypatch.setattr(text_files, "MOST_BYTES", len(content))
     assert len(formats.read(path, format)) >= 40
     monkeypatch.setattr(text_files, "MOST_BYTES", len(content) - 1)
-    for read in (
-        lambda: formats.read(path, format),
-        lambda: list(formats.rows(path, format, DialectSettings().dialect(format))),
-    ):
+    reads: list[Callable[[], object]] = [lambda: formats.read(path, format)]
+    if format != "json":
+        reads.append(lambda: list(formats.rows(path, format, DialectSettings().dialect(format))))
+    for read in reads:
         with pytest.raises(DataError, match=naming(str(path), "unpacks to more than", "GB", "unpack it")):
             read()
 

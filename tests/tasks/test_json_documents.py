@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.reading import formats
-from tasks.reading.dialect import Dialect, DialectSettings
+from tasks.reading.dialect import DialectSettings
 from tests.messages import naming
 from workbench.errors import DataError, InputError
 
@@ -23,7 +23,6 @@ def test_a_list_of_objects_is_a_table(tmp_path: Path) -> None:
     rows = [{"prompt": "How?", "answer": "So.\nAnd so."}, {"prompt": "Why?", "answer": "ä"}]
     path = written(tmp_path, rows)
     assert formats.read(path, "json").to_dict("records") == rows
-    assert [*formats.rows(path, "json", Dialect())] == rows
 
 
 def test_a_task_file_of_natural_instructions_is_a_table(tmp_path: Path) -> None:

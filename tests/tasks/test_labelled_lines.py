@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.reading import formats
-from tasks.reading.dialect import Dialect, DialectSettings
+from tasks.reading.dialect import DialectSettings
 from tests.messages import naming
 from workbench.errors import DataError, InputError
 
@@ -16,8 +16,6 @@ def test_a_line_is_its_label_and_its_text(tmp_path: Path) -> None:
     expected = [("NUM:date", "When was  it ?"), ("spam", "Win a __label__"), ("x", "caf\xe9")]
     frame = formats.read(path, "labelled-lines", DialectSettings(encoding="latin-1"))
     assert [tuple(row) for row in frame[["label", "text"]].to_numpy()] == expected
-    rows = formats.rows(path, "labelled-lines", Dialect(encoding="latin-1"))
-    assert [(row["label"], row["text"]) for row in rows] == expected
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.loading.labelled_table import LabelledRows
+    from tasks.reading.known_dialect import KnownDialect
     from tasks.rows.row_files import Row, Rows
     from tasks.rows.table_form import NamedColumns
     from tasks.task_file.task_file import TaskFile
@@ -92,8 +93,16 @@ def labelled_file(
     return labelled(task, file, table_of(rows), named, where)
 
 
-def of_table(task: TaskReference, file: TaskFile | None, table: Path | pd.DataFrame, named: NamedColumns) -> NewRows:
+def of_table(
+    task: TaskReference,
+    file: TaskFile | None,
+    table: Path | pd.DataFrame,
+    named: NamedColumns,
+    known: KnownDialect | None,
+) -> NewRows:
     """Return the rows of a file with columns, or of a table in memory; with right answers if ``named`` has a label.
+
+    ``known`` is how the task's own files are written.
 
     Raises:
         InputError: no such file or column, no row with a text, or none that can be judged.
@@ -105,7 +114,7 @@ def of_table(task: TaskReference, file: TaskFile | None, table: Path | pd.DataFr
         records = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
         rows: Rows = ListedRows([str(name) for name in table.columns], records)
         return unlabelled(rows, text_form(file, rows.columns, named, "table", task.name).text_of, "table")
-    read, where = FileRows(table, expected_columns(file, named)), str(table)
+    read, where = FileRows(table, expected_columns(file, named), known), str(table)
     if named.label is not None:
         return labelled_file(task, file, read, named, where)
     return unlabelled(read, text_form(file, read.columns, named, where, task.name).text_of, where)
