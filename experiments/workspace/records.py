@@ -99,11 +99,43 @@ def identity(study: str, about: Mapping[str, Any], pieces: Iterable[PieceReferen
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _with_further_seeds(record: RecordDocument, existing: RecordDocument) -> RecordDocument:
+def _lacks_only_added_seeds(record: RecordDocument, existing: RecordDocument) -> bool:
+    """Return whether a record asks for all of an existing one except for seeds that were added until it was decided.
+
+    Seeds that every entry has were not added. If a piece of one of those is no longer asked for under its coordinates,
+    an entry or a task was left out or renamed, whether or not another entry shares the piece.
+    """
+    existing_looks, looks = (document.about.get("verdicts_after", []) for document in (existing, record))
+    if not existing_looks or looks not in ([], existing_looks):
+        return False
+    seeds_of_all = record.about["seeds"][: looks[0] if looks else None]
+    added = {*existing.about["seeds"]} - {*seeds_of_all}
+    asked, there = ({_as_text(piece): piece for piece in document.pieces} for document in (record, existing))
+    others = (piece for text, piece in there.items() if text not in asked)
+    return asked.keys() <= there.keys() and all(piece.coordinates.get("seed") in added for piece in others)
+
+
+def _as_text(piece: PieceReference) -> str:
+    return json.dumps([piece.key, piece.coordinates], sort_keys=True)
+
+
+def _with_added_seeds(record: RecordDocument, existing: RecordDocument) -> RecordDocument:
     """Return a record with the seeds that were added to an existing one, which has all of its pieces."""
     added = {name: existing.about[name] for name in ("seeds", "verdicts_after", "orders") if name in existing.about}
     about = {**record.about, **added}
     return replace(existing, about=about, identity=identity(record.study, about, existing.pieces))
+
+
+def _what_changed(name: str, record: RecordDocument, existing: RecordDocument | None) -> str:
+    """Return in a sentence why an ``existing`` record, None if an earlier version wrote it, is set aside."""
+    if existing is None:
+        return f"An earlier version ran {name!r}."
+    then, now = (
+        ", ".join(map(str, document.about.get("verdicts_after", []))) for document in (existing, record)
+    )
+    if then and now and then != now:
+        return f"Verdicts of {name!r} were read after {then} seeds, and are now read after {now}."
+    return f"The recipe of {name!r} has changed."
 
 
 class Records:
@@ -168,7 +200,8 @@ class Records:
 
         A run that only adds pieces continues the stored record. If pieces are no longer asked for, the recipe has
         changed: the stored record is set aside under another name, which is passed to ``say``. Where seeds were added
-        until it was decided, the recipe alone asks for fewer: the further ones stay.
+        until it was decided, the recipe alone asks for fewer: the further ones stay. At other looks, other entries may
+        need fewer seeds than they have: that is another run, and the stored one is set aside too.
 
         Raises:
             InputError: the name belongs to another kind of experiment.
@@ -180,10 +213,10 @@ class Records:
         if existing and existing.keys <= record.keys:
             finished = existing.finished and existing.keys == record.keys
             record = replace(record, provenance=existing.provenance, finished=finished)
-        elif existing and existing.about.get("verdicts_after") and record.keys <= existing.keys:
-            record = _with_further_seeds(record, existing)
+        elif existing and _lacks_only_added_seeds(record, existing):
+            record = _with_added_seeds(record, existing)
         elif existing or self._earlier(name):
-            why = f"The recipe of {name!r} has changed." if existing else f"An earlier version ran {name!r}."
+            why = _what_changed(name, record, existing)
             say(f"{why} What was there before is kept as {self._set_aside(name)!r}.")
         self.save(name, record)
         return record

@@ -178,6 +178,59 @@ def test_a_damaged_result_of_an_early_look_is_made_again(bench: Workbench, score
     assert bench.workspace.records.names() == ["looked"]
 
 
+@pytest.mark.parametrize(
+    ("edit", "labels"),
+    [
+        (("  late: {method: head, learning_rate: 0.04}\n", ""), {"far", "near", "wild"}),
+        (("  late:", "  tardy:"), {"far", "near", "tardy", "wild"}),
+        (("[animals, halves]", "[animals]"), {"far", "near", "late", "wild"}),
+    ],
+)
+def test_a_recipe_that_lost_or_renamed_something_begins_its_record_anew(
+    bench: Workbench, scores: Scores, tmp_path: Path, edit: tuple[str, str], labels: set[str]
+) -> None:
+    """The seeds that were added are of what the recipe no longer has: they stay in the record that is set aside."""
+    recipe = tmp_path / "looked.yaml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("[animals]", "[animals, halves]"), encoding="utf-8")
+    run(bench, tmp_path)
+    fits = scores.fits
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace(*edit), encoding="utf-8")
+    report: Any = bench.run(bench.plan(str(recipe)))
+    assert set(report.declared) == labels
+    assert report.complete
+    assert report.seeds == (0, 1, 2)
+    aside, _ = bench.workspace.records.runs("looked")
+    assert read(bench.report(aside)) == DECIDED, "what was there is kept"
+    assert scores.fits == fits, "and nothing is trained again"
+
+
+def test_other_looks_are_another_run(bench: Workbench, scores: Scores, tmp_path: Path) -> None:
+    """At p = 0.009 after 3 seeds, the looks 3 and 5 (0.025 each) decide what the looks 3, 5 and 8 left undecided.
+
+    With the looks of before in the record, the report stays undecided and the next step is the same: without an end.
+    """
+    recipe, steps, messages = tmp_path / "looked.yaml", [], []
+    lines = recipe.read_text(encoding="utf-8").splitlines(keepends=True)
+    recipe.write_text("".join(line for line in lines if line[2:5] not in ("far", "nea", "wil")), encoding="utf-8")
+    undecided_later = [10, 14, 12, -9, 9, -9, 8, -9]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(GAPS, "late", undecided_later)
+        assert read(run(bench, tmp_path)) == {"late": ("undecided", 8, LEVELS[8])}
+        patch.setattr(bench.listener, "say", messages.append, raising=False)
+
+        def only_a_few(step: Any) -> None:
+            steps.append(step.look)
+            assert len(steps) < 4, "the same step again and again"
+
+        whole = bench.until_decided(str(recipe), [], 5)
+        report = bench.run_until_decided(whole, on_step=only_a_few)
+    assert read(report) == {"late": ("higher", 3, 0.025)}
+    assert steps == [3]
+    aside, _ = bench.workspace.records.runs("looked")
+    assert read(bench.report(aside)) == {"late": ("undecided", 8, LEVELS[8])}
+    assert "Verdicts of 'looked' were read after 3, 5, 8 seeds, and are now read after 3, 5." in " ".join(messages)
+
+
 def test_a_dry_run_says_what_looks_take_and_decide(
     bench: Workbench, scores: Scores, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
