@@ -32,3 +32,9 @@ def shared_texts(tasks: Sequence[Task], budget: Budget) -> Mapping[str, Mapping[
         for task_name, identity in examples:
             shared.setdefault(task_name, {})[identity] = number
     return shared
+
+
+def across_tasks(shared: Mapping[str, Mapping[str, int]]) -> bool:
+    """Return whether two tasks test one text, of what :func:`shared_texts` gave: a task may also repeat its own."""
+    texts_of = [{*numbers.values()} for numbers in shared.values()]
+    return len({text for texts in texts_of for text in texts}) < sum(map(len, texts_of))

@@ -15,6 +15,7 @@ from experiments.reporting.replications import paired
 from experiments.reporting.wording import unit
 from experiments.studies.core.compare import in_one_family, planned
 from experiments.studies.core.report import reported
+from experiments.studies.core.shared_texts import across_tasks
 from experiments.studies.core.unit import Unit
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
@@ -115,7 +116,7 @@ class _Summary:
         sizes, seeds = test_sizes(by_task), self.record.seeds
         on_tasks = [_of_seeds(gaps, task, seeds) for task in self.record.tasks]
         steps = [score_step([size]) for size in sizes]
-        if self.record.shared_texts:
+        if across_tasks(self.record.shared_texts):
             on_tasks, steps = [], []  # their results are not independent: no stratified test
         shared = [self.record.shared_texts.get(task, {}) for task in self.record.tasks]
         examples = over_examples(by_task, shared)

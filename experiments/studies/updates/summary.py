@@ -15,6 +15,7 @@ from experiments.reporting.replications import paired
 from experiments.studies.core.compare import planned
 from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
+from experiments.studies.core.shared_texts import across_tasks
 from experiments.studies.core.unit import Unit
 from experiments.studies.updates.measures import GAINS, NEW, OLD, SCORE, VersionScores
 from experiments.studies.updates.quantities import METRICS
@@ -167,7 +168,7 @@ class _Summary:
         on_tasks = [[gaps.get(Unit(task, seed=seed)) for seed in seeds] for task in self.record.tasks]
         step = score_step(sizes) if all(sizes) else None
         steps = [score_step([size]) if size else None for size in sizes]
-        if self.record.shared_texts:
+        if across_tasks(self.record.shared_texts):
             on_tasks, steps = [], []  # their results are not independent: no stratified test
         difference = paired(
             self._by_seed(gaps), seeds, step, self._over_examples(ours, theirs, common, metric), on_tasks, steps

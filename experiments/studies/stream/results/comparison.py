@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
+from experiments.studies.core.shared_texts import across_tasks
 from workbench.measures.granularity import score_step
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def by_metric(
 
 
 def tasks_are_apart(record: Record) -> bool:
-    """Return whether entries that fit each task apart also answer each apart: it is known, and no text is shared."""
-    return record.scenario == "task-incremental" and record.overlap is None and not record.shared_texts
+    """Return whether entries that fit each task apart also answer each apart: the task is known, none shares texts."""
+    return record.scenario == "task-incremental" and record.overlap is None and not across_tasks(record.shared_texts)
 
 
 def step_of(record: Record, metric: str) -> float | None:
