@@ -143,7 +143,8 @@ def seeds_needed(difference: Difference, points: float) -> int | None:
     estimate = difference.estimate
     fixed = estimate.fixed if estimate else 0.0
     if estimate is None or estimate.test == "paired":
-        return seeds_for(points, stdev(by_seed), difference.family, fixed=fixed)
+        spread = max(stdev(by_seed), difference.floor or 0.0)  # as the test takes it
+        return seeds_for(points, spread, difference.family, fixed=fixed)
     deviation = math.sqrt(max(estimate.error**2 - fixed, 0.0) * len(by_seed))
     rows = estimate.freedom / (len(by_seed) - 1)
     return seeds_for(points, deviation, difference.family, rows=rows, fixed=fixed)

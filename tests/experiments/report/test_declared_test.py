@@ -343,7 +343,9 @@ def test_isolated_entries_of_a_stream_are_strata(record: Record) -> None:
     assert not tasks_are_apart(replace(record, scenario="class-incremental"))
     shared = {task: {"1": 1} for task in record.tasks[:2]}
     assert not tasks_are_apart(replace(record, shared_texts=shared)), "other tasks test the same texts"
-    assert tasks_are_apart(replace(record, shared_texts={record.tasks[0]: {"1": 1, "2": 1}})), "one task repeats its own"
+    assert tasks_are_apart(replace(record, shared_texts={record.tasks[0]: {"1": 1, "2": 1}})), (
+        "one task repeats its own"
+    )
     twin = replace(isolated, label="twin")
     outcomes = tuple(replace(of, label="twin") for of in record.outcomes if of.label == isolated.label)
     own = replace(record, entries=(isolated, twin), outcomes=(*record.outcomes, *outcomes), reference="twin")

@@ -31,7 +31,7 @@ from tests.experiments.report.finished import FINISHED
 from tests.messages import naming
 from workbench.errors import InputError
 from workbench.measures.looks import LEVELS, LOOKS, chance_to_decide
-from workbench.measures.statistics import interval, paired_t_test
+from workbench.measures.statistics import interval, paired_t_test, seeds_for
 
 if TYPE_CHECKING:
     from experiments.studies.stream.results.record import Record
@@ -136,6 +136,14 @@ def test_a_seed_counts_once_in_however_many_orders() -> None:
     assert ordered.p == pytest.approx(single.p)
     assert ordered.tested_seeds == 2
     assert seeds_needed(ordered, 0.01) == seeds_needed(single, 0.01)
+
+
+def test_equal_differences_have_the_spread_that_their_test_takes() -> None:
+    """Of 200 test examples: a step of 0.005, and 0.005 ÷ √12 is the least spread; with it two seeds have p = 0.065."""
+    gap = in_family({"equal": paired([0.01, 0.01], [0, 1], step=1 / 200)})["equal"]
+    assert gap.p == pytest.approx(0.065, abs=0.001)
+    for points, seeds in ((0.01, 3), (0.002, 7)):
+        assert seeds_needed(gap, points) == seeds_for(points, 0.005 / 12**0.5) == seeds
 
 
 def test_no_number_of_seeds_makes_another_test_split() -> None:
