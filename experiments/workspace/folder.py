@@ -76,7 +76,7 @@ class Workspace:
     @cached_property
     def records(self) -> Records:
         """The records of experiments."""
-        return Records(self.root / "experiments", self.access)
+        return Records(self.root / "experiments", self.access, self.system)
 
     @cached_property
     def evaluations(self) -> Evaluations:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,9 +131,7 @@ def _what_changed(name: str, record: RecordDocument, existing: RecordDocument | 
     """Return in a sentence why an ``existing`` record, None if an earlier version wrote it, is set aside."""
     if existing is None:
         return f"An earlier version ran {name!r}."
-    then, now = (
-        ", ".join(map(str, document.about.get("verdicts_after", []))) for document in (existing, record)
-    )
+    then, now = (", ".join(map(str, document.about.get("verdicts_after", []))) for document in (existing, record))
     if then and now and then != now:
         return f"Verdicts of {name!r} were read after {then} seeds, and are now read after {now}."
     return f"The recipe of {name!r} has changed."
@@ -141,9 +140,9 @@ def _what_changed(name: str, record: RecordDocument, existing: RecordDocument | 
 class Records:
     """The records of a workspace: ``experiments/NAME/record.json``."""
 
-    def __init__(self, root: Path, access: Access) -> None:
-        """Keep records in folders below ``root``."""
-        self.root, self.access = root, access
+    def __init__(self, root: Path, access: Access, system: Callable[[str], Path]) -> None:
+        """Keep records in folders below ``root``; ``system`` finds the file of the machine's load during a run."""
+        self.root, self.access, self.system = root, access, system
 
     def names(self) -> list[str]:
         """Return the names of the experiments that were begun, sorted."""
@@ -232,6 +231,8 @@ class Records:
         for path in (self.root / name).iterdir():
             if path.is_file() and not path.name.startswith("."):  # a lock is held by whoever runs this
                 path.rename(folder / path.name)
+        with suppress(FileNotFoundError):  # a short run leaves none
+            self.system(name).rename(self.system(aside))
         return aside
 
     def _earlier(self, name: str) -> Path | None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from experiments.api import Workbench
+from experiments.engine.system_metrics import points
 from experiments.studies import report_of
-from experiments.workspace import Workspace
+from experiments.workspace import PieceReference, RecordDocument, Workspace
 from tests.conftest import Call
 from tests.ear import Ear
 from tests.experiments.conftest import FirstRun
@@ -134,6 +135,18 @@ def test_the_record_of_an_earlier_version_is_refused_by_a_report_and_set_aside_b
     assert "kept as 'stream-before-" in err
     assert call("report", "stream")[0] == 0
     assert len([*tmp_path.glob(f".workbench/experiments/stream-before-*/{file}")]) == 1
+
+
+def test_the_load_of_a_run_is_set_aside_with_its_record(tmp_path: Path) -> None:
+    space = Workspace(tmp_path / "space")
+    first, changed = (RecordDocument("methods", {}, (PieceReference(key, {}),), {}, key) for key in ("a", "b"))
+    space.records.begin("x", first, print)
+    space.system("x").parent.mkdir()
+    space.system("x").write_text('{"cpu": 1}\n', encoding="utf-8")
+    space.records.begin("x", changed, print)
+    aside, name = space.records.runs("x")
+    assert points(space.system(aside)) == (("system/cpu", 1, 0),)
+    assert points(space.system(name)) == ()
 
 
 def test_whoever_trains_the_same_adapter_is_waited_for(bench: Workbench, recipe: str) -> None:
