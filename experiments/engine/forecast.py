@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.engine.lesson import settings_and_budget
 from experiments.engine.piece import Effort, Forecast
 from experiments.engine.timed_steps import TimedSteps, step_shape
-from workbench.backbone.names import config_of, says_bf16
+from workbench.backbone.names import bits_of, config_of, says_bf16
 from workbench.machine.device import resolve_precision
 from workbench.methods.methods import require_possible, trained_method
 from workbench.settings.base import Document
@@ -31,7 +31,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     A causal language model is taken to answer in words, any other model to have a head.
 
     Args:
-        model: a registered backbone, a hub id, a folder or a ``config.json``.
+        model: a registered backbone, a hub id, a folder or a ``config.json``; the name may say in how many bits.
         method: name of a method.
         assignments: as ``--set`` takes them.
 
@@ -46,7 +46,8 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     config = config_of(model, "--model-config")
     is_causal = any(name.endswith("ForCausalLM") for name in config.architectures or [])
     kind = "causal-lm" if is_causal else "classification"
-    require_possible(method, settings, config, kind, bits=budget.quantization)
+    bits = bits_of(model) or budget.quantization
+    require_possible(method, settings, config, kind, bits=bits)
     return Workload(
         config=config,
         method=method,
@@ -54,7 +55,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         precision=resolve_precision(budget.precision),
         batch_size=budget.batch_size,
         length=budget.max_length,
-        quantization=budget.quantization,
+        quantization=bits,
         label_tokens=label_tokens(budget, ANSWER if is_causal else 0),
         checkpointing=budget.checkpointing == "on",
         stored_in_bf16=says_bf16(model),

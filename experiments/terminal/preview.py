@@ -89,7 +89,7 @@ def preview(
         )
         return
     _table(ahead)
-    steps = work_of(entry.piece for entry in todo).updates
+    steps = work_of(pending).updates
     steps_in_words = "" if steps is None else f", {steps:,} optimiser steps"
     distinct = len({entry.piece.key for entry in ahead})
     stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{steps_in_words}. Nothing was trained.")

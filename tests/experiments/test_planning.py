@@ -10,6 +10,7 @@ import pytest
 from experiments.engine.forecast import workload
 from tests.conftest import Call
 from tests.messages import lacks
+from tests.streams import write_tasks
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 
 LLAMA_65B = {
@@ -55,6 +56,14 @@ def test_plan_answers_for_a_model_that_does_not_fit_here(call: Call, config: Pat
 def test_what_cannot_be_planned_says_why(config: Path, method: str, assignments: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         workload(str(config), method, assignments)
+
+
+def test_a_name_may_say_in_how_many_bits_the_backbone_is(config: Path) -> None:
+    assert workload(f"{config.parent}:nf4", "lora", []) == workload(
+        str(config.parent), "lora", ["budget.quantization=nf4"]
+    )
+    with pytest.raises(InputError, match="stay packed"):
+        workload(f"{config.parent}:nf4", "full", [])
 
 
 def test_a_config_is_read_with_the_care_that_a_backbone_gets(tmp_path: Path) -> None:
@@ -109,6 +118,17 @@ def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
     code, _, err = call("compare", "animals", *options, "--dry-run", "--recommend")
     assert code == 2
     assert "--recommend cannot be combined with --dry-run" in err
+
+
+def test_a_dry_run_counts_a_piece_that_two_entries_share_once(call: Call, bert: Path, tmp_path: Path) -> None:
+    budget = "{epochs: 2, batch_size: 8, max_length: 16}"
+    recipe = tmp_path / "twins.yaml"
+    entries = "methods: {one: {method: head}, same: {method: head}}"
+    head = f"name: twins\nbackbone: {bert}\ntasks: [animals]\nseeds: [0]\nbudget: {budget}\n"
+    recipe.write_text(f"{head}{entries}\n", encoding="utf-8")
+    code, out, err = call("run", str(recipe), "--tasks", str(write_tasks(tmp_path)), "--dry-run")
+    assert code == 0, err
+    assert "2 of 2 pieces to do, 16 optimiser steps." in out, "2 epochs of 64 examples in batches of 8, and one cost"
 
 
 def test_a_recipe_that_trains_a_quantised_backbone_itself_is_refused(call: Call, recipe: Path) -> None:
