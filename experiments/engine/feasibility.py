@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from workbench.backbone.names import bits_of, config_of, open_backbone
 from workbench.errors import Problem, SettingsError, collect_problems
 from workbench.methods.methods import require_possible
-from workbench.training import require_optimizer
+from workbench.training import require_classes, require_optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from workbench.backbone.pretrained import Backbone
     from workbench.settings.base import Budget, Key, MethodSettings
@@ -18,25 +18,26 @@ if TYPE_CHECKING:
     Where = Callable[..., str]
 
 MethodUse = tuple[str, "MethodSettings", "Key"]  # method, its settings, its key in the document
+BudgetUse = tuple["Budget", "Key", "Sequence[str]"]  # budget, its key in the document, kinds of the tasks of its fits
 
 
 def require_feasible(
-    where: Where, backbone: str, budget: Budget, at: Key, uses: Iterable[MethodUse], kinds: Iterable[str]
+    where: Where, backbone: str, uses: Sequence[MethodUse], kinds: Sequence[str], budgets: Sequence[BudgetUse]
 ) -> None:
-    """Make sure that each method can be trained on ``backbone`` for each kind of task under the budget.
+    """Make sure that each method can be trained on ``backbone`` for each kind of task under the budgets.
 
     Args:
         where: names the place of a key in the recipe, for messages.
-        backbone: its name, which may say in how many bits it is; the budget may say that too.
-        budget: of its fits.
-        at: key of the budget in the document.
+        backbone: its name, which may say in how many bits it is; the first budget may say that too.
         uses: methods, their settings, and their keys in the document.
-        kinds: of the tasks.
+        kinds: of all tasks that are answered.
+        budgets: of fits; the first one says how the backbone is kept.
 
     Raises:
         SettingsError: all that is not possible, in one message.
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.config_of` does.
     """
+    (budget, at, _), *_ = budgets
     config, bits = config_of(backbone, where("backbone")), bits_of(backbone) or budget.quantization
     problems: list[Problem] = []
     for method, settings, key in uses:
@@ -50,6 +51,10 @@ def require_feasible(
 
             with collect_problems(problems):
                 require_checkpointing(method, config, where(*at, "checkpointing"))
+    for fitted, key, kinds_of_fits in budgets if uses else ():
+        for kind in dict.fromkeys(kinds_of_fits):
+            with collect_problems(problems):
+                require_classes(fitted, kind, where(*key, "balanced"))
     if problems:
         raise SettingsError(problems)
 
@@ -59,24 +64,29 @@ def open_feasible(
     backbone: str,
     uses: Sequence[MethodUse],
     kinds: Sequence[str],
-    budgets: Sequence[tuple[Budget, Key]],
+    budgets: Sequence[BudgetUse],
 ) -> Backbone:
     """Return the backbone of a recipe, quantized as its first budget says; its weights are fetched, but not read.
 
-    ``budgets`` come with their keys in the document.
+    Args:
+        where: see :func:`require_feasible`, with all others.
+        backbone: see there.
+        uses: see there.
+        kinds: see there.
+        budgets: see there.
 
     Raises:
         SettingsError: all that is not possible (see :func:`require_feasible`), or each budget whose texts are too long.
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.names.open_backbone` does.
     """
-    (budget, key), *_ = budgets
-    require_feasible(where, backbone, budget, key, uses, kinds)
+    require_feasible(where, backbone, uses, kinds, budgets)
+    (budget, key, _), *_ = budgets
     model = open_backbone(backbone, where("backbone"))
     model = model.quantized(budget.quantization, where(*key, "quantization"))
     model = model.kept(budget.weights, where(*key, "weights"))
     virtual = max((settings.virtual_tokens for _, settings, _ in uses), default=0)
     problems: list[Problem] = []
-    for budget, key in budgets:
+    for budget, key, _ in budgets:
         with collect_problems(problems):
             model.require_length(budget.max_length, where(*key, "max_length"), virtual)
     if problems:

@@ -50,7 +50,8 @@ def plan_lesson(
         spec = registry.find(task, task_folders)
     if problems:
         raise SettingsError(problems)
-    model = open_feasible(document.where, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
+    kinds = [spec.file.kind]
+    model = open_feasible(document.where, backbone, [(method, settings, ())], kinds, [(budget, ("budget",), kinds)])
     from workbench.methods.adaptation import Adaptation  # imports torch, which reporting mistakes does not need
     from workbench.training.default_rates import at_default_rate
 

@@ -78,6 +78,33 @@ def test_a_method_that_cannot_work_is_refused_by_the_config_alone(way: str, benc
     assert "full" in str(refused.value)
 
 
+BALANCED = {"epochs": 1, "balanced": True}
+ANSWERS = f"{TASK.split('columns')[0]}kind: causal-lm\ncolumns: {{text: text, answer: label}}\nmax_new_tokens: 4\n"
+FUSED = {**COMPOSITIONS, "targets": ["words"]}
+FROM = {"tasks": ["other", "third"], "methods": {"lora": {}}}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {**METHODS, "methods": {"lora": {}}, "budget": BALANCED},
+        {**STREAM, "strategies": {"first": {"strategy": "isolated", "method": "lora"}}, "budget": BALANCED},
+        {**FUSED, "sources": FROM, "budget": BALANCED},
+        {**COMPOSITIONS, "sources": {**FROM, "tasks": ["words", "third"], "budget": BALANCED}},
+    ],
+)
+def test_classes_that_are_not_there_are_not_balanced(bench: Workbench, own: dict[str, Any]) -> None:
+    (bench.task_folders[0] / "words.yaml").write_text(ANSWERS)
+    with pytest.raises(InputError, match="causal-lm has no classes to balance"):
+        planned(own)(bench)
+
+
+def test_a_budget_is_asked_for_the_kinds_of_its_own_fits(bench: Workbench) -> None:
+    (bench.task_folders[0] / "words.yaml").write_text(ANSWERS)
+    with pytest.raises(AssertionError, match="weights were asked for"):
+        planned({**FUSED, "sources": {**FROM, "budget": BALANCED}})(bench)
+
+
 LONG = {"budget": {"max_length": 60, "epochs": 1}}  # the tiny models have 64 positions
 
 

@@ -429,7 +429,7 @@ def test_what_cannot_be_done_is_said(plain: Backbone, bert: Path, copying: Task)
     with pytest.raises(InputError, match=naming("(BertModel)", "causal language model")):
         adapted(open_backbone(str(bert))).fresh("causal-lm", 0, seed=0)
     adaptation = adapted(plain)
-    with pytest.raises(InputError, match=naming("'copying'", "classes to balance")):
+    with pytest.raises(InputError, match=naming("causal-lm", "classes to balance")):
         balanced = Budget(epochs=1, max_length=LENGTH, balanced=True)
         fit(adaptation.fresh("causal-lm", 0, 0), copying, adaptation, balanced, 0, Silent(), "test")
 

@@ -12,6 +12,7 @@ from workbench.machine.lazy_imports import without_collection
 from workbench.machine.processes import shards
 from workbench.machine.sharding import apart_for_training, require_second_version
 from workbench.machine.stopwatch import Stopwatch, sum_counts
+from workbench.methods.kinds import KINDS
 from workbench.methods.method import FitLength, Method
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def fit(
         from workbench.training.hooks import HookCallback, with_penalty
         from workbench.training.trainer import trainer_of
 
-    if budget.balanced and model.kind.target != "label":
-        raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")
+    require_classes(budget, task.kind)
     require_optimizer(adaptation.settings.optimizer)
     require_sharding(adaptation, model)
     set_seed(seed)
@@ -109,6 +109,16 @@ def fit(
         train_examples=len({*task.splits["train"]["id"][:]}),
         spent=sum_counts(preparing.spent, training.spent),
     )
+
+
+def require_classes(budget: Budget, kind: str, where: str | None = None) -> None:
+    """Make sure that tasks of a ``kind`` have the classes that a budget balances, if it does.
+
+    Raises:
+        InputError: they do not.
+    """
+    if budget.balanced and KINDS.get(kind).target != "label":
+        raise InputError(f"{kind} has no classes to balance", where=where, hint="Leave budget.balanced out.")
 
 
 def require_optimizer(optimizer: Optimizer, where: str | None = None) -> None:

@@ -106,9 +106,9 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     fits = _fits(recipe, len(methods), len(entries) + made_twice, len(sources), len(targets))
     require_affordable(fits, document.origin)
     wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
-    kinds += [spec.file.kind for spec in targets]
-    budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
-    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, budgets)
+    of_targets = [spec.file.kind for spec in targets]
+    budgets = [(recipe.sources.budget, ("sources", "budget"), kinds), (recipe.budget, ("budget",), of_targets)]
+    backbone = open_feasible(document.where, recipe.backbone, wanted, [*kinds, *of_targets], budgets)
     _require_fit(document, backbone, wanted)
     if "full" in fresh and backbone.quantization:
         message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"

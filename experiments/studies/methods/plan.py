@@ -122,7 +122,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Comparis
     require_affordable(fits, document.origin)
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
-    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",), kinds)])
     from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before
     from workbench.training.default_rates import at_default_rate
 

@@ -138,7 +138,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> RoutingP
     assert own is not None
     require_affordable(len(recipe.seeds) * (len(specs) + len(joint) + len(routers)), document.origin)
     wanted = [(*own, SOURCES), *((*entry, ("joint", label)) for label, entry in joint.items())]
-    backbone = open_feasible(document.where, recipe.backbone, wanted, [KIND], [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document.where, recipe.backbone, wanted, [KIND], [(recipe.budget, ("budget",), [KIND])])
     _require_readable(document, backbone, own, routers)
     precision = resolve_precision(recipe.budget.precision)
     tasks = tuple(registry.load(spec) for spec in specs)

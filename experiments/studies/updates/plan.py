@@ -137,7 +137,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> UpdatesP
     assert arrival is not None
     require_affordable(len(recipe.tasks) * len(recipe.seeds) * recipe.versions * len(entries), document.origin)
     uses = [(entry.names["method"], entry.settings["method"], (*ENTRIES, label)) for label, entry in entries.items()]
-    backbone = open_feasible(document.where, recipe.backbone, uses, [KIND], [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document.where, recipe.backbone, uses, [KIND], [(recipe.budget, ("budget",), [KIND])])
     streams = _streams(recipe, specs, task_folders)
     _require_possible(document, recipe, arrival, streams)
     from workbench.methods.adaptation import Adaptation  # imports torch, so that mistakes are reported before

@@ -223,7 +223,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     text = _text(document, [spec.name for spec in specs], task_folders, problems)
     probing = named_probes(document, problems)
     recipe = draft.require()
-    kinds = all_kinds(recipe, kinds)
+    fitted, kinds = kinds, all_kinds(recipe, kinds)
     problems += without_columns(document, recipe)
     entries = (*own, *at_other_rates(recipe, own))
     problems += [*untried(document, recipe), *indistinct(document, entries), *ungiven(document, recipe, own)]
@@ -242,7 +242,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         for entry in own
         if not is_given(entry)
     ]
-    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",), fitted)])
     own = at_default_rates(document, backbone.config, own)
     entries = (*own, *at_other_rates(recipe, own))
     require_measurable(document, recipe, backbone, kinds)
