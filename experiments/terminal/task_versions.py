@@ -24,6 +24,9 @@ def print_update(report: Mapping[str, Any]) -> None:
     _print_skipped(report)
     if report["unchanged"]:
         stdout.print(f"Nothing changes: {task}@{version} has these rows and labels already. No version was made.")
+        if report["exchanged_before"]:
+            stdout.print("This very exchange of names made it, and is made once.")
+            stdout.print("To exchange them back, give one of them a third name first, in a file of its own.")
         return
     verb = "would be" if report["dry_run"] else "is"
     stdout.print(f"{task}@{version} {verb} the newest version of {task}, after {task}@{report['before']}.")

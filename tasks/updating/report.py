@@ -18,7 +18,8 @@ def report(made: Update, *, dry_run: bool) -> dict[str, Any]:
 
     Returns:
         ``task``; ``before`` and ``version``, the newest version before and afterwards; ``first``: whether the task had
-        no versions before, so that its own file is not read any more; ``unchanged``; ``dry_run``; ``path``: where the
+        no versions before, so that its own file is not read any more; ``unchanged``; ``exchanged_before``: whether the
+        newest version has exchanged the names of labels that were to be exchanged; ``dry_run``; ``path``: where the
         new version lies, None if none was written; ``rows``: kind of change → split → number of rows; ``examples``:
         split → rows of the new version; ``left_out``: ids of rows whose text belongs to another split; ``elsewhere``:
         how many texts were given in another split than the one in which they stay; ``labels``: ``before``, ``after``,
@@ -34,6 +35,7 @@ def report(made: Update, *, dry_run: bool) -> dict[str, Any]:
         "version": made.number,
         "first": len(made.new) > 1,
         "unchanged": not made.new,
+        "exchanged_before": made.exchanged_before,
         "dry_run": dry_run,
         "path": str(made.folder / str(made.number)) if written else None,
         "rows": {kind: dict(Counter(split_of_row[row_id] for row_id in changes[kind])) for kind in COUNTED},

@@ -69,6 +69,7 @@ class Update:
         next: the rows of the new version.
         given: the rows of the person's file.
         new: the versions to be written, the oldest first; none where nothing changes.
+        exchanged_before: whether the newest version has exchanged names of labels already as this very request asks.
     """
 
     task: str
@@ -78,6 +79,7 @@ class Update:
     next: NextRows
     given: GivenRows
     new: tuple[NewFiles, ...]
+    exchanged_before: bool = False
 
     @property
     def number(self) -> int:
@@ -134,7 +136,8 @@ def _planned(name: str, folders: Sequence[Path], writable: Path, request: Update
     tables = {} if request.origin is None else data_at(request.origin, folder, None, expected, known).tables
     if not is_first and _is_repeated(spec, state, tables, request, folders):
         nothing = NextRows(state.rows, state.forgotten, RowChanges())
-        return Update(task, folder, state, unchanged(state.labels), nothing, GivenRows(()), ())
+        unchanged_labels, exchanged = unchanged(state.labels), _changes_labels_again(state, request)
+        return Update(task, folder, state, unchanged_labels, nothing, GivenRows(()), (), exchanged)
     labels = _labels_after(state, request)
     given, following = _rows_after(task, state, labels, tables, request)
     _require_labels(following, labels, request)
@@ -167,6 +170,14 @@ def _is_repeated(
     except (InputError, IntegrityError):  # the version before was deleted or is damaged, or has other labels
         return False
     return {*following.rows} == {*state.rows}
+
+
+def _changes_labels_again(state: State, request: UpdateRequest) -> bool:
+    """Return whether changes of labels that were made can be made once more: of all changes only exchanged names."""
+    try:
+        return not _labels_after(state, request).is_unchanged
+    except InputError:
+        return False
 
 
 def _rows_after(

@@ -18,6 +18,7 @@ from tasks.updating.difference import difference
 from tasks.updating.history import history
 from tasks.updating.update import UpdateRequest, update
 from tasks.updating.version import labels_between
+from tests.conftest import Call
 from tests.messages import naming
 from tests.read_only import read_only
 from tests.tasks.conftest import forty_rows
@@ -184,6 +185,25 @@ def test_labels_are_renamed_merged_split_retired_and_added(
     found = difference("mine@1", "mine@4", [folder])
     assert [entry["from"] for entry in found["labels"]] == [["north", "south"], ["west"], ["west"], []]
     assert (found["retired"], found["relabelled"]) == (["east"], [])
+
+
+def test_names_that_were_exchanged_are_exchanged_back_by_way_of_a_third(
+    folder: Path, load: Load, updated: Callable[..., int], call: Call
+) -> None:
+    first = load(PLAIN)
+    Path("swap.yaml").write_text("rename: {a: b, b: a}\n")
+    command = ["tasks", "update", "mine", "--labels", "swap.yaml", "--tasks", str(folder)]
+    code, out, err = call(*command)
+    assert (code, "third name" in out) == (0, False), err
+    code, out, err = call(*command)
+    assert code == 0, err
+    assert "No version was made" in out
+    assert "a third name first" in out
+    assert json.loads(call(*command, "--json")[1])["exchanged_before"] is True
+    assert updated(rename={"a": "c"}) == 3
+    assert updated(rename={"b": "a", "c": "b"}) == 4
+    assert rows_of(loaded("mine", folder)) == rows_of(first)
+    assert "third name" not in call("tasks", "update", "mine", "--from", str(folder / "rows.csv"), *command[-2:])[1]
 
 
 def test_unknown_labels_are_refused_or_left_out_as_the_file_says(
