@@ -19,6 +19,9 @@ def pieces() -> Iterator[str]:
         document = read(name)
         require(document["complete"], "all of it is there")
         entries = document["updates"]
+        if ewc := entries.get("anchor-ewc"):
+            fewest = entries["anchor-l2"]["cost"]["rows_read"]
+            require(ewc["cost"]["rows_read"] > fewest, "old rows that weigh the weights are counted")
         for label in sorted(entries, key=lambda label: -entries[label]["metrics"]["score"]["mean"]):
             yield entry_row(label, entries[label])
     gains = [100 * gain for gain in read("growing-smollm2")["updates"]["continue-all"]["difference"]["values"]]

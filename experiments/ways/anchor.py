@@ -4,7 +4,7 @@
 ``penalty: ewc``: loss + λ/2 Σₖ Fₖ (θₖ − θ*ₖ)² (Kirkpatrick et al. 2017, arXiv:1612.00796, eq. 3), F the diagonal Fisher
 information of the champion on old rows that the newer version still has, as the strategy ``ewc`` computes it. θ* are
 the champion's weights below the head, λ the strength. The head is not held. Learned are the new rows alone; old rows
-are read for F and for nothing else, so l2 needs none.
+are read for F and for nothing else, so l2 needs none. They are counted among the rows that were read.
 """
 
 from __future__ import annotations
@@ -60,7 +60,11 @@ def penalty(update: UpdateContext, model: TaskModel) -> Penalty:
 def learn(update: UpdateContext) -> Learned:
     """Return the champion's model, trained on the new rows and held to its weights."""
     model = update.champion_model()
-    return Learned(model, update.fit(model, update.rows, penalty(update, model)))
+    record = update.fit(model, update.rows, penalty(update, model))
+    if update.settings.penalty == "ewc" and record.train_examples is not None:
+        weighed = min(update.settings.examples, len(update.old_rows))  # none of them is among the new rows
+        record = replace(record, train_examples=record.train_examples + weighed)
+    return Learned(model, record)
 
 
 WAY = Way(

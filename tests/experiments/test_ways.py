@@ -171,6 +171,16 @@ def test_what_holds_holds(way: str, settings: dict[str, Any], lesson: UpdateLess
     assert np.abs(held - reference).mean() < np.abs(free - reference).mean()
 
 
+def test_old_rows_that_weigh_the_weights_count_as_read(lesson: UpdateLesson, store: AdapterStore) -> None:
+    def read(**settings: Any) -> int | None:
+        return made(how(lesson, "anchor", **settings), store).manifest.own_fit.train_examples
+
+    new, old = len(lesson.new_rows), len(lesson.task.splits["train"]) - len(lesson.new_rows)
+    assert read() == new, "l2 needs none"
+    assert read(penalty="ewc", examples=5) == new + 5
+    assert read(penalty="ewc", examples=1000) == new + old
+
+
 def test_a_frozen_body_leaves_old_logits_to_the_last_bit(lesson: UpdateLesson, store: AdapterStore) -> None:
     before = champion_logits(lesson)
     adapter = made(how(lesson, "grow-head", frozen=True), store)

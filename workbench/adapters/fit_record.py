@@ -34,8 +34,9 @@ class FitRecord:
         trials: how many fits were made to choose them, this one included.
         checkpointed: whether activations were computed again in the backward pass.
         validation_examples: how many examples ``validation`` is a score of; None where an earlier version wrote it.
-        train_examples: how many different training examples were read, which may come several times in an epoch; None
-            where nothing was trained, and where an earlier version wrote it.
+        train_examples: how many different training examples were read, which may come several times in an epoch, and
+            of a way of updating those that it reads beside the fit; None where nothing was trained, and where an
+            earlier version wrote it.
         spent: what else was counted while ``seconds`` passed, by quantity
         (:data:`workbench.machine.stopwatch.COUNTERS`).
     """
