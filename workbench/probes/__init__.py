@@ -12,6 +12,7 @@ from workbench.settings.registry import Modules
 
 if TYPE_CHECKING:
     import pandas as pd
+    from transformers import PreTrainedTokenizerBase
 
     from workbench.answering.hidden_states import HiddenStates
     from workbench.backbone.pretrained import Backbone
@@ -40,6 +41,8 @@ class ProbeContext:
         seed: of whatever a probe draws.
         batch_size: the budget's, for probes that bring texts of their own.
         settings: those of the probes that have some, by the probe's name.
+        own: a whole model that somebody trained, as a backbone of its own; None where the body is that of ``backbone``.
+        reader: whose tokenizer reads the texts that are put to the model; None: that of ``backbone``.
     """
 
     task: Task
@@ -53,13 +56,20 @@ class ProbeContext:
     seed: int
     batch_size: int = BATCH_SIZE
     settings: Mapping[str, Settings] = field(default_factory=dict)
+    own: Backbone | None = None
+    reader: Backbone | None = None
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What reads the texts that are put to the model."""
+        return (self.reader or self.backbone).tokenizer
 
     @cached_property
     def hidden(self) -> HiddenStates:
         """The model's hidden states on the probe's examples; one forward pass for all probes together."""
         from workbench.answering.hidden_states import hidden_states  # torch comes with it
 
-        return hidden_states(self.model, self.task, self.backbone.tokenizer, self.max_length)
+        return hidden_states(self.model, self.task, self.tokenizer, self.max_length)
 
 
 class Probe(Protocol):

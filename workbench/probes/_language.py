@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from workbench.backbone.pretrained import Backbone
     from workbench.machine.device import Precision
+    from workbench.probes import ProbeContext
 
 TRIED = [[1, 2, 3]]  # token ids
 KIND = "classification"  # of a model that answers no task: any
@@ -44,14 +45,19 @@ def no_language_head(backbone: Backbone) -> str | None:
     return None
 
 
-def head_beside(model: TaskModel, backbone: Backbone) -> nn.Module:
+def head_beside(model: TaskModel, context: ProbeContext) -> nn.Module:
     """Return the language head on the model's device: the model's own head where that is an output layer.
+
+    Else it is that of a whole model that somebody trained, and the backbone's where it was saved without one.
 
     Raises:
         InputError: as :func:`language_head` does.
     """
-    own = isinstance(model.head, OutputLayer)
-    return model.head if own else language_head(backbone).to(next(model.parameters()).device)
+    if isinstance(model.head, OutputLayer):
+        return model.head
+    has_own = context.own is not None and no_language_head(context.own) is None
+    pretrained = context.own if context.own and has_own else context.backbone
+    return language_head(pretrained).to(next(model.parameters()).device)
 
 
 def bare_model(backbone: Backbone, precision: Precision) -> TaskModel:

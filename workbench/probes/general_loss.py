@@ -30,6 +30,8 @@ MASKED_SHARE = 0.15
 class GeneralLoss:
     """Mean cross-entropy per token, in nats, of the adapted body under the output layer of the backbone's pretraining.
 
+    A whole model that somebody trained has an output layer and a tokenizer of its own.
+
     A causal language model predicts each token but the first from those before it. A masked one predicts a seeded 15 %
     of each text's tokens, all of them replaced by the mask token, from the rest (Devlin et al. 2019, arXiv:1810.04805,
     who leave a fifth in place or replace it at random). The same tokens are predicted at every stage. ``increase`` is
@@ -50,27 +52,27 @@ class GeneralLoss:
         Raises:
             InputError: the backbone has no output layer of its pretraining.
         """
-        backbone = context.backbone
-        rows = encode(backbone, context.text, context.max_length, context.seed)
+        backbone, tokenizer = context.backbone, context.tokenizer
+        rows = encode(backbone, tokenizer, context.text, context.max_length, context.seed)
         if not any(label != IGNORED for row in rows for label in row["labels"]):
             return {}
-        loss = mean_loss(model, head_beside(model, backbone), rows, backbone.tokenizer.pad_token_id)
+        loss = mean_loss(model, head_beside(model, context), rows, tokenizer.pad_token_id)
         bare = _bare_loss(backbone, context.text, context.max_length, context.seed, model.precision)
         return {"loss": loss, "increase": loss - bare}
 
 
-def encode(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: int) -> list[dict[str, Any]]:
+def encode(
+    backbone: Backbone, tokenizer: PreTrainedTokenizerBase, text: tuple[str, ...], max_length: int, seed: int
+) -> list[dict[str, Any]]:
     """Return model inputs, one a text; ``labels`` has at each position the token that its state predicts, or −100."""
     if not text:
         return []
     if is_causal(backbone.config):
-        return causal_rows(backbone.tokenizer, text, max_length)
-    columns = tokenise(
-        backbone.tokenizer, list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True
-    )
+        return causal_rows(tokenizer, text, max_length)
+    columns = tokenise(tokenizer, list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True)
     pairs = list(zip(columns["input_ids"], columns["special_tokens_mask"], strict=True))
     generator = torch.Generator().manual_seed(seed)
-    return [_mask(ids, special, backbone.tokenizer.mask_token_id, generator) for ids, special in pairs if ids]
+    return [_mask(ids, special, tokenizer.mask_token_id, generator) for ids, special in pairs if ids]
 
 
 def causal_rows(tokenizer: PreTrainedTokenizerBase, text: Sequence[str], max_length: int) -> list[dict[str, Any]]:
@@ -105,7 +107,8 @@ def _bare_loss(
 ) -> float:
     """Return what :func:`mean_loss` is without any method's weights; the same at every stage."""
     bare = bare_model(backbone, precision)
-    return mean_loss(bare, bare.head, encode(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
+    rows = encode(backbone, backbone.tokenizer, text, max_length, seed)
+    return mean_loss(bare, bare.head, rows, backbone.tokenizer.pad_token_id)
 
 
 def _mask(ids: list[int], special: list[int], mask: int, generator: torch.Generator) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from workbench.settings.bounds import Count
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from transformers import PreTrainedTokenizerBase
+
     from workbench.backbone.pretrained import Backbone
     from workbench.machine.device import Precision
     from workbench.methods.model import TaskModel
@@ -92,9 +94,9 @@ class Harness:
         if not isinstance(settings, HarnessSettings):
             return {}
         was_training = model.training
-        under = model.under(head_beside(model, context.backbone))
+        under = model.under(head_beside(model, context))
         try:
-            own = _scores(under, context.backbone, settings, context.batch_size, context.seed)
+            own = _scores(under, context.tokenizer, settings, context.batch_size, context.seed)
         finally:
             model.train(was_training)
         settings_json = settings.model_dump_json()
@@ -103,13 +105,13 @@ class Harness:
 
 
 def _scores(
-    model: TaskModel, backbone: Backbone, settings: HarnessSettings, batch_size: int, seed: int
+    model: TaskModel, tokenizer: PreTrainedTokenizerBase, settings: HarnessSettings, batch_size: int, seed: int
 ) -> dict[str, float]:
     from workbench.answering.harness.language_model import AdaptedLM
     from workbench.answering.harness.loading import load_tasks, scores
 
     tasks = load_tasks(settings.tasks, settings.num_fewshot)
-    results = scores(AdaptedLM(model, backbone.tokenizer, batch_size), tasks, settings.limit, seed)
+    results = scores(AdaptedLM(model, tokenizer, batch_size), tasks, settings.limit, seed)
     return {
         f"{_quantity_name(task)}/{_quantity_name(metric)}": value
         for task, values in results.items()
@@ -124,7 +126,7 @@ def _bare_scores(
 ) -> dict[str, float]:
     """Return what :func:`_scores` is without any method's weights; the same at every stage."""
     requested = HarnessSettings.model_validate_json(settings)
-    return _scores(bare_model(backbone, precision), backbone, requested, batch_size, seed)
+    return _scores(bare_model(backbone, precision), backbone.tokenizer, requested, batch_size, seed)
 
 
 def _quantity_name(name: str) -> str:

@@ -89,7 +89,7 @@ def test_masked_loss_is_transformers_own(masked: Backbone, task: Task, context_o
     from transformers import AutoModelForMaskedLM
 
     lm = AutoModelForMaskedLM.from_pretrained(masked.folder).eval()
-    rows = encode(masked, TEXT, 16, seed=0)
+    rows = encode(masked, masked.tokenizer, TEXT, 16, seed=0)
     wanted = [(torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])) for row in rows]
     model = _bare(masked)
     values = PROBE.measure(model, context_of(model, task, masked, text=TEXT))
@@ -112,7 +112,7 @@ def test_the_adapted_body_is_read(
 
 def test_masks_are_15_percent_seeded_and_never_special(masked: Backbone) -> None:
     tokenizer, text = masked.tokenizer, (" ".join(WORDS[:20]), "cat")
-    rows = encode(masked, text, 30, seed=1)
+    rows = encode(masked, masked.tokenizer, text, 30, seed=1)
     plain = [tokenizer(sentence)["input_ids"] for sentence in text]
     for row, ids, count in zip(rows, plain, (3, 1), strict=True):
         predicted = [index for index, label in enumerate(row["labels"]) if label != IGNORED]
@@ -121,8 +121,8 @@ def test_masks_are_15_percent_seeded_and_never_special(masked: Backbone) -> None
         assert all(row["input_ids"][index] == tokenizer.mask_token_id for index in predicted)
         rest = set(range(len(ids))) - set(predicted)
         assert all(row["input_ids"][index] == ids[index] for index in rest)
-    assert encode(masked, text, 30, seed=1) == rows
-    assert any(encode(masked, text, 30, seed=seed) != rows for seed in range(2, 5))
+    assert encode(masked, masked.tokenizer, text, 30, seed=1) == rows
+    assert any(encode(masked, masked.tokenizer, text, 30, seed=seed) != rows for seed in range(2, 5))
 
 
 def test_a_backbone_without_an_output_layer_is_refused(backbone: Backbone, causal: Backbone, masked: Backbone) -> None:

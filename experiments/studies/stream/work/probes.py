@@ -88,6 +88,7 @@ class Probing:
     def _context(self, answering: Answering, evaluation: str) -> ProbeContext:
         task, size, learned = answering.taught, self.recipe.probe_examples, answering.as_learned
         unchanged = answering.identity == learned.identity
+        given = answering.learning.planned.given
         splits = {name: stratified_sample(task.splits[name], size, DRAW) for name in ("train", "validation")}
         context = ProbeContext(
             task=replace(task, splits=splits),
@@ -101,6 +102,8 @@ class Probing:
             seed=DRAW,
             batch_size=self.recipe.budget.batch_size,
             settings={name: asked.settings for name, asked in self.asked.items()},
+            own=given.checkpoint.backbone if given else None,
+            reader=given.checkpoint.reader if given else None,
         )
         if unchanged and self._reads_hidden and self._kept(answering) is None:
             with atomic.written_whole(self._hidden(answering)) as folder:
