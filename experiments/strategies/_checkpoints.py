@@ -42,8 +42,8 @@ class Checkpoint:
 
     Attributes:
         name: what people see.
-        form: ``model``: all weights of a model; ``adapter``: stored here; ``state``: what a stream left after a stage,
-            here; ``folder``: an adapter that another program wrote.
+        form: ``model``: all weights of a model; ``adapter``: stored here, a whole model too; ``state``: what a stream
+            left after a stage, here; ``folder``: an adapter that another program wrote.
         folder: where it is.
         digest: equal digests, equal answers: of the weights and the heads that came, and for models that are not
             registered also of the config and of the files that texts are read with.
@@ -124,10 +124,11 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 
 
 def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str, labels: Mapping[str, Labels]) -> Checkpoint:
-    if name in BACKBONES.names() or (name == backbone.name and not Path(name).is_dir()):
-        return _model(name, backbone if name == backbone.name else open_backbone(name, where), backbone)
+    is_base = name == backbone.name and not Path(name).is_dir()  # a registered name or a hub id, in however many bits
+    if name in BACKBONES.names() or (is_base and backbone.quantization):
+        return _model(name, backbone if is_base else open_backbone(name, where), backbone)
     try:
-        folder = locate(name).folder
+        folder = backbone.folder if is_base else locate(name).folder
     except InputError as error:
         raise InputError(f"{name!r}: {error.what}", where=where, hint=error.hint) from None
     if (folder / STATE / BODY).is_dir():
@@ -175,13 +176,12 @@ def _digest(checkpoint: Checkpoint, backbone: Backbone) -> str:
 
 
 def _stored(name: str, stored: StoredAdapter, backbone: Backbone, tasks: Sequence[Task]) -> Checkpoint:
-    manifest = stored.manifest
-    if manifest.is_whole:
-        return _model(name, backbone_of(stored), backbone)
-    require_backbone(stored, backbone)
-    learned = manifest.task
+    """Return what is stored here; a whole model is pooled under its own head as it was stored."""
+    own = backbone_of(stored) if stored.manifest.is_whole else None
+    require_backbone(stored, own or backbone)
+    learned = stored.manifest.task
     heads = {task.name: learned.labels for task in tasks if _same(learned.kind, learned.labels, task)}
-    return Checkpoint(name, "adapter", stored.folder, stored.identity, heads)
+    return Checkpoint(name, "adapter", stored.folder, stored.identity, heads, backbone=own)
 
 
 def _head_for(task: Task, sent: SentFolder, backbone: Backbone, labels: Labels | None) -> Labels | str | None:

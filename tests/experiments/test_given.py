@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.api import Workbench
 from experiments.reporting.presentation import Table
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
@@ -276,17 +277,21 @@ def test_a_language_model_is_asked_and_its_own_output_layer_answers(llama: Path,
     assert scores[0] != scores[1]
 
 
-def test_a_classifier_that_kept_on_training_is_asked_with_its_own_heads(bert: Path, task: Task, tmp_path: Path) -> None:
-    """Also where the body was frozen, and in a workspace that has stages of another head on the same body."""
+def right(model: Any, reader: Path, task: Task) -> float:
+    """Return the share of test rows that a classifier of transformers answers rightly."""
     import torch
     from transformers import AutoTokenizer
 
-    rows, tokenizer, scores = task.splits["test"], AutoTokenizer.from_pretrained(bert), []
-    for seed, name in ((0, "before"), (1, "after"), (3, "other")):
-        model = with_a_head(bert, tmp_path / name, task.labels, seed)
-        with torch.inference_mode():
-            answers = model(**tokenizer(rows["text"][:], padding=True, return_tensors="pt")).logits.argmax(-1)
-        scores.append(float((answers == torch.tensor(rows["label"][:])).float().mean()))
+    rows, batch = task.splits["test"], AutoTokenizer.from_pretrained(reader)
+    with torch.inference_mode():
+        answers = model(**batch(rows["text"][:], padding=True, return_tensors="pt")).logits.argmax(-1)
+    return float((answers == torch.tensor(rows["label"][:])).float().mean())
+
+
+def test_a_classifier_that_kept_on_training_is_asked_with_its_own_heads(bert: Path, task: Task, tmp_path: Path) -> None:
+    """Also where the body was frozen, and in a workspace that has stages of another head on the same body."""
+    heads = ((0, "before"), (1, "after"), (3, "other"))
+    scores = [right(with_a_head(bert, tmp_path / name, task.labels, seed), bert, task) for seed, name in heads]
     assert scores[1] != scores[2]
     for after, own in (("after", scores[:2]), ("other", [scores[0], scores[2]])):
         entry = {"mine": f"{{strategy: given, stages: [{tmp_path / 'before'}, {tmp_path / after}]}}"}
@@ -297,3 +302,23 @@ def test_a_classifier_that_kept_on_training_is_asked_with_its_own_heads(bert: Pa
         assert report.record.ways["mine"] == {"animals": "own head"}
         assert [row[0] for row in mine.matrix] == pytest.approx(own), "what their own program answers"
     assert not [*(tmp_path / "space/steps").rglob("model.safetensors")], "no weights were copied"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_whole_model_that_is_stored_here_is_asked_with_its_own_head(
+    link: bool, bert: Path, task: Task, tmp_path: Path
+) -> None:
+    scores = [right(with_a_head(bert, tmp_path / name, task.labels, at), bert, task) for at, name in enumerate("ab")]
+    stored = Workbench(tmp_path / "space", []).exchange.import_adapter(tmp_path / "b", link=link)
+    entry = {"mine": f"{{strategy: given, stages: [{tmp_path / 'a'}, {stored.folder}]}}"}
+    report = stream_of(tmp_path, tmp_path / "a", entry, *QUICK, "learned=before", "tasks=[animals]")
+    assert report.record.ways["mine"] == {"animals": "own head"}
+    assert [row[0] for row in report.strategies[0].matrix] == pytest.approx(scores)
+
+
+def test_a_base_model_of_the_hub_brings_its_head(bert: Path, task: Task, tmp_path: Path) -> None:
+    with_a_head(bert, tmp_path / "mood", task.labels, 0)
+    base = replace(open_backbone(str(tmp_path / "mood")), name="owner/mood", hub_id="owner/mood")
+    (checkpoint,) = read_checkpoints(["owner/mood"], base, [task], "")
+    assert checkpoint.heads == {task.name: task.labels}
+    assert checkpoint.backbone is None, "it is the base model"

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.api import Workbench
 from experiments.strategies._ways import AnswerSettings, asked, shown_rows
 from tests.checkpoints import with_another_output_layer
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
@@ -112,6 +113,29 @@ def _continued(lm: Any, context: list[int], answer: list[int]) -> float:
     with torch.inference_mode():
         likely = lm(input_ids=torch.tensor([[*context, *answer]])).logits[0].log_softmax(-1)
     return sum(float(likely[len(context) - 1 + at, token]) for at, token in enumerate(answer))
+
+
+def test_a_language_model_that_is_stored_here_has_the_numbers_of_its_folder(
+    call: Call, llama: Path, tuned: Path, tmp_path: Path
+) -> None:
+    stored = Workbench(tmp_path / "ws", []).exchange.import_adapter(tuned)
+    options = [
+        "--task",
+        "words,saying",
+        "--labels",
+        "likelihood",
+        "--set",
+        f"strategies.given.prompt='{LIKELY}'",
+        *SMALL,
+    ]
+    answers = []
+    for name in (str(tuned), stored.id):
+        code, out, err = call("examine", str(llama), name, *options, "--name", f"of-{len(answers)}")
+        assert code == 0, err
+        answers.append(json.loads(out)["strategies"]["given"]["matrix"])
+    assert answers[0] == answers[1]
+    outcomes = [pd.read_parquet(path) for path in (tmp_path / "ws").rglob("*.parquet")]
+    assert len(outcomes) == 6, "the base model is measured once"
 
 
 def test_the_same_rows_are_shown_to_all_checkpoints() -> None:
