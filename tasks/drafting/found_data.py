@@ -129,8 +129,10 @@ def _format_and_dialect(
     file_formats = [formats.format_of(file) for file in files.values()]
     first = file_formats[0]
     if first == "folders":
+        likeliest = label_folders.encoding_of_texts(next(iter(files.values())))
+        own = known.dialect.encoding if likeliest and known and known.format == first else "utf-8"
         return first, overrides.model_copy(
-            update={"encoding": overrides.encoding or label_folders.encoding_of_texts(next(iter(files.values())))}
+            update={"encoding": overrides.encoding or (likeliest if own == "utf-8" else own)}
         )
     if first not in USUAL and known is None:
         return first, overrides

@@ -89,6 +89,21 @@ def test_lines_of_json_in_another_encoding_are_read_as_the_task_says(folder: Pat
     assert "\xe9t\xe9 0" in texts_of("mine", folder)
 
 
+def test_folders_of_texts_have_the_encoding_of_the_task(folder: Path, load: Load) -> None:
+    """A lone letter does not tell that it is Polish."""
+
+    def write(name: str, numbers: range) -> str:
+        for n in numbers:
+            (path := folder / name / "ab"[n % 2]).mkdir(parents=True, exist_ok=True)
+            (path / f"{n}.txt").write_text(f"\u0142 {n}", encoding="iso8859_2")
+        return str(folder / name)
+
+    write("first", range(40))
+    load("files: {data: first, encoding: iso8859_2}\ncolumns: {text: text, label: label}")
+    update("mine", [folder], folder, UpdateRequest(write("second", range(100, 140))))
+    assert {f"\u0142 {n}" for n in (0, 100, 139)} <= texts_of("mine", folder)
+
+
 @pytest.mark.parametrize(
     ("own", "lines", "expected"),
     [
