@@ -119,7 +119,12 @@ def test_of_a_repository_on_the_hub_only_what_is_read_is_fetched(
 ) -> None:
     online = hub(tmp_path / "online", monkeypatch)
     own = shutil.copytree(sent / "emotion", online.root / "ann" / "emotion-lora")
-    for name in ("optimizer.pt", "tokenizer.json", "training_args.bin", "modeling_own.py", "checkpoint-9/config.json"):
+    shutil.copyfile(bert / "tokenizer.json", own / "tokenizer.json")
+    other = shutil.copytree(own, online.root / "ann" / "other-words")
+    words = json.loads((bert / "tokenizer.json").read_text(encoding="utf-8"))
+    words["model"]["vocab"] = {f"{word}s": number for word, number in words["model"]["vocab"].items()}
+    (other / "tokenizer.json").write_text(json.dumps(words), encoding="utf-8")
+    for name in ("optimizer.pt", "training_args.bin", "modeling_own.py", "checkpoint-9/config.json"):
         (own / name).parent.mkdir(exist_ok=True)
         (own / name).write_text("{}", encoding="utf-8")
     command = ("adapters", "import", "ann/emotion-lora@main", "ann/nothing", "--backbone", str(bert), *LABELS, "--json")
@@ -128,7 +133,9 @@ def test_of_a_repository_on_the_hub_only_what_is_read_is_fetched(
     document = json.loads(out)
     assert document["adapters"][0]["task"] == "emotion-lora"
     assert "cannot fetch 'ann/nothing' from the hub: 404" in document["refused"][0]["what"]
-    assert sorted(online.fetched) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(online.fetched) == ["adapter_config.json", "adapter_model.safetensors", "tokenizer.json"]
+    code, _, err = call("adapters", "import", "ann/other-words", "--backbone", str(bert), *LABELS)
+    assert (code, "its tokenizer is another one" in err) == (2, True)
 
 
 def test_what_was_exported_comes_back_from_the_hub(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
 from workbench.adapters.manifest import MANIFEST, read_manifest
+from workbench.answering.elsewhere.model_files import OF_TOKENIZER
 from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
 from workbench.errors import InputError
 from workbench.files import hub_files
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOLD_BY = (MANIFEST, CONFIG, MODEL_CONFIG, "modules.json")  # which of them are there tells what a repository holds
-OF_ADAPTERS = (CONFIG, PEFT_WEIGHTS, ADAPTERS_WEIGHTS, "head_config.json", "model_head.safetensors")
+OF_ADAPTERS = (
+    *(CONFIG, PEFT_WEIGHTS, ADAPTERS_WEIGHTS, "head_config.json", "model_head.safetensors"),
+    *OF_TOKENIZER,  # which is compared with that of the backbone
+)
 
 
 def adapter_folder(repository: str, revision: str | None = None) -> Path:
