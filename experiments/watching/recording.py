@@ -96,10 +96,14 @@ class Recording:
             return cls(workspace, name, workspace.records.begin(name, document, say), [])
 
     def _keep_up_to(self, step: int) -> None:
-        """Keep the stages of the stored record up to a step; later ones are of a training that went on differently."""
+        """Keep the stages of the stored record up to a step; later ones are of a training that went on differently.
+
+        So is the last one where the trainer had put back an earlier step's weights: a checkpoint has its own step's.
+        """
         kept = [
             (piece, stage) for piece in self.document.pieces if (stage := self._stage(piece)) and stage.step <= step
         ]
+        kept = kept[:-1] if kept and kept[-1][1].put_back else kept
         self.stages = [stage for _, stage in kept]
         self._save(replace(self.document, pieces=tuple(piece for piece, _ in kept), finished=False))
 

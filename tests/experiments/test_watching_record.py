@@ -22,10 +22,10 @@ def begun(folder: Path, step: int = 0, name: str = "out", **about: Any) -> Recor
     return Recording.begin(Workspace(folder / "ws"), name, {**ABOUT, **about}, step, lambda _: None)
 
 
-def measured(recording: Recording, step: int, correct: Sequence[bool]) -> None:
+def measured(recording: Recording, step: int, correct: Sequence[bool], put_back: bool = False) -> None:
     outcomes = pd.DataFrame({"id": ["a", "b"], "correct": correct})
     score = sum(correct) / len(correct)
-    stage = WatchedStage(step, step / 4, {"words": score}, {}, 0.1, 1.0)
+    stage = WatchedStage(step, step / 4, {"words": score}, {}, 0.1, 1.0, put_back=put_back)
     recording.add(stage, {"words": Evaluation(outcomes, {"accuracy": score}, "f" * 64, 0.1)})
 
 
@@ -42,6 +42,17 @@ def test_a_training_that_is_resumed_has_the_answers_of_its_own_stages(tmp_path: 
     keys = [stage.evaluations["words"] for stage in resumed.stages]
     assert [evaluations.require(key).scores["accuracy"] for key in keys] == [0.0, 0.5, 1.0]
     assert (evaluations.root / keys[1]).stat().st_ino == unchanged
+
+
+def test_a_training_that_goes_on_after_its_end_leaves_out_the_weights_that_were_put_back(tmp_path: Path) -> None:
+    first = begun(tmp_path)
+    for step, correct in ((0, (False, False)), (2, (True, True)), (4, (False, False))):
+        measured(first, step, correct)
+    measured(first, 4, (True, True), put_back=True)
+    resumed = begun(tmp_path, step=4)
+    measured(resumed, 6, (True, False))
+    assert [(stage.step, stage.scores["words"]) for stage in resumed.stages] == [(0, 0.0), (2, 1.0), (4, 0.0), (6, 0.5)]
+    assert not any(stage.put_back for stage in resumed.stages)
 
 
 def test_a_training_that_is_resumed_with_another_bound_is_compared_with_its_own_beginning(tmp_path: Path) -> None:
