@@ -1,4 +1,4 @@
-"""The key of an import: a digest of the folder's files and of the import's options. An adapter's id ends with it."""
+"""The key of an import: a digest of the folder's files and of the import's options. An id ends as its key begins."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def key_of(folder: Path, *facts: Any) -> str:
         for path in sorted(folder.glob(pattern))
         if path.is_file()
     }
-    return key([files, facts])[:SHORT]
+    return key([files, facts])
 
 
 def stored_as(store: AdapterStore, ending: str) -> StoredAdapter | None:
-    """Return the adapter that was imported with this key; None where there is none or it is damaged."""
+    """Return the adapter that was imported with a key that begins so; None where there is none or it is damaged."""
     for name in store.ids():
         if name.rpartition("-")[2] == ending and store.damage(name) is None and store.get(name).manifest.elsewhere:
             return store.get(name)

@@ -17,7 +17,7 @@ from workbench.adapters.stored_adapter import README, StoredAdapter
 from workbench.answering.elsewhere.comparison_texts import POOLED, try_sender
 from workbench.answering.elsewhere.head_form import difference_of_batches, matching_head
 from workbench.answering.elsewhere.headless import with_fitted_head
-from workbench.answering.elsewhere.identity import key_of, stored_as
+from workbench.answering.elsewhere.identity import SHORT, key_of, stored_as
 from workbench.answering.elsewhere.original import keep
 from workbench.backbone.architecture import positions
 from workbench.backbone.model_folder import ITSELF
@@ -90,7 +90,7 @@ def take_in(sent: SentFolder, options: ImportDetails, store: AdapterStore) -> tu
     Raises:
         InputError: the files do not fit the base model, or the sender's answers cannot be repeated.
     """
-    ending = key_of(sent.folder, *options.meaning)
+    ending = key_of(sent.folder, *options.meaning)[:SHORT]
     if here := stored_as(store, ending):
         return here, True
     with without_advice("peft"):
