@@ -57,8 +57,8 @@ class GivenSettings(AnswerSettings):
 
     stages: Stages | Annotated[tuple[Stages, ...], Field(min_length=1, max_length=1000)] = Field(
         (),
-        description="folders, stored adapters or hub ids in their order, the base model first; for several seeds a "
-        "list for each",
+        description="folders (that of a stored adapter, too) or hub ids in their order, the base model first; for "
+        "several seeds a list for each",
     )
     head_labels: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]] = Field(
         {},
