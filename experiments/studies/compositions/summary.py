@@ -153,7 +153,10 @@ class _Summary:
         )
 
     def _difference(self, taken: Taken, reference: Taken, units: Iterable[Unit]) -> Difference | None:
-        """Return ours − the reference's over the units that both have; None where there are none, or in brief."""
+        """Return ours − the reference's over the units that both have; None where there are none, or in brief.
+
+        A seed counts where it has all targets and K that others have: the last ones of a run may not be there yet.
+        """
         if self.brief:
             return None
         common = [unit for unit in units if unit in reference]
@@ -161,8 +164,12 @@ class _Summary:
             return None
         gaps = {unit: self.known[taken[unit]].score - self.known[reference[unit]].score for unit in common}
         seeds = [seed for seed in self.record.seeds if any(unit.seed == seed for unit in gaps)]
-        by_seed = [mean_of_known(gap for unit, gap in gaps.items() if unit.seed == seed) for seed in seeds]
-        sizes = [self.known[taken[unit]].examples for unit in common if unit.seed == seeds[0]]
+        trials = {(unit.task, unit.shots) for unit in common}
+        of_seed = {seed: [unit for unit in common if unit.seed == seed] for seed in seeds}
+        by_seed = [  # a mean over some targets alone would be another quantity
+            mean_of_known(gaps[unit] for unit in own) if len(own) == len(trials) else None for own in of_seed.values()
+        ]
+        sizes = [self.known[taken[unit]].examples for unit in max(of_seed.values(), key=len)]
         by_target = (
             [
                 ExamplePair(unit.seed, self.examples[taken[unit]], self.examples[reference[unit]])
