@@ -144,6 +144,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             if (folder / KEPT).exists():
                 return
             save_file(weights, folder / WEIGHTS)
+            checksummed.seal(folder, _fit_of(folder.parent))
             flush(folder)
             seconds, spent = self.clock.so_far()
             progress = Progress(tuple(self.epochs), self.best, seconds, self.first, spent)
@@ -152,27 +153,29 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
                 if older != folder:
                     shutil.rmtree(older)
 
-    def resume(self, scratch: Path) -> str | None:
+    def resume(self, scratch: Path, say: Callable[[str], None]) -> str | None:
         """Return the last complete checkpoint in ``scratch`` after taking over what this callback knew, or None.
 
-        Raises:
-            IntegrityError: what it knew, or its weights, cannot be read, or the checkpoint is another fit's.
+        One that is damaged, or another fit's, is deleted, and ``say`` hears of it: the fit goes on from the one before,
+        or begins anew.
         """
         steps = [int(path.parent.name.rpartition("-")[2]) for path in scratch.glob(f"checkpoint-*/{KEPT}")]
-        if not steps:
-            return None
-        self.steps = max(steps)
-        folder = checkpoint(scratch, self.steps)
-        progress = checksummed.require(PROGRESS, folder / KEPT, _fit_of(scratch))
-        self.epochs, self.best = list(progress.epochs), progress.best
-        self.clock.add(progress.seconds, progress.spent)
-        self.first = progress.first
-        try:
-            self.weights = to_device_of(self.model, load_file(folder / WEIGHTS))
-        except (OSError, SafetensorError) as error:
-            hint = f"Delete {folder}: the fit then begins anew."
-            raise IntegrityError("damaged: not readable", where=str(folder / WEIGHTS), hint=hint) from error
-        return str(folder)
+        for step in sorted(steps, reverse=True):
+            folder = checkpoint(scratch, step)
+            try:
+                progress, weights = _read(folder)
+            except IntegrityError as error:
+                say(f"A checkpoint cannot be used, and was deleted: {error.where}: {error.what}")
+                wait_for_all()  # every process has read it
+                with first_ahead():
+                    shutil.rmtree(folder, ignore_errors=True)
+                continue
+            self.steps, self.epochs, self.best = step, list(progress.epochs), progress.best
+            self.clock.add(progress.seconds, progress.spent)
+            self.first = progress.first
+            self.weights = to_device_of(self.model, weights)
+            return str(folder)
+        return None
 
     @property
     def is_over(self) -> bool:
@@ -217,6 +220,21 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         for name, parameter in self.model.trainable().items():
             copy_into(self.weights[name], parameter)
         self.model.eval()
+
+
+def _read(folder: Path) -> tuple[Progress, dict[str, Tensor]]:
+    """Return what a checkpoint keeps of its fit, and the best weights; what Trainer reads of it is compared too.
+
+    Raises:
+        IntegrityError: something is damaged or missing, or the checkpoint is another fit's.
+    """
+    fit = _fit_of(folder.parent)
+    progress = checksummed.require(PROGRESS, folder / KEPT, fit)
+    checksummed.require_sound(folder, under=fit)
+    try:
+        return progress, load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise IntegrityError("damaged: not readable", where=str(folder / WEIGHTS)) from error
 
 
 def _fit_of(scratch: Path) -> str:

@@ -42,7 +42,6 @@ def fit(
     Raises:
         InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here; or the
             weights are to be dealt out, and the method needs them whole.
-        IntegrityError: a checkpoint cannot be read.
         TrainingError: the loss or a validation score is not a finite number.
     """
     with without_collection():
@@ -90,7 +89,7 @@ def fit(
         trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), rows, collate)
         trainer.add_callback(HookCallback(hooks, learner))
         trainer.add_callback(keeper)
-        last = keeper.resume(scratch) if scratch else None
+        last = keeper.resume(scratch, listener.say) if scratch else None
         if not keeper.is_over:
             trainer.train(resume_from_checkpoint=last)
         keeper.restore()
