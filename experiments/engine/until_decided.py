@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.engine.run import new_record, pending
-from experiments.reporting.power import further_seeds
+from experiments.reporting.added_seeds import further_seeds
 from workbench.errors import InputError
 from workbench.measures.looks import LOOKS, looks_up_to
 
@@ -31,7 +31,7 @@ class Looks:
     """When verdicts are read.
 
     Attributes:
-        seeds: as many as there can be: those of the recipe, then the next integers.
+        seeds: as many as there can be: those of the recipe, then :func:`further_seeds`.
         after: numbers of seeds.
     """
 

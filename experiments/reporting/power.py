@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
+from experiments.reporting.added_seeds import further_seeds
 from experiments.reporting.differences import UNDECIDED
 from experiments.reporting.families import hypothesis
 from experiments.reporting.replications import seed_means
@@ -125,12 +126,6 @@ def enough_seeds(seeds: Sequence[int], differences: Mapping[str, Difference], po
         message = f"{gap} need {many} seeds, and {MOST} are the most"
         raise InputError(message, where=where, hint="Ask for a larger difference.")
     return (*seeds, *further_seeds(seeds, needed - len(seeds)))
-
-
-def further_seeds(seeds: Sequence[int], many: int) -> range:
-    """Return so ``many`` seeds that come after all of ``seeds``; none where ``many`` is not positive."""
-    following = max(seeds) + 1
-    return range(following, following + max(many, 0))
 
 
 def seeds_needed(difference: Difference, points: float) -> int | None:

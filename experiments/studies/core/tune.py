@@ -18,7 +18,6 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import count
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +29,12 @@ from workbench.files.digest import key
 from workbench.training import teach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from experiments.engine.piece import Site
     from workbench.training import Lesson
 
 SPREAD = 10.0
-FIRST_SEED = 100
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,6 @@ class LearningRateTrial:
 
 
 ATTEMPTS = PieceResults("attempts", LearningRateTrial)
-
-
-def tuning_seed(compared: Iterable[int]) -> int:
-    """Return the seed of all that is tried to choose a learning rate: the first from 100 that is not ``compared``."""
-    taken = {*compared}
-    return next(seed for seed in count(FIRST_SEED) if seed not in taken)
 
 
 def learning_rates(own: float, trials: int) -> tuple[float, ...]:

@@ -11,10 +11,10 @@ from experiments.engine.draft import drafted
 from experiments.engine.entries import EntryForm
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.recipes import require_affordable
+from experiments.reporting.added_seeds import tuning_seed
 from experiments.studies.core.against import ComparedWith, uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.studies.core.shared_texts import shared_texts
-from experiments.studies.core.tune import tuning_seed
 from experiments.studies.core.widening import OUTWARD
 from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import Entry

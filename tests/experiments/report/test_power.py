@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.reporting.added_seeds import further_seeds, tuning_seed
 from experiments.reporting.decision_chances import chances_by_look
 from experiments.reporting.declared_test import DeclaredTest
 from experiments.reporting.differences import Difference
@@ -125,6 +126,15 @@ def test_so_many_seeds_are_planned_as_the_first_difference_needs() -> None:
         enough_seeds((0,), {"single": difference(0.1)}, 0.02)
     with pytest.raises(InputError, match=naming("0.1 points", "wild and the reference", "more than 1,000 seeds")):
         enough_seeds((0, 1), {"wild": family["wild"]}, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "further"), [((0, 7), (8, 9)), ((97, 98), (99, 101)), ((100, 101), (103, 104)), ((100, 102), (103, 104))]
+)
+def test_added_seeds_leave_the_one_that_tunes_where_it_is(seeds: tuple[int, ...], further: tuple[int, ...]) -> None:
+    """Another one would try all learning rates again, and fit all that was chosen by them."""
+    assert further_seeds(seeds, 2) == further
+    assert tuning_seed((*seeds, *further)) == tuning_seed(seeds)
 
 
 def test_a_seed_counts_once_in_however_many_orders() -> None:

@@ -10,12 +10,12 @@ from experiments.engine.draft import drafted
 from experiments.engine.feasibility import open_feasible
 from experiments.engine.forecast import forecast_of
 from experiments.engine.recipes import require_affordable
+from experiments.reporting.added_seeds import tuning_seed
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.core.against import uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.studies.core.shared_texts import shared_texts
-from experiments.studies.core.tune import tuning_seed
 from experiments.studies.core.widening import OUTWARD, candidates
 from experiments.studies.stream.plan.entries import (
     FORM,
