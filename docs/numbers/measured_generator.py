@@ -39,10 +39,10 @@ def pieces() -> Iterator[str]:
     yield rates(contestants)
 
 
-def contestants_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return each contestant's standing with K examples, and what it is compared with."""
+def contestants_of(document: dict[str, Any], shots: str = K) -> dict[str, dict[str, Any]]:
+    """Return each contestant's standing with so many examples, and what it is compared with."""
     return {
-        name: {**contestant["standings"][K], "against": contestant["against"]}
+        name: {**contestant["standings"][shots], "against": contestant["against"]}
         for name, contestant in document["contestants"].items()
     }
 

@@ -27,6 +27,8 @@ READINGS = {  # of the half whose middle is not written
     "best-start": "lower",
 }
 
+PAIR_SUMS = ("pair-sum", "pair-sum-animals", "pair-sum-reverse", "pair-sum-double")  # one sum beside four controls
+
 
 def pieces() -> Iterator[str]:
     """Yield the tables of both halves of the design, and the sentences about them."""
@@ -34,6 +36,7 @@ def pieces() -> Iterator[str]:
     yield from _written(written)
     yield from _unwritten(unwritten, written)
     yield from _added(contestants_of(read("two-steps-added")))
+    yield from _again(contestants_of(read("two-steps-again"), "0"))
 
 
 def _written(contestants: dict[str, Any]) -> Iterator[str]:
@@ -91,3 +94,26 @@ def _added(contestants: dict[str, Any]) -> Iterator[str]:
     require(reading(mixed) == "higher" and reading(random) == "lower", "decided")
     yield f"{gap(mixed)} above one LoRA of all data sets mixed, {probability(mixed['p_holm'])}"
     yield f"two random LoRAs answer {number(contestants['pair-sum, random sources']['score'])} %"
+
+
+def _again(contestants: dict[str, Any]) -> Iterator[str]:
+    """Yield what became of the sum on other seeds, where nothing is trained or picked."""
+    for name in sorted(contestants, key=lambda name: -contestants[name]["score"]):
+        yield contestant_row(name, contestants[name])
+    scores = {name: number(contestant["score"]) for name, contestant in contestants.items()}
+    gains = {name: contestant["gain"] for name, contestant in contestants.items()}
+    for name in PAIR_SUMS:
+        require(reading(gains[name]) == "higher", f"`{name}` is higher")
+    drawn = gains["pair-sum, random sources"]
+    require(reading(drawn) == "lower", "two random LoRAs are lower")
+    mixed = f"one LoRA of all data sets mixed {scores['mixed data alone, lora']} %"
+    yield f"The sum answers {scores['pair-sum']} %, {mixed}"
+    yield f"{gap(gains['pair-sum'])} beside it, {probability(gains['pair-sum']['p_holm'])}"
+    alone = sorted(contestants[name]["score"] for name in contestants if name.startswith("two-steps-"))
+    yield f"The sources answer {number(alone[0])} to {number(alone[-1])} %"
+    yield f"two random LoRAs of the same norms {scores['pair-sum, random sources']} %"
+    yield f"above mixed data in all {len(gains['pair-sum']['values'])} seeds"
+    require(min(gains["pair-sum"]["values"]) > 0, "in all seeds")
+    first, second = contestants["pair-sum"]["targets"].values()
+    words = f"of words to write two times each {number(second)} %"
+    yield f"Of lists to write backwards it answers {number(first)} %, {words}"
