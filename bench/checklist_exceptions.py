@@ -25,6 +25,8 @@ KNOWN: dict[str, dict[str, str]] = {
     "flan-t5": {ONE_THING: WHOLE, SEEDS: ONE_SEED},
     "headroom": {SEEDS: SCREEN},
     "headroom.json": {SEEDS: SCREEN},
+    "headroom-16.json": {SEEDS: SCREEN},
+    "headroom-64.json": {SEEDS: SCREEN},
     "hundred-tasks": {ONE_THING: WHOLE, SEEDS: TWO_SEEDS},
     "hundred-tasks.json": {ONE_THING: BEFORE_AGAINST, SEEDS: TWO_SEEDS},
     "hundred-tasks-routed": {SEEDS: TWO_SEEDS},
