@@ -174,6 +174,12 @@ HYPOTHESES = (
         "AdapterFusion gains over a fresh adapter where the target is sensitive",
         (contrast("adapterfusion", "fresh pfeiffer", ABOVE),),
     ),
+    Hypothesis(
+        "D4",
+        "same-group-scales",
+        "A second source adds to learned scales",
+        (contrast("scalearn", "scalearn-one", ABOVE),),
+    ),
 )
 
 
