@@ -7,6 +7,7 @@ higher than full fine-tuning.``
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words, test_in_words
@@ -227,15 +228,19 @@ def _would_decide(difference: Difference) -> str:
 
 
 def _all_would_decide(members: Sequence[ComparisonInWords]) -> str:
-    """Return how many seeds would decide those that are undecided, from the easiest to the hardest."""
-    needs = {member.entry.inside: needed.seeds for member in members if (needed := member.difference.to_decide)}
-    known = {name: seeds for name, seeds in needs.items() if seeds is not None}
+    """Return how many seeds would decide those that are undecided, from the easiest to the hardest; of how many.
+
+    Nothing where nothing was computed of any of them, as with one seed.
+    """
+    needs = [(needed.seeds, member.entry.inside) for member in members if (needed := member.difference.to_decide)]
+    known = [(seeds, name) for seeds, name in needs if seeds is not None]
     if not known:
-        return ""
-    easiest, hardest = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
-    if known[easiest] == known[hardest]:
-        return f"; {known[easiest]} seeds would probably decide"
-    return f"; {known[easiest]} ({easiest}) to {known[hardest]} seeds ({hardest}) would probably decide"
+        return f"; no number of seeds up to {MOST_SEEDS:,} is known to decide any" if needs else ""
+    (least, easiest), (most, hardest) = min(known, key=itemgetter(0)), max(known, key=itemgetter(0))
+    seeds = f"{most} seeds" if least == most else f"{least} ({easiest}) to {most} seeds ({hardest})"
+    rest = len(members) - len(known)
+    some_of = f" {len(known)} of them; for {rest} no number up to {MOST_SEEDS:,} is known to" if rest else ""
+    return f"; {seeds} would probably decide{some_of}"
 
 
 def _limits(shown: Interval) -> str:

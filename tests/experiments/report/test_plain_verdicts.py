@@ -115,7 +115,8 @@ def test_many_comparisons_with_one_entry_are_said_by_what_came_out() -> None:
         "Ended higher than full fine-tuning: a (+5.0), b (+3.1).",
         "Equal within 2 points: c.",
         "Lower: d (−2.3).",
-        "Undecided: f, g, h; 7 (h) to 12 seeds (g) would probably decide.",
+        "Undecided: f, g, h; 7 (h) to 12 seeds (g) would probably decide 2 of them; for 1 no number up to 1,000 is "
+        "known to.",
     ]
     assert sentences([between(EQUAL, FORGOT, called(label)) for label in "abcd"]) == [
         "Equal within 2 points in forgetting to full fine-tuning: a, b, c, d."
@@ -123,6 +124,26 @@ def test_many_comparisons_with_one_entry_are_said_by_what_came_out() -> None:
     assert len(sentences(many[:FEW])) == FEW, "few have a sentence each"
     (test,) = small_prints(many)
     assert test == "Paired t-test over seeds, p after Holm for 6 comparisons; the tables have each interval and p."
+
+
+@pytest.mark.parametrize(
+    ("needs", "expected"),
+    [
+        ((7, None, None, None), "; 7 seeds would probably decide 1 of them; for 3 no number up to 1,000 is known to"),
+        ((7, 12, 7, 9), "; 7 (a) to 12 seeds (b) would probably decide"),
+        ((7, 7, 7, 7), "; 7 seeds would probably decide"),
+        ((None, None, None, None), "; no number of seeds up to 1,000 is known to decide any"),
+    ],
+)
+def test_a_number_of_seeds_for_a_group_says_for_how_many_of_it(needs: tuple[int | None, ...], expected: str) -> None:
+    group = [
+        between(replace(OPEN, to_decide=ToDecide(seeds)), entry=Named(label))
+        for label, seeds in zip("abcd", needs, strict=True)
+    ]
+    assert sentences(group) == [f"Undecided at the end against full fine-tuning: a, b, c, d{expected}."]
+    each = [replace(one, against=Named(f"control of {one.entry.label}")) for one in group]
+    (listed,) = sentences(each)
+    assert listed.endswith(f"d against control of d{expected}.")
 
 
 def test_a_hundred_comparisons_stay_readable() -> None:
