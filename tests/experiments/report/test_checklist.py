@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.reporting.declared_test import DeclaredTest
+from experiments.reporting.families import in_family
 from experiments.reporting.page import page as drawn_page
+from experiments.reporting.replications import paired
 from experiments.studies import checked, present
 from experiments.studies.core.checklist import (
     CONTROL,
@@ -21,12 +24,16 @@ from experiments.studies.core.checklist import (
     UNEQUAL,
     VALIDATION,
 )
+from experiments.studies.core.planned import settled
 from experiments.studies.core.tune import LearningRateTrial
 from experiments.studies.core.widening import is_exhausted
 from tests.experiments.report.finished import FINISHED
+from workbench.measures.looks import LOOKS, levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from experiments.reporting.differences import Difference
 
 ROOT = math.sqrt(10)
 
@@ -115,6 +122,43 @@ def test_a_family_with_a_row_that_no_recipe_asks_for_is_found(stream: dict[str, 
     forgetting = stream["strategies"]["isolated"]["comparison"]["forgetting"]
     forgetting["p"], forgetting["p_holm"] = 0.02, 0.04
     assert answers(stream)[FAMILY] is False
+
+
+def test_families_that_differ_in_size_have_no_identical_tests_for_that(stream: dict[str, Any]) -> None:
+    """Two rows have average accuracy, and one has forgetting: nothing is tested twice."""
+    stream["strategies"]["again"] = deepcopy(stream["strategies"]["isolated"])
+    for label, values in (("isolated", [0.1, 0.12]), ("again", [0.2, 0.25])):
+        comparison = stream["strategies"][label]["comparison"]["average_accuracy"]
+        comparison |= {"values": values, "p": 0.03, "p_holm": 0.06}
+    for metric in ("forgetting", "learning_accuracy"):
+        stream["strategies"]["again"]["comparison"].pop(metric, None)
+    assert "2 planned comparisons" in said(stream, FAMILY)
+    assert "Identical" not in said(stream, FAMILY)
+
+
+def test_p_that_was_read_at_a_look_is_not_adjusted_with_p_of_later_ones(stream: dict[str, Any]) -> None:
+    """A is decided after 3 seeds, with the smallest p of three; after 5 seeds B has a smaller one than A had.
+
+    Adjusted anew over what the document has, the p of A would be doubled, and it was trebled when it was read.
+    """
+    seen = {
+        "A": [0.050, 0.0535, 0.0515],
+        "B": [0.030, 0.040, 0.035, 0.033, 0.037],
+        "C": [0.001, -0.025, 0.02, 0.015, -0.015, 0.0, 0.004, -0.001],
+    }
+    by_look: dict[int, dict[str, dict[str, Difference]]] = {}
+    for look, level in levels(LOOKS).items():
+        gaps = {label: paired(values[:look], range(len(values[:look]))) for label, values in seen.items()}
+        by_look[look] = {"average_accuracy": in_family(gaps, DeclaredTest(margin=0.02, level=level))}
+    family = settled(by_look, "average_accuracy")["average_accuracy"]
+    assert [(of.look, of.reading) for of in family.values()] == [(3, "higher"), (5, "higher"), (8, "equal")]
+    isolated = stream["strategies"].pop("isolated")
+    for label, of in family.items():
+        comparison = {"against": "sequential", "average_accuracy": of.as_json()}
+        stream["strategies"][label] = {**isolated, "comparison": comparison}
+    assert answers(stream)[FAMILY] is False, "without looks these p are not those of one family"
+    assert answers({**stream, "looks": list(LOOKS)})[FAMILY] is None
+    assert "looks" in said({**stream, "looks": list(LOOKS)}, FAMILY)
 
 
 def test_a_grid_has_to_enclose_its_pick(methods: dict[str, Any]) -> None:
