@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from workbench.answering.elsewhere.form import SentFolder
     from workbench.answering.elsewhere.location import Location
     from workbench.backbone.pretrained import Backbone
-    from workbench.methods.task import Task
 
+NUMBER = "regression"
 NO_HEAD = "there is no head in this folder"
 
 
@@ -87,7 +87,7 @@ def _take_in(here: KnownHere, location: Location, source: Source) -> tuple[Store
         sent = _with_links(sent, source)
     backbone = _backbone(sent, source, here)
     task = here.task(options.task) if options.task else None
-    kind = _kind(sent, task, source)
+    kind = task.kind if task else _kind(sent, backbone, source)
     if task is not None and not sent.kinds:
         order, fit = task.labels, head_fit(task, backbone, here.listener, source.at("task"))
     else:
@@ -138,9 +138,12 @@ def _with_links(sent: SentFolder, source: Source) -> SentFolder:
     return replace(sent, link=True)
 
 
-def _kind(sent: SentFolder, task: Task | None, source: Source) -> str:
-    """Return the kind of task that it answers: what its files tell, within which ``--task`` says more."""
-    if task is None and not sent.kinds:
+def _kind(sent: SentFolder, backbone: Backbone, source: Source) -> str:
+    """Return the kind of task that it answers, by its files alone; raises InputError where it has no head.
+
+    As for transformers, a head on texts that has one output gives a number, where the files state nothing else.
+    """
+    if not sent.kinds:
         hint = (
             "Without a head it answers nothing by itself. Name a task, and a linear head is fitted here on the frozen "
             f"features of its training examples: workbench adapters import {shlex.quote(source.name)} --task NAME."
@@ -150,7 +153,8 @@ def _kind(sent: SentFolder, task: Task | None, source: Source) -> str:
         other = sent.other_head if isinstance(sent, OtherHead) else None
         message = f"the head in this folder is for {other}, which is not a kind of task here" if other else NO_HEAD
         raise InputError(message, where=source.name, hint=hint)
-    return task.kind if task else sent.kinds[0]
+    is_open = len(sent.kinds) > 1 and NUMBER in sent.kinds
+    return NUMBER if is_open and sent.outputs(backbone, NUMBER) == 1 else sent.kinds[0]
 
 
 def _require_kind(sent: SentFolder, kind: str, source: Source) -> None:

@@ -135,6 +135,31 @@ def test_kind_of_the_task_says_what_logits_mean(kind: str, base: Base, tmp_path:
     assert torch.equal(answers_here(stored, base("bert")), wanted[:, order])
 
 
+@pytest.mark.parametrize(
+    ("stated", "labels", "kind"),
+    [
+        ({"problem_type": "multi_label_classification", "id2label": {0: "x", 1: "y", 2: "z"}}, 3, "multilabel"),
+        ({"problem_type": "regression", "num_labels": 1}, 1, "regression"),
+        ({"num_labels": 1}, 1, "regression"),
+        ({"id2label": {0: "x", 1: "y", 2: "z"}}, 3, "classification"),
+        (None, 1, "regression"),
+    ],
+)
+def test_kind_without_a_task_is_what_the_folder_states(
+    stated: dict[str, Any] | None, labels: int, kind: str, base: Base, tmp_path: Path
+) -> None:
+    """As transformers reads the config that was saved beside it; without one, a single output is a number."""
+    from transformers import AutoConfig
+
+    wanted = sent_by_peft(base("bert"), tmp_path / "sent", lora("bert", SEQ), num_labels=labels)()
+    if stated is not None:
+        AutoConfig.from_pretrained(base("bert"), **stated).save_pretrained(tmp_path / "sent")
+    stored = imported(base("bert"), tmp_path / "sent", tmp_path / "ws", labels=())
+    assert stored.manifest.task.kind == kind
+    assert stored.manifest.task.labels == (("x", "y", "z") if labels == 3 else ())
+    assert torch.equal(answers_here(stored, base("bert")), wanted)
+
+
 def test_class_that_peft_notes_stands_in_for_the_task_type(base: Base, tmp_path: Path) -> None:
     config = LoraConfig(r=4, target_modules=["query"], modules_to_save=["classifier"])
     wanted = sent_by_peft(base("bert"), tmp_path / "sent", config, LOADERS[TAG], num_labels=3)()

@@ -45,8 +45,17 @@ def labels_beside(folder: Path) -> tuple[str, ...] | None:
     Raises:
         InputError: the config cannot be read.
     """
+    return labels_of(config_beside(folder), str(folder / CONFIG))
+
+
+def config_beside(folder: Path) -> dict[str, Any]:
+    """Return the model's config that lies in a folder; empty where there is none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     path = folder / CONFIG
-    return labels_of(read_json(path), str(path)) if path.is_file() else None
+    return read_json(path) if path.is_file() else {}
 
 
 def named_labels(sent: SentFolder, backbone: Backbone, kind: str) -> tuple[str, ...] | None:

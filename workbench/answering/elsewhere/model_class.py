@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEXTS = ("classification", "multilabel", "regression")
+OF_SEVERAL = TEXTS[:2]  # that a head of several outputs may be for, the likeliest first
 KINDS: dict[str, tuple[str, ...]] = {  # table of transformers → kinds of task
     "SEQUENCE_CLASSIFICATION": TEXTS,
     "TOKEN_CLASSIFICATION": ("token-classification",),
@@ -47,7 +48,7 @@ def kinds_of(config: Mapping[str, Any], where: str) -> tuple[str, ...]:
         hint = "Taken in are transformers' own classes that read texts."
         raise InputError(f"transformers has no {named[0]} of the type {kind}", where=where, hint=hint)
     kinds = KINDS.get(table, ())
-    return _of_texts(config) if kinds is TEXTS else kinds
+    return stated_kinds(config) or OF_SEVERAL if kinds is TEXTS else kinds
 
 
 def other_head(config: Mapping[str, Any]) -> str | None:
@@ -71,10 +72,10 @@ def _is_in(classes: Mapping[str, Any], kind: object, named: str) -> bool:
     return named in known if isinstance(known, tuple) else named == known
 
 
-def _of_texts(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the kind for the problem type; without one, all kinds that fit the class, the likeliest first."""
+def stated_kinds(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the kind that a config states for a head on texts, by problem type or a single label; none if neither."""
     problem = config.get("problem_type")
     if isinstance(problem, str) and problem in PROBLEMS:
         return (PROBLEMS[problem],)
     labels = config.get("id2label")
-    return ("regression",) if isinstance(labels, dict) and len(labels) == 1 else ("classification", "multilabel")
+    return ("regression",) if isinstance(labels, dict) and len(labels) == 1 else ()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
 from workbench.answering.elsewhere import peft_config
 from workbench.answering.elsewhere.form import CLOSE, Sender
-from workbench.answering.elsewhere.label_names import labels_beside
+from workbench.answering.elsewhere.label_names import config_beside, labels_beside
+from workbench.answering.elsewhere.model_class import TEXTS, stated_kinds
 from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
 from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
 from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
@@ -39,7 +40,6 @@ tokenizer = AutoTokenizer.from_pretrained(backbone)
 output = model(**tokenizer(texts, padding=True, return_tensors="pt"))
 """
 ROUNDED = 1e-4  # W − s B₀ A₀ + s B A and W + s (B A − B₀ A₀) are rounded otherwise in every layer
-TEXTS = ("classification", "multilabel", "regression")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "SEQ_CLS": TEXTS,
     "TOKEN_CLS": ("token-classification",),
@@ -74,7 +74,8 @@ class PeftFolder:
         require_staying(without_start(config), path)
         weights = weights_in(folder, PEFT_WEIGHTS)
         require_finite(weights)
-        return SentByPeft(folder, config, method, labels=labels_beside(folder))
+        stated = stated_kinds(config_beside(folder))
+        return SentByPeft(folder, config, method, labels=labels_beside(folder), stated=stated)
 
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
@@ -95,22 +96,31 @@ class PeftFolder:
 
 @dataclass(frozen=True)
 class SentByPeft:
-    """What lies in a folder of peft; it names labels where somebody has saved the model's config beside the adapter."""
+    """What lies in a folder of peft.
+
+    It names ``labels``, and has ``stated`` the kind of a head on texts, only where somebody has saved the model's
+    config beside the adapter.
+    """
 
     folder: Path
     config: Mapping[str, Any]
     method: str
     program: str = "peft"
     labels: tuple[str, ...] | None = None
+    stated: tuple[str, ...] = ()
     kept_files: tuple[str, ...] = FILES
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of the config's ``task_type``; where it names none, those of the class that was adapted."""
+        """The kinds of the config's ``task_type``; where it names none, those of the class that was adapted.
+
+        Of a head on texts, the kind that the model's config beside the adapter states.
+        """
         task_type = self.config.get("task_type") or _task_type_of_class(self.config)
         if task_type is None:
             return (*TEXTS, "token-classification") if self.config.get("modules_to_save") else ()
-        return KINDS[task_type]
+        kinds = KINDS[task_type]
+        return self.stated or kinds if kinds is TEXTS else kinds
 
     @property
     def base(self) -> str | None:
