@@ -8,6 +8,7 @@ from experiments.answers.import_options import ImportOptions, Source
 from tasks.reading.text_files import path_of
 from workbench.errors import InputError
 from workbench.settings.base import Document, Settings
+from workbench.settings.bounds import Tokens
 from workbench.settings.yaml_text import parse, read_text, require_characters
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ListedFolder(Settings):
     backbone: str | None = None
     name: str | None = None
     labels: tuple[str, ...] | None = None
-    max_length: int | None = None
+    max_length: Tokens | None = None
 
 
 def listed(file: Path, defaults: ImportOptions) -> list[Source]:

@@ -12,6 +12,7 @@ from workbench.answering.elsewhere.identity import SHORT
 from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import backbone_available
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
+from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +107,7 @@ def require_possible(sources: Sequence[Source], find: Callable[[str], TaskSpec])
 
     Raises:
         InputError: a task or base model that does not exist, a name that cannot begin an id, labels without a name or
-            twice, or one name for several.
+            twice, a number of tokens that no text may have, or one name for several.
     """
     names = Counter(source.options.name for source in sources)
     problems: list[Problem] = []
@@ -132,6 +133,9 @@ def _require_possible(source: Source, find: Callable[[str], TaskSpec]) -> None:
             find(options.task)
         except UnknownNameError as error:
             raise InputError(error.what, where=source.at("task"), hint=error.hint) from None
+    if options.max_length is not None and not FEWEST_TOKENS <= options.max_length <= MOST_TOKENS:
+        message = f"a text may have {FEWEST_TOKENS} to {MOST_TOKENS:,} tokens, not {options.max_length:,}"
+        raise InputError(message, where=source.at("max_length"))
     if options.backbone not in (None, ITSELF):
         backbone_available(options.backbone, source.at("backbone"))
 

@@ -16,7 +16,7 @@ from workbench.answering.elsewhere.forms import read_folder
 from workbench.answering.elsewhere.location import locate
 from workbench.answering.elsewhere.whole_model import SentModel
 from workbench.backbone.model_folder import ITSELF
-from workbench.errors import InputError, WorkbenchError
+from workbench.errors import InputError, WorkbenchError, reason, says_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,6 +56,11 @@ def import_each(here: KnownHere, sources: Sequence[Source]) -> Iterator[ImportRe
             yield import_source(here, source)
         except WorkbenchError as error:
             yield ImportResult(source, error=error)
+        except OSError as error:
+            if says_full(error):  # so it will be for the others
+                raise
+            refusal = InputError(f"this cannot be read: {reason(error)}", where=source.name)
+            yield ImportResult(source, error=refusal)
 
 
 def import_source(here: KnownHere, source: Source) -> ImportResult:

@@ -54,7 +54,11 @@ def import_(
     ] = None,
     max_length: Annotated[
         int | None,
-        typer.Option(min=4, help="Most tokens of a text, longer ones are cut; as many as it reads if left out."),
+        typer.Option(
+            min=4,
+            max=1_000_000,
+            help="Most tokens of a text, longer ones are cut; as many as it reads if left out.",
+        ),
     ] = None,
     link: Annotated[
         bool, typer.Option("--link", help="Do not copy the files of a whole model: read them where they are.")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_v
 from pydantic_core import CoreSchema
 
 from workbench.machine import processes
-from workbench.settings.bounds import BatchSize, Count, LearningRate, Share
+from workbench.settings.bounds import BatchSize, Count, LearningRate, Share, Tokens
 from workbench.settings.document import Document, SettingsT, read
 from workbench.settings.strict import keep_bounds, strict_schema
 from workbench.settings.yaml_text import Key
@@ -60,7 +60,7 @@ class Budget(Settings):
         1,
         description="forward passes in one optimiser step; the mean losses of all count alike, also of a smaller batch",
     )
-    max_length: int = Field(128, ge=4, le=1_000_000, description="tokens; longer texts are cut")
+    max_length: Tokens = Field(128, description="tokens; longer texts are cut")
     patience: Epochs | None = Field(None, description="stop after so many epochs without a better validation score")
     balanced: bool = Field(False, description="draw as many training examples of each class")
     precision: Literal["auto", "fp32", "bf16"] = Field(

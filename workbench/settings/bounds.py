@@ -12,6 +12,7 @@ LARGEST_SEED = 2**32 - 1  # numpy's global generator takes no other
 LONGEST_NAME = 100  # file systems take 255 bytes, and names get prefixes and digests
 LONGEST_LABEL = 80
 MOST_EXAMPLES = 1_000_000_000
+FEWEST_TOKENS, MOST_TOKENS = 4, 1_000_000  # of a text
 
 
 def _label(text: str) -> str:
@@ -31,6 +32,7 @@ LearningRate = Annotated[float, Field(gt=0, le=100)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)]
 Label = Annotated[str, AfterValidator(_label)]
 Count = Annotated[int, Field(ge=1, le=MOST_EXAMPLES)]  # of examples
+Tokens = Annotated[int, Field(ge=FEWEST_TOKENS, le=MOST_TOKENS)]  # of a text
 Whole = Annotated[int, Field(ge=1, le=1_000_000)]  # of steps, or a factor without a fraction
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 Size = Annotated[int, Field(ge=1, le=4096)]  # of a rank, a prefix, a layer: memory grows with it

@@ -30,6 +30,7 @@ from workbench.methods.layered_head import LINEAR
 from workbench.methods.methods import METHODS
 from workbench.methods.stored_model import adaptation_of, open_adapter
 from workbench.settings.base import Budget
+from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,8 @@ def take_in(sent: SentFolder, options: ImportDetails, store: AdapterStore) -> tu
     again: its adapter stays as it is.
 
     Raises:
-        InputError: the files do not fit the base model, or the sender's answers cannot be repeated.
+        InputError: the files do not fit the base model, it cannot read so many tokens, or the sender's answers cannot
+            be repeated.
     """
     ending = key_of(sent.folder, *options.meaning)[:SHORT]
     if here := stored_as(store, ending):
@@ -102,13 +104,15 @@ def _store_adapter(sent: SentFolder, options: ImportDetails, store: AdapterStore
     is_headless = not sent.kinds
     kind = None if is_headless else options.task.kind
     sender = sent.open_sender(options.backbone, kind, max(len(options.order), 1))
+    max_length = options.max_length or _longest(options.backbone, sender.virtual)
+    options.backbone.require_length(max_length, str(sent.folder), sender.virtual)
     with make_folder(store.root), folder_beside(store.root / sent.method) as folder, torch.inference_mode():
         with blaming("the sender's program fails on its first text", str(sent.folder)):
             batches, wanted = try_sender(sender, options.backbone, kind)
         sender.write(folder)
         sender = replace(sender, program=nn.Identity(), write=lambda folder: None)  # its weights leave memory
         check_adapter(folder)
-        bare = _manifest(sent, sender, options)
+        bare = _manifest(sent, sender, options, max_length)
         if is_headless:
             manifest = with_fitted_head(bare, folder, options.backbone, sender.pooling, options.fit)
         else:
@@ -125,7 +129,7 @@ def _store_adapter(sent: SentFolder, options: ImportDetails, store: AdapterStore
         return store.save(manifest, lambda draft: _move(folder, draft))
 
 
-def _manifest(sent: SentFolder, sender: Sender, options: ImportDetails) -> Manifest:
+def _manifest(sent: SentFolder, sender: Sender, options: ImportDetails, max_length: int) -> Manifest:
     """Return the manifest of an adapter without an id, under one linear layer on the backbone's pooling."""
     return Manifest(
         id=sent.method,
@@ -136,7 +140,7 @@ def _manifest(sent: SentFolder, sender: Sender, options: ImportDetails) -> Manif
         method=sent.method,
         library=METHODS.get(sent.method).library,
         settings=dict(sender.settings),
-        budget=Budget(max_length=options.max_length or _longest(options.backbone, sender.virtual)),
+        budget=Budget(max_length=max_length),
         precision="fp32",
         seed=None,
         fit=None,
@@ -151,9 +155,13 @@ def _manifest(sent: SentFolder, sender: Sender, options: ImportDetails) -> Manif
 
 
 def _longest(backbone: Backbone, virtual: int) -> int:
-    """Return how many tokens the sender's program reads where nothing is cut, after ``virtual`` ones of its own."""
+    """Return how many tokens the sender's program reads where nothing is cut, after ``virtual`` ones of its own.
+
+    As many as an adapter here may read are enough; fewer than that needs are not, and the length is then refused.
+    """
     room = positions(backbone.config)
-    return int(min(backbone.tokenizer.model_max_length, LONGEST if room is None else room - virtual))
+    longest = int(min(backbone.tokenizer.model_max_length, LONGEST if room is None else room - virtual))
+    return min(max(longest, FEWEST_TOKENS), MOST_TOKENS)
 
 
 def _write_head(
