@@ -102,7 +102,7 @@ class UnknownNameError(InputError):
         called = printable(name, 120) if isinstance(name, str) else ""
         message = (
             f"there is no {noun} called {called!r}"
-            if called
+            if isinstance(name, str)
             else f"the name of a {noun} has to be text, not {_thing(name)}"
         )
         super().__init__(message, where=where, hint=f"{suggest(called, known, command)} {also}".rstrip())

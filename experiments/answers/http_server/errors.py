@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
 JSON = "application/json"
+UNREADABLE = "the body is not JSON in UTF-8, is nested too deeply, or has a number that is too long"
 CODES: dict[type[WorkbenchError], HTTPStatus] = {
     BusyError: HTTPStatus.TOO_MANY_REQUESTS,
     StoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -59,7 +60,7 @@ def _code_and_message(request: Request, error: StarletteError) -> tuple[int, str
     """Return how an error is answered that fastapi or one of the paths raised."""
     path = printable(request.url.path, 80)
     if error.status_code == HTTPStatus.BAD_REQUEST:  # fastapi raises it where a body cannot be read at all
-        return HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not JSON in UTF-8, or is nested too deeply"
+        return HTTPStatus.UNPROCESSABLE_ENTITY, UNREADABLE
     if error.status_code == HTTPStatus.NOT_FOUND:
         return error.status_code, f"there is no path {path}; GET / lists those that there are"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
