@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 STOPPING = "the server is stopping"
 OPENAI = "/v1/"  # paths begin so that clients of OpenAI's interface ask for
-OPENAI_CODES = {HTTPStatus.UNAUTHORIZED: "invalid_api_key", HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded"}
+OPENAI_CODES: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "invalid_api_key",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
+}
 UNKNOWN_MODEL = "model_not_found"
 
 
@@ -45,5 +48,5 @@ def openai_error(code: int, what: str, openai_code: str | None = None) -> dict[s
     """Return an error as OpenAI's interface has it."""
     kind = "invalid_request_error" if code < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
     param = "model" if openai_code == UNKNOWN_MODEL else None
-    named = openai_code or OPENAI_CODES.get(HTTPStatus(code))
+    named = openai_code or OPENAI_CODES.get(code)
     return {"error": {"message": what, "type": kind, "param": param, "code": named}}

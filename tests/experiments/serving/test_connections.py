@@ -34,7 +34,8 @@ OPENAPI = HEALTH.replace(b"health", b"openapi.json")  # some thousand bytes
 PREDICT = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 ASKED = b'{"texts": ["the cat"], "task": "animals"}'
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-GONE = b'workbench_requests_total{code="499",path="/predict"} 1.0'
+CHAT = b'{"model": "animals", "messages": [{"role": "user", "content": "the cat"}]}'
+GONE = b'workbench_requests_total{code="499",path="%s"} 1.0'
 PATIENCE = 20.0  # seconds after which a test gives up
 
 
@@ -168,17 +169,19 @@ def test_where_every_connection_is_answered_a_further_one_is_refused(
     assert (refused[0], "connection" in refused[1], codes) == (503, True, [200] * 3)
 
 
+@pytest.mark.parametrize(("path", "left"), [(b"/predict", ASKED), (b"/v1/chat/completions", CHAT)])
 def test_what_a_client_asked_that_has_gone_is_not_computed(
-    while_serving: WhileServing, held: tuple[Event, Event]
+    path: bytes, left: bytes, while_serving: WhileServing, held: tuple[Event, Event]
 ) -> None:
     begun, go = held
+    gone = GONE % path
 
     def client(connect: Open) -> bytes:
         asking = connect(PREDICT % len(ASKED) + ASKED)
         assert begun.wait(PATIENCE)
-        connect(PREDICT % len(ASKED) + ASKED).close()
+        connect(PREDICT.replace(b"/predict", path) % len(left) + left).close()
         until = time.monotonic() + PATIENCE
-        while GONE not in received(connect(METRICS)):
+        while gone not in received(connect(METRICS)):
             assert time.monotonic() < until
             time.sleep(0.05)
         go.set()
