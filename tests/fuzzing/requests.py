@@ -61,6 +61,16 @@ BODIES: tuple[Any, ...] = (
     {"model": "sent", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}], "stream": True},
 )
 TEXTS = ("", " ", "x" * 30_000, "\ud800", "\x00", "the cat " * 500, "語" * 100)
+MANY = 100_000
+LARGE = tuple(
+    json.dumps(document).encode()
+    for document in (
+        {"texts": [1] * MANY},
+        {"texts": [dict.fromkeys(map(str, range(MANY)))]},
+        {"model": "animals", "messages": [{"role": "user", "content": [1] * MANY}], "stop": [1] * MANY},
+        dict.fromkeys(map(str, range(MANY))),
+    )
+)
 FINE = {200, 400, 401, 403, 404, 405, 406, 409, 411, 413, 415, 421, 422, 429, 501, 503}
 
 
@@ -98,7 +108,7 @@ def _body(random: Random) -> bytes:
     act = random.random()
     if act < 0.1:
         return random.choice(
-            [b"", b"{", b"[" * 5000, b"null", b"\xff\xfe", b'{"texts": NaN}', b'{"a": 1e999}', b"1" * 5000]
+            [b"", b"{", b"[" * 5000, b"null", b"\xff\xfe", b'{"texts": NaN}', b'{"a": 1e999}', b"1" * 5000, *LARGE]
         )
     document = changed(random, random.choice(BODIES)) if random.random() < 0.7 else dict(random.choice(BODIES))
     if isinstance(document, dict) and random.random() < 0.3:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -16,6 +16,7 @@ from experiments.answers.http_server.admission import Admission
 from experiments.answers.http_server.chat import add_chat
 from experiments.answers.http_server.errors import add_errors
 from experiments.answers.http_server.guard import Guard
+from experiments.answers.http_server.list_lengths import lists_within
 from experiments.answers.http_server.messages import (
     Adapters,
     Answers,
@@ -72,7 +73,11 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
 def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
     streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
 
-    @app.post("/predict", response_model=Answers, response_model_exclude_unset=True, responses=streams)
+    short = [Depends(lists_within(limits))]
+
+    @app.post(
+        "/predict", response_model=Answers, response_model_exclude_unset=True, responses=streams, dependencies=short
+    )
     async def predict(question: Question, request: Request) -> Answers | Response:
         """Answer texts; with ``stream``, one text in server-sent events: text, …, and in the end answers or error."""
         _require_within(limits, question)
@@ -121,9 +126,6 @@ def _add_state(app: FastAPI, service: Service) -> None:
 
 
 def _require_within(limits: Limits, question: Question) -> None:
-    if len(question.texts) > limits.texts:
-        message = f"one request may have {limits.texts} texts, and this one has {len(question.texts)}"
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
     longest = max(len(text) if isinstance(text, str) else sum(map(len, text)) for text in question.inputs)
     if longest > limits.characters:
         message = f"one text may have {limits.characters:,} characters, and the longest here has {longest:,}"

@@ -9,12 +9,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Depends, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from experiments.answers.http_server.chat_messages import Chat, Choice, Completion, Model, Models, Said, Usage
 from experiments.answers.http_server.current import Reply
+from experiments.answers.http_server.list_lengths import lists_within
 from experiments.answers.http_server.refusals import STOPPING, openai_error
 from experiments.answers.http_server.replying import reply_to
 from experiments.answers.http_server.streamed import EVENTS, Failed, answer_parts
@@ -41,7 +42,9 @@ def add_chat(app: FastAPI, service: Service, limits: Limits) -> None:
     """Answer chat completions, and list the models that can be asked."""
     streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
 
-    @app.post("/v1/chat/completions", response_model=Completion, responses=streams)
+    short = [Depends(lists_within(limits))]
+
+    @app.post("/v1/chat/completions", response_model=Completion, responses=streams, dependencies=short)
     async def chat_completions(chat: Chat, request: Request) -> Completion | Response:
         """Answer the last message of a chat, as OpenAI's interface does: the model is a task or an adapter."""
         _require_within(limits, chat)
@@ -143,9 +146,6 @@ def _seconds(moment: str) -> int:
 def _require_within(limits: Limits, chat: Chat) -> None:
     """Refuse a chat that is longer than a text may be; its turns, and where it stops, count together."""
     characters = sum(map(len, [*(message.text for message in chat.messages), *chat.stops]))
-    if len(chat.messages) > limits.texts:
-        message = f"one chat may have {limits.texts} messages, and this one has {len(chat.messages)}"
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
     if characters > limits.characters:
         message = f"a chat may have {limits.characters:,} characters, and this one has {characters:,}"
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)

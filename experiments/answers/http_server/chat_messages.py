@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
-from experiments.answers.http_server.messages import Words
+from experiments.answers.http_server.messages import SentObject, Words
 
 MOST_STOPS = 4  # as at OpenAI
 
@@ -21,20 +21,18 @@ def _whole(stop: str) -> str:
 Stop = Annotated[Words, AfterValidator(_whole)]
 
 
-class Part(BaseModel):
+class Part(SentObject):
     """A part of a message; only text is read."""
 
-    model_config = ConfigDict(extra="forbid")
     type: Literal["text"]
     text: Words
 
 
-class ChatMessage(BaseModel):
+class ChatMessage(SentObject):
     """A turn of a chat."""
 
-    model_config = ConfigDict(extra="forbid")
     role: Literal["system", "user", "assistant"]
-    content: Words | list[Part]
+    content: Words | Annotated[list[Part], Field(fail_fast=True)]
 
     @property
     def text(self) -> str:
@@ -42,22 +40,20 @@ class ChatMessage(BaseModel):
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(SentObject):
     """What a stream says besides."""
 
-    model_config = ConfigDict(extra="forbid")
     include_usage: bool = False
 
 
-class Chat(BaseModel):
+class Chat(SentObject):
     """A chat, the adapter that answers its last message, and how long the answer may get.
 
     Answers are always the most likely ones, token by token. What would ask for others is refused.
     """
 
-    model_config = ConfigDict(extra="forbid")
     model: str = Field(description="The name of a task, or an adapter's id or its beginning.")
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, description="The answer is never longer than its task allows.")
@@ -83,9 +79,9 @@ class Chat(BaseModel):
             raise ValueError(f"there is one answer: it has to be 1 or left out, not {n}")
         return n
 
-    @field_validator("stop")
+    @field_validator("stop", mode="before")
     @classmethod
-    def _few(cls, stop: str | list[str] | None) -> str | list[str] | None:
+    def _few(cls, stop: Any) -> Any:
         if isinstance(stop, list) and len(stop) > MOST_STOPS:
             raise ValueError(f"{len(stop)} texts; there may be {MOST_STOPS}")
         return stop

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from experiments.answers.http_server.current import Current, Reply, Routed
     from workbench.adapters.manifest import Manifest
 
+MOST_FIELDS = 32  # of one object; more than any has
+
 
 def _of_whole_characters(text: str) -> str:
     """Refuse what JSON can write and no encoding can: half of a character that takes two escapes."""
@@ -27,19 +29,30 @@ def _of_whole_characters(text: str) -> str:
 Words = Annotated[str, AfterValidator(_of_whole_characters)]
 
 
-class Text(BaseModel):
-    """A text, or for a pair task two."""
+class SentObject(BaseModel):
+    """An object in a request: it has no fields but its own, and where it has very many, they are not looked at."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, sent: Any) -> Any:
+        if isinstance(sent, dict) and len(sent) > MOST_FIELDS:
+            raise ValueError(f"{len(sent)} fields; there may be {MOST_FIELDS}")
+        return sent
+
+
+class Text(SentObject):
+    """A text, or for a pair task two."""
+
     text: Words
     text_pair: Words | None = None
 
 
-class Question(BaseModel):
+class Question(SentObject):
     """Texts, and what they are asked: a task, an adapter, or neither where a router chooses."""
 
-    model_config = ConfigDict(extra="forbid")
-    texts: list[Words | Text] = Field(min_length=1)
+    texts: list[Words | Text] = Field(min_length=1, fail_fast=True)
     task: str | None = None
     adapter: str | None = Field(None, description="An id, or its beginning.")
     stream: bool = Field(False, description="Send a generated answer as it comes, as server-sent events; one text.")

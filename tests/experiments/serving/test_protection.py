@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from threading import Event
@@ -111,6 +113,7 @@ def test_requests_without_the_key_are_refused(serve: Serve) -> None:
     assert [client.get(path).status_code for path in ("/health", "/ready")] == [200, 200]
 
 
+CHAT = "/v1/chat/completions"
 MALFORMED: dict[str, tuple[Any, int, str]] = {
     "no texts": ({"texts": []}, 422, 'texts is empty; it has to be a list of texts: ["…"]'),
     "no list": ({"texts": "the cat"}, 422, 'texts has to be a list of texts: ["…"]'),
@@ -148,6 +151,7 @@ MALFORMED: dict[str, tuple[Any, int, str]] = {
         404,
         "there is no task called 'animls'. Did you mean animals?",
     ),
+    "no name at all": ({"texts": ["the cat"], "adapter": ""}, 404, "there is no adapter called ''"),
     "no such adapter": ({"texts": ["the cat"], "adapter": "animls"}, 404, "there is no adapter called 'animls'"),
     "pairs": ({"texts": [{"text": "a", "text_pair": "b"}], "task": "animals"}, 422, "animals answers for single texts"),
     "no pairs": ({"texts": ["a"], "task": "pairs"}, 422, "pairs answers for pairs of texts"),
@@ -165,6 +169,51 @@ MALFORMED: dict[str, tuple[Any, int, str]] = {
     ),
     "huge": ({"texts": ["a" * 100_000], "task": "animals"}, 413, "the request has more than"),
 }
+
+
+MANY = 100_000
+WRONG_MANY_TIMES: dict[str, tuple[str, Any, str]] = {
+    "numbers": ("/predict", {"texts": [1] * MANY}, "one request may have 256 texts, and this one has 100000"),
+    "texts": ("/predict", {"texts": [""] * MANY}, "one request may have 256 texts, and this one has 100000"),
+    "numbers in the limit": ("/predict", {"texts": [1] * 256}, "texts[0] has to be a text"),
+    "fields": ("/predict", dict.fromkeys(map(str, range(MANY))), "100000 fields; there may be 32"),
+    "fields of a text": ("/predict", {"texts": [dict.fromkeys(map(str, range(MANY)))]}, "texts[0] has to be a text"),
+    "messages": (
+        CHAT,
+        {"model": "", "messages": [1] * MANY},
+        "one chat may have 256 messages, and this one has 1",
+    ),
+    "parts": (
+        CHAT,
+        {"model": "", "messages": [1, {"role": "user", "content": [1] * MANY}]},
+        "one message may have 256 parts, and this one has 100000",
+    ),
+    "parts in the limit": (
+        CHAT,
+        {"model": "", "messages": [{"role": "user", "content": [1] * 256}] * 256},
+        "messages[0].content[0] has to be a part of a text",
+    ),
+    "stops": (CHAT, {"model": "", "messages": [], "stop": [1] * MANY}, "stop: 100000 texts; there may be 4"),
+    "fields of a chat": (CHAT, dict.fromkeys(map(str, range(MANY))), "100000 fields; there may be 32"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_MANY_TIMES)
+def test_what_is_wrong_a_hundred_thousand_times_is_refused_at_once(kind: str, serve: Serve) -> None:
+    """A complaint for each would take seconds, in which nobody is answered, and more memory than there may be."""
+    client, _ = serve("animals")
+    path, body, message = WRONG_MANY_TIMES[kind]
+    content = json.dumps(body)
+    client.post(path, content=b"{}", headers=JSON)  # what is made once is made now
+    tracemalloc.start()
+    began = time.process_time()
+    response = client.post(path, content=content, headers=JSON)
+    seconds, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert response.status_code in (400, 413, 422)
+    assert message in response.text
+    assert seconds < 1
+    assert peak < 30e6, "the body itself takes some 10 MB at most"
 
 
 @pytest.mark.parametrize("mistake", MALFORMED)
@@ -194,7 +243,7 @@ def test_what_is_no_json_is_said(serve: Serve) -> None:
         422,
         "the body is not JSON, from character 11 on: Expecting value",
     )
-    for body in (b'{"texts": ["\xff"]}', b'{"texts": ' + b"[" * 100_000):
+    for body in (b'{"texts": ["\xff"]}', b'{"texts": ' + b"[" * 100_000, b'{"texts": [%s]}' % (b"1" * 5000)):
         unreadable = client.post("/predict", content=body, headers=JSON)
         assert (unreadable.status_code, "not JSON in UTF-8" in unreadable.json()["detail"]) == (422, True)
     missing = client.post("/predict", headers=JSON)
