@@ -41,10 +41,11 @@ def drift(
         str | None, typer.Option(help="Column with the text; that of the task's file if left out, else `text`.")
     ] = None,
     pair: Annotated[str | None, typer.Option(help="For tasks with two texts: the column of the second.")] = None,
-    labels: Annotated[
+    label_column: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Column with the right answers: right answers are compared too."),
     ] = None,
+    labels: Annotated[str | None, typer.Option(hidden=True, help="Earlier name of --label-column.")] = None,
     adapter: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +59,7 @@ def drift(
         float | None,
         typer.Option(
             metavar="X",
-            help="With --labels: the points of right answers that may be lost, in place of a test.",
+            help="With --label-column: the points of right answers that may be lost, in place of a test.",
         ),
     ] = None,
     backbone: Annotated[
@@ -70,10 +71,11 @@ def drift(
 ) -> None:
     """Compare new rows with test rows of TASK, on which nothing was trained or chosen: is this still the task?
 
-    Without --labels: the shares of the answers, the confidence, the texts' features, the share that a router would send
-    to another task, and the share that looks like nothing known. With --labels also: right answers, and the shares of
-    right labels. Each has a test whose p is adjusted for their number, so that rows of the task are called drifted with
-    a chance of at most --level. At most 2,000 rows are compared; of more, so many are drawn. Nothing is trained.
+    Without --label-column: the shares of the answers, the confidence, the texts' features, the share that a router
+    would send to another task, and the share that looks like nothing known. With --label-column also: right answers,
+    and the shares of right labels. Each has a test whose p is adjusted for their number, so that rows of the task are
+    called drifted with a chance of at most --level. At most 2,000 rows are compared; of more, so many are drawn.
+    Nothing is trained.
 
     With --server, the answers that the adapter gave there are compared: their shares, and how many are how confident.
     """
@@ -86,16 +88,17 @@ def drift(
     from tasks.reading.text_files import require_readable
     from tasks.rows.table_form import NamedColumns
 
-    _require_one_source(task, file, server, api_key_file, {"--column": column, "--pair": pair, "--labels": labels})
+    label = _one_label_column(label_column, labels)
+    _require_one_source(task, file, server, api_key_file, {"--column": column, "--pair": pair, "--label-column": label})
     if file is not None:
         require_readable(file)
     workbench = Workbench(workspace, tasks, Messages())
     predictor = workbench.predictor(adapter or task, backbone)
     _require_task(task, adapter, predictor)
     bounds = DriftBounds(level, max_lost)
-    bounds.require_possible(predictor.task, labels is not None)
+    bounds.require_possible(predictor.task, label is not None)
     if file is not None:
-        named = NamedColumns(column, pair, labels)
+        named = NamedColumns(column, pair, label)
         new = _new_rows(workbench, predictor, file, named)
         result = drift_of(
             workbench.workspace, predictor.adapter, new, bounds, backbone, workbench.task_folders, workbench.listener
@@ -108,6 +111,13 @@ def drift(
     else:
         print_drift(result)
     result.require()
+
+
+def _one_label_column(label_column: str | None, labels: str | None) -> str | None:
+    """Return the column with the right answers; InputError where it is given by both of its names."""
+    if label_column is not None and labels is not None:
+        raise InputError("--labels is the earlier name of --label-column", hint="Leave one out.")
+    return labels if label_column is None else label_column
 
 
 def _require_one_source(

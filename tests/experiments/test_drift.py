@@ -78,7 +78,7 @@ def drift(bench: Workbench, call: Call) -> Call:
 
 
 def test_rows_of_the_task_are_still_the_task(drift: Call) -> None:
-    code, out, err = drift("nouns", "--file", "same.csv", "--labels", "noun")
+    code, out, err = drift("nouns", "--file", "same.csv", "--label-column", "noun")
     assert code == 0, err
     assert out.startswith("Still the task")
     assert "100 new rows and 80 test rows" in out
@@ -96,13 +96,13 @@ def test_rows_of_the_task_are_still_the_task(drift: Call) -> None:
 
 
 def test_rows_of_another_task_are_an_alarm_that_says_what_was_found(drift: Call) -> None:
-    code, out, err = drift("nouns", "--file", "other.csv", "--labels", "noun")
+    code, out, err = drift("nouns", "--file", "other.csv", "--label-column", "noun")
     assert code == 3
     assert out.startswith("Drifted: these rows are no longer nouns.")
     assert "would go to another task" in out
     assert "Like nothing known" in out
     assert "features" in err and "elsewhere" in err
-    document = json.loads(drift("nouns", "--file", "other.csv", "--labels", "noun", "--json")[1])
+    document = json.loads(drift("nouns", "--file", "other.csv", "--label-column", "noun", "--json")[1])
     assert {"features", "elsewhere", "unknown", "labels"} <= {*document["beyond"]}
     far = document["far"]
     assert len(far) == 5
@@ -116,17 +116,19 @@ def test_a_label_that_the_task_does_not_have_is_answered_wrongly(drift: Call) ->
     frame = same()
     frame.loc[frame.index[:30], "noun"] = "stone"
     frame.to_csv("stones.csv", index=False)
-    code, out, err = drift("nouns", "--file", "stones.csv", "--labels", "noun", "--json")
+    code, out, err = drift("nouns", "--file", "stones.csv", "--label-column", "noun", "--json")
     document = json.loads(out)
     assert code == 3, err
     assert document["left_out"] == {"without_label": 0, "unknown_labels": {"stone": 30}}
     assert document["signals"]["labels"]["shares"]["none of these labels"] == {"reference": 0.0, "new": 0.3}
     assert document["signals"]["accuracy"]["new"] <= 0.7
     assert {"accuracy", "labels"} <= {*document["beyond"]}
-    code, out, _ = drift("nouns", "--file", "stones.csv", "--labels", "noun", "--max-lost", "100")
+    code, out, _ = drift("nouns", "--file", "stones.csv", "--label-column", "noun", "--max-lost", "100")
     assert "≤ 100 points" in out
     assert "points (95 % interval [−" in out
-    bounded = json.loads(drift("nouns", "--file", "stones.csv", "--labels", "noun", "--max-lost", "9", "--json")[1])
+    bounded = json.loads(
+        drift("nouns", "--file", "stones.csv", "--label-column", "noun", "--max-lost", "9", "--json")[1]
+    )
     assert bounded["signals"]["accuracy"]["p"] is None, "points that may be lost take the place of a test"
     assert "accuracy" in bounded["beyond"]
 
@@ -152,20 +154,26 @@ def test_numbers_and_sets_of_labels_are_compared_as_they_can_be(drift: Call) -> 
     assert numbers["verdict"] == "still the task"
     assert numbers["signals"]["confidence"] is numbers["signals"]["elsewhere"] is None
     assert numbers["signals"]["answers"]["p"] > 0.01
-    sets = json.loads(drift("sets", "--file", "same.csv", "--labels", "about", "--json")[1])
+    sets = json.loads(drift("sets", "--file", "same.csv", "--label-column", "about", "--json")[1])
     assert {*sets["signals"]["labels"]["shares"]} == {"animal", "alive", "fruit"}
     assert sets["signals"]["accuracy"]["p"] is not None
-    tags = json.loads(drift("tags", "--file", "same.csv", "--labels", "tags", "--json")[1])
+    tags = json.loads(drift("tags", "--file", "same.csv", "--label-column", "tags", "--json")[1])
     assert {*tags["signals"]["labels"]["shares"]} == {"O", "B-A", "B-F"}
-    spoken = json.loads(drift("spoken", "--file", "same.csv", "--labels", "noun", "--json")[1])
+    spoken = json.loads(drift("spoken", "--file", "same.csv", "--label-column", "noun", "--json")[1])
     assert {name for name, signal in spoken["signals"].items() if signal} == {
         *("confidence", "features", "unknown", "accuracy")
     }
     assert {sets["verdict"], tags["verdict"], spoken["verdict"]} == {"still the task"}
 
 
+def test_the_earlier_name_of_the_label_column_is_taken(drift: Call) -> None:
+    labelled = drift("nouns", "--file", "same.csv", "--label-column", "noun", "--json")
+    assert drift("nouns", "--file", "same.csv", "--labels", "noun", "--json") == labelled
+    assert json.loads(labelled[1])["signals"]["accuracy"]
+
+
 def test_a_table_in_memory_is_compared_as_a_file_is(bench: Workbench, drift: Call) -> None:
-    document = json.loads(drift("nouns", "--file", "same.csv", "--labels", "noun", "--json")[1])
+    document = json.loads(drift("nouns", "--file", "same.csv", "--label-column", "noun", "--json")[1])
     del document["file"], document["server"]
     assert bench.drift("nouns", Path("same.csv"), labels="noun").as_json() == document
     assert bench.drift("nouns", same(), labels="noun").as_json() == document
@@ -178,13 +186,14 @@ def test_a_table_in_memory_is_compared_as_a_file_is(bench: Workbench, drift: Cal
         (["nouns", "--file", "nowhere.csv"], "nowhere.csv"),
         (["nuons", "--file", "same.csv"], "Did you mean nouns"),
         (["nouns", "--file", "same.csv", "--column", "text"], "'text'"),
-        (["nouns", "--file", "same.csv", "--labels", "kind"], "'kind'"),
-        (["nouns", "--file", "same.csv", "--labels", "weight"], "no row can be judged"),
+        (["nouns", "--file", "same.csv", "--label-column", "kind"], "'kind'"),
+        (["nouns", "--file", "same.csv", "--label-column", "weight"], "no row can be judged"),
         (["nouns", "--file", "same.csv", "--adapter", "weights"], "'weights'"),
         (["nouns", "--file", "same.csv", "--level", "5"], "--level"),
-        (["nouns", "--file", "same.csv", "--max-lost", "5"], "--labels"),
-        (["nouns", "--file", "same.csv", "--labels", "noun", "--max-lost", "nan"], "--max-lost"),
-        (["weights", "--file", "same.csv", "--labels", "weight"], "numbers"),
+        (["nouns", "--file", "same.csv", "--max-lost", "5"], "--label-column"),
+        (["nouns", "--file", "same.csv", "--label-column", "noun", "--max-lost", "nan"], "--max-lost"),
+        (["weights", "--file", "same.csv", "--label-column", "weight"], "numbers"),
+        (["nouns", "--file", "same.csv", "--label-column", "noun", "--labels", "noun"], "earlier name"),
     ],
 )
 def test_what_cannot_be_compared_is_one_message(drift: Call, arguments: list[str], expected: str) -> None:

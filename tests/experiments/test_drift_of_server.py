@@ -132,7 +132,7 @@ def test_what_has_no_counts_is_one_message(bench: Workbench, drift: Call) -> Non
             ("nouns", "--server", other): "not a server of the workbench",
             ("nouns", "--server", fresh): "has answered nothing there yet",
             ("numbers", "--server", fresh): "--file",
-            ("nouns", "--server", fresh, "--labels", "label"): "--labels",
+            ("nouns", "--server", fresh, "--label-column", "label"): "--label-column",
             ("nouns", "--server", fresh, "--file", "rows.csv"): "--file",
             ("nouns", "--server", "127.0.0.1"): "not an address",
             ("nouns", "--file", "rows.csv", "--api-key-file", "key"): "--api-key-file needs --server",

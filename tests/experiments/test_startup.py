@@ -85,7 +85,7 @@ REFUSED = {
     ),
     "drift: task": (["drift", "animls", "--file", "tasks/animals-test.csv"], "Did you mean animals"),
     "drift: column": (
-        ["drift", "animals", "--file", "tasks/animals-test.csv", "--labels", "team"],
+        ["drift", "animals", "--file", "tasks/animals-test.csv", "--label-column", "team"],
         "there is no column 'team'",
     ),
     "run: recipe": (["run", "quikstart"], "Did you mean quickstart"),

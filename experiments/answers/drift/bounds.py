@@ -42,11 +42,11 @@ class DriftBounds:
         if judged and task.kind == "regression":
             message = f"{task.name} asks for numbers, which are never quite right"
             raise InputError(
-                message, where="--labels", hint="Leave it out; `workbench evaluate` measures their errors."
+                message, where="--label-column", hint="Leave it out; `workbench evaluate` measures their errors."
             )
         if self.max_lost is None:
             return
         if not judged:
-            raise InputError("--max-lost needs --labels", hint="Name the column with the right answers.")
+            raise InputError("--max-lost needs --label-column", hint="Name the column with the right answers.")
         if not (math.isfinite(self.max_lost) and 0 <= self.max_lost <= 100):
             raise InputError(f"points lie between 0 and 100, not at {self.max_lost:g}", where="--max-lost")
