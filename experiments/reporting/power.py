@@ -14,7 +14,7 @@ from experiments.reporting.replications import seed_means
 from experiments.reporting.to_decide import ToDecide, to_decide_in_words
 from experiments.reporting.wording import number, plural
 from workbench.errors import InputError
-from workbench.measures.looks import POWER, seeds_to_decide
+from workbench.measures.looks import LOOKS, POWER, seeds_to_decide
 from workbench.measures.statistics import MOST_SEEDS, seeds_for
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ ADDED_LATER = (
     "0.12 instead of 0.05."
 )
 CONTINUED = (
-    "`workbench run RECIPE --until-decided` adds seeds only where they are needed. To add seeds in another way, "
-    f"{ADDED_LATER}"
+    f"`workbench run RECIPE --until-decided` adds seeds only where they are needed, up to {LOOKS[-1]}, or up to N with "
+    f"`--most-seeds N`. To add seeds in another way, {ADDED_LATER}"
 )
 SEEDS_OF_STREAM = (
     "Repairs have the seeds of their stream: seeds are added to its recipe, and the repairs run again. To add them "
