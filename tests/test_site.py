@@ -20,6 +20,8 @@ from experiments.studies.core.reference import declared_by
 from experiments.ways import WAYS
 from fusion.methods import COMPOSITIONS
 from tasks.loading import registry
+from tasks.sources import SOURCES
+from tasks.task_file.task_file import Columns, Splits, TaskFile
 from workbench.methods.methods import METHODS
 from workbench.probes import PROBES
 
@@ -58,6 +60,12 @@ def test_the_reference_names_every_entry(site: Path) -> None:
     for page, names in pages.items():
         text = (site / "reference" / page / "index.html").read_text(encoding="utf-8")
         assert not [name for name in names if f"<code>{name}</code>" not in text], page
+
+
+def test_the_page_about_task_files_names_every_key(site: Path) -> None:
+    text = (site / "task-files" / "index.html").read_text(encoding="utf-8")
+    models = [TaskFile, Columns, Splits, *(SOURCES.get(name).settings for name in SOURCES.names() if name != "version")]
+    assert not [key for model in models for key in model.model_fields if f"<code>{key}</code>" not in text]
 
 
 def test_nothing_is_fetched_from_elsewhere_and_no_machine_is_named(site: Path) -> None:

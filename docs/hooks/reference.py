@@ -1,4 +1,7 @@
-"""Reference pages that the registries write themselves at each build: one page a registry, one section an entry."""
+"""Reference pages that the registries write themselves at each build: one page a registry, one section an entry.
+
+The keys of a task file are printed on the page about task files, in the place of a comment.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from pydantic.fields import FieldInfo
 
 from experiments.arrivals import ARRIVALS
@@ -28,6 +34,8 @@ from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing.routers import ROUTERS
 from tasks.loading import registry
+from tasks.sources import SOURCES
+from tasks.task_file.task_file import Columns, Splits, TaskFile
 from workbench.backbone.names import BACKBONES, BackboneCard
 from workbench.methods.kinds import KINDS
 from workbench.methods.methods import METHODS
@@ -36,6 +44,8 @@ from workbench.settings.base import Budget, MethodSettings, Settings, read
 from workbench.settings.registry import Modules
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+KEYS = "<!-- the keys of a task file -->"
+VERSION = "version"  # a source that `workbench tasks update` writes, and nobody else
 ROLES = re.compile(r":(?:meth|func|class|mod|attr):(?=`)")
 
 
@@ -44,6 +54,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, write in PAGES.items():
         files.append(File.generated(config, f"reference/{name}.md", content=write()))
     return files
+
+
+@event_priority(-100)  # after numbers.py has read what people wrote
+def on_page_markdown(markdown: str, page: Page, **about: Any) -> str:
+    """Return the page on task files with the tables of their keys; other pages as they are."""
+    if page.file.src_uri != "task-files.md":
+        return markdown
+    if markdown.count(KEYS) != 1:
+        raise PluginError(f"task-files.md: expected one line {KEYS}")
+    return markdown.replace(KEYS, task_files())
 
 
 def on_page_content(html: str, **about: Any) -> str:
@@ -106,6 +126,17 @@ def tasks() -> str:
         "`workbench tasks show NAME` prints all that a task's file says, `check` loads it and looks for trouble.",
     ]
     return join([*page, table(["name", "kind", "what", "where its rows come from", "licence"], rows)])
+
+
+def task_files() -> str:
+    """Return the tables of the keys of a task file, of its parts and of its sources."""
+    page = [settings_table(TaskFile)]
+    for key, model in (("columns", Columns), ("splits", Splits)):
+        page += [f"### Keys of `{key}`", settings_table(model)]
+    for name in (name for name in SOURCES.names() if name != VERSION):
+        page += [f"### Keys of `{name}`", f"**{prose(SOURCES.describe(name).replace('**', ''))}**"]
+        page += [settings_table(SOURCES.get(name).settings)]
+    return join(page)
 
 
 def backbones() -> str:

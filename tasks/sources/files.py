@@ -24,9 +24,9 @@ class FilesSettings(DialectSettings):
     """One file for each split, or one file with all the data; all are written in the same dialect."""
 
     data: Path | None = Field(None, description="all rows in one file; it is split")
-    train: Path | None = None
-    validation: Path | None = None
-    test: Path | None = None
+    train: Path | None = Field(None, description="in place of data: the file of each split")
+    validation: Path | None = Field(None, description="if null, cut from train")
+    test: Path | None = Field(None, description="if null, cut from train")
     format: formats.Format | None = Field(None, description="format; guessed from the suffix if left out")
 
     @model_validator(mode="after")

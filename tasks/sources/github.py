@@ -45,10 +45,10 @@ class GithubSettings(DialectSettings):
 
     repository: str = Field(pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9_][A-Za-z0-9._-]*$", description="OWNER/NAME")
     commit: str = Field(pattern=r"^[0-9a-f]{40}$", description="the whole hash; a branch may move")
-    data: RepositoryFile | None = Field(None, description="all rows in one file; it is split")
-    train: RepositoryFile | None = None
-    validation: RepositoryFile | None = None
-    test: RepositoryFile | None = None
+    data: RepositoryFile | None = Field(None, description="all rows in one file, {path: …, sha256: …}; it is split")
+    train: RepositoryFile | None = Field(None, description="in place of data: the file of each split")
+    validation: RepositoryFile | None = Field(None, description="if null, cut from train")
+    test: RepositoryFile | None = Field(None, description="if null, cut from train")
     format: formats.Format | None = Field(None, description="format; guessed from the suffix if left out")
 
     @model_validator(mode="after")

