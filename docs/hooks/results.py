@@ -10,9 +10,10 @@ from mkdocs.structure.files import File, Files
 
 INTRODUCTION = """# Results and their commands
 
-Every number in this documentation is in one of these files, with the command that made it, the versions, the
+These files hold the measured numbers of this documentation, each with the command that made it, the versions, the
 machine and the commit. Run the command again to check a number: on the same machine with the same versions it gives
-the same numbers, except for times.
+the same numbers, except for times. A few measurements were kept in no file; `docs/numbers` lists them page by page, as
+`STATED`.
 """
 MOVED = ("python -m experiments.benchmarks.", "python -m bench.")  # files keep the command as it was typed
 
@@ -47,8 +48,9 @@ def section(path: Path) -> str:
         command = command.replace(*MOVED)
     if command.startswith("python -m") and "--out" not in command:
         command += f" --out {path.name}"
-    name, pages = f"results/{path.name}", sorted(path.parents[1].glob("*.md"))
-    citing = [markdown.name for markdown in pages if name in markdown.read_text(encoding="utf-8")]
+    documents, name = path.parents[1], f"results/{path.name}"
+    pages = {markdown: markdown.read_text(encoding="utf-8") for markdown in sorted(documents.rglob("*.md"))}
+    citing = [markdown.relative_to(documents).as_posix() for markdown, text in pages.items() if name in text]
     spoken = ", ".join(f"[{page_name}]({page_name})" for page_name in citing)
     machine = f"commit {made['git']}, {made['machine']}, Python {made['python']}; {made['versions']}"
     return (

@@ -61,8 +61,8 @@ def two_parts(*designs: dict[str, Any]) -> str:
     """Return what two adapters with a part of the skill each give as a start, and as a sum that nobody trains."""
     gains = (whole(contestants["pair-start"]["standings"]["16"]["gain"]["mean"]) for contestants in designs)
     sums = (whole(contestants["pair-sum"]["standings"]["16"]["score"]) for contestants in designs)
-    begun = f"Begun at two adapters with a part of the skill each, it gained {joined(gains)} points"
-    return f"{begun}; as it is, their sum answers {joined(sums)} %"
+    begun = f"Training that began at their sum gained {joined(gains)} points over a fresh LoRA"
+    return f"{begun}. Without training, the sum answered {joined(sums)} % right."
 
 
 def examined(document: dict[str, Any]) -> str:

@@ -69,6 +69,11 @@ def gap(value: Mapping[str, Any]) -> str:
     return f"{number(value['mean'], signed=True)} {limits(value)}".rstrip()
 
 
+def over_examples(difference: Mapping[str, Any]) -> str:
+    """Return ``+9.6 [8.5, 10.7]`` with the interval over test examples; rounding gives one number for one mean."""
+    return f"{signed(difference)} {limits(difference['bootstrap'])}"
+
+
 def whole(value: float) -> str:
     """Return a share in whole percent, without the sign: ``93``."""
     return decimals(100 * value, 0)
@@ -224,6 +229,7 @@ __all__ = [
     "mean_validation",
     "megabytes",
     "number",
+    "over_examples",
     "p",
     "pair",
     "probability",

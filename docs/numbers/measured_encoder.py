@@ -11,6 +11,7 @@ from measured import (
     limits,
     mean_validation,
     number,
+    over_examples,
     probability,
     rate,
     read,
@@ -46,6 +47,8 @@ def pieces() -> Iterator[str]:
     yield from with_sources(document)
     yield from untrained(contestants)
     yield from rates(read("few-shot-rates"))
+    told = [label for label in contestants if contestants[label]["against"] and apart(contestants, label)]
+    yield require(not told, "The declared test distinguishes no row of the table below from its control.")
     for label, contestant in contestants.items():
         yield contestant_row(label, contestant)
 
@@ -74,7 +77,7 @@ def trained(contestants: dict[str, Any]) -> Iterator[str]:
             f"`{label}`" if label in LEARNED else label,
             contestants[label]["against"],
             *(signed(gain(contestants, label, shots)) for shots in SHOTS),
-            gap(difference["bootstrap"]),
+            over_examples(difference),
             limits(difference),
             probability(difference["p_holm"]).removeprefix("p = "),
         )
@@ -154,7 +157,7 @@ def contestant_row(label: str, contestant: dict[str, Any]) -> str:
     standings = contestant["standings"]
     overall = standings["all"]
     difference = overall["gain"]
-    compared = () if label == "fresh lora" else (f"{gap(difference['bootstrap'])} {MARKS[reading(difference)]}",)
+    compared = () if label == "fresh lora" else (f"{over_examples(difference)} {MARKS[reading(difference)]}",)
     return row(
         label,
         contestant["against"] or "",

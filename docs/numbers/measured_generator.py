@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import decimals, gap, limits, number, probability, read, reading, require, row
+from measured import decimals, gap, limits, number, over_examples, probability, read, reading, require, row
 
 from experiments.reporting.differences import MARKS, UNDECIDED
 from experiments.reporting.wording import bounds
@@ -53,7 +53,7 @@ def contestant_row(name: str, contestant: dict[str, Any]) -> str:
     p = "" if difference["p_holm"] is None else probability(difference["p_holm"]).removeprefix("p = ")
     compared = ("", "", "")
     if contestant["against"]:
-        compared = (f"{gap(difference['bootstrap'])} {MARKS[reading(difference)]}", limits(difference), p)
+        compared = (f"{over_examples(difference)} {MARKS[reading(difference)]}", limits(difference), p)
     return row(name, contestant["against"] or "", number(contestant["score"]), *compared)
 
 

@@ -16,13 +16,6 @@ READINGS = {
     "best-start": "lower",
     "pair-start, mixed data": "undecided",
 }
-STARTS = {
-    "pair-start": "at the sum of the two that a cell needs",
-    "best-start": "at the one source that validates best",
-    "pair-start, mixed data": "at one LoRA trained on all six data sets",
-    "pair-start, random sources": "at two random LoRAs",
-    "fresh lora": "at nothing",
-}
 
 
 def pieces() -> Iterator[str]:
@@ -35,7 +28,8 @@ def pieces() -> Iterator[str]:
     gains = {name: contestant["gain"] for name, contestant in contestants.items()}
     for name, verdict in READINGS.items():
         require(reading(gains[name]) == verdict, f"`{name}` is {verdict}")
-    yield ", ".join(f"{where} {scores[name]} %" for name, where in STARTS.items())
+    begun = "at the sum of the two that a cell needs answers"
+    yield f"{begun} {scores['pair-start']} %, a fresh one {scores['fresh lora']} %"
     added, mixed, start = (gains[name] for name in ("pair-sum", "pair-sum-mixed", "pair-start, mixed data"))
     alone = f"the best source {scores['best source']} %"
     yield f"`pair-sum` has {scores['pair-sum']} % right, {alone}: {gap(added)}"

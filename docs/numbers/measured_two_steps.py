@@ -11,14 +11,6 @@ from measured_generator import contestant_row, contestants_of
 from experiments.reporting.differences import MARKS
 
 STATED = ["at a learning rate of 0.002"]
-STARTS = {
-    "pair-start": "at the sum of the two that it needs",
-    "best-start": "at the one source that validates best",
-    "pair-start, mixed data": "at one LoRA trained on all three data sets",
-    "pair-start, random sources": "at two random LoRAs",
-    "fresh lora": "at nothing",
-}
-
 READINGS = {  # of the half whose middle is not written
     "pair-sum": "higher",
     "sum": "lower",
@@ -43,7 +35,8 @@ def _written(contestants: dict[str, Any]) -> Iterator[str]:
     for name in sorted(contestants, key=lambda name: -contestants[name]["score"]):
         yield contestant_row(name, contestants[name])
     scores = {name: number(contestant["score"]) for name, contestant in contestants.items()}
-    yield ", ".join(f"{where} {scores[name]} %" for name, where in STARTS.items())
+    start = "at the sum of the two that it needs answers"
+    yield f"{start} {scores['pair-start']} %, a fresh one {scores['fresh lora']} %"
     added = contestants["pair-sum"]["gain"]
     require(added["reading"] == "equal", "equal within 5 points")
     yield f"the sum of two LoRAs answers {scores['pair-sum']} % right"
@@ -68,7 +61,8 @@ def _unwritten(contestants: dict[str, Any], written: dict[str, Any]) -> Iterator
         twin = written[name.replace("two-steps-", "two-steps-written-")]
         yield _beside_twin(name, contestants[name], twin)
     scores = {name: number(contestant["score"]) for name, contestant in contestants.items()}
-    yield ", ".join(f"{where} {scores[name]} %" for name, where in STARTS.items())
+    start = "at the sum of the two that it needs answers"
+    yield f"{start} {scores['pair-start']} %, a fresh one {scores['fresh lora']} %"
     gains = {name: contestant["gain"] for name, contestant in contestants.items()}
     for name, verdict in READINGS.items():
         require(reading(gains[name]) == verdict, f"`{name}` is {verdict}")

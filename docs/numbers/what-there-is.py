@@ -29,7 +29,7 @@ def pieces() -> Iterator[str]:
     yield f"| ways to update | {len(WAYS.names())} |"
     yield f"| scenarios | {len([*SCENARIOS.names(), *ARRIVALS.names()])} |"
     yield f"| probes | {len(PROBES.names())} |"
-    yield f"| repairs | {len(all_repairs())} |"
+    yield f"| repairs | {len(all_repairs())} and their control |"
     yield f"| compositions | {len(COMPOSITIONS.names())}, from"
     yield f"| routers | {len(ROUTERS.names())} |"
     yield f"| backbones | {len(BACKBONES.names())} by name"
