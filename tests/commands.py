@@ -30,7 +30,8 @@ from workbench.settings.registry import Modules
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:workbench|python -m bench\.\S*) [^`]+)`")
-PROGRAM = re.compile(r"^(?:[$!]\s*)?(?:\w+=\S+ )*(?:\.venv/bin/)?(?=workbench |python -m bench\.)")
+# a line of a block; `workbench = Workbench()` is Python
+PROGRAM = re.compile(r"^(?:[$!]\s*)?(?:\w+=\S+ )*(?:\.venv/bin/)?(?=workbench (?!= )|python -m bench\.)")
 PLACEHOLDER = re.compile(r"…|^[A-Z][A-Z_,0-9]*$")
 
 

@@ -50,7 +50,7 @@ def predict(
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts, each in quotes.")] = None,
     file: Annotated[
         Path | None,
-        path_option("FILE", "One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column."),
+        path_option("FILE", "One text a line; or CSV, TSV, JSONL, Parquet, XLSX with columns."),
     ] = None,
     column: Annotated[
         str | None,
