@@ -70,6 +70,9 @@ def _key(spec: TaskSpec, identity: str) -> str:
     file_json = spec.file.model_dump_json(exclude={"name", "description", "license", "homepage"})
     source, kind = SOURCES.identity(spec.source), KINDS.code(spec.file.kind).values()
     facts = [str(VERSION), source, spec.source_settings.model_dump_json(), identity, file_json, *kind]
+    unlisted = spec.file.unlisted
+    if unlisted == "keep" or (unlisted == "refuse" and spec.file.names_one_label):  # file_json is the same for both
+        facts.append(f"other labels: {unlisted}")
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 

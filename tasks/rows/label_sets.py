@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 SEPARATOR = ","  # where a file does not say
+UNKNOWN_HINTS = {
+    "refuse": "Add them to `labels`, keep them as they are with `other_labels: keep`, or leave them out with "
+    "`other_labels: drop`.",
+    "keep": "Give train examples of them, map them onto known labels in `labels`, or list the labels and leave the "
+    "others out with `other_labels: drop`.",
+}
 TRUE, FALSE = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no", ""})
 
 
@@ -105,6 +111,11 @@ def tags_of(value: Any) -> list[str]:
     return [] if is_missing(value) else raw(value).split()
 
 
+def unknown_in(spec: TaskSpec) -> str:
+    """Return what an unknown label is not, in words: kept ones are those of train."""
+    return "not in train" if spec.file.unlisted == "keep" else "not declared"
+
+
 def decode(
     spec: TaskSpec, split: str, frame: pd.DataFrame, label_names: Sequence[str], named: Mapping[str, str]
 ) -> pd.DataFrame:
@@ -113,18 +124,20 @@ def decode(
     With ``other_labels: drop`` an unlisted label is left out of its set, and a text with an unlisted tag altogether.
 
     Raises:
-        DataError: labels that are not declared, unless ``other_labels: drop``.
+        DataError: labels that are not declared (with ``other_labels: keep``: nor in train), unless ``other_labels:
+            drop``.
     """
     column = "tags" if "tags" in frame else "labels"
     index = {value: label_names.index(name) for value, name in named.items()}
     unknown = frame[column].map(lambda values: [value for value in values if value not in index])
     odd = unknown.map(len) > 0
-    if odd.any() and spec.file.unlisted == "refuse":
+    if odd.any() and spec.file.unlisted != "drop":
         shown = ", ".join(map(repr, list(dict.fromkeys(unknown[odd].explode()))[:SHOWN]))
         raise DataError(
-            f"split {split!r} has labels that are not declared: {shown}; for example row {frame[odd].iloc[0]['id']}",
+            f"split {split!r} has labels that are {unknown_in(spec)}: {shown}; "
+            f"for example row {frame[odd].iloc[0]['id']}",
             where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
-            hint="Add them to `labels`, or keep them or leave them out with `other_labels: keep` or `drop`.",
+            hint=UNKNOWN_HINTS[spec.file.unlisted],
         )
     if column == "tags":
         known_rows = frame[~odd]

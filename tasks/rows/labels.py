@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.reading.raw_values import by_size, raw
 from tasks.rows.column_traits import is_blank
+from tasks.rows.label_sets import UNKNOWN_HINTS, unknown_in
 from tasks.rows.values import numbers
 from tasks.task_file.spec import TaskSpec
 from workbench.errors import DataError
@@ -105,21 +106,21 @@ def decode(
     """Return ``frame`` with ``label`` as an index into ``names``.
 
     Raises:
-        DataError: labels that are not declared, with counts and examples, unless ``other_labels: drop``.
+        DataError: labels that are not declared (with ``other_labels: keep``: nor in train), with counts and examples,
+            unless ``other_labels: drop``.
     """
     index = {name: position for position, name in enumerate(names)}
     positions = frame["label"].map({value: index[name] for value, name in named.items()})
     unknown = positions.isna()
-    if unknown.any() and spec.file.unlisted == "refuse" and not spec.file.ranges:
+    if unknown.any() and spec.file.unlisted != "drop" and not spec.file.ranges:
         counts = frame["label"][unknown].value_counts()
         shown = ", ".join(f"{value!r} ({count} rows)" for value, count in counts.head(SHOWN).items())
         example = frame[unknown].iloc[0]
         listed = ", ".join(named) if len(named) <= 2 * SHOWN else f"{', '.join([*named][: 2 * SHOWN])}, …"
         raise DataError(
-            f"split {split!r} has labels that are not declared: {shown}{', …' if len(counts) > SHOWN else ''}; "
+            f"split {split!r} has labels that are {unknown_in(spec)}: {shown}{', …' if len(counts) > SHOWN else ''}; "
             f"for example row {example['id']}: {example['text'][:60]!r}",
             where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
-            hint=f"Known labels: {listed}. Add them to `labels`, keep them as they are with `other_labels: keep`, or "
-            "leave such rows out with `other_labels: drop`.",
+            hint=f"Known labels: {listed}. {UNKNOWN_HINTS[spec.file.unlisted]}",
         )
     return frame[~unknown].assign(label=positions[~unknown].astype("int64")).reset_index(drop=True)

@@ -42,7 +42,8 @@ The other kinds, each by what differs::
 
 ``labels: {HAM: ham, " ham ": ham, SPAM: spam}`` makes one label of those that are written in several ways: each raw
 value has the name beside it, and a name stands for itself. Values that are neither are refused; with ``other_labels:
-keep`` each of them is a label too. A mapping onto a single name, such as ``labels: {HAM: ham}``, keeps the others.
+keep`` each of them is a label too. A mapping onto a single name, such as ``labels: {HAM: ham}``, keeps the others. A
+kept label that train has no row of is an error.
 
 ``exact-match``: equal but for case and white space. ``numeric-match``: the last number of the text is the answer's.
 ``rouge-l``: F-measure of the longest common subsequence of words.
@@ -305,8 +306,12 @@ class TaskFile(Settings):
     @property
     def unlisted(self) -> Literal["refuse", "drop", "keep"]:
         """How labels that ``labels`` does not list are handled."""
-        label_names = set(self.labels.values()) if isinstance(self.labels, dict) else set()
-        return "keep" if len(label_names) == 1 and "other_labels" not in self.model_fields_set else self.other_labels
+        return "keep" if self.names_one_label and "other_labels" not in self.model_fields_set else self.other_labels
+
+    @property
+    def names_one_label(self) -> bool:
+        """Whether ``labels`` maps onto a single name: then the others are kept unless ``other_labels`` is given."""
+        return isinstance(self.labels, dict) and len(set(self.labels.values())) == 1
 
     @field_validator("ranges")
     @classmethod

@@ -57,6 +57,19 @@ def test_what_a_mapping_does_not_say_is_refused(load: Load) -> None:
     assert load(f"{text}\nlabels: {{HAM: ham}}", rows).labels == ("ham", "SPAM", "spam")
 
 
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "token-classification"])
+@pytest.mark.parametrize("file", ["labels: {HAM: ham}", "labels: [ham, HAM]\nother_labels: keep"])
+def test_a_kept_label_that_train_lacks_is_refused(kind: str, file: str, load: Load, folder: Path) -> None:
+    lines = ["text,label", *(f"t{n},{('ham', 'HAM', 'spam')[n % 3]}" for n in range(60))]
+    text = f"kind: {kind}\nfiles: {{train: rows.csv, test: test.csv}}\ncolumns: {{text: text}}\n{file}"
+    (folder / "test.csv").write_text("\n".join(lines))
+    assert len(load(text, lines).splits["test"]) == 60
+    (folder / "test.csv").write_text("\n".join([*lines, "seldom,junk"]))
+    with pytest.raises(DataError, match="split 'test' has labels that are not in train: 'junk'") as error:
+        load(text, lines)
+    assert "`other_labels: drop`" in str(error.value)
+
+
 def test_spellings_are_pointed_out(load: Load, call: Call, folder: Path) -> None:
     load(PLAIN, SPELLINGS)
     code, out, err = call("tasks", "check", "mine", "--tasks", str(folder))

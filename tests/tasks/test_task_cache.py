@@ -13,6 +13,7 @@ import pytest
 from tasks.reading import verification
 from tests.conftest import Call
 from tests.sampled import waiting
+from workbench.errors import DataError
 from workbench.methods.task import SPLITS, Task
 
 PLAIN = "files: {data: rows.csv}\ncolumns: {text: text}"
@@ -87,6 +88,13 @@ def test_large_files_that_nobody_touched_are_not_read_again(
     monkeypatch.setattr(verification, "TRUSTED", 0.0)
     load(PLAIN)
     assert len(read) == 4, "after a day they are"
+
+
+def test_what_is_implied_is_not_cached_for_what_is_said(load: Callable[..., Task]) -> None:
+    text = f"{PLAIN}\nlabels: {{a: first}}"
+    assert load(text).labels == ("first", "b"), "a mapping onto one name keeps the others"
+    with pytest.raises(DataError, match="not declared: 'b'"):
+        load(f"{text}\nother_labels: refuse")
 
 
 @pytest.mark.parametrize("path", ["", "tasks"])
