@@ -13,6 +13,7 @@ from tasks.drafting.template import quote
 from tasks.reading import formats, label_folders
 from tasks.reading.dialect import USUAL, Dialect, DialectSettings, in_words, unusual
 from tasks.reading.known_dialect import KnownDialect, dialect_of
+from tasks.reading.sniffing import is_ascii
 from tasks.reading.text_files import exists, path_of, require_readable, require_utf_8
 from tasks.rows.normalise import frame_of
 from tasks.sources import hub
@@ -129,22 +130,34 @@ def _format_and_dialect(
     file_formats = [formats.format_of(file) for file in files.values()]
     first = file_formats[0]
     if first == "folders":
-        likeliest = label_folders.encoding_of_texts(next(iter(files.values())))
+        likeliest = next(filter(None, map(label_folders.encoding_of_texts, files.values())), None)
         own = known.dialect.encoding if likeliest and known and known.format == first else "utf-8"
         return first, overrides.model_copy(
             update={"encoding": overrides.encoding or (likeliest if own == "utf-8" else own)}
         )
     if first not in USUAL and known is None:
         return first, overrides
-    dialects = [
-        dialect_of(file, file_format, overrides, expected, known)
+    dialects = {
+        file: dialect_of(file, file_format, overrides, expected, known)
         for file, file_format in zip(files.values(), file_formats, strict=True)
         if (file_format in USUAL) == (first in USUAL)
-    ]
-    encodings = [dialect.encoding for dialect in dialects if dialect.encoding != "utf-8"]
-    quotes = all(dialect.quotes for dialect in dialects)
-    dialect = replace(dialects[0], quotes=quotes, encoding=[*encodings, "utf-8"][0])
+    }
+    quotes = all(dialect.quotes for dialect in dialects.values())
+    encoding = _encoding_of_all({file: dialect.encoding for file, dialect in dialects.items()})
+    dialect = replace(next(iter(dialects.values())), quotes=quotes, encoding=encoding)
     return first, DialectSettings(**unusual(dialect, first))
+
+
+def _encoding_of_all(encodings: Mapping[Path, str]) -> str:
+    """Return the first encoding that is not UTF-8, else UTF-8; raises InputError where it would garble a UTF-8 file."""
+    other = next((file for file, encoding in encodings.items() if encoding != "utf-8"), None)
+    if other is None:
+        return "utf-8"
+    for file in (file for file, encoding in encodings.items() if encoding == "utf-8"):
+        if encodings[other].startswith("utf") or not is_ascii(file):
+            message = f"{file.name} is UTF-8 and {other.name} is {encodings[other]}, and a task has one encoding"
+            raise InputError(message, where=str(file.parent), hint=f"Save {other.name} as UTF-8.")
+    return encodings[other]
 
 
 def _keys(dialect: DialectSettings) -> list[str]:

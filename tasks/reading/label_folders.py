@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ def link_error(link: str | Path) -> InputError:
 def frame_of(path: Path, encoding: str) -> pd.DataFrame:
     """Read ``<label>/<name>`` into ``file``, ``label`` and ``text``; invalid bytes become U+FFFD.
 
+    A file that is UTF-8 is read so; ``encoding`` is that of the others (see :func:`is_of_others`).
+
     Raises:
         InputError: as :func:`label_files`, or there are no texts.
         DataError: a file is no text.
@@ -77,6 +80,11 @@ def encoding_of_texts(path: Path) -> str | None:
     return encoding_of(b"\n".join(others), is_complete=False) if others else None
 
 
+def is_of_others(encoding: str) -> bool:
+    """Return whether an encoding is that of the files which are not UTF-8; UTF-16 and UTF-32 are those of all files."""
+    return not codecs.lookup(encoding).name.startswith("utf")
+
+
 def _is_text(file: Path) -> bool:
     return not file.name.startswith(".") and not file.parent.name.startswith(".") and file.is_file()
 
@@ -84,6 +92,8 @@ def _is_text(file: Path) -> bool:
 def _content(file: Path, encoding: str) -> str:
     with opened_bytes(file) as stream:
         content = stream.read(LONGEST_LINE + 1)
+    if is_of_others(encoding) and not content.isascii() and is_utf_8(content):
+        encoding = "utf-8"
     text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
     if len(content) > LONGEST_LINE or "\0" in text:
         raise DataError(

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,12 @@ def encoding_in(path: Path, known: str) -> str:
         codecs.getincrementaldecoder(known)().decode(stream.read(SAMPLE))
         return known
     return likeliest
+
+
+def is_ascii(path: Path) -> bool:
+    """Return whether a text file, unpacked, has nothing beyond ASCII."""
+    with opened_bytes(path) as stream:
+        return all(block.isascii() for block in iter(partial(stream.read, SAMPLE), b""))
 
 
 def _decode_head(path: Path, encoding: str | None) -> tuple[str, str]:

@@ -62,7 +62,9 @@ def identity(settings: FilesSettings, folder: Path) -> str | None:
     for path in paths.values():
         require_readable(path, folder=True)
         label_folders.require_no_links(path)
-    return identity_of({split: digest(path) for split, path in paths.items()})
+    identity = identity_of({split: digest(path) for split, path in paths.items()})
+    is_mixed = label_folders.is_of_others(settings.encoding or "utf-8")
+    return f"{identity} UTF-8 too" if is_mixed and any(path.is_dir() for path in paths.values()) else identity
 
 
 def available(settings: FilesSettings, folder: Path) -> Availability:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,8 +165,10 @@ def has_rows(spec: TaskSpec, split: str) -> bool:
 
 def _rows_in(spec: TaskSpec, split: str, table: Table) -> Iterator[Row]:
     frame = normalise.rows_of(spec, split, table).frame
-    kept = zip(*(table[column] for column in _columns_kept(spec)), strict=True)
-    for row_id, text, label, values in zip(frame["id"], text_keys(frame), frame["label"], kept, strict=True):
+    columns = [table[column] for column in _columns_kept(spec)]
+    kept = zip(*columns, strict=True) if columns else repeat(())  # no column but those of id and label
+    rows = zip(frame["id"], text_keys(frame), frame["label"], strict=True)
+    for (row_id, text, label), values in zip(rows, kept, strict=False):
         yield Row(row_id, split, text_digest(text), label, values)
 
 

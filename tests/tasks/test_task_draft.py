@@ -17,7 +17,7 @@ from tasks.drafting.found_data import data_at
 from tasks.drafting.guess import GivenColumns, guess_columns
 from tasks.loading import registry
 from tests.conftest import Call
-from tests.messages import lacks
+from tests.messages import lacks, naming
 from workbench.errors import InputError, SettingsError
 
 TEXTS = [f"this is the text of row {n}" for n in range(30)]
@@ -294,3 +294,27 @@ def test_texts_of_folders_are_judged_together(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("cp1250"))
     assert "encoding: cp1250" in draft("mine", str(folder / "texts"), folder).text
+
+
+def test_one_text_in_another_encoding_leaves_the_others_as_they_are(folder: Path) -> None:
+    for n in range(61):
+        path = folder / "texts" / "ab"[n % 2] / f"{n}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"Größe und Tür {n}".encode("cp1252" if n == 60 else "utf-8"))
+    made = draft("mine", str(folder / "texts"), folder)
+    assert "encoding: cp1252" in made.text
+    write(made, folder)
+    task = registry.load(registry.find("mine", [folder]))
+    assert {row["text"] for rows in task.splits.values() for row in rows} == {f"Größe und Tür {n}" for n in range(61)}
+
+
+def test_tables_of_two_encodings_are_refused_unless_one_is_ascii(folder: Path) -> None:
+    source = folder.parent / "splits"
+    source.mkdir()
+    lines = [f"Größe und Tür {n},{'ab'[n % 2]}" for n in range(40)]
+    (source / "train.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    (source / "test.csv").write_text("\n".join(["text,label", *lines]), encoding="cp1252")
+    with pytest.raises(InputError, match=naming("train.csv is UTF-8 and test.csv is cp1252")):
+        draft("mine", str(source), folder)
+    (source / "train.csv").write_text("\n".join(["text,label", *(line[-4:] for line in lines)]), encoding="utf-8")
+    assert "encoding: cp1252" in draft("mine", str(source), folder).text
