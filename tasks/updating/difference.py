@@ -129,8 +129,8 @@ def _labels(labels: LabelMap, before: Sequence[Row], after: Sequence[Row]) -> li
 def _characters(spec: TaskSpec, state: State, rows: Sequence[Row]) -> dict[str, float] | None:
     columns = spec.file.columns
     read = {*columns.texts, columns.text_pair}
-    positions = [position for position, name in enumerate(state.columns) if name in read]
-    lengths = [sum(len(row.values[position]) for position in positions) for row in rows]
+    positions = [position for position, name in enumerate((*state.columns, state.id_column)) if name in read]
+    lengths = [sum(len((*row.values, row.id)[position]) for position in positions) for row in rows]
     return {"mean": mean(lengths), "median": float(median(lengths))} if lengths else None
 
 

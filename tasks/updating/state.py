@@ -166,9 +166,8 @@ def has_rows(spec: TaskSpec, split: str) -> bool:
 def _rows_in(spec: TaskSpec, split: str, table: Table) -> Iterator[Row]:
     frame = normalise.rows_of(spec, split, table).frame
     columns = [table[column] for column in _columns_kept(spec)]
-    kept = zip(*columns, strict=True) if columns else repeat(())  # no column but those of id and label
-    rows = zip(frame["id"], text_keys(frame), frame["label"], strict=True)
-    for (row_id, text, label), values in zip(rows, kept, strict=False):
+    kept = zip(*columns, strict=True) if columns else repeat((), len(frame))  # none but those of id and label
+    for row_id, text, label, values in zip(frame["id"], text_keys(frame), frame["label"], kept, strict=True):
         yield Row(row_id, split, text_digest(text), label, values)
 
 

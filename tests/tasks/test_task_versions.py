@@ -239,6 +239,17 @@ def test_ids_of_ones_own_say_which_row_changed(
     assert len(third) == len(second) + 3
 
 
+def test_a_text_may_be_its_own_id(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    load("files: {data: rows.csv}\ncolumns: {text: text, id: text}")
+    assert updated(more(*new_rows(20))) == 2
+    assert updated(more("text number 0,b", *new_rows(5, word="later"))) == 3
+    between = difference("mine@1", "mine@3", [folder])
+    assert (len(rows_of(loaded("mine", folder))), sum(between["rows"]["new"].values())) == (65, 25)
+    assert between["characters"]["new"]["median"] == len("new text 10")
+
+
 @pytest.mark.parametrize("condition", ["en", "{at_least: e, below: f}"])
 def test_pairs_joined_columns_and_where_are_read_as_in_the_first_version(
     folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int], condition: str
