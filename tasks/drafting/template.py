@@ -13,6 +13,7 @@ from workbench.errors.printable import printable
 from workbench.measures.text_scores import last_number
 from workbench.methods.kind import GENERATED
 from workbench.methods.kinds import KINDS
+from workbench.settings import yaml_text
 
 if TYPE_CHECKING:
     from tasks.drafting.guess import Guess
@@ -103,10 +104,5 @@ def _cuts(given: set[str]) -> list[str]:
 
 def quote(value: str) -> str:
     """Return ``value`` so that YAML reads it as this string."""
-    import yaml
-
-    return (
-        yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
-        .removesuffix("...\n")
-        .strip("\n")
-    )
+    text = yaml_text.text_of(value, default_flow_style=True, width=math.inf)
+    return text.removesuffix("...\n").strip("\n")

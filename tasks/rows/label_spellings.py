@@ -6,6 +6,8 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from workbench.settings import yaml_text
+
 Spellings = tuple[str, ...]
 
 
@@ -31,10 +33,8 @@ def sentence(groups: Sequence[Spellings], labels: Sequence[str]) -> str:
         groups: as :func:`spellings_of_one` returns them.
         labels: all there are.
     """
-    import yaml
-
     names = {spelling: group[0] for group in groups for spelling in group[1:]}
-    mapping = yaml.safe_dump(names, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False)
+    mapping = yaml_text.text_of(names, default_flow_style=True, width=math.inf, sort_keys=False)
     others = len(groups) > 1 and set(labels) - {spelling for group in groups for spelling in group}
     lines = f"`labels: {mapping.strip()}`{' and `other_labels: keep`' if others else ''}"
     listed = "; ".join(", ".join(map(repr, group)) for group in groups)

@@ -18,6 +18,7 @@ from tasks.updating.rows import by_split
 from tasks.updating.state import State, spec_of
 from tasks.updating.version import Version, forgotten_bytes, split_bytes
 from workbench.errors import DataError
+from workbench.settings import yaml_text
 
 if TYPE_CHECKING:
     from tasks.task_file.spec import TaskSpec
@@ -61,7 +62,8 @@ def _files(name: str, state: State, labels: LabelMap, following: NextRows, folde
     if (known := state.known_dialect) is not None:
         source["files"] = {"format": known.format, **unusual(known.dialect, known.format)}
     document = {**state.document, "labels": label_names(state, labels), SOURCE: source}
-    spec = spec_of(name, document, folder / str(facts["number"]))
+    written = yaml_text.parse(yaml_text.text_of(document), str(folder)).data  # what will be read is what is kept
+    spec = spec_of(name, written, folder / str(facts["number"]))
     content = make_content(spec, {split: read_table(table) for split, table in splits.items()})
     changes = {key: len(ids) for key, ids in asdict(following.changes).items() if key in COUNTED}
     version = Version(

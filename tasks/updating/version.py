@@ -18,6 +18,7 @@ from workbench.errors import InputError
 from workbench.files import checksummed
 from workbench.files.atomic import written_whole
 from workbench.methods.task import SPLITS
+from workbench.settings import yaml_text
 
 if TYPE_CHECKING:
     from tasks.task_file.spec import TaskSpec
@@ -145,10 +146,8 @@ def write_version(
     Raises:
         UnwritableError: nothing can be written there.
     """
-    import yaml
-
     head = f"# Version {version.number}, written by `workbench tasks update`. It is kept as it is: do not change it.\n"
-    text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
+    text = yaml_text.text_of(dict(document), sort_keys=False)
     with written_whole(folder) as scratch:
         for split, content in splits.items():
             file_of(split, scratch).write_bytes(content)

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from tasks.drafting.draft import draft, write
+from tasks.drafting.found_data import data_at
+from tasks.drafting.guess import GivenColumns
 from tasks.loading import registry
 from tasks.updating import update as update_module
 from tasks.updating.difference import difference
@@ -237,6 +240,19 @@ def test_ids_of_ones_own_say_which_row_changed(
     third = rows_of(loaded("mine", folder))
     assert third["5"][2] == "a", "without the column, the text says which row is meant"
     assert len(third) == len(second) + 3
+
+
+def test_a_version_can_be_read_whatever_its_labels_hold(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    odd = "a\x85b\u2028c"
+    load(PLAIN, ["text,label", *(f"text {n},{(odd, 'd')[n % 2]}" for n in range(40))])
+    assert updated(more(*new_rows(20, odd))) == 2
+    assert loaded("mine", folder).labels == (odd, "d")
+    assert updated(more(*new_rows(20, "d", "later"))) == 3
+    made = draft("drafted", data_at(str(folder / "rows.csv"), folder), GivenColumns(), f"with {odd}")
+    write(made, folder)
+    assert loaded("drafted", folder).labels == (odd, "d")
 
 
 def test_a_text_may_be_its_own_id(
