@@ -101,9 +101,10 @@ def origin(settings: VersionSettings) -> str:
     return f"{settings.number}, from {settings.made_from}"
 
 
-def identity(settings: VersionSettings, folder: Path) -> str:
-    """Return a digest of the rows; that they are still there is looked at when they are read."""
-    return identity_of(settings.digests)
+def identity(settings: VersionSettings, folder: Path) -> str | None:
+    """Return a digest of the rows, or None where a file is missing: rows that were deleted do not come from a cache."""
+    is_whole = all(exists(file_of(split, folder)) for split in settings.digests)
+    return identity_of(settings.digests) if is_whole else None
 
 
 def available(settings: VersionSettings, folder: Path) -> Availability:

@@ -379,6 +379,19 @@ def test_what_cannot_be_named(folder: Path, load: Load, more: Callable[..., str]
         update("mine", [folder], folder, UpdateRequest(more("x,y", header="body,team")))
 
 
+def test_rows_that_were_deleted_do_not_come_from_the_cache(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    load(PLAIN)
+    updated(more(*new_rows(60), *new_rows(60, "b", "later")), replace=True)
+    assert len(rows_of(loaded("mine@1", folder))) == 40
+    (folder / "mine.versions" / "1" / "train.parquet").unlink()
+    with pytest.raises(IntegrityError, match=naming("the file is missing", "train.parquet")):
+        loaded("mine@1", folder)
+    assert registry.available(registry.find("mine@1", [folder])).state == "missing"
+    assert len(rows_of(loaded("mine", folder))) == 120
+
+
 def test_damage_is_noticed(folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]) -> None:
     load(PLAIN)
     updated(more(*new_rows(5)))
