@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -87,7 +88,8 @@ def next_rows(
     A text stays in the split in which some version had it first, for ever; new texts get theirs by a digest of the
     text, so that neither the order of rows nor that of updates matters. Given rows find theirs by id if they have ids,
     else by text. All old rows with the text of a given row have its label afterwards, each one of the labels that the
-    text is given with. A row whose text belongs to another split than its own is left out.
+    text is given with. A row whose text belongs to another split than its own is left out. With ``replace``, of equal
+    old rows as many stay as are given.
 
     Args:
         old: the rows of the version before.
@@ -149,27 +151,49 @@ def _matched_by_text(
     by_text: dict[str, dict[str, GivenRow]] = {}
     for given_row in sorted(given, key=lambda row: (row.label, row.values)):
         by_text.setdefault(given_row.text, {}).setdefault(given_row.label, given_row)
-    held: dict[str, set[str]] = {}
+    copies = Counter((row.text, row.label) for row in given) if replace else None
+    split_of_text = {row.text: row.split for row in sorted(old, key=lambda row: STRICT[row.split])}
+    asked = [row for row in old if row.text in by_text]
+    label_of = _labels_of([row for row in asked if row.split == split_of_text[row.text]], by_text, labels, copies)
     for row in old:
-        names, wanted = labels.later(row.label), by_text.get(row.text)
-        if wanted is not None:
-            label = _label_of(names, wanted, held.setdefault(row.text, set()))
-            held[row.text].add(label)
-            fate.keep(row, label, None, as_mapped=names == (label,))
+        names, wanted = labels.later(row.label), by_text.get(row.text, {})
+        if row.id in label_of:
+            fate.keep(row, label_of[row.id], None, as_mapped=names == (label_of[row.id],))
+        elif wanted and row.split != split_of_text[row.text]:  # it is left out, whatever its label
+            fate.keep(row, next(iter(wanted)), None, as_mapped=True)
         elif replace or not names:
             fate.gone.append(row.id)
         else:
             fate.keep(row, names[0] if len(names) == 1 else None, None, as_mapped=True)
-    return [
-        row for text, rows in by_text.items() for label, row in rows.items() if label not in held.get(text, frozenset())
-    ]
+    held = {(row.text, label_of[row.id]) for row in asked if row.id in label_of}
+    return [row for text, rows in by_text.items() for label, row in rows.items() if (text, label) not in held]
 
 
-def _label_of(names: Sequence[str], wanted: Mapping[str, GivenRow], held: set[str]) -> str:
-    """Return the label of an old row: one of its own, else one that no row with this text has yet, else any."""
-    own = [name for name in names if name in wanted]
-    free = [name for name in wanted if name not in held]
-    return [*own, *free, *wanted][0]
+def _labels_of(
+    rows: Sequence[Row],
+    by_text: Mapping[str, Mapping[str, GivenRow]],
+    labels: LabelMap,
+    copies: Counter[tuple[str, str]] | None,
+) -> dict[str, str]:
+    """Return id → label of old rows: one of their own, else one that no row of the text has yet, else any given one.
+
+    Args:
+        rows: the old rows of the given texts.
+        by_text: given text → label → row.
+        labels: the labels of both versions.
+        copies: how many rows of a text and a label get it at most, those first that have it already; None for all.
+    """
+    own = {row.id: [name for name in labels.later(row.label) if name in by_text[row.text]] for row in rows}
+    label_of: dict[str, str] = {}
+    held: Counter[tuple[str, str]] = Counter()
+    for row in rows if copies is None else sorted(rows, key=lambda row: not own[row.id]):
+        free = [name for name in by_text[row.text] if not held[row.text, name]]
+        for label in (*own[row.id], *free, *by_text[row.text]):
+            if copies is None or held[row.text, label] < copies[row.text, label]:
+                label_of[row.id] = label
+                held[row.text, label] += 1
+                break
+    return label_of
 
 
 def _settle_changed(fate: _Fate, belongs: dict[str, str]) -> None:

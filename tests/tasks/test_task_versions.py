@@ -162,6 +162,17 @@ def test_replaced_rows_are_gone_and_come_back_to_their_split(
     assert {text: splits[text] for text in gone} == {text: split for split, text, _ in first.values() if text in gone}
 
 
+def test_rows_without_their_copies_replace_all_rows(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    once = [f"text {number},{'ab'[number % 2]}" for number in range(60)]
+    load(PLAIN, ["text,label", *once, *once, *once])
+    assert updated(more(*once, *once, *once), replace=True) == 1, "the same rows make no version"
+    assert updated(more(*once), replace=True) == 2
+    assert len(rows_of(loaded("mine", folder))) == 60
+    assert updated(more(*once), replace=True) == 2
+
+
 def test_labels_are_renamed_merged_split_retired_and_added(
     folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
 ) -> None:

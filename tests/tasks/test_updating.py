@@ -99,6 +99,30 @@ def test_what_the_first_version_has_in_two_splits_stays_where_it_is_tested() -> 
     assert [(row.id, row.split, row.label) for row in made.rows] == [("2", "test", "b"), ("3", "train", "a")]
 
 
+@pytest.mark.parametrize(
+    ("given", "stay"),
+    [
+        (["a"], {"2": "a"}),
+        (["b"], {"3": "b"}),
+        (["a", "a"], {"2": "a", "4": "a"}),
+        (["a", "b"], {"2": "a", "3": "b"}),
+        (["c"], {"2": "c"}),
+        (["a", "b", "c"], {"2": "a", "3": "b", "4": "c"}),
+        (["a", "a", "b", "c"], {"2": "a", "3": "b", "4": "a", "row-": "c"}),
+    ],
+)
+def test_of_equal_rows_as_many_stay_as_are_given_in_place_of_all(given: list[str], stay: dict[str, str]) -> None:
+    drawn = [("1", "train", "b"), ("2", "test", "a"), ("3", "test", "b"), ("4", "test", "a")]
+    old = [row(name, split, label, "x") for name, split, label in drawn]
+    rows = [GivenRow("x", label, ("x",)) for label in given]
+    made = next_rows(old, {}, rows, ABC, SHARES, replace=True)
+    assert {("row-" if row.id.startswith("row-") else row.id): row.label for row in made.rows} == stay
+    assert {row.split for row in made.rows} == {"test"}
+    added = next_rows(old, {}, rows, ABC, SHARES, replace=False).rows
+    assert {row.label for row in added} == {*given}
+    assert len(added) == (4 if {*given} == {*"abc"} else 3), "all old ones stay that are not in train too"
+
+
 def test_texts_are_dealt_by_their_digest_in_the_shares_of_the_task() -> None:
     splits = [split_of(f"text {number}", SHARES) for number in range(4000)]
     assert abs(splits.count("test") - 800) < 100  # 4 standard deviations of a binomial draw
