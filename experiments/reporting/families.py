@@ -9,7 +9,7 @@ from experiments.reporting.declared_test import BySeed, DeclaredTest, estimates
 from experiments.reporting.replications import seed_means
 from workbench.measures.seeds_and_examples import over_seeds_and_examples
 from workbench.measures.statistics import ROUNDING
-from workbench.measures.verdicts import adjusted, p_of_equality
+from workbench.measures.verdicts import LEVEL, adjusted, p_of_equality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,9 +94,15 @@ def _groups(labels: Iterable[str], against: Mapping[str, str]) -> list[list[str]
     return [*groups.values()]
 
 
-def alone(difference: Difference, margin: float | None) -> Difference:
-    """Return a difference that is in no family, tested paired, with the margin within which it is called equal."""
-    return replace(in_family({"": difference}, DeclaredTest(margin=margin))[""], adjusted=None)
+def alone(difference: Difference, margin: float | None, level: float = LEVEL) -> Difference:
+    """Return a difference that is in no family, tested paired, with the margin within which it is called equal.
+
+    Args:
+        difference: with its values.
+        margin: as a share; None: it is not called equal.
+        level: at which it is read; that of its look where there are looks.
+    """
+    return replace(in_family({"": difference}, DeclaredTest(margin=margin, level=level))[""], adjusted=None)
 
 
 def _seen(difference: Difference, estimate: Estimate | None) -> Difference:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ import experiments.studies.compositions.pieces
 import experiments.studies.routing.pieces
 from experiments.api import Workbench
 from experiments.engine.publish import Publisher
+from experiments.reporting.declared_test import DeclaredTest
+from experiments.reporting.families import alone, in_family
+from experiments.reporting.replications import paired
+from experiments.studies.compositions import record as composed
 from experiments.studies.compositions import summary as compositions
 from experiments.studies.compositions.result import Result, results_in
 from experiments.studies.compositions.trial import FewShotTrial
+from experiments.studies.core.planned import settled
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.routing.record import EntryResult
 from tests.ear import Ear
@@ -26,6 +32,7 @@ from tests.experiments.report.finished import FINISHED, Results
 from tests.experiments.test_remote_studies import HEAD, OTHERS, TwoMachines
 from tests.streams import write_tasks
 from workbench.adapters.fit_record import Epoch, FitRecord
+from workbench.measures.looks import LEVELS, LOOKS
 
 TEXTS = 100  # test texts of a task
 RIGHT = {  # answers above those of the reference, by seed
@@ -136,6 +143,53 @@ def test_validation_picks_where_all_are_that_it_picks_among() -> None:
     assert len(whole.scores["all"].gain.seeds.values) == len(record.seeds)
     assert len(part.scores["all"].gain.seeds.values) == len(first)
     assert sum(part.chosen.values()) == sum(whole.chosen.values()) * len(first) / len(record.seeds)
+
+
+class Widening(Results):
+    """The composition gains 1 point more a seed."""
+
+    def require(self, key: str) -> Result:
+        label, *_, seed = key.split("/")
+        result = super().require(key.replace("other", "fresh"))
+        return replace(result, score=result.score + 0.01 * (int(seed) - 1)) if label == "ties" else result
+
+
+def test_the_headline_of_compositions_is_read_at_looks_too() -> None:
+    """Gains of 3, 4 and 5 points: t = 4 √3, with two degrees of freedom p = 0.02. The first look asks for 0.003."""
+    made_up: Any = FINISHED["compositions"]().record
+    fresh, *others = made_up.entries
+    entries = (fresh, replace(fresh, label="other"), *others)  # among two, validation picks
+    cells = tuple(
+        composed.Cell(entry.label, target, shots, seed, key="/".join(map(str, (entry.label, target, shots, seed))))
+        for entry in entries
+        for target, shots, seed in product(made_up.targets, made_up.shots, (0, 1, 2))
+    )
+    record = replace(made_up, entries=entries, seeds=(0, 1, 2), cells=cells, verdicts_after=LOOKS)
+    at_look = compositions.summarise(replace(record, level=LEVELS[3]), Widening())  # type: ignore[arg-type]
+    read = settled({3: at_look.families}, at_look.main)
+    report = compositions.summarise(replace(record, level=LEVELS[5], settled=read), Widening())  # type: ignore[arg-type]
+    assert report.contest
+    assert report.contest.p == pytest.approx(0.02, abs=0.001)
+    assert report.contest.reading == at_look.contest.reading == "undecided"
+    assert (report.contest.look, report.contest.level) == (3, 0.003)
+    assert "is undecided" in report.headline[0]
+    without_looks = compositions.summarise(replace(record, verdicts_after=()), Widening())  # type: ignore[arg-type]
+    assert without_looks.contest.reading == "higher"
+
+
+def test_a_contest_that_a_look_decided_stays_as_it_was() -> None:
+    def report(*gains: float) -> dict[str, Any]:
+        gap = paired(gains, range(len(gains)))
+        level = LEVELS[len(gains)]
+        return {
+            "all": in_family({"ties": gap}, DeclaredTest(level=1e-9)),
+            "contests": {"picks": alone(gap, 0.02, level)},
+        }
+
+    steady, wild = (0.05, 0.0505, 0.051), (0.05, 0.0505, 0.051, -0.9, 0.9)
+    read = settled({3: report(*steady), 5: report(*wild)}, "all")
+    assert (read["contests"]["picks"].look, read["contests"]["picks"].reading) == (3, "higher")
+    assert (read["all"]["ties"].look, read["all"]["ties"].reading) == (5, "undecided")
 
 
 def test_a_seed_counts_where_all_of_its_targets_are_there() -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.core.planned import Families
 
+CONTESTS = "contests"  # of picks; what else is compared is named by its K
+CONTEST, MIXED_CONTEST = "best composition − best control", "best composition − best mixed data"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -141,12 +144,14 @@ class FusionReport(StudyReport):
 
     @property
     def families(self) -> Families:
-        """K, and all of them → label → its gain."""
+        """K, and all of them → label → its gain; and the contests of picks, each of which is a family of its own."""
         compared = {row.label: row.scores for row in self.rows if row.label in self.declared}
-        return {
+        contests = {CONTEST: self.contest, MIXED_CONTEST: self.mixed_contest}
+        by_shots = {
             shots: {label: gain for label, scores in compared.items() if (gain := scores[shots].gain)}
             for shots in (self.rows[0].scores if self.rows else ())
         }
+        return {**by_shots, CONTESTS: {name: contest for name, contest in contests.items() if contest}}
 
     def needed_for(self, labels: Iterable[str]) -> set[str]:
         """Return the recipe's entries that these comparisons need: a pick needs all that validation picks among."""

@@ -17,7 +17,15 @@ from experiments.reporting.power import timed
 from experiments.reporting.replications import paired
 from experiments.studies.compositions.entry_scores import EntryScores, TrialScores
 from experiments.studies.compositions.record import CONTROL, MIXED, PICK, PICKS, FusionRecord
-from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed
+from experiments.studies.compositions.report import (
+    CONTEST,
+    CONTESTS,
+    MIXED_CONTEST,
+    FusionReport,
+    Kept,
+    Row,
+    Speed,
+)
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import headline, of_each
 from experiments.studies.core.planned import planned_family
@@ -77,11 +85,19 @@ class _Summary:
             retained=tuple(self._retained()),
             speeds=tuple(self._speeds()),
             details={label: self._details(taken) for label, taken in self.taken.items()},
-            contest=alone(contest, self.record.declared_test.margin) if contest else None,
-            mixed_contest=alone(on_mixed, self.record.declared_test.margin) if on_mixed else None,
+            contest=self._contest(contest, CONTEST),
+            mixed_contest=self._contest(on_mixed, MIXED_CONTEST),
             made_of={label: made[0] for label, taken in self.taken.items() if len(made := self._made_of(taken)) == 1},
         )
         return replace(report, headline=tuple(headline(report)), of_each=tuple(of_each(report)))
+
+    def _contest(self, difference: Difference | None, name: str) -> Difference | None:
+        """Return what two picks come to: as it was read at a look, else at the level of the record."""
+        if difference is None:
+            return None
+        declared = self.record.declared_test
+        settled = self.record.settled.get(CONTESTS, {})
+        return settled.get(name) or alone(difference, declared.margin, declared.level)
 
     def _as_families(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""

@@ -65,6 +65,8 @@ def up_to(document: RecordDocument, look: int) -> RecordDocument:
 def settled(by_look: Mapping[int, Families], main: str) -> dict[str, dict[str, Difference]]:
     """Return each declared difference as it was at the look that decided its ``main`` metric, else at the last one.
 
+    What the main metric does not have, such as a contest of picks, is decided by itself.
+
     Args:
         by_look: number of seeds → the families of the report at that look, in the order of the looks.
         main: the metric that decides when to stop.
@@ -75,5 +77,8 @@ def settled(by_look: Mapping[int, Families], main: str) -> dict[str, dict[str, D
         for metric, family in families.items():
             own = {label: replace(of, look=look) for label, of in family.items() if label not in decided}
             read.setdefault(metric, {}).update(own)
-        decided |= {label for label, of in families.get(main, {}).items() if of.is_decided}
+        deciding = families.get(main, {})
+        others = (family for metric, family in families.items() if metric != main)
+        alone = {label: of for family in others for label, of in family.items() if label not in deciding}
+        decided |= {label for label, of in {**alone, **deciding}.items() if of.is_decided}
     return read
