@@ -12,14 +12,14 @@ from torch import nn
 from workbench.backbone.fingerprints import fingerprint
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
-from workbench.errors import UnknownNameError
+from workbench.errors import SettingsError, UnknownNameError
 from workbench.machine.extras import require_installed
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.method import Method
 from workbench.methods.methods import METHODS
 from workbench.methods.methods._mixture import mixture
 from workbench.methods.methods.s4 import group
-from workbench.settings.base import MethodSettings
+from workbench.settings.base import Document, MethodSettings
 
 
 class Settings(MethodSettings):
@@ -137,6 +137,28 @@ def test_what_cannot_live_together_is_told(name: str, reason: str | None, backbo
         assert objection is None
     else:
         assert reason in str(objection)
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "reason"),
+    [
+        ("lora+pfeiffer", "lora.targets=((", "'lora.targets': not a regular expression"),
+        ("partial+lora", "partial={last_k: 1, freeze_below: 1}", "give last_k or freeze_below, not both"),
+        ("gralora+bitfit", "gralora.gralora_k=3", "gralora_k has to divide rank"),
+        ("vblora+bitfit", "vblora={topk: 3, num_vectors: 2}", "topk may be at most num_vectors"),
+    ],
+)
+def test_a_part_s_settings_are_as_strict_as_its_own(name: str, assignment: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Document({}, "command line").set([assignment]).parse(METHODS.get(name).settings)
+    assert reason in str(caught.value) and f"--set {assignment}" in str(caught.value)
+
+
+def test_unfreezing_gradually_is_for_partial_alone(backbone: Backbone) -> None:
+    card = METHODS.get("partial+lora")
+    gradual = card.settings.model_validate({"partial": {"unfreeze": "gradual"}})
+    assert card.objection(gradual, backbone.config, "classification") == "partial unfreezes gradually only alone"
+    assert card.objection(card.settings(), backbone.config, "classification") is None
 
 
 def test_a_part_s_objection_is_the_mixture_s(llama: Path) -> None:

@@ -6,11 +6,11 @@ become one configuration of it, two of ``plain`` one choice of parameters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model, model_validator
 
 from workbench.methods.libraries.mixture import ORDER, MixtureConfig
 from workbench.methods.method import Method
@@ -57,13 +57,24 @@ def _settings(parts: Sequence[Part]) -> type[MethodSettings]:
 
 @cache
 def _own_settings(name: str, card: Method) -> type[Settings]:
-    """Return the settings that are a method's alone, without what every method takes."""
+    """Return the settings that are a method's alone, without what every method takes; they are as strict as its own."""
     fields: dict[str, Any] = {
         field: (info.annotation, info)
         for field, info in card.settings.model_fields.items()
         if field not in MethodSettings.model_fields
     }
-    return create_model(f"{name} in a mixture", __base__=Settings, **fields)
+    checks: dict[str, Any] = {"checked": model_validator(mode="after")(_checked_by(card))}
+    return create_model(f"{name} in a mixture", __base__=Settings, __validators__=checks, **fields)
+
+
+def _checked_by(card: Method) -> Callable[[Settings], Settings]:
+    """Return a validator: the fields are copied without those that the method's own settings have."""
+
+    def validate(own: Settings) -> Settings:
+        card.settings.model_validate(own.model_dump())
+        return own
+
+    return validate
 
 
 def _full_settings(name: str, card: Method, settings: MethodSettings) -> MethodSettings:
@@ -106,9 +117,13 @@ def _objection(parts: Sequence[Part], settings: MethodSettings, config: Pretrain
     for name, card in parts:
         if name in ALONE or card.library not in ORDER:
             return ALONE.get(name, f"{name} cannot be mixed")
-        if card.prepare or (card.hooks is not Method.hooks and not card.trains_backbone):  # partial: `unfreeze` alone
+        own = _full_settings(name, card, settings)
+        unfreeze = getattr(own, "unfreeze", None)  # partial's: all that its hooks are for
+        if card.prepare or (card.hooks is not Method.hooks and unfreeze is None):
             return f"{name} does more than gradient steps on fixed weights"
-        if objection := card.objection(_full_settings(name, card, settings), config, kind):
+        if unfreeze == "gradual":
+            return f"{name} unfreezes gradually only alone"
+        if objection := card.objection(own, config, kind):
             return f"{name}: {objection}"
     return _clash(_configurations(parts, settings, config))
 
