@@ -95,6 +95,11 @@ def test_a_transposed_matrix_has_as_many_columns_as_inputs() -> None:
     )
 
 
+def test_s4_needs_layers_with_weights_of_their_own() -> None:
+    assert "each with weights of its own" in objection("s4", config_of("albert", embedding_size=16))
+    assert objection("s4", config_of("bert")) == ""
+
+
 def test_a_hypernetwork_needs_matrices_too() -> None:
     assert "no matrix there has a name that peft would adapt" in objection("hypernetwork", config_of("distilbert"))
 

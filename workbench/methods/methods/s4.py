@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from workbench.backbone.architecture import biases
+from workbench.backbone.architecture import biases, blocks
 from workbench.methods.libraries.mixture import MixtureConfig
 from workbench.methods.method import Method
 from workbench.methods.methods import prefix
@@ -66,9 +66,9 @@ def layer_of(name: str) -> int | None:
 
 
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:
-    """Say so where there are two stacks of layers, or no biases."""
-    if config.is_encoder_decoder:
-        return "its groups divide one stack of layers"
+    """Say so where layers have no weights or no numbers of their own (ALBERT, encoder-decoders), or no biases."""
+    if config.is_encoder_decoder or len(blocks(config)) != config.num_hidden_layers:
+        return "its groups divide one stack of layers, each with weights of its own"
     if not any(layer_of(name) is not None for name in biases(config)):
         return "two of its groups train biases, and its layers have none"
     return prefix.objection(settings, config, kind)
