@@ -67,7 +67,8 @@ def head_identity(context: Context, head: Path, *of_task: Any) -> str:
     """Return the key of all that determines answers: the adapted backbone, a stored head, and ``of_task``, its own."""
     adaptation = context.adaptation
     read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
-    return key([METHODS.identity(adaptation.method), *of_task, *read, digest(head) if head.is_file() else None])
+    method = METHODS.identity(adaptation.method, adaptation.settings)
+    return key([method, *of_task, *read, digest(head) if head.is_file() else None])
 
 
 def _file(folder: Path, name: str) -> Path:

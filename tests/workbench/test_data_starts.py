@@ -20,6 +20,7 @@ from workbench.backbone.pretrained import Backbone
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.libraries._lora_layers import lora_layers
+from workbench.methods.method import FitLength
 from workbench.methods.methods import METHODS
 from workbench.methods.methods import eva as eva_card
 from workbench.methods.methods._counterweight import OWN, START, matrix
@@ -99,6 +100,26 @@ def test_what_is_stored_is_one_lora_of_twice_the_rank(
     assert set(model.body.peft_config) == {OWN}
     assert {layer.r[OWN] for layer in lora_layers(model.body).values()} == {8}
     assert adaptation.backbone_is_intact(model)
+
+
+@pytest.mark.parametrize("method", ["pissa", "corda", "lora-ga"])
+def test_dropout_is_of_what_is_trained_alone(method: str, backbone: Backbone, task: Task, budget: Budget) -> None:
+    given = fresh(backbone, method, rank=4, dropout=0.5)
+    if method != "pissa":
+        begin(given, task, budget)
+    given[0].card.hooks(given[0].settings, given[1].body, FitLength(total=1, epoch=1))
+    for layer in lora_layers(given[1].body).values():
+        assert isinstance(layer.lora_dropout[START], torch.nn.Identity)
+        assert layer.lora_dropout[OWN].p == 0.5
+    assert METHODS.identity(method, given[0].settings) == f"{method}@2"
+    assert METHODS.identity(method, METHODS.get(method).settings()) == method, "without dropout keys stay as they were"
+
+
+def test_pissa_names_rank_and_shape_where_a_matrix_has_not_so_many_triplets(backbone: Backbone) -> None:
+    card, width = METHODS.get("pissa"), backbone.config.hidden_size
+    assert card.objection(card.settings(rank=width), backbone.config, "classification") is None
+    objection = card.objection(card.settings(rank=width + 1), backbone.config, "classification")
+    assert objection == f"rank {width + 1} is more than a matrix of {width} × {width} has"
 
 
 # ---------------------------------------------------------------------------------------------------------------- EVA

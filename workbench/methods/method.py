@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import InitVar, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench.machine.earlier_names import renamed
@@ -76,6 +76,8 @@ class Method:
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
         revision: raised when a fit with the same settings comes to mean another result, so that stored results are not
             taken for new ones.
+        affects: a revision → settings → whether it changed what they give; where not, their keys stay. A revision that
+            is not named changed all results.
     """
 
     title: str
@@ -96,6 +98,7 @@ class Method:
     fails_on: tuple[Quantization, ...] = ()
     composed: bool = False
     revision: int = 1
+    affects: Mapping[int, Callable[[Any], bool]] = field(default_factory=dict, hash=False)
     course: InitVar[Callable[[Any, Any, FitLength], FitHooks] | None] = None  # the name of ``hooks`` before
 
     def __post_init__(self, course: Callable[[Any, Any, FitLength], FitHooks] | None) -> None:
@@ -113,6 +116,13 @@ class Method:
     def trains_body(self) -> bool:
         """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
         return self.trains_backbone or self.library != "plain"
+
+    def revision_of(self, settings: Any) -> int:
+        """Return the last revision that changed what these settings give."""
+        for revision in range(self.revision, 1, -1):
+            if revision not in self.affects or self.affects[revision](settings):
+                return revision
+        return 1
 
     def freeze(self, body: nn.Module) -> None:
         """Exclude from training the weights of an adapted body that the method keeps as they were drawn."""

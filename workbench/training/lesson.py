@@ -74,7 +74,7 @@ class Lesson:
                 "task": self.task.fingerprint,
                 "backbone": self.adaptation.backbone.fingerprint,
                 "pooling": self.adaptation.backbone.pooling,
-                "method": METHODS.identity(self.adaptation.method),
+                "method": METHODS.identity(self.adaptation.method, self.adaptation.settings),
                 "settings": self.adaptation.settings.model_dump(mode="json"),
                 "precision": self.adaptation.precision,
                 "budget": self.budget.model_dump(mode="json"),

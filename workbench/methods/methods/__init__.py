@@ -30,9 +30,13 @@ class Methods(Modules[Method]):
 
         return mixture(tuple((part, super(Methods, self).get(part, where)) for part in name.split("+")))
 
-    def identity(self, name: str) -> str:
-        """Return what stands in keys for a method: its name, its revision where that is above 1, and its code."""
-        revision = self.get(name).revision
+    def identity(self, name: str, settings: MethodSettings | None = None) -> str:
+        """Return what stands in keys for a method: its name, its revision where that is above 1, and its code.
+
+        The revision is the last one, or the last one that changed what ``settings`` give.
+        """
+        card = self.get(name)
+        revision = card.revision if settings is None else card.revision_of(settings)
         return super().identity(name) if revision == 1 else f"{super().identity(name)}@{revision}"
 
     def code(self, name: str) -> dict[str, str]:

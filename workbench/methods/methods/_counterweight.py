@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 OWN, START = "default", "start"
 
 
+def drops(settings: Any) -> bool:
+    """Return whether there is dropout: in a first revision of these methods the counterweight had some as well."""
+    return bool(settings.dropout > 0)
+
+
+def unfit(settings: Any, rows: int, columns: int) -> str | None:
+    """Return why a matrix has not so many singular triplets as a LoRA begins at."""
+    if min(rows, columns) < settings.rank:
+        return f"rank {settings.rank} is more than a matrix of {rows} × {columns} has"
+    return None
+
+
 def has_learned(body: Any) -> bool:
     """Return whether the LoRA on ``body`` was trained before: it goes on as the LoRA that it is."""
     return any(bool(layer.lora_B[OWN].weight.any()) for layer in lora_layers(body).values())
@@ -43,8 +55,10 @@ def matrix(layer: Any) -> Tensor:
 
 def begin_at(body: Any, starts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
     """Let LoRAs begin at B₀ (out, rank) and A₀ (rank, in), which ``starts`` has by the name of the layer."""
+    start = deepcopy(body.peft_config[OWN])
+    start.lora_dropout = 0.0  # it stands for weights, which have none; peft would draw it a mask of its own
     with shown_in_float32(body):
-        body.add_adapter(START, deepcopy(body.peft_config[OWN]))
+        body.add_adapter(START, start)
     layers = lora_layers(body)
     for name, (left, right) in starts.items():
         _set_factors(layers[name], OWN, left, right)

@@ -18,7 +18,7 @@ from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries.peft import needs_targets
 from workbench.methods.method import Method
 from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN, begin_at, matrix, until_joined
+from workbench.methods.methods._counterweight import OWN, begin_at, drops, matrix, unfit, until_joined
 from workbench.methods.methods._examples import read_inputs, starting
 from workbench.settings.bounds import Count
 
@@ -71,13 +71,6 @@ def oriented_factors(weight: Tensor, moments: Tensor, rank: int) -> tuple[Tensor
     return u * root, u.T @ weight / root.unsqueeze(1)
 
 
-def unfit(settings: Settings, rows: int, columns: int) -> str | None:
-    """Return why a matrix has not so many triplets."""
-    if min(rows, columns) < settings.rank:
-        return f"rank {settings.rank} is more than a matrix of {rows} × {columns} has"
-    return None
-
-
 METHOD = Method(
     title="CorDA",
     paper="Yang et al. 2024, arXiv:2406.05223",
@@ -88,4 +81,6 @@ METHOD = Method(
     prepare=starting(begin),
     hooks=until_joined,
     reshapes=True,
+    revision=2,
+    affects={2: drops},
 )

@@ -15,7 +15,7 @@ import torch
 from workbench.methods.libraries.peft import needs_targets
 from workbench.methods.method import Method
 from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import begin_at, until_joined
+from workbench.methods.methods._counterweight import begin_at, drops, until_joined
 from workbench.methods.methods._examples import gradients, starting
 from workbench.settings.bounds import Count, Factor
 
@@ -69,4 +69,6 @@ METHOD = Method(
     prepare=starting(begin),
     hooks=until_joined,
     reshapes=True,
+    revision=2,
+    affects={2: drops},
 )

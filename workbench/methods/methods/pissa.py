@@ -14,7 +14,7 @@ from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries.peft import needs_targets
 from workbench.methods.method import FitHooks, Method
 from workbench.methods.methods import lora
-from workbench.methods.methods._counterweight import OWN, begin_at, has_learned, matrix, until_joined
+from workbench.methods.methods._counterweight import OWN, begin_at, drops, has_learned, matrix, unfit, until_joined
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,9 @@ METHOD = Method(
     library="peft",
     settings=Settings,
     configure=lora.configure,
-    objection=needs_targets(lora.configure),
+    objection=needs_targets(lora.configure, unfit),
     hooks=hooks,
     reshapes=True,
+    revision=2,
+    affects={2: drops},
 )

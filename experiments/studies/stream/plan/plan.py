@@ -306,7 +306,7 @@ def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
         {
             "format": FORMAT,
             "strategy": STRATEGIES.identity(entry.strategy),
-            "method": METHODS.identity(entry.method),
+            "method": METHODS.identity(entry.method, entry.method_settings),
             "settings": settings,
             "backbone": plan.backbone.fingerprint,
             "pooling": plan.backbone.pooling,
