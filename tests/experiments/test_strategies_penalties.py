@@ -149,3 +149,10 @@ def test_l2_needs_the_weights_that_were_drawn(method: str, other: bool) -> None:
     strategy, scenario = STRATEGIES.get("l2-to-start"), SCENARIOS.get("task-incremental")
     objection = strategy.objection(strategy.settings(), method, ["classification"], scenario)
     assert ("other weights than the seed drew" in (objection or "")) == other
+
+
+@pytest.mark.parametrize("remedy", ["ewc", "l2-to-start"])
+def test_there_have_to_be_trained_weights_to_hold(remedy: str) -> None:
+    strategy, scenario = STRATEGIES.get(remedy), SCENARIOS.get("task-incremental")
+    objection = strategy.objection(strategy.settings(), "in-context", ["causal-lm"], scenario)
+    assert objection == "holds weights of the body, of which method in-context trains none"

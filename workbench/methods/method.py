@@ -115,7 +115,7 @@ class Method:
     @property
     def trains_body(self) -> bool:
         """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
-        return self.trains_backbone or self.library != "plain"
+        return self.trains and (self.trains_backbone or self.library != "plain")
 
     def revision_of(self, settings: Any) -> int:
         """Return the last revision that changed what these settings give."""
