@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,33 @@ def test_a_moved_workspace_is_whole_and_leaves_nothing_where_it_was(workspace: P
     require_whole(root)
     assert not renewed(root)
     assert not workspace.exists()
+
+
+def test_of_many_models_each_is_deleted_where_it_was(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow lists models page by page, 100 at a time."""
+    root, others = shutil.copytree(made, tmp_path / "left"), [record(name) for name in "bc"]
+    renewed(root)
+    for other in others:
+        Tracker(tracking_uri(root)).sync("stream", other)
+    root = root.rename(tmp_path / "moved")
+    tracker = Tracker(tracking_uri(root))
+    left = tracker.moved_runs()
+    for logged in (LOGGED, *others):
+        tracker.sync("stream", logged)
+    client_class = type(client(root))
+    monkeypatch.setattr(
+        client_class, "search_logged_models", partialmethod(client_class.search_logged_models, max_results=1)
+    )
+    tracker.delete(left, ["a", "b", "c"])
+    monkeypatch.undo()
+    asked = client(root)
+    live = asked.search_logged_models([experiment.experiment_id for experiment in asked.search_experiments()])
+    assert sorted(path.name for path in (root / "mlartifacts" / "models").iterdir()) == sorted(
+        model.model_id for model in live
+    )
+    assert sorted(model.name[0] for model in live) == ["a", "b", "c"]
 
 
 def test_a_copied_workspace_never_writes_into_the_original(workspace: Path, tmp_path: Path) -> None:

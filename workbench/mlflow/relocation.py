@@ -20,7 +20,7 @@ from workbench.mlflow.registration import aside
 from workbench.mlflow.runs import PARENT_TAG, ROOT_TAG, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from workbench.mlflow.bounded_client import BoundedClient
 
@@ -124,7 +124,7 @@ def delete(client: BoundedClient, runs: MovedRuns, roots: Collection[str], files
     gone = [run for run in runs.runs if run.data.tags[ROOT_TAG] in roots]
     ids = {run.info.run_id for run in gone}
     for experiment in {run.info.experiment_id for run in gone}:
-        for model in client.search_logged_models([experiment]):
+        for model in [*_logged_models(client, experiment)]:  # all, before any is deleted: pages move up
             if model.source_run_id in ids:
                 client.delete_logged_model(model.model_id)
                 clear(files.artifacts / "models", model.model_id)
@@ -137,6 +137,16 @@ def delete(client: BoundedClient, runs: MovedRuns, roots: Collection[str], files
             client.set_experiment_tag(experiment, LOOKED_THROUGH, str(files.artifacts))
         else:
             client.delete_experiment(experiment)
+
+
+def _logged_models(client: BoundedClient, experiment: str) -> Iterator[Any]:
+    """Yield the logged models of an experiment, asked for page by page."""
+    token = None
+    while True:
+        page = client.search_logged_models([experiment], page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
 
 
 def clear(parent: Path, name: str) -> None:
