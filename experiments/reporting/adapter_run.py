@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.name_resolution import registered_name
+from workbench.adapters.stored_adapter import check_files
+from workbench.errors import IntegrityError, TrackingError
 from workbench.measures.markdown import escape
 from workbench.methods.kinds import KINDS
 from workbench.mlflow.datasets import TrackedData
@@ -113,6 +115,10 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
     def save(folder: Path, about: Model) -> None:
         from workbench.mlflow import logged_model  # torch and all: what is logged already needs none of it
 
+        try:
+            check_files(stored)
+        except IntegrityError as error:  # what MLflow has of it may be whole
+            raise TrackingError(error.what, where=error.where, hint=error.hint) from None
         logged_model.save(stored, folder, about)
 
     manifest = stored.manifest
@@ -124,6 +130,7 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
         params=_params(manifest),
         tags={"adapter": manifest.id},
         metrics={metric_name(name, manifest.task.name): value for name, value in measured.items()},
+        files={f"data/{stored.folder.name}/{file}": size for file, size in stored.sizes.items()},
     )
 
 

@@ -16,15 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
+from experiments.answers.tracked import run_of
 from experiments.api import Workbench
 from experiments.engine.system_metrics import INTERVAL, SWITCH, points, record_system_metrics
 from experiments.reporting.adapter_run import EXPERIMENT
 from tests.conftest import environment
 from tests.streams import write_recipe, write_tasks
-from workbench.errors import InputError
+from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.tracker import Tracker
@@ -83,6 +85,36 @@ def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workb
     asked = json.loads(description.rpartition("-d '")[2].rstrip("'"))
     assert asked["adapter"] == result.adapter.id
     assert [len(logged) for logged in runs_of(bench, EXPERIMENT)] == [1, 1], "nothing is logged twice"
+
+
+@pytest.mark.parametrize(
+    ("name", "bytes_left"), [("MLmodel", None), ("head.safetensors", None), ("adapter_config.json", 10)]
+)
+def test_a_file_of_a_logged_model_that_was_lost_or_cut_is_written_again(
+    name: str, bytes_left: int | None, bench: Workbench, bert: Path
+) -> None:
+    from mlflow.pyfunc import load_model
+
+    adapter = trained(bench, bert).adapter
+    (model,) = runs_of(bench, EXPERIMENT)[1]
+    (path,) = (bench.workspace.root / "mlartifacts" / "models" / model.model_id).rglob(name)
+    content, own = path.read_bytes(), bench.workspace.adapters.get(adapter.id).folder / name
+    if bytes_left is None:
+        path.unlink()
+    else:
+        path.write_bytes(content[:bytes_left])
+        own.write_bytes(content[:-1])
+        damaged = bench.workspace.adapters.get(adapter.id)
+        with pytest.raises(TrackingError, match=f"{name} has changed"):
+            Tracker(tracking_uri(bench.workspace.root)).sync(EXPERIMENT, run_of(damaged, bench.workspace))
+        own.write_bytes(content)
+    bench.release.register(adapter.id)
+    assert path.stat().st_size == len(content)
+    load_model(path.parents[0 if name == "MLmodel" else 2].as_uri()).predict(pd.DataFrame({"text": TEXTS}))
+    whole = {file: file.stat().st_mtime_ns for file in path.parent.rglob("*")}
+    bench.release.register(adapter.id)
+    assert whole == {file: file.stat().st_mtime_ns for file in path.parent.rglob("*")}, "and once"
+    assert [len(logged) for logged in runs_of(bench, EXPERIMENT)] == [1, 1]
 
 
 def test_a_dead_server_does_not_stop_train(bench: Workbench, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from workbench.adapters.manifest import AGAIN, MANIFEST, Manifest
 from workbench.errors import IntegrityError
 from workbench.files import checksummed
-from workbench.files.digest import size
+from workbench.files.digest import below, size
 
 README = "README.md"
 MOST = 5  # of the files that a message names
@@ -49,6 +49,12 @@ class StoredAdapter:
     def bytes(self) -> int:
         """Size on disk, of all files together."""
         return size(self.folder)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file in the folder, by its path there."""
+        files = [entry for entry in below(self.folder) if entry.is_file()]
+        return {Path(file.path).relative_to(self.folder).as_posix(): file.stat().st_size for file in files}
 
 
 def check_files(stored: StoredAdapter, exported: bool = False) -> None:

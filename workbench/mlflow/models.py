@@ -7,13 +7,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
 
 MODEL_TAG = "workbench.model"
+DESCRIPTION = "MLmodel"  # MLflow's own file, which says how a model is loaded
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class TrackedModel:
         params: by name.
         tags: by name.
         metrics: by name.
+        files: that it consists of beside MLflow's description, as paths in the folder → bytes. One that was lost or cut
+            is written again.
     """
 
     key: str
@@ -35,6 +38,7 @@ class TrackedModel:
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
 
 
 def log_models(client: BoundedClient, experiment: str, run: str, models: Sequence[TrackedModel]) -> None:
@@ -50,7 +54,7 @@ def log_models(client: BoundedClient, experiment: str, run: str, models: Sequenc
     linked = {output.model_id for output in outputs.model_outputs} if outputs else set()
     for model in models:
         entity = find_model(client, experiment, model.key)
-        if entity is None or not _is_whole(client, entity):
+        if entity is None or not _is_whole(client, entity, model):
             entity = _log(client, experiment, run, model, entity)
         if entity.model_id not in linked:
             client.log_outputs(run, [LoggedModelOutput(entity.model_id, step=0)])
@@ -58,12 +62,17 @@ def log_models(client: BoundedClient, experiment: str, run: str, models: Sequenc
 
 def models_are_whole(client: BoundedClient, experiment: str, models: Sequence[TrackedModel]) -> bool:
     """Return whether all files of ``models`` are there; a model that a person deleted is not missed."""
-    entities = [find_model(client, experiment, model.key) for model in models]
-    return all(_is_whole(client, entity) for entity in entities if entity is not None)
+    entities = [(find_model(client, experiment, model.key), model) for model in models]
+    return all(_is_whole(client, entity, model) for entity, model in entities if entity is not None)
 
 
-def _is_whole(client: BoundedClient, model: Any) -> bool:
-    return str(model.status) == "READY" and bool(client.list_logged_model_artifacts(model.model_id))
+def _is_whole(client: BoundedClient, entity: Any, model: TrackedModel) -> bool:
+    if str(entity.status) != "READY":
+        return False
+    folders = {str(PurePosixPath(name).parent) for name in model.files}
+    listings = [client.list_logged_model_artifacts(entity.model_id, folder) for folder in (None, *sorted(folders))]
+    sizes = {file.path: file.file_size for listing in listings for file in listing}
+    return DESCRIPTION in sizes and all(sizes.get(name) == size for name, size in model.files.items())
 
 
 def find_model(client: BoundedClient, experiment: str, key: str) -> Any:
