@@ -100,7 +100,7 @@ def tested_here(
             measure=measure_of(whole.fingerprint, f"validation_{metric}", budget, seed, count),
             examples=examples,
             when=datetime.now(UTC).isoformat(timespec="seconds"),
-            test=test_key(stored, whole, budget),
+            test=test_key(stored, whole, opened, budget),
         )
         workspace.measured_scores.save(stored.id, score)
     return TestedAdapter(

@@ -10,7 +10,7 @@ from workbench.files.digest import key
 from workbench.machine.earlier_names import renamed
 from workbench.methods.kinds import KINDS
 from workbench.methods.sampling import test_rows
-from workbench.methods.stored_model import open_for
+from workbench.methods.stored_model import open_for, pooling_of
 
 if TYPE_CHECKING:
     from experiments.workspace import StoredEvaluation, Workspace
@@ -29,10 +29,12 @@ def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) ->
     return key([identity, task.fingerprint, budget.eval_examples, budget.max_length])
 
 
-def test_key(adapter: StoredAdapter, task: Task, budget: Budget) -> str:
+def test_key(adapter: StoredAdapter, task: Task, backbone: Backbone, budget: Budget) -> str:
     """Return the key of a stored adapter's evaluation on a task with the same labels in any order."""
-    posed = task.pose(adapter.manifest.task)
-    return evaluation_key(key([adapter.identity, posed]) if posed else adapter.identity, task, budget)
+    identity, posed = adapter.identity, task.pose(adapter.manifest.task)
+    if adapter.manifest.head is None and (pooling := pooling_of(adapter.manifest, backbone)) != backbone.pooling:
+        identity = key([identity, pooling])  # such adapters were evaluated with the pooling of the backbone before
+    return evaluation_key(key([identity, posed]) if posed else identity, task, budget)
 
 
 def majority_score(task: Task, budget: Budget) -> float:
@@ -54,7 +56,7 @@ def evaluate_stored(
     workspace: Workspace, adapter: StoredAdapter, task: Task, backbone: Backbone, budget: Budget
 ) -> StoredEvaluation:
     """Return the evaluation of a stored adapter on the test split of ``task``; it is run once in a workspace."""
-    where = test_key(adapter, task, budget)
+    where = test_key(adapter, task, backbone, budget)
     stored = workspace.evaluations.get(where)
     if stored is not None:
         return stored

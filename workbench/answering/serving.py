@@ -28,7 +28,7 @@ from workbench.methods.libraries import LIBRARIES
 from workbench.methods.libraries.peft import trains_biases, trains_whole
 from workbench.methods.library import Banks, Hosts, UnmixableError
 from workbench.methods.model import TaskModel
-from workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_described
+from workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_openable
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -111,8 +111,7 @@ class Serving:
         known = before if before and before.goes_on(adapters, backbone) else None
         for adapter in adapters:
             if not known or not known.has(adapter):
-                require_backbone(adapter, backbone)
-                require_described(adapter, backbone)
+                require_openable(adapter, backbone)
         self._shared: SharedBody = shared_body(adapters, backbone, known._shared if known else None, bank_bytes)
         self.body = self._shared.body
         kept = known if known and known.body is self.body else None

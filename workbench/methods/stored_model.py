@@ -129,9 +129,7 @@ def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
     Raises:
         InputError: the adapter belongs to another backbone, or is not what its manifest says.
     """
-    require_backbone(stored, backbone)
-    backbone.require_length(stored.manifest.budget.max_length, stored.id)
-    require_described(stored, backbone)
+    require_openable(stored, backbone)
     head = open_head(stored, backbone)
     return adaptation_of(stored.manifest, backbone).load(stored.folder, head, stored.manifest.task.kind)
 
@@ -186,6 +184,19 @@ def under_head_of(stored: StoredAdapter, model: TaskModel, backbone: Backbone, t
     return TaskModel(model.body, head, kind, pooling_of(stored.manifest, backbone), model.precision).eval()
 
 
+def require_openable(stored: StoredAdapter, backbone: Backbone) -> None:
+    """Make sure that an adapter can answer on ``backbone``, of its weights no more than that they can be read.
+
+    Raises:
+        InputError: it belongs to another backbone, reads more tokens than that can, or is not what its manifest says.
+    """
+    require_backbone(stored, backbone)
+    adaptation = adaptation_of(stored.manifest, backbone)
+    tokens = stored.manifest.budget.max_length
+    backbone.require_length(tokens, str(stored.folder), adaptation.settings.virtual_tokens)
+    adaptation.require_described(stored.folder)
+
+
 def require_described(stored: StoredAdapter, backbone: Backbone) -> None:
     """Make sure that an adapter's files say what its manifest says; raises as :meth:`Adaptation.require_described`."""
     adaptation_of(stored.manifest, backbone).require_described(stored.folder)
@@ -201,8 +212,13 @@ def open_head(stored: StoredAdapter, backbone: Backbone) -> nn.Module:
 
 
 def pooling_of(manifest: Manifest, backbone: Backbone) -> Pooling:
-    """Return how token states become what an adapter's head reads."""
-    return manifest.head.pooling if manifest.head else backbone.pooling
+    """Return how token states become what an adapter's head reads: as they did when it was trained.
+
+    Copies of a backbone with the same weights may state another pooling. A whole model is its own backbone.
+    """
+    if manifest.head:
+        return manifest.head.pooling
+    return backbone.pooling if manifest.is_whole else manifest.backbone.pooling
 
 
 def require_backbone(stored: StoredAdapter, backbone: Backbone) -> None:
@@ -232,6 +248,8 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
 
     precision = resolve_precision(manifest.precision)
     backbone = replace(backbone, weights=manifest.budget.weights) if manifest.budget.weights != "auto" else backbone
+    if manifest.head is None and (pooling := pooling_of(manifest, backbone)) != backbone.pooling:
+        backbone = replace(backbone, pooling=pooling)
     config, head, is_whole = manifest.config, manifest.head, manifest.is_whole
     return Adaptation(backbone, manifest.method, settings, precision, config, head, is_whole)
 
