@@ -17,6 +17,9 @@ from tests.checkpoints import LLAMA, T5, saved
 from tests.conftest import toy
 from tests.process_memory import as_another_process, settled_files
 from tests.sampled import first_of_each
+from workbench.adapters.store import AdapterStore
+from workbench.answering.predictor import OpenedAdapter, rows_of
+from workbench.answering.serving import Serving, sharing
 from workbench.backbone import load_widened, quantisation
 from workbench.backbone.bf16_matrices import widen
 from workbench.backbone.fingerprints import fingerprint
@@ -29,8 +32,8 @@ from workbench.methods.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.methods.library import Merges
 from workbench.methods.methods import METHODS, possible_methods, trained_methods
 from workbench.probes._weights import changes
-from workbench.settings.base import Budget
-from workbench.training import fit
+from workbench.settings.base import Budget, StoredWidth
+from workbench.training import Lesson, fit, learn
 from workbench.training.cost_model import Workload
 
 ARCHITECTURES = {"BertModel": {}, "LlamaForCausalLM": LLAMA, "T5ForConditionalGeneration": T5}
@@ -207,6 +210,34 @@ def test_what_cannot_stay_in_bfloat16_is_refused(halved: dict[str, Backbone], be
         halved["BertModel"].quantized("nf4").kept("bf16", "budget.weights")
     with pytest.raises(InputError, match="encoder-decoder"):
         halved["T5ForConditionalGeneration"].kept("bf16", "budget.weights")
+
+
+@pytest.mark.parametrize("weights", ["bf16", "fp32"])
+@pytest.mark.parametrize("method", ["lora", "pfeiffer"])
+def test_adapters_that_share_a_body_leave_its_weights_as_they_are_stored(
+    method: str, weights: Any, halved: dict[str, Backbone], tmp_path: Path
+) -> None:
+    """And answer to the last bit as each does by itself."""
+    store, backbone = AdapterStore(tmp_path), open_backbone(str(halved["BertModel"].folder))
+    budget = Budget(epochs=1, batch_size=16, max_length=16, precision="fp32", weights=weights)
+    adaptation = adapted(backbone, method, "fp32", weights)
+    adapters = [learn(Lesson(toy(KIND), adaptation, budget, seed), store, Silent(), "") for seed in (0, 1)]
+    serving, texts = Serving(adapters, backbone), ["the cat often", "a plum", "this very sheep quite really some"]
+    for adapter in adapters:
+        alone = OpenedAdapter.open(adapter, backbone)
+        assert widths(serving.body) & {torch.bfloat16} == widths(alone.model.body) & {torch.bfloat16}
+        assert serving.answers(rows_of(texts), [adapter.id] * len(texts)) == alone.answers(texts)
+    assert (torch.bfloat16 in widths(serving.body)) == (weights == "bf16" and method == "lora")
+
+
+def test_adapters_whose_weights_are_kept_otherwise_share_no_body(halved: dict[str, Backbone], tmp_path: Path) -> None:
+    store, backbone, adapters = AdapterStore(tmp_path), open_backbone(str(halved["BertModel"].folder)), []
+    widths_stored: tuple[StoredWidth, ...] = ("bf16", "fp32")
+    for weights in widths_stored:
+        budget = Budget(epochs=1, batch_size=16, max_length=16, precision="fp32", weights=weights)
+        lesson = Lesson(toy(KIND), adapted(backbone, "lora", "fp32", weights), budget, 0)
+        adapters.append(learn(lesson, store, Silent(), ""))
+    assert sharing(adapters, backbone) == [[adapter] for adapter in adapters]
 
 
 @pytest.mark.parametrize("method", ["pissa", "eva", "corda", "lora-ga"])

@@ -234,7 +234,7 @@ def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: Adapter
     from workbench.backbone.names import open_backbone
 
     (lora,), (pfeiffer,) = (trained(method, backbone, store, TASKS[:1]) for method in ("lora", "pfeiffer"))
-    with pytest.raises(InputError, match=naming("adapters pfeiffer fp32; peft lora fp32")):
+    with pytest.raises(InputError, match=naming("adapters pfeiffer fp32 auto; peft lora fp32 auto")):
         Serving([lora, pfeiffer], backbone)
     with pytest.raises(InputError, match="not none"):
         Serving([], backbone)

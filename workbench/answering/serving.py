@@ -29,6 +29,7 @@ from workbench.methods.libraries.peft import trains_biases, trains_whole
 from workbench.methods.library import Banks, Hosts, UnmixableError
 from workbench.methods.model import TaskModel
 from workbench.methods.stored_model import open_head, pooling_of, require_backbone, require_openable
+from workbench.settings.base import StoredWidth
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from workbench.answering.shared_body import SharedBody
     from workbench.backbone.pretrained import Backbone, Pooling
 
-Company = tuple[str, str, Precision]
+Company = tuple[str, str, Precision, StoredWidth]
 MIXED_KINDS = ("classification", *GENERATED)  # answers: one head's logits of a vector a row, or what one head writes
 
 
@@ -77,7 +78,7 @@ class SingleAdapter:
 
 
 class Serving:
-    """One backbone, and adapters of one method and precision on it.
+    """One backbone, and adapters of one method, precision and width of weights on it.
 
     Attributes:
         body: the backbone, as all of them use it.
@@ -98,13 +99,15 @@ class Serving:
         memory, or all.
 
         Raises:
-            InputError: no adapters, of several methods or precisions, of another backbone, or of a library that keeps
-                one adapter at a time.
+            InputError: no adapters, of several methods, precisions or widths, of another backbone, or of a library that
+                keeps one adapter at a time.
         """
         if len(kinds := {_company(adapter) for adapter in adapters}) != 1:
             listed = "; ".join(" ".join(kind) for kind in sorted(kinds)) or "none"
             hint = "answers() serves adapters of any methods, one group after another."
-            raise InputError(f"one backbone serves adapters of one method and precision, not {listed}", hint=hint)
+            raise InputError(
+                f"one backbone serves adapters of one method, precision and budget.weights, not {listed}", hint=hint
+            )
         (self.company,) = kinds
         self.adapters = {adapter.id: adapter for adapter in adapters}
         self.backbone = backbone
@@ -242,9 +245,10 @@ class Serving:
 
 
 def sharing(adapters: Sequence[StoredAdapter], backbone: Backbone) -> list[list[StoredAdapter]]:
-    """Return groups of adapters that one body can host (of one library, method and precision), others by themselves.
+    """Return groups of adapters that one body can host, others by themselves.
 
-    What can be in a bank is in no group with what cannot, which would keep the others out of it.
+    Those of a group have one library, method, precision and width of weights. What can be in a bank is in no group with
+    what cannot, which would keep the others out of it.
 
     Raises:
         InputError: one of them belongs to another backbone, or its config cannot be read.
@@ -310,6 +314,6 @@ def answers(
 
 
 def _company(adapter: StoredAdapter) -> Company:
-    """Return what adapters on one body have in common: library, method and precision."""
+    """Return what adapters on one body have in common: library, method, precision, and how matrices are kept."""
     manifest = adapter.manifest
-    return manifest.library, manifest.method, manifest.precision
+    return manifest.library, manifest.method, manifest.precision, manifest.budget.weights

@@ -13,6 +13,7 @@ from workbench.backbone.quantisation import keep_as_packed
 from workbench.errors import InputError, opening
 from workbench.methods.libraries import LIBRARIES
 from workbench.methods.library import Banks, Hosts, HostsMixed
+from workbench.methods.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -112,7 +113,7 @@ def shared_body(
     before: SharedBody | None = None,
     bank_bytes: int | None = None,
 ) -> BankedAdapters | HostedAdapters:
-    """Return a body for adapters of one method and precision.
+    """Return a body for adapters of one method and precision, whose matrices are kept as one budget says.
 
     They are in a bank where all of them can be. The bank of ``before`` is used again then, and what it has read; a new
     one holds ``bank_bytes`` in memory, or all.
@@ -129,12 +130,13 @@ def shared_body(
         if not banked or adapter.identity not in banked.by_identity:
             with opening("the adapter", str(adapter.folder)):
                 check_adapter(adapter.folder)
-    body = banked.body if banked else backbone.load(precision=manifest.precision)
+    adaptation = adaptation_of(manifest, backbone)
+    body = banked.body if banked else adaptation.pretrained()
     if isinstance(library, Banks):
         bank = banked.bank if banked else _empty_bank(library, body, backbone, manifest.precision, bank_bytes)
         if opened := _read(adapters, bank, banked.by_identity if banked else {}):
             return opened
-    return HostedAdapters(adapters, backbone.load(precision=manifest.precision) if banked else body, library, backbone)
+    return HostedAdapters(adapters, adaptation.pretrained() if banked else body, library, backbone)
 
 
 def _empty_bank(

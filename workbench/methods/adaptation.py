@@ -90,7 +90,7 @@ class Adaptation:
         trained_method(self.method)
         self.require_possible(kind)
         torch.manual_seed(seed)
-        body = self._pretrained()
+        body = self.pretrained()
         with shown_in_float32(body):
             body = self.library.attach(body, self._config)
         return self._model(body, self.fresh_head(kind, labels, seed), kind)
@@ -144,6 +144,13 @@ class Adaptation:
             hint = "Its answers would differ from those that were measured. Take another copy of the adapter."
             raise InputError(f"the adapter is not what its manifest says: {differs}", where=str(folder), hint=hint)
 
+    def pretrained(self) -> nn.Module:
+        """Return the bare backbone, as wide as the method needs it and the budget says; see :meth:`Backbone.load`."""
+        alone = self.card.trains_backbone or self.card.reads_weights
+        precision: Precision = "fp32" if alone else self.precision
+        frozen = can_stay_narrow(self.card, "fp32")
+        return self.backbone.load(own=self._trains_most, precision=precision, frozen=frozen)
+
     def load(self, folder: Path, head: nn.Module, kind: str) -> TaskModel:
         """Return the body stored in ``folder`` under ``head``.
 
@@ -151,7 +158,7 @@ class Adaptation:
             InputError: the weights or their config cannot be read, or do not fit the backbone.
             UnsafeConfigError: the folder leads a library to something outside it.
         """
-        body = self._pretrained()
+        body = self.pretrained()
         with opening("the adapter", str(folder)):
             if not self.whole:  # else its files are the backbone's, which is open
                 check_adapter(folder)
@@ -163,12 +170,6 @@ class Adaptation:
     def backbone_is_intact(self, model: TaskModel) -> bool:
         """Take the method's weights off ``model`` and return whether the rest is the pretrained weights, bit by bit."""
         return self.backbone.is_intact(self.library.detach(model.body))
-
-    def _pretrained(self) -> nn.Module:
-        alone = self.card.trains_backbone or self.card.reads_weights
-        precision: Precision = "fp32" if alone else self.precision
-        frozen = can_stay_narrow(self.card, "fp32")
-        return self.backbone.load(own=self._trains_most, precision=precision, frozen=frozen)
 
     @cached_property
     def _trains_most(self) -> bool:
