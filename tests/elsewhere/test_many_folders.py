@@ -7,12 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from peft import LoraConfig, TaskType
+from safetensors.torch import save_file
 
 from tests.conftest import Call
 from tests.elsewhere.hub import COMMIT, hub
 from tests.elsewhere.senders import sent_by_peft
 from workbench.adapters.store import AdapterStore
+from workbench.answering.elsewhere import taking_in
+from workbench.answering.elsewhere.identity import key_of
 
 LABELS = ("--labels", "joy,anger,fear")
 
@@ -66,6 +70,29 @@ def test_the_same_command_goes_on(call: Call, bert: Path, sent: Path, monkeypatc
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_what_a_trainer_leaves_beside_an_adapter_makes_no_other(
+    call: Call, bert: Path, sent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(sent / "emotion", Path("run"))
+    (folder / "trainer_state.json").write_text("{}", encoding="utf-8")
+    command = ("adapters", "import", "run", "--backbone", str(bert), *LABELS, "--json")
+    with monkeypatch.context() as patch:  # the key until 0.2
+        patch.setattr(taking_in, "import_key", lambda sent, *facts: key_of(sent.folder, *facts))
+        earlier = json.loads(call(*command)[1])["adapter"]
+    (again,) = json.loads(call(*command)[1])["adapters"]
+    assert (again["adapter"], again["was_here"]) == (earlier, True)
+    assert call("adapters", "remove", earlier)[0] == 0
+    new = json.loads(call(*command)[1])["adapter"]
+    assert new != earlier
+    (folder / "all_results.json").write_text("{}", encoding="utf-8")
+    save_file({"momentum": torch.zeros(3)}, folder / "optimizer.safetensors")
+    (again,) = json.loads(call(*command)[1])["adapters"]
+    assert (again["adapter"], again["was_here"]) == (new, True)
+    (folder / "config.json").write_text('{"id2label": {"0": "a", "1": "b", "2": "c"}}', encoding="utf-8")
+    (other,) = json.loads(call(*command)[1])["adapters"]
+    assert not other["was_here"], "a config is read"
 
 
 def test_json_is_one_document_for_one_and_for_many(call: Call, bert: Path, sent: Path) -> None:

@@ -79,6 +79,10 @@ class SentFolder(Protocol):
     def kept_files(self) -> Sequence[str]:
         """Names of the files that are kept beside the adapter (:mod:`workbench.answering.elsewhere.original`)."""
 
+    @property
+    def read_files(self) -> Sequence[str]:
+        """Paths in the folder of the files that its answers depend on, as far as they are there."""
+
     def outputs(self, backbone: Backbone, kind: str) -> int | None:
         """Return how many logits the stored head has; None where no head is stored.
 

@@ -36,16 +36,21 @@ def model_files(folder: Path) -> tuple[str, ...]:
         InputError: there are no weights, or one has the name of a file of ours.
         UnsafeConfigError: a list of files leads out of the folder.
     """
+    names = files_read(folder)
+    if taken := sorted({*names} & RESERVED):
+        raise InputError(f"a file of this model is called {taken[0]}", where=str(folder), hint="Save the model again.")
+    return names
+
+
+def files_read(folder: Path) -> tuple[str, ...]:
+    """Return the files as :func:`model_files`, whatever they are called; raises as that."""
     transformer = transformer_in(folder)
     paths = [transformer / name for name in OF_MODEL]
     paths += [*tokenizer_files(transformer), *weight_files(transformer)]
     if (folder / MODULES).is_file():
         subfolders = [folder / subfolder for _, subfolder in sentence_modules(folder)]
         paths += [folder / name for name in OF_SENTENCES] + [subfolder / CONFIG for subfolder in subfolders]
-    names = {path.relative_to(folder).as_posix() for path in paths if path.is_file()}
-    if taken := sorted(names & RESERVED):
-        raise InputError(f"a file of this model is called {taken[0]}", where=str(folder), hint="Save the model again.")
-    return tuple(sorted(names))
+    return tuple(sorted({path.relative_to(folder).as_posix() for path in paths if path.is_file()}))
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

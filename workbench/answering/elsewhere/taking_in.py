@@ -17,7 +17,7 @@ from workbench.adapters.stored_adapter import README, StoredAdapter
 from workbench.answering.elsewhere.comparison_texts import POOLED, try_sender
 from workbench.answering.elsewhere.head_form import difference_of_batches, matching_head
 from workbench.answering.elsewhere.headless import with_fitted_head
-from workbench.answering.elsewhere.identity import SHORT, key_of, stored_as
+from workbench.answering.elsewhere.identity import SHORT, import_key, stored_as, stored_earlier
 from workbench.answering.elsewhere.original import keep
 from workbench.backbone.architecture import positions
 from workbench.backbone.model_folder import ITSELF
@@ -92,11 +92,11 @@ def take_in(sent: SentFolder, options: ImportDetails, store: AdapterStore) -> tu
         InputError: the files do not fit the base model, it cannot read so many tokens, or the sender's answers cannot
             be repeated.
     """
-    ending = key_of(sent.folder, *options.meaning)[:SHORT]
-    if here := stored_as(store, ending):
+    key = import_key(sent, *options.meaning)
+    if here := stored_as(store, key) or stored_earlier(store, sent, options.task.name, *options.meaning):
         return here, True
     with without_advice("peft"):
-        return _store_adapter(sent, options, store, ending), False
+        return _store_adapter(sent, options, store, key[:SHORT]), False
 
 
 def _store_adapter(sent: SentFolder, options: ImportDetails, store: AdapterStore, ending: str) -> StoredAdapter:

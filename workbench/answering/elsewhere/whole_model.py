@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.adapters.manifest import LinkedFiles
 from workbench.answering.elsewhere.form import Sender
 from workbench.answering.elsewhere.model_class import other_head
-from workbench.answering.elsewhere.model_files import has_tokenizer, model_files
+from workbench.answering.elsewhere.model_files import files_read, has_tokenizer, model_files
 from workbench.backbone.architecture import UNREAD
 from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import base_in, model_in
@@ -81,6 +81,11 @@ class SentModel:
     def generates(self) -> bool:
         """Whether its answers are texts."""
         return any(kind in GENERATED for kind in self.kinds)
+
+    @property
+    def read_files(self) -> tuple[str, ...]:
+        """The files that make the model."""
+        return files_read(self.folder)
 
     @cached_property
     def itself(self) -> Backbone:

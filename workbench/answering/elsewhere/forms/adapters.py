@@ -142,6 +142,11 @@ class SentByAdapters:
         return self.head.kinds if self.head else ()
 
     @property
+    def read_files(self) -> tuple[str, ...]:
+        """Adapter and head."""
+        return tuple(name for name in FILES if (self.folder / name).is_file())
+
+    @property
     def other_head(self) -> str | None:
         """What its head is for, if that is not a kind of task here."""
         return self.head.made_for if self.head and not self.head.kinds else None

@@ -13,11 +13,13 @@ from workbench.answering.elsewhere import peft_config
 from workbench.answering.elsewhere.form import CLOSE, Sender
 from workbench.answering.elsewhere.label_names import config_beside, labels_beside
 from workbench.answering.elsewhere.model_class import TEXTS, stated_kinds
+from workbench.answering.elsewhere.model_files import tokenizer_files
 from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
 from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
 from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
 from workbench.answering.elsewhere.weight_files import weights_in
 from workbench.backbone.finite_weights import require_finite
+from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
 from workbench.backbone.module_patterns import require_bounded_patterns
 from workbench.errors import InputError, opening
 from workbench.methods.kind import GENERATED
@@ -127,6 +129,12 @@ class SentByPeft:
         """What its sender calls the base model."""
         name = self.config.get("base_model_name_or_path")
         return name if isinstance(name, str) and name else None
+
+    @property
+    def read_files(self) -> tuple[str, ...]:
+        """The adapter, the model's config beside it, and the tokenizer, which is compared with the backbone's."""
+        tokenizer = [path.name for path in tokenizer_files(self.folder)]
+        return tuple(name for name in (*FILES, MODEL_CONFIG, *tokenizer) if (self.folder / name).is_file())
 
     @property
     def is_prompt(self) -> bool:
