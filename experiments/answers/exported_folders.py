@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.adapters.name_resolution import readable_adapters
 from workbench.adapters.store import importable
 from workbench.adapters.stored_adapter import StoredAdapter
-from workbench.backbone.names import BACKBONES, bits_of
+from workbench.backbone.names import backbone_available, is_registered
 from workbench.errors import InputError
 from workbench.methods.stored_model import backbone_of
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.answers.import_options import Source
     from experiments.answers.known_here import KnownHere
-    from workbench.adapters.manifest import Manifest
-    from workbench.adapters.store import AdapterStore
+    from workbench.adapters.manifest import BackboneReference, Manifest
 
 
 def import_exported(here: KnownHere, folder: Path, source: Source) -> StoredAdapter:
@@ -31,7 +30,7 @@ def import_exported(here: KnownHere, folder: Path, source: Source) -> StoredAdap
     if manifest.is_whole:
         name = _itself(manifest, folder, source)
     else:
-        name = _confirmed(manifest, source, here) if source.options.backbone else _known(manifest, here.adapters)
+        name = _confirmed(manifest, source, here) if source.options.backbone else _known(manifest, here)
     return here.adapters.import_(folder, name)
 
 
@@ -74,16 +73,31 @@ def _confirmed(manifest: Manifest, source: Source, here: KnownHere) -> str:
     return opened.name
 
 
-def _known(manifest: Manifest, store: AdapterStore) -> str:
+def _known(manifest: Manifest, here: KnownHere) -> str:
     reference = manifest.backbone
-    if reference.name.removesuffix(f":{bits_of(reference.name)}") in BACKBONES.names():
+    registered = is_registered(reference.name)
+    if registered and _may_be_its_base(reference, here):
         return reference.name
-    for adapter in readable_adapters(store):
+    for adapter in readable_adapters(here.adapters):
         if adapter.manifest.backbone.fingerprint == reference.fingerprint:
             is_whole = adapter.manifest.is_whole
             return str(adapter.model_folder.resolve()) if is_whole else adapter.manifest.backbone.name
     hint = f"Name it: workbench adapters import DIR --backbone NAME. {_senders_name(manifest)}"
+    if registered:
+        message = f"{manifest.id} was trained on other weights than those of {reference.name!r} here"
+        raise InputError(message, hint=hint)
     raise InputError(f"the backbone of {manifest.id} is not known in this workspace", hint=hint)
+
+
+def _may_be_its_base(reference: BackboneReference, here: KnownHere) -> bool:
+    """Return whether the registered backbone of that name has the weights that were trained on, as far as is known.
+
+    One that is not on this machine yet is not fetched for it, and one in few bits is not packed: it is compared when
+    the adapter is opened.
+    """
+    if reference.quantization or backbone_available(reference.name).state != "here":
+        return True
+    return here.backbone(reference.name).fingerprint == reference.fingerprint
 
 
 def _senders_name(manifest: Manifest) -> str:

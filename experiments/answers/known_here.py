@@ -54,10 +54,13 @@ class KnownHere:
         return {read(BACKBONES.path(name)).parse(BackboneCard).hub_id: name for name in BACKBONES.names()}
 
     def named_on_hub(self, hub_id: str | None) -> str | None:
-        """Return the name here of the base model with a hub id: a registered one, or one that has adapters."""
-        manifests = [manifest for manifest in self.manifests if not manifest.is_whole]
-        used = {manifest.backbone.hub_id: manifest.backbone.name for manifest in manifests}
-        return (self._registered | used).get(hub_id) if hub_id else None
+        """Return the name here of the base model with a hub id: a registered one, or one that has adapters.
+
+        It is the name without ``:nf4`` or ``:int8``: the hub id says nothing of how many bits somebody else trained on.
+        """
+        references = [manifest.backbone for manifest in self.manifests if not manifest.is_whole]
+        used = {reference.hub_id: reference.name.removesuffix(f":{reference.quantization}") for reference in references}
+        return (used | self._registered).get(hub_id) if hub_id else None
 
     def task(self, name: str) -> Task:
         """Return a task with its data; raises as :func:`tasks.loading.registry.find`, or DataError."""

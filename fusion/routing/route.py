@@ -166,7 +166,9 @@ def fit_part(router: str, settings: RouterSettings, adapter: StoredAdapter, task
 def _complaint(adapter: StoredAdapter, backbone: Backbone, libraries: Sequence[str]) -> str | None:
     manifest = adapter.manifest
     if manifest.backbone.fingerprint != backbone.fingerprint:
-        return f"{adapter.id} was trained on {manifest.backbone.name}, not on {backbone.name}"
+        trained, name = manifest.backbone.name, backbone.name
+        there = f"other weights of {name} than are here" if trained == name else f"{trained}, not on {name}"
+        return f"{adapter.id} was trained on {there}"
     if manifest.task.kind != KIND:
         return f"{adapter.id} is for {manifest.task.kind}"
     if manifest.library not in libraries:

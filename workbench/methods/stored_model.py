@@ -225,10 +225,12 @@ def require_backbone(stored: StoredAdapter, backbone: Backbone) -> None:
     """Raise InputError where a stored adapter does not belong to ``backbone``."""
     reference = stored.manifest.backbone
     if reference.fingerprint != backbone.fingerprint:
-        raise InputError(
-            f"adapter {stored.id} was trained on {reference.name!r}, not on {backbone.name!r}",
-            hint="Their weights have different fingerprints; give the backbone that it was trained on.",
-        )
+        hint = "Their weights have different fingerprints; give the backbone that it was trained on."
+        message = f"adapter {stored.id} was trained on {reference.name!r}, not on {backbone.name!r}"
+        if reference.name == backbone.name:
+            message = f"adapter {stored.id} was trained on {reference.name!r} with other weights than it has now"
+            hint = "Give those that it was trained on; an earlier revision on the hub is OWNER/NAME@REVISION."
+        raise InputError(message, hint=hint)
 
 
 def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:

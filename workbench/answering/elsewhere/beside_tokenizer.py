@@ -28,7 +28,10 @@ SPECIMENS = (
     "  two  spaces\tand\nlines ",
     "日本語 👍🏽 №5 ﬁne",
 )
-HINT = "Name the model that has this tokenizer with --backbone. If it was not trained with it, take its files out."
+HINT = (
+    "Name the model that has this tokenizer with --backbone. If it was not trained with it, import a copy of the "
+    "folder without the tokenizer's files; a repository of the hub is downloaded into a folder for that."
+)
 
 
 def require_same_words(folder: Path, backbone: Backbone) -> None:
