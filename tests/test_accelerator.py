@@ -29,6 +29,7 @@ TESTS = {
         "tests/experiments/test_run.py::test_matrix_has_the_lower_triangle_with_its_statuses",
         "tests/experiments/test_strategies_choice.py::test_stage_to_which_the_remedy_adds_nothing_is_learned_once",
         "tests/experiments/test_strategies_distillation.py::test_teacher_is_the_model_of_the_stage_before",
+        "tests/experiments/test_strategies_ranpac.py::test_only_a_first_session_takes_steps",
         "tests/experiments/test_ways.py::test_each_way_makes_an_adapter_of_the_newer_version_in_as_many_steps",
         "tests/experiments/test_ways.py::test_what_holds_holds",
         "tests/workbench/probes/test_probe_cka.py",

@@ -135,7 +135,8 @@ def _solve(stage: Stage) -> RidgeHead:
     if stage.state.folder:
         sums = ranpac.add_sums(load_file(stage.state.folder / SUMS), sums)
     weights = torch.from_numpy(ranpac.prepare([sums], _ridge(context)).weights)
-    return RidgeHead(_projection(context), weights, own, sums)
+    head = RidgeHead(_projection(context), weights, own, sums)
+    return head.to(next(stage.model.body.parameters()).device)
 
 
 def _columns(context: Context, task: Task) -> slice:
