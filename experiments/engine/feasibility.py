@@ -65,6 +65,7 @@ def open_feasible(
     uses: Sequence[MethodUse],
     kinds: Sequence[str],
     budgets: Sequence[BudgetUse],
+    virtual: int = 0,
 ) -> Backbone:
     """Return the backbone of a recipe, quantized as its first budget says; its weights are fetched, but not read.
 
@@ -74,6 +75,7 @@ def open_feasible(
         uses: see there.
         kinds: see there.
         budgets: see there.
+        virtual: tokens that stand before each text, where that can be more than those of a method.
 
     Raises:
         SettingsError: all that is not possible (see :func:`require_feasible`), or each budget whose texts are too long.
@@ -84,7 +86,7 @@ def open_feasible(
     model = open_backbone(backbone, where("backbone"))
     model = model.quantized(budget.quantization, where(*key, "quantization"))
     model = model.kept(budget.weights, where(*key, "weights"))
-    virtual = max((settings.virtual_tokens for _, settings, _ in uses), default=0)
+    virtual = max([virtual, *(settings.virtual_tokens for _, settings, _ in uses)])
     problems: list[Problem] = []
     for budget, key, _ in budgets:
         with collect_problems(problems):

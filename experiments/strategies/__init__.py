@@ -182,6 +182,18 @@ class AnswersSome(Protocol):
         """Return whether ``task`` can be answered in ``state``."""
 
 
+@runtime_checkable
+class TakesPositions(Protocol):
+    """A strategy before whose texts not simply the method's virtual tokens stand."""
+
+    def virtual_tokens(self, settings: Any, method_settings: Any, tasks: int) -> int:
+        """Return how many positions are taken before each text once so many tasks are learned.
+
+        Raises:
+            InputError: the settings of strategy and method do not go together.
+        """
+
+
 ADAPTERS_FILE = "adapters.json"  # in a state where each task has an adapter of its own: task → its id
 ADAPTERS = TypeAdapter(dict[str, str])
 

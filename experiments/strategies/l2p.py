@@ -37,6 +37,7 @@ from safetensors.torch import load_file, save_file
 from experiments.strategies._heads import stored_head
 from experiments.strategies._prompt_pool import Pool, fresh_pool, pool_of, put_before
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from workbench.errors import InputError
 from workbench.methods.kind import GENERATED
 from workbench.settings.bounds import Size
 
@@ -83,6 +84,14 @@ class L2P(SharedWeights):
                 f"prompts are chosen by the text, which has the answer in it while {' and '.join(generated)} is learned"
             )
         return super().objection(settings, method, kinds, scenario)
+
+    def virtual_tokens(self, settings: L2PSettings, method_settings: Any, tasks: int) -> int:
+        """The method's, in as many prompts as are chosen; raises InputError where they are not alike."""
+        tokens, top = int(method_settings.tokens), settings.top
+        if tokens % top:
+            message = f"{tokens} tokens cannot be divided among the {top} prompts before a text (top)"
+            raise InputError(message, hint=f"Set tokens to a multiple of {top}, or top to a divisor of {tokens}.")
+        return tokens
 
     def strengths(self, settings: L2PSettings, stage: int) -> Sequence[float | None]:
         """Keys are learned from the first task on."""

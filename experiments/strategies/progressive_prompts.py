@@ -58,6 +58,10 @@ class ProgressivePrompts(SharedWeights):
             return objection
         return None if scenario.knows_task else "each task has prompts of its own, and nobody names the task here"
 
+    def virtual_tokens(self, settings: Any, method_settings: Any, tasks: int) -> int:
+        """The prompts of all tasks."""
+        return tasks * int(method_settings.tokens)
+
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the backbone behind a fresh prompt and those of earlier tasks, which are held."""
         # no two prompts begin as the same words

@@ -11,7 +11,8 @@ import pytest
 
 from experiments.api import Workbench
 from tests.messages import naming
-from workbench.errors import InputError
+from tests.streams import write_recipe
+from workbench.errors import InputError, SettingsError
 from workbench.files import hub_files
 
 HUB_ID = "owner/model"
@@ -29,6 +30,31 @@ COMPOSITIONS = {
     "compositions": {"average": {"method": "average"}},
 }
 METHODS = {"methods": {"bitfit": {}}, "tasks": ["words"]}
+
+
+PROMPTS = {
+    "progressive": (
+        "{strategy: progressive-prompts, method: prompt}",
+        "budget.max_length=5",
+        naming("max_length 5 is more than", "after 60 virtual tokens", "room for 4 tokens"),
+    ),
+    "shared": (
+        "{strategy: l2p, method: prompt, tokens: 21}",
+        "budget.max_length=16",
+        naming("strategies", "21 tokens cannot be divided among the 5 prompts"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROMPTS)
+def test_prompts_of_all_tasks_have_to_fit_before_a_text(case: str, bert: Path, tmp_path: Path) -> None:
+    """Three tasks, prompts of 20 tokens, and 64 positions: the last task is read behind 60."""
+    entry, budget, message = PROMPTS[case]
+    recipe, strategies = str(write_recipe(tmp_path, bert)), f"strategies={{mine: {entry}}}"
+    workbench = Workbench(tmp_path / "space", [tmp_path / "tasks"])
+    with pytest.raises(SettingsError, match=message):
+        workbench.plan(recipe, [strategies, "reference=mine", budget])
+    workbench.plan(recipe, [strategies.replace("21", "20"), "reference=mine", "budget.max_length=4"])
 
 
 @pytest.fixture

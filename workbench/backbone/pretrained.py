@@ -262,7 +262,7 @@ class Backbone:
             raise InputError(
                 f"max_length {tokens} is more than {self.name!r} can read{before}",
                 where=where,
-                hint=f"It has room for {longest} tokens of a text{before}.",
+                hint=f"It has room for {max(longest, 0)} tokens of a text{before}.",
             )
 
 

@@ -41,6 +41,7 @@ from experiments.studies.stream.plan.planned_stages import all_stages, stream_of
 from experiments.studies.stream.plan.recipe import PER_SEED, Recipe
 from experiments.studies.stream.plan.replications import replications
 from experiments.studies.stream.plan.schedule import resolved
+from experiments.studies.stream.plan.virtual_tokens import virtual_tokens
 from experiments.workspace.evaluating import majority_score
 from tasks.loading import registry
 from tasks.loading.overlap import overlapping
@@ -235,14 +236,13 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         tried = len(entries) + (recipe.tune + 2 * OUTWARD * (recipe.tune > 1)) * len(own)
         fits = len(recipe.seeds) * orders_of_a_seed(recipe) * tried * len(specs)
         require_affordable(fits, document.origin)
+    learned = [entry for entry in own if not is_given(entry)]
+    virtual = virtual_tokens(document, learned, len(specs), problems)
     if problems:
         raise SettingsError(problems)
-    wanted = [
-        (entry.method, entry.method_settings, ("strategies", entry.label, "method"))
-        for entry in own
-        if not is_given(entry)
-    ]
-    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",), fitted)])
+    wanted = [(entry.method, entry.method_settings, ("strategies", entry.label, "method")) for entry in learned]
+    budgets = [(recipe.budget, ("budget",), fitted)]
+    backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, budgets, virtual)
     own = at_default_rates(document, backbone.config, own)
     entries = (*own, *at_other_rates(recipe, own))
     require_measurable(document, recipe, backbone, kinds)
