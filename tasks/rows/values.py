@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tasks.reading.raw_values import COMMA_NUMBER, with_point
@@ -23,7 +24,12 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
     """
     import numpy as np
 
-    single = rows["target"].map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
+    def as_number(value: Any) -> Any:
+        if isinstance(value, Decimal):  # as Parquet has them
+            return float(value)
+        return value if isinstance(value, str | int | float | np.number) else None
+
+    single = rows["target"].map(as_number)
     parsed = parsed_numbers(spec, single).astype("float64")
     wrong = ~np.isfinite(parsed)
     if wrong.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -120,3 +121,15 @@ def test_what_does_not_fit_is_said(load: Load) -> None:
         load(HEAD.format("regression", "stars"), ["text,stars", "a,many", "b,2"])
     with pytest.raises(SettingsError, match="belong to `kind: multilabel`"):
         load(HEAD.format("regression", "[a, b]"), ["text,a,b", "a,1,2"])
+
+
+@pytest.mark.parametrize("settings", ["kind: regression", "ranges: {low: [0, 1.5], high: [1.75, 9]}"])
+def test_decimals_of_a_parquet_file_are_numbers(settings: str, folder: Path, load: Load) -> None:
+    values = [Decimal(n) / 4 for n in range(36)]
+    pd.DataFrame({"text": [f"t{n}" for n in range(36)], "value": values}).to_parquet(folder / "rows.parquet")
+    columns = "columns: {text: text, label: value}\nwhere: {value: {at_least: 0.5}}"
+    task = load(f"{settings}\nfiles: {{data: rows.parquet}}\n{columns}")
+    if settings.startswith("kind"):
+        assert by_text(task, "value") == {f"t{n}": n / 4 for n in range(2, 36)}
+    else:
+        assert by_text(task, "label") == {f"t{n}": int(n > 6) for n in range(2, 36)}
