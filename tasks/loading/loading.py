@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from tasks.loading.stored_rows import Content, dataset, is_cached, load_or_make, table_of
@@ -170,6 +171,11 @@ def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], 
             declared = getattr(options, split) is not None
             where = spec.document.where("splits", split) if declared else spec.document.where(spec.source)
             raise DataError(f"the source has no split {name!r}", where=where, hint=suggest(name, tables))
+    for first, second in combinations(chosen, 2):
+        if chosen[first] == chosen[second]:
+            message = f"{first} and {second} are both the source's {chosen[first]!r}"
+            hint = "Name another split, or give a share such as 0.1, which is cut from train."
+            raise DataError(message, where=spec.document.where("splits", second), hint=hint)
     return chosen, cuts
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.loading import registry
+from tests.messages import naming
 from workbench.errors import DataError, InputError, UnknownNameError
 from workbench.methods.task import SPLITS, Task
 
@@ -136,6 +137,16 @@ def test_given_splits_are_left_as_they_are(folder: Path, load: Load) -> None:
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 40, "validation": 2, "test": 2}
     renamed = load(f"{files}\ncolumns: {{text: text}}\nsplits: {{test: validation, validation: 6}}")
     assert {split: len(rows) for split, rows in renamed.splits.items()} == {"train": 34, "validation": 6, "test": 2}
+
+
+@pytest.mark.parametrize(
+    "splits", ["test: validation", "validation: validation, test: validation", "train: validation, test: 6"]
+)
+def test_a_split_of_the_source_is_one_split(splits: str, folder: Path, load: Load) -> None:
+    (folder / "dev.csv").write_text("text,label\nsame,a\nsame,b\n")
+    text = f"files: {{train: rows.csv, validation: dev.csv}}\ncolumns: {{text: text}}\nsplits: {{{splits}}}"
+    with pytest.raises(DataError, match=naming("are both the source's 'validation'", "mine.yaml, line 4", "0.1")):
+        load(text)
 
 
 def test_of_equal_texts_one_is_kept_in_the_last_split_that_has_it(folder: Path, load: Load) -> None:
