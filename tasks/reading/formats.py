@@ -204,7 +204,10 @@ def _parquet(path: Path) -> pd.DataFrame:
     with opening("this file", str(path)):
         metadata = pq.read_metadata(path)
         require_bounded(metadata.num_columns, metadata.num_rows, str(path))
-        frame = pd.read_parquet(path).reset_index(drop=True)
+        frame = pd.read_parquet(path)
+        unnamed = [level for level, name in enumerate(frame.index.names) if name is None]
+        frame = frame.reset_index(level=unnamed, drop=True) if unnamed else frame
+        frame = frame.reset_index(allow_duplicates=True) if any(frame.index.names) else frame
         whole = [field.name for field in pq.read_schema(path) if pa.types.is_integer(field.type)]
         for name in whole:
             if name in frame and frame.columns.is_unique:

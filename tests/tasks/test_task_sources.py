@@ -11,7 +11,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from tasks.reading import formats
-from tasks.reading.dialect import DialectSettings
+from tasks.reading.dialect import Dialect, DialectSettings
 from tasks.sources import SOURCES, python
 from tests.messages import naming
 from workbench.errors import AssetError, DataError, InputError
@@ -36,6 +36,24 @@ def test_formats_keep_values_as_they_are(tmp_path: Path, suffix: str) -> None:
     else:
         frame.to_csv(path, sep="," if suffix == "csv" else "\t", index=False)
     assert formats.read(path).to_dict("list") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        (pd.Index([f"t{n}" for n in range(4)], name="text"), ["text", "label"]),
+        (pd.MultiIndex.from_product([["x", "y"], ["t", "u"]], names=[None, "text"]), ["text", "label"]),
+        (pd.Index(["a", "b", "c", "d"]), ["label"]),
+    ],
+)
+def test_a_named_index_of_a_parquet_file_is_a_column(index: pd.Index, names: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"label": [*"abab"]}, index=index).to_parquet(path)
+    frame = formats.read(path)
+    assert [*frame.columns] == names
+    assert [*frame.index] == [*range(4)]
+    rows = [*formats.rows(path, "parquet", Dialect())]
+    assert [{name: row[name] for name in names} for row in rows] == frame.to_dict("records")
 
 
 def test_orange_tab_has_three_header_lines(tmp_path: Path) -> None:
