@@ -43,7 +43,7 @@ class RawData:
         origin: what a person called them.
         source: the lines of a task file that name them.
         tables: split of the source → its rows; ``data`` where there is one table.
-        frame: the rows of the training split.
+        frame: the rows of the training split; of the first one where none is needed.
         read_as: how a text file was read, in words; empty where there is nothing to say.
         encoding: of text files; UTF-8 also of others.
     """
@@ -72,6 +72,8 @@ def data_at(
     overrides: DialectSettings | None = None,
     expected: Collection[str] = (),
     known: KnownDialect | None = None,
+    *,
+    needs_train: bool = True,
 ) -> RawData:
     """Return the data at ``origin``.
 
@@ -83,9 +85,10 @@ def data_at(
         overrides: what a person has said of how text files are written; the rest is told from the files.
         expected: columns of the task that the data come to.
         known: how its own files are written; None where that is not known.
+        needs_train: whether rows to train on have to be there.
 
     Raises:
-        InputError: no such data, or none to train on.
+        InputError: no such data, or none to train on where those are needed.
         AssetError: the hub cannot be reached.
     """
     path, overrides = path_of(origin), overrides or DialectSettings()
@@ -99,7 +102,8 @@ def data_at(
         tables, source = _from_hub(origin)
     if overrides.set_values() and not read_as:
         raise InputError(f"{', '.join(overrides.set_values())} can be set for text files only", where=origin)
-    split = next((name for name in ("train", "data") if name in tables), None)
+    trained = ("train", "data") if needs_train else ("train", "data", *tables)
+    split = next((name for name in trained if name in tables), None)
     if split is None:
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
     return RawData(origin, tuple(source), tables, frame_of(tables[split]), read_as, encoding or "utf-8")
@@ -207,7 +211,8 @@ def _split_files(path: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         words = re.split(r"[^a-z]+", file.stem.lower())
-        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
+        splits = [SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES]
+        split = next((split for split in splits if split != "data"), "data" if splits else None)  # data_test is test
         if split and (formats.is_known(file) if file.is_file() else _holds_labels(file)):
             if split in files:
                 raise InputError(f"two files for {split}: {files[split].name}, {file.name}", where=str(path))

@@ -77,8 +77,9 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
         hint = suggest(settings.dataset, json.loads(done.stderr))
         raise InputError(f"{PACKAGE} has no generator {settings.dataset!r}", where=where, hint=hint)
     if done.returncode:
+        last_words = done.stderr.strip().splitlines()[-1:] or [f"its process ended with code {done.returncode}"]
         raise DataError(
-            f"it made no problems: {done.stderr.strip().splitlines()[-1]}",
+            f"it made no problems: {last_words[0]}",
             where=where,
             hint="Correct `config`, or install the package that the generator needs.",
         )

@@ -133,7 +133,9 @@ def _planned(name: str, folders: Sequence[Path], writable: Path, request: Update
     state = first_state(spec) if is_first else stored_state(spec)
     folder = _folder_of(spec, writable)
     expected, known = expected_columns(spec.file, NamedColumns()), spec.known_dialect
-    tables = {} if request.origin is None else data_at(request.origin, folder, None, expected, known).tables
+    tables: Mapping[str, Table] = {}
+    if request.origin is not None:
+        tables = data_at(request.origin, folder, None, expected, known, needs_train=False).tables
     if not is_first and _is_repeated(spec, state, tables, request, folders):
         nothing = NextRows(state.rows, state.forgotten, RowChanges())
         unchanged_labels, exchanged = unchanged(state.labels), _changes_labels_again(state, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pandas as pd
 import pyarrow as pa
@@ -17,7 +18,8 @@ from tasks.drafting.found_data import data_at
 from tasks.drafting.guess import GivenColumns, guess_columns
 from tasks.loading import registry
 from tasks.rows.fingerprint import fingerprint
-from tasks.sources import SOURCES
+from tasks.sources import SOURCES, reasoning_gym
+from tests.messages import naming
 from workbench.backbone.prompts import prompts
 from workbench.errors import DataError, InputError, SettingsError
 from workbench.methods.task import SPLITS, Task
@@ -235,6 +237,13 @@ def test_what_reasoning_gym_refuses() -> None:
         rows_of(dataset="chain_sum", config={"digits": 2})
     with pytest.raises(ValueError, match="size belong beside `config`"):
         source.settings.model_validate({"dataset": "chain_sum", "config": {"size": 3}})
+
+
+def test_a_generator_that_ends_without_a_word_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reasoning_gym, "wheel_member", lambda *_: Path("wheel"))
+    monkeypatch.setattr(reasoning_gym.subprocess, "run", lambda *_, **__: CompletedProcess([], -9, "", ""))
+    with pytest.raises(DataError, match=naming("chain_sum", "made no problems", "-9")):
+        rows_of(dataset="chain_sum")
 
 
 @pytest.mark.parametrize("name", registry.families()["reasoning-gym"])

@@ -309,6 +309,14 @@ def test_rows_that_come_in_splits_stay_in_them_unless_they_belong_elsewhere(
     assert tested.upper() not in {text for text, split in splits.items() if split == "train"}
 
 
+def test_new_rows_may_be_for_the_test_alone(folder: Path, load: Load, updated: Callable[..., int]) -> None:
+    load(PLAIN)
+    (more := folder.parent / "more").mkdir()
+    (more / "test.csv").write_text("\n".join(["text,label", *new_rows(20)]))
+    assert updated(str(more)) == 2
+    assert {split for split, text, _ in rows_of(loaded("mine", folder)).values() if text.startswith("new")} == {"test"}
+
+
 def test_a_task_of_the_catalog_has_its_versions_in_a_folder_of_ones_own(
     folder: Path, monkeypatch: pytest.MonkeyPatch, load: Load, more: Callable[..., str]
 ) -> None:
