@@ -60,7 +60,8 @@ def draft(name: str, data: RawData, given: GivenColumns, description: str | None
 def require_new(name: str, folder: Path, *, force: bool = False) -> None:
     """Raise InputError where ``<folder>/<name>.yaml`` cannot be written.
 
-    The name is not allowed, the catalog has it, the task has versions, or the file is there and ``force`` is False.
+    The name is not allowed, the catalog or another file has it, the task has versions, or the file is there and
+    ``force`` is False.
     """
     check_name(name)
     if name in registry.names():
@@ -69,6 +70,10 @@ def require_new(name: str, folder: Path, *, force: bool = False) -> None:
         hint = f"Give it new rows with `workbench tasks update {name}`, or give yours another name."
         raise InputError(f"the task {name!r} has versions", where=str(folder_in(folder, name)), hint=hint)
     path = folder / f"{name}.yaml"
+    other = registry.file_of(name, [folder])
+    if other and other.parent == folder.resolve() and other != folder.resolve() / path.name:
+        message = f"there is a task or a family called {name!r} already"
+        raise InputError(message, where=str(folder / other.name), hint="Give yours another name, or delete that file.")
     if exists(path) and not force:
         raise InputError("this file exists already", where=str(path), hint="Overwrite it with --force.")
 

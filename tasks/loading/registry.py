@@ -71,6 +71,15 @@ def names(folders: Iterable[Path] = ()) -> list[str]:
     return sorted(_index(folders))
 
 
+def file_of(name: str, folders: Iterable[Path] = ()) -> Path | None:
+    """Return the file that declares the task or family called ``name``; None where none does; raises as :func:`names`.
+
+    A file that has the name itself and declares others has it too.
+    """
+    index = _index(folders)
+    return index.get(name) or next((path for path in index.values() if path.stem == name), None)
+
+
 def families(folders: Iterable[Path] = ()) -> dict[str, tuple[str, ...]]:
     """Return the families and their members in stream order; raises as :func:`names`."""
     return _families(_index(folders))

@@ -153,6 +153,14 @@ def test_a_draft_of_a_folder_of_splits(folder: Path) -> None:
     assert registry.load(registry.find("mine", [folder])).labels == ("0", "1")
 
 
+def test_a_file_that_is_called_data_and_test_is_test(folder: Path) -> None:
+    source = folder.parent / "splits"
+    source.mkdir()
+    for name in ("data_train", "data_test"):
+        data().to_csv(source / f"{name}.csv", index=False)
+    assert data_at(str(source), folder).sizes == {"train": 30, "test": 30}
+
+
 def test_a_draft_of_folders_of_texts(folder: Path) -> None:
     for n, text in enumerate(TEXTS):
         (folder / "texts" / "ab"[n % 2]).mkdir(parents=True, exist_ok=True)
@@ -192,6 +200,12 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
             draft(name, str(path), folder)
     with pytest.raises(InputError, match="task of the catalog"):
         write(draft("bbc-news", str(path), folder), folder, force=True)
+    (folder / "other.yml").write_text(made.text)
+    (folder / "words.yaml").write_text(f"{made.text}family:\n  - name: words-few\n")
+    for name in ("other", "words-few"):
+        with pytest.raises(InputError, match=naming("called", name, "other.yml" if name == "other" else "words.yaml")):
+            write(draft(name, str(path), folder), folder, force=True)
+    assert "mine" in registry.names([folder])
     for origin in ("nowhere.csv", "no where", "a/b/c"):
         with pytest.raises(InputError, match="no such file"):
             draft("mine", origin, folder)
