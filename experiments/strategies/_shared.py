@@ -12,8 +12,8 @@ from pydantic import Field
 from experiments.strategies import _heads
 from experiments.strategies._heads import head_file, head_for, head_identity, head_name, save_heads, stored_head
 from experiments.strategies._stage import Stage
+from experiments.strategies._stage_cost import StageCost
 from experiments.workspace.evaluating import evaluate_model, validation_score
-from workbench.machine.stopwatch import Stopwatch
 from workbench.methods.heads import Heads
 from workbench.methods.kinds import KINDS
 from workbench.methods.methods import METHODS
@@ -108,24 +108,25 @@ class SharedWeights:
     def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
         """Go on training the shared weights, once for each strength of the remedy; keep the best."""
         strengths = self.strengths(context.settings, len(context.tasks))
-        trials, overhead, best = Stopwatch(), Stopwatch(), -math.inf
+        cost, best = StageCost(), -math.inf
         for strength in strengths:
-            candidate, trial_record = self._fit_with_strength(state, context, strength, overhead)
-            trials.add(trial_record.seconds, trial_record.spent)
-            with overhead:
+            candidate, trial_record = self._fit_with_strength(state, context, strength, cost)
+            cost.add(trial_record)
+            with cost.counted():
                 score = self._mean_validation(candidate) if len(strengths) > 1 else 0.0
             if score > best:
                 stage, record, best = candidate, trial_record, score
+        with cost.counted():
+            self.finish(stage)
         (folder / "body").mkdir()
         self.save(stage, folder / "body")
         (folder / _heads.FOLDER).mkdir()
         if state.folder:
             shutil.copytree(state.folder / _heads.FOLDER, folder / _heads.FOLDER, dirs_exist_ok=True)
         save_heads(stage.heads, folder)
-        with overhead:
+        with cost.counted():
             self.remember(stage, folder)
-        trials.add(overhead.seconds, overhead.spent)
-        return replace(record, seconds=trials.seconds, spent=trials.spent, trials=len(strengths))
+        return replace(cost.record_of(record), trials=len(strengths))
 
     def prepare(self, stage: Stage) -> None:
         """Put into the stage's model what the remedy takes from its training rows before the first step."""
@@ -152,6 +153,9 @@ class SharedWeights:
     def correction(self, stage: Stage) -> Correction | None:
         """Return what changes the gradients of each step; None where nothing does."""
         return None
+
+    def finish(self, stage: Stage) -> None:
+        """Change the model that was learned before it is stored."""
 
     def remember(self, stage: Stage, folder: Path) -> None:
         """Write into the new state's ``folder`` what later stages need to keep this task."""
@@ -194,11 +198,11 @@ class SharedWeights:
         return [state.existing]
 
     def _fit_with_strength(
-        self, state: State, context: Context, strength: float | None, overhead: Stopwatch
+        self, state: State, context: Context, strength: float | None, cost: StageCost
     ) -> tuple[Stage, FitRecord]:
         model = self.begin(context, state, self._head(context, state))
         stage = Stage(state, context, model)
-        with overhead:
+        with cost.counted():
             self.prepare(stage)
             lesson = self.lesson(stage)
             model.penalty = None if strength is None else self.penalty(stage, strength)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from experiments.strategies import ADAPTERS, ADAPTERS_FILE
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
+from experiments.strategies._stage_cost import StageCost
 from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import evaluate_model
 from fusion.composing.fuse import FUSED, composition_id, fuse, keep_composition
@@ -139,9 +141,12 @@ def _warm_start(context: Context, earlier: tuple[StoredAdapter, ...]) -> StoredA
     """
     adaptation, init = context.adaptation, context.settings.init
     target = draw(context.task, context.budget, context.seed)
-    sources = earlier if init in {"fused", "meta"} else earlier[-1:]
+    cost = StageCost()
+    with cost.counted():
+        sources = earlier if init in {"fused", "meta"} else earlier[-1:]
+        sources = _nearest(context, earlier, target) if init == "nearest" else sources
     request = Request(
-        sources=_nearest(context, earlier, target) if init == "nearest" else sources,
+        sources=sources,
         target=target,
         backbone=adaptation.backbone,
         precision=adaptation.precision,
@@ -159,7 +164,10 @@ def _warm_start(context: Context, earlier: tuple[StoredAdapter, ...]) -> StoredA
         set_unusable_aside(store, name, context.listener)
         if name in store:
             return store.verify(name)
-        return keep_composition(name, fuse(WARM_START, request, settings), WARM_START, request, settings, store)
+        fused = fuse(WARM_START, request, settings)
+        cost.add(fused.record)
+        fused = replace(fused, record=cost.record_of(fused.record))
+        return keep_composition(name, fused, WARM_START, request, settings, store)
 
 
 def _nearest(context: Context, earlier: tuple[StoredAdapter, ...], target: Task) -> tuple[StoredAdapter, ...]:

@@ -17,6 +17,7 @@ from experiments.strategies._groups import ADAPTERS_FOLDER, GROUPS, GROUPS_FILE,
 from experiments.strategies._heads import head_file, head_identity, stored_head
 from experiments.strategies._linkage import completed
 from experiments.strategies._pairs import MOST_ALIKE, TRIAL, Likeness, Pair, links_tasks, ranked_pairs
+from experiments.strategies._stage_cost import StageCost
 from experiments.strategies._trials import least_costly
 from experiments.workspace.evaluating import evaluate_model
 from fusion.methods import COMPOSITIONS
@@ -25,7 +26,6 @@ from fusion.updates import lora
 from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS
 from workbench.files import checksummed
 from workbench.files.digest import digest
-from workbench.machine.stopwatch import Stopwatch, sum_counts
 from workbench.methods.adaptation import HEAD_FILE
 from workbench.settings.base import Settings
 from workbench.settings.bounds import Count, Points, Scale
@@ -119,8 +119,8 @@ class MergedAdapters:
         """Learn the task alone, or take its adapter from the store; then make two LoRAs one if there are too many."""
         lesson = Lesson(context.task, context.adaptation, context.budget, context.seed)
         stored = context.workspace.trained_adapter(lesson, context.listener, context.label)
-        overhead = Stopwatch()
-        with overhead:
+        cost = StageCost()
+        with cost.counted():
             previous = self._copy_forward(state, folder)
             new = Group((context.task.name,), f"{len(context.tasks):03d}")
             (folder / ADAPTERS_FOLDER / new.folder).mkdir()
@@ -133,8 +133,8 @@ class MergedAdapters:
                 GROUPS, self._merge_if_too_many(replace(previous, groups=groups), context, folder), folder / GROUPS_FILE
             )
         fit = stored.manifest.own_fit
-        spent = sum_counts(fit.spent, overhead.spent)
-        return replace(fit, seconds=fit.seconds + overhead.seconds, spent=spent)
+        cost.add(fit)
+        return cost.record_of(fit)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the LoRA that it shares."""

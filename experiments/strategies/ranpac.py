@@ -99,14 +99,17 @@ class Ranpac(SharedWeights):
             stage.model.head = _solve(stage)
             stage.model.requires_grad_(False)
 
+    def finish(self, stage: Stage) -> None:
+        """Solve for the head that takes over after a first session."""
+        if not stage.state.folder and stage.context.adaptation.card.trains_body:
+            stage.model.head = _solve(stage)
+
     def save(self, stage: Stage, folder: Path) -> None:
-        """Write the body as the first task left it; after a first session, solve for the head that takes over."""
+        """Write the body as the first task left it."""
         if stage.state.folder:
             shutil.copytree(stage.state.folder / "body", folder, dirs_exist_ok=True)
-            return
-        super().save(stage, folder)
-        if stage.context.adaptation.card.trains_body:
-            stage.model.head = _solve(stage)
+        else:
+            super().save(stage, folder)
 
     def remember(self, stage: Stage, folder: Path) -> None:
         """Write the sums, for later tasks, and the solution, for answers."""
