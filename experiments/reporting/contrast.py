@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.measures.statistics import Interval
 
 NOT_YET = "not measured in both"
-OTHER_TESTS = "other test examples"
+OTHER_TESTS, UNKNOWN_TESTS = "other test examples", "it is not known which test examples"
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,14 @@ def _left_out(first: MetricScores, second: MetricScores) -> Iterator[tuple[str, 
             yield name, reason
 
 
-def _unequal(first: Mapping[str, str], second: Mapping[str, str]) -> str:
+def _unequal(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> str:
     """Return in what the test examples of two differ; nothing where they are the same."""
     alone = [task for task in dict.fromkeys([*first, *second]) if task not in first or task not in second]
-    changed = [task for task in first if task in second and first[task] != second[task]]
-    parts = [f"only one has {', '.join(alone)}"] if alone else []
-    return "; ".join([*parts, *([f"{OTHER_TESTS} of {', '.join(changed)}"] if changed else [])])
+    both = [task for task in first if task in second]
+    unknown = [task for task in both if first[task] is None or second[task] is None]
+    changed = [task for task in both if task not in unknown and first[task] != second[task]]
+    by_reason = {"only one has": alone, f"{OTHER_TESTS} of": changed, f"{UNKNOWN_TESTS} of": unknown}
+    return "; ".join(f"{reason} {', '.join(tasks)}" for reason, tasks in by_reason.items() if tasks)
 
 
 def _complete(scores: MetricScores, problems: Sequence[str]) -> dict[Replication, list[float]]:

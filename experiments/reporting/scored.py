@@ -24,7 +24,7 @@ class ProblemScores:
 
     Attributes:
         values: replication → score, a share; what is not there yet, or not defined, is left out.
-        tests: task → what identifies its test examples; where it is equal, they are the same.
+        tests: task → what identifies its test examples; where it is equal, they are the same. None: not known.
         examples: returns each test example's score by its id, of a replication and a task; None where their mean is
             not the task's score.
         shared_texts: task → id of a test example → number of its text, where other examples have the same text.
@@ -32,7 +32,7 @@ class ProblemScores:
     """
 
     values: Mapping[Replication, float]
-    tests: Mapping[str, str]
+    tests: Mapping[str, str | None]
     examples: ExampleScores = of_no_examples
     step: float | None = None
     shared_texts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -54,9 +54,11 @@ class MetricScores:
 Scores: TypeAlias = Mapping[str, Mapping[str, MetricScores]]  # label → metric → scores
 
 
-def split_key(fingerprint: str | None, examples: int) -> str:
+def split_key(fingerprint: str | None, examples: int) -> str | None:
     """Return what identifies a test split: with equal data and equally many examples, the examples are the same.
+
+    None where the data are not known, as in records of earlier versions: nothing tells that these are the same.
 
     The seed plays no part in which test examples are drawn (:func:`workbench.methods.sampling.draw`).
     """
-    return f"{fingerprint or 'unknown'} {examples}"
+    return f"{fingerprint} {examples}" if fingerprint else None

@@ -38,7 +38,8 @@ def _problem(
 ) -> ProblemScores:
     tested = workspace.evaluations.require(next(iter(fits.values())).evaluation)
     tested_periods = record.periods[task][: record.versions]  # a family may have more periods than there are versions
-    data = " ".join(str(record.data.get(period)) for period in tested_periods)
+    known = [record.data[period] for period in tested_periods if period in record.data]
+    data = " ".join(known) if len(known) == len(tested_periods) else None
 
     def examples(replication: Replication, _: str) -> pd.Series | None:
         fitted = fits[replication]

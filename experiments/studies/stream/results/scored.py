@@ -53,6 +53,6 @@ def _metric(name: str, strategy: StrategyReport, outcomes: FinalOutcomes) -> Met
     return MetricScores(BETTER[name], problems)
 
 
-def _tests(record: Record) -> dict[str, str]:
+def _tests(record: Record) -> dict[str, str | None]:
     sizes = zip(record.tasks, record.test_sizes, strict=True)
     return {task: split_key(record.data.get(task), size) for task, size in sizes}
