@@ -233,6 +233,8 @@ def basis(differences: Iterable[Difference | None]) -> str:
         return f"p of the {_test(measured)}{_adjusted(measured)} is below {_level(measured)}"
     if any(difference.examples for difference in measured):
         return "the 95 % interval over test examples excludes 0, which says nothing about other seeds"
+    if any(difference.tested_seeds > 1 for difference in measured):
+        return "a test says so, and none can judge differences that are equal on all seeds"
     return "a test says so, for which there are too few seeds"
 
 

@@ -107,7 +107,7 @@ class ComparisonInWords:
                 asked = _joined(f"{self.entry.inside} and {second} {words.does} {words.better}", words.beside)
                 return f"Which of {asked} is undecided{_would_decide(self.difference)}."
             case "no interval":
-                return f"{first} {self._amount} than {second}, {ONE_SEED}."
+                return f"{first} {self._amount} than {second}, {self.why_untested}."
         return f"{first} {self._amount} than {second}."
 
     @property
@@ -123,6 +123,14 @@ class ComparisonInWords:
         family = f" after Holm for {difference.family} comparisons" if difference.family > 1 else ""
         gap = f"difference {number(difference.shown.mean, signed=True)} points"
         return f"{test}: {chance}{family}; {gap}" + (f", 95 % interval {limits}" if limits else "")
+
+    @property
+    def why_untested(self) -> str:
+        """Why no test was made, after a comma; nothing where one was."""
+        if self.word != "no interval":
+            return ""
+        seeds = self.difference.tested_seeds
+        return f"with equal differences on all {seeds} seeds, which no test can judge" if seeds > 1 else ONE_SEED
 
     @property
     def _side(self) -> str:
@@ -199,11 +207,12 @@ def _grouped(group: Sequence[ComparisonInWords]) -> Iterator[str]:
         EQUAL: (f"{_joined(equal, words.within)} to {against}", equal),
         words.worse: (f"{begun}{_joined(words.worse, words.beside)} than {against}", words.worse),
         UNDECIDED: (f"{_joined(UNDECIDED, words.within)} against {against}", UNDECIDED),
-        "no interval": (f"Not tested against {against}, {ONE_SEED}", f"Not tested, {ONE_SEED}"),
     }
+    for why in dict.fromkeys(comparison.why_untested for comparison in group if comparison.why_untested):
+        titles[why] = (f"Not tested against {against}, {why}", f"Not tested, {why}")
     is_first = True
     for word, (whole, short) in titles.items():
-        if members := [comparison for comparison in group if comparison.word == word]:
+        if members := [comparison for comparison in group if word in (comparison.word, comparison.why_untested)]:
             yield f"{_begun(whole if is_first else short)}: {_names(members)}{_all_would_decide(members)}."
             is_first = False
 

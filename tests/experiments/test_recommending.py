@@ -115,6 +115,14 @@ def test_with_one_seed_nothing_can_be_told() -> None:
     )
 
 
+def test_what_has_not_run_has_not_the_highest_of_negative_scores() -> None:
+    """Correlations may be negative."""
+    lora = replace(row("lora", [-0.2], 75_000), difference=Difference(interval([-0.1])))
+    recommendation = recommend([row("full", [-0.1], 22_000_000), lora, row("not-run", [], 2_000)], "full")
+    assert recommendation is not None
+    assert "the highest score is that of full (−10.0 %)" in recommendation.sentence
+
+
 def test_one_method_alone_is_not_compared() -> None:
     assert advice() == Recommendation(None, "There is nothing to compare: the recipe has one method.")
 

@@ -57,9 +57,10 @@ def recommend(rows: Sequence[Row], reference: str, unit: Unit = PERCENT) -> Reco
 
 
 def _one_seed(rows: Iterable[Row], sign: str) -> str:
-    best = max(rows, key=lambda row: row.score.mean or 0)
-    score = f"{number(best.score.mean)}{sign}"
-    return f"With one seed nothing can be recommended; the highest score is that of {best.label} ({score})."
+    scores = {row.label: row.score.mean for row in rows if row.score.mean is not None}
+    best = max(scores, key=lambda label: scores[label])
+    score = f"{number(scores[best])}{sign}"
+    return f"With one seed nothing can be recommended; the highest score is that of {best} ({score})."
 
 
 def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:

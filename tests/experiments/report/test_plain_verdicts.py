@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.reporting.differences import Difference
+from experiments.reporting.differences import Difference, basis
 from experiments.reporting.plain_verdicts import (
     ENDED,
     FEW,
@@ -19,6 +19,7 @@ from experiments.reporting.plain_verdicts import (
     sentences,
     small_prints,
 )
+from experiments.reporting.replications import paired
 from experiments.reporting.to_decide import ToDecide
 from experiments.studies import present
 from experiments.studies.stream.results.planned import FORGOT, LEARNED
@@ -68,6 +69,12 @@ def turned(difference: Difference) -> Difference:
             "Isolated LoRAs ended 2.3 points higher than full fine-tuning, with one seed: only several can tell "
             "whether that is chance.",
         ),
+        (
+            paired([0.03, 0.03, 0.03], [0, 1, 2]),
+            ENDED,
+            "Isolated LoRAs ended 3.0 points higher than full fine-tuning, with equal differences on all 3 seeds, "
+            "which no test can judge.",
+        ),
         (Difference(interval([None, None])), ENDED, ""),
     ],
 )
@@ -75,7 +82,7 @@ def test_a_comparison_is_a_sentence_without_statistics(
     difference: Difference, words: MetricWords, expected: str
 ) -> None:
     assert between(difference, words).sentence == expected
-    assert not re.search(r"p =|interval|test", expected)
+    assert not re.search(r"p =|interval|\btests?\b(?! can judge)", expected)
 
 
 def test_the_test_is_small_print() -> None:
@@ -124,6 +131,19 @@ def test_many_comparisons_with_one_entry_are_said_by_what_came_out() -> None:
     assert len(sentences(many[:FEW])) == FEW, "few have a sentence each"
     (test,) = small_prints(many)
     assert test == "Paired t-test over seeds, p after Holm for 6 comparisons; the tables have each interval and p."
+
+
+def test_of_many_that_were_not_tested_those_of_one_seed_are_named_apart() -> None:
+    """A score without a step, as F1 has none, is a case of the second."""
+    single, equal = Difference(interval([0.02])), paired([0.03, 0.03, 0.03], [0, 1, 2])
+    group = [between(gap, entry=Named(name)) for name, gap in zip("abcd", [equal, single, equal, single], strict=True)]
+    assert sentences(group) == [
+        "Not tested against full fine-tuning, with equal differences on all 3 seeds, which no test can judge: "
+        "a (+3.0), c (+3.0).",
+        "Not tested, with one seed: only several can tell whether that is chance: b (+2.0), d (+2.0).",
+    ]
+    assert "equal on all seeds" in basis([equal])
+    assert "too few seeds" in basis([single])
 
 
 @pytest.mark.parametrize(
