@@ -124,6 +124,20 @@ def test_baselines_come_from_the_same_record(record: Record, report: Report) -> 
     assert gain == pytest.approx(np.mean(np.subtract(*diagonal)), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("scenario", "has_single", "has_joint"),
+    [("task-incremental", True, True), ("domain-incremental", False, True), ("class-incremental", False, False)],
+)
+def test_what_answers_another_question_is_no_baseline(
+    record: Record, scenario: str, has_single: bool, has_joint: bool
+) -> None:
+    """S[j] of a routed entry has its router's errors; J[j] is among all labels, R[j, j] among those seen by stage j."""
+    strategy = summarise(replace(record, scenario=scenario)).as_json()["strategies"]["lora-sequential"]
+    assert [baseline is not None for baseline in strategy["baselines"].values()] == [has_single, has_joint]
+    for metric, is_there in (("transfer_gain", has_single), ("intransigence", has_joint)):
+        assert all((value is not None) == is_there for value in strategy["metrics"][metric]["values"])
+
+
 def test_the_baseline_with_the_same_settings_is_preferred(record: Record) -> None:
     isolated, _, sequential, *rest = record.entries
     wide = replace(isolated, label="wide", settings={"rank": 64})

@@ -1,4 +1,9 @@
-"""Which entry of the same recipe gives S[j] (one model a task) and which gives J[j] (joint training)."""
+"""Which entry of the same recipe gives S[j] (one model a task) and which gives J[j] (joint training).
+
+They give none where they answer another question than R[j, j]. If the task is not named, isolated adapters are behind a
+router, whose errors are in their scores. In a class-incremental stream the joint model answers among all labels, and
+after stage j an answer is one of the labels seen so far.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,10 @@ def single_task_baseline(record: Record, entry: Entry) -> str | None:
     """Return the label of an isolated entry with the same method, in whose adapters no other task has a part.
 
     Of several it is the one whose settings differ least; of those that differ alike, what the entry is compared with.
+    None as well where the task is not named.
     """
+    if record.scenario != "task-incremental":
+        return None
     candidates = [
         baseline for baseline in _entries(record) if baseline.fits_tasks_apart and baseline.method == entry.method
     ]
@@ -26,7 +34,12 @@ def single_task_baseline(record: Record, entry: Entry) -> str | None:
 
 
 def joint_baseline(record: Record, entry: Entry) -> str | None:
-    """Return the label of a joint entry: with the same method where there is one, its settings differing least."""
+    """Return the label of a joint entry: with the same method where there is one, its settings differing least.
+
+    None in a class-incremental stream.
+    """
+    if record.scenario == "class-incremental":
+        return None
     candidates = [baseline for baseline in _entries(record) if baseline.strategy == "joint"]
     if not candidates:
         return None
