@@ -29,5 +29,5 @@ def below_differences(
     if by_look := looks_in_words(looks):
         yield Paragraph(by_look, "quiet")
     yield Paragraph(legend(declared.values()), "quiet", Medium.TERMINAL)
-    if needed := needs_in_words(declared, what, continued):
+    if needed := needs_in_words(declared, what, continued, looks):
         yield Paragraph(needed, "quiet")

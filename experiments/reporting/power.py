@@ -32,6 +32,10 @@ CONTINUED = (
     f"`workbench run RECIPE --until-decided` adds seeds only where they are needed, up to {LOOKS[-1]}, or up to N with "
     f"`--most-seeds N`. To add seeds in another way, {ADDED_LATER}"
 )
+ALL_LOOKS_TAKEN = (
+    "All planned looks were taken, so `--until-decided` adds no seeds. With `--most-seeds N` it plans other looks, and "
+    "reads all of them at other levels: that is one reading more, and the type I error can be above 0.05."
+)
 SEEDS_OF_STREAM = (
     "Repairs have the seeds of their stream: seeds are added to its recipe, and the repairs run again. To add them "
     f"after a look, {ADDED_LATER}"
@@ -77,13 +81,16 @@ def _needed(difference: Difference, hypotheses: int) -> ToDecide | None:
     return ToDecide(needed, round((needed - seeds) * difference.seconds / 3600, 4))
 
 
-def needs_in_words(declared: Mapping[str, Difference], what: str, continued: str = CONTINUED) -> str:
+def needs_in_words(
+    declared: Mapping[str, Difference], what: str, continued: str = CONTINUED, looks: Sequence[int] = ()
+) -> str:
     """Return what would decide the comparisons of a family that are undecided; nothing where none is.
 
     Args:
         declared: label → the difference from the reference, one family.
         what: their metric, in words.
         continued: how seeds are added.
+        looks: of the record; after the last one no seeds are added.
     """
     undecided = {label: of for label, of in declared.items() if of.reading in (UNDECIDED, "no interval")}
     if not undecided:
@@ -96,9 +103,10 @@ def needs_in_words(declared: Mapping[str, Difference], what: str, continued: str
     parts = [f"{label} with {needed.further(seeds)}" for label, needed, seeds in easiest[:NAMED]]
     if rest := len(undecided) - len(parts):
         parts.append(f"{plural(rest, 'other')} with more, or it cannot be told")
+    is_last = bool(looks) and all(of.look == looks[-1] for of in undecided.values())
     return (
         f"Undecided in {what}, and decided with a probability of {POWER}, going by what was measured so far: "
-        f"{'; '.join(parts)}. {continued}"
+        f"{'; '.join(parts)}. {ALL_LOOKS_TAKEN if is_last else continued}"
     )
 
 

@@ -273,6 +273,7 @@ def test_what_people_see_says_at_which_look(
     assert "After 5 seeds: 3 of 4 comparisons decided; 8 seeds for wild." in err
     for words in ("decided at 3 seeds", "decided at 5 seeds", "undecided at 8 seeds"):
         assert words in out
+    assert "All planned looks were taken" in " ".join(out.split())
     code, out, _ = call("report", "looked", *where[:2], "--html", "page.html", "--latex", "t.tex", "--csv", "csv")
     assert code == 0
     assert "decided at 5 seeds" in Path("page.html").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from experiments.reporting.differences import Difference
 from experiments.reporting.families import in_family
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import (
+    ALL_LOOKS_TAKEN,
     CONTINUED,
     enough_seeds,
     needs_in_words,
@@ -114,6 +115,14 @@ def test_a_paragraph_names_the_easiest_and_points_to_a_design_that_holds_its_lev
     assert "--until-decided" in CONTINUED
     assert not needs_in_words({"clear": difference(0.2, 0.201, 0.202)}, "accuracy")
     assert "cannot be told" in needs_in_words({"single": difference(0.1)}, "accuracy")
+
+
+def test_after_the_last_look_no_seeds_are_added() -> None:
+    near = with_needs(in_family({"near": difference(0.01, 0.03, 0.04)}))["near"]
+    looks = (3, 5, 8)
+    between = needs_in_words({"near": replace(near, look=5)}, "accuracy", looks=looks)
+    assert between.endswith(CONTINUED)
+    assert needs_in_words({"near": replace(near, look=8)}, "accuracy", looks=looks).endswith(ALL_LOOKS_TAKEN)
 
 
 def test_so_many_seeds_are_planned_as_the_first_difference_needs() -> None:
