@@ -243,6 +243,12 @@ def test_in_words(differences: Iterable[Difference]) -> str:
     return _test([*differences])
 
 
+def by_which_test(differences: Iterable[Difference]) -> str:
+    """Return ``, tested by the paired t-test over seeds``; nothing where no test was made, as with one seed."""
+    measured = [*differences]
+    return f", tested by the {_test(measured)}" if any(of.p is not None for of in measured) else ""
+
+
 def _test(measured: Sequence[Difference]) -> str:
     over = f"t-test over {tested_over(measured)}"
     tests = [difference.estimate.test for difference in measured if difference.estimate]

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, words
-from experiments.reporting.differences import basis
+from experiments.reporting.differences import basis, by_which_test
 from experiments.reporting.presentation import Cell, Column, Medium, Paragraph, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import DASH, count, number
@@ -52,7 +52,8 @@ def scores(report: FusionReport) -> Table:
         ],
         note="Percent, mean over targets and seeds; the difference from "
         f"{compared_in_words(record.reference, report.controls)} in points, with the 95 % interval of this difference "
-        "alone and p, paired (t), and with that over test examples alone (bootstrap). Higher or lower where "
+        f"alone and p{by_which_test(report.declared.values())}, and with that over test examples alone "
+        "(bootstrap). Higher or lower where "
         f"{basis(report.declared.values())}. Nothing was selected on a test split.",
         short="Test score by K, percent, mean over targets and seeds",
     )

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import words
-from experiments.reporting.differences import tested_over
+from experiments.reporting.differences import by_which_test, tested_over
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import MOST_NAMED, plural, unit
@@ -64,8 +64,9 @@ def scores(report: ComparisonReport) -> Table:
             over_examples(difference_of),
         ],
         note=f"{scale.title}, with the 95 % interval over seeds; differences from "
-        f"{compared_in_words(record.reference, record.controls)} in points, paired over {over} (t), and over test "
-        f"examples alone (bootstrap). {tuned(report)} Nothing was selected on a test split.",
+        f"{compared_in_words(record.reference, record.controls)} in points"
+        f"{by_which_test(report.declared.values())}, and over test examples alone (bootstrap). {tuned(report)} Nothing "
+        "was selected on a test split.",
         short=f"Test score in {scale.words}{'' if len(record.seeds) == 1 else ', ± half the 95 % interval over seeds'}",
     )
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import NOTHING, gap, minus_reference, quantity, words
+from experiments.reporting.differences import by_which_test
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number, unit
@@ -45,9 +46,9 @@ def repairs(report: RepairReport) -> Table:
         ],
         note=f"{scale.title} on the test splits, means over replications with 95 % intervals. An entry's own row is "
         "that with nothing done. Retention: the share of what was learned of the earlier tasks that is there. Gain: "
-        "average after − average with nothing done, in points; the repairs of one entry are one family of paired "
-        f"t-tests. {_about_controls(report)}Validation chose among the attempts and doing nothing; the test splits "
-        "were read once.",
+        "average after − average with nothing done, in points; the repairs of one entry are one family"
+        f"{by_which_test(report.declared.values())}. {_about_controls(report)}Validation chose among the "
+        "attempts and doing nothing; the test splits were read once.",
         short=f"Test splits, in {scale.words}",
     )
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import words
-from experiments.reporting.differences import tested_over
+from experiments.reporting.differences import by_which_test, tested_over
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import number
@@ -48,7 +48,8 @@ def scores(report: RoutingReport) -> Table:
         ],
         note="Percent, mean over tasks, with the 95 % interval over seeds. Accuracy: the task and the label are right; "
         f"routing accuracy: the task is. Differences from {compared_in_words(record.reference, record.controls)} in "
-        f"points, paired over {over} (t), and over test texts alone (bootstrap). Learned in: the time to learn of all "
+        f"points{by_which_test(report.declared.values())}, and over test texts alone (bootstrap). Learned in: "
+        "the time to learn of all "
         "adapters, or to train the joint model; a dash where the workspace knew some of it before. Nothing was "
         "selected on a test split.",
         short="Right task and right label, in percent"

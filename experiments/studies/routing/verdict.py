@@ -29,9 +29,8 @@ def _sentences(report: RoutingReport) -> Iterator[str]:
         yield "No router that has to find the task was measured yet." if not report.complete else _ranking(scored)
         return
     yield (
-        f"{best.label} has the highest test accuracy of the routers: it finds the task of "
-        f"{number(best.routing_accuracy.mean)} % of the texts, and {number(best.accuracy.mean)} % of all texts get the "
-        "right answer."
+        f"{best.label} has the highest test accuracy of the routers: on average over tasks it finds the task of "
+        f"{number(best.routing_accuracy.mean)} % of the texts, and {number(best.accuracy.mean)} % get the right answer."
     )
     oracle = next((row for row in scored if row.name == ORACLE and row.label != record.reference), None)
     if oracle:

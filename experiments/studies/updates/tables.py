@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import NOTHING, gap, score, words
-from experiments.reporting.differences import tested_over
+from experiments.reporting.differences import by_which_test, tested_over
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
 from experiments.reporting.wording import MOST_NAMED, PERCENT, plural
@@ -54,9 +54,9 @@ def scores(report: UpdatesReport) -> Table:
             over_examples(difference_of),
         ],
         note=f"{PERCENT.title}, with the 95 % interval over seeds; differences from "
-        f"{compared_in_words(record.reference, record.controls)} in points, paired over {over} (t), and over test "
-        "examples alone (bootstrap). All entries take as many optimiser steps as training anew. Nothing was selected "
-        "on a test split.",
+        f"{compared_in_words(record.reference, record.controls)} in points"
+        f"{by_which_test(report.declared.values())}, and over test examples alone (bootstrap). All entries take as "
+        "many optimiser steps as training anew. Nothing was selected on a test split.",
         short=f"Test score in {PERCENT.words}",
     )
 

@@ -15,11 +15,12 @@ from scipy import stats
 from bench import error_rates, simulated_scores, variance_choices
 from experiments.engine.recipes import NamedRecipe
 from experiments.reporting.declared_test import DeclaredTest
-from experiments.reporting.differences import Difference, basis, gap_in_words, legend, otherwise
+from experiments.reporting.differences import Difference, basis, by_which_test, gap_in_words, legend, otherwise
 from experiments.reporting.examples import OverExamples
 from experiments.reporting.families import alone, in_family
 from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import paired
+from experiments.studies import present
 from experiments.studies.core.planned import settled
 from experiments.studies.methods import summary as methods
 from experiments.studies.methods.report import ComparisonReport
@@ -90,6 +91,16 @@ def test_only_rows_against_the_same_entry_share_a_variance() -> None:
         for label, of in in_family(group, POOLED).items():
             assert family[label].p == of.p
     assert {of.family for of in family.values()} == {5}, "one family all the same"
+
+
+@pytest.mark.parametrize("study", ["methods", "routing", "compositions", "repair", "updates"])
+def test_a_table_says_by_which_test_its_differences_go(study: str) -> None:
+    report = FINISHED[study]()
+    words = by_which_test(report.declared.values())
+    assert words.startswith(", tested by the paired t-test over seeds")
+    assert any(words in table.note for table in present(report).tables)
+    assert "one variance for all rows" in by_which_test(in_family(from_reference(scores()), POOLED).values())
+    assert by_which_test([paired([0.1], [0])]) == "", "one seed has no test"
 
 
 def test_several_orders_of_a_seed_are_pooled_as_their_mean() -> None:

@@ -10,6 +10,7 @@ import pytest
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.stream.page.gallery import draw, figures
 from experiments.studies.stream.page.present import present
+from experiments.studies.stream.page.sentences import spurious_sentences
 from experiments.studies.stream.results.probe_summaries import PANELS, profiles, spurious, summaries
 from experiments.studies.stream.results.summary import summarise
 from experiments.studies.stream.results.verdict import headline
@@ -74,6 +75,14 @@ def test_spurious_forgetting_is_said_where_heads_fitted_anew_lose_at_most_half(r
     page = drawn_page(present(replicated_report), {})
     assert "replay: by the end its heads had lost 4.5 points on earlier tasks" in page
     assert "sequential: by the end its heads" not in page
+
+
+def test_a_loss_that_a_sentence_cannot_show_is_not_called_forgetting(replicated_report: Report) -> None:
+    losses = {"replay": (0.0004, 0.0), "sequential": (0.02, 0.0)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.studies.stream.page.sentences.spurious", lambda row: losses.get(row.label))
+        (sentence,) = spurious_sentences(replicated_report)
+    assert sentence.startswith("sequential: by the end its heads had lost 2.0 points")
 
 
 def test_panels_and_lines_are_those_that_were_measured(replicated: Record, replicated_report: Report) -> None:

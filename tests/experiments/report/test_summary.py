@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from scipy import stats
 
 from experiments.reporting.differences import UNDECIDED, Difference
 from experiments.reporting.families import in_family
+from experiments.studies.stream.page import difference_tables
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.results.baselines import joint_baseline, single_task_baseline
 from experiments.studies.stream.results.summary import summarise
@@ -91,6 +93,19 @@ def test_differences_are_paired_by_seed(report: Report) -> None:
     )
     assert comparison["reading"] == "lower"
     assert strategies["full-sequential"]["comparison"] is None
+
+
+def test_the_note_says_of_each_metric_by_which_test_it_goes(record: Record, report: Report) -> None:
+    """Average accuracy has a score for each example, forgetting has none; one seed has no test, so nothing for Holm."""
+    note = difference_tables.differences(report).note
+    assert "in average accuracy where p of the paired t-test over seeds and test examples" in note
+    assert re.search(r"forgetting where p of the paired t-test over seeds,? ", note)
+    sizes = {pair.differences[name].family for pair in report.pairs for name in pair.differences}
+    assert re.search(rf"after Holm for [\d to]*{max(sizes)} tests", difference_tables.pairs(report).note)
+    first = tuple(outcome for outcome in record.outcomes if outcome.seed == 0)
+    single = summarise(replace(record, seeds=(0,), outcomes=first))
+    assert single.pairs
+    assert "Holm" not in difference_tables.pairs(single).note
 
 
 def test_the_bootstrap_uses_the_outcomes_that_stand_at_the_end(report: Report) -> None:

@@ -16,7 +16,7 @@ from experiments.studies.stream.results.comparison import COMPARED
 from experiments.studies.stream.results.quantities import BETTER, MAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.results.report import Report
@@ -62,10 +62,32 @@ def differences(report: Report) -> Table:
             *at_look(report.record.verdicts_after, lambda row: row.differences["average_accuracy"]),
         ],
         note=f"{what} in points, paired by seed and order, with the 95 % interval of this difference "
-        f"alone, and p. Higher or lower where {basis(declared)}, else {otherwise(declared)}: the verdict goes by "
-        "nothing else. The last column: the same over test examples, a paired bootstrap of average accuracy.",
+        f"alone, and p. Higher or lower {_where(rows)}, else {otherwise(declared)}: the verdict goes by "
+        "nothing else. Average accuracy, over examples: the same over test examples, a paired bootstrap.",
         short="Differences" if others else f"Difference from {reference}",
     )
+
+
+def _where(rows: Sequence[Compared]) -> str:
+    """Return by what higher and lower go, metric by metric: only average accuracy has a score for each example."""
+    by_basis: dict[str, list[str]] = {}
+    for name in COMPARED:
+        measured = [row.differences[name] for row in rows if row.differences[name].seeds.mean is not None]
+        if measured:
+            by_basis.setdefault(basis(measured), []).append(name.replace("_", " "))
+    if len(by_basis) < 2:
+        return f"where {next(iter(by_basis), basis([]))}"
+    return "; ".join(f"in {' and '.join(names)} where {how}" for how, names in by_basis.items())
+
+
+def _adjusted(compared: Iterable[Compared]) -> str:
+    """Return for how many tests p is adjusted, those of each metric; nothing where none, or one, was made."""
+    tested = [of for pair in compared for of in pair.differences.values() if of.p is not None]
+    sizes = sorted({of.family for of in tested})
+    if not sizes or sizes[-1] == 1:
+        return ""
+    tests = plural(sizes[-1], "test") if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} tests, by metric"
+    return f", with p adjusted after Holm for {tests}"
 
 
 def pairs(report: Report) -> Table:
@@ -80,7 +102,6 @@ def pairs(report: Report) -> Table:
             *DIFFERENCES,
         ],
         note="First − second in points, as in the table against the reference, but no recipe asks for these pairs: "
-        f"they are a family of their own, with p adjusted after Holm for {plural(len(report.pairs), 'pair')}, and what "
-        "stands out here has to be tested anew.",
+        f"they are a family of their own{_adjusted(report.pairs)}, and what stands out here has to be tested anew.",
         media=Medium.PAGE,
     )
