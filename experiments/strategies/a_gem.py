@@ -9,9 +9,10 @@ first would give the same direction, since the projection of c g is c times that
 longer, so that the limit of clipping holds. Weights that only remembered examples use, such as heads of earlier tasks,
 have no gradient on the new task: they get one only where g was projected.
 
-Differences from the paper: as many remembered examples are drawn as a step has, without replacement, and each under its
-own task's head; the optimiser is the fit's (AdamW), whose step does not follow the projected gradient as plain SGD's
-does; and a task is seen for as many epochs as the budget says, not once.
+Differences from the paper: a step draws as many remembered examples as a full step has new ones (also the last step of
+an epoch, which may have fewer), without replacement, and each under its own task's head; the optimiser is the fit's
+(AdamW), whose step does not follow the projected gradient as plain SGD's does; and a task is seen for as many epochs
+as the budget says, not once.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class AGem(Replay):
 
 
 def drawn(encoded: list[dict[str, Any]], stage: Stage, step: int) -> list[dict[str, Any]]:
-    """Return the remembered rows of a step, as many as it has new ones: the same whenever that step is taken."""
+    """Return the remembered rows of a step, as many as a full step has new ones: the same whenever it is taken."""
     context, budget = stage.context, stage.context.budget
     generator = np.random.default_rng([context.seed, step, processes.rank()])
     size = min(budget.batch_size * budget.gradient_accumulation, len(encoded))
