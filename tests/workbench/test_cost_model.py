@@ -19,6 +19,7 @@ from workbench.backbone.transformers_api import is_five
 from workbench.errors import InputError
 from workbench.machine.extras import installed_version
 from workbench.methods.adaptation import Adaptation
+from workbench.methods.method import FitLength
 from workbench.methods.methods import METHODS, possible_methods
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
@@ -121,6 +122,7 @@ def test_what_is_trained_is_known_before_there_are_weights(method: str, backbone
             Workload.of(adaptation, 4, 16).predict()
         return
     body = adaptation.fresh("classification", 2, seed=0).body
+    adaptation.card.hooks(adaptation.settings, body, FitLength(total=1, epoch=1))
     trained = sum(parameter.numel() for parameter in body.parameters() if parameter.requires_grad)
     assert Workload.of(adaptation, 4, 16).predict().trainable == trained
 

@@ -6,17 +6,23 @@ import ctypes
 import mmap
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from workbench.backbone.fingerprints import fingerprint
+from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
+from workbench.machine.listener import Silent
 from workbench.machine.memory import PeakMemory, release, resident_peak
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS
+from workbench.methods.model import TaskModel
 from workbench.methods.task import Task
 from workbench.settings.base import Budget
+from workbench.training import fit, measuring
 from workbench.training.measuring import REPETITIONS, measure
 
 MB = 1_000_000
@@ -46,6 +52,39 @@ def test_every_part_of_a_step_is_timed_and_only_an_update_of_weights_is_merged(
     assert (cost.merged_inference_ms is not None) == (adaptation.method == "lora")
     fresh = adaptation.backbone.load()
     assert fingerprint(fresh.named_parameters()) == adaptation.backbone.fingerprint
+
+
+@pytest.mark.parametrize(
+    "adaptation", ["diff-pruning", "p-tuning", "adalora", "corda", "lora-fa", "lora-plus"], indirect=True
+)
+def test_the_step_is_that_of_a_fit(
+    adaptation: Adaptation, task: Task, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, in_the_step = [], measuring._step
+
+    def counted(model: TaskModel, *given: Any) -> Any:
+        trained.append(sum(parameter.numel() for parameter in model.trainable().values()))
+        return in_the_step(model, *given)
+
+    monkeypatch.setattr(measuring, "_step", counted)
+    assert measure(adaptation, task, budget).update_seconds
+    model = adaptation.fresh(task.kind, len(task.labels), seed=0)
+    record = fit(model, task, adaptation, budget.model_copy(update={"epochs": 1}), 0, Silent(), "test")
+    assert trained == [record.trainable_parameters]
+
+
+def test_demonstrations_are_read_by_the_adapted_model_alone(
+    llama: Path, copying: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[int, int] = {}
+    monkeypatch.setattr(
+        measuring, "_answer", lambda model, texts: read.update({id(model): texts["input_ids"].shape[1]})
+    )
+    prompted = Adaptation(open_backbone(str(llama)), "in-context", METHODS.get("in-context").settings(), "fp32")
+    cost = measure(prompted, copying, Budget(batch_size=8, max_length=32, precision="fp32"))
+    adapted, bare = read.values()
+    assert adapted > bare
+    assert cost.update_seconds is None
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")

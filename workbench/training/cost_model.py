@@ -41,6 +41,7 @@ processor (:data:`LEFT_OVER`). Fused attention kernels of a GPU keep no scores, 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -55,6 +56,7 @@ from workbench.backbone.shape import shape_of
 from workbench.errors import InputError, reason
 from workbench.methods.frozen_matrices import can_stay_narrow
 from workbench.methods.libraries import LIBRARIES
+from workbench.methods.method import FitLength
 from workbench.methods.methods import METHODS
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ PARTS = (
     *("step", "peak"),
 )
 LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/cost.md)
-ADDED = ("lora_A", "lora_B", "adapters")  # modules that a method has put there
+ADDED = ("lora_A", "lora_B", "adapters", "prompt_encoder")  # modules that a method has put there
 LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
 SAME_INPUT = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|wi_0|wi_1|[qkv])\b")
 
@@ -188,7 +190,7 @@ class Workload:
 
     @cached_property
     def _body(self) -> nn.Module:
-        """The adapted body, without any memory behind it where there is none yet."""
+        """The adapted body as a fit trains it, without any memory behind it where there is none yet."""
         if self.adapted is not None:
             return self.adapted
         card = METHODS.get(self.method)
@@ -199,6 +201,8 @@ class Workload:
             except (RuntimeError, NotImplementedError) as error:  # boft and shira compute with the weights
                 message = f"the cost of {self.method} is not known before the weights are read ({reason(error)})"
                 raise InputError(message, hint="`workbench compare` measures it on the model itself.") from None
+            with suppress(RuntimeError):  # from hooks that read weights: these train nothing besides
+                card.hooks(self.settings, adapted, FitLength(total=1, epoch=1))
         card.freeze(adapted)
         return adapted
 

@@ -13,7 +13,7 @@ from workbench.machine.processes import shards
 from workbench.machine.sharding import apart_for_training, require_second_version
 from workbench.machine.stopwatch import Stopwatch, sum_counts
 from workbench.methods.kinds import KINDS
-from workbench.methods.method import FitLength, Method
+from workbench.methods.method import FitHooks, FitLength, Method
 
 if TYPE_CHECKING:
     from workbench.machine.listener import Listener
@@ -60,14 +60,12 @@ def fit(
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
     preparing, training = Stopwatch(), Stopwatch()
-    if adaptation.card.prepare:
-        with preparing:
-            adaptation.card.prepare(adaptation.settings, model, task, tokenizer, budget, seed)
-    if not model.trainable() or not len(task.splits["train"]):
+    steps = budget.updates(len(task.splits["train"]))
+    with preparing:
+        hooks = set_up(model, task, adaptation, budget, seed, FitLength(steps, steps // budget.epochs))
+    if hooks is None:
         return _as_it_is(model, task, adaptation, budget)
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
-    steps = budget.updates(len(encoded))
-    hooks = adaptation.card.hooks(adaptation.settings, model.body, FitLength(steps, steps // budget.epochs))
     scratch = scratch if hooks.resumable else None
     trained = sum(parameter.numel() for parameter in model.trainable().values())
     recomputes = is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)
@@ -108,6 +106,22 @@ def fit(
         train_examples=len({*task.splits["train"]["id"][:]}),
         spent=sum_counts(preparing.spent, training.spent),
     )
+
+
+def set_up(
+    model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget, seed: int, length: FitLength
+) -> FitHooks | None:
+    """Make ``model`` what the steps of a fit find, and return the method's hooks; None where there is nothing to train.
+
+    Raises:
+        InputError: the method cannot take from the training examples what it needs.
+    """
+    card = adaptation.card
+    if card.prepare:
+        card.prepare(adaptation.settings, model, task, adaptation.backbone.tokenizer, budget, seed)
+    if not model.trainable() or not len(task.splits["train"]):
+        return None
+    return card.hooks(adaptation.settings, model.body, length)
 
 
 def require_classes(budget: Budget, kind: str, where: str | None = None) -> None:

@@ -22,7 +22,7 @@ class MeasuredCost:
         peak_mb: the highest during the steps; None, as all numbers of a step, where nothing is trained.
         forward_seconds_per_token: of a training step.
         backward_seconds_per_token: of a training step.
-        update_seconds: what clipping and the optimiser take, a step.
+        update_seconds: what clipping, the optimiser and the method's own work around it take, a step.
         inference_ms: the adapted model's forward pass, milliseconds an example.
         bare_inference_ms: the same of the pretrained backbone alone.
         merged_inference_ms: the same with the update written into the backbone's weights; None where that cannot be.

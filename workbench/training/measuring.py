@@ -1,19 +1,25 @@
 """What an adaptation costs, measured: memory of the training step alone, time per token, time per answer.
 
-How it is measured. The step is that of a fit (the same Trainer, optimiser and clipping) on one batch of the task's
-longest training texts, so that the memory is the highest that a fit meets. A first step brings weights and library code
-into memory; then the optimiser's states are dropped. Memory is the peak of the two steps after it (the states come
-into being at the end of the first), less what the process held before them. All three are made in a thread of their
-own, and the C library is told to give freed blocks back at once, so that neither what was there before nor what it
-keeps for later is counted. The steps after these are timed, with the C library as it always is. Each timing is the
-median of several repetitions after a warm-up; the forward passes of the adapted model and of the bare backbone take
-turns, so that what else the machine does falls on both.
+How it is measured. The step is that of a fit (the same Trainer, optimiser and clipping, and what the method does
+before the first step, around each and after the last) on one batch of the task's longest training texts, so that the
+memory is the highest that a fit meets. A first step brings weights and library code into memory; then the optimiser's
+states are dropped. Memory is the peak of the two steps after it (the states come into being at the end of the first),
+less what the process held before them. All three are made in a thread of their own, and the C library is told to give
+freed blocks back at once, so that neither what was there before nor what it keeps for later is counted. The steps after
+these are timed, with the C library as it always is. Each timing is the median of several repetitions after a warm-up;
+the forward passes of the adapted model and of the bare backbone take turns, so that what else the machine does falls on
+both. Demonstrations are read by the adapted model alone.
+
+To a method the steps made here are a fit with as many epochs of one step. Where steps change as a fit goes on
+(``adalora``, ``diff-pruning``, ``partial`` with ``unfreeze: gradual``), memory is that of the first steps, and time
+that of the later ones. The step of ``head`` runs the body, which a fit mostly does once a text.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -24,8 +30,12 @@ from workbench.backbone.batching import IGNORED, to_device_of
 from workbench.backbone.bf16_matrices import widen
 from workbench.machine.memory import PeakMemory, freed_at_once, release, run_in_thread
 from workbench.methods.kind import GENERATED
+from workbench.methods.kinds import KINDS
 from workbench.methods.library import Merges
+from workbench.methods.method import FitLength
 from workbench.methods.model import TaskModel
+from workbench.methods.sampling import draw
+from workbench.training.fitting import set_up
 from workbench.training.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
@@ -35,10 +45,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from workbench.methods.adaptation import Adaptation
+    from workbench.methods.kind import Kind
+    from workbench.methods.method import FitHooks
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
 
 WARM_UP, REPETITIONS = 1, 5
+FOR_MEMORY = 3  # steps before those that are timed
 READ = ("input_ids", "attention_mask", "token_type_ids")  # of a batch, by the body
 CANDIDATES = 16  # the longest texts are looked for among so many batches
 
@@ -52,20 +65,32 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         InputError: the method cannot work on this backbone for this kind of task.
     """
     from workbench.training.gradient_checkpointing import checkpoint_layers, is_checkpointed
+    from workbench.training.hooks import with_penalty
     from workbench.training.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
 
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
         model = adaptation.fresh(task.kind, len(task.labels), seed=0)
+        length = FitLength(FOR_MEMORY + WARM_UP + REPETITIONS, epoch=1)
+        hooks = set_up(model, draw(task, budget, seed=0), adaptation, budget, 0, length)
         rows = _longest(model, task, adaptation, budget)
         trainer: Any = trainer_of(model, adaptation, budget, 0, Path(folder), rows)
         device = trainer.args.device
         batch = to_device_of(model, trainer.data_collator(rows))
         with checkpoint_layers(model.body, is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)):
-            step = _step(model, trainer, batch) if model.trainable() else _NOTHING
+            if hooks is None:
+                step = _NOTHING
+            else:
+                with with_penalty(model, hooks):
+                    step = _step(model, trainer, batch, hooks)
+                hooks.finish()
         tokens = int(batch["attention_mask"].sum())
-        texts = to_device_of(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
+        asked, kind = task.splits["test"], KINDS.get(task.kind)
+        texts, plain = (
+            to_device_of(model, trainer.data_collator(_questions(each, asked, adaptation, budget)))
+            for each in (model.kind, kind)
+        )
         bare = _with_body(model, adaptation.backbone.load(precision=adaptation.precision))
-        adapted_seconds, bare_seconds = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
+        adapted_seconds, bare_seconds = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, plain))
         merged = _merged_seconds(model, adaptation, texts)
         examples = len(texts["input_ids"])
     return MeasuredCost(
@@ -89,41 +114,51 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
 _NOTHING: Mapping[str, float | None] = dict.fromkeys(("before_mb", "peak_mb", "forward", "backward", "update"))
 
 
-def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | None]:
+def _step(model: TaskModel, trainer: Any, batch: Batch, hooks: FitHooks) -> Mapping[str, float | None]:
     """Return memory in MB and the median seconds of a step's parts."""
-    optimizer = trainer.create_optimizer()
+    optimizer, largest_norm, done = trainer.create_optimizer(), trainer.args.max_grad_norm, count()
+
+    def timed_step() -> tuple[float, float, float]:
+        return _timed_step(model, optimizer, batch, largest_norm, hooks, next(done))
+
     model.train()
-    memory = run_in_thread(lambda: _memory(model, optimizer, batch, trainer.args.max_grad_norm))
-    steps = [_timed_step(model, optimizer, batch, trainer.args.max_grad_norm) for _ in range(WARM_UP + REPETITIONS)]
+    memory = run_in_thread(lambda: _memory(optimizer, timed_step))
+    steps = [timed_step() for _ in range(WARM_UP + REPETITIONS)]
     model.eval()
     phases = zip(("forward", "backward", "update"), zip(*steps[WARM_UP:], strict=True), strict=True)
     seconds = {name: median(values) for name, values in phases}
     return {"before_mb": memory.before_mb, "peak_mb": memory.peak_mb, **seconds}
 
 
-def _memory(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> PeakMemory:
-    """Return the memory of two steps; the first one creates the optimiser's states."""
+def _memory(optimizer: Any, step: Callable[[], object]) -> PeakMemory:
+    """Return the memory of the steps after the first; that one creates the optimiser's states."""
     with freed_at_once():
-        _timed_step(model, optimizer, batch, largest_norm)
+        step()
         optimizer.state.clear()
         release()
         with PeakMemory() as memory:
-            for _ in range(2):
-                _timed_step(model, optimizer, batch, largest_norm)
+            for _ in range(FOR_MEMORY - 1):
+                step()
     return memory
 
 
-def _timed_step(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> tuple[float, float, float]:
-    """Make one step and return the seconds of its forward pass, its backward pass, and the optimiser's work."""
+def _timed_step(
+    model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float, hooks: FitHooks, done: int
+) -> tuple[float, float, float]:
+    """Make a step after ``done`` others; return the seconds of its forward pass, its backward pass, and all else."""
+    before = _now()
+    hooks.before_step(done)
     began = _now()
     loss = model(**batch)["loss"]
     forwarded = _now()
     loss.backward()
     backwarded = _now()
     torch.nn.utils.clip_grad_norm_(model.trainable().values(), largest_norm)
+    hooks.before_update(done)
     optimizer.step()
+    hooks.after_step(done + 1)
     optimizer.zero_grad()
-    return forwarded - began, backwarded - forwarded, _now() - backwarded
+    return forwarded - began, backwarded - forwarded, _now() - backwarded + began - before
 
 
 def _longest(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
@@ -134,10 +169,10 @@ def _longest(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budge
     return sorted(encoded, key=lambda row: -len(row["input_ids"]))[: budget.batch_size]
 
 
-def _questions(model: TaskModel, rows: Dataset, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
+def _questions(kind: Kind, rows: Dataset, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
     """Return the first rows, as many as a batch has, without their answers."""
     rows = rows.select(range(min(len(rows), budget.batch_size)))
-    return model.kind.questions(rows, adaptation.backbone.tokenizer, budget.max_length)
+    return kind.questions(rows, adaptation.backbone.tokenizer, budget.max_length)
 
 
 def _merged_seconds(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | None:

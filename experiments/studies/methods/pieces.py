@@ -14,6 +14,7 @@ from experiments.studies.methods.record import COSTS
 from experiments.workspace.evaluating import fit_and_evaluate
 from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from workbench.files.digest import key
+from workbench.methods.method import Method
 from workbench.training.measuring import measure
 
 if TYPE_CHECKING:
@@ -77,9 +78,11 @@ def _fitted_at_best_rate(
 
 def _cost(name: str, lesson: Lesson, fits: tuple[str, ...]) -> DocumentPiece:
     """Return what a method's step and its answers take on the first task; measured once in a workspace, alone."""
-    effort = lesson_effort(lesson)
+    effort, card = lesson_effort(lesson), lesson.adaptation.card
+    # the first revision measured the bare step, without what a method does before and around it
+    revision = [2] if card.prepare or card.hooks is not Method.hooks else []
     return DocumentPiece(
-        key=key(["cost", lesson.key]),
+        key=key(["cost", lesson.key, *revision]),
         coordinates={"part": "cost", "label": name},
         label=f"{name} · cost of a step and of answers",
         effort=replace(effort, pace=f"cost {effort.pace}", updates=0),

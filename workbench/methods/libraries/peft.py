@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,11 +136,11 @@ class Peft:
     calls_layers = True
 
     def attach(self, body: nn.Module, config: Any) -> nn.Module:
-        """Return the wrapped body."""
+        """Return the wrapped body; ``config`` stays as it is: a fit may change the body's own (its rank)."""
         from peft import get_peft_model
 
         with asking_for_packed(body):
-            model: nn.Module = get_peft_model(body, config)
+            model: nn.Module = get_peft_model(body, deepcopy(config))
         return model
 
     def save(self, body: Any, folder: Path) -> None:

@@ -43,7 +43,7 @@ def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     from peft import PromptEncoder
 
     tokens, config = body.prompt_encoder[NAME], body.peft_config[NAME]
-    if tokens.embedding.weight.any():
+    if not tokens.embedding.weight.is_meta and tokens.embedding.weight.any():
         return FitHooks()
     config.inference_mode = False
     body.prompt_encoder[NAME] = PromptEncoder(copy(config)).to(tokens.embedding.weight.device)
