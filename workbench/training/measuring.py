@@ -86,8 +86,8 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         tokens = int(batch["attention_mask"].sum())
         asked, kind = task.splits["test"], KINDS.get(task.kind)
         texts, plain = (
-            to_device_of(model, trainer.data_collator(_questions(each, asked, adaptation, budget)))
-            for each in (model.kind, kind)
+            to_device_of(model, trainer.data_collator(_questions(posed, asked, adaptation, budget)))
+            for posed in (model.kind, kind)
         )
         bare = _with_body(model, adaptation.backbone.load(precision=adaptation.precision))
         adapted_seconds, bare_seconds = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, plain))
