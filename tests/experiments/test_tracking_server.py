@@ -24,6 +24,7 @@ from tests.mlflow_server import Server, slow_line, stored
 from tests.streams import write_recipe
 from workbench.errors import TrackingError
 from workbench.machine.listener import Silent
+from workbench.mlflow.models import TrackedModel
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
 from workbench.settings.base import read
@@ -152,3 +153,23 @@ def test_a_server_that_is_slow_all_along_is_given_up_and_completed_by_the_next_s
         Tracker(address).sync("slow", record)
     there = stored(server.uri, "slow")
     assert {key for key in there if key.startswith("slow")} == {record.key, *(child.key for child in children)}
+
+
+def test_a_file_of_a_model_that_a_server_lost_is_sent_again_and_once(server: Server) -> None:
+    server.start()
+    saves = []
+
+    def save(folder: Path, about: Any) -> None:
+        saves.append(folder)
+        (folder / "data" / "a").mkdir(parents=True)
+        about.save(str(folder / "MLmodel"))
+        (folder / "data" / "a" / "weights.txt").write_text("weights", encoding="utf-8")
+
+    model = TrackedModel("key of a model", "a", save, files={"data/a/weights.txt": 7})
+    for _ in range(2):
+        Tracker(server.uri).sync("lost", RunRecord("lost", "lost", models=(model,)))
+    (path,) = (server.folder / "artifacts").rglob("weights.txt")
+    path.write_text("w", encoding="utf-8")
+    for _ in range(2):
+        Tracker(server.uri).sync("lost", RunRecord("lost", "lost", models=(model,)))
+    assert (path.read_text(encoding="utf-8"), len(saves)) == ("weights", 2)
