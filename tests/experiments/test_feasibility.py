@@ -57,6 +57,13 @@ def test_prompts_of_all_tasks_have_to_fit_before_a_text(case: str, bert: Path, t
     workbench.plan(recipe, [strategies.replace("21", "20"), "reference=mine", "budget.max_length=4"])
 
 
+def test_a_method_without_prompts_in_an_unknown_scenario_is_one_message(bert: Path, tmp_path: Path) -> None:
+    recipe = str(write_recipe(tmp_path, bert))
+    changes = ["strategies={mine: {strategy: l2p, method: lora}}", "reference=mine", "scenario=taks-incremental"]
+    with pytest.raises(SettingsError, match=naming("taks-incremental")):
+        Workbench(tmp_path / "space", [tmp_path / "tasks"]).plan(recipe, changes)
+
+
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, llama: Path) -> Workbench:
     """A workbench that sees one model on the hub, of which nothing but the config can be had."""

@@ -236,10 +236,10 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         tried = len(entries) + (recipe.tune + 2 * OUTWARD * (recipe.tune > 1)) * len(own)
         fits = len(recipe.seeds) * orders_of_a_seed(recipe) * tried * len(specs)
         require_affordable(fits, document.origin)
-    learned = [entry for entry in own if not is_given(entry)]
-    virtual = virtual_tokens(document, learned, len(specs), problems)
     if problems:
         raise SettingsError(problems)
+    learned = [entry for entry in own if not is_given(entry)]
+    virtual = virtual_tokens(document, learned, len(specs))
     wanted = [(entry.method, entry.method_settings, ("strategies", entry.label, "method")) for entry in learned]
     budgets = [(recipe.budget, ("budget",), fitted)]
     backbone = open_feasible(document.where, recipe.backbone, wanted, kinds, budgets, virtual)

@@ -5,26 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.strategies import STRATEGIES, TakesPositions
-from workbench.errors import collect_problems
+from workbench.errors import Problem, SettingsError, collect_problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.plan.entry import PlannedEntry
-    from workbench.errors import Problem
     from workbench.settings.base import Document
 
 
-def virtual_tokens(document: Document, entries: Sequence[PlannedEntry], tasks: int, problems: list[Problem]) -> int:
+def virtual_tokens(document: Document, entries: Sequence[PlannedEntry], tasks: int) -> int:
     """Return how many virtual tokens stand before a text at the last stage, of the entry that has most.
 
     Args:
         document: the recipe.
-        entries: its strategies.
+        entries: its strategies, each with a method that it works with.
         tasks: how many are learned.
-        problems: gets what cannot be done.
+
+    Raises:
+        SettingsError: the settings of strategy and method do not go together.
     """
-    most = 0
+    most, problems = 0, list[Problem]()
     for entry in entries:
         tokens = entry.method_settings.virtual_tokens
         strategy = STRATEGIES.get(entry.strategy)
@@ -32,4 +33,6 @@ def virtual_tokens(document: Document, entries: Sequence[PlannedEntry], tasks: i
             with collect_problems(problems, document.where("strategies", entry.label)):
                 tokens = strategy.virtual_tokens(entry.strategy_settings, entry.method_settings, tasks)
         most = max(most, tokens)
+    if problems:
+        raise SettingsError(problems)
     return most
