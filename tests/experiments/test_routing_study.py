@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from experiments.api import Workbench
 from experiments.reporting.csv_tables import csv_tables
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
+from experiments.studies.routing import pieces
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.routing.present import present
 from experiments.studies.routing.record import Entry, EntryResult
@@ -20,6 +24,7 @@ from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.summary import summarise
 from tests.conftest import Call
 from tests.runs import assert_as_declared
+from workbench.backbone.network import Network
 from workbench.errors import InputError, SettingsError
 
 RECIPE = """name: tiny-routing
@@ -77,6 +82,36 @@ def test_a_router_that_is_added_needs_no_training(
     assert all(piece.alone for piece in waiting), "its time is measured"
     renamed = bench.plan(str(study_folder / "tiny.yaml"), ["name=renamed", "routers={again: {router: arrow}}"])
     assert bench.pending(renamed) == [], "a label is a name and nothing more"
+
+
+def test_no_router_is_timed_with_what_another_one_read(
+    report: RoutingReport, bench: Workbench, study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three routers that read features of the same texts, with two seeds: each lets the body run as often."""
+    batches, counts = [0], dict[str, list[int]](known_state=[], routed=[])
+    complete = Network.complete
+
+    def counted_batch(network: Network, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        batches[0] += 1
+        return complete(network, inputs)
+
+    def counting(name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any) -> Any:
+            before = batches[0]
+            done = do(*given)
+            counts[name].append(batches[0] - before)
+            return done
+
+        return counted
+
+    monkeypatch.setattr(Network, "complete", counted_batch)
+    for name in counts:
+        monkeypatch.setattr(f"{pieces.__name__}.{name}", counting(name, getattr(pieces, name)))
+    routers = "routers={prototype: {}, mahalanobis: {}, ranpac: {width: 16}}"
+    bench.run(bench.plan(str(study_folder / "tiny.yaml"), ["name=timed", routers]), "a command")
+    for read in counts.values():
+        assert read == [read[0]] * 6
+        assert read[0] > 0
 
 
 def cell(label: str, seed: int, correct: str) -> EntryResult:

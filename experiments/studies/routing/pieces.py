@@ -20,6 +20,7 @@ from experiments.workspace.evaluating import fit_and_evaluate
 from experiments.workspace.fitted_adapter import FITTED_ADAPTERS
 from experiments.workspace.routers import known_state, part_folders
 from fusion.routing.routers import ROUTERS
+from workbench.backbone.feature_store import FEATURES
 from workbench.files.digest import key
 from workbench.machine import processes
 from workbench.machine.package_versions import versions
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.methods.task import Task
     from workbench.training import Lesson
+
+
+FIRST_READING = "timed as if no text was read before"  # in keys: earlier times lacked what other routers had read
 
 
 def pieces(plan: RoutingPlan) -> Iterator[Piece]:
@@ -95,8 +99,9 @@ def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) 
     router, settings = plan.routers[name]
     identity = ROUTERS.identity(router), settings.model_dump(mode="json")
     shape = f"{len(adapters)} {step_shape(plan.recipe.budget)}"
+    timed = [FIRST_READING] if ROUTERS.get(router).reads_features else []
     return DocumentPiece(
-        key=key(["router", *identity, adapters, processes.sharing(), versions()]),
+        key=key(["router", *identity, adapters, processes.sharing(), versions(), *timed]),
         coordinates={"part": ROUTER, "label": name, "seed": seed},
         label=f"{name} · seed {seed}",
         effort=Effort(f"router {plan.backbone.name} {router} {shape}"),
@@ -108,7 +113,7 @@ def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) 
 
 
 def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ...], site: Site) -> EntryResult:
-    """Let a router learn of the adapters, and send it every test text."""
+    """Let a router learn of the adapters, and send it every test text; both are timed as if it was the only router."""
     workspace = site.workspace
     router, settings = plan.routers[name]
     documents = FITTED_ADAPTERS.documents(workspace)
@@ -122,14 +127,16 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
 
     folders = part_folders(workspace, router, settings, adapters, plan.backbone)
     partly_known = any(folder.is_dir() for folder in folders)
+    FEATURES.clear()  # of routers before it, which may have learned from the same examples
     began = time.perf_counter()
     state = known_state(workspace, router, settings, adapters, plan.backbone, task_of, site.listener)
     _ = state.prepared  # computed once, and a part of learning: no text waits for it
-    learned = time.perf_counter()
+    learning = time.perf_counter() - began
+    began = time.perf_counter()
     outcome = routed(state, plan.tasks, own, plan.recipe.budget)
     texts = sum(map(len, outcome.correct))
-    milliseconds = (time.perf_counter() - learned) / texts * 1000
-    return EntryResult(outcome, None if partly_known else learned - began, milliseconds)
+    milliseconds = (time.perf_counter() - began) / texts * 1000
+    return EntryResult(outcome, None if partly_known else learning, milliseconds)
 
 
 def _right_answers(workspace: Workspace, fit: FittedAdapter) -> NDArray[Any]:

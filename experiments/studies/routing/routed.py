@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +36,6 @@ def routed(
     texts = [test_rows(task, budget).select_columns(columns) for task in tasks]
     sizes = [*map(len, texts)]
     truth = np.repeat(np.arange(len(tasks)), sizes)
-    state = replace(state, reader=state.reader.keeping())  # each router is asked about the same texts
     choice = adapters_for_texts(state, concatenate_datasets(texts), truth)
     chosen = np.split(choice.adapters, np.cumsum(sizes)[:-1])
     correct = [(taken == index) & right for index, (taken, right) in enumerate(zip(chosen, own, strict=True))]

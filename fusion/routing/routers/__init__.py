@@ -77,8 +77,8 @@ def unchanged(parts: Sequence[Part], settings: RouterSettings) -> Sequence[Part]
 class Router:
     """A router: a card that names its paper and settings, and how it learns of adapters and scores them.
 
-    What it knows of one adapter depends on that adapter, its task and the backbone alone: an adapter that comes later
-    changes nothing about those that are there.
+    What it knows of one adapter depends on that adapter, its task and the reader alone: an adapter that comes later
+    changes nothing about those that are there, unless the reader has to read more tokens or in float32 for it.
 
     Attributes:
         title: the name in the literature.
@@ -91,6 +91,7 @@ class Router:
             questions; by default the parts themselves.
         meaning: what a score is, and between which numbers it lies.
         reads_data: whether ``fit`` reads the training split of the adapter's task.
+        reads_features: whether it reads features of texts, which the process keeps for who reads them again.
         libraries: whose adapters it can route among.
     """
 
@@ -102,6 +103,7 @@ class Router:
     prepare: Callable[[Sequence[Part], Any], Any] = unchanged
     meaning: str = "higher is nearer"
     reads_data: bool = True
+    reads_features: bool = True
     libraries: tuple[str, ...] = ANY
 
 

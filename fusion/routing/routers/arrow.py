@@ -61,5 +61,6 @@ ROUTER = Router(
     score=score,
     meaning="share of the task among those that are known, from 0 to 1",
     reads_data=False,
+    reads_features=False,
     libraries=("peft",),
 )

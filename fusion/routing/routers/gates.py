@@ -126,5 +126,6 @@ ROUTER = Router(
     fit=fit,
     score=score,
     meaning="correlation with the gates of the task, from -1 to 1",
+    reads_features=False,
     libraries=("peft",),
 )

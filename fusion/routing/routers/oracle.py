@@ -47,4 +47,5 @@ ROUTER = Router(
     score=score,
     meaning="1 for the true task, else 0",
     reads_data=False,
+    reads_features=False,
 )
