@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fusion.composing.compatibility import require_compatible
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import HEAD_REVISION, Composed
+from fusion.target.source_tasks import task_of
 from workbench.adapters.fit_record import FitRecord
 from workbench.adapters.manifest import CompositionReference
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -203,8 +204,8 @@ def _data_read(name: str, request: Request) -> dict[str, list[str]]:
 
     These were trained by other programs: their identities stay when the data of their tasks change here.
     """
-    tasks = [source.manifest.task for source in request.sources if COMPOSITIONS.get(name).reads_sources]
-    unknown = [request.source_tasks.get(task.name) for task in tasks if not task.fingerprint]
+    read = request.sources if COMPOSITIONS.get(name).reads_sources else ()
+    unknown = [task_of(source, request.source_tasks) for source in read if not source.manifest.task.fingerprint]
     return {"data of sources": [task.fingerprint if task else "" for task in unknown]} if unknown else {}
 
 

@@ -67,7 +67,8 @@ class Request:
         scratch: for checkpoints of a fit that takes long.
         head: what a head that is trained along begins as: ``fitted`` on the frozen features, or ``random``, drawn from
             the seed.
-        source_tasks: the tasks that the sources were trained on, whole, by name, as far as they are at hand.
+        source_tasks: the tasks that the sources were trained on, whole, as far as they are at hand, as
+            :func:`fusion.target.source_tasks.by_data` returns them.
     """
 
     sources: tuple[StoredAdapter, ...]

@@ -588,7 +588,7 @@ class TestOneFuse:
         backbone = report.record.backbone
         plan = bench.fusion_plan("fruits", "auto:1", "single", 16, backbone=backbone, assignments=few)
         assert plan.stored[0].manifest.task.name in ("animals", "halves")
-        assert [*plan.source_tasks] == [plan.stored[0].manifest.task.name]
+        assert [task.name for task in plan.source_tasks.values()] == [plan.stored[0].manifest.task.name]
         assert len(looked) == 1, "the candidates are looked for once"
 
     @pytest.mark.parametrize(("lacking", "expected"), [("lora", "pfeiffer"), ("pfeiffer", "lora")])

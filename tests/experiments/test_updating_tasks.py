@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from experiments.answers.adapter_task import adapter_task, same_task
+from experiments.api import Workbench
+from experiments.studies.compositions.result import results_in
 from experiments.workspace import Workspace
 from tasks.loading import registry
 from tests.conftest import Call
+from workbench.methods.sampling import draw
 
 ROWS = [f"{animal} number {number},{team}" for number in range(30) for animal, team in (("cat", "a"), ("dog", "b"))]
 
@@ -100,6 +103,37 @@ def test_an_adapter_finds_the_version_that_it_was_trained_on(
         assert task is not None
         assert (task.fingerprint, task.name) == (data, "tickets")
         assert adapter_task(store.get(adapter), folders, "", "").fingerprint == data
+
+
+def test_adapters_of_two_versions_are_fused_each_with_its_own_data(
+    call: Call, tickets: Callable[..., str], bert: Path, tmp_path: Path
+) -> None:
+    """Whoever reads their tasks gets both: shuffled sources, LoRA retrieval, and the test of what is retained."""
+    budget = ["--set", "budget={epochs: 1, max_length: 16, precision: fp32}", "--workspace", "space", "--json"]
+    train = ["train", "tickets", "--method", "lora", "--backbone", str(bert), *budget]
+    ids = [json.loads(call(*train)[1])["adapter"]]
+    assert call("tasks", "update", "tickets", "--from", "more.csv")[0] == 0
+    ids.append(json.loads(call(*train)[1])["adapter"])
+    target = (tmp_path / "tasks" / "tickets.yaml").read_text(encoding="utf-8").replace("all.csv", "target.csv")
+    (tmp_path / "tasks" / "teams.yaml").write_text(target, encoding="utf-8")
+    (tmp_path / "target.csv").write_text("\n".join(["text,label", *ROWS]).replace("number", "no") + "\n")
+
+    bench = Workbench(tmp_path / "space", [tmp_path / "tasks"])
+    few = {"assignments": ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"], "full": False}
+    for order in (ids, ids[::-1]):
+        adapters = [bench.workspace.adapters.get(name) for name in order]
+        data = [adapter.manifest.task.fingerprint for adapter in adapters]
+        assert data[0] != data[1]
+        plan = bench.fusion_plan("teams", ",".join(order), "sum", 8, controls=["shuffled"], **few)
+        for adapter, twin in zip(adapters, plan.shuffled[0, "lora"], strict=True):
+            own = adapter_task(adapter, bench.task_folders, "", "")
+            shown = draw(twin.task, twin.budget, twin.seed)
+            assert sorted(shown.splits["train"]["text"]) == sorted(own.splits["train"]["text"])
+        assert [task.fingerprint for task in plan.source_tasks.values()] == data
+        bench.fusion_plan("teams", ",".join(order), "task-retrieval", 8, **few)
+    report = bench.fuse(bench.fusion_plan("teams", ",".join(ids), "sum", 8, **few)).report
+    (cell,) = (cell for cell in report.record.cells if cell.label == "sum")
+    assert [kept.source for kept in results_in(bench.workspace).get(cell.key).retained] == ids
 
 
 def test_a_champion_of_an_earlier_version_is_scored_on_the_examples_of_the_newest(

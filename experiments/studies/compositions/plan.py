@@ -41,6 +41,7 @@ from fusion.composing.compatibility import why_unfit
 from fusion.composing.fuse import require_target_kind
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import HeadStart
+from fusion.target.source_tasks import by_data
 from tasks.loading import registry
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collect_problems
@@ -141,7 +142,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         lessons=lessons,
         fresh=fresh,
         heads=recipe.heads,
-        source_tasks={task.name: task for task in tasks},
+        source_tasks=by_data(tasks),
         controls=controls,
         shuffled={
             (seed, name): shuffled_lessons(own) for (seed, name), own in lessons.items() if name in shuffled_families

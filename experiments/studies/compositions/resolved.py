@@ -49,7 +49,7 @@ class FusionPlan:
         full: whether full fine-tuning takes part; it does not where the backbone's weights are quantised.
         fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
         heads: what heads that are trained along begin as; the first is that of the plain labels.
-        source_tasks: the sources' own tasks, by name, as far as they are at hand: some compositions
+        source_tasks: the sources' own tasks, by name and data, as far as they are at hand: some compositions
             read them, and what compositions retain of them is tested.
         controls: label of a composition → of which sources without skill it is made too.
         shuffled: (seed, fine-tuning method) → the lessons of such sources, which have shuffled answers.

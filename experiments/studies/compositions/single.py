@@ -30,7 +30,7 @@ from fusion.composing.fuse import (
 )
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
-from fusion.target.source_tasks import tasks_of
+from fusion.target.source_tasks import by_data, tasks_of
 from tasks.loading import registry
 from workbench.backbone.names import open_backbone
 from workbench.errors import InputError, Problem, SettingsError, collect_problems
@@ -126,10 +126,9 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         sources = tuple(map(workspace.adapters.verify, best))
     require_composable(wanted.method, sources, backbone, settings)
     own = own_tasks(sources, folders) if at_hand is None else at_hand
-    source_tasks = {task.name: task for source in sources if (task := own.get(source.id))}
     if COMPOSITIONS.get(wanted.method).reads_sources:
-        tasks_of(sources, source_tasks)
-    return _plan(wanted, few_shot, sources, settings, source_tasks)
+        tasks_of(sources, own)
+    return _plan(wanted, few_shot, sources, settings, own)
 
 
 def _require_no_examples_needed(wanted: Wanted, target: str, kind: str) -> None:
@@ -185,7 +184,7 @@ def _plan(
     few_shot: FewShot,
     sources: tuple[StoredAdapter, ...],
     settings: Settings,
-    source_tasks: Mapping[str, Task],
+    of_source: Mapping[str, Task],
 ) -> FusionPlan:
     method = wanted.method
     composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
@@ -194,8 +193,9 @@ def _plan(
     )
     controls = _controls(own, wanted)
     shuffled = "shuffled" in controls.get(method, ()) and shuffled_lessons(
-        [lesson_of(source, source_tasks.get(source.manifest.task.name), few_shot.backbone) for source in sources]
+        [lesson_of(source, of_source.get(source.id), few_shot.backbone) for source in sources]
     )
+    source_tasks = by_data(task for source in sources if (task := of_source.get(source.id)))
     trial = FewShotTrial(replace(own, sources=composed_of), few_shot, sources, source_tasks)
     adapter = composition_id(method, trial.request(Silent()), trial.entry.settings)
     plan = FusionPlan(

@@ -12,6 +12,7 @@ from experiments.studies.compositions.trial import FewShotTrial
 from experiments.workspace.damage import set_unusable_aside
 from experiments.workspace.evaluating import evaluate_model, evaluate_stored
 from fusion.composing.fuse import composition_id, keep_composition
+from fusion.target.source_tasks import by_data, task_of
 from workbench.methods.stored_model import under_head_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ BODY = "composed body"  # which the next trial may reuse
 def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     """Return the result of a trial; it is run only if the workspace does not hold it yet.
 
-    ``source_tasks`` are those on which to test what the model retains, by name; where fewer of them were at hand
+    ``source_tasks`` are those on which to test what the model retains; where fewer of them were at hand
     before, the model is made again for the others alone, and all else of its result stays.
     """
     results = results_in(site.workspace)
@@ -38,7 +39,7 @@ def tried(trial: FewShotTrial, site: Site, source_tasks: Mapping[str, Task]) -> 
     if result is None:
         return _measured(trial, _model(trial, site), site, source_tasks)
     known = {kept.source for kept in result.retained}
-    missing = {task.name: task for source, task in _testable(trial, source_tasks) if source.id not in known}
+    missing = by_data(task for source, task in _testable(trial, source_tasks) if source.id not in known)
     if not missing:
         return result
     retained = _retained(_model(trial, site), trial, missing, site.workspace)
@@ -122,7 +123,5 @@ def _retained(
 def _testable(trial: FewShotTrial, tasks: Mapping[str, Task]) -> Iterator[tuple[StoredAdapter, Task]]:
     """Yield each source whose task is among ``tasks`` with the data that it was trained on, and that task."""
     for source in trial.sources:
-        own = source.manifest.task
-        task = tasks.get(own.name)
-        if task is not None and task.is_that_of(own):
+        if task := task_of(source, tasks):
             yield source, task
