@@ -406,6 +406,9 @@ def test_an_unfinished_comparison_is_called_that(report) -> None:
         ("sources.tasks=[animals, halfs]", "no task called 'halfs'"),
         ("sources.tasks=[animals]", "'sources.tasks'"),
         ("sources.methods={lora: {}}", "composes adapters of adapters"),
+        ("shots=[8, 65]", "K = 65, but 'fruits' has 64 training rows"),
+        ("shots=[8, 17]", "K = 17, but 'fruits' has 16 validation rows"),
+        ("shots=[1]", "K = 1, but 'fruits' has 2 labels in its training rows"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_trained(
@@ -414,6 +417,15 @@ def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_trained(
     with pytest.raises(InputError) as caught:
         bench.plan(str(study_folder / "tiny.yaml"), [change])
     assert message in str(caught.value)
+
+
+def test_a_pick_without_a_choice_is_refused(bench: Workbench, study_folder: Path) -> None:
+    """Of one fine-tuning method alone there is one adapter on mixed data, and nothing begins at it here."""
+    against = "compositions.ties.against=best mixed-data adapter"
+    bench.plan(str(study_folder / "tiny.yaml"), [against])
+    message = "never picks here: 'best mixed-data adapter', since there is only 'mixed data alone, lora'"
+    with pytest.raises(SettingsError, match=naming(message)):
+        bench.plan(str(study_folder / "tiny.yaml"), [against, "controls.mixed=[lora]"])
 
 
 def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, study_folder: Path) -> None:
@@ -560,6 +572,12 @@ class TestOneFuse:
         equal = _verdict_where_all_tie_but(fused.report, "")
         assert f"the source that validation picks, {own[0]}" in equal
         assert "the model without sources" not in equal
+
+    def test_it_is_of_as_many_examples_as_it_says(self, bench: Workbench, sources: str) -> None:
+        with pytest.raises(SettingsError, match=r"--shots: K = 17, but 'fruits' has 16 validation rows"):
+            bench.fusion_plan("fruits", sources, "ties", 17)
+        given = ["budget.train_examples=1000", "budget.max_length=16"]
+        assert [*bench.fusion_plan("fruits", sources, "ties", assignments=given).budgets] == [64], "all that there are"
 
     def test_a_start_is_trained_at_the_rate_of_its_first_source(self, bench: Workbench, sources: str) -> None:
         """The sources' rate is 0.02, which a fresh LoRA has too; it is in the name of the adapter."""

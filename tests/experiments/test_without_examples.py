@@ -114,6 +114,13 @@ def test_with_no_other_k_everything_is_over_it(report, bench: Workbench, study_f
     assert alone.verdict
 
 
+def test_where_nothing_is_picked_nothing_is_compared_with_a_pick(bench: Workbench, study_folder: Path) -> None:
+    path, against = str(study_folder / "tiny.yaml"), "compositions.sum.against=best source"
+    bench.plan(path, [against])
+    with pytest.raises(InputError, match=naming("never picks here: 'best source', since without examples (K = 0)")):
+        bench.plan(path, [against, "shots=[0]"])
+
+
 def test_pieces_with_examples_stay_as_they_were(bench: Workbench, study_folder: Path) -> None:
     path = str(study_folder / "tiny.yaml")
     without, with_none = ({piece.key for piece in pieces(bench.plan(path, changes))} for changes in (["shots=[4]"], []))

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import Problem
 from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from workbench.backbone.pretrained import Backbone
     from workbench.machine.device import Precision
     from workbench.methods.task import Task
@@ -39,7 +42,8 @@ class FewShot:
     @property
     def shots(self) -> int:
         """K."""
-        return 0 if self.without else self.budget.train_examples or len(self.target.splits["train"])
+        rows = len(self.target.splits["train"])
+        return 0 if self.without else min(self.budget.train_examples or rows, rows)
 
     @cached_property
     def drawn(self) -> Task:
@@ -49,6 +53,23 @@ class FewShot:
             return drawn
         none = {name: drawn.splits[name].select([]) for name in ("train", "validation")}
         return replace(drawn, splits={**drawn.splits, **none})
+
+
+def undrawable(target: Task, shots: Iterable[int], where: str) -> Iterator[Problem]:
+    """Yield a problem for each K of which other numbers of examples would be drawn than K.
+
+    A split with fewer rows gives all of them, and one with more labels a row of each.
+    """
+    for split, rows in ((name, target.splits[name]) for name in ("train", "validation")):
+        labels = len(set(rows["label"][:])) if "label" in rows.column_names else 0
+        called = "training" if split == "train" else split
+        for examples in filter(None, shots):
+            if examples > len(rows):
+                message = f"K = {examples}, but {target.name!r} has {len(rows)} {called} rows"
+                yield Problem(message, where, f"Lower it to {len(rows)} or less, or take another target.")
+            elif examples < labels:
+                message = f"K = {examples}, but {target.name!r} has {labels} labels in its {called} rows"
+                yield Problem(f"{message}, and each is drawn once at least", where, f"Raise it to {labels} or more.")
 
 
 def few_shot_budget(budget: dict[str, Any], shots: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from experiments.studies.compositions.entry import (
     reserved,
     with_head,
 )
-from experiments.studies.compositions.few_shot import few_shot_budget
+from experiments.studies.compositions.few_shot import few_shot_budget, undrawable
 from experiments.studies.compositions.mixed_data import (
     begun_label,
     mixed_label,
@@ -31,6 +31,7 @@ from experiments.studies.compositions.mixed_data import (
     mixed_methods,
     wrong_mixed,
 )
+from experiments.studies.compositions.picks import never_picked
 from experiments.studies.compositions.rates import like_fresh
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS
@@ -123,19 +124,22 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         for name, (method, settings) in methods.items()
     }
     entries = tuple(like_fresh(entry, adaptations[entry.family].settings, fresh.get(entry.family)) for entry in entries)
-    tasks = [registry.load(spec) for spec in sources]
+    tasks, loaded = [registry.load(spec) for spec in sources], tuple(registry.load(spec) for spec in targets)
+    where = document.where("shots")
+    if wrong := [problem for target in loaded for problem in undrawable(target, recipe.shots, where)]:
+        raise SettingsError(wrong)
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)
         for seed in recipe.seeds
         for name, adaptation in adaptations.items()
     }
     shuffled_families = {entry.family for entry in entries if "shuffled" in controls.get(entry.label, ())}
-    return FusionPlan(
+    plan = FusionPlan(
         name=recipe.name,
         description=recipe.description,
         backbone=backbone,
         entries=entries,
-        targets=tuple(registry.load(spec) for spec in targets),
+        targets=loaded,
         budgets=few_shot_budgets(recipe.budget, recipe.shots),
         seeds=recipe.seeds,
         reference=fresh_label(next(iter(methods))),
@@ -151,6 +155,9 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
         test=recipe.test,
         margin=recipe.margin,
     )
+    if wrong := [*never_picked(plan, document)]:
+        raise SettingsError(wrong)
+    return plan
 
 
 def few_shot_budgets(budget: Budget, shots: Sequence[int]) -> dict[int, Budget]:

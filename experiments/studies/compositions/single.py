@@ -16,7 +16,7 @@ from experiments.studies.compositions.controls import (
     shuffled_lessons,
 )
 from experiments.studies.compositions.entry import Entry, stored
-from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS, FewShot, few_shot_budget
+from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS, FewShot, few_shot_budget, undrawable
 from experiments.studies.compositions.rates import like_fresh
 from experiments.studies.compositions.recipe import Controls
 from experiments.studies.compositions.resolved import FusionPlan
@@ -115,6 +115,8 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     sources = () if automatic else _named(wanted, workspace, folders, listener)
     settings, budget = _parsed(document, wanted)
     target = registry.load(spec)
+    if problems := [*undrawable(target, [wanted.shots or 0], "--shots")]:
+        raise SettingsError(problems)
     backbone = _backbone(wanted, workspace, target, sources)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed, wanted.shots == 0)
