@@ -155,7 +155,7 @@ def with_head(composed: Composed, request: Request) -> ComposedModel:
     target = _target(request)
     model = model_on(request, composed.body, composed.head)
     if composed.fit is not None and (composed.head is not None or not needs_head(model)):
-        return ComposedModel(model, composed, composed.fit, TRAINED if composed.head else OWN)
+        return ComposedModel(model, composed, composed.fit, TRAINED if needs_head(model) else OWN)
     if request.without_examples:
         return _without_epochs(model, composed, None, None, OWN)
     if not needs_head(model):

@@ -74,6 +74,9 @@ def test_a_language_model_answers_with_its_own_head(llama: Path, copying: Task, 
     stored = keep_composition("copying-average", fused, "average", request, wanted, store)
     after = evaluate(open_adapter(stored, backbone), copying.splits["test"], 0, backbone.tokenizer, 16)
     assert after.logits_sha256 == before.logits_sha256
+    trained = fuse("warm-start", request, COMPOSITIONS.get("warm-start").settings(rank=2))
+    assert trained.record.steps > 0
+    assert trained.head == OWN, "it is frozen, whatever is trained below it"
 
 
 def test_a_body_can_serve_another_target(
