@@ -1,7 +1,8 @@
 """warm-start: a LoRA for the target that begins as a composition of other LoRAs and is then trained.
 
-The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps, and the
-scale, the dropout, the warm-up and the optimiser of the first source; a plan gives it learning rate and rank, too. The
+The composition is cut to the rank of a fresh adapter, so that it is no larger, and gets the same steps, and the scale,
+the dropout, the warm-up and the optimiser of the first source; a plan gives it learning rate and rank, too. A start of
+a lower rank, as of one source that has it, is not filled up: it trains fewer weights than a fresh adapter. The
 control, which lacks the sources alone, is ``start: fresh``: a LoRA drawn from the seed, as the first source began, with
 all of these. What differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the
 most similar ones. ``start: reptile`` takes the sources as they were learned, one after another: see

@@ -1,7 +1,8 @@
 """Compositions of sources that have the form of the trained ones and not their skill: what is the skill worth?
 
 ``random``: adapters with random weights of the same norms. ``shuffled``: adapters that were trained alike on the same
-texts, whose answers were shuffled.
+texts, whose answers were shuffled. An answer is moved as a whole, so they still learn what all answers of a source have
+in common: where answers are generated, that may be a part of its skill.
 """
 
 from __future__ import annotations

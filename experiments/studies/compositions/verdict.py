@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PICKED = Named(PICK, "the composition that validation picks")
 IN_PLACE = {  # role → what stands in the place of the sources, and what a composition gains from its own sources
     "random": ("random adapters of the same norms", "the sources' skill is"),
-    "shuffled": ("sources trained on shuffled answers", "the sources' skill is"),
+    "shuffled": ("sources trained on shuffled answers", "answers that fit their texts are"),
     "mixed": ("one adapter trained on the data of all sources mixed", "sources trained apart are"),
 }
 
