@@ -407,8 +407,7 @@ def test_an_unfinished_comparison_is_called_that(report) -> None:
         ("sources.tasks=[animals]", "'sources.tasks'"),
         ("sources.methods={lora: {}}", "composes adapters of adapters"),
         ("shots=[8, 65]", "K = 65, but 'fruits' has 64 training rows"),
-        ("shots=[8, 17]", "K = 17, but 'fruits' has 16 validation rows"),
-        ("shots=[1]", "K = 1, but 'fruits' has 2 labels in its training rows"),
+        ("shots=[1]", "K = 1, but the training rows of 'fruits' have 2 labels"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_trained(
@@ -574,8 +573,8 @@ class TestOneFuse:
         assert "the model without sources" not in equal
 
     def test_it_is_of_as_many_examples_as_it_says(self, bench: Workbench, sources: str) -> None:
-        with pytest.raises(SettingsError, match=r"--shots: K = 17, but 'fruits' has 16 validation rows"):
-            bench.fusion_plan("fruits", sources, "ties", 17)
+        with pytest.raises(SettingsError, match=r"--shots: K = 65, but 'fruits' has 64 training rows"):
+            bench.fusion_plan("fruits", sources, "ties", 65)
         given = ["budget.train_examples=1000", "budget.max_length=16"]
         assert [*bench.fusion_plan("fruits", sources, "ties", assignments=given).budgets] == [64], "all that there are"
 

@@ -25,6 +25,8 @@ EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 640, 3, 20
 class FewShot:
     """A target with K labelled training examples and as many for validation (as in LM-BFF, Gao et al. 2021).
 
+    Of a target with fewer validation rows, all are taken.
+
     Attributes:
         target: the whole task; its test split is read as far as ``budget.eval_examples`` goes.
         budget: :func:`few_shot_budget`'s.
@@ -56,20 +58,20 @@ class FewShot:
 
 
 def undrawable(target: Task, shots: Iterable[int], where: str) -> Iterator[Problem]:
-    """Yield a problem for each K of which other numbers of examples would be drawn than K.
+    """Yield a problem for each K of which another number of training examples would be drawn.
 
-    A split with fewer rows gives all of them, and one with more labels a row of each.
+    A split with fewer rows gives all of them, and one with more labels a row of each. Fewer validation examples than K
+    are allowed: they choose, and nothing is counted by their number.
     """
-    for split, rows in ((name, target.splits[name]) for name in ("train", "validation")):
-        labels = len(set(rows["label"][:])) if "label" in rows.column_names else 0
-        called = "training" if split == "train" else split
-        for examples in filter(None, shots):
-            if examples > len(rows):
-                message = f"K = {examples}, but {target.name!r} has {len(rows)} {called} rows"
-                yield Problem(message, where, f"Lower it to {len(rows)} or less, or take another target.")
-            elif examples < labels:
-                message = f"K = {examples}, but {target.name!r} has {labels} labels in its {called} rows"
-                yield Problem(f"{message}, and each is drawn once at least", where, f"Raise it to {labels} or more.")
+    rows = target.splits["train"]
+    labels = len(set(rows["label"][:])) if "label" in rows.column_names else 0
+    for examples in filter(None, shots):
+        if examples > len(rows):
+            message = f"K = {examples}, but {target.name!r} has {len(rows)} training rows"
+            yield Problem(message, where, f"Lower it to {len(rows)} or less, or take another target.")
+        elif examples < labels:
+            message = f"K = {examples}, but the training rows of {target.name!r} have {labels} labels"
+            yield Problem(f"{message}, and one row of each is drawn at least", where, f"Raise it to {labels} or more.")
 
 
 def few_shot_budget(budget: dict[str, Any], shots: int) -> dict[str, Any]:
