@@ -102,6 +102,22 @@ def test_what_is_stored_is_one_lora_of_twice_the_rank(
     assert adaptation.backbone_is_intact(model)
 
 
+@pytest.mark.parametrize("method", ["adalora", "pissa"])
+def test_a_second_fit_in_a_process_begins_as_the_first_did(
+    method: str, backbone: Backbone, task: Task, budget: Budget
+) -> None:
+    adaptation, _ = fresh(backbone, method)
+    short = budget.model_copy(update={"epochs": 2})
+    learned = []
+    for _ in range(2):
+        model = adaptation.fresh("classification", 2, seed=0)
+        fit(model, task, adaptation, short, 0, Silent(), "test")
+        learned.append({name: factor for name, factor in model.body.named_parameters() if ".lora_" in name})
+    first, second = learned
+    assert first.keys() == second.keys()
+    assert all(torch.equal(factor, second[name]) for name, factor in first.items())
+
+
 @pytest.mark.parametrize("method", ["pissa", "corda", "lora-ga"])
 def test_dropout_is_of_what_is_trained_alone(method: str, backbone: Backbone, task: Task, budget: Budget) -> None:
     given = fresh(backbone, method, rank=4, dropout=0.5)
