@@ -7,11 +7,18 @@ from collections.abc import Iterator
 import measured_designs
 import measured_encoder
 import measured_generator
+import measured_same_group
 import measured_screen
 import measured_skills
 import measured_two_steps
 
-STATED = [*measured_encoder.STATED, *measured_generator.STATED, *measured_screen.STATED, *measured_two_steps.STATED]
+STATED = [
+    *measured_encoder.STATED,
+    *measured_generator.STATED,
+    *measured_same_group.STATED,
+    *measured_screen.STATED,
+    *measured_two_steps.STATED,
+]
 
 
 def pieces() -> Iterator[str]:
@@ -19,6 +26,7 @@ def pieces() -> Iterator[str]:
     yield from measured_designs.pieces()
     yield from measured_encoder.pieces()
     yield from measured_generator.pieces()
+    yield from measured_same_group.pieces()
     yield from measured_screen.pieces()
     yield from measured_two_steps.pieces()
     yield from measured_skills.pieces()
