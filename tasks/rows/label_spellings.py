@@ -34,7 +34,7 @@ def sentence(groups: Sequence[Spellings], labels: Sequence[str]) -> str:
         labels: all there are.
     """
     names = {spelling: group[0] for group in groups for spelling in group[1:]}
-    mapping = yaml_text.text_of(names, default_flow_style=True, width=math.inf, sort_keys=False)
+    mapping = yaml_text.text_of(names, default_flow_style=True, width=math.inf)
     others = len(groups) > 1 and set(labels) - {spelling for group in groups for spelling in group}
     lines = f"`labels: {mapping.strip()}`{' and `other_labels: keep`' if others else ''}"
     listed = "; ".join(", ".join(map(repr, group)) for group in groups)

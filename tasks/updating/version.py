@@ -147,7 +147,7 @@ def write_version(
         UnwritableError: nothing can be written there.
     """
     head = f"# Version {version.number}, written by `workbench tasks update`. It is kept as it is: do not change it.\n"
-    text = yaml_text.text_of(dict(document), sort_keys=False)
+    text = yaml_text.text_of(dict(document))
     with written_whole(folder) as scratch:
         for split, content in splits.items():
             file_of(split, scratch).write_bytes(content)

@@ -69,7 +69,9 @@ def output(body: nn.Module) -> Tensor:
 def request(backbone: Backbone, folders: Sequence[Path], method: str = "lora", **own: Any) -> Request:
     library = METHODS.get(method).library
     about = {"library": library, "method": method, "precision": "fp32", "settings": own}
-    manifest = SimpleNamespace(id="tiny", config=None, head=None, is_whole=False, budget=Budget(), **about)
+    manifest = SimpleNamespace(
+        id="tiny", config=None, head=None, is_whole=False, budget=Budget(), backbone=backbone, **about
+    )
     sources: Any = tuple(SimpleNamespace(id=folder.name, folder=folder, manifest=manifest) for folder in folders)
     return Request(sources, None, backbone, "fp32", Budget(), 0, Silent(), "test")
 

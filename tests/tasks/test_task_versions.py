@@ -266,6 +266,16 @@ def test_a_version_can_be_read_whatever_its_labels_hold(
     assert loaded("drafted", folder).labels == (odd, "d")
 
 
+def test_labels_keep_their_order_in_the_digest_of_a_version(
+    folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
+) -> None:
+    load(PLAIN + "\nlabels: {b: b, a: a}")
+    assert updated(more(*new_rows(20))) == 2
+    task = loaded("mine", folder)
+    assert task.labels == ("b", "a")
+    assert registry.numbers_by_data(registry.versions("mine", [folder]))[task.fingerprint] == 2
+
+
 def test_a_text_may_be_its_own_id(
     folder: Path, load: Load, more: Callable[..., str], updated: Callable[..., int]
 ) -> None:

@@ -90,7 +90,6 @@ def test_of_many_names_those_that_begin_alike_are_compared_first() -> None:
     [
         (5, "not 5"),
         (None, "not nothing"),
-        ("", "not nothing"),
         (["alpha"], "not a list"),
         ({"alpha": 1}, "not a mapping"),
         (True, "not a truth value"),

@@ -155,12 +155,13 @@ def parse(text: str, origin: str) -> ParsedYaml:
 
 
 def text_of(data: Any, **style: Any) -> str:
-    """Return plain data as YAML that gives them again; ``style`` is what ``yaml.safe_dump`` takes beside them.
+    """Return plain data as YAML that gives them again, keys in their order: labels are numbered by it.
 
-    PyYAML writes U+0085 as it is where Unicode is allowed, and reads it as a line break.
+    ``style`` is what ``yaml.safe_dump`` takes beside them. PyYAML writes U+0085 as it is where Unicode is allowed, and
+    reads it as a line break.
     """
-    text = str(yaml.safe_dump(data, allow_unicode=True, **style))
-    return str(yaml.safe_dump(data, allow_unicode=False, **style)) if "\x85" in text else text
+    text = str(yaml.safe_dump(data, allow_unicode=True, sort_keys=False, **style))
+    return str(yaml.safe_dump(data, allow_unicode=False, sort_keys=False, **style)) if "\x85" in text else text
 
 
 def require_characters(text: str, where: str) -> None:
