@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from measured import read, require, row
@@ -15,7 +16,8 @@ STATED = [
     "grew steadily, by 19 MB an hour",
     "From the fifteenth minute on",
     "Batches have 16 texts at most",
-    "some 1 % an hour at most",
+    "it is at most some 1 % an hour",
+    "In a run of 95 minutes the same slope was 4.8 MB an hour, [1.0, 10.3]",
 ]
 WARM = 900  # seconds, after which the first rise is over
 BOTTLENECKS = {
@@ -79,10 +81,17 @@ def soak() -> Iterator[str]:
     yield f"and {last:.0f} MB at the end"
     later = [taken["own_mb"] for taken in results["samples"] if taken["seconds"] >= WARM]
     yield f"between\n{min(later):.0f} and {max(later):.0f} MB"
+    tens: dict[int, list[float]] = defaultdict(list)
+    for taken in results["samples"]:
+        tens[int(taken["seconds"] // 600)].append(taken["own_mb"])
+    second, sixth, tenth, end = (sum(tens[number]) / len(tens[number]) for number in (1, 5, 9, 14))
+    require(end < second, "used less memory than the second ten")
+    yield f"{second:.0f} MB in the second ten, {sixth:.0f} in the sixth"
+    yield f"{tenth:.0f} in the tenth and {end:.0f} in the last"
     growth, after = memory["mb_an_hour"], memory["mb_an_hour_after_reloads"]["own_mb"]
     own, most = growth["own_mb"], growth["resident_mb"]["high"]
-    yield f"{own['mean']:.1f} MB an hour,\n95 % interval [{own['low']:.1f}, {own['high']:.1f}]"
-    yield f"it is {after['mean']:.1f} MB an hour, [{after['low']:.1f}, {after['high']:.1f}]"
+    yield f"{own['mean']:.1f} MB an hour, 95 % interval [{own['low']:.1f}, {own['high']:.1f}]"
+    yield f"{after['mean']:.1f} MB an hour, [{after['low']:.1f}, {after['high']:.1f}]"
     bound = memory["settled"]["resident_mb"] / 100
-    yield require(bound < most < bound + 0.01, "It ends\nless than 0.01 MB above that")
-    yield f"below 1 % of it, {bound:.2f} MB"
+    require(bound < most, "this was not flat")
+    yield f"below 1 % of it, {bound:.2f} MB, and it ends at {most:.2f}"
