@@ -12,6 +12,7 @@ from experiments.terminal import completion, import_results, next_steps
 from experiments.terminal.options import Folders, WorkspaceOption
 from experiments.terminal.output import Json, emit
 from experiments.terminal.progress import Messages, going_through
+from workbench.settings.bounds import FEWEST_TOKENS, MOST_TOKENS
 
 if TYPE_CHECKING:
     from experiments.answers.import_options import ImportOptions, Source
@@ -55,8 +56,8 @@ def import_(
     max_length: Annotated[
         int | None,
         typer.Option(
-            min=4,
-            max=1_000_000,
+            min=FEWEST_TOKENS,
+            max=MOST_TOKENS,
             help="Most tokens of a text, longer ones are cut; as many as it reads if left out.",
         ),
     ] = None,

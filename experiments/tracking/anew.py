@@ -10,7 +10,6 @@ from experiments.engine.publish import log_whole, writing_tracker
 from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry
 from experiments.studies import present_of
 from workbench.adapters.name_resolution import registered_name
-from workbench.adapters.stored_adapter import check_files
 from workbench.errors import InputError, IntegrityError, TrackingError, UnwritableError
 from workbench.files.locks import hold
 from workbench.machine.processes import is_first
@@ -97,8 +96,7 @@ def _adapters(workspace: Workspace, left: MovedRuns) -> Iterator[StoredAdapter]:
     for name in dict.fromkeys([*versions, *sorted(left.adapters)]):  # versions in the order of their numbers
         if name in workspace.adapters:
             with suppress(*UNREADABLE):
-                adapter = workspace.adapters.get(name)
-                check_files(adapter)
+                adapter = workspace.adapters.verify(name)
                 if name in left.adapters or _version(adapter) in left.versions:
                     yield adapter
 

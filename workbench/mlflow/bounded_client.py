@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
 from threading import Thread
@@ -16,6 +16,16 @@ PATIENCE = 20.0  # seconds for a call; what requests is given is the time betwee
 UPLOAD_RATE = 100_000  # bytes a second: a call that sends files may take longer, by their size
 UPLOADS = ("log_artifacts", "log_model_artifacts")
 LOCAL = "sqlite:///"  # answers at once, and needs no thread
+
+
+def all_pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield what MLflow lists in pages; ``ask`` returns the page of a token, the first one for None."""
+    token = None
+    while True:
+        page = ask(token)
+        yield from page
+        if not (token := page.token):
+            return
 
 
 class BoundedClient:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrackingError
+from workbench.mlflow.bounded_client import all_pages
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
@@ -141,13 +142,8 @@ def aside(name: str, number: int) -> str:
 
 def registered_models(client: BoundedClient, moved: bool = False) -> dict[str, Any]:
     """Return MLflow's entity of each registered model by its name; only those set aside, or only all others."""
-    models: dict[str, Any] = {}
-    page: Any = client.search_registered_models()
-    while True:
-        models |= {model.name: model for model in page if bool(ASIDE.fullmatch(model.name)) == moved}
-        if not page.token:
-            return models
-        page = client.search_registered_models(page_token=page.token)
+    models = all_pages(lambda token: client.search_registered_models(page_token=token))
+    return {model.name: model for model in models if bool(ASIDE.fullmatch(model.name)) == moved}
 
 
 def enter(client: BoundedClient, entry: Entry, model: Any) -> RegisteredModel:

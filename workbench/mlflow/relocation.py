@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from workbench.mlflow.bounded_client import all_pages
 from workbench.mlflow.moved_versions import carry_over, left_versions
 from workbench.mlflow.registration import aside
 from workbench.mlflow.runs import PARENT_TAG, ROOT_TAG, runs_of
@@ -140,13 +141,7 @@ def delete(client: BoundedClient, runs: MovedRuns, roots: Collection[str], files
 
 
 def _logged_models(client: BoundedClient, experiment: str) -> Iterator[Any]:
-    """Yield the logged models of an experiment, asked for page by page."""
-    token = None
-    while True:
-        page = client.search_logged_models([experiment], page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
+    return all_pages(lambda token: client.search_logged_models([experiment], page_token=token))
 
 
 def clear(parent: Path, name: str) -> None:

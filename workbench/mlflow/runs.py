@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import TrackingError
+from workbench.mlflow.bounded_client import all_pages
 from workbench.mlflow.datasets import log_data
 from workbench.mlflow.models import log_models, models_are_whole
 from workbench.mlflow.run_record import NOTE_TAG, RUN_ID, content_digest
@@ -40,12 +41,9 @@ def runs_of(
     client: BoundedClient, experiments: Sequence[str], filter_string: str = "", order_by: Sequence[str] = ()
 ) -> Iterator[Any]:
     """Yield the runs of experiments, asked for page by page."""
-    token = None
-    while True:
-        page = client.search_runs(experiments, filter_string, order_by=[*order_by], page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
+    yield from all_pages(
+        lambda token: client.search_runs(experiments, filter_string, order_by=[*order_by], page_token=token)
+    )
 
 
 def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:

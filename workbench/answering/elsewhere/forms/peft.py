@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.adapters.adapter_folder import CONFIG, PEFT_WEIGHTS, read_config, require_staying
 from workbench.answering.elsewhere import peft_config
 from workbench.answering.elsewhere.form import CLOSE, Sender
-from workbench.answering.elsewhere.label_names import config_beside, labels_beside
+from workbench.answering.elsewhere.label_names import config_beside, labels_of
 from workbench.answering.elsewhere.model_class import TEXTS, stated_kinds
 from workbench.answering.elsewhere.model_files import tokenizer_files
 from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
@@ -76,8 +76,9 @@ class PeftFolder:
         require_staying(without_start(config), path)
         weights = weights_in(folder, PEFT_WEIGHTS)
         require_finite(weights)
-        stated = stated_kinds(config_beside(folder))
-        return SentByPeft(folder, config, method, labels=labels_beside(folder), stated=stated)
+        of_model = config_beside(folder)
+        labels, stated = labels_of(of_model, str(folder / MODEL_CONFIG)), stated_kinds(of_model)
+        return SentByPeft(folder, config, method, labels=labels, stated=stated)
 
     def write_back(
         self, stored: StoredAdapter, backbone: Callable[[], Backbone], folder: Path, front_matter: str
