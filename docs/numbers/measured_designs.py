@@ -71,7 +71,7 @@ MIXING = (
     contrast("pair-mix", "mixed data alone, lora", ABOVE),
     contrast("pair-start, mixed data", "pair-start", BELOW),
 )
-WRITTEN, UNWRITTEN = "two-steps-written", "two-steps-unwritten"
+WRITTEN, UNWRITTEN, AGAIN = "two-steps-written", "two-steps-unwritten", "same-group-again"
 HYPOTHESES = (
     Hypothesis("A1", "begin-ahead", "A start at a source is ahead", (contrast("nearest", "fresh lora", ABOVE),)),
     Hypothesis(
@@ -179,6 +179,33 @@ HYPOTHESES = (
         "same-group-scales",
         "A second source adds to learned scales",
         (contrast("scalearn", "scalearn-one", ABOVE),),
+    ),
+    Hypothesis(
+        "D5",
+        AGAIN,
+        "AdapterFusion gains over a fresh adapter, on other seeds",
+        (contrast("adapterfusion", "fresh pfeiffer", ABOVE),),
+    ),
+    Hypothesis(
+        "D6",
+        AGAIN,
+        "A second source adds to AdapterFusion",
+        (contrast("adapterfusion-one", "adapterfusion", BELOW),),
+    ),
+    Hypothesis(
+        "D7",
+        AGAIN,
+        "The source's skill carries over to unseen groups, on other seeds",
+        (
+            contrast("warm-start", "fresh lora", ABOVE),
+            contrast("warm-start, random sources", "warm-start", BELOW, set()),
+        ),
+    ),
+    Hypothesis(
+        "D8",
+        AGAIN,
+        "Training adds to the source that fits",
+        (contrast("warm-start-fourteen", "same-group-fourteen alone, lora", ABOVE),),
     ),
 )
 
