@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pandas as pd
+    from datasets import Dataset
 
     from experiments.answers.drift.result import Drift
     from experiments.answers.evaluated import Evaluated
@@ -61,7 +62,7 @@ class Workbench:
     def __init__(
         self,
         workspace: Path | None = None,
-        task_folders: Sequence[Path] | None = None,
+        task_folders: Sequence[Path] | Path | str | None = None,
         listener: Listener | None = None,
     ) -> None:
         """Use a workspace as ``--workspace`` does, and task folders as ``--tasks`` does."""
@@ -203,7 +204,7 @@ class Workbench:
     def evaluate(
         self,
         adapter: str,
-        table: Path | pd.DataFrame,
+        table: Path | str | pd.DataFrame | Dataset,
         text: str | None = None,
         label: str | None = None,
         pair: str | None = None,
@@ -226,10 +227,11 @@ class Workbench:
             InputError: no such file or column, no row that can be judged, or a backbone of other adapters.
             DataError: the file cannot be read, or a column holds something else than the task needs.
         """
-        from experiments.answers.table_evaluation import evaluate_table, require_columns, table_of
+        from experiments.answers.table_evaluation import evaluate_table, file_or_columns, require_columns, table_of
         from tasks.rows.row_files import FileRows
         from tasks.rows.table_form import NamedColumns, expected_columns
 
+        table = file_or_columns(table)
         predictor, named = self.predictor(adapter, backbone), NamedColumns(text, pair, label)
         file = self.task_file(predictor.task.name)
         if isinstance(table, Path):
@@ -244,7 +246,7 @@ class Workbench:
     def drift(
         self,
         adapter: str,
-        table: Path | pd.DataFrame,
+        table: Path | str | pd.DataFrame | Dataset,
         text: str | None = None,
         labels: str | None = None,
         pair: str | None = None,

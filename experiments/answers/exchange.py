@@ -11,6 +11,7 @@ from experiments.answers.import_options import ImportOptions, Source, require_po
 from experiments.answers.importing import ImportResult, import_each, import_source
 from experiments.answers.known_here import KnownHere
 from experiments.answers.naming import adapter_id
+from tasks.reading.text_files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ class Exchange:
     def export(
         self,
         adapter: str,
-        folder: Path,
+        folder: Path | str,
         merge: bool = False,
         backbone: str | None = None,
         form: str | None = None,
@@ -56,9 +57,9 @@ class Exchange:
             InputError: something is in ``folder`` already, it is one of the workspace's own, the adapter cannot be
                 merged, or its architecture has no such form that computes what it does, or it came in no other form.
         """
-        return export_adapter(self.workspace, self._id(adapter), folder, merge, backbone, form, original)
+        return export_adapter(self.workspace, self._id(adapter), path_of(folder), merge, backbone, form, original)
 
-    def export_for_servers(self, adapter: str, folder: Path, backbone: str | None = None) -> ServerLora:
+    def export_for_servers(self, adapter: str, folder: Path | str, backbone: str | None = None) -> ServerLora:
         """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.
 
         Args:
@@ -73,7 +74,7 @@ class Exchange:
         """
         from experiments.answers.server_lora import export_lora_for_servers
 
-        return export_lora_for_servers(self.workspace, self._id(adapter), folder, backbone)
+        return export_lora_for_servers(self.workspace, self._id(adapter), path_of(folder), backbone)
 
     def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
         """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from experiments.answers.evaluated import Evaluated, JudgedRow, finite_or_none
 from experiments.answers.score_intervals import with_intervals
 from tasks.loading.labelled_table import labelled_rows
+from tasks.reading.text_files import path_of
 from tasks.rows.table_form import label_columns, text_form
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +75,22 @@ def evaluate_table(
         confusion=_confusion(counts) if counts and kind.target == "label" else None,
         rows=rows,
     )
+
+
+def file_or_columns(given: Any) -> Path | pd.DataFrame:
+    """Return the file, or the columns in memory, that a person gave as a table: a path, pandas' or the Hub's.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(given, str | Path):
+        return path_of(given)
+    if hasattr(given, "to_pandas"):
+        return cast("pd.DataFrame", given.to_pandas())
+    if not hasattr(given, "iloc"):
+        message = f"a {type(given).__name__} is no table"
+        raise InputError(message, where="table", hint="Give the path of a file, a pandas DataFrame or a Dataset.")
+    return cast("pd.DataFrame", given)
 
 
 def table_of(rows: FileRows) -> pd.DataFrame:

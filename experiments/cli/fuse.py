@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Folders, WorkspaceOption
+from experiments.terminal.options import Assignments, Folders, WorkspaceOption, listed
 from experiments.terminal.output import Json, emit, from_here, stdout
 from workbench.settings.bounds import LARGEST_SEED, MOST_EXAMPLES
 
@@ -89,7 +89,7 @@ def fuse(
         ranking=ranking,
         full=full,
         assignments=assignments or [],
-        controls=None if controls is None else [kind for kind in controls.split(",") if kind not in ("", "none")],
+        controls=None if controls is None else [kind for kind in listed(controls) if kind != "none"],
     )
     with progress(target) as workbench.listener:
         fused = workbench.fuse(plan, command_given())

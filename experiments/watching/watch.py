@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from experiments.studies.stream.plan.examination import GENERAL_TEXT
 from experiments.studies.watched.record import WatchedStage
 from experiments.watching.measuring import Size, answered, measure
 from experiments.watching.recording import Recording, facts
@@ -21,6 +22,7 @@ from experiments.workspace import find_workspace
 from tasks.loading import registry
 from workbench.answering.live_model import LiveParts, undisturbed
 from workbench.errors import InputError, WorkbenchError
+from workbench.measures.statistics import finite
 from workbench.methods.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ class Watch:
         began = time.perf_counter()
         trained = began - self.since + (self.stages[-1].training_seconds if self.stages else 0.0)
         evaluations, failed = self._measure()
-        text_loss = self._text_loss()
+        text_loss = self._text_loss(failed)
         now = {task: _examples(evaluation) for task, evaluation in evaluations.items()}
         lost_too_much: tuple[str, ...] = ()
         if not self.stages:
@@ -178,12 +180,16 @@ class Watch:
                     logger.warning("%s was not measured: %s", name, error)
         return evaluations, failed
 
-    def _text_loss(self) -> float | None:
-        """Return the mean loss of a token of general text; None where it is not measured."""
+    def _text_loss(self, failed: dict[str, str]) -> float | None:
+        """Return the mean loss of a token of general text; None where it is not measured, or is not a number."""
         if self.text is None:
             return None
         with undisturbed(self.model):
-            return self.text.measure(self.parts)
+            loss = finite(self.text.measure(self.parts))
+        if loss is None:
+            failed[GENERAL_TEXT] = "its loss is not a finite number"
+            logger.warning("The loss on general text is not a finite number: the model has diverged.")
+        return loss
 
     def _record(self, stage: WatchedStage, evaluations: Mapping[str, Evaluation]) -> None:
         if not self.stages:
@@ -197,7 +203,7 @@ class Watch:
         """Write to the record; where that fails, say so once and let the training go on."""
         try:
             write()
-        except WorkbenchError as error:
+        except (WorkbenchError, OSError) as error:  # a full disk too: the training is worth more than its record
             self.writes = False
             logger.warning("The record is no longer written: %s", error)
 

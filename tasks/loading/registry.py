@@ -35,25 +35,26 @@ class FindTask(Protocol):
 CATALOG = Path(__file__).parents[1] / "catalog"
 
 
-def user_folders(option: Sequence[Path] | None = None) -> tuple[Path, ...]:
-    """Return the folders of a person's own tasks.
+def user_folders(option: Sequence[Path] | Path | str | None = None) -> tuple[Path, ...]:
+    """Return the folders of a person's own tasks, absolute: a notebook may go to another folder later.
 
     Args:
-        option: what ``--tasks`` gave; else ``$WORKBENCH_TASKS`` (paths joined as in ``PATH``), else ``./tasks`` where
-            that is a folder holding YAML files or versions of tasks.
+        option: what ``--tasks`` gave, or one folder; else ``$WORKBENCH_TASKS`` (paths joined as in ``PATH``), else
+            ``./tasks`` where that is a folder holding YAML files or versions of tasks.
 
     Raises:
         InputError: a folder that was named is not there.
     """
-    named = tuple(map(path_of, option or ()))
+    given = (option,) if isinstance(option, str | Path) else option or ()
+    named = tuple(path_of(folder).absolute() for folder in given)
     if not named and (variable := os.environ.get("WORKBENCH_TASKS")):
-        named = tuple(path_of(part) for part in variable.split(os.pathsep) if part)
+        named = tuple(path_of(part).absolute() for part in variable.split(os.pathsep) if part)
     for folder in named:
         if not folder.is_dir():
             raise InputError("no such folder of tasks", where=str(folder))
     if named:
         return named
-    here = Path("tasks")
+    here = Path("tasks").absolute()
     return (here,) if any(here.glob("*.y*ml")) or has_versions(here) else ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import random
@@ -16,7 +17,9 @@ from transformers import TrainerCallback
 from adapter_workbench import ForgettingCallback
 from experiments.history.recipe_settings import differing_settings
 from experiments.studies import present, report_of
+from experiments.studies.watched.record import WatchedStage
 from experiments.watching.measuring import Size, answered
+from experiments.watching.recording import Recording
 from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.elsewhere.trainings import assert_equal_trainings, classifier, losses, trained, write_answers
@@ -255,6 +258,22 @@ def test_what_cannot_be_written_does_not_end_the_training(
     assert "another training has begun under this name" in caplog.text
     assert len(losses(trainer)) == 8
     assert len([logged for logged in trainer.state.log_history if "eval_animals/score" in logged]) == 3
+
+
+def test_a_full_disk_does_not_end_the_training(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add = Recording.add
+
+    def full(self: Recording, stage: WatchedStage, evaluations: Any) -> WatchedStage:
+        if stage.step:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        return add(self, stage, evaluations)
+
+    monkeypatch.setattr(Recording, "add", full)
+    trainer = trained(bert, tmp_path / "out", [watching(tmp_path)])
+    assert caplog.text.count("no longer written") == 1
+    assert len(losses(trainer)) == 8
 
 
 @pytest.mark.parametrize(

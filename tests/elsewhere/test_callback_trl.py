@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -115,3 +117,19 @@ def test_generated_answers_and_the_loss_on_text_are_those_of_the_model_itself(
     report: Any = report_of(Workspace(tmp_path / "ws"), "out")
     losses = [stage.text_loss for stage in report.record.stages]
     assert losses[-1] == measured["eval_text_loss"] != losses[0]
+
+
+def test_a_loss_that_is_no_number_is_said_and_not_stored(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.watching import text_loss
+
+    monkeypatch.setattr(text_loss, "read_text", lambda: ("apple pear",))
+    monkeypatch.setattr(text_loss.TextLoss, "measure", lambda self, parts: math.nan)
+    folders = [write_copying(tmp_path)]
+    watcher = ForgettingCallback(["copying"], workspace=tmp_path / "ws", task_folders=folders, text_loss=True)
+    supervised(llama, tmp_path / "out", [watcher])
+    report: Any = report_of(Workspace(tmp_path / "ws"), "out")
+    assert [stage.text_loss for stage in report.record.stages] == [None] * len(report.record.stages)
+    assert all("finite" in why for stage in report.record.stages for why in stage.failed.values())
+    json.dumps(report.as_json(), allow_nan=False)

@@ -177,6 +177,7 @@ def test_a_table_in_memory_is_compared_as_a_file_is(bench: Workbench, drift: Cal
     del document["file"], document["server"]
     assert bench.drift("nouns", Path("same.csv"), labels="noun").as_json() == document
     assert bench.drift("nouns", same(), labels="noun").as_json() == document
+    assert bench.drift("nouns", "same.csv", labels="noun").as_json() == document
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from datasets import Dataset
 from seqeval.metrics import f1_score as entity_f1
 from sklearn import metrics
 
@@ -231,6 +232,10 @@ def test_every_table_that_predict_reads_is_read_as_it_reads_it(evaluate: Call, b
     expected = bench.evaluate("nouns", frame).as_json()
     for name in ("cp1252.csv", "rows.parquet", "rows.xlsx", "rows.jsonl"):
         assert bench.evaluate("nouns", Path(name)).as_json() == expected, name
+    assert bench.evaluate("nouns", "cp1252.csv").as_json() == expected, "a path may be a text"
+    assert bench.evaluate("nouns", Dataset.from_pandas(frame)).as_json() == expected
+    with pytest.raises(InputError, match="a list is no table"):
+        bench.evaluate("nouns", frame["words"].tolist())  # type: ignore[arg-type]
     frame.assign(weight=frame["weight"].map(lambda value: f"{value:.3f}".replace(".", ","))).to_csv(
         "comma.csv", index=False, sep=";"
     )

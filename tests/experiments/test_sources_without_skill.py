@@ -146,7 +146,7 @@ class TestOneFuse:
 
     @pytest.mark.parametrize(
         ("method", "controls", "message"),
-        [("ties", "rndom", "no control called 'rndom'"), ("task-retrieval", "random", "reads their own tasks")],
+        [("ties", "random, rndom", "no control called 'rndom'"), ("task-retrieval", "random", "reads their own tasks")],
     )
     def test_mistakes_are_named(
         self, method: str, controls: str, message: str, sources: str, study_folder: Path, bench: Workbench, call: Call

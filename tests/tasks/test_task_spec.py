@@ -125,12 +125,16 @@ def test_user_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder.parent / "tasks").mkdir()
     assert registry.user_folders() == ()
     (folder.parent / "tasks" / "x.yaml").write_text(GOOD)
-    assert registry.user_folders() == (Path("tasks"),)
+    assert registry.user_folders() == (folder.parent / "tasks",), "absolute, since a notebook may change its folder"
     monkeypatch.setenv("WORKBENCH_TASKS", str(folder))
     assert registry.user_folders() == (folder,)
-    assert registry.user_folders([Path("tasks")]) == (Path("tasks"),)
+    assert registry.user_folders([Path("tasks")]) == (folder.parent / "tasks",)
+    assert registry.user_folders("tasks") == (folder.parent / "tasks",), "one folder need not stand in a list"
     with pytest.raises(InputError, match="no such folder"):
         registry.user_folders([Path("nowhere")])
+    folders = registry.user_folders("tasks")
+    monkeypatch.chdir("/")
+    assert "x" in registry.names(folders)
 
 
 def test_raw_values_are_compared_as_they_are_written() -> None:

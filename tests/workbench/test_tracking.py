@@ -200,6 +200,24 @@ def test_experiments_are_found_whose_runs_are_not_on_the_first_page(
     assert {"older", "newer"} <= {name for name, *_ in whole}
 
 
+def test_runs_of_others_are_not_asked_for(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, seen = tracker._client, []
+    tracker.sync("ours", PARENT)
+    foreign = client.create_experiment("theirs")
+    client.create_run(foreign)
+
+    def searched(*given: Any, **options: Any) -> Any:
+        found = search(*given, **options)
+        seen.extend(run.info.experiment_id for run in found)
+        return found
+
+    search = client.search_runs
+    monkeypatch.setattr(client, "search_runs", searched)
+    assert "ours" in {name for name, *_ in tracker.newest("report/report.html")}
+    assert seen
+    assert foreign not in seen
+
+
 def test_large_records_fit_the_limits_of_a_batch(tracker: Tracker) -> None:
     large = RunRecord(
         key="large",

@@ -148,7 +148,7 @@ def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
     """Return texts, or pairs of them, as rows, with what the answers to ``task`` are read with.
 
     Raises:
-        InputError: no texts, some pairs and some not, or not what the task is about.
+        InputError: no texts, something else than texts, some pairs and some not, or not what the task is about.
     """
     rows: Any = AskedRows(columns_of(texts, task))
     return cast("Dataset", rows)  # it has all that is read of a Dataset here
@@ -156,8 +156,7 @@ def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
 
 def columns_of(texts: Sequence[Any], task: TaskReference | None = None) -> dict[str, list[Any]]:
     """Return the columns of :func:`rows_of`; raises as it does."""
-    if not len(texts):
-        raise InputError("there is nothing to predict", hint="Give texts, or --file.")
+    _require_texts(texts)
     pairs = [isinstance(text, tuple | list) for text in texts]
     if any(pairs) and not all(pairs):
         raise InputError("some texts are pairs and some are not")
@@ -173,3 +172,21 @@ def columns_of(texts: Sequence[Any], task: TaskReference | None = None) -> dict[
     if all(pairs):
         columns["text_pair"] = [text[1] for text in texts]
     return columns
+
+
+def _require_texts(given: Any) -> None:
+    """Raise InputError where this is no list of texts, or of pairs of texts."""
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        raise InputError("texts are given in a list", hint="Put one text in brackets: ['…'].")
+    if not len(given):
+        raise InputError("there is nothing to predict", hint="Give texts, or --file.")
+    for position, text in enumerate(given):
+        if not _is_text(text):
+            raise InputError(f"what stands at position {position} is neither a text nor a pair of texts", where="texts")
+
+
+def _is_text(given: Any) -> bool:
+    """Return whether this is a text, or a pair of two."""
+    if isinstance(given, tuple | list):
+        return len(given) == 2 and all(isinstance(text, str) for text in given)
+    return isinstance(given, str)

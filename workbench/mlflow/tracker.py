@@ -111,8 +111,9 @@ class Tracker:
         with self._answering():
             every = {experiment.experiment_id: experiment for experiment in self._client.search_experiments()}
             newest: dict[str, str] = {}
-            for run in runs_of(self._client, [*every], order_by=["attributes.start_time DESC"]):
-                if run.data.tags.get(ROOT_TAG) and PARENT_TAG not in run.data.tags:
+            ours = f"tags.`{ROOT_TAG}` LIKE '%'"  # a shared server may have many runs of others
+            for run in runs_of(self._client, [*every], ours, order_by=["attributes.start_time DESC"]):
+                if PARENT_TAG not in run.data.tags:
                     newest.setdefault(run.info.experiment_id, run.info.run_id)
                 if len(newest) == len(every):
                     break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.table_evaluation import require_columns, table_of
+from experiments.answers.table_evaluation import file_or_columns, require_columns, table_of
 from tasks.loading.labelled_table import labelled_rows
 from tasks.rows.row_files import FileRows, ListedRows
 from tasks.rows.table_form import expected_columns, text_form
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
+    from datasets import Dataset
 
     from tasks.loading.labelled_table import LabelledRows
     from tasks.reading.known_dialect import KnownDialect
@@ -96,7 +97,7 @@ def labelled_file(
 def of_table(
     task: TaskReference,
     file: TaskFile | None,
-    table: Path | pd.DataFrame,
+    table: Path | str | pd.DataFrame | Dataset,
     named: NamedColumns,
     known: KnownDialect | None,
 ) -> NewRows:
@@ -105,9 +106,10 @@ def of_table(
     ``known`` is how the task's own files are written.
 
     Raises:
-        InputError: no such file or column, no row with a text, or none that can be judged.
+        InputError: no such file or column, no table at all, no row with a text, or none that can be judged.
         DataError: the file cannot be read.
     """
+    table = file_or_columns(table)
     if not isinstance(table, Path):
         if named.label is not None:
             return labelled(task, file, table, named, "table")

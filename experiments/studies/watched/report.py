@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from experiments.reporting.wording import bounds, number, plural
 from experiments.studies.core.report import StudyReport
 from experiments.studies.watched.record import START
+from workbench.measures.statistics import finite
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
@@ -98,7 +99,7 @@ class WatchedReport(StudyReport):
                 "seconds": stage.seconds,
                 "beyond": [*stage.beyond],
                 "failed": dict(stage.failed),
-                **({} if stage.text_loss is None else {"text_loss": stage.text_loss}),
+                **({} if stage.text_loss is None else {"text_loss": finite(stage.text_loss)}),
             }
             for index, stage in enumerate(record.stages)
         ]
