@@ -30,7 +30,7 @@ from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import headline, of_each
 from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
-from experiments.studies.core.unit import Unit
+from experiments.studies.core.unit import Unit, of_whole_seeds
 from workbench.measures.granularity import score_step
 from workbench.measures.statistics import finite, mean_of_known
 
@@ -180,19 +180,17 @@ class _Summary:
             return None
         gaps = {unit: self.known[taken[unit]].score - self.known[reference[unit]].score for unit in common}
         seeds = [seed for seed in self.record.seeds if any(unit.seed == seed for unit in gaps)]
-        trials = {(unit.task, unit.shots) for unit in common}
-        of_seed = {seed: [unit for unit in common if unit.seed == seed] for seed in seeds}
-        by_seed = [  # a mean over some targets alone would be another quantity
-            mean_of_known(gaps[unit] for unit in own) if len(own) == len(trials) else None for own in of_seed.values()
-        ]
-        sizes = [self.known[taken[unit]].examples for unit in max(of_seed.values(), key=len)]
+        whole = of_whole_seeds(common, len({(unit.task, unit.shots) for unit in common}))
+        of_seed = [[unit for unit in whole if unit.seed == seed] for seed in seeds]
+        by_seed = [mean_of_known(gaps[unit] for unit in own) for own in of_seed]
+        sizes = [self.known[taken[unit]].examples for unit in max(of_seed, key=len)]
         by_target = (
             [
                 ExamplePair(unit.seed, self.examples[taken[unit]], self.examples[reference[unit]])
-                for unit in common
+                for unit in whole
                 if unit.task == target
             ]
-            for target in dict.fromkeys(unit.task for unit in common)
+            for target in dict.fromkeys(unit.task for unit in whole)
         )
         difference = paired(by_seed, seeds, score_step(sizes), over_examples(by_target))
         sides = ([(unit.seed, self.known[of[unit]].fit.seconds) for unit in common] for of in (taken, reference))

@@ -16,7 +16,7 @@ from experiments.reporting.wording import unit
 from experiments.studies.core.compare import in_one_family, planned
 from experiments.studies.core.report import reported
 from experiments.studies.core.shared_texts import across_tasks
-from experiments.studies.core.unit import Unit
+from experiments.studies.core.unit import Unit, of_whole_seeds
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport
@@ -111,7 +111,8 @@ class _Summary:
         if self.brief or against is None:
             return None
         ours, theirs = self.cells[label], self.cells[against]
-        gaps = {at: cell.score - theirs[at].score for at, cell in ours.items() if at in theirs}
+        common = of_whole_seeds([at for at in ours if at in theirs], len(self.record.tasks))
+        gaps = {at: ours[at].score - theirs[at].score for at in common}
         by_task = [[self._outcomes(at, ours, theirs) for at in gaps if at.task == task] for task in self.record.tasks]
         sizes, seeds = test_sizes(by_task), self.record.seeds
         on_tasks = [_of_seeds(gaps, task, seeds) for task in self.record.tasks]

@@ -16,7 +16,7 @@ from experiments.studies.core.compare import planned
 from experiments.studies.core.planned import planned_family
 from experiments.studies.core.report import reported
 from experiments.studies.core.shared_texts import across_tasks
-from experiments.studies.core.unit import Unit
+from experiments.studies.core.unit import Unit, of_whole_seeds
 from experiments.studies.updates.measures import GAINS, NEW, OLD, SCORE, VersionScores
 from experiments.studies.updates.quantities import METRICS
 from experiments.studies.updates.record import UpdatesRecord
@@ -156,7 +156,7 @@ class _Summary:
         if against is None:
             return {}
         ours, theirs = self.tested[label], self.tested[against]
-        common = [at for at in ours if at in theirs]
+        common = of_whole_seeds([at for at in ours if at in theirs], len(self.record.tasks))
         return {metric: self._difference(label, against, common, metric) for metric in COMPARED}
 
     def _difference(self, label: str, against: str, common: Sequence[Unit], metric: str) -> Difference:
