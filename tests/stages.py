@@ -20,7 +20,7 @@ from workbench.methods.task import Task
 from workbench.settings.base import Budget
 
 START = State(None, "start")
-RATES = {"lora": 2e-2, "full": 3e-3, "hypernetwork": 3e-3, "prompt": 3e-2}
+RATES = {"lora": 2e-2, "bitfit": 2e-2, "full": 3e-3, "hypernetwork": 3e-3, "prompt": 3e-2}
 
 
 def adapted(method: str, backbone: Backbone, **settings: Any) -> Adaptation:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.machine.listener import Listener
     from workbench.methods.adaptation import Adaptation
+    from workbench.methods.method import Method
     from workbench.methods.model import Penalty, TaskModel
     from workbench.methods.task import Task
     from workbench.settings.base import Budget
@@ -100,7 +101,8 @@ class UpdateContext:
         """Return the champion's weights under a head for the newer version's labels.
 
         The rows of labels that stay are its own (:func:`workbench.methods.head_rows.head_rows`); those of new labels
-        are drawn from the seed.
+        are drawn from the seed. It computes in the precision that was asked for, and keeps its frozen matrices as was
+        asked; the champion's own may be others.
 
         Raises:
             InputError: its weights cannot be read, or do not fit.
@@ -109,7 +111,9 @@ class UpdateContext:
 
         adaptation, task = self.adaptation, self.task
         fresh = adaptation.fresh_head(task.kind, len(task.labels), self.seed)
-        return open_remapped(self.champion, adaptation.backbone, self.labels.sources, fresh)
+        budget = self.champion.manifest.budget.model_copy(update={"weights": self.budget.weights})
+        asked = self.champion.manifest.model_copy(update={"precision": adaptation.precision, "budget": budget})
+        return open_remapped(replace(self.champion, manifest=asked), adaptation.backbone, self.labels.sources, fresh)
 
     def fit(self, model: TaskModel, rows: Dataset, penalty: Penalty | None = None) -> FitRecord:
         """Train ``model`` in place on ``rows``, for as many steps as `anew` takes; see :func:`workbench.training.fit`.
@@ -164,6 +168,8 @@ class Way:
         from_champion: whether the champion's weights are in the result; if not, the adapter is that of a plain
             :class:`workbench.training.Lesson`.
         revision: raised when the same settings come to mean another result.
+        affects: a revision → settings, the method's card → whether it changed the result; where not, its key stays. A
+            revision that is not named changed all results.
     """
 
     title: str
@@ -174,6 +180,14 @@ class Way:
     objection: Callable[[PlannedUpdate], str | None] = lambda update: None
     from_champion: bool = True
     revision: int = 1
+    affects: Mapping[int, Callable[[Any, Method], bool]] = field(default_factory=dict, hash=False)
+
+    def revision_of(self, settings: Any, method: Method) -> int:
+        """Return the last revision that changed what these settings give with a method."""
+        for revision in range(self.revision, 1, -1):
+            if revision not in self.affects or self.affects[revision](settings, method):
+                return revision
+        return 1
 
 
 WAYS: Modules[Way] = Modules("way", __name__, "WAY", Way, besides=("update",))

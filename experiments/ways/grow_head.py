@@ -1,9 +1,10 @@
 """grow-head: the head gets rows for new labels; the rows of all labels that the champion knows are held as they are.
 
 Trained are the rows of new labels, and what the method trains below the head; with ``frozen`` the body stays too, so
-that scores of old labels on any text are the champion's to the last bit. Read are the new rows alone, under the softmax
-over all labels. Holding the weights of earlier classes is that of CWR (Lomonaco & Maltoni 2017, arXiv:1705.03550); what
-differs: CWR freezes the body after the first batch, and scales the rows of classes to be comparable.
+that scores of old labels on any text are the champion's, in the same precision to the last bit. Read are the new rows
+alone, under the softmax over all labels. Holding the weights of earlier classes is that of CWR (Lomonaco & Maltoni
+2017, arXiv:1705.03550); what differs: CWR freezes the body after the first batch, and scales the rows of classes to be
+comparable.
 """
 
 from __future__ import annotations
@@ -39,11 +40,17 @@ def objection(update: PlannedUpdate) -> str | None:
     return None
 
 
+def _stored_nothing(settings: GrowHeadSettings, card: Method) -> bool:
+    """Return whether a first revision stored no weights below the head: the backbone's own ones that were frozen."""
+    return settings.frozen and card.trains_backbone
+
+
 def learn(update: UpdateContext) -> Learned:
     """Return the champion's model with rows for new labels, trained on the new rows."""
     model = update.champion_model()
-    if update.settings.frozen:
-        model.body.requires_grad_(False)
+    kept = [weight for weight in model.body.parameters() if weight.requires_grad and update.settings.frozen]
+    for weight in kept:
+        weight.requires_grad = False
     known = [position for position, sources in enumerate(update.labels.sources) if sources]
     if len(known) < len(update.labels.labels):
         hold(model.head, known)
@@ -51,6 +58,8 @@ def learn(update: UpdateContext) -> Learned:
         model.head.requires_grad_(False)
     record = update.fit(model, update.rows)
     release(model.head)
+    for weight in kept:
+        weight.requires_grad = True  # of the backbone's own weights, what is trained is what is stored
     return Learned(model, record)
 
 
@@ -60,4 +69,6 @@ WAY = Way(
     settings=GrowHeadSettings,
     learn=learn,
     objection=objection,
+    revision=2,
+    affects={2: _stored_nothing},
 )

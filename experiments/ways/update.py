@@ -9,6 +9,7 @@ from experiments.ways import WAYS, UpdateContext
 from workbench.adapters.manifest import UpdateReference
 from workbench.errors import InputError
 from workbench.files.digest import key
+from workbench.machine.device import resolve_precision
 from workbench.machine.stopwatch import sum_counts
 from workbench.methods.stored_model import describe, keep
 from workbench.settings.base import MethodSettings
@@ -75,11 +76,14 @@ class UpdateLesson:
         """SHA-256 over all of it; of a way that takes nothing from the champion, that of :attr:`anew`."""
         if not self.card.from_champion:
             return self.anew.key
+        revision = self.card.revision_of(self.settings, self.adaptation.card)
+        own, asked = resolve_precision(self.champion.manifest.precision), self.adaptation.precision
+        turned = [] if own == asked else [f"{own} to {asked}"]  # before, such an update was made in the champion's
         return key(
             {
                 "lesson": self.anew.key,
                 "champion": self.champion.identity,
-                "way": [WAYS.identity(self.way), self.card.revision],
+                "way": [WAYS.identity(self.way), revision, *turned],
                 "settings": self.settings.model_dump(mode="json"),
                 "labels": [self.labels.before, self.labels.sources],
                 "new rows": sorted(self.new_rows),

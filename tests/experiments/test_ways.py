@@ -16,7 +16,7 @@ import torch
 from datasets import Dataset
 
 import workbench.training
-from experiments.ways import WAYS
+from experiments.ways import WAYS, UpdateContext
 from experiments.ways.update import UpdateLesson, learn_update
 from tasks.updating.label_map import LabelMap, unchanged
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
@@ -65,8 +65,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> AdapterStore:
 
 @pytest.fixture(scope="module")
 def lesson(store: AdapterStore, backbone: Backbone) -> UpdateLesson:
-    """A new label, and a few new rows of old labels; the champion knows the old ones."""
-    older, adaptation = version(OLD, {"animal": 24, "fruit": 24}, "older"), adapted("lora", backbone)
+    return lesson_of("lora", store, backbone)
+
+
+def lesson_of(method: str, store: AdapterStore, backbone: Backbone) -> UpdateLesson:
+    """Return a new label, and a few new rows of old labels; the champion knows the old ones."""
+    older, adaptation = version(OLD, {"animal": 24, "fruit": 24}, "older"), adapted(method, backbone)
     champion = learn(Lesson(older, adaptation, BUDGET.model_copy(update={"epochs": 8}), 0), store, Silent(), "champion")
     newer = version(NEW, {"animal": 28, "fruit": 28, "furniture": 16}, "newer")
     new_rows = frozenset(newer.splits["train"]["id"][:]) - {*older.splits["train"]["id"][:]}
@@ -181,7 +185,9 @@ def test_old_rows_that_weigh_the_weights_count_as_read(lesson: UpdateLesson, sto
     assert read(penalty="ewc", examples=1000) == new + old
 
 
-def test_a_frozen_body_leaves_old_logits_to_the_last_bit(lesson: UpdateLesson, store: AdapterStore) -> None:
+@pytest.mark.parametrize("method", ["lora", "bitfit", "full"])
+def test_a_frozen_body_leaves_old_logits_to_the_last_bit(method: str, store: AdapterStore, backbone: Backbone) -> None:
+    lesson = lesson_of(method, store, backbone)
     before = champion_logits(lesson)
     adapter = made(how(lesson, "grow-head", frozen=True), store)
     assert np.array_equal(logits(adapter, lesson)[:, 1:], before[:, 1:])
@@ -189,6 +195,30 @@ def test_a_frozen_body_leaves_old_logits_to_the_last_bit(lesson: UpdateLesson, s
     head = open_adapter(made(how(lesson, "grow-head"), store), lesson.adaptation.backbone).head
     old = open_adapter(lesson.champion, lesson.adaptation.backbone).head
     assert torch.equal(head.get_parameter("weight")[[2, 1]], old.get_parameter("weight"))
+
+
+def test_a_first_revision_stays_in_the_keys_of_what_it_did_right(lesson: UpdateLesson, backbone: Backbone) -> None:
+    """It lost the weights where they are the backbone's own and were frozen, and nowhere else."""
+    grown = WAYS.get("grow-head")
+
+    def revision(method: str, frozen: bool) -> int:
+        return grown.revision_of(grown.settings(frozen=frozen), adapted(method, backbone).card)
+
+    asked = [("lora", True), ("full", False), ("bitfit", True), ("full", True)]
+    assert [revision(*pair) for pair in asked] == [1, 1, 2, 2]
+
+
+def test_an_update_computes_as_is_asked_and_not_as_the_champion_did(lesson: UpdateLesson) -> None:
+    def champion_model(lesson: UpdateLesson) -> TaskModel:
+        context = UpdateContext(
+            *(None, lesson.champion, lesson.labels, lesson.task, lesson.new_rows),
+            *(lesson.adaptation, lesson.budget, 0, Silent(), "update"),
+        )
+        return context.champion_model()
+
+    assert champion_model(lesson).precision == lesson.champion.manifest.precision == "fp32"
+    asked = replace(lesson, adaptation=replace(lesson.adaptation, precision="bf16"))
+    assert champion_model(asked).precision == "bf16"
 
 
 def test_a_merge_lies_between_the_champion_and_the_new_lora(lesson: UpdateLesson, store: AdapterStore) -> None:

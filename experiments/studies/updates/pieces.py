@@ -61,7 +61,7 @@ def _updated(
 ) -> DocumentPiece:
     """Return the piece of a version that is made from the version ``before``, the key of whose piece is given."""
     name, effort = _name(coordinates), lesson_effort(lesson)
-    asked = [WAYS.identity(entry.way), entry.settings.model_dump(mode="json"), *_revised(entry.way)]
+    asked = [WAYS.identity(entry.way), entry.settings.model_dump(mode="json"), *_revised(entry)]
     rows = [version.labels.before, version.labels.sources, sorted(version.new_rows)]
     return DocumentPiece(
         key=key(["update", before, lesson.key, *asked, *rows]),
@@ -74,9 +74,9 @@ def _updated(
     )
 
 
-def _revised(way: str) -> list[int]:
+def _revised(entry: PlannedEntry) -> list[int]:
     """Return the way's revision; nothing for the first, which the keys of stored results do not have."""
-    revision = WAYS.get(way).revision
+    revision = WAYS.get(entry.way).revision_of(entry.settings, entry.adaptation.card)
     return [] if revision == 1 else [revision]
 
 
