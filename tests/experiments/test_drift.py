@@ -191,6 +191,7 @@ def test_a_table_in_memory_is_compared_as_a_file_is(bench: Workbench, drift: Cal
         (["nouns", "--file", "same.csv", "--label-column", "weight"], "no row can be judged"),
         (["nouns", "--file", "same.csv", "--adapter", "weights"], "'weights'"),
         (["nouns", "--file", "same.csv", "--level", "5"], "--level"),
+        (["nouns", "--file", "same.csv", "--level", "0.0009"], "The smallest level is 0.001"),
         (["nouns", "--file", "same.csv", "--max-lost", "5"], "--label-column"),
         (["nouns", "--file", "same.csv", "--label-column", "noun", "--max-lost", "nan"], "--max-lost"),
         (["weights", "--file", "same.csv", "--label-column", "weight"], "numbers"),

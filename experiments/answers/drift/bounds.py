@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.adapters.manifest import TaskReference
 
 LEVEL = 0.05
+LEAST_LEVEL = 0.001  # a smaller one would take so many random deals that they fill the memory
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,14 @@ class DriftBounds:
             judged: whether right answers are given.
 
         Raises:
-            InputError: the level is not a chance, points are not in [0, 100] or have no right answers to be counted, or
-                right answers are given to a task that asks for numbers.
+            InputError: the level is not a chance or too small, points are not in [0, 100] or have no right answers to
+                be counted, or right answers are given to a task that asks for numbers.
         """
         if not 0 < self.level < 1:
             raise InputError(f"a level lies between 0 and 1, not at {self.level:g}", where="--level")
+        if self.level < LEAST_LEVEL:
+            message = f"{self.level:g} is too small a level: permutation tests would have to deal the rows too often"
+            raise InputError(message, where="--level", hint=f"The smallest level is {LEAST_LEVEL:g}.")
         if judged and task.kind == "regression":
             message = f"{task.name} asks for numbers, which are never quite right"
             raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from experiments.answers.drift.signals import NAMES
 from workbench.errors import GateError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from tasks.loading.labelled_table import LeftOut
 
 Verdict: TypeAlias = Literal["still the task", "drifted", "too few rows to say"]
-NAMES = ("answers", "confidence", "features", "elsewhere", "unknown", "accuracy", "labels")
 FEWEST = 50  # rows of each sample; with fewer, that nothing was found says nothing
 MOST_EXAMPLES = 5
 

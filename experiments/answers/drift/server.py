@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.answers.adapter_task import adapter_task
 from experiments.answers.drift.result import Drift
-from experiments.answers.drift.signals import Signal, label_shares, with_adjusted
+from experiments.answers.drift.signals import Signal, deals_at, label_shares, with_adjusted
 from workbench.errors import InputError, WorkError
 from workbench.measures.relabelled_samples import counts_differ
 
@@ -143,7 +143,8 @@ def served_drift(
     model = open_for(stored, opened, task)
     answered = evaluate_split(model, task, "test", opened, manifest.budget.max_length).outcomes
     old = np.bincount(answered["prediction"].to_numpy(dtype=np.int64), minlength=len(task.labels))
-    signals = [_answers(old, served, task.labels), _confidence(answered["confidence"].to_numpy(dtype=float), served)]
+    sure, deals = answered["confidence"].to_numpy(dtype=float), deals_at(bounds.level)
+    signals = [_answers(old, served, task.labels, deals), _confidence(sure, served, deals)]
     return Drift(
         adapter=stored.id,
         task=manifest.task.name,
@@ -160,15 +161,15 @@ def served_drift(
     )
 
 
-def _answers(old: NDArray[Any], served: ServedCounts, labels: Sequence[str]) -> Signal:
+def _answers(old: NDArray[Any], served: ServedCounts, labels: Sequence[str], deals: int) -> Signal:
     new = np.array([served.labels.get(label, 0) for label in labels], dtype=np.int64)
     shares = label_shares(labels, old / old.sum(), new / new.sum())
-    return Signal("answers", None, None, counts_differ(old, new), shares=shares)
+    return Signal("answers", None, None, counts_differ(old, new, deals), shares=shares)
 
 
-def _confidence(old: NDArray[np.float64], served: ServedCounts) -> Signal:
+def _confidence(old: NDArray[np.float64], served: ServedCounts, deals: int) -> Signal:
     """Compare how many answers fall into each bin of confidence: more is not kept by a server."""
     edges = np.array([-math.inf, *served.bounds])
     counts = np.array([((old > low) & (old <= high)).sum() for low, high in pairwise(edges)], dtype=np.int64)
     mean = served.total / int(served.confidence.sum())
-    return Signal("confidence", float(old.mean()), float(mean), counts_differ(counts, served.confidence))
+    return Signal("confidence", float(old.mean()), float(mean), counts_differ(counts, served.confidence, deals))

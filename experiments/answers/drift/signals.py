@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,13 @@ from workbench.measures.independent_samples import (
     share_difference,
     share_is_higher,
 )
-from workbench.measures.relabelled_samples import contrasts, distances_between, shares_differ, vectors_differ
+from workbench.measures.relabelled_samples import (
+    RESAMPLES,
+    contrasts,
+    distances_between,
+    shares_differ,
+    vectors_differ,
+)
 from workbench.measures.statistics import holm
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from experiments.answers.drift.sample import Sample
     from workbench.measures.statistics import Interval
 
+NAMES = ("answers", "confidence", "features", "elsewhere", "unknown", "accuracy", "labels")  # all signals
 ROUNDING = 1e-9  # points by which a share times 100 may be off
 UNKNOWN = "none of these labels"
 FAR = 0.05  # of rows like the held-out ones, the share that may be farther from all training rows than the bound
@@ -75,7 +83,7 @@ def compare(reference: Sample, new: Sample, labels: Sequence[str], bounds: Drift
         bounds: what is allowed.
     """
     rows = np.concatenate([reference.features, new.features])
-    dealt = contrasts(len(reference), len(new))
+    dealt = contrasts(len(reference), len(new), deals_at(bounds.level))
     return compare_dealt(reference, new, labels, bounds, dealt, distances_between(rows, rows))
 
 
@@ -106,6 +114,11 @@ def compare_dealt(
         *_judged(dealt, reference, new, labels, bounds.max_lost),
     ]
     return with_adjusted([signal for signal in measurable if signal is not None], bounds.level)
+
+
+def deals_at(level: float) -> int:
+    """Return how often a permutation test deals: so often that its smallest p, adjusted, is below the level."""
+    return max(RESAMPLES, math.ceil(len(NAMES) / level))
 
 
 def with_adjusted(signals: Sequence[Signal], level: float) -> tuple[Signal, ...]:
@@ -185,7 +198,7 @@ def _judged(
     if not labels:
         return (accuracy,)
     if dealt.shape[1] != len(old.labels) + len(judged.labels) or len(new) != len(judged.labels):
-        dealt = contrasts(len(old.labels), len(judged.labels))  # some rows have no label
+        dealt = contrasts(len(old.labels), len(judged.labels), len(dealt) - 1)  # some rows have no label
     return accuracy, _shares("labels", dealt, old.labels, judged.labels, labels)
 
 

@@ -1,0 +1,32 @@
+"""Signals of drift at small levels: a permutation test deals so often that it can find something."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL, DriftBounds
+from experiments.answers.drift.sample import Sample
+from experiments.answers.drift.signals import NAMES, Signal, compare, deals_at, with_adjusted
+from workbench.measures.relabelled_samples import RESAMPLES
+
+
+def sample(label: str, at: float, seed: int) -> Sample:
+    """Return 60 rows that all get this answer, whose features lie around a point."""
+    features = np.random.default_rng(seed).normal(at, 0.1, (60, 3)).astype(np.float32)
+    confidence = np.full(60, 0.9)
+    return Sample([label] * 60, confidence, features, nearest=np.zeros(60, dtype=np.float32), elsewhere=None)
+
+
+@pytest.mark.parametrize("level", [LEVEL, 0.01, LEAST_LEVEL])
+def test_rows_that_have_nothing_in_common_are_beyond_at_each_level(level: float) -> None:
+    signals = compare(sample("a", 0.0, 1), sample("b", 5.0, 2), ["a", "b"], DriftBounds(level))
+    assert {signal.name for signal in signals if signal.beyond} == {"answers", "features"}
+
+
+def test_the_smallest_p_is_below_each_level_with_all_signals() -> None:
+    assert deals_at(LEVEL) == RESAMPLES, "what the default level says does not change"
+    for level in np.geomspace(LEAST_LEVEL, 0.9, 50):
+        smallest = 1 / (1 + deals_at(level))
+        signals = [Signal(NAMES[0], None, None, smallest), *(Signal(name, None, None, 1.0) for name in NAMES[1:])]
+        assert with_adjusted(signals, level)[0].beyond, level
