@@ -26,6 +26,9 @@ class HeadRefit:
     fitted on the training examples of the probe, ``recovered`` = refitted − head. The own head was fitted on all of the
     task's training examples and the new one on a few, so ``recovered`` may be below 0 right after learning: it is its
     growth from there that tells of spurious forgetting.
+
+    Of a model that answers with the labels of several tasks, the own head chooses among all of them and the new one
+    among those of the probe's examples: ``recovered`` then also counts answers with labels of other tasks.
     """
 
     scope: Literal["task", "model"] = "task"

@@ -85,6 +85,13 @@ def test_a_loss_that_a_sentence_cannot_show_is_not_called_forgetting(replicated_
     assert sentence.startswith("sequential: by the end its heads had lost 2.0 points")
 
 
+def test_heads_that_choose_among_other_labels_are_not_compared(replicated_report: Report) -> None:
+    """The own head of a class-incremental stream may answer with labels of later tasks, the new one may not."""
+    record = replace(replicated_report.record, scenario="class-incremental")
+    assert spurious_sentences(replicated_report)
+    assert not spurious_sentences(replace(replicated_report, record=record))
+
+
 def test_panels_and_lines_are_those_that_were_measured(replicated: Record, replicated_report: Report) -> None:
     figure = draw("probes-by-layer", replicated_report)
     assert figure
