@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 BODY, STATE = "body", "state"
 Labels = tuple[str, ...]
+BESIDE = {  # file of a state → the strategy that answers with what it holds, and not with body and heads alone
+    "masks.safetensors": "mask",
+    "embeddings.safetensors": "hypernetwork",
+    "solution.safetensors": "ranpac",
+    "body/pool.safetensors": "l2p",
+}
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,8 @@ def read_checkpoints(
             place of names that a checkpoint gives itself.
 
     Raises:
-        InputError: nothing is there, or nothing that can be read; an adapter is of another backbone.
+        InputError: nothing is there, or nothing that can be read; an adapter is of another backbone; or a stage of a
+            stream that its body and heads alone do not answer for.
         UnsafeConfigError: a file would run code.
         AssetError: it cannot be fetched from the hub.
     """
@@ -133,12 +140,22 @@ def _read(name: str, backbone: Backbone, tasks: Sequence[Task], where: str, labe
         raise InputError(f"{name!r}: {error.what}", where=where, hint=error.hint) from None
     if (folder / STATE / BODY).is_dir():
         folder = folder / STATE
+    _require_body_and_heads(name, folder, where)
     if (folder / BODY).is_dir() and (folder / HEADS).is_dir():
         heads = {task.name: task.labels for task in tasks if (folder / HEADS / f"{task.name}.safetensors").is_file()}
         return Checkpoint(name, "state", folder, key(checksummed.digests(folder)), heads)
     if (folder / MANIFEST).is_file():
         return _stored(name, StoredAdapter(read_manifest(folder), folder), backbone, tasks)
     return _sent(name, read_folder(folder), backbone, tasks, labels)
+
+
+def _require_body_and_heads(name: str, folder: Path, where: str) -> None:
+    """Raise InputError where a state is one of a strategy that answers with more than its body and heads."""
+    strategy = next((strategy for file, strategy in BESIDE.items() if (folder / file).is_file()), None)
+    if strategy and (folder / BODY).is_dir():
+        message = f"{name!r} is a stage of {strategy}, which body and heads alone do not answer for"
+        hint = "Give a stage of a strategy with one body for all tasks, such as sequential or replay."
+        raise InputError(message, where=where, hint=f"{hint} Or let the recipe learn {strategy} as an entry.")
 
 
 def _sent(

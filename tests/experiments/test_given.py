@@ -14,6 +14,10 @@ from experiments.api import Workbench
 from experiments.reporting.presentation import Table
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._checkpoints import GivenStage, distinct_names, read_checkpoints
+from experiments.strategies.hypernetwork import EMBEDDINGS
+from experiments.strategies.l2p import POOL
+from experiments.strategies.mask import MASKS
+from experiments.strategies.ranpac import SOLUTION
 from experiments.studies.stream.page.gallery import caption, draw
 from experiments.studies.stream.page.present import present
 from tests.checkpoints import with_a_head, with_another_output_layer
@@ -23,6 +27,7 @@ from tests.stages import START, adapted, context_for
 from tests.streams import write_tasks
 from workbench.backbone.names import open_backbone
 from workbench.backbone.output_layer import output_layer
+from workbench.backbone.pretrained import Backbone
 from workbench.errors import InputError
 from workbench.measures.forgetting import METRICS
 from workbench.methods.task import Task
@@ -200,6 +205,37 @@ def test_what_cannot_be_measured_is_refused(case: str, bert: Path, checkpoints: 
             tmp_path, bert, {"mine": f"{{strategy: given, {entry.format(bert=bert, **names)}}}"}, *QUICK, *changes
         )
     assert not (tmp_path / "space/experiments").exists()
+
+
+def _state(folder: Path) -> Path:
+    """Return the folder of a stage with a shared body and no weights."""
+    for name in ("body", "heads"):
+        (folder / "state" / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("strategy", "file"),
+    [("mask", MASKS), ("hypernetwork", EMBEDDINGS), ("ranpac", SOLUTION), ("l2p", f"body/{POOL}")],
+)
+def test_a_stage_that_answers_with_more_than_body_and_heads_is_refused(
+    strategy: str, file: str, backbone: Backbone, tmp_path: Path, copying: Task
+) -> None:
+    stage = _state(tmp_path / "stage")
+    (checkpoint,) = read_checkpoints([str(stage)], backbone, [copying], "stages")
+    assert checkpoint.form == "state"
+    (stage / "state" / file).write_bytes(b"")
+    with pytest.raises(InputError, match=f"is a stage of {strategy}, which body and heads alone do not answer for"):
+        read_checkpoints([str(stage)], backbone, [copying], "stages")
+
+
+def test_a_stage_with_the_prompts_of_several_tasks_is_refused(bert: Path, tmp_path: Path) -> None:
+    stage = _state(tmp_path / "stage")
+    config = json.dumps({"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 8})
+    (stage / "state/body/adapter_config.json").write_text(config, encoding="utf-8")
+    entry = {"mine": f"{{strategy: given, method: prompt, tokens: 4, stages: [{bert}, {stage}]}}"}
+    with pytest.raises(InputError, match="stage has 8 virtual tokens, and prompt 4 before each text"):
+        stream_of(tmp_path, bert, entry, *QUICK, "learned=before")
 
 
 def test_names_are_as_short_as_they_can_be_told_apart() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.strategies._checkpoints import GivenStage, read_checkpoints
+from experiments.strategies._checkpoints import BODY, GivenStage, read_checkpoints
 from experiments.strategies._ways import FITTABLE, require_room, require_speaking, way_of
 from experiments.studies.stream.plan.entry import GIVEN
 from experiments.studies.stream.plan.given_labels import require_heads, require_labels, require_one_order
+from workbench.adapters.adapter_folder import CONFIG, read_config
 from workbench.backbone.architecture import is_causal
 from workbench.backbone.tokenizing import tokenise
 from workbench.errors import InputError, Problem, SettingsError, collect_problems
@@ -74,6 +75,7 @@ def given_stages(
             with collect_problems(problems, where):
                 checkpoints = read_checkpoints(names, backbone, tasks, where, labels)
                 _require_readable(checkpoints, backbone, tasks, recipe, where)
+                _require_one_prompt(checkpoints, entry, where)
                 stages = tuple(_numbered(checkpoints, tasks, settings, recipe.examined, labels, where))
                 require_speaking(
                     settings, stages[0].ways, {task.name: task for task in tasks}, is_causal(backbone.config)
@@ -104,6 +106,23 @@ def _require_readable(
             raise InputError(message, where=where, hint="Put the model's own tokenizer into its folder.")
         for task in tasks if own else ():
             _require_known_tokens(checkpoint, task, recipe, where)
+
+
+def _require_one_prompt(checkpoints: Sequence[Checkpoint], entry: PlannedEntry, where: str) -> None:
+    """Raise InputError where a stage of a stream has more virtual tokens than its method puts before each text.
+
+    After progressive-prompts it has those of all tasks, and each task is read behind its own and earlier ones.
+    """
+    asked = entry.method_settings.virtual_tokens
+    for checkpoint in checkpoints:
+        config = checkpoint.folder / BODY / CONFIG
+        if checkpoint.form != "state" or not config.is_file():
+            continue
+        tokens = read_config(config.parent).get("num_virtual_tokens", asked)
+        if tokens != asked:
+            message = f"{checkpoint.name} has {tokens} virtual tokens, and {entry.method} {asked} before each text"
+            hint = "Give method and tokens of the stream. A stage of progressive-prompts cannot be given but its first."
+            raise InputError(message, where=where, hint=hint)
 
 
 def _require_known_tokens(checkpoint: Checkpoint, task: Task, recipe: Recipe, where: str) -> None:
