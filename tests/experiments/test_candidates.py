@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from experiments.gating.candidate.comparison import compare, named
 from experiments.gating.candidate.judged_rows import JudgedRows
 from experiments.gating.candidate.mapped_answers import NONE, Answers, answers_in, known_classes, told_apart
 from experiments.gating.candidate.sentences import refusal, verdict
+from experiments.gating.candidate.tables import groups as groups_table
 from experiments.gating.candidate.versions import VersionPair
+from experiments.reporting.cells import one_line
 from tasks.updating.label_map import LabelMap, unchanged
 from workbench.errors import InputError
 from workbench.measures.paired_scores import chance_of_none
@@ -128,6 +131,15 @@ def test_groups_have_the_shares_counted_by_hand() -> None:
     assert every.candidate_on_all.mean == 0.7
     document = unknown.as_json()
     assert (document["champion"], document["planned"], document["reading"]) == (None, False, None)
+
+
+def test_a_line_on_a_terminal_has_the_bounds_of_scores() -> None:
+    """20 of 20: Wilson's bounds are n ÷ (n + z²) and 1, which no ± around 100 says."""
+    report: Any = SimpleNamespace(metric="accuracy", groups=compare(rows("a" * 20, "a" * 20, "a" * 20, "+" * 20)))
+    old = " ".join(map(one_line, groups_table(report).rows[0]))
+    low = 100 * 20 / (20 + 1.959964**2)
+    assert old.count(f"100.0 [{low:.1f}, 100.0]") == 3
+    assert "±" not in old
 
 
 def test_planned_are_old_and_new_rows_after_holm() -> None:

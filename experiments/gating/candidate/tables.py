@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.gating.candidate.comparison import MARGIN
@@ -112,7 +113,8 @@ def bounds_table(gate: Gate) -> Table:
 
 
 def _score(value: Interval | None) -> Cell:
-    return UNKNOWN if value is None else score(value)
+    """Return a share with its bounds: Wilson's interval does not lie around it evenly, so that ± would be another."""
+    return UNKNOWN if value is None else replace(score(value), spread=bounds(value))
 
 
 def _rows(group: GroupComparison) -> Cell:
