@@ -135,17 +135,24 @@ def normalize(label: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
-def collisions(labels: Iterable[tuple[str, str]], other_labels: Iterable[str] = ()) -> Iterator[Problem]:
+def collisions(
+    labels: Iterable[tuple[str, str]],
+    other_labels: Iterable[str] = (),
+    noun: str = "label",
+    read_in: str = "the tables",
+) -> Iterator[Problem]:
     """Yield a problem for each label that another row of the same tables has.
 
     Args:
         labels: each with where it is in the recipe.
         other_labels: of rows that the tables have anyway.
+        noun: what the message calls them.
+        read_in: where they stand together.
     """
     rows = {normalize(label): label for label in other_labels}
     for label, where in labels:
         key = normalize(label)
         if key in rows:
-            message = f"{label!r} and {rows[key]!r} look the same in the tables"
-            yield Problem(message, where, "Give it another label.")
+            message = f"{label!r} and {rows[key]!r} look the same in {read_in}"
+            yield Problem(message, where, f"Give it another {noun}.")
         rows.setdefault(key, label)

@@ -221,9 +221,9 @@ def _names(members: Sequence[ComparisonInWords]) -> str:
     """Return the members, with their differences where they differ, the largest first: ``a (+3.1), b (+2.0)``."""
     if members[0].word in (EQUAL, UNDECIDED):
         return some([comparison.entry.inside for comparison in members], NAMED)
-    means = {comparison.entry.inside: comparison.difference.shown.mean or 0.0 for comparison in members}
-    ranked = sorted(means, key=lambda name: -abs(means[name]))
-    return some([f"{name} ({number(means[name], signed=True)})" for name in ranked], NAMED)
+    means = [(comparison.entry.inside, comparison.difference.shown.mean or 0.0) for comparison in members]
+    ranked = sorted(means, key=lambda named: -abs(named[1]))
+    return some([f"{name} ({number(mean, signed=True)})" for name, mean in ranked], NAMED)
 
 
 def _would_decide(difference: Difference) -> str:

@@ -204,6 +204,15 @@ class TestLabels:
             PLANNERS["quickstart"](Document({**data, "frontier": {"full-sequential": [0.00005]}}, "recipe.yaml"))
         assert repr(other) in str(caught.value)
 
+    @pytest.mark.parametrize("title", ["isolated loras", "plain"])
+    def test_two_entries_of_a_stream_have_two_titles(self, title: str) -> None:
+        """A title is not that of another entry, nor the label of one without a title: sentences call it so."""
+        data = changed(read(RECIPES.path("quickstart")).data, ("strategies", "again"), {"title": title})
+        for label in ("again", "plain"):
+            data["strategies"][label] = {"strategy": "replay", "method": "lora", **data["strategies"].get(label, {})}
+        with pytest.raises(SettingsError, match=naming(repr(title), "look the same in the verdict", "another title")):
+            PLANNERS["quickstart"](Document(data, "recipe.yaml"))
+
     @pytest.mark.parametrize(
         "label",
         "fresh lora|Full fine-tuning|frozen  features|average, pfeiffer|bbc-news alone, lora|best composition".split(

@@ -166,6 +166,15 @@ def test_a_number_of_seeds_for_a_group_says_for_how_many_of_it(needs: tuple[int 
     assert listed.endswith(f"d against control of d{expected}.")
 
 
+def test_entries_of_one_title_are_each_named() -> None:
+    """A record of before titles had to differ may have such entries."""
+    means = (0.05, 0.031, 0.023, 0.01)
+    group = [
+        between(replace(HIGHER, seeds=Interval(mean, 0.001, 0.09)), entry=Named(str(mean), "EWC")) for mean in means
+    ]
+    assert sentences(group) == ["Ended higher than full fine-tuning: EWC (+5.0), EWC (+3.1), EWC (+2.3), EWC (+1.0)."]
+
+
 def test_a_hundred_comparisons_stay_readable() -> None:
     many = [between(OPEN, entry=Named(f"entry-{number}")) for number in range(100)]
     (sentence,) = sentences(many)

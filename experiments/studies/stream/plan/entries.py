@@ -134,12 +134,16 @@ def misnamed(document: Document) -> Iterator[Problem]:
 
 
 def indistinct(document: Document, entries: Sequence[PlannedEntry]) -> Iterator[Problem]:
-    """Yield a problem for each label that another entry has, or seems to have."""
+    """Yield a problem for each label that another entry has, or seems to have; and for each title."""
     paths = [
         (entry.label, (ENTRIES, entry.label) if entry.frontier is None else ("frontier", entry.frontier))
         for entry in entries
     ]
-    return collisions((label, document.where(*path)) for label, path in paths)
+    yield from collisions((label, document.where(*path)) for label, path in paths)
+    own = [entry for entry in entries if entry.frontier is None]  # sentences are about these
+    titled = [(entry.title, document.where(ENTRIES, entry.label, "title")) for entry in own if entry.title]
+    untitled = [entry.label for entry in own if not entry.title]
+    yield from collisions(titled, untitled, "title", "the verdict")
 
 
 def _point(entry: PlannedEntry, rate: float, text: str) -> PlannedEntry:
