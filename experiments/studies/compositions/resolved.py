@@ -85,7 +85,7 @@ class FusionPlan:
         labels = [entry.label for entry in entries]
         return shared_facts(
             self.targets,
-            any_budget,
+            resolve_precision(any_budget.precision),
             description=self.description,
             backbone=self.backbone.name,
             reference=self.reference,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ValidationError
 
@@ -14,7 +14,7 @@ from experiments.reporting.declared_test import DeclaredTest
 from experiments.studies.core.data_sources import DataSource, data_sources
 from experiments.workspace.documents import form_of
 from workbench.errors import IntegrityError
-from workbench.machine.device import resolve_precision
+from workbench.machine.device import Precision
 from workbench.measures.declared_tests import Test
 from workbench.measures.verdicts import LEVEL
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from experiments.workspace import RecordDocument, Workspace
     from workbench.methods.task import Task
-    from workbench.settings.base import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,7 @@ class Record(ABC):
     reference: str
     data: Mapping[str, str] = field(default_factory=dict)
     data_sources: Mapping[str, DataSource] = field(default_factory=dict)
-    precision: str = ""
+    precision: Precision | Literal[""] = ""
     test: Test = "paired"
     margin: float = MARGIN
     verdicts_after: tuple[int, ...] = ()
@@ -166,19 +165,19 @@ def _entry(part: Any) -> Any:
     return {name: value for name, value in part.items() if name != "against"}
 
 
-def shared_facts(tasks: Sequence[Task], budget: Budget, /, **own: Any) -> dict[str, Any]:
+def shared_facts(tasks: Sequence[Task], precision: Precision, /, **own: Any) -> dict[str, Any]:
     """Return what is the same for all pieces of a plan, as JSON has it.
 
     Args:
         tasks: that are learned, or composed for.
-        budget: says in which precision.
+        precision: of all arithmetic.
         own: the study's own facts, by their keys in record.json; settings and dataclasses become objects.
     """
     facts = {
         **own,
         "data": {task.name: task.fingerprint for task in tasks},
         "data_sources": data_sources(tasks),
-        "precision": resolve_precision(budget.precision),
+        "precision": precision,
     }
     written: dict[str, Any] = form_of(dict[str, Any]).dump_python(facts, mode="json")
     return without_defaults(written)

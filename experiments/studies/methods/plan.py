@@ -73,7 +73,7 @@ class ComparisonPlan:
         recipe = self.recipe
         return shared_facts(
             self.tasks,
-            recipe.budget,
+            resolve_precision(recipe.budget.precision),
             **recipe.facts,
             tasks=[task.name for task in self.tasks],
             reference=self.reference,

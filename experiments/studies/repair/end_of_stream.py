@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def end_of_stream(plan: RepairPlan, stream: LearnedStream, workspace: Workspace, listener: Listener) -> EndOfStream:
     """Return a stream as a repair takes it; no weights are read."""
     entry, budget = plan.learned[stream.entry], plan.budget
-    precision = resolve_precision(budget.precision)
+    precision = plan.record.precision or resolve_precision(budget.precision)  # old records do not say
     strategy_settings, method_settings = settings_of(entry)
     context = Context(
         settings=strategy_settings,

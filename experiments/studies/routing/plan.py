@@ -95,7 +95,7 @@ class RoutingPlan:
         ]
         return shared_facts(
             self.tasks,
-            recipe.budget,
+            self.adaptation.precision,
             **recipe.facts,
             tasks=[task.name for task in self.tasks],
             reference=self.reference,

@@ -102,7 +102,7 @@ class UpdatesPlan:
         last = {name: self.versions[name, recipe.seeds[0]][-1].task for name in self.streams}
         return shared_facts(
             [task for tasks in self.streams.values() for task in tasks],
-            recipe.budget,
+            resolve_precision(recipe.budget.precision),
             **recipe.facts,
             tasks=[*self.streams],
             scenario=recipe.scenario,

@@ -157,6 +157,17 @@ def test_results_of_before_are_read(own: Workbench, back: Any) -> None:
     assert left == {"refit-head of shared", *CONTROLS}
 
 
+def test_a_repair_computes_in_the_precision_of_its_stream(
+    own: Workbench, back: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine that repairs may take another one for ``auto``; records of earlier versions have none."""
+    monkeypatch.setattr("experiments.studies.repair.end_of_stream.resolve_precision", lambda precision: "fp32")
+    for recorded, expected in (("bf16", "bf16"), ("", "fp32")):
+        plan = replace(back, record=replace(back.record, precision=recorded))
+        stream = end_of_stream(plan, plan.record.streams[0], own.workspace, Silent())
+        assert stream.context.adaptation.precision == expected
+
+
 @pytest.mark.acceptance
 def test_two_machines_come_to_the_same(
     own: Workbench, after: Workbench, back: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.plan.given import Given
     from experiments.studies.stream.plan.planned_stages import PlannedStage, Stream
     from tasks.task_file.spec import TaskSpec
+    from workbench.machine.device import Precision
     from workbench.methods.task import Task
     from workbench.probes import ProbeRequest
     from workbench.settings.base import Document
@@ -80,6 +81,7 @@ class Plan:
     """What ``workbench run`` will do.
 
     Attributes:
+        precision: of the arithmetic, in every process that works on it, whatever ``auto`` means there.
         tasks: in the recipe's order.
         orders: the orders that they are learned in, the recipe's own first; or one for each seed.
         text: general text for probes, none of it of the stream's tasks.
@@ -90,6 +92,7 @@ class Plan:
     study: ClassVar[str] = "stream"
     recipe: Recipe
     backbone: Backbone
+    precision: Precision
     tasks: tuple[Task, ...]
     entries: tuple[PlannedEntry, ...]
     orders: tuple[tuple[Task, ...], ...] = ()
@@ -109,7 +112,7 @@ class Plan:
         recipe, tasks = self.recipe, self.tasks
         return shared_facts(
             tasks,
-            recipe.budget,
+            self.precision,
             **recipe.facts,
             tasks=recipe.tasks,
             test_sizes=[len(test_rows(task, recipe.budget)) for task in tasks],
@@ -188,8 +191,7 @@ class Plan:
 
     def adaptation(self, entry: PlannedEntry) -> Adaptation:
         """Return the entry's method on the recipe's backbone."""
-        precision = resolve_precision(self.recipe.budget.precision)
-        return Adaptation(self.backbone, entry.method, entry.method_settings, precision)
+        return Adaptation(self.backbone, entry.method, entry.method_settings, self.precision)
 
     @cached_property
     def _streams(self) -> dict[Stream, dict[str, PlannedStage]]:
@@ -259,7 +261,9 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     asked = asked_of_probes(document, probing)
     given = given_stages(document, recipe, own, backbone, tasks)
-    plan = Plan(recipe, backbone, tasks, entries, ordered(tasks, recipe), text=words, asked=asked, given=given)
+    precision = resolve_precision(recipe.budget.precision)
+    orders = ordered(tasks, recipe)
+    plan = Plan(recipe, backbone, precision, tasks, entries, orders, text=words, asked=asked, given=given)
     plan = replace(plan, entries=tuple(_tuned(plan)))
     starts = partial(_start_key, plan)
     repeated = replications(recipe.seeds, len(plan.orders), plan.order_per_seed)
@@ -310,7 +314,7 @@ def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
             "settings": settings,
             "backbone": plan.backbone.fingerprint,
             "pooling": plan.backbone.pooling,
-            "precision": resolve_precision(plan.recipe.budget.precision),
+            "precision": plan.precision,
             "budget": plan.recipe.budget.model_dump(mode="json"),
             "seed": seed,
             "processes": processes.sharing(),
