@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Self, TypeVar
 
+from workbench.machine.control_groups import memory_left, memory_limit
+
 MB = 1e6
 LIBRARIES = ("peft", "transformers.trainer")  # that every fit needs
 Result = TypeVar("Result")
@@ -26,7 +28,7 @@ def available() -> int | None:
 
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0]
-    sizes = [free for free in (_of_machine("MemAvailable"), _free_of_group()) if free is not None]
+    sizes = [free for free in (_of_machine("MemAvailable"), memory_left()) if free is not None]
     return min(sizes, default=None)
 
 
@@ -39,7 +41,7 @@ def installed_bytes() -> int | None:
 
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[1]
-    sizes = [size for size in (_of_machine("MemTotal"), _limit_of_group()) if size is not None]
+    sizes = [size for size in (_of_machine("MemTotal"), memory_limit()) if size is not None]
     return min(sizes, default=None)
 
 
@@ -208,23 +210,6 @@ def _of_machine(field: str) -> int | None:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * 1024
-    return None
-
-
-def _limit_of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    with suppress(OSError, ValueError):
-        return int((root / "memory.max").read_text(encoding="ascii"))
-    return None
-
-
-def _free_of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Return what the control group (cgroup v2) leaves; pages of files can be taken back, and do not count."""
-    if (limit := _limit_of_group(root)) is None:
-        return None
-    with suppress(OSError, ValueError):
-        used = int((root / "memory.current").read_text(encoding="ascii"))
-        stat = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
-        return limit - used + int(stat["inactive_file"])
     return None
 
 
