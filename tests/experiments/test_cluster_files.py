@@ -74,6 +74,13 @@ def test_the_batch_file_is_one_of_bash() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_batch_file_gives_ray_the_cores_that_it_counts_on() -> None:
+    """From version 22.05 on, ``srun`` takes no ``--cpus-per-task`` over from the batch file (SLURM's own notes)."""
+    command = SLURM.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()[-1]
+    assert command.startswith("srun ")
+    assert '--cpus-per-task="$SLURM_CPUS_PER_TASK"' in command.split("ray symmetric-run")[0]
+
+
 @pytest.mark.acceptance
 @in_a_network_of_its_own
 def test_the_batch_file_runs_a_recipe(call: Call, recipe: Path, tmp_path: Path) -> None:
