@@ -97,7 +97,7 @@ Cluster = Annotated[
         "--cluster",
         metavar="ADDRESS",
         callback=_joinable,
-        help="Work on a running Ray cluster, `auto` or HOST:PORT, with --jobs processes on each of its machines.",
+        help="Work on this machine's Ray cluster, `auto` or HOST:PORT, with --jobs processes on each of its machines.",
     ),
 ]
 MinRoutingScore = Annotated[

@@ -119,6 +119,12 @@ def test_where_no_process_starts_at_all_the_run_says_why() -> None:
         Run(starts_on_head).do(Schedule(toys(2)), on("1", "1"))
 
 
+@pytest.mark.usefixtures("ray")
+def test_without_any_process_nothing_passes_for_done() -> None:
+    with pytest.raises(WorkError, match="no process was there for 2 pieces"):
+        Run(starts_on_head).do(Schedule(toys(2)), [])
+
+
 def test_machines_that_go_together_do_not_end_a_run_on_another(ray: FakeRay) -> None:
     ray.gone = {str(number) for number in range(7)}
     run = Run(lambda slot, key: [*[WORKS] * 9, DONE] if slot.machine == "head" else [ActorDiedError()])

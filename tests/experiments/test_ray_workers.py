@@ -24,6 +24,7 @@ from experiments.workspace import Workspace
 from tests.conftest import Call, environment
 from tests.ear import Ear
 from tests.hostile_folder import hostile_folder
+from tests.messages import naming
 from tests.toy_pieces import ToyPiece, log, nothing
 from workbench.errors import InputError, TrainingError
 from workbench.files import atomic
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.engine.piece import Piece
+    from experiments.engine.workers.machine_report import MachineReport
 
 pytest.importorskip("ray", reason="the package ray is not installed")
 
@@ -216,13 +218,13 @@ def test_commands_take_jobs_and_give_the_same_report(call: Call, recipe: Path, t
 class Remote:
     """What Ray makes of a function, in little: called when the answer is asked for."""
 
-    def __init__(self, function: Callable[..., bool]) -> None:
+    def __init__(self, function: Callable[..., MachineReport]) -> None:
         self.function = function
 
     def options(self, **_: object) -> Remote:
         return self
 
-    def remote(self, *given: object) -> Callable[[], bool]:
+    def remote(self, *given: object) -> Callable[[], MachineReport]:
         return partial(self.function, *given)
 
 
@@ -236,7 +238,7 @@ def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
 
     slots, looked, names = [WorkerSlot(1, {}, "machine")], [], []
 
-    def get(asked: Sequence[Callable[[], bool]]) -> list[bool]:
+    def get(asked: Sequence[Callable[[], MachineReport]]) -> list[MachineReport]:
         names.append([path.name for path in tmp_path.iterdir()])
         if len(names) == 1:
             looked.append(cluster._with_visibility(slots, tmp_path))
@@ -252,6 +254,16 @@ def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_cluster_without_a_machine_that_computes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    from experiments.engine.workers import cluster
+
+    monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": "head", "Alive": True, "Resources": {"memory": 1e9}}])
+    with pytest.raises(InputError, match=naming("no machine of this cluster has processors to lend", "ray start")):
+        cluster._slots(1, tmp_path)
+
+
 @pytest.mark.parametrize("package", ["ray", "greenlet"])
 def test_without_ray_jobs_say_what_to_install(
     package: str, call: Call, recipe: Path, monkeypatch: pytest.MonkeyPatch
@@ -265,6 +277,13 @@ def test_without_ray_jobs_say_what_to_install(
     with pytest.raises(InputError, match=f"{package} is not installed"):
         workers(2)
     assert workers(1)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_fewer_than_one_process_is_refused(jobs: int) -> None:
+    for cluster in (None, "auto"):
+        with pytest.raises(InputError, match=naming(f"{jobs} processes cannot work", "1 or more")):
+            workers(jobs, cluster)
 
 
 def test_processes_that_share_each_fit_have_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

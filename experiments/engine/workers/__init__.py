@@ -52,8 +52,10 @@ def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
         cluster: address of a cluster of Ray's; None for this machine alone.
 
     Raises:
-        InputError: Ray is not installed, or processes share each fit already.
+        InputError: fewer than one process, Ray is not installed, or processes share each fit already.
     """
+    if jobs < 1:
+        raise InputError(f"{jobs} processes cannot work", where="--jobs", hint="Take 1 or more.")
     if jobs == 1 and cluster is None:
         return Inline()
     option = "--jobs" if cluster is None else "--cluster"

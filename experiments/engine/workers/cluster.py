@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.engine.workers.machine import Machine
+from experiments.engine.workers.machine_report import machine_report, require_same_versions
 from experiments.engine.workers.signal_handlers import keep_handlers
 from experiments.engine.workers.worker_slot import WorkerSlot, device_share
 from workbench.errors import InputError, reason
@@ -29,12 +30,12 @@ def join_cluster(address: str, jobs: int, root: Path) -> Iterator[Sequence[Worke
     """Yield slots for ``jobs`` processes on every machine of a cluster.
 
     Args:
-        address: ``auto`` for the cluster that this machine is a part of, else ``HOST:PORT``.
+        address: ``auto`` for the cluster that this machine is a part of; ``HOST:PORT`` says which, if of several.
         jobs: how many processes share the cores and the devices of a machine.
         root: the workspace; each slot says whether its machine sees it.
 
     Raises:
-        InputError: no cluster answers there, or a machine of it cannot work.
+        InputError: no cluster answers there, no machine of it computes, or one cannot work, or has other packages.
     """
     with _connection(address):
         slots = _slots(jobs, root)
@@ -58,7 +59,8 @@ def _connection(address: str) -> Iterator[None]:
         try:  # in an empty folder: Ray puts it first on the path of its processes
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # Ray raises plain ones
-            raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=BEGIN) from error
+            hint = BEGIN if address == "auto" else f"This machine has to join first: `ray start --address {address}`."
+            raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=hint) from error
     try:
         yield
     finally:
@@ -76,6 +78,9 @@ def _slots(jobs: int, root: Path) -> list[WorkerSlot]:
     """Return a slot on each machine. Ray still lists a machine that has just gone: it is tried again without it."""
     while True:
         slots = [_slot(machine, jobs) for machine in _machines()]
+        if not slots:
+            hint = "Let one join that computes: `ray start --address HOST:PORT`."
+            raise InputError("no machine of this cluster has processors to lend", where=OPTION, hint=hint)
         try:
             return _with_visibility(slots, root)
         except InputError:
@@ -124,16 +129,14 @@ def _with_visibility(slots: Sequence[WorkerSlot], root: Path) -> list[WorkerSlot
             here = {"scheduling_strategy": _placed_on(ray.get_runtime_context().get_node_id())}
             machines = (here, *(slot.options for slot in slots))
             everywhere = [{**options, "num_cpus": 0, "num_gpus": 0} for options in machines]  # no core has to be free
-            answers = [ray.remote(_reads).options(**options).remote(marker, token) for options in everywhere]
+            answers = [ray.remote(machine_report).options(**options).remote(marker, token) for options in everywhere]
             this_machine, *others = ray.get(answers)
     except ray.exceptions.RayError as error:
         hint = "Every machine needs the same version of this package, in the environment in which Ray was started."
         raise InputError(f"a machine cannot work: {reason(error)}", where=OPTION, hint=hint) from error
-    if not this_machine:
+    if not this_machine.sees_workspace:
         hint = "Begin Ray on this machine as the user, and in the container, that has the workspace."
         raise InputError("the Ray of this machine does not see the workspace", where=str(root), hint=hint)
-    return [replace(slot, sees_workspace=sees) for slot, sees in zip(slots, others, strict=True)]
-
-
-def _reads(marker: Path, token: str) -> bool:
-    return marker.is_file() and marker.read_text(encoding="utf-8") == token
+    addresses = ("the Ray of this machine", *(slot.address for slot in slots))
+    require_same_versions(zip(addresses, (this_machine, *others), strict=True), OPTION)
+    return [replace(slot, sees_workspace=report.sees_workspace) for slot, report in zip(slots, others, strict=True)]

@@ -60,7 +60,7 @@ class Dispatcher:
 
         Raises:
             Exception: the error of a piece that failed; of several the first.
-            WorkError: every process that is started dies, or no machine that can work is left.
+            WorkError: every process that is started dies, or no machine that can work is there or is left.
         """
         self._workers = [Worker(slot, self._start(slot), ProgressReplay(self._listener)) for slot in slots]
         self._hand_out()
@@ -70,6 +70,8 @@ class Dispatcher:
                 self._receive(busy[stream])
         if self._failures:
             raise self._failures[0]
+        if self._schedule:
+            raise WorkError(f"no process was there for {len(self._schedule)} pieces", hint=KEPT)
 
     def kill_all(self) -> None:
         """End all processes."""
