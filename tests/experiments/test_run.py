@@ -228,6 +228,33 @@ def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, 
     assert scores(do(branch, tmp_path / "ws")) == undisturbed
 
 
+def test_a_kill_while_a_state_is_dropped_leaves_no_state_behind(
+    short: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = replace(short, recipe=short.recipe.model_copy(update={"keep_states": "last"}))
+
+    def killed(learning: Learning) -> None:
+        if learning.planned.entry.label == "sequential":  # nothing is dropped of the other one
+            raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learning, "drop", killed)
+        with pytest.raises(Stop):
+            do(last, tmp_path / "ws")
+    do(last, tmp_path / "ws")
+    bodies = {path.parent.parent.name for path in (tmp_path / "ws" / "steps").glob("*/state/body")}
+    assert bodies == {step.key for step in last.stages if step.stage == 2 and step.entry.label == "sequential"}
+
+
+def test_a_kill_after_a_fit_leaves_no_checkpoint_behind(plan: Plan, copy: Path) -> None:
+    workspace, stage = Workspace(copy), plan.stages[0]
+    checkpoint = workspace.scratch(stage.key) / "checkpoint"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    Learning(plan, stage, workspace, Silent()).learn()
+    assert not checkpoint.parent.exists()
+
+
 def test_a_state_that_somebody_learns_from_is_not_dropped(plan: Plan, copy: Path) -> None:
     workspace = Workspace(copy)
     stage = next(stage for stage in plan.stages if stage.entry.label == "sequential")

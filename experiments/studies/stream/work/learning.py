@@ -94,12 +94,13 @@ class Learning:
             while learning:
                 claims.enter_context(self.workspace.claim(learning.planned.key))  # recipes that begin alike share it
                 if learning._is_learned:
+                    learning._delete_scratch()  # of a process that was killed right after it had learned
                     break
                 missing.append(learning)
                 learning = learning.earlier
             for learning in reversed(missing):
                 learning._learn()
-                shutil.rmtree(self.workspace.scratch(learning.planned.key), ignore_errors=True)
+                learning._delete_scratch()
 
     def mend(self) -> None:
         """Learn again whatever is damaged of the states up to this one.
@@ -139,6 +140,9 @@ class Learning:
             checksummed.seal(folder, self.planned.key)
             if self.folder.exists():
                 self._put_back(folder)
+
+    def _delete_scratch(self) -> None:
+        shutil.rmtree(self.workspace.scratch(self.planned.key), ignore_errors=True)
 
     def _put_back(self, folder: Path) -> None:
         """Move the missing parts of a stage to those that stayed; if this is interrupted, it can be done again."""

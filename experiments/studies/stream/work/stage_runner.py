@@ -81,9 +81,9 @@ class StageRunner:
             trials=fit.trials,
             curve=tuple(epoch.validation for epoch in fit.epochs),
         )
-        learning.folders.save_outcome(planned.key, outcome_file(plan, planned), outcome)
         if plan.recipe.keep_states == "last" and learning.earlier:
-            learning.earlier.drop()
+            learning.earlier.drop()  # before the outcome is there: if it is interrupted, the stage is done again
+        learning.folders.save_outcome(planned.key, outcome_file(plan, planned), outcome)
 
     def _cell(self, answering: Answering) -> Cell:
         """Return R[stage, task].
