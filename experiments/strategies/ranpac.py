@@ -34,6 +34,7 @@ from tasks.loading.union import starts
 from workbench.answering.evaluation import features
 from workbench.backbone.architecture import state_width
 from workbench.backbone.frozen_features import features_kept
+from workbench.errors import InputError
 from workbench.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -92,6 +93,17 @@ class Ranpac(SharedWeights):
     def fits(self, settings: RanpacSettings, examples: Sequence[int]) -> list[int]:
         """At most one, on the first task (with method head not even that); later tasks take no gradient step."""
         return [*examples] if len(examples) == 1 else []
+
+    def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
+        """Return the first task's body; raises InputError where its rows are too few to choose λ."""
+        from fusion.routing.routers.ranpac import FOLD
+
+        task = context.drawn[-1]
+        if state.folder is None and (rows := len(task.splits["train"])) < FOLD:
+            message = f"ranpac holds out every {FOLD}th training row to choose λ, and {task.name} has {rows}"
+            hint = f"Begin with a task that has {FOLD} rows or more, or raise budget.train_examples."
+            raise InputError(message, where=context.label, hint=hint)
+        return super().begin(context, state, head)
 
     def prepare(self, stage: Stage) -> None:
         """Solve for the head and leave nothing to train, but for the first session."""

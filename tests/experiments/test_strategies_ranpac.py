@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from workbench.answering.evaluation import features, predict
 from workbench.backbone.pretrained import Backbone
+from workbench.errors import InputError
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS
 from workbench.methods.sampling import draw
@@ -123,3 +125,14 @@ def test_the_order_of_tasks_does_not_matter_on_frozen_features(
         solutions.append(load_file(last.existing / SOLUTION)["weights"].numpy())
     turned = np.hstack([solutions[1][:, 4:], solutions[1][:, 2:4], solutions[1][:, :2]])
     np.testing.assert_allclose(turned, solutions[0], rtol=1e-3, atol=1e-4 * np.abs(solutions[0]).max())
+
+
+@pytest.mark.parametrize("name", ["head", "lora"])
+def test_a_first_task_without_a_row_to_hold_out_is_refused_before_it_is_learned(
+    name: str, backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("experiments.strategies._shared.fit", lambda *_: pytest.fail("the first session was trained"))
+    few = budget.model_copy(update={"train_examples": 4})
+    context = context_for(method(name, backbone), few, tasks[:1], tmp_path, STRATEGY.settings(width=WIDTH))
+    with pytest.raises(InputError, match=f"every 5th training row to choose λ, and {tasks[0].name} has 4"):
+        walk(STRATEGY, context, tmp_path)
