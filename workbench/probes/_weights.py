@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.backbone.bf16_matrices import widen
+from workbench.methods.libraries.diff import Differing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,13 +100,17 @@ def layers(changes: Iterable[Change]) -> dict[int, list[Change]]:
 def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
     """Yield every weight matrix of ``backbone`` (linear layers and embeddings) that is another one in ``body``.
 
-    What a method trains in place and what peft merges into a matrix is a change of it. What stands beside the
-    backbone's matrices, as a bottleneck adapter does, changes none. ``body`` is left as it is.
+    What a method trains in place, what peft merges into a matrix and what diff-pruning adds to it is a change of it.
+    What stands beside the backbone's matrices, as a bottleneck adapter does, changes none. ``body`` is left as it is.
     """
     from transformers.pytorch_utils import Conv1D
 
     two_halves = backbone.config.is_encoder_decoder
     encoder_blocks = backbone.config.num_hidden_layers if two_halves else 0  # the encoder's, as transformers has it
+    added: dict[int, Tensor] = {}  # id of a parameter → the difference beside it
+    if isinstance(body, Differing):
+        added = {id(body.base.get_parameter(name)): beside for name, beside in zip(body.names, body.diff, strict=True)}
+        body = body.base
     now = {name.removeprefix(WRAPPED): module for name, module in body.named_modules()}
     for name, module in backbone.load().named_modules():
         if not isinstance(module, nn.Linear | nn.Embedding | Conv1D) or name not in now:
@@ -113,7 +118,10 @@ def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
         current, factors = now[name], None
         if hasattr(current, "get_base_layer"):  # a layer of peft's
             current, factors = _unwrap(current)
-        before, after = (_matrix(layer, isinstance(module, Conv1D)) for layer in (module, current))
+        transposed = isinstance(module, Conv1D)
+        before, after = (_matrix(layer.weight, transposed) for layer in (module, current))
+        if id(current.weight) in added:
+            after = after + _matrix(added[id(current.weight)], transposed)
         change = Change(
             name=f"{name}.weight",
             layer=layer_of(f"{name}.weight", encoder_blocks),
@@ -130,8 +138,8 @@ def packed(backbone: Backbone) -> str | None:
     return f"its matrices are packed ({backbone.quantization})" if backbone.quantization else None
 
 
-def _matrix(module: Any, transposed: bool) -> Tensor:
-    weight: Tensor = module.weight.detach().float().cpu()
+def _matrix(parameter: Tensor, transposed: bool) -> Tensor:
+    weight = parameter.detach().float().cpu()
     return weight.T.contiguous() if transposed else weight
 
 

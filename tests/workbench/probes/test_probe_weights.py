@@ -18,6 +18,8 @@ from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.kinds import KINDS
+from workbench.methods.libraries.diff import LIBRARY as DIFF
+from workbench.methods.libraries.diff import Differing
 from workbench.methods.methods import METHODS
 from workbench.methods.model import TaskModel
 from workbench.methods.task import Task
@@ -154,6 +156,28 @@ def test_what_peft_would_merge_is_the_change(
     assert values, "there is a change"
 
 
+@pytest.mark.parametrize("probe", ["weight-drift", "intruder"])
+def test_a_difference_beside_the_weights_is_the_change(
+    probe: str, backbone: Backbone, task: Task, context_of: ContextOf
+) -> None:
+    """That of diff-pruning, against the same difference added to the weights."""
+    settings = METHODS.get("diff-pruning").settings()
+    model = Adaptation(backbone, "diff-pruning", settings, "fp32").fresh("classification", 2, 0)
+    body: Any = model.body
+    _draw(body)
+    inside = _model(DIFF.merge(copy.deepcopy(body)), backbone)
+    values, wanted = (PROBES.get(probe).measure(each, context_of(each, task, backbone)) for each in (model, inside))
+    assert values == wanted
+    assert values, "there is a change"
+
+
+@torch.no_grad()
+def _draw(body: Any) -> None:
+    generator = torch.Generator().manual_seed(1)
+    for difference in body.diff:
+        difference.copy_(torch.randn(difference.shape, generator=generator))
+
+
 def test_low_rank_changes_stay_factors(backbone: Backbone) -> None:
     all_changes = list(changes(_lora(backbone), backbone))
     assert {change.name for change in all_changes} == {
@@ -231,3 +255,7 @@ def test_matrices_that_lie_transposed_are_turned(tmp_path: Path) -> None:
     merged = dict(_merged(lora).named_parameters())["h.0.mlp.c_fc.weight"]
     first = next(changes(lora, backbone))
     torch.testing.assert_close(first.weight + first.delta, merged.T.detach())
+    differing = Differing(backbone.load(), ["h.0.mlp.c_fc.weight"])
+    _draw(differing)
+    (beside,) = changes(differing, backbone)
+    torch.testing.assert_close(beside.delta, differing.diff[0].T.detach())
