@@ -38,7 +38,7 @@ GENERATES = {"gpt2": "AutoModelForCausalLM", "qwen2": "AutoModelForCausalLM", "b
 WITH_TYPES = ("albert", "deberta-v2", "electra", "xlnet")
 
 
-def write_base(folder: Path, kind: str) -> Path:
+def write_base(folder: Path, kind: str, **tokenizer_settings: Any) -> Path:
     """Write a model of this architecture and a tokenizer."""
     import transformers
 
@@ -47,4 +47,4 @@ def write_base(folder: Path, kind: str) -> Path:
     loader = getattr(transformers, GENERATES.get(kind, "AutoModel"))
     read = {} if kind in WITH_TYPES else {"model_input_names": ["input_ids", "attention_mask"]}
     side = {"padding_side": "left"} if kind == "xlnet" else {}
-    return write_model(folder, loader.from_config, config, **read, **side)
+    return write_model(folder, loader.from_config, config, **(read | side | tokenizer_settings))

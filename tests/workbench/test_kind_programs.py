@@ -15,6 +15,7 @@ import pytest
 from datasets import Dataset
 
 from tests.conftest import toy
+from tests.elsewhere.architectures import write_base
 from tests.workbench.test_plain_loading import TEXTS
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
@@ -34,6 +35,8 @@ CASES: list[tuple[str, str, str, Precision]] = [
     ("multilabel", "pfeiffer", "bert", "bf16"),
     ("regression", "lora", "bert", "fp32"),
     ("regression", "lora", "t5", "fp32"),
+    ("regression", "lora", "gpt2", "fp32"),
+    ("token-classification", "lora", "gpt2", "fp32"),
     ("token-classification", "lora", "bert", "fp32"),
     ("token-classification", "pfeiffer", "bert", "fp32"),
     ("seq2seq", "lora", "t5", "fp32"),
@@ -46,6 +49,13 @@ for job in json.load(open(sys.argv[1], encoding="utf-8")):
     exec(compile(job["program"], "README.md", "exec"), {name: job[name] for name in ("backbone", "folder", "texts")})
 assert "workbench" not in sys.modules
 """
+
+
+@pytest.fixture
+def gpt2(tmp_path: Path) -> Path:
+    """A GPT-2 whose tokenizer pads on the left and returns token types, which would be read as words."""
+    types = ["input_ids", "token_type_ids", "attention_mask"]
+    return write_base(tmp_path / "gpt2", "gpt2", padding_side="left", model_input_names=types)
 
 
 def wanted(stored: StoredAdapter, backbone: Backbone) -> list[Any]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.answering.merging import merged_model, whole_language_model
-from workbench.backbone.tokenizing import tokenise
+from workbench.backbone.tokenizing import text_side, tokenise
 from workbench.errors import InputError
 from workbench.methods import card
 from workbench.methods.model import TaskModel
@@ -90,6 +90,8 @@ def save_standard(stored: StoredAdapter, backbone: Backbone, form: str, folder: 
     standard_model.save_pretrained(folder)
     tokenizer = copy.deepcopy(backbone.tokenizer)
     tokenizer.model_max_length = stored.manifest.budget.max_length  # a pipeline that truncates cuts where predict does
+    if form != "causal-lm":
+        tokenizer.padding_side = text_side(tokenizer)
     tokenizer.save_pretrained(folder)
     text = card.render(stored.manifest, merged=True, standard=form != "causal-lm")
     (folder / "README.md").write_text(front_matter + text, encoding="utf-8")
@@ -139,7 +141,8 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
 
 def _require_same(stored: StoredAdapter, exact: TaskModel, standard_model: Any, backbone: Backbone) -> None:
     """Write the head into ``standard_model`` in one of the possible ways, and check the logits."""
-    batch = tokenise(backbone.tokenizer, [*TRIED], padding=True, return_tensors="pt")
+    side = text_side(backbone.tokenizer)
+    batch = tokenise(backbone.tokenizer, [*TRIED], padding=True, padding_side=side, return_tensors="pt")
     with torch.inference_mode():
         logits = exact(**batch)["logits"]
     layers = _layers(exact.head)

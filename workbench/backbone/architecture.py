@@ -7,6 +7,7 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from workbench.backbone.transformers_api import MODERN, ROTARY
 from workbench.errors import opening
 
 if TYPE_CHECKING:
@@ -92,6 +93,16 @@ def positions(config: PretrainedConfig) -> int | None:
     tables = [module for name, module in skeleton(config).named_modules() if name.endswith("position_embeddings")]
     padding = [index for table in tables if (index := getattr(table, "padding_idx", None)) is not None]
     return stated - max(padding, default=-1) - 1
+
+
+def counts_padding(config: PretrainedConfig) -> bool:
+    """Return whether padding before a text may change its states: it does not where positions are rotary."""
+    return not any(hasattr(config, name) for name in (MODERN, *ROTARY))
+
+
+def has_token_types(config: PretrainedConfig) -> bool:
+    """Return whether a model tells the texts of a pair by token types. GPT-2 would take them for words."""
+    return bool(getattr(config, "type_vocab_size", 0)) or config.model_type == "xlnet"
 
 
 def new_model(config: PretrainedConfig) -> nn.Module:

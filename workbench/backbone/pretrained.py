@@ -16,7 +16,7 @@ from workbench.backbone.fingerprints import fingerprint, of_files, require_numbe
 from workbench.backbone.intactness import is_untouched, remember
 from workbench.backbone.model_folder import CONFIG
 from workbench.backbone.tokenizer_files import own_files
-from workbench.backbone.tokenizing import TRIED, note_tokens, require_bounded
+from workbench.backbone.tokenizing import TRIED, fit_to, note_tokens, require_bounded
 from workbench.backbone.transformers_api import without_bars
 from workbench.errors import InputError, opening
 from workbench.machine import processes
@@ -109,6 +109,7 @@ class Backbone:
             if tokenizer.pad_token is None:
                 tokenizer.pad_token = tokenizer.eos_token
             _require_usable(tokenizer, self.config)
+            fit_to(tokenizer, self.config)
             note_tokens(tokenizer, _embedding_count(tokenizer, self.config))
         return tokenizer
 

@@ -6,17 +6,20 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.backbone.architecture import counts_padding, has_token_types
 from workbench.backbone.confined import NoAnswerError, ask
 from workbench.backbone.tokenizer_files import FILE
 from workbench.errors import InputError, blaming
 
 if TYPE_CHECKING:
-    from transformers import BatchEncoding, PreTrainedTokenizerBase
+    from transformers import BatchEncoding, PretrainedConfig, PreTrainedTokenizerBase
 
 TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
 SECONDS = 5.0  # of processor time for all patterns of a tokenizer, each on some 50 texts
 WITH_PATTERN = re.compile(rb'"Regex"|\\u00[4-7]')  # the key, or letters that are escaped, as no program writes them
 WITHOUT_EMBEDDING = "tokens_without_embedding"  # an attribute of tokenizers
+COUNTS_PADDING = "positions_count_padding"  # another one
+TYPES = "token_type_ids"
 HINT = "Fetch the model again, or take another one: its tokenizer cannot read every text."
 
 
@@ -39,6 +42,23 @@ def note_tokens(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
     Such tokens come with published models (of Gemma 3, one that stands for an image), and no usual text holds one.
     """
     setattr(tokenizer, WITHOUT_EMBEDDING, {token for token in tokenizer.get_vocab().values() if token >= embeddings})
+
+
+def fit_to(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
+    """Let a tokenizer return no token types where the model has none, and :func:`text_side` know of its positions.
+
+    The usual class of a folder (``PreTrainedTokenizerFast``) returns types whatever the model is.
+    """
+    setattr(tokenizer, COUNTS_PADDING, counts_padding(config))
+    if not has_token_types(config) and TYPES in tokenizer.model_input_names:
+        read = [name for name in tokenizer.model_input_names if name != TYPES]
+        tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = read
+
+
+def text_side(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return on which side texts are padded: on the right where positions count padding, whatever suits prompts."""
+    side: str = "right" if getattr(tokenizer, COUNTS_PADDING, False) else tokenizer.padding_side
+    return side
 
 
 def _require_embedded(tokenizer: PreTrainedTokenizerBase, ids: Any, without: set[int]) -> None:

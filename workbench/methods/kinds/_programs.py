@@ -28,7 +28,12 @@ with torch.inference_mode():
 LOGITS = (
     BODY
     + """\
-batch = tokenizer(texts, truncation=True, max_length={{ budget.max_length }}, padding=True, return_tensors="pt")
+config, options = body.config, {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True}
+if not hasattr(config, "rope_theta") and not hasattr(config, "rope_parameters"):
+    options["padding_side"] = "right"  # positions count padding
+if not getattr(config, "type_vocab_size", 0) and config.model_type != "xlnet":
+    options["return_token_type_ids"] = False
+batch = tokenizer(texts, return_tensors="pt", **options)
 """
     + DECODER
     + """\
@@ -65,7 +70,8 @@ TOKEN_CLASSIFICATION = (
     BODY
     + """\
 options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
-batch = tokenizer(texts, return_offsets_mapping=True, return_tensors="pt", **options)
+options |= {"return_token_type_ids": False, "return_offsets_mapping": True}
+batch = tokenizer(texts, return_tensors="pt", **options)
 offsets = batch.pop("offset_mapping").tolist()
 """
     + DECODER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from workbench.backbone.batching import in_batches, require_scores
 from workbench.backbone.long_pairs import shortened
-from workbench.backbone.tokenizing import tokenise
+from workbench.backbone.tokenizing import text_side, tokenise
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,7 +58,9 @@ class ReadsTexts:
         """Pad to the longest text of the batch."""
         from transformers import DataCollatorWithPadding
 
-        collator: Callable[[list[dict[str, Any]]], dict[str, Tensor]] = DataCollatorWithPadding(tokenizer)
+        padding = copy.copy(tokenizer)  # the one that was given pads prompts as it says
+        padding.padding_side = text_side(tokenizer)
+        collator: Callable[[list[dict[str, Any]]], dict[str, Tensor]] = DataCollatorWithPadding(padding)
         return collator
 
     def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
