@@ -60,29 +60,32 @@ class TargetedSettings(MethodSettings):
         return list(self.targets) if isinstance(self.targets, tuple) else self.targets
 
 
-def matrices(peft_config: Any, config: PretrainedConfig) -> list[Any]:
-    """Return each module of the architecture whose matrix a peft configuration adapts; without numbers."""
-    return list(targets_by_name(peft_config, config).values())
-
-
 def needs_targets(
     configure: Callable[[Any, PretrainedConfig], Any],
     unfit: Callable[[Any, int, int], str | None] = lambda settings, rows, columns: None,
+    embeddings: bool = False,
 ) -> Callable[[Any, PretrainedConfig, str], str | None]:
     """Return the objection of a method that adapts single matrices.
 
     Args:
         configure: the method's.
         unfit: settings and a matrix's numbers of rows and columns → why the method cannot adapt it.
+        embeddings: whether it adapts embeddings as well as linear layers.
     """
 
     def objection(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
+        from torch.nn import Embedding, Linear
         from transformers.pytorch_utils import Conv1D
 
+        fit = (Linear, Conv1D, Embedding) if embeddings else (Linear, Conv1D)
         peft_config = configure(settings, config)
-        modules = matrices(peft_config, config)
-        if not modules:
+        named = targets_by_name(peft_config, config)
+        if not named:
             return "no matrix there has a name that peft would adapt (name some: `targets`)"
+        if other := next((name for name, module in named.items() if not isinstance(module, fit)), None):
+            adaptable = "neither a linear layer nor an embedding" if embeddings else "not a linear layer"
+            return f"`targets` name {other}, a module {type(named[other]).__name__}, which is {adaptable}"
+        modules: list[Any] = [*named.values()]
         transposed = [isinstance(module, Conv1D) for module in modules]
         if any(transposed) and peft_config.peft_type in NO_CONV1D:
             return "its matrices are stored transposed (Conv1D), and this method of peft cannot adapt those"

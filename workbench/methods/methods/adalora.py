@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from pydantic import Field, model_validator
 
-from workbench.methods.libraries.peft import TargetedSettings, needs_targets
+from workbench.backbone.architecture import UNREAD
+from workbench.methods.libraries._peft_targets import targets_by_name
+from workbench.methods.libraries.peft import ALL_LINEAR, TargetedSettings, needs_targets
 from workbench.methods.method import FitHooks, Method
 from workbench.settings.bounds import Size, Weight, Whole
 
@@ -40,10 +42,13 @@ class Settings(TargetedSettings):
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> AdaLoraConfig:
-    """Return the peft configuration; how many steps there are is not known before the fit begins."""
+    """Return the peft configuration; how many steps there are is not known before the fit begins.
+
+    Of what nothing reads no importance can be measured, so that it is left out of the targets.
+    """
     from peft import AdaLoraConfig, TaskType
 
-    return AdaLoraConfig(
+    wanted = AdaLoraConfig(
         task_type=TaskType.FEATURE_EXTRACTION,
         init_r=settings.initial_rank,
         target_r=settings.rank,
@@ -51,12 +56,17 @@ def configure(settings: Settings, config: PretrainedConfig) -> AdaLoraConfig:
         total_step=1,
         target_modules=settings.modules_of(config),
     )
+    if settings.targets not in (None, ALL_LINEAR):
+        unread = [name for name in targets_by_name(wanted, config) if name.startswith(UNREAD)]
+        wanted.exclude_modules = unread or None
+    return wanted
 
 
 def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
     """Return peft's rank allocation over the steps of this fit; at the end what was dropped is taken out.
 
-    An adapter whose ranks were cut keeps them in a later fit: peft would cut again from ``initial_rank``.
+    An adapter whose ranks were cut keeps them in a later fit: peft would cut again from ``initial_rank``. Nothing is
+    cut where ``rank`` is ``initial_rank``, or where a fit of one step ends before any importance was measured.
     """
     config, tuner = body.peft_config[NAME], body.base_model
 
@@ -67,7 +77,7 @@ def hooks(settings: Settings, body: Any, length: FitLength) -> FitHooks:
         norms = [torch.linalg.norm(square - torch.eye(len(square), device=square.device)) for square in squares]
         return settings.orthogonality * torch.stack(norms).mean()
 
-    if config.rank_pattern:
+    if config.rank_pattern or settings.initial_rank == settings.rank or length.total < 2:
         return FitHooks(penalty=penalty)
     config.total_step = length.total
     config.tinit, config.tfinal = int(settings.warm * length.total), int(settings.settled * length.total)

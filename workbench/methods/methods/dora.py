@@ -17,5 +17,5 @@ METHOD = Method(
     settings=lora.Settings,
     reads_weights=True,  # the norms of their columns
     configure=configure,
-    objection=needs_targets(configure),
+    objection=needs_targets(configure, embeddings=True),
 )

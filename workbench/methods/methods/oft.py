@@ -45,5 +45,5 @@ METHOD = Method(
     library="peft",
     settings=Settings,
     configure=configure,
-    objection=needs_targets(configure, unfit),
+    objection=needs_targets(configure, unfit, embeddings=True),
 )

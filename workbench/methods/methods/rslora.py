@@ -23,5 +23,5 @@ METHOD = Method(
     library="peft",
     settings=Settings,
     configure=configure,
-    objection=needs_targets(configure),
+    objection=needs_targets(configure, embeddings=True),
 )
