@@ -40,6 +40,7 @@ CASES: list[tuple[str, str, str, Precision]] = [
     ("token-classification", "lora", "bert", "fp32"),
     ("token-classification", "pfeiffer", "bert", "fp32"),
     ("seq2seq", "lora", "t5", "fp32"),
+    ("seq2seq", "prompt", "t5", "fp32"),
     ("seq2seq", "pfeiffer", "t5", "bf16"),
 ]
 ELSEWHERE = {"classification": "test_plain_loading", "causal-lm": "test_causal_lm"}

@@ -14,7 +14,7 @@ from tests.elsewhere.senders import drawn
 from tests.messages import naming
 from tests.sampled import waiting
 from tests.test_contracts import TINY
-from workbench.backbone.architecture import blocks, new_model, parameters, positions
+from workbench.backbone.architecture import biases, blocks, new_model, parameters, positions
 from workbench.backbone.config import config_object
 from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
@@ -29,6 +29,7 @@ from workbench.methods.methods import METHODS, trained_methods
 SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 SIZES |= {"intermediate_size": 64, "max_position_embeddings": 64}
 GPT2 = {"model_type": "gpt2", "vocab_size": 20, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+XLNET = {"d_model": 32, "n_head": 4, "d_head": 8, "max_position_embeddings": -1}
 ONLY_ADAPTERS = pytest.mark.skipif(not installed_version("adapters"), reason="the package adapters is not installed")
 
 
@@ -119,7 +120,7 @@ def test_virtual_tokens_are_as_wide_as_embeddings(method: str, kind: str, key: s
         ("bert", {}, 64),
         ("roberta", {"pad_token_id": 1}, 62),  # positions 0 and 1 are those of no token and of padding
         ("mpnet", {"pad_token_id": 1}, 62),
-        ("xlnet", {"d_model": 32, "n_head": 4, "d_head": 8, "max_position_embeddings": -1}, None),
+        ("xlnet", XLNET, None),
         ("t5", {}, None),
     ],
 )
@@ -140,6 +141,16 @@ def test_the_longest_text_that_is_allowed_can_be_read(bert: Path) -> None:
     body(input_ids=torch.full((1, 62), 5))
     with pytest.raises((IndexError, RuntimeError), match="out of"):
         body(input_ids=torch.full((1, 63), 5))
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "names"),
+    [("deberta", {}, {"q_bias", "v_bias"}), ("xlnet", XLNET, {"r_w_bias", "r_r_bias", "r_s_bias"})],
+)
+def test_biases_of_other_names_are_biases(kind: str, keys: dict[str, int], names: set[str]) -> None:
+    trained, all_of_it = biases(config_of(kind, **keys)), parameters(config_of(kind, **keys))
+    assert {name.rpartition(".")[2] for name in trained} == {"bias", *names}
+    assert {name for name in all_of_it if name.rpartition(".")[2] in names} < trained
 
 
 @pytest.mark.parametrize("kind", ["classification", "multilabel", "regression", "token-classification"])

@@ -52,7 +52,13 @@ def linear_layers(config: PretrainedConfig) -> list[str]:
 
 def biases(config: PretrainedConfig) -> frozenset[str]:
     """Return the names of all bias vectors, those of normalisation layers included."""
-    return frozenset(name for name in parameters(config) if name.rpartition(".")[2] == "bias")
+    return frozenset(name for name in parameters(config) if is_bias(name))
+
+
+def is_bias(name: str) -> bool:
+    """Return whether a parameter is a bias by its name: DeBERTa calls some ``q_bias``, XLNet ``r_w_bias``."""
+    last = name.rpartition(".")[2]
+    return last == "bias" or last.endswith("_bias")
 
 
 def normalisations(config: PretrainedConfig) -> frozenset[str]:

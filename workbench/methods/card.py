@@ -91,7 +91,8 @@ OPENING = {
     "hypernetwork": PEFT,
     "prompts": f"{PEFT}\n\n\n"
     "def text_only(body, given, named, found):  # virtual tokens have states too\n"
-    "    found.last_hidden_state = found.last_hidden_state[:, -named['input_ids'].shape[1] :]\n\n\n"
+    "    text = named.get('decoder_input_ids', named['input_ids'])\n"
+    "    found.last_hidden_state = found.last_hidden_state[:, -text.shape[1] :]\n\n\n"
     "body.register_forward_hook(text_only, with_kwargs=True)",
     "adapters": ADAPTERS,
     "plain": PLAIN,

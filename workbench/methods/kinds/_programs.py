@@ -173,14 +173,19 @@ options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding":
 batch = tokenizer(texts, return_token_type_ids=False, return_tensors="pt", **options)
 last = torch.full_like(batch["input_ids"][:, :1], config.decoder_start_token_id)
 said, ended = [], torch.zeros_like(last, dtype=torch.bool)
-read = {"input_ids": batch["input_ids"]}
+read, reader, mask = {"input_ids": batch["input_ids"]}, body, batch["attention_mask"]
 with torch.inference_mode():
     for _ in range({{ task.max_new_tokens }}):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
-            found = body(attention_mask=batch["attention_mask"], decoder_input_ids=last, use_cache=True, **read)
+            found = reader(attention_mask=mask, decoder_input_ids=last, use_cache=True, **read)
         encoded = BaseModelOutput(last_hidden_state=found.encoder_last_hidden_state)
         cache = "cache" if "cache" in found else "past_key_values"  # its name in newer transformers, and in older ones
         read = {"encoder_outputs": encoded, cache: found.get(cache)}
+{%- if library == "prompts" %}
+        if reader is body:  # the virtual tokens are encoded already
+            virtual = mask.new_ones(len(mask), encoded.last_hidden_state.shape[1] - mask.shape[1])
+            reader, mask = body.get_base_model(), torch.cat([virtual, mask], dim=1)
+{%- endif %}
         logits = output(found.last_hidden_state.float()[:, -1:] * scale)
         last = logits.argmax(dim=-1).masked_fill(ended, tokenizer.pad_token_id)
         ended = ended | (last == tokenizer.eos_token_id)

@@ -1,4 +1,9 @@
-"""(IA)³: keys, values and the feed-forward block's inner states are rescaled, each by a learned vector."""
+"""(IA)³: keys, values and the feed-forward block's inner states are rescaled, each by a learned vector.
+
+What is rescaled is what peft knows for the architecture, and not everywhere what the paper has. In BERT, RoBERTa and
+DeBERTa its name for the feed-forward block's output, ``output.dense``, is that of attention's output as well: a fourth
+vector in each layer rescales what that reads. In BART, Gemma and Qwen it is queries that are rescaled, not keys.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from workbench.backbone.architecture import biases, blocks
+from workbench.backbone.architecture import biases, blocks, is_bias
 from workbench.methods.libraries.mixture import MixtureConfig
 from workbench.methods.method import Method
 from workbench.methods.methods import prefix
@@ -47,16 +47,16 @@ def configure(settings: Settings, config: PretrainedConfig) -> MixtureConfig:
     def without(chosen: set[int]) -> list[int]:
         return [layer for layer, number in enumerate(groups) if number not in chosen]
 
-    def is_bias(name: str) -> bool:
+    def is_trained(name: str) -> bool:
         layer = layer_of(name)
-        return name.endswith(".bias") and layer is not None and groups[layer] in BIAS
+        return is_bias(name) and layer is not None and groups[layer] in BIAS
 
     union = ConfigUnion(
         SeqBnConfig(reduction_factor=settings.reduction_factor, leave_out=without(ADAPTER)),
         PrefixTuningConfig(flat=True, prefix_length=settings.prefix_length, leave_out=without(PREFIX)),
         LoRAConfig(r=settings.rank, alpha=settings.alpha, leave_out=without(LORA)),
     )
-    return MixtureConfig({"plain": is_bias, "adapters": union})
+    return MixtureConfig({"plain": is_trained, "adapters": union})
 
 
 def layer_of(name: str) -> int | None:
