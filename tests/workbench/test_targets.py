@@ -35,7 +35,9 @@ def test_modules_that_cannot_be_adapted_are_named(method: str, backbone: Backbon
 
     assert "embeddings.LayerNorm, a module LayerNorm" in objection("query", "LayerNorm")
     if method not in WITH_EMBEDDINGS:
-        assert "embeddings.word_embeddings, a module Embedding, which is not a linear layer" in objection("query", "word_embeddings")
+        assert "embeddings.word_embeddings, a module Embedding, which is not a linear layer" in objection(
+            "query", "word_embeddings"
+        )
         return
     model = adapting(backbone, method, "word_embeddings").fresh("classification", 2, 0)
     model.body(**backbone.tokenizer(["the cat"], return_tensors="pt")).last_hidden_state.sum().backward()
