@@ -62,7 +62,8 @@ def contrast(first: MetricScores, second: MetricScores) -> Contrast:
     """Return first − second over the replications and problems that both have.
 
     A difference at equal seeds is one of the models only where both answered the same test examples: other examples
-    shift all seeds alike, and a test over seeds would take that for a difference. Such problems are left out.
+    shift all seeds alike, and a test over seeds would take that for a difference. Such problems are left out, and so
+    are scores of different scenarios, where one side is told more of a task than the other.
     """
     left_out = dict(_left_out(first, second))
     shared = [name for name in first.problems if name in second.problems and name not in left_out]
@@ -106,6 +107,8 @@ def _left_out(first: MetricScores, second: MetricScores) -> Iterator[tuple[str, 
     for name in dict.fromkeys([*first.problems, *second.problems]):
         if name not in first.problems or name not in second.problems:
             yield name, NOT_YET
+        elif first.scenario != second.scenario:  # the same test examples, and another question about them
+            yield name, f"other scenarios: {first.scenario} here, {second.scenario} there"
         elif reason := _unequal(first.problems[name].tests, second.problems[name].tests):
             yield name, reason
 

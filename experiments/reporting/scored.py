@@ -45,10 +45,12 @@ class MetricScores:
     Attributes:
         better: which of two is good.
         problems: by name; the score is the mean over them. A metric of all tasks together has one, called nothing.
+        scenario: of the stream: what is known when a task is answered; empty where a study has none.
     """
 
     better: Literal["higher", "lower"]
     problems: Mapping[str, ProblemScores]
+    scenario: str = ""
 
 
 Scores: TypeAlias = Mapping[str, Mapping[str, MetricScores]]  # label → metric → scores

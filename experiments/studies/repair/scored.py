@@ -24,4 +24,6 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
         values = {(cell.stream.seed, cell.stream.tasks): cell.metrics[AVERAGE.name] for cell in row.cells}
         return ProblemScores({at: value for at, value in values.items() if value is not None}, tests)
 
-    return {row.label: {AVERAGE.name: MetricScores("higher", {"": problem(row)})} for row in repairs.rows}
+    return {
+        row.label: {AVERAGE.name: MetricScores("higher", {"": problem(row)}, record.scenario)} for row in repairs.rows
+    }

@@ -100,6 +100,19 @@ def test_other_test_examples_are_not_held_against_each_other() -> None:
     assert fewer.difference is None
 
 
+def test_scores_of_different_scenarios_are_not_paired(report: Report) -> None:
+    """Where the task's name is known, fewer labels can be answered: the same test examples are another question."""
+    data = dict.fromkeys(report.record.tasks, "rows")
+    named, unnamed = (
+        scores_in(replace(report, record=replace(report.record, data=data, scenario=scenario)))["full-sequential"]
+        for scenario in ("task-incremental", "class-incremental")
+    )
+    compared = contrast(named["average_accuracy"], unnamed["average_accuracy"])
+    assert compared.difference is None
+    assert compared.why == "other scenarios: task-incremental here, class-incremental there"
+    assert contrast(named["average_accuracy"], named["average_accuracy"]).difference is not None
+
+
 def test_test_examples_that_nothing_identifies_are_never_the_same() -> None:
     """Records of earlier versions have no fingerprints of their data; equally many examples are not the same ones."""
     unknown = split_key(None, 100)

@@ -50,7 +50,7 @@ def _metric(name: str, strategy: StrategyReport, outcomes: FinalOutcomes) -> Met
     problems = (
         {"": ProblemScores(values, _tests(outcomes.record), read, step, outcomes.record.shared_texts)} if values else {}
     )
-    return MetricScores(BETTER[name], problems)
+    return MetricScores(BETTER[name], problems, outcomes.record.scenario)
 
 
 def _tests(record: Record) -> dict[str, str | None]:
