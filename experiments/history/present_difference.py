@@ -10,7 +10,7 @@ from experiments.history.runs import value_in_words
 from experiments.reporting.cells import gap, over_examples, score, words
 from experiments.reporting.differences import basis, legend, otherwise, shown_gap_in_words
 from experiments.reporting.presentation import Column, Medium, Paragraph, Presentation, Sentences, Table
-from experiments.reporting.wording import MOST_NAMED, plural, unit
+from experiments.reporting.wording import MOST_NAMED, begun, plural, unit
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def _verdict(difference: ExperimentDifference) -> str:
         sentences = [f"{', '.join(f'{times} {word}' for word, times in readings.most_common())}."]
     name = metric.replace("_", " ")
     return (
-        f"{settings} {name[:1].upper()}{name[1:]}, {difference.first.called} against {difference.second.called}: "
-        f"{' '.join(sentences)}"
+        f"{settings} {begun(name)}, {difference.first.called} against {difference.second.called}: {' '.join(sentences)}"
     )
 
 
@@ -130,7 +129,7 @@ def _metric(metric: str, difference: ExperimentDifference) -> Iterator[Block]:
         note=f"{scale.title}; {called[0]} − {called[1]} in points, paired by seed and order, with the 95 % interval of "
         f"this difference alone, and p. Higher or lower where {basis(differences)}, else {otherwise(differences)}. "
         f"{EXPLORATORY}",
-        short=f"{name[:1].upper()}{name[1:]}, {scale.words}; difference in points",
+        short=f"{begun(name)}, {scale.words}; difference in points",
     )
     if differences:
         yield Paragraph(legend(differences), "quiet", Medium.TERMINAL)

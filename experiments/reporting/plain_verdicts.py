@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.differences import EQUAL, UNDECIDED, equal_in_words, test_in_words
-from experiments.reporting.wording import number, probability, some
+from experiments.reporting.wording import begun, number, probability, some
 from workbench.measures.statistics import MOST_SEEDS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Named:
     @property
     def first(self) -> str:
         """What it is called at the beginning of a sentence."""
-        return _begun(self.title) or self.label
+        return begun(self.title) or self.label
 
     @property
     def inside(self) -> str:
@@ -178,7 +178,7 @@ def small_prints(planned: Sequence[ComparisonInWords]) -> list[str]:
         return [f"{test.entry.label} − {test.against.label}: {test.small_print}." for test in tested]
     family = max(comparison.difference.family for comparison in tested)
     holm = f", p after Holm for {family} comparisons" if family > 1 else ""
-    test = _begun(test_in_words(comparison.difference for comparison in tested))
+    test = begun(test_in_words(comparison.difference for comparison in tested))
     return [f"{test}{holm}; the tables have each interval and p."]
 
 
@@ -194,18 +194,18 @@ def _singly(comparisons: Sequence[ComparisonInWords]) -> Iterator[str]:
             yield comparison.sentence
     for members in listed.values():
         pairs = some([f"{member.entry.inside} against {member.against.inside}" for member in members], NAMED)
-        yield f"{_begun(_joined(UNDECIDED, members[0].words.within))}: {pairs}{_all_would_decide(members)}."
+        yield f"{begun(_joined(UNDECIDED, members[0].words.within))}: {pairs}{_all_would_decide(members)}."
 
 
 def _grouped(group: Sequence[ComparisonInWords]) -> Iterator[str]:
     """Yield who did better, equal, worse, and who is undecided, against one entry in one metric."""
     words, against = group[0].words, group[0].against.inside
     equal = equal_in_words(group[0].difference.margin)
-    begun = f"{_begun(words.did)} "
+    did = f"{begun(words.did)} "
     titles = {  # what came out → what is said of the first group, and of a later one
-        words.better: (f"{begun}{_joined(words.better, words.beside)} than {against}", words.better),
+        words.better: (f"{did}{_joined(words.better, words.beside)} than {against}", words.better),
         EQUAL: (f"{_joined(equal, words.within)} to {against}", equal),
-        words.worse: (f"{begun}{_joined(words.worse, words.beside)} than {against}", words.worse),
+        words.worse: (f"{did}{_joined(words.worse, words.beside)} than {against}", words.worse),
         UNDECIDED: (f"{_joined(UNDECIDED, words.within)} against {against}", UNDECIDED),
     }
     for why in dict.fromkeys(comparison.why_untested for comparison in group if comparison.why_untested):
@@ -213,7 +213,7 @@ def _grouped(group: Sequence[ComparisonInWords]) -> Iterator[str]:
     is_first = True
     for word, (whole, short) in titles.items():
         if members := [comparison for comparison in group if word in (comparison.word, comparison.why_untested)]:
-            yield f"{_begun(whole if is_first else short)}: {_names(members)}{_all_would_decide(members)}."
+            yield f"{begun(whole if is_first else short)}: {_names(members)}{_all_would_decide(members)}."
             is_first = False
 
 
@@ -261,7 +261,3 @@ def _limits(shown: Interval) -> str:
 
 def _joined(*parts: str) -> str:
     return " ".join(part for part in parts if part)
-
-
-def _begun(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -88,6 +88,11 @@ def score(name: str, value: float) -> str:
     )
 
 
+def begun(text: str) -> str:
+    """Return ``text`` as a sentence begins; only the first letter changes, so that names keep their capitals."""
+    return text[:1].upper() + text[1:]
+
+
 @dataclass(frozen=True)
 class Unit:
     """In what the scores of a report are written, all of them times 100.
@@ -105,7 +110,7 @@ class Unit:
     @property
     def title(self) -> str:
         """The words at the beginning of a line."""
-        return f"{self.words[:1].upper()}{self.words[1:]}"
+        return begun(self.words)
 
     @property
     def note(self) -> str:

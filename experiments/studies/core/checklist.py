@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.reporting.wording import number, plural, some
+from experiments.reporting.wording import begun, number, plural, some
 from experiments.studies.core.tune import choose
 from experiments.studies.core.widening import is_enclosed, is_exhausted
 from workbench.measures.verdicts import adjusted
@@ -167,7 +167,7 @@ def _chooses_on_validation(document: Document, facts: Facts) -> tuple[bool | Non
         return False, f"Tried with a seed that is compared: {some(seen, MOST_NAMED)}."
     parts = [f"each of {plural(len(facts.grids), 'rate')} is the one that validates best"] if facts.grids else []
     parts += [f"validation picks {some(facts.picks, MOST_NAMED)}"] if facts.picks else []
-    return True, f"{' and '.join(parts).capitalize()}; what was tried has no test score."
+    return True, f"{begun(' and '.join(parts))}; what was tried has no test score."
 
 
 def _is_not_best(grid: Grid) -> bool:

@@ -17,7 +17,7 @@ from experiments.reporting.files import files
 from experiments.reporting.presentation import Presentation, Table
 from experiments.reporting.terminal import show
 from experiments.studies.stream.page.long_figures import lost_through_the_stream
-from experiments.studies.stream.page.long_streams import LONG, losses
+from experiments.studies.stream.page.long_streams import LONG, by_task, losses
 from experiments.studies.stream.page.present import present
 from experiments.studies.stream.plan.entry import Entry
 from experiments.studies.stream.results.record import Record
@@ -96,6 +96,12 @@ def test_tasks_that_lost_most_are_named(shown: Presentation, hundred: Report) ->
     index = hundred.record.tasks.index(worst.task)
     column = [row[index] for row in strategy.matrix if row[index] is not None]
     assert worst.lost == pytest.approx(max(column[:-1]) - column[-1])
+
+
+def test_a_note_keeps_the_capitals_of_names(hundred: Report) -> None:
+    kinds = {task: "regression" if task == "task-001" else "classification" for task in hundred.record.tasks}
+    note = by_task(replace(hundred, record=replace(hundred.record, kinds=kinds))).note
+    assert note.startswith("Percent (R² × 100 for task-001), mean over seeds. ")
 
 
 def test_every_cell_is_in_the_exports(shown: Presentation) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import quantity, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.shown import Shown, table
-from experiments.reporting.wording import number, plural, unit
+from experiments.reporting.wording import begun, number, plural, unit
 from experiments.studies.core.report import LONG
 from experiments.studies.stream.page.tables import LABEL
 
@@ -118,7 +118,7 @@ def by_task(report: Report) -> Table:
     def on_task(column: int, strategy: StrategyReport) -> Cell:
         return cell(strategy, column)
 
-    note = f"{_scale(report).capitalize()}. Whole matrices are in the JSON document and in the CSV tables."
+    note = f"{begun(_scale(report))}. Whole matrices are in the JSON document and in the CSV tables."
     filled = partial(table, "by-task", "Every task", note=note, media=Medium.PAGE, folded=True)
     if len(shown) > len(tasks):
         ends = [Shown(Column(task, "at the end"), partial(on_task, column)) for column, task in enumerate(tasks)]
