@@ -21,7 +21,7 @@ EQUAL, UNDECIDED = "equal", "undecided"
 MARKS = {"higher": "▲", "lower": "▼", EQUAL: "=", UNDECIDED: "?"}  # of readings, where there is no room for words
 NOT_AS_DECLARED = {  # why all differences of a family are tested paired, by the test that was declared
     "paired": "",
-    "pooled": " (rows have several spreads, and are not pooled)",
+    "pooled": " (rows have several spreads, and are not pooled)",  # but see _unpooled
     "stratified": " (the tasks of all that are compared share a model or texts)",
 }
 
@@ -49,6 +49,7 @@ class Difference:
         shares: which part of the estimate's variance is of seeds, and which of test examples; None where it is of seeds
             alone.
         declared: the test that was declared for the family; a row with another spread is tested paired all the same.
+        only_row: whether no other row of the family is compared with the same entry, so that nothing is pooled with it.
         margin: differences smaller than this do not matter, as a share; None: nothing is called equal.
         p_equal: p of a difference as large as the margin, after Holm, by the same test.
         level: at which it is decided: p has to be below it.
@@ -70,6 +71,7 @@ class Difference:
     estimate: Estimate | None = None
     shares: Shares | None = None
     declared: Test = "paired"
+    only_row: bool = False
     margin: float | None = None
     p_equal: float | None = None
     level: float = LEVEL
@@ -259,9 +261,20 @@ def _test(measured: Sequence[Difference]) -> str:
         )
         return f"{over} with each task's own variance{apart}"
     if "pooled" in tests:
-        apart = f" (for {paired} of {len(tests)}, whose spread is another, their own)" if paired else ""
+        apart = f" (for {paired} of {len(tests)}, whose {_unpooled(measured)}, their own)" if paired else ""
         return f"{over} with one variance for all rows{apart}"
-    return f"paired {over}{NOT_AS_DECLARED[measured[0].declared] if measured else ''}"
+    declared = measured[0].declared if measured else "paired"
+    if declared == "pooled" and all(difference.only_row for difference in measured):
+        return f"paired {over} (no other row has the same control, to be pooled with)"
+    return f"paired {over}{NOT_AS_DECLARED[declared]}"
+
+
+def _unpooled(measured: Iterable[Difference]) -> str:
+    """Return what keeps rows of a family from being pooled with others: their spread, or that they are alone."""
+    rows = [difference for difference in measured if difference.estimate and difference.estimate.test == "paired"]
+    alone = sum(difference.only_row for difference in rows)
+    reasons = ["spread is another"] * (alone < len(rows)) + ["control no other row has"] * (alone > 0)
+    return " or whose ".join(reasons)
 
 
 def tested_over(differences: Iterable[Difference]) -> str:

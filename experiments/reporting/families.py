@@ -43,13 +43,15 @@ def in_family(
             compared with the same one share a variance.
     """
     estimated: dict[str, Estimate | None] = {}
-    for own in _groups(differences, against or {}):
+    groups = _groups(differences, against or {})
+    for own in groups:
         estimated |= estimates({label: by_seed(differences[label]) for label in own}, declared.test)
     seen = {label: _seen(difference, estimated[label]) for label, difference in differences.items()}
     values = {label: hypothesis(difference) for label, difference in seen.items()}
     differs = adjusted({label: (values[label], difference.p) for label, difference in seen.items()})
     margin = declared.margin
     equal = adjusted({label: (values[label], p_of_equality(of.estimate, margin)) for label, of in seen.items()})
+    alone_in_group = {own[0] for own in groups if len(own) == 1}
     size = len({values[label] for label, difference in seen.items() if difference.p is not None})
     return {
         label: replace(
@@ -57,6 +59,7 @@ def in_family(
             adjusted=differs[label],
             family=max(size, 1),
             declared=declared.test,
+            only_row=label in alone_in_group,
             margin=margin,
             level=declared.level,
             p_equal=equal[label],

@@ -262,6 +262,19 @@ def test_words_say_the_test_and_the_margin() -> None:
     assert "paired t-test over seeds (rows have several spreads, and are not pooled)" in words
 
 
+def test_a_row_that_nothing_is_pooled_with_says_so() -> None:
+    """Only rows with the same control share a variance: a row alone is tested paired, whatever its spread."""
+    differences = from_reference(scores())
+    (row,) = in_family({"row 1": differences["row 1"]}, POOLED).values()
+    assert "paired t-test over seeds (no other row has the same control, to be pooled with)" in basis([row])
+    apart = {label: "other" if label == "row 1" else "reference" for label in differences}
+    family = in_family(differences, POOLED, apart)
+    assert "one variance for all rows (for 1 of 5, whose control no other row has, their own)" in basis(family.values())
+    wild = from_reference(scores() | {"row 4": [0.1, 0.9, 0.4, 0.7]}) | {"row 6": paired([0.1, 0.2, 0.15, 0.1], SEEDS)}
+    words = basis(in_family(wild, POOLED, {**dict.fromkeys(wild, "reference"), "row 6": "other"}).values())
+    assert "(for 2 of 6, whose spread is another or whose control no other row has, their own)" in words
+
+
 def test_seeds_that_are_needed_go_by_the_declared_test() -> None:
     differences = from_reference(scores())
     one = in_family(differences)["row 2"]
