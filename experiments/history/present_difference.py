@@ -11,6 +11,7 @@ from experiments.reporting.cells import gap, over_examples, score, words
 from experiments.reporting.differences import basis, legend, otherwise, shown_gap_in_words
 from experiments.reporting.presentation import Column, Medium, Paragraph, Presentation, Sentences, Table
 from experiments.reporting.wording import MOST_NAMED, begun, plural, unit
+from experiments.studies.watched import STUDY as WATCHED
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _verdict(difference: ExperimentDifference) -> str:
     number = len(difference.settings)
     settings = f"{plural(number, 'setting')} of the recipes {'differs' if number == 1 else 'differ'}."
     if not difference.contrasts:
-        return f"{settings} Nothing stands in both under the same label, so no scores can be compared."
+        return f"{settings} {_why_no_scores(difference)}"
     metric = next(iter(next(iter(difference.contrasts.values()))))
     firsts = {label: metrics[metric] for label, metrics in difference.contrasts.items()}
     if len(firsts) <= MOST_NAMED:
@@ -73,6 +74,12 @@ def _verdict(difference: ExperimentDifference) -> str:
     return (
         f"{settings} {begun(name)}, {difference.first.called} against {difference.second.called}: {' '.join(sentences)}"
     )
+
+
+def _why_no_scores(difference: ExperimentDifference) -> str:
+    if difference.first.record.study == WATCHED.key:  # both are of one study
+        return "A training that was watched has one seed, so its scores cannot be compared with those of another."
+    return "Nothing stands in both under the same label, so no scores can be compared."
 
 
 def _sentence(label: str, contrast: Contrast) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.history.experiment_difference import difference_of
+from experiments.history.present_difference import present
 from experiments.studies.watched.record import WatchedStage
 from experiments.watching.recording import Recording
 from experiments.workspace import Workspace
@@ -94,3 +96,10 @@ def test_a_record_that_another_training_has_taken_is_not_written(tmp_path: Path)
     assert (stored.identity, stored.finished) == (second.document.identity, False)
     second.finish()
     assert second.workspace.records.require("out").finished
+
+
+def test_two_trainings_beside_each_other_have_one_seed_each(tmp_path: Path) -> None:
+    for name, rows in (("first", 2), ("second", 3)):
+        measured(begun(tmp_path, name=name, rows=rows), 0, (True, False))
+    verdict = present(difference_of(Workspace(tmp_path / "ws"), "first", "second")).verdict
+    assert verdict.endswith("has one seed, so its scores cannot be compared with those of another.")
