@@ -183,6 +183,14 @@ class AnswersSome(Protocol):
 
 
 @runtime_checkable
+class Revised(Protocol):
+    """A strategy of which some settings came to mean another result."""
+
+    def revision(self, settings: Any) -> int:
+        """Return 1 where what was stored holds, else the number of the last change; states of another are not taken."""
+
+
+@runtime_checkable
 class TakesPositions(Protocol):
     """A strategy before whose texts not simply the method's virtual tokens stand."""
 

@@ -6,6 +6,7 @@ not smaller than the stream it is ``isolated``; with K = 1 all tasks share one r
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -70,7 +71,9 @@ class MergedSettings(Settings):
     merge: Annotated[str, NameIn(COMPOSITIONS)] = Field(
         "svd", description="a composition of LoRA updates: svd, ties, tsv, magmax, …"
     )
-    scale: Scale = Field(1.0, description="sum of the two weights, which are as the numbers of tasks; 1 averages")
+    scale: Scale = Field(
+        1.0, description="what two equal LoRAs are multiplied by; each counts as its number of tasks, and 1 averages"
+    )
     undo: int = Field(0, ge=0, le=1_000_000, description="of how many merges, the last ones, the two LoRAs are kept")
 
     @model_serializer(mode="wrap")
@@ -110,6 +113,10 @@ class MergedAdapters:
         if settings.most is not None and settings.pair != TRIAL:
             return f"most: {settings.most:g} needs pair: {TRIAL}, not {settings.pair}"
         return None
+
+    def revision(self, settings: MergedSettings) -> int:
+        """Return 2 where equal LoRAs do not become their sum: with weights of sum 1 they became less than one."""
+        return 1 if _arithmetic(settings.merge).of_equals is math.fsum else 2
 
     def fits(self, settings: MergedSettings, examples: Sequence[int]) -> list[int]:
         """One, on the new task."""
@@ -224,12 +231,22 @@ def _cosines(previous: Groups, context: Context) -> Cosines:
 def _merged_body(context: Context, groups: Sequence[Group], updates: Sequence[Update]) -> nn.Module:
     """Return the backbone with the LoRA that two groups would share."""
     settings: MergedSettings = context.settings
-    total = sum(len(group.tasks) for group in groups)
-    weights = [settings.scale * len(group.tasks) / total for group in groups]
-    card = COMPOSITIONS.get(settings.merge)
-    assert isinstance(card.compose, Arithmetic)  # else there was an objection
-    body_of = card.compose.merge(updates, weights, card.settings(), context.seed)
-    return lora.attach(context.adaptation.backbone, body_of.update)[0]
+    weights = _weights(settings, [len(group.tasks) for group in groups])
+    own = COMPOSITIONS.get(settings.merge).settings()
+    merged = _arithmetic(settings.merge).merge(updates, weights, own, context.seed)
+    return lora.attach(context.adaptation.backbone, merged.update)[0]
+
+
+def _weights(settings: MergedSettings, counts: Sequence[int]) -> list[float]:
+    """Return weights in the ratio of the numbers of tasks, with which equal LoRAs become ``scale`` times that LoRA."""
+    whole = _arithmetic(settings.merge).of_equals(counts)
+    return [settings.scale * count / whole for count in counts]
+
+
+def _arithmetic(merge: str) -> Arithmetic:
+    compose = COMPOSITIONS.get(merge).compose
+    assert isinstance(compose, Arithmetic)  # else there was an objection
+    return compose
 
 
 def _merges(relative: bool = False) -> list[str]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -111,5 +112,5 @@ COMPOSITION = Composition(
     title="Compress then Merge",
     paper="He et al. 2026, arXiv:2606.03723",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
 )

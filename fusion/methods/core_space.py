@@ -19,6 +19,7 @@ with √S on both sides, so that the result depends on the updates alone. Of a c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -95,6 +96,6 @@ COMPOSITION = Composition(
     title="Core Space",
     paper="Panariello et al. 2025, arXiv:2509.17786, § 4",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
     revision=2,
 )

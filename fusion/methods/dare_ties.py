@@ -8,6 +8,7 @@ included. The result is dense, and is cut here to the rank of a source.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -36,5 +37,5 @@ COMPOSITION = Composition(
     title="DARE with TIES",
     paper="Yu et al. 2024, arXiv:2311.03099, § 4, and Yadav et al. 2023, arXiv:2306.01708, § 3",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
 )

@@ -11,6 +11,7 @@ a source.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import Self
 
 import torch
@@ -56,5 +57,5 @@ COMPOSITION = Composition(
     title="DELLA",
     paper="Deep et al. 2024, arXiv:2406.11617, § 3",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
 )

@@ -14,6 +14,7 @@ directions count as much as strong ones, and in each module apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -90,6 +91,6 @@ COMPOSITION = Composition(
     title="KnOTS",
     paper="Stoica et al. 2025, arXiv:2410.19735, § 4",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
     revision=2,
 )

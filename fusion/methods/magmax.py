@@ -46,5 +46,5 @@ COMPOSITION = Composition(
     title="MagMax",
     paper="Marczak et al. 2024, arXiv:2407.06322, § 4",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=max),
 )

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import torch
 from pydantic import Field
@@ -87,7 +88,7 @@ COMPOSITION = Composition(
     title="OPCM",
     paper="Tang et al. 2025, arXiv:2501.09522, § 3",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
     revision=2,
     affects={2: lambda request, settings: settings.alpha == 1},
 )

@@ -11,6 +11,7 @@ authors' program (github.com/fanqiwan/FuseAI), that happens only where they are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -40,6 +41,11 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
         return lambda deltas: _agreeing(_varying(factors * torch.stack(list(deltas)), least), shares)
 
     return densely(updates, settings.rank, seed, rule)
+
+
+def _of_equals(weights: Sequence[float]) -> float:
+    """Return Σ wᵢ³ ÷ Σ wᵢ²: of equal updates, ηᵢ is the share of wᵢ²."""
+    return math.fsum(weight**3 for weight in weights) / math.fsum(weight**2 for weight in weights)
 
 
 def _least_variance(pairs: Sequence[LowRank], share: float) -> float:
@@ -79,5 +85,5 @@ COMPOSITION = Composition(
     title="SCE",
     paper="Wan et al. 2024 (FuseChat), arXiv:2408.07990",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=_of_equals),
 )

@@ -10,6 +10,7 @@ sign.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal
 
 from pydantic import Field
@@ -45,5 +46,5 @@ COMPOSITION = Composition(
     title="TIES",
     paper="Yadav et al. 2023, arXiv:2306.01708, § 3",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
 )

@@ -15,6 +15,7 @@ gives each of n sources ⌊k ÷ n⌋ directions, k the size of a core. Weights a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import torch
 from pydantic import Field
@@ -84,6 +85,6 @@ COMPOSITION = Composition(
     title="TSV-Merge",
     paper="Gargiulo et al. 2025, arXiv:2412.00081, § 3.3",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
     require_number=require_rank,
 )

@@ -18,6 +18,7 @@ program has none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -104,5 +105,5 @@ COMPOSITION = Composition(
     title="WUDI-Merging",
     paper="Cheng et al. 2025, arXiv:2503.08099",
     settings=Settings,
-    compose=arithmetic(merge),
+    compose=arithmetic(merge, of_equals=fmean),
 )

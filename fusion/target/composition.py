@@ -250,11 +250,14 @@ class Arithmetic:
         merge: the arithmetic.
         weights: number of sources → the weights where the settings give none.
         relative: whether only the ratio of the weights counts, so that their sum does not scale the result.
+        of_equals: weights → c, where the merge of equal sources ΔW is c ΔW, at default settings and apart from what
+            these drop or flatten: the weights' sum where updates are added, their mean where they are averaged.
     """
 
     merge: Merge
     weights: Callable[[int], tuple[float, ...]]
     relative: bool = False
+    of_equals: Callable[[Sequence[float]], float] = math.fsum
 
     def __call__(self, request: Request, settings: WeightSettings) -> Composed:
         """Compose; raises InputError as :func:`weights_for`, :func:`fusion.updates.lora.read` and the merge do."""
@@ -266,6 +269,11 @@ class Arithmetic:
         return Composed(body, "lora", own, weights=chosen, facts=merged.facts)
 
 
-def arithmetic(merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones, relative: bool = False) -> Arithmetic:
-    """Return the ``compose`` of a method that does nothing but ``merge``."""
-    return Arithmetic(merge, weights, relative)
+def arithmetic(
+    merge: Merge,
+    weights: Callable[[int], tuple[float, ...]] = ones,
+    relative: bool = False,
+    of_equals: Callable[[Sequence[float]], float] = math.fsum,
+) -> Arithmetic:
+    """Return the ``compose`` of a method that does nothing but ``merge``; see :class:`Arithmetic`."""
+    return Arithmetic(merge, weights, relative, of_equals)

@@ -114,6 +114,22 @@ def test_states_that_keep_no_merge_have_the_keys_that_they_had() -> None:
     assert MergedSettings.model_validate(kept.model_dump(mode="json")) == kept
 
 
+def test_only_states_of_merges_that_were_too_small_have_other_keys(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = "{strategy: merged, method: lora, learning_rate: 0.02, rank: 2, keep: 1, merge: %s}"
+    rows = ", ".join(f"{name}: {row % name}" for name in ("svd", "ties"))
+    recipe = read(write_recipe(tmp_path, bert)).set([f"strategies={{{rows}}}", "reference=svd", "seeds=[0]"])
+
+    def keys() -> dict[tuple[str, int], str]:
+        stages = make_plan(recipe, [tmp_path / "tasks"]).stages
+        return {(stage.entry.label, stage.stage): stage.key for stage in stages}
+
+    now = keys()
+    monkeypatch.setattr(type(STRATEGY), "revision", lambda strategy, settings: 1)
+    assert {label for (label, stage), earlier in keys().items() if earlier != now[label, stage]} == {"ties"}
+
+
 def test_groups_of_earlier_versions_are_read(tmp_path: Path) -> None:
     (tmp_path / "groups.json").write_text('{"groups": [{"tasks": ["a", "b"], "folder": "001"}]}', encoding="utf-8")
     assert groups_in(tmp_path) == Groups((Group(("a", "b"), "001"),), ())

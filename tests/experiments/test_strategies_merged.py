@@ -14,7 +14,9 @@ from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
 from experiments.strategies._linkage import completed, cosine, linkage
 from experiments.strategies._pairs import ranked_pairs
-from experiments.strategies.merged import MergedSettings
+from experiments.strategies.merged import MergedSettings, _merges, _weights
+from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Arithmetic
 from fusion.updates import lora
 from fusion.updates.lowrank import LowRank
 from tests.stages import adapted, context_for, walk
@@ -113,6 +115,34 @@ def test_a_running_average_weighs_each_task_the_same(
     for name, pair in merged.items():
         mean = sum(source[name].b @ source[name].a for source in apart) / 3
         torch.testing.assert_close(pair.b @ pair.a, mean, atol=1e-5, rtol=1e-4)
+
+
+NEUTRAL = {"density": 1.0, "lower": 0.0, "upper": 1.0, "scale": 1.0, "eta": 1.0, "beta": 1.0, "common": 1.0}
+DROPPED = {"dare": {"drop": 0.0}, "dare-ties": {"drop": 0.0}, "della": {"drop": 1e-6, "window": 0.0}}
+
+
+@pytest.mark.parametrize("name", _merges())
+@pytest.mark.parametrize("counts", [(1, 1), (3, 1)])
+def test_two_equal_loras_become_that_lora(name: str, counts: tuple[int, int]) -> None:
+    """With all singular values equal, which methods that level them leave; nothing is trimmed or dropped."""
+    generator = torch.Generator().manual_seed(0)
+    b, a = (torch.linalg.qr(torch.randn(size, 3, generator=generator)).Q for size in (12, 9))
+    card = COMPOSITIONS.get(name)
+    fitting = {setting: value for setting, value in NEUTRAL.items() if setting in card.settings.model_fields}
+    settings = card.settings(**fitting, **DROPPED.get(name, {}))
+    assert isinstance(card.compose, Arithmetic)
+    same = {"layer": LowRank(b, a.T)}
+    merged = card.compose.merge([same, same], _weights(MergedSettings(merge=name), counts), settings, 0).update["layer"]
+    torch.testing.assert_close(merged.b @ merged.a, b @ a.T, atol=1e-4, rtol=1e-4)
+
+
+def test_what_added_before_has_the_weights_and_the_keys_that_it_had() -> None:
+    for name in _merges():
+        settings = MergedSettings(merge=name, scale=2)
+        if STRATEGY.revision(settings) == 1:
+            assert _weights(settings, (3, 1)) == [2 * 3 / 4, 2 * 1 / 4]
+    added = "breadcrumbs cat dare iso-c iso-cts magnitude model-stock nuslerp slerp star subspace-boosting sum svd"
+    assert [name for name in _merges() if STRATEGY.revision(MergedSettings(merge=name)) == 1] == added.split()
 
 
 def update(*entries: float) -> dict[str, LowRank]:

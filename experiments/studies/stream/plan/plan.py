@@ -12,7 +12,7 @@ from experiments.engine.forecast import forecast_of
 from experiments.engine.recipes import require_affordable
 from experiments.reporting.added_seeds import tuning_seed
 from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES
+from experiments.strategies import STRATEGIES, Revised
 from experiments.studies.core.against import uncompared
 from experiments.studies.core.record import shared_facts
 from experiments.studies.core.shared_texts import shared_texts
@@ -305,7 +305,9 @@ def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
     if is_given(entry):
         settings.pop("stages")  # the weights determine the results, not where they are
     posed = {} if scenario == "task-incremental" else {"scenario": SCENARIOS.identity(scenario)}
-    code = named_code(STRATEGIES.get(entry.strategy).settings, entry.settings)
+    strategy = STRATEGIES.get(entry.strategy)
+    code = named_code(strategy.settings, entry.settings)
+    revision = strategy.revision(entry.strategy_settings) if isinstance(strategy, Revised) else 1
     return key(
         {
             "format": FORMAT,
@@ -321,5 +323,6 @@ def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
             "versions": versions(),
             **posed,
             **({"code": code} if code else {}),
+            **({"revision": revision} if revision > 1 else {}),
         }
     )
