@@ -22,13 +22,14 @@ from bench import program
 from experiments.studies.compositions.few_shot import FewShot
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
-from experiments.studies.compositions.sources import own_tasks
+from experiments.studies.compositions.sources import own_tasks, trained_rows
 from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
 from tasks.loading import registry
 from workbench.backbone.names import open_backbone
 from workbench.errors import InputError
 from workbench.machine.device import resolve_precision
+from workbench.machine.listener import Silent
 from workbench.measures.statistics import interval
 from workbench.settings.base import Budget
 
@@ -81,7 +82,8 @@ def judge(record: FusionRecord, workspace: Workspace, family: str) -> Iterator[J
     for seed in record.seeds:
         of_seed = [source for source in record.sources if source["seed"] == seed and source["method"] == family]
         sources = tuple(workspace.adapters.get(str(source["adapter"])) for source in of_seed)
-        rows = {name: task.splits["train"] for name, task in own_tasks(sources, ()).items()}
+        known = own_tasks(sources, (), Silent())
+        rows = {source.id: trained_rows(source, known[source.id]) for source in sources if source.id in known}
         for target in record.targets:
             for shots in record.shots:
                 truth = _alone(record, workspace, sources, (target, shots, seed))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.same_answers import require_same_answers
 from tasks.loading import registry
-from workbench.errors import InputError
+from workbench.errors import AssetError, InputError
 from workbench.methods.sampling import draw
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def same_task(adapter: StoredAdapter, find: FindTask) -> Task | None:
 
     Raises:
         InputError: the task is not to be seen from here.
+        AssetError: its data cannot be fetched.
     """
     recorded = adapter.manifest.task
     task = registry.load(find(recorded.name, recorded.fingerprint))
@@ -95,7 +96,7 @@ def on_data_here(adapters: Sequence[StoredAdapter], task_folders: Sequence[Path]
 
 def _with_data_here(adapter: StoredAdapter, task_folders: Sequence[Path]) -> StoredAdapter:
     manifest = adapter.manifest
-    with suppress(InputError):
+    with suppress(InputError, AssetError):
         if task := same_task(adapter, registry.finder(task_folders)):
             named = manifest.task.model_copy(update={"fingerprint": task.fingerprint})
             return replace(adapter, manifest=manifest.model_copy(update={"task": named}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,18 +90,18 @@ def with_floors(
     """Return a router that rejects texts which fit none of its tasks, as ``rejection`` says; None: it rejects none.
 
     How it scores the validation texts of its tasks is stored in the workspace. ``validation_of`` gives the texts of an
-    adapter's task; it is called only where they were not scored yet.
+    adapter's task; it is called only where they were not scored yet. Floors that ``state`` has do not count.
     """
     if rejection is None:
         return state
     if rejection.share is None:
-        return replace(state, floors=np.full(len(state.adapters), rejection.least, dtype=float))
+        return state.with_floors(np.full(len(state.adapters), rejection.least, dtype=float))
     folder, damage = workspace.router(scores_key(state)), DamagePolicy(listener)
     known = _known_part(folder, workspace, damage)
     if known is None:
         rows = [validation_of(adapter) for adapter in state.adapters]
         listener.say(f"router {state.router}: scoring {sum(map(len, rows)):,} validation texts of its tasks")
-        choices = [adapters_for_texts(replace(state, floors=None), texts) for texts in rows]
+        choices = [adapters_for_texts(state, texts) for texts in rows]
         known = {
             "chosen": torch.from_numpy(np.concatenate([choice.adapters for choice in choices])),
             "scores": torch.from_numpy(np.concatenate([choice.scores for choice in choices]).astype(float)),
@@ -110,7 +109,7 @@ def with_floors(
         with suppress(UnwritableError):
             save_part(folder, known, state.router, state.settings, *state.adapters)
     chosen, scores = known["chosen"].numpy(), known["scores"].numpy()
-    return replace(state, floors=floors(chosen, scores, len(state.adapters), rejection.share))
+    return state.with_floors(floors(chosen, scores, len(state.adapters), rejection.share))
 
 
 def _known_part(folder: Path, workspace: Workspace, damage: DamagePolicy) -> Part | None:

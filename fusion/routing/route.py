@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,13 @@ class RoutingState:
     def prepared(self) -> Any:
         """What the router computes of all parts together, once for any number of questions."""
         return ROUTERS.get(self.router).prepare(self.parts, self.settings)
+
+    def with_floors(self, floors: NDArray[np.float64] | None) -> RoutingState:
+        """Return the same router with other floors; what it has prepared stays."""
+        other = replace(self, floors=floors)
+        if "prepared" in vars(self):
+            vars(other)["prepared"] = self.prepared
+        return other
 
 
 def route(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> NDArray[Any]:

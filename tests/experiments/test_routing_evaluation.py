@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from experiments.studies.routing.joint import joint_outcome
 from experiments.studies.routing.outcome import outcome
 from experiments.studies.routing.routed import routed
 from experiments.workspace import Workspace, evaluating
-from experiments.workspace.routers import known_state, part_folders
+from experiments.workspace.routers import known_state, part_folders, with_floors
+from fusion.routing.rejection import Rejection
 from fusion.routing.route import RoutingState
+from fusion.routing.routed_texts import adapters_for_texts
 from fusion.routing.routers import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.streams import write_recipe
@@ -99,6 +102,30 @@ def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, work
         assert answered.sum() <= result.counts[index][index]
     assert routed(state(), TASKS, own, BUDGET) == result
     assert asked == [adapter.id for adapter in adapters], "what is known is not learned again"
+
+
+def test_a_router_that_rejects_is_prepared_once(
+    backbone: Backbone, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters, prepared = [learned(task, backbone, workspace) for task in TASKS], []
+    by_id = {adapter.id: draw(task, BUDGET, 0) for adapter, task in zip(adapters, TASKS, strict=True)}
+    card = ROUTERS.get("mahalanobis")
+
+    def counted(parts: Any, settings: Any) -> Any:
+        prepared.append(len(parts))
+        return card.prepare(parts, settings)
+
+    monkeypatch.setattr("fusion.routing.routers.mahalanobis.ROUTER", replace(card, prepare=counted))
+    given = "mahalanobis", card.settings(), adapters, backbone, lambda adapter: by_id[adapter.id], Silent()
+    state = known_state(workspace, *given)
+
+    def validation_of(adapter: StoredAdapter) -> Dataset:
+        return by_id[adapter.id].splits["validation"]
+
+    rejecting = with_floors(workspace, state, Rejection(share=0.2), validation_of, Silent())
+    assert rejecting.floors is not None
+    adapters_for_texts(rejecting, TASKS[0].splits["test"])
+    assert prepared == [len(TASKS)]
 
 
 def test_what_a_router_knows_is_compared_with_its_digests_once(

@@ -87,7 +87,7 @@ class Wanted:
 def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> FusionPlan:
     """Return the plan of one fuse; nothing is trained for it, but ``auto:K`` looks at the candidates' features.
 
-    ``listener`` hears which adapter the name of a task means.
+    ``listener`` hears which adapter the name of a task means, and which data cannot be fetched.
 
     Raises:
         InputError: an unknown name or setting, or sources that do not go together, or that the method does not compose.
@@ -123,11 +123,11 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     at_hand: Mapping[str, Task] | None = None
     if automatic:
         adapters = candidates(workspace, wanted.method, few_shot)
-        at_hand = own_tasks(adapters, folders)
+        at_hand = own_tasks(adapters, folders, listener)
         best = ranked(adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, at_hand)
         sources = tuple(map(workspace.adapters.verify, best))
     require_composable(wanted.method, sources, backbone, settings)
-    own = own_tasks(sources, folders) if at_hand is None else at_hand
+    own = own_tasks(sources, folders, listener) if at_hand is None else at_hand
     if COMPOSITIONS.get(wanted.method).reads_sources:
         tasks_of(sources, own)
     return _plan(wanted, few_shot, sources, settings, own)

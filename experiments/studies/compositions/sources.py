@@ -13,12 +13,15 @@ from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks.loading import registry
 from workbench.adapters.name_resolution import readable_adapters
-from workbench.errors import InputError
+from workbench.errors import AssetError, InputError
+from workbench.methods.sampling import draw
 from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from datasets import Dataset
 
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.workspace import Workspace
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from workbench.adapters.store import AdapterStore
     from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.backbone.pretrained import Backbone
+    from workbench.machine.listener import Listener
     from workbench.methods.task import Task
 
 AUTO = "auto:"
@@ -89,7 +93,7 @@ def ranked(
         precision=few_shot.precision,
         max_length=few_shot.budget.max_length,
         seed=few_shot.seed,
-        texts={name: task.splits["train"] for name, task in tasks.items()},
+        texts={source.id: trained_rows(source, tasks[source.id]) for source in enough if source.id in tasks},
     )
     scores = RANKINGS.get(ranking).rank(request)
     scored = [adapter for adapter in enough if scores[adapter.id].value is not None]
@@ -173,8 +177,16 @@ def _suits(workspace: Workspace, manifest: Manifest, method: str, target: Task) 
     )
 
 
-def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Task]:
+def trained_rows(source: StoredAdapter, task: Task) -> Dataset:
+    """Return the rows of its whole task that a source was trained on."""
+    manifest = source.manifest
+    return draw(task, manifest.budget, manifest.seed_here).splits["train"]
+
+
+def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path], listener: Listener) -> dict[str, Task]:
     """Return the task that each source was trained on, by the source's id, as far as it is at hand with the same data.
+
+    ``listener`` hears of data that cannot be fetched.
 
     Raises:
         InputError: as :func:`tasks.loading.registry.names`.
@@ -183,6 +195,10 @@ def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict
     tasks: dict[str, Task] = {}
     for source in sources:
         with suppress(InputError):
-            if task := same_task(source, find):
-                tasks[source.id] = task
+            try:
+                task = same_task(source, find)
+            except AssetError as error:
+                listener.say(f"goes on without the data of {source.manifest.task.name}: {error.what}")
+            else:
+                tasks |= {source.id: task} if task else {}
     return tasks
