@@ -7,11 +7,16 @@ from typing import Any
 
 from measured import read, require, row, whole
 
-from experiments.answers.drift.bounds import LEVEL
+from experiments.answers.drift.bounds import LEAST_LEVEL, LEVEL
 from experiments.answers.drift.result import FEWEST
-from experiments.answers.drift.signals import FAR
+from experiments.answers.drift.signals import FAR, NAMES, deals_at
 
-STATED = [f"`--level {LEVEL}`"]
+STATED = [
+    f"`--level {LEVEL}`",
+    f"{deals_at(LEVEL)} times; at a level below {len(NAMES) / deals_at(LEVEL):.3f} more often",
+    f"more often, {len(NAMES)} ÷ level times",
+    f"The smallest level is {LEAST_LEVEL}.",
+]
 SIZES = ("50", "200", "800")
 SIGNALS = ("answers", "confidence", "features", "elsewhere", "unknown")
 
