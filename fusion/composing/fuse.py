@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fusion.composing.compatibility import require_compatible
 from fusion.methods import COMPOSITIONS
-from fusion.target.composition import HEAD_REVISION, Composed
+from fusion.target.composition import HEAD_REVISION, Composed, Purpose
 from fusion.target.source_tasks import task_of
 from workbench.adapters.fit_record import FitRecord
 from workbench.adapters.manifest import CompositionReference
@@ -77,7 +77,7 @@ def fuse(
             example of the target where there has to be one.
         TrainingError: a fit failed.
     """
-    require_composable(name, request.sources, request.backbone, settings)
+    require_composable(name, request.sources, request.backbone, settings, _target(request).kind)
     if request.without_examples:
         require_no_examples_needed(name, _target(request).name, _target(request).kind)
     composing, fitting = earlier.composing if earlier else Stopwatch(), Stopwatch()
@@ -136,8 +136,10 @@ def body_key(name: str, request: Request, settings: CompositionSettings) -> str 
     return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision, *data.items()])
 
 
-def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Backbone, settings: Settings) -> None:
-    """Make sure that the method can compose these sources; raises InputError as :func:`fuse`."""
+def require_composable(
+    name: str, sources: Sequence[StoredAdapter], backbone: Backbone, settings: Settings, target: str
+) -> None:
+    """Make sure that the method can compose the sources for this kind of target; raises InputError as :func:`fuse`."""
     card = COMPOSITIONS.get(name)
     require_compatible(sources, backbone)
     card.require_sources(len(sources), settings)
@@ -146,6 +148,7 @@ def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Ba
         fitting = [method for method in COMPOSITIONS.names() if library in COMPOSITIONS.get(method).libraries]
         message = f"{name} composes adapters of {' or '.join(card.libraries)}, not of {library} ({sources[0].id})"
         raise InputError(message, hint=f"For these sources: {', '.join(fitting)}.")
+    card.require_suited(Purpose(library, tuple(source.manifest.task.kind for source in sources), target), settings)
 
 
 def with_head(composed: Composed, request: Request) -> ComposedModel:

@@ -19,15 +19,16 @@ from pydantic import Field
 
 from fusion.target.composition import Composed, Composition, CompositionSettings
 from fusion.target.mixing import Per, halves_apart, mixture
-from fusion.target.target import model_on, needs_head, require_target, with_fitted_head
+from fusion.target.target import model_on, require_target, with_fitted_head
 from workbench.backbone.batching import to_device_of
 from workbench.errors import InputError
+from workbench.methods.kind import GENERATED
 from workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fusion.target.composition import Request
+    from fusion.target.composition import Purpose, Request
     from workbench.methods.model import TaskModel
 
 
@@ -46,9 +47,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     Raises:
         InputError: no target, one that is answered in free text, or a source that is no plain LoRA.
     """
-    if not needs_head(model_on(request, torch.nn.Identity())):
-        kind = require_target(request).kind
-        raise InputError(f"adamerging minimises the entropy over labels, and a {kind} task has no labels")
+    _require_labels(require_target(request).kind)
     mixed = mixture(request, settings.per)
     mixed.weigh(mixed.uniform())
     model = with_fitted_head(model_on(request, mixed.body), request)
@@ -56,6 +55,16 @@ def compose(request: Request, settings: Settings) -> Composed:
     entropies = minimise_entropy(model, weights, request, settings)
     facts = {f"entropy_{when}": entropies[at] for when, at in (("before", 0), ("after", -1))}
     return mixed.composed(request.backbone, weights.detach(), settings.rank, facts)
+
+
+def require_suited(purpose: Purpose, settings: Settings) -> None:
+    """Make sure that the target has labels; raises InputError."""
+    _require_labels(purpose.target)
+
+
+def _require_labels(kind: str) -> None:
+    if kind in GENERATED:
+        raise InputError(f"adamerging minimises the entropy over labels, and a {kind} task has no labels")
 
 
 def minimise_entropy(model: TaskModel, weights: nn.Parameter, request: Request, settings: Settings) -> list[float]:
@@ -93,6 +102,7 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    require_suited=require_suited,
     revision=2,
     affects={2: lambda request, settings: halves_apart(request, settings.per)},
 )

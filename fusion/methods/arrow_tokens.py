@@ -37,6 +37,14 @@ class Settings(CompositionSettings):
     general: int = Field(0, ge=0, le=1000, description="how many of the sources, the last ones, are general")
 
 
+def require_two_to_choose_from(sources: int, settings: Settings) -> None:
+    """Make sure that two sources are left that are not general; raises InputError."""
+    remaining = max(0, sources - settings.general)
+    if remaining < 2:
+        message = f"of {sources} sources {settings.general} are general, which leaves {remaining} to choose from"
+        raise InputError(message, where="general", hint="At least two LoRAs have to remain.")
+
+
 def compose(request: Request, settings: Settings) -> Composed:
     """Return the sources side by side.
 
@@ -44,11 +52,8 @@ def compose(request: Request, settings: Settings) -> Composed:
         InputError: fewer than two sources answer, or they differ in the modules that they adapt, or in their ranks.
     """
     folders = [source.folder for source in request.sources]
+    require_two_to_choose_from(len(folders), settings)
     answering = len(folders) - settings.general
-    if answering < 2:
-        remaining = max(0, answering)
-        message = f"of {len(folders)} sources {settings.general} are general, which leaves {remaining} to choose from"
-        raise InputError(message, where="general", hint="At least two LoRAs have to remain.")
     first, *others = [{module: pair.rank for module, pair in update.items()} for update in request.updates]
     for source, ranks in zip(request.sources[1:], others, strict=True):
         if ranks != first:
@@ -62,4 +67,10 @@ def compose(request: Request, settings: Settings) -> Composed:
     return Composed(body, "arrow-tokens", own)
 
 
-COMPOSITION = Composition(title="Arrow", paper=METHOD.paper, settings=Settings, compose=compose)
+COMPOSITION = Composition(
+    title="Arrow",
+    paper=METHOD.paper,
+    settings=Settings,
+    compose=compose,
+    require_number=require_two_to_choose_from,
+)

@@ -20,7 +20,7 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.target.composition import Composed, Request
+    from fusion.target.composition import Composed, Purpose, Request
     from fusion.updates.lowrank import Merged, Update
 
 
@@ -38,9 +38,19 @@ def compose(request: Request, settings: MergeSettings) -> Composed:
     """
     if request.sources[0].manifest.library == "peft":
         return arithmetic(merge, uniform)(request, settings)
+    _require_no_rank(settings)
+    return bottleneck.average(request, weights_for(settings.weights, len(request.sources), uniform))
+
+
+def require_suited(purpose: Purpose, settings: MergeSettings) -> None:
+    """Make sure that a rank is given for LoRAs alone; raises InputError."""
+    if purpose.library != "peft":
+        _require_no_rank(settings)
+
+
+def _require_no_rank(settings: MergeSettings) -> None:
     if settings.rank:
         raise InputError("bottlenecks have no rank to cut", where="rank", hint="Leave it out.")
-    return bottleneck.average(request, weights_for(settings.weights, len(request.sources), uniform))
 
 
 COMPOSITION = Composition(
@@ -49,4 +59,5 @@ COMPOSITION = Composition(
     settings=MergeSettings,
     compose=compose,
     libraries=("peft", "adapters"),
+    require_suited=require_suited,
 )

@@ -44,9 +44,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from fusion.target.composition import Request
+    from fusion.target.composition import Purpose, Request
     from workbench.adapters.stored_adapter import StoredAdapter
-    from workbench.methods.task import Task
 
 BATCH = 16  # each example's gradient of each module is in memory at once
 FLOOR = 1e-6  # added to every Fᵢ, relative to its module's mean: where no source cares, the plain mean is taken
@@ -66,10 +65,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         InputError: no target, a source that is no plain LoRA, or one whose kind of answer is not drawn here.
     """
     target = require_target(request)
-    if undrawn := [source for source in request.sources if not _is_drawn(source, target)]:
-        named = ", ".join(f"{source.id} ({source.manifest.task.kind})" for source in undrawn)
-        hint = "It takes classification adapters; for a target that is answered in words, adapters of that kind."
-        raise InputError(f"fisher cannot use {named} adapters for a {target.kind} target", hint=hint)
+    _require_drawn({source.id: source.manifest.task.kind for source in request.sources}, target.kind)
     mixed = mixture(request)
     fishers = (fisher(mixed, source, request, settings.examples) for source in range(mixed.sources))
     merged = fisher_mean(mixed, fishers)
@@ -139,10 +135,21 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     return {name: total.cpu() / len(encoded) for name, total in sums.items()}
 
 
-def _is_drawn(source: StoredAdapter, target: Task) -> bool:
-    """Return whether what a source answers to the target's texts is one of some labels, or a token at each place."""
-    kind = source.manifest.task.kind
-    return kind == "classification" or (kind in GENERATED and kind == target.kind)
+def require_suited(purpose: Purpose, settings: Settings) -> None:
+    """Make sure that the answers of all sources are drawn here; raises InputError."""
+    _require_drawn({f"source {place}": kind for place, kind in enumerate(purpose.kinds, 1)}, purpose.target)
+
+
+def _require_drawn(kinds: Mapping[str, str], target: str) -> None:
+    """Raise InputError for the sources, name → kind of task, whose answers are not drawn for a target of its kind."""
+    if undrawn := [f"{name} ({kind})" for name, kind in kinds.items() if not _is_drawn(kind, target)]:
+        hint = "It takes classification adapters; for a target that is answered in words, adapters of that kind."
+        raise InputError(f"fisher cannot use {', '.join(undrawn)} adapters for a {target} target", hint=hint)
+
+
+def _is_drawn(kind: str, target: str) -> bool:
+    """Return whether what a source of a kind answers to the target's texts is a label, or a token at each place."""
+    return kind == "classification" or (kind in GENERATED and kind == target)
 
 
 def _own_model(source: StoredAdapter, body: nn.Module, request: Request) -> TaskModel:
@@ -159,8 +166,11 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    require_suited=require_suited,
     revision=3,
     affects={
-        3: lambda request, settings: not all(_is_drawn(source, require_target(request)) for source in request.sources)
+        3: lambda request, settings: (
+            not all(_is_drawn(source.manifest.task.kind, require_target(request).kind) for source in request.sources)
+        )
     },
 )

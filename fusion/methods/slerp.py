@@ -21,6 +21,17 @@ require_two = exactly(
 )
 
 
+def require_arc(sources: int, settings: MergeSettings) -> None:
+    """Make sure that there are two sources, and that weights which are given make a point on the arc between them.
+
+    Raises:
+        InputError: they do not.
+    """
+    require_two(sources, settings)
+    if settings.weights is not None:
+        _require_on_arc(settings.weights)
+
+
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:
     """Return (sin((1 − t)Ω) ΔW₁ + sin(tΩ) ΔW₂) / sin Ω, with t = w₂ / (w₁ + w₂) and Ω the angle between the two.
 
@@ -32,14 +43,18 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
         InputError: not two sources, or weights that give no t in [0, 1].
     """
     require_two(len(updates), settings)
-    if min(weights) < 0 or not sum(weights):
-        raise InputError(f"slerp needs weights ≥ 0 that are not all zero, got {list(weights)}", where="weights")
+    _require_on_arc(weights)
     t = weights[1] / sum(weights)
 
     def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         return spectrum(stack(pairs, _arc(pairs[0], pairs[1], t)), settings.rank).truncated()
 
     return by_module(updates, merged_module)
+
+
+def _require_on_arc(weights: Sequence[float]) -> None:
+    if min(weights, default=0) < 0 or not sum(weights):
+        raise InputError(f"slerp needs weights ≥ 0 that are not all zero, got {list(weights)}", where="weights")
 
 
 def _arc(first: LowRank, second: LowRank, t: float) -> tuple[float, float]:
@@ -56,5 +71,5 @@ COMPOSITION = Composition(
     paper="Shoemake 1985, doi:10.1145/325165.325242, § 3.3",
     settings=MergeSettings,
     compose=arithmetic(merge, uniform, relative=True),
-    require_number=require_two,
+    require_number=require_arc,
 )

@@ -29,7 +29,7 @@ from workbench.methods.methods.lora import Settings as LoraSettings
 from workbench.settings.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
-    from fusion.target.composition import Request
+    from fusion.target.composition import Purpose, Request
     from workbench.adapters.stored_adapter import StoredAdapter
 
     Start = tuple[UntrainedModel, LoraSettings, Merged, tuple[float, ...] | None]
@@ -92,6 +92,27 @@ def require_number(sources: int, settings: Settings) -> None:
             card.require_sources(sources, card.settings())
 
 
+def require_suited(purpose: Purpose, settings: Settings) -> None:
+    """Make sure that each composed start gives a LoRA for such a target; raises InputError."""
+    from fusion.methods import COMPOSITIONS
+
+    for name in settings.start:
+        if name not in {FRESH, REPTILE}:
+            card = COMPOSITIONS.get(name, "start")
+            if not _may_give_lora(name):
+                raise _no_start(name)
+            card.require_suited(purpose, card.settings())
+
+
+def _may_give_lora(name: str) -> bool:
+    """Return whether a composition, which has the name of the method of its result where that is composed, may."""
+    from fusion.methods import COMPOSITIONS
+
+    card = COMPOSITIONS.get(name)
+    composed = name in METHODS.names() and METHODS.get(name).composed
+    return "peft" in card.libraries and card.settings is not Settings and not composed
+
+
 def _starts(name: str, request: Request, rank: int) -> list[Start]:
     if name == FRESH:
         return [_start_fresh(request, rank)]
@@ -106,7 +127,7 @@ def _start_composed(name: str, request: Request, rank: int) -> Start:
     from fusion.methods import COMPOSITIONS
 
     card = COMPOSITIONS.get(name, "start")
-    if "peft" not in card.libraries or card.settings is Settings:
+    if not _may_give_lora(name):
         raise _no_start(name)
     composed = card.compose(replace(request, label=f"{request.label} · {name}", scratch=None), card.settings())
     if METHODS.get(composed.method).composed:
@@ -179,6 +200,7 @@ COMPOSITION = Composition(
     from_one_source=_from_one_source,
     sourceless=lambda settings: settings.start == (FRESH,),
     require_number=require_number,
+    require_suited=require_suited,
     revision=3,
     affects={
         2: lambda request, settings: settings.start != (FRESH,) or _is_rslora(request.sources[0]),

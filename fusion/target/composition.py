@@ -97,6 +97,21 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Purpose:
+    """What is composed for what, as far as that is known before anything is trained.
+
+    Attributes:
+        library: of the sources' method.
+        kinds: of the sources' tasks.
+        target: the kind of the target.
+    """
+
+    library: str
+    kinds: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True)
 class Composed:
     """What a composition gives back: a body that has to be stored, and what is known about it.
 
@@ -125,6 +140,10 @@ class Composed:
 
 def any_number(sources: int, settings: CompositionSettings) -> None:
     """Let every number of sources pass."""
+
+
+def any_purpose(purpose: Purpose, settings: CompositionSettings) -> None:
+    """Let every purpose pass."""
 
 
 def exactly(number: int, message: str, hint: str | None = None) -> Callable[[int, CompositionSettings], None]:
@@ -158,6 +177,7 @@ class Composition:
         compose: does it.
         libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
         require_number: number of sources, settings → nothing; raises InputError where it cannot be so many.
+        require_suited: purpose, settings → nothing; raises InputError where the method cannot serve it with these.
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
         reads_sources: whether it reads examples of the sources' own tasks.
         trains: whether it trains the head along with something of the body, so that it matters how the head begins.
@@ -177,6 +197,7 @@ class Composition:
     compose: Callable[[Request, Any], Composed]
     libraries: tuple[str, ...] = ("peft",)
     require_number: Callable[[int, Any], None] = any_number
+    require_suited: Callable[[Purpose, Any], None] = any_purpose
     needs_target: bool = False
     reads_sources: bool = False
     trains: bool = False

@@ -11,6 +11,8 @@ from experiments.api import Workbench
 from experiments.engine.recipes import RECIPES
 from experiments.studies.compositions.gallery import figures
 from experiments.studies.compositions.report import FusionReport
+from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Purpose
 from tasks.loading import registry
 from tests.messages import naming
 from tests.runs import SMALL_COMPARISON, pieces
@@ -146,6 +148,23 @@ def test_what_cannot_be_is_refused(sources: str, message: str, bench: Workbench,
             "{method: warm-start, start: [single, nuslerp], sources: {colours: [halves]}}",
             "'some' for 'colours': nuslerp takes two sources, got 1",
         ),
+        (
+            "{method: arrow-tokens, general: 1}",
+            "'some' for 'fruits': of 2 sources 1 are general, which leaves 1 to choose from",
+        ),
+        (
+            "{method: arrow-tokens, sources: {colours: [halves]}}",
+            "'some' for 'colours': of 1 sources 0 are general, which leaves 1 to choose from",
+        ),
+        (
+            "{method: slerp, weights: [-0.5, 1.5]}",
+            "'some' for 'fruits': slerp needs weights ≥ 0 that are not all zero, got [-0.5, 1.5]",
+        ),
+        ("{method: slerp, weights: [0, 0]}", "slerp needs weights ≥ 0 that are not all zero"),
+        *(
+            (f"{{method: warm-start, start: {start}}}", f"'some' for 'fruits': {start} gives no LoRA to start from")
+            for start in ("arrow-tokens", "task-retrieval", "adapterfusion", "warm-start")
+        ),
     ],
 )
 def test_sources_are_counted_before_they_are_trained(
@@ -154,6 +173,30 @@ def test_sources_are_counted_before_they_are_trained(
     none = "controls={random: [], shuffled: []}"
     with pytest.raises(InputError, match=naming(message)):
         bench.plan(str(study_folder / "tiny.yaml"), [f"compositions={{some: {entry}}}", none])
+
+
+def test_a_rank_for_bottlenecks_is_refused_before_they_are_trained(bench: Workbench, study_folder: Path) -> None:
+    changes = ["sources.methods={pfeiffer: {}}", "controls={random: [], shuffled: []}"]
+    ranked = "compositions={some: {method: average, rank: 8}}"
+    with pytest.raises(InputError, match=naming("'some' for 'fruits': bottlenecks have no rank to cut")):
+        bench.plan(str(study_folder / "tiny.yaml"), [*changes, ranked])
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "kinds", "target", "message"),
+    [
+        ("adamerging", {}, ["causal-lm"], "causal-lm", "adamerging minimises the entropy over labels"),
+        ("fisher", {}, ["classification", "regression"], "classification", "fisher cannot use source 2 (regression)"),
+        ("warm-start", {"start": "fisher"}, ["regression"], "regression", "fisher cannot use source 1 (regression)"),
+    ],
+)
+def test_kinds_that_a_method_cannot_read_are_refused(
+    method: str, settings: dict[str, str], kinds: list[str], target: str, message: str
+) -> None:
+    card = COMPOSITIONS.get(method)
+    card.require_suited(Purpose("peft", ("classification",), "classification"), card.settings(**settings))
+    with pytest.raises(InputError, match=naming(message)):
+        card.require_suited(Purpose("peft", tuple(kinds), target), card.settings(**settings))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from experiments.studies.compositions.rates import like_fresh
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS
 from experiments.studies.compositions.resolved import FusionPlan
-from experiments.studies.compositions.subsets import Composing, positions, wrong_numbers, wrong_subsets
+from experiments.studies.compositions.subsets import Composing, positions, unsuited, wrong_numbers, wrong_subsets
 from experiments.studies.core.against import uncompared
 from fusion.composing.compatibility import why_unfit
 from fusion.composing.fuse import require_target_kind
@@ -99,6 +99,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     draft.problems.extend(wrong_subsets(draft.entries[COMPOSED.key], document, *names))
     if not draft.problems:  # else sources or targets may be missing, and numbers of them mean nothing
         draft.problems.extend(wrong_numbers(entries, document, *names))
+    if not draft.problems:
+        draft.problems.extend(unsuited(entries, document, kinds, {spec.name: spec.file.kind for spec in targets}))
     recipe = draft.require()
     wrong = [*wrong_controls(recipe.controls, entries, document), *wrong_mixed(recipe, kinds, entries, document)]
     if wrong:

@@ -126,7 +126,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         at_hand = own_tasks(adapters, folders, listener)
         best = ranked(adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, at_hand)
         sources = tuple(map(workspace.adapters.verify, best))
-    require_composable(wanted.method, sources, backbone, settings)
+    require_composable(wanted.method, sources, backbone, settings, target.kind)
     own = own_tasks(sources, folders, listener) if at_hand is None else at_hand
     if COMPOSITIONS.get(wanted.method).reads_sources:
         tasks_of(sources, own)

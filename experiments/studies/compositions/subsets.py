@@ -9,7 +9,9 @@ from pydantic import Field, field_validator
 
 from experiments.studies.core.against import ComparedWith
 from fusion.methods import COMPOSITIONS
+from fusion.target.composition import Purpose
 from workbench.errors import InputError, Problem, suggest
+from workbench.methods.methods import METHODS
 from workbench.settings.base import unique
 
 if TYPE_CHECKING:
@@ -80,3 +82,22 @@ def wrong_numbers(
                 yield Problem(
                     f"{entry.label!r} for {target!r}: {wrong.what}", where, f"{wrong.hint or ''}\n{hint}".strip()
                 )
+
+
+def unsuited(
+    entries: Iterable[Entry], document: Document, sources: Sequence[str], targets: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield a problem where a method cannot make of its sources what its entry asks for, by the first such target.
+
+    ``sources`` are the kinds of the recipe's sources, ``targets`` those of the targets, by name.
+    """
+    for entry in entries:
+        for target, kind in targets.items():
+            made_of = entry.made_of.get(target, range(len(sources)))
+            purpose = Purpose(METHODS.get(entry.family).library, tuple(sources[index] for index in made_of), kind)
+            try:
+                COMPOSITIONS.get(entry.method).require_suited(purpose, entry.settings)
+            except InputError as wrong:
+                where = document.where("compositions", entry.label, wrong.where or "method")
+                yield Problem(f"{entry.label!r} for {target!r}: {wrong.what}", where, wrong.hint)
+                break
