@@ -66,7 +66,7 @@ def save_heads(heads: Mapping[str, nn.Module], folder: Path) -> None:
 def head_identity(context: Context, head: Path, *of_task: Any) -> str:
     """Return the key of all that determines answers: the adapted backbone, a stored head, and ``of_task``, its own."""
     adaptation = context.adaptation
-    read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
+    read = [adaptation.backbone.identity, adaptation.settings.model_dump(mode="json"), adaptation.precision]
     method = METHODS.identity(adaptation.method, adaptation.settings)
     return key([method, *of_task, *read, digest(head) if head.is_file() else None])
 

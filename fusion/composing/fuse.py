@@ -191,7 +191,7 @@ def composition_key(name: str, request: Request, settings: CompositionSettings) 
             "settings": settings.model_dump(mode="json"),
             "sources": [source.identity for source in request.sources],
             "target": _target(request).fingerprint,
-            "backbone": request.backbone.fingerprint,
+            "backbone": request.backbone.identity,
             "pooling": request.backbone.pooling,
             "precision": request.precision,
             "budget": request.budget.model_dump(mode="json"),

@@ -146,7 +146,7 @@ def test_a_registered_name_is_opened_from_its_wheel(bert: Path, monkeypatch: pyt
         return bert
 
     monkeypatch.setattr(wheel, "wheel_member", wheel_member)
-    assert open_backbone("minilm") == Backbone("minilm", bert, "mean", card.hub_id, license="Apache-2.0")
+    assert open_backbone("minilm") == Backbone("minilm", bert, "mean", card.hub_id, license="Apache-2.0", pinned=True)
     assert asked == [(card.wheel.package, card.wheel.member, card.wheel.sha256)]
 
 

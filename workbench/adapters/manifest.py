@@ -47,7 +47,10 @@ class TaskReference(Settings):
 
 
 class BackboneReference(Settings):
-    """The backbone that an adapter belongs to; the name of one that lies in the adapter's own folder is ``ITSELF``."""
+    """The backbone that an adapter belongs to; the name of one that lies in the adapter's own folder is ``ITSELF``.
+
+    ``reading`` is the digest of its config and tokenizer when the adapter was made; empty for registered backbones.
+    """
 
     name: str
     hub_id: str
@@ -55,6 +58,7 @@ class BackboneReference(Settings):
     pooling: Literal["mean", "first", "last"]
     quantization: Quantization | None = None
     license: str | None = None
+    reading: str = Field("", exclude_if=lambda reading: not reading)
 
 
 class HeadReference(Settings):
@@ -207,10 +211,11 @@ class Manifest(Settings):
 
     @property
     def identity(self) -> str:
-        """SHA-256 over all that determines its answers: files, the backbone's weights, arithmetic, code of others."""
+        """SHA-256 over all that determines its answers: files, the backbone, arithmetic, code of others."""
         code = [self.code] if self.code else []  # what our own code makes of the files stays the same
         head = [self.head.model_dump(mode="json")] if self.head else []
-        return key([self.all_files, self.backbone.fingerprint, self.precision, *code, *head])
+        read = [self.backbone.reading] if self.backbone.reading else []
+        return key([self.all_files, self.backbone.fingerprint, self.precision, *code, *head, *read])
 
     @property
     def own_fit(self) -> FitRecord:

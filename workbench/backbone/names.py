@@ -64,7 +64,7 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         member = wheel.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
         folder = member if member.is_dir() else _convert(member)
         check_folder(folder)
-        return Backbone(plain, folder, card.pooling, card.hub_id, license=card.license)
+        return Backbone(plain, folder, card.pooling, card.hub_id, license=card.license, pinned=True)
     hub_id, revision = _on_the_hub(plain, where)
     folder = hub_files.hub_folder(hub_id, revision) if hub_id else Path(plain).resolve()
     return model_in(folder, plain, hub_id=hub_id)

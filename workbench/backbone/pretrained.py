@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.backbone import quantisation
 from workbench.backbone.architecture import positions
+from workbench.backbone.beside_weights import config_facts, tokenizer_digests
 from workbench.backbone.checkpoint import BROKEN, require_described, require_read, require_whole
 from workbench.backbone.config import config_object, read_json
 from workbench.backbone.fingerprints import fingerprint, of_files, require_numbers, state_of
@@ -19,6 +20,7 @@ from workbench.backbone.tokenizer_files import own_files
 from workbench.backbone.tokenizing import TRIED, fit_to, note_tokens, require_bounded
 from workbench.backbone.transformers_api import without_bars
 from workbench.errors import InputError, opening
+from workbench.files.digest import key
 from workbench.machine import processes
 from workbench.machine.sharding import read_by_all
 from workbench.settings.base import Quantization, StoredWidth
@@ -45,6 +47,7 @@ class Backbone:
         quantization: in how many bits its linear layers are kept; None where they are as they were trained.
         license: of the weights, where known.
         weights: whether frozen matrices that are stored in bfloat16 stay so (:mod:`workbench.backbone.bf16_matrices`).
+        pinned: whether it is a registered model: its files never change, so that its weights stand for all of them.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Backbone:
     quantization: Quantization | None = None
     license: str | None = None
     weights: StoredWidth = "auto"
+    pinned: bool = False
 
     def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
         """Return the same backbone, quantised; None changes nothing.
@@ -119,10 +123,20 @@ class Backbone:
         file_fingerprint = None if self.quantization else of_files(self.folder, self.config)
         return file_fingerprint or fingerprint(quantisation.parameters(self.load()))
 
+    @cached_property
+    def reading(self) -> str:
+        """SHA-256 over config and tokenizer; empty where the model is pinned: keys of before stay."""
+        return "" if self.pinned else key([config_facts(self.folder), tokenizer_digests(self.folder)])
+
+    @property
+    def identity(self) -> str:
+        """What stands for the backbone in keys: all that determines what it makes of a text."""
+        return key([self.fingerprint, self.reading]) if self.reading else self.fingerprint
+
     def elsewhere(self, folder: Path) -> Backbone:
-        """Return the same backbone with its files in another folder; its fingerprint is not computed again."""
+        """Return the same backbone with its files in another folder; its identity is not computed again."""
         moved = replace(self, folder=folder)
-        vars(moved)["fingerprint"] = self.fingerprint
+        vars(moved).update(fingerprint=self.fingerprint, reading=self.reading)
         return moved
 
     @cached_property

@@ -18,11 +18,21 @@ if TYPE_CHECKING:
 
 FILE = "tokenizer.json"
 SETTINGS, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
+OF_TOKENIZER = (
+    *(FILE, SETTINGS, SPECIAL, "added_tokens.json", "chat_template.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "bpe.codes", "*.model", "*.spm", "*.jinja"),
+)
+WORDS = OF_TOKENIZER[5:]  # each of them, or tokenizer.json, is a vocabulary
 KEY, ENDING = "tokenizer_file", "_file"
 ALSO_FILES = {"source_spm", "target_spm", "vocab", "merges"}  # keys of files without that ending
 FOUND = {KEY, "special_tokens_map_file", "added_tokens_file", "chat_template_file"}  # by their names alone
 INPUTS = "init_inputs"  # arguments of a class, by their places
 HINT = "Remove the key: the files of a tokenizer lie in its folder."
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """Return the files that the tokenizer in the folder of a transformer is read from."""
+    return [path for pattern in OF_TOKENIZER for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def require_own_files(folder: Path) -> None:

@@ -72,7 +72,7 @@ class Lesson:
         return key(
             {
                 "task": self.task.fingerprint,
-                "backbone": self.adaptation.backbone.fingerprint,
+                "backbone": self.adaptation.backbone.identity,
                 "pooling": self.adaptation.backbone.pooling,
                 "method": METHODS.identity(self.adaptation.method, self.adaptation.settings),
                 "settings": self.adaptation.settings.model_dump(mode="json"),

@@ -185,7 +185,7 @@ def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) 
             "contestant": [role, entry.method, settings, *([] if was_so_before else [entry.head])],
             "sources": [source.identity for source in entry.sources],
             "target": problem.target.fingerprint,
-            "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
+            "backbone": [problem.backbone.identity, problem.backbone.pooling, problem.precision],
             "budget": problem.budget.model_dump(mode="json"),
             "seed": problem.seed,
             "head fitting": HEAD_REVISION,

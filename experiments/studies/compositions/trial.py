@@ -97,7 +97,7 @@ class FewShotTrial:
             lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)
             return key(["from nothing", lesson.key, entry.head, *none])
         if entry.role == "frozen":
-            features = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
+            features = [problem.backbone.identity, problem.backbone.pooling, problem.precision]
             budget = problem.budget.model_dump(mode="json")
             return key(["frozen features", *features, budget, problem.seed, versions(), *none])
         return composition_key(entry.method, self.request(Silent()), entry.settings)

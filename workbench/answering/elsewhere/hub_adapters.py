@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from workbench.adapters.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, PEFT_WEIGHTS
 from workbench.adapters.manifest import MANIFEST, read_manifest
-from workbench.answering.elsewhere.model_files import OF_TOKENIZER
 from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
+from workbench.backbone.tokenizer_files import OF_TOKENIZER
 from workbench.errors import InputError
 from workbench.files import hub_files
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.name_resolution import readable
-from workbench.answering.elsewhere.model_files import WORDS
 from workbench.backbone.model_folder import MODULES
+from workbench.backbone.tokenizer_files import WORDS
 from workbench.files.digest import digest, key
 
 if TYPE_CHECKING:

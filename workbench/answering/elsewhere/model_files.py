@@ -14,15 +14,11 @@ from workbench.backbone.model_folder import (
     transformer_in,
     weight_files,
 )
+from workbench.backbone.tokenizer_files import WORDS, tokenizer_files
 from workbench.errors import InputError, UnsafeConfigError
 
 OF_MODEL = (CONFIG, "generation_config.json", INDEX)
-OF_TOKENIZER = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json"),
-    *("vocab.json", "vocab.txt", "merges.txt", "bpe.codes", "*.model", "*.spm", "*.jinja"),
-)
 OF_SENTENCES = (MODULES, "sentence_bert_config.json", "config_sentence_transformers.json")
-WORDS = OF_TOKENIZER[5:]  # each of them, or tokenizer.json, is a vocabulary
 PICKLED, PARTS = "pytorch_model*.bin", "pytorch_model-*.bin"
 RESERVED = frozenset({"head.safetensors", "README.md", "manifest.json"})  # what an adapter's folder has beside them
 
@@ -51,11 +47,6 @@ def files_read(folder: Path) -> tuple[str, ...]:
         subfolders = [folder / subfolder for _, subfolder in sentence_modules(folder)]
         paths += [folder / name for name in OF_SENTENCES] + [subfolder / CONFIG for subfolder in subfolders]
     return tuple(sorted({path.relative_to(folder).as_posix() for path in paths if path.is_file()}))
-
-
-def tokenizer_files(folder: Path) -> list[Path]:
-    """Return the files that the tokenizer in the folder of a transformer is read from."""
-    return [path for pattern in OF_TOKENIZER for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def require_weights(folder: Path) -> None:

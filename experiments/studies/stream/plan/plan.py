@@ -314,7 +314,7 @@ def _start_key(plan: Plan, entry: PlannedEntry, seed: int) -> str:
             "strategy": STRATEGIES.identity(entry.strategy),
             "method": METHODS.identity(entry.method, entry.method_settings),
             "settings": settings,
-            "backbone": plan.backbone.fingerprint,
+            "backbone": plan.backbone.identity,
             "pooling": plan.backbone.pooling,
             "precision": plan.precision,
             "budget": plan.recipe.budget.model_dump(mode="json"),

@@ -13,7 +13,6 @@ from workbench.answering.elsewhere import peft_config
 from workbench.answering.elsewhere.form import CLOSE, Sender
 from workbench.answering.elsewhere.label_names import config_beside, labels_of
 from workbench.answering.elsewhere.model_class import TEXTS, stated_kinds
-from workbench.answering.elsewhere.model_files import tokenizer_files
 from workbench.answering.elsewhere.peft_beginning import KEY, moves_base, without_start
 from workbench.answering.elsewhere.peft_beginning import require_known as require_known_beginning
 from workbench.answering.elsewhere.peft_weights import as_inside, require_distinct
@@ -21,6 +20,7 @@ from workbench.answering.elsewhere.weight_files import weights_in
 from workbench.backbone.finite_weights import require_finite
 from workbench.backbone.model_folder import CONFIG as MODEL_CONFIG
 from workbench.backbone.module_patterns import require_bounded_patterns
+from workbench.backbone.tokenizer_files import tokenizer_files
 from workbench.errors import InputError, opening
 from workbench.methods.kind import GENERATED
 

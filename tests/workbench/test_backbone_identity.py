@@ -1,0 +1,58 @@
+"""A backbone is another one under another config or tokenizer; what is registered is known by its weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.adapters.store import AdapterStore
+from workbench.backbone.names import open_backbone
+from workbench.machine.listener import Silent
+from workbench.methods.adaptation import Adaptation
+from workbench.methods.methods import METHODS
+from workbench.methods.task import Task
+from workbench.settings.base import Budget
+from workbench.training import Lesson, learn
+
+SHORT = Budget(train_examples=8, validation_examples=4, eval_examples=4, epochs=1, max_length=16, precision="fp32")
+
+
+def lesson_on(name: str, task: Task) -> Lesson:
+    return Lesson(task, Adaptation(open_backbone(name), "head", METHODS.get("head").settings(), "fp32"), SHORT, seed=0)
+
+
+def edit(path: Path, **keys: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+
+
+def test_an_adapter_is_trained_anew_under_another_config_or_tokenizer(bert: Path, task: Task, tmp_path: Path) -> None:
+    folder, store, identities = tmp_path / "bert", AdapterStore(tmp_path / "store"), []
+    shutil.copytree(bert, folder)
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: (folder / "chat_template.jinja").write_text("{{ messages }}"),
+        lambda: edit(folder / "config.json", layer_norm_eps=0.5),
+    ]
+    for change in changes:
+        change()
+        lesson = lesson_on(str(folder), task)
+        assert lesson.adapter_id not in store
+        identities.append(learn(lesson, store, Silent(), "test").identity)
+    assert len({*identities}) == 3
+    edit(folder / "config.json", _name_or_path="elsewhere", transformers_version="4.0.0")
+    assert lesson_on(str(folder), task).adapter_id in store, "who wrote a config changes nothing"
+    moved = lesson.adaptation.backbone.elsewhere(tmp_path)
+    assert moved.identity == lesson.adaptation.backbone.identity, "another machine need not read the files again"
+
+
+@pytest.mark.parametrize("name", ["minilm", "smollm2"])
+def test_a_registered_backbone_is_known_by_its_weights(name: str) -> None:
+    """Keys of what is stored and published stay."""
+    backbone = open_backbone(name)
+    assert (backbone.identity, backbone.reading) == (backbone.fingerprint, "")
+    assert open_backbone(f"{name}:nf4").pinned
