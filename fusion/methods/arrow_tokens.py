@@ -49,7 +49,8 @@ def compose(request: Request, settings: Settings) -> Composed:
     """Return the sources side by side.
 
     Raises:
-        InputError: fewer than two sources answer, or they differ in the modules that they adapt, or in their ranks.
+        InputError: fewer than two sources answer, or they differ in the modules that they adapt, or in their ranks;
+            or, where some are general, in their scales.
     """
     folders = [source.folder for source in request.sources]
     require_two_to_choose_from(len(folders), settings)

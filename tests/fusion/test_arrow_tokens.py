@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from fusion.composing.fuse import fuse, keep_composition
 from fusion.methods import COMPOSITIONS
 from fusion.target.composition import Request
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
+from workbench.adapters.adapter_folder import CONFIG
 from workbench.adapters.store import AdapterStore
 from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.backbone.names import open_backbone
@@ -96,6 +100,19 @@ def test_general_knowledge_is_taken_off_both_factors(asked: Request) -> None:
             for name in experts(less):
                 wanted = factors[name].weight - factors["task_2"].weight
                 torch.testing.assert_close(remaining[name].weight, wanted)
+
+
+def test_factors_of_different_scales_are_not_taken_off_each_other(asked: Request, tmp_path: Path) -> None:
+    """Twice the alpha is twice the update of the same factors: their difference would not be that of the updates."""
+    *others, last = asked.sources
+    folder = tmp_path / "louder"
+    shutil.copytree(last.folder, folder)
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    (folder / CONFIG).write_text(json.dumps(config | {"lora_alpha": 2 * config["lora_alpha"]}), encoding="utf-8")
+    louder = replace(asked, sources=(*others, replace(last, folder=folder)))
+    assert len(experts(composed(louder))) == 3
+    with pytest.raises(InputError, match="different scales"):
+        composed(louder, general=1)
 
 
 def test_it_is_stored_and_answers_for_its_target(

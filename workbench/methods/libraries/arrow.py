@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.errors import InputError
 from workbench.methods.libraries._lora_layers import lora_layers
 from workbench.methods.libraries._packed_layers import asking_for_packed
 from workbench.methods.libraries._side_by_side import hosting, save_apart, stored_apart
@@ -73,10 +74,17 @@ def experts(body: Any) -> list[str]:
 
 @torch.no_grad()
 def taken_off(body: Any, general: Sequence[str]) -> None:
-    """Subtract the mean A and the mean B of the ``general`` LoRAs from those of all others; remove the general ones."""
+    """Subtract the mean A and the mean B of the ``general`` LoRAs from those of all others; remove the general ones.
+
+    Raises:
+        InputError: they differ in their scale, alpha ÷ rank: equal factors are not equal updates then.
+    """
     if not general:
         return
     for layer in lora_layers(body).values():
+        if len({layer.scaling[name] for name in layer.lora_A}) > 1:
+            hint = "Train them with the same alpha and rank, or leave out general."
+            raise InputError("the sources have different scales (alpha ÷ rank)", where="general", hint=hint)
         for factors in (layer.lora_A, layer.lora_B):
             mean = torch.stack([factors[name].weight for name in general]).mean(dim=0)
             for name in [other for other in factors if other not in general]:
