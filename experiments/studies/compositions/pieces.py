@@ -179,7 +179,7 @@ def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) 
     was_so_before = entry.head == "fitted" and role not in ("fresh", "full")  # earlier keys name no head
     trained = role in ("fresh", "full", "frozen")
     code = METHODS.code(entry.method) if trained else composition_code(entry.method, entry.settings)
-    revisions = {} if trained else raised_revisions(entry.method, entry.settings)
+    revisions = _raised(entry) if trained else raised_revisions(entry.method, entry.settings)
     return key(
         {
             "contestant": [role, entry.method, settings, *([] if was_so_before else [entry.head])],
@@ -197,6 +197,12 @@ def _trial_key(entry: Entry, problem: FewShot, retained: Iterable[Task] | None) 
             **({"examples": 0} if problem.without else {}),
         }
     )
+
+
+def _raised(entry: Entry) -> dict[str, int]:
+    """Return by name the revision of the method by which an entry is trained from nothing, where that is above 1."""
+    revision = 1 if entry.work == "frozen" else METHODS.get(entry.method).revision_of(entry.settings)
+    return {entry.method: revision} if revision > 1 else {}
 
 
 def _trial_result(
