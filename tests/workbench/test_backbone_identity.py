@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from workbench.adapters.store import AdapterStore
+from workbench.backbone.frozen_features import features_kept
 from workbench.backbone.names import open_backbone
 from workbench.machine.listener import Silent
 from workbench.methods.adaptation import Adaptation
@@ -48,6 +50,20 @@ def test_an_adapter_is_trained_anew_under_another_config_or_tokenizer(bert: Path
     assert lesson_on(str(folder), task).adapter_id in store, "who wrote a config changes nothing"
     moved = lesson.adaptation.backbone.elsewhere(tmp_path)
     assert moved.identity == lesson.adaptation.backbone.identity, "another machine need not read the files again"
+
+
+def test_features_under_another_config_are_other_features(bert: Path, tmp_path: Path, task: Task) -> None:
+    shutil.copytree(bert, tmp_path / "other")
+    edit(tmp_path / "other" / "config.json", layer_norm_eps=0.5)
+    features = []
+    for folder in (bert, tmp_path / "other", bert):
+        adaptation = lesson_on(str(folder), task).adaptation
+        model = adaptation.fresh("classification", 2, 0).eval()
+        batch = adaptation.backbone.tokenizer(["the cat"], return_tensors="pt")
+        with features_kept(model, adaptation.backbone, is_bare=True), torch.inference_mode():
+            features.append(model.features(**batch))
+    assert torch.equal(features[0], features[2])
+    assert not torch.allclose(features[0], features[1])
 
 
 @pytest.mark.parametrize("name", ["minilm", "smollm2"])

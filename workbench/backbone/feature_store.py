@@ -1,8 +1,8 @@
 """Features that a frozen body gave for a batch, kept in the process: equal batches are encoded once.
 
-A batch is known by the numbers in it, and a body by its pretrained weights. What else determines the last bit of a
-feature is part of the key too: pooling, arithmetic, device and threads. So what is kept is what the body would give
-again, and whoever reads it gets the same numbers as without it.
+A batch is known by the numbers in it, and a body by its pretrained weights and its config. What else determines the
+last bit of a feature is part of the key too: pooling, arithmetic, device and threads. So what is kept is what the body
+would give again, and whoever reads it gets the same numbers as without it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def features_kept(model: Network, backbone: Backbone, is_bare: bool = False) -> 
         is_bare: the body was just loaded, and nothing was put on it: that is proof enough.
     """
     proven = is_bare or backbone.is_untouched(model.body)
-    body = backbone.fingerprint if proven else uuid4().hex
+    body = backbone.identity if proven else uuid4().hex
     before, model.body_key = model.body_key, body
     try:
         yield
