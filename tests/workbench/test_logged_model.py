@@ -22,6 +22,7 @@ from workbench.adapters.stored_adapter import StoredAdapter
 from workbench.answering.predictor import OpenedAdapter
 from workbench.backbone.names import open_backbone
 from workbench.errors import IntegrityError
+from workbench.machine.package_versions import versions
 from workbench.methods.adaptation import Adaptation
 from workbench.methods.methods import METHODS
 from workbench.methods.stored_model import describe, keep
@@ -96,6 +97,27 @@ def test_it_holds_signature_and_example_and_neither_pickles_nor_the_backbone(
     assert signature.outputs.input_names() == ["label", "confidence"]
     monkeypatch.chdir(tmp_path)
     load_model(str(tmp_path / "model"))  # the backbone was named by a path from elsewhere
+
+
+@pytest.mark.parametrize("imported", [None, "2026-11-30T10:00:00+00:00"])
+def test_a_manifest_chooses_no_package_that_pip_would_install(
+    imported: str | None, bert: Path, tmp_path: Path
+) -> None:
+    """Of an adapter that was made here the versions count; of an imported one those here do."""
+    adapter = stored(toy("classification"), bert, tmp_path)
+    claims = {
+        "evil-package": "1.0",
+        "torch": "2.13.0 --index-url https://example.com",
+        "transformers": "4.57.6\nevil-package",
+        "peft": "0.21.1",
+        "-r /etc/passwd #": "",
+    }
+    manifest = adapter.manifest.model_copy(update={"versions": claims, "imported": imported})
+    logged_model.save(StoredAdapter(manifest, adapter.folder), tmp_path / "model", Model())
+    lines = (tmp_path / "model" / "requirements.txt").read_text().splitlines()
+    assert lines.pop(0).startswith("mlflow==")
+    own = [f"{name}=={version}" for name, version in versions().items()]
+    assert lines == (["peft==0.21.1"] if imported is None else own)
 
 
 def test_files_that_have_changed_are_not_opened(bert: Path, tmp_path: Path) -> None:

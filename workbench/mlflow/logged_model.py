@@ -10,12 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.version import InvalidVersion, Version
+
 from workbench.adapters.manifest import read_manifest
 from workbench.adapters.stored_adapter import StoredAdapter, check_files
 from workbench.answering.predictor import OpenedAdapter
 from workbench.backbone.model_folder import ITSELF
 from workbench.backbone.names import bits_of
-from workbench.machine.package_versions import versions
+from workbench.machine.package_versions import PACKAGES, versions
 from workbench.methods.stored_model import backbone_of
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def save(stored: StoredAdapter, folder: Path, about: Model) -> None:
         mlflow_model=about,
         signature=_signature(manifest),
         input_example=pd.DataFrame({name: [EXAMPLE] for name in _columns(manifest)}),
-        pip_requirements=[f"{name}=={version}" for name, version in (manifest.versions or versions()).items()],
+        pip_requirements=_requirements(manifest),
         metadata={"adapter": manifest.id, "task": manifest.task.name, "method": manifest.method},
         model_config={"backbone": _reference(manifest.backbone.name)},
     )
@@ -78,6 +80,21 @@ def open_logged(path: str, model_config: dict[str, Any]) -> AdapterModel:
     check_files(stored)
     given = model_config["backbone"]
     return AdapterModel(OpenedAdapter.open(stored, backbone_of(stored, None if given == ITSELF else given)))
+
+
+def _requirements(manifest: Manifest) -> list[str]:
+    """Return what pip installs where the model is served: a sender's manifest could name any package, or an option."""
+    stated = manifest.versions if manifest.imported is None else {}
+    known = {name: stated[name] for name in PACKAGES if name in stated and _is_version(stated[name])} or versions()
+    return [f"{name}=={Version(version)}" for name, version in known.items()]
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _signature(manifest: Manifest) -> ModelSignature:
