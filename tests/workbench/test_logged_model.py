@@ -78,6 +78,8 @@ def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:
     assert model.predict(rows)["label"].tolist() == [answer.words for answer in wanted]
     with pytest.raises(MlflowException, match="text_pair"):
         model.predict(pd.DataFrame({"text": TEXTS}))
+    nothing = model.predict(rows[:0])
+    assert (len(nothing), [*nothing.columns]) == (0, ["label", "confidence"])
 
 
 def test_it_holds_signature_and_example_and_neither_pickles_nor_the_backbone(

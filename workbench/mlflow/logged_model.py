@@ -44,7 +44,7 @@ class AdapterModel:
 
         columns = [model_input[name].tolist() for name in _columns(self._opened.adapter.manifest)]
         texts = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-        rows = [(answer.words, answer.confidence) for answer in self._opened.answers(texts)]
+        rows = [(answer.words, answer.confidence) for answer in (self._opened.answers(texts) if texts else ())]
         frame = pd.DataFrame(rows, columns=["label", "confidence"])
         return frame.astype({"confidence": "float64"})
 
