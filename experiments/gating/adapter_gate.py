@@ -73,7 +73,7 @@ def _by_score(
         from experiments.gating.registry import champion
 
         name = registered_name(manifest)
-        version = Version("", manifest.id)
+        version = Version("", manifest.id, identity=stored.identity)
         version = replace(version, measure=score.measure, validation=score.validation) if score else version
         own = champion(name, workspace, listener)
         crowned = None if own is None else scored_beside(own, version, stored, workspace, task_folders)
@@ -88,7 +88,7 @@ def _against(crowned: ScoredChampion | None, name: str, version: Version, margin
         return Check(label, "at least", None, None, note=unknown)
     if champion is None:
         return Check(label, "at least", None, score, note=f"{name} has no champion yet")
-    if champion.adapter == version.adapter:
+    if champion.is_of(version):
         return Check(label, "at least", None, score, note=f"it is the champion of {name}")
     if champion.validation is None or not comparable(version, champion):
         why = f"; {crowned.note}" if crowned and crowned.note else ""

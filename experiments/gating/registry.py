@@ -92,9 +92,8 @@ def register(
             registered[entered.name].with_versions_of(model) if entered.name in registered else name_from_mlflow(model)
         )
         known, was = known.with_facts_of(entered), succession.succession_of(registered, entered.name) or known.champion
-        version = known.version_of(stored.id)
-        tracked = next(version for version in model.versions if version.adapter == stored.id)
-        if version is None:
+        version, tracked = known.version_of(entered.version), model.version_of(entered.version)
+        if version is None or tracked is None:
             raise RuntimeError("a version that MLflow names is not among those taken from it")
         own = known.champion
         crowned = None if own is None else scored_beside(own, version, stored, workspace, task_folders)

@@ -74,6 +74,7 @@ class Release:
         from experiments.gating.gate import Gate
         from experiments.workspace.registered_names import RegisteredName
         from workbench.adapters.name_resolution import registered_name
+        from workbench.mlflow.registration import Version
 
         adapter = result.adapter
         gate = Gate("adapter", adapter.id, (*checks, *check_others(self.workspace.adapters, adapter.id, champion)))
@@ -81,7 +82,7 @@ class Release:
         task, name = adapter.manifest.task.name, registered_name(adapter.manifest)
         answering = adapter_id(self.workspace, task, Silent(), self.task_folders)
         known = self.workspace.champions.names().get(name, RegisteredName())
-        if known.champion is None or known.champion.adapter != adapter.id:
+        if known.champion is None or not known.champion.is_of(Version("", adapter.id, identity=adapter.identity)):
             return AddedTask(gate, result, registered, answering)
         return AddedTask(gate, result, registered, answering, name, known.before is not None)
 

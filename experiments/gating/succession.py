@@ -130,9 +130,14 @@ def _meant(name: str, known: RegisteredName, to: str) -> Version:
 
 def _of_adapter(known: RegisteredName, name: str) -> Version | None:
     try:
-        return known.version_of(by_id(name, [version.adapter for version in known.versions if version.adapter]))
+        adapter = by_id(name, sorted({version.adapter for version in known.versions if version.adapter}))
     except UnknownNameError:
         return None
+    versions = [version for version in known.versions if version.adapter == adapter]
+    if len(versions) > 1:
+        numbers = " and ".join(f"version {version.number}" for version in versions)
+        raise InputError(f"{adapter!r} has other files in {numbers}", hint="Name the number of one of them.")
+    return versions[0]
 
 
 def _choices(known: RegisteredName) -> str:

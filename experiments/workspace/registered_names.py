@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from workbench.mlflow.alias import Succession
-from workbench.mlflow.registration import Entry, RegisteredModel, Version
+from workbench.mlflow.registration import Entry, RegisteredModel, Version, matching
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class RegisteredName:
         """What MLflow's alias has to say; None where there is no champion."""
         if self.champion is None:
             return None
-        aside = frozenset(version.adapter for version in self.versions if version.set_aside and version.adapter)
+        aside = tuple(version for version in self.versions if version.set_aside and version.adapter)
         return Succession(self.champion, self.before, aside)
 
     def version(self, number: str) -> Version | None:
         """Return the version with this number, or None."""
         return next((version for version in self.versions if version.number == number), None)
 
-    def version_of(self, adapter: str) -> Version | None:
-        """Return the version of an adapter, or None."""
-        return next((version for version in self.versions if version.adapter == adapter), None)
+    def version_of(self, wanted: Version) -> Version | None:
+        """Return the version of the same adapter, or None."""
+        return matching(self.versions, wanted)
 
     def with_versions_of(self, model: RegisteredModel) -> RegisteredName:
         """Return the same with the versions that only MLflow has; a number that exists here is not given twice.
@@ -85,9 +85,9 @@ class RegisteredName:
     def with_facts_of(self, entry: Entry) -> RegisteredName:
         """Return the same with what is known now of an adapter that has a version already."""
         facts = {name: getattr(entry, name) for name in ("measure", "validation", "examples")}
+        own = self.version_of(entry.version)
         versions = (
-            replace(version, **facts, identity=entry.model) if version.adapter == entry.adapter else version
-            for version in self.versions
+            replace(version, **facts, identity=entry.model) if version is own else version for version in self.versions
         )
         return replace(self, versions=tuple(versions))
 

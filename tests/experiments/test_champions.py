@@ -14,6 +14,7 @@ import pytest
 
 from experiments.answers.http_server.selection import select
 from experiments.answers.naming import source_ids
+from experiments.gating.adapter_bounds import AdapterBounds
 from experiments.workspace import Workspace
 from experiments.workspace.champions import FILE
 from experiments.workspace.registered_names import RegisteredName
@@ -21,6 +22,7 @@ from tests.conftest import Call
 from tests.ear import Ear
 from tests.messages import lacks
 from tests.scored_adapters import BUDGET, ScoredAdapters
+from tests.workbench.test_foreign_adapters import sealed
 from workbench.machine.listener import Silent
 from workbench.mlflow.registration import RegisteredModel, Version
 from workbench.mlflow.tracker import Tracker
@@ -242,14 +244,32 @@ def test_a_new_workspace_takes_over_what_the_registry_knows(
     job = ScoredAdapters(tmp_path, {})
     job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
     adapter = job.learn(str(bert), 3, 0.625)
-    bounds: Any = {"below_champion": 0.0}
-    from experiments.gating.adapter_bounds import AdapterBounds
-
-    (check,) = job.bench.release.gate_adapter(adapter, AdapterBounds(**bounds)).checks
+    (check,) = job.bench.release.gate_adapter(adapter, AdapterBounds(below_champion=0.0)).checks
     assert (check.bound, check.holds) == (75.0, False), "the champion of the registry is the bound"
     registered = job.bench.release.register(adapter)
     assert (registered.version, registered.champion) == ("4", False)
     assert job.bench.release.roll_back(NAME).now.adapter == copy.ids[0]
+
+
+def test_the_champion_s_id_with_other_files_is_another_adapter(
+    copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a workflow whose next job trains on another machine: the id is the same, and a bit of the files is not."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
+    job = ScoredAdapters(tmp_path, {})
+    job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
+    adapter = job.learn(str(bert), 1, 0.625)
+    assert adapter == copy.ids[1]
+    readme = job.bench.workspace.adapters.folder(adapter) / "README.md"
+    readme.write_text(readme.read_text() + "other files", encoding="utf-8")
+    sealed(readme.parent)
+    (check,) = job.bench.release.gate_adapter(adapter, AdapterBounds(below_champion=0.0)).checks
+    assert (check.bound, check.value, check.holds) == (75.0, 62.5, False)
+    registered = job.bench.release.register(adapter)
+    assert (registered.version, registered.champion) == ("4", False)
+    model = copy.tracker.registered_model(NAME)
+    assert model
+    assert [version.validation for version in model.versions] == [0.5, 0.75, 0.875, 0.625]
 
 
 def test_a_promotion_says_what_was_compared(copy: ScoredAdapters, call: Call) -> None:

@@ -10,7 +10,7 @@ from experiments.gating.succession import back, by_score, full_name, promote
 from experiments.workspace.registered_names import RegisteredName, name_from_mlflow
 from tests.messages import naming
 from workbench.errors import InputError, UnknownNameError
-from workbench.mlflow.registration import RegisteredModel, Version
+from workbench.mlflow.registration import Entry, RegisteredModel, Version
 
 EXAMPLES = "16 validation examples of news (data 0123abcd)"
 
@@ -135,6 +135,20 @@ def test_a_version_is_known_by_its_adapter_where_another_registry_counts_anew() 
         ("2", "adapter-2"),
         ("3", "adapter-new"),
     ]
+
+
+def test_an_adapter_of_the_same_id_with_other_files_is_another_version() -> None:
+    known = registered(0.5, 0.75, adapter="a", identity="files")
+    assert len(known.versions) == 1, "the same files"
+    other = Entry("news.lora", "other files", "a", "the same", 0.25)
+    known = known.with_versions_of(RegisteredModel("news.lora", (replace(other.version, number="1"),)))
+    known = known.with_facts_of(replace(other, validation=0.375))
+    assert [(own.number, own.identity, own.validation) for own in known.versions] == [
+        ("1", "files", 0.5),
+        ("2", "other files", 0.375),
+    ]
+    with pytest.raises(InputError, match="'a' has other files in version 1 and version 2"):
+        promote("news.lora", known, "a")
 
 
 def test_champions_of_an_earlier_version_are_taken_over_with_those_before_them() -> None:

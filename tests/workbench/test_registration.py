@@ -13,7 +13,7 @@ from workbench.errors import TrackingError
 from workbench.mlflow.alias import Succession
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
-from workbench.mlflow.registration import Entry, RegisteredModel
+from workbench.mlflow.registration import IDENTITY, Entry, RegisteredModel
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
 
@@ -27,10 +27,10 @@ def saved(folder: Path, about: Any) -> None:
     (folder / "weights.txt").write_text("weights", encoding="utf-8")
 
 
-def record(adapter: str) -> RunRecord:
-    model = TrackedModel(f"key of {adapter}", f"{adapter}-1.5/x", saved, {"rank": "8"}, {}, {"accuracy/news": 0.5})
+def record(adapter: str, key: str = "") -> RunRecord:
+    model = TrackedModel(key or f"key of {adapter}", f"{adapter}-1.5/x", saved, {"rank": "8"}, {}, {"accuracy/news": 0.5})
     data = TrackedData("news", FINGERPRINT, {"origin": "made in tests"})
-    return RunRecord(key=adapter, name=adapter, data=(data,), models=(model,))
+    return RunRecord(key=key or adapter, name=adapter, data=(data,), models=(model,))
 
 
 def entry(adapter: str, validation: float, measure: str = "the same examples") -> Entry:
@@ -95,6 +95,26 @@ def test_an_adapter_has_one_version_with_what_is_known_of_it(tracker: Tracker) -
     assert Path(tracker._client.get_model_version_download_uri("news.lora", "2").removeprefix("file://")).is_dir()
 
 
+def test_an_adapter_of_the_same_id_with_other_files_has_a_version_of_its_own(tracker: Tracker) -> None:
+    """The same command gives the same id on another machine."""
+    own = replace(entry("a", 0.75), name="twice.lora")
+    other = replace(own, model="key of other files", validation=0.5)
+    tracker.register("twice", record("a"), own)
+    for _ in range(2):
+        model = tracker.register("twice", record("a", "key of other files"), other)
+    assert [(version.number, version.identity, version.validation) for version in model.versions] == [
+        ("1", "key of a", 0.75),
+        ("2", "key of other files", 0.5),
+    ]
+    versions = [tracker._client.get_model_version("twice.lora", number) for number in "12"]
+    assert versions[0].source != versions[1].source
+    tracker._client.delete_model_version_tag("twice.lora", "1", IDENTITY)
+    named = tracker.registered_model("twice.lora")
+    assert named
+    assert str(getattr(named.version_of(own.version), "number", None)) == "1", "an unknown identity may be any"
+    assert str(getattr(named.version_of(other.version), "number", None)) == "2", "but a known one comes first"
+
+
 def test_a_model_that_was_deleted_is_said(tracker: Tracker) -> None:
     tracker.sync("deleted", record("h"))
     for model in everything(tracker, "deleted")[1]:
@@ -112,7 +132,7 @@ def crowned(tracker: Tracker, name: str, *adapters: str) -> RegisteredModel:
 
 def test_all_registered_models_are_read(tracker: Tracker, tmp_path: Path) -> None:
     first, two, three = crowned(tracker, "read.lora", "a", "b", "c").versions
-    tracker.follow("read.lora", Succession(two, first, frozenset({"c"})), None)
+    tracker.follow("read.lora", Succession(two, first, (three,)), None)
     models = {model.name: model for model in tracker.registered_models()}
     assert models["read.lora"] == tracker.registered_model("read.lora")
     assert (models["read.lora"].champion, models["read.lora"].before) == ("2", {"2": "1"})
@@ -130,19 +150,19 @@ def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
     def champion() -> str | None:
         return tracker.aliases()["follow.lora"]
 
-    assert tracker.follow("follow.lora", Succession(first, None, frozenset()), None) is None
-    assert tracker.follow("follow.lora", Succession(two, first, frozenset()), first) is None, "as was expected"
+    assert tracker.follow("follow.lora", Succession(first, None, ()), None) is None
+    assert tracker.follow("follow.lora", Succession(two, first, ()), first) is None, "as was expected"
     assert champion() == "2"
-    line = tracker.follow("follow.lora", Succession(three, two, frozenset()), first)
+    line = tracker.follow("follow.lora", Succession(three, two, ()), first)
     parts = "version 2 (b, 0.5000", "version 3 (c, 0.5000", "`workbench adapters promote follow.lora --to b`"
     assert lacks(str(line), *parts) == []
     assert champion() == "3"
-    assert tracker.follow("follow.lora", Succession(three, two, frozenset()), three) is None, "nothing to do"
+    assert tracker.follow("follow.lora", Succession(three, two, ()), three) is None, "nothing to do"
     tracker._client.delete_registered_model_alias("follow.lora", "champion")
-    line = tracker.follow("follow.lora", Succession(three, two, frozenset({"a"})), three)
+    line = tracker.follow("follow.lora", Succession(three, two, (first,)), three)
     assert line
     assert "was on no version" in line
-    renumbered = Succession(replace(two, number="7"), None, frozenset())
+    renumbered = Succession(replace(two, number="7"), None, ())
     assert tracker.follow("follow.lora", renumbered, three) is None, "a version is known by its adapter"
     assert champion() == "2"
     model = tracker.registered_model("follow.lora")
@@ -152,7 +172,7 @@ def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
 
 def test_a_version_that_mlflow_has_not_is_told(tracker: Tracker, tmp_path: Path) -> None:
     (first,) = crowned(tracker, "gone.lora", "a").versions
-    absent = Succession(replace(first, number="2", adapter="b"), first, frozenset())
+    absent = Succession(replace(first, number="2", adapter="b"), first, ())
     for name, asked in (("gone.lora", tracker), ("never.lora", tracker)):
         line = asked.follow(name, absent, None)
         assert lacks(str(line), "version of b", f"champion of {name}. ", "`workbench adapters register b`") == []

@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root.mkdir()
     tracker = Tracker(tracking_uri(root))
     (version,) = tracker.register("stream", LOGGED, entry("a", 0.5)).versions
-    tracker.follow("news.lora", Succession(version, None, frozenset()), None)
+    tracker.follow("news.lora", Succession(version, None, ()), None)
     return root
 
 

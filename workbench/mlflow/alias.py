@@ -19,12 +19,12 @@ class Succession:
     Attributes:
         champion: the version that answers under the name.
         before: the version that was champion before it, to which a rollback leads; None where there was none.
-        set_aside: ids of the adapters whose versions a person took the champion's place from.
+        set_aside: the versions that a person took the champion's place from.
     """
 
     champion: Version
     before: Version | None
-    set_aside: frozenset[str]
+    set_aside: tuple[Version, ...]
 
 
 def aliases(client: BoundedClient) -> dict[str, str | None]:
@@ -75,7 +75,8 @@ def _copy_tags(client: BoundedClient, model: RegisteredModel, version: Version, 
     if predecessor is not None and model.before.get(version.number) != predecessor.number:
         client.set_model_version_tag(model.name, version.number, BEFORE, predecessor.number)
     for sibling in model.versions:
-        if sibling.adapter in succession.set_aside and not sibling.set_aside:
+        is_set_aside = any(version.is_of(sibling) for version in succession.set_aside)
+        if is_set_aside and not sibling.set_aside:
             client.set_model_version_tag(model.name, sibling.number, SET_ASIDE, "true")
-        elif sibling.set_aside and sibling.adapter not in succession.set_aside:
+        elif sibling.set_aside and not is_set_aside:
             client.delete_model_version_tag(model.name, sibling.number, SET_ASIDE)

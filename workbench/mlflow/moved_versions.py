@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.mlflow.registration import ADAPTER, ASIDE, BEFORE, aside, registered_models
+from workbench.mlflow.registration import ADAPTER, ASIDE, BEFORE, Version, aside, matching, registered_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,14 +46,13 @@ def carry_over(client: BoundedClient) -> None:
 
 
 def _carry_over(client: BoundedClient, old: Any, new: Any) -> None:
-    new_versions = {
-        version.tags.get(ADAPTER): version for version in client.search_model_versions(f"name = '{new.name}'")
-    }
+    entered = {str(entity.version): entity for entity in client.search_model_versions(f"name = '{new.name}'")}
+    ours = [Version.read(number, entity.tags) for number, entity in entered.items() if ADAPTER in entity.tags]
     versions = client.search_model_versions(f"name = '{old.name}'")
     pairs = [
-        (version, new_versions[version.tags.get(ADAPTER)])
+        (version, entered[now.number])
         for version in versions
-        if version.tags.get(ADAPTER) in new_versions
+        if (now := matching(ours, Version.read(version.version, version.tags))) is not None
     ]
     numbers = {str(before.version): str(now.version) for before, now in pairs}
     for before, now in pairs:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,11 @@ class Entry:
             tags |= {MEASURE: self.measure, VALIDATION: repr(self.validation)}
         return tags | ({EXAMPLES: self.examples} if self.examples else {})
 
+    @property
+    def version(self) -> Version:
+        """The version that it is or becomes; its number is not known."""
+        return Version("", self.adapter, self.measure, self.validation, identity=self.model, examples=self.examples)
+
 
 @dataclass(frozen=True)
 class Version:
@@ -94,8 +99,14 @@ class Version:
         )
 
     def is_of(self, other: Version) -> bool:
-        """Return whether both are versions of the same adapter, whatever their numbers."""
-        return self.number == other.number if self.adapter is None else self.adapter == other.adapter
+        """Return whether both are versions of the same adapter, whatever their numbers.
+
+        The same command gives the same id on another machine, and other files; an unknown identity may be any.
+        """
+        if self.adapter is None:
+            return self.number == other.number
+        same_files = None in (self.identity, other.identity) or self.identity == other.identity
+        return self.adapter == other.adapter and same_files
 
     def __str__(self) -> str:
         """Return the number, the adapter and the score."""
@@ -128,11 +139,17 @@ class RegisteredModel:
 
     def version_of(self, wanted: Version) -> Version | None:
         """Return the version of the same adapter; None where MLflow has none."""
-        return next((version for version in self.versions if version.is_of(wanted)), None)
+        return matching(self.versions, wanted)
 
     def version_with_number(self, number: str | None) -> Version | None:
         """Return the version with this number; None where there is none."""
         return next((version for version in self.versions if version.number == number), None)
+
+
+def matching(versions: Iterable[Version], wanted: Version) -> Version | None:
+    """Return the version of the same adapter, one whose files are known first; None where there is none."""
+    same = (version for version in versions if version.is_of(wanted))
+    return max(same, key=lambda version: version.identity is not None, default=None)
 
 
 def aside(name: str, number: int) -> str:
@@ -158,20 +175,21 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> RegisteredModel:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    entities = client.search_model_versions(f"name = '{entry.name}'")
-    entity = next((entity for entity in entities if entity.tags.get(ADAPTER) == entry.adapter), None)
-    if entity is None:
+    entities = {str(entity.version): entity for entity in client.search_model_versions(f"name = '{entry.name}'")}
+    version = matching((Version.read(number, entity.tags) for number, entity in entities.items()), entry.version)
+    if version is None:
         location = model.artifact_location  # of "models:/ID" MLflow would ask the server that is set globally
         options = {"description": entry.description or None, "model_id": model.model_id}
         client.create_model_version(entry.name, location, model.source_run_id, entry.tags, **options)
     else:
+        entity = entities[version.number]
         if entry.description and not entity.description:  # of an earlier version of the workbench
             client.update_model_version(entry.name, entity.version, entry.description)
         for tag, value in entry.tags.items():
             if entity.tags.get(tag) != value:
                 client.set_model_version_tag(entry.name, entity.version, tag, value)
     registered = registered_model(client, entry.name)
-    if registered is None or not any(version.adapter == entry.adapter for version in registered.versions):
+    if registered is None or registered.version_of(entry.version) is None:
         raise TrackingError(f"it registered a version of {entry.adapter!r}, but its answer does not name that version")
     return registered
 
