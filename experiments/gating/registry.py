@@ -224,16 +224,18 @@ def _follow(
 def _differences(
     tracker: Tracker, registered: Mapping[str, RegisteredName], previous: Mapping[str, Version | None]
 ) -> Iterator[str]:
-    """Let the aliases follow, and yield a line for each difference; names that MLflow has none of share one line."""
+    """Let the aliases follow, and yield a line for each difference; names that MLflow has none of share one line.
+
+    MLflow's numbers may be others, and say nothing of whether an alias names the champion.
+    """
     tracked = tracker.aliases()
     wanted = {name: known.succession for name, known in registered.items()}
     for name, succeeded in wanted.items():
         if succeeded is None or (name not in previous and name not in tracked):
             continue
-        if name in previous or tracked[name] != succeeded.champion.number:
-            line = tracker.follow(name, succeeded, previous.get(name, succeeded.champion))
-            if line is not None:
-                yield line
+        line = tracker.follow(name, succeeded, previous.get(name, succeeded.champion))
+        if line is not None:
+            yield line
     unknown = [name for name in wanted if wanted[name] and name not in tracked and name not in previous]
     if unknown:
         more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""

@@ -236,6 +236,19 @@ def test_an_alias_that_was_moved_in_mlflow_is_told_and_can_be_adopted(copy: Scor
     assert (answering(call), alias(copy)) == (copy.ids[0], "1")
 
 
+def test_an_alias_is_set_back_where_mlflow_s_numbers_are_others(
+    copy: ScoredAdapters, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/another.db")
+    for seed in (0, 2, 1):
+        copy.bench.release.register(copy.ids[seed])
+    assert alias(copy) == "3", "which is version 2 in the workspace"
+    copy.tracker._client.set_registered_model_alias(NAME, "champion", "2")
+    code, out, err = call("doctor", "--offline", "--json")
+    assert (code, f"was on version 2 ({copy.ids[2]}, 0.8750" in champions_in(out)) == (0, True), err
+    assert alias(copy) == "3"
+
+
 def test_a_new_workspace_takes_over_what_the_registry_knows(
     copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +268,7 @@ def test_the_champion_s_id_with_other_files_is_another_adapter(
     copy: ScoredAdapters, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a workflow whose next job trains on another machine: the id is the same, and a bit of the files is not."""
+    copy.bench.release.register(copy.ids[0])  # logs anew what a copied database has elsewhere, as no server has
     monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.tracker.uri)
     job = ScoredAdapters(tmp_path, {})
     job.bench = job.bench.__class__(tmp_path / "job", [tmp_path / "tasks"])
