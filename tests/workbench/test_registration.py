@@ -28,7 +28,9 @@ def saved(folder: Path, about: Any) -> None:
 
 
 def record(adapter: str, key: str = "") -> RunRecord:
-    model = TrackedModel(key or f"key of {adapter}", f"{adapter}-1.5/x", saved, {"rank": "8"}, {}, {"accuracy/news": 0.5})
+    model = TrackedModel(
+        key or f"key of {adapter}", f"{adapter}-1.5/x", saved, {"rank": "8"}, {}, {"accuracy/news": 0.5}
+    )
     data = TrackedData("news", FINGERPRINT, {"origin": "made in tests"})
     return RunRecord(key=key or adapter, name=adapter, data=(data,), models=(model,))
 
@@ -168,6 +170,16 @@ def test_the_alias_follows_and_a_difference_is_told(tracker: Tracker) -> None:
     model = tracker.registered_model("follow.lora")
     assert model
     assert not any(version.set_aside for version in model.versions)
+
+
+def test_a_champion_without_one_before_it_has_no_tag_that_names_one(tracker: Tracker) -> None:
+    """As after a promotion of the first version and two rollbacks."""
+    first, two = crowned(tracker, "back.lora", "a", "b").versions
+    for succession in (Succession(first, two, ()), Succession(first, None, (two,))):
+        tracker.follow("back.lora", succession, None)
+        model = tracker.registered_model("back.lora")
+        assert model
+        assert model.before == ({"1": "2"} if succession.before else {})
 
 
 def test_a_version_that_mlflow_has_not_is_told(tracker: Tracker, tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ def _copy_tags(client: BoundedClient, model: RegisteredModel, version: Version, 
     predecessor = succession.before and model.version_of(succession.before)
     if predecessor is not None and model.before.get(version.number) != predecessor.number:
         client.set_model_version_tag(model.name, version.number, BEFORE, predecessor.number)
+    elif predecessor is None and version.number in model.before:  # a workspace that takes this over would go there
+        client.delete_model_version_tag(model.name, version.number, BEFORE)
     for sibling in model.versions:
         is_set_aside = any(version.is_of(sibling) for version in succession.set_aside)
         if is_set_aside and not sibling.set_aside:
