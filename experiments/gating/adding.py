@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.gating.gate import Check, Gate
+from workbench.mlflow.registration import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,17 @@ def check_others(store: AdapterStore, but: str, champion: StoredAdapter | None =
         own = f", the champion {champion.id} among them" if champion is not None else ""
         note = f"damaged: {', '.join(damaged)}" if damaged else f"{len(others)} verified{own}"
         yield Check("other adapters as they were", "at least", 100.0, share, note=note)
+
+
+def check_compared(now: Version | None, new: StoredAdapter, champion: StoredAdapter) -> Iterator[Check]:
+    """Check that the champion ``now`` is the one that the new adapter was compared with, or is this adapter already.
+
+    Another command may have made one meanwhile, which no bound was held against. Nothing is yielded where this holds.
+    """
+    known = [Version("", adapter.id, identity=adapter.identity) for adapter in (new, champion)]
+    if now is not None and not any(now.is_of(version) for version in known):
+        note = f"{now} became champion meanwhile: `workbench adapters compare {now.adapter} {new.id}`"
+        yield Check("compared with the champion", "at least", None, None, note=note)
 
 
 def _is_stored(adapter: StoredAdapter, store: AdapterStore) -> bool:

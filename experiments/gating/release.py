@@ -68,18 +68,22 @@ class Release:
     def _entered(self, result: Trained, checks: Sequence[Check], champion: StoredAdapter | None = None) -> AddedTask:
         """Return a new adapter, registered if it passes ``checks`` and all other adapters are as they were.
 
-        ``champion`` is the adapter that answered at the beginning: it has to be the same still.
+        ``champion`` is the adapter that answered at the beginning: it has to be the same still, and champion still.
         """
-        from experiments.gating.adding import AddedTask, check_others
+        from experiments.gating.adding import AddedTask, check_compared, check_others
         from experiments.gating.gate import Gate
         from experiments.workspace.registered_names import RegisteredName
         from workbench.adapters.name_resolution import registered_name
         from workbench.mlflow.registration import Version
 
         adapter = result.adapter
-        gate = Gate("adapter", adapter.id, (*checks, *check_others(self.workspace.adapters, adapter.id, champion)))
-        registered = self.register(adapter.id) if gate.passed and is_first() else None
         task, name = adapter.manifest.task.name, registered_name(adapter.manifest)
+        checks = (*checks, *check_others(self.workspace.adapters, adapter.id, champion))
+        if champion is not None:
+            now = self.workspace.champions.names().get(name, RegisteredName()).champion
+            checks = (*checks, *check_compared(now, adapter, champion))
+        gate = Gate("adapter", adapter.id, checks)
+        registered = self.register(adapter.id) if gate.passed and is_first() else None
         answering = adapter_id(self.workspace, task, Silent(), self.task_folders)
         known = self.workspace.champions.names().get(name, RegisteredName())
         if known.champion is None or not known.champion.is_of(Version("", adapter.id, identity=adapter.identity)):

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from experiments.api import Workbench
 from experiments.gating.adapter_bounds import AdapterBounds
 from experiments.gating.adding import check_others
+from experiments.gating.candidate import comparing
 from experiments.gating.candidate.bounds import CandidateBounds
 from tasks.updating.update import UpdateRequest, update
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
@@ -132,6 +134,30 @@ def test_a_broken_bound_leaves_the_champion_and_says_why_in_one_sentence(bench: 
     assert (document["candidate"], document["champion"]) == (made, champion)
     assert document["groups"] == report.as_json()["groups"]
     assert len(document["gate"]["bounds"]) > 2, "all bounds, those on the data too"
+
+
+def test_a_champion_that_came_meanwhile_was_not_compared(
+    bench: Workbench, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two updates at once are both held against one champion: the second does not follow the first unseen."""
+    compare, became = comparing.compare_candidate, []
+
+    def slow(*given: Any) -> Any:
+        lesson = bench.lesson_from("nouns", "lora", str(bert), 1, SETTINGS)
+        added = bench.release.add(lesson, AdapterBounds())
+        assert added.registered
+        if not added.registered.champion:
+            bench.release.promote("nouns", added.registered.version)
+        became.append(added.registered.version)
+        return compare(*given)
+
+    monkeypatch.setattr(comparing, "compare_candidate", slow)
+    added = bench.release.update(bench.update_plan("nouns", "continue"), AdapterBounds()).added
+    (broken,) = [check for check in added.gate.checks if not check.holds]
+    assert (broken.what, added.registered) == ("compared with the champion", None)
+    assert f"version {became[0]} (" in broken.note
+    known = bench.workspace.champions.names()["nouns.lora"]
+    assert (known.champion and known.champion.number, len(known.versions)) == (became[0], 2)
 
 
 def test_a_champion_that_is_another_one_after_the_update_breaks_the_gate(bench: Workbench) -> None:
