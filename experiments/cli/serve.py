@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from workbench.settings.base import Document
 
 if TYPE_CHECKING:
     from experiments.answers.http_server.selection import Selection
+    from workbench.backbone.pretrained import Backbone
 
 app = typer.Typer(add_completion=False)
 
@@ -90,8 +92,8 @@ def serve(
     chosen_workspace, folders, listener = find_workspace(workspace), registry.user_folders(tasks), Messages()
     changed = Changed(listener)
 
-    def selected() -> Selection:
-        return select(chosen_workspace, names or [], backbone, folders, changed.again())
+    def selected(served: Backbone | None = None) -> Selection:
+        return select(chosen_workspace, names or [], backbone, folders, changed.again(), served)
 
     first = selected()
     batching = Batching(max_batch, max_wait_ms / 1000, max_waiting)
@@ -117,7 +119,7 @@ def serve(
         line = f"serving {_adapter_count(first)} at {address.url(bound)} (Ctrl-C stops it)"
         import_models()  # they are needed in a moment, and would not be set aside then
         with objects_set_aside():  # what is imported by now, which each reload would search for garbage; no adapter
-            service = Service(first, selected, routing, batching, Metrics(), bank_bytes)
+            service = Service(first, partial(selected, first.backbone), routing, batching, Metrics(), bank_bytes)
             finished = answer(service, bound, limits, key, lambda: stdout.print(line))
     rest = "All accepted requests were answered." if finished else "Requests without an answer were dropped."
     stdout.print(f"Stopped. {rest}")

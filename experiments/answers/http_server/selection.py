@@ -46,6 +46,7 @@ def select(
     backbone: str | None,
     task_folders: Sequence[Path],
     listener: Listener,
+    served: Backbone | None = None,
 ) -> Selection:
     """Return what ``names`` mean; without names, an adapter for each task that has some on the backbone.
 
@@ -55,6 +56,7 @@ def select(
         backbone: where the backbone is; else that of the adapters, if they have one in common.
         task_folders: of the person's own tasks.
         listener: hears which adapter stands for a task, and why.
+        served: the backbone that is served already; without names, adapters on others are left out.
 
     Raises:
         UnknownNameError: no adapter is meant.
@@ -67,7 +69,8 @@ def select(
         adapters = _selected_by_name(workspace, names, named_backbone, task_folders, listener)
         by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters))
     else:
-        by_task = adapter_of_each_task(workspace, _readable(workspace, named_backbone, backbone), listener)
+        called = backbone or (served and served.name)
+        by_task = adapter_of_each_task(workspace, _readable(workspace, named_backbone or served, called), listener)
         adapters = tuple(map(workspace.adapters.verify, by_task.values()))
     _require_one_backbone(adapters, named_backbone)
     opened = named_backbone or backbone_of(adapters[0])
@@ -95,16 +98,15 @@ def _selected_by_name(
     return tuple(by_id.values())
 
 
-def _readable(workspace: Workspace, named_backbone: Backbone | None, backbone: str | None) -> list[Manifest]:
-    """Return the adapters on one backbone, which may be ``named_backbone``, called ``backbone``.
+def _readable(workspace: Workspace, only: Backbone | None, backbone: str | None) -> list[Manifest]:
+    """Return the adapters on one backbone, which may be ``only``, called ``backbone``.
 
     Those made for a comparison alone (of shuffled answers, of several tasks mixed) are served only by name.
     """
     manifests = [
         manifest
         for manifest in readable(workspace.adapters)
-        if (named_backbone is None or manifest.backbone.fingerprint == named_backbone.fingerprint)
-        and not manifest.task.for_comparison
+        if (only is None or manifest.backbone.fingerprint == only.fingerprint) and not manifest.task.for_comparison
     ]
     if not manifests and backbone is None:
         raise InputError("no adapter here can be read", where=str(workspace.root), hint=VERIFY)

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -104,13 +105,14 @@ def serve(workspace: Workspace) -> Iterator[Serve]:
             at: Workspace = workspace,
             **client: Any,
         ) -> tuple[TestClient, Service]:
-            def selected() -> Any:
-                return select(at, names, None, (), Silent())
+            def selected(served: Backbone | None = None) -> Any:
+                return select(at, names, None, (), Silent(), served)
 
             routing = None
             if router:
                 routing = Routing(router, ROUTERS.get(router).settings(), at, (), Silent(), rejection)
-            service = Service(selected(), selected, routing, batching, Metrics())
+            first = selected()
+            service = Service(first, partial(selected, first.backbone), routing, batching, Metrics())
             return stack.enter_context(TestClient(application(service, limits, key, hosts), **client)), service
 
         yield serve

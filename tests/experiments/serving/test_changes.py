@@ -7,6 +7,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
 from tests.messages import lacks
 from tests.workbench.test_foreign_adapters import sealed
 from workbench.adapters.name_resolution import NamedChampion, registered_name
+from workbench.backbone.names import open_backbone
 from workbench.backbone.pretrained import Backbone
 from workbench.errors import StoppedError
 from workbench.machine.batch_queue import Batching
@@ -140,6 +142,18 @@ def test_a_tokenizer_is_open_before_a_stream_asks_for_it(serve: Serve) -> None:
     client, service = serve("animals")
     assert client.post("/reload").status_code == 200
     assert "tokenizer" in vars(service.current.opened.backbone)
+
+
+def test_an_adapter_on_another_backbone_hinders_no_reload(serve: Serve, copied: Workspace, llama: Path) -> None:
+    client, service = serve(at=copied)
+    train(copied, open_backbone(str(llama)), make_task("elsewhere", FRUITS, SUBJECTS, 16))
+    response = client.post("/reload")
+    assert (response.status_code, response.json()["added"]) == (200, []), response.text
+    for adapter in service.current.opened.adapters:
+        copied.adapters.remove(adapter)
+    response = client.post("/reload")
+    called = service.current.opened.backbone.name
+    assert (response.status_code, lacks(response.json()["detail"], f"no adapter here is on {called!r}")) == (409, [])
 
 
 def test_each_new_adapter_is_tried(serve: Serve, copied: Workspace, backbone: Backbone) -> None:
