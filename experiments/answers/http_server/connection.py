@@ -14,7 +14,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from experiments.answers.http_server.refusals import STOPPING, refused
+from experiments.answers.http_server.refusals import OPENAI, STOPPING, refused
 
 if TYPE_CHECKING:
     from experiments.answers.http_server.limits import Limits
@@ -145,7 +145,9 @@ class Connection(H11Protocol):
     def _refuse(self, code: HTTPStatus, what: str) -> None:
         """Close the connection with a refusal, unless a response has begun."""
         if self.conn.our_state in UNANSWERED:
-            response = refused(code, what)
+            is_asked = self.conn.our_state is h11.SEND_RESPONSE  # before, the path is none or the last request's
+            refusal = refused(code, what)
+            response = refusal.for_openai() if is_asked and self.scope["path"].startswith(OPENAI) else refusal
             lines = [b"HTTP/1.1 %d %s" % (code, code.phrase.encode()), b"connection: close"]
             lines += [name + b": " + value for name, value in response.raw_headers]
             self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))

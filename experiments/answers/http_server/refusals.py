@@ -31,12 +31,16 @@ class Refusal(JSONResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in the form that who asks for this path expects."""
-        if not scope["path"].startswith(OPENAI):
+        if scope["path"].startswith(OPENAI):
+            await self.for_openai()(scope, receive, send)
+        else:
             await super().__call__(scope, receive, send)
-            return
+
+    def for_openai(self) -> JSONResponse:
+        """Return the same in OpenAI's form."""
         code, what, headers, openai_code = self._openai
         sent = HTTPStatus.BAD_REQUEST if code == HTTPStatus.UNPROCESSABLE_ENTITY else code  # as OpenAI has it
-        await JSONResponse(openai_error(code, what, openai_code), sent, headers)(scope, receive, send)
+        return JSONResponse(openai_error(code, what, openai_code), sent, headers)
 
 
 def refused(code: int, what: str, headers: Mapping[str, str] | None = None, openai_code: str | None = None) -> Refusal:

@@ -124,6 +124,20 @@ def test_a_request_that_does_not_come_to_its_end_is_given_up(while_serving: Whil
     assert answers == [(0, ""), *[given_up] * 4]
 
 
+def test_a_late_request_of_openais_interface_is_refused_in_its_form(while_serving: WhileServing) -> None:
+    def client(connect: Open) -> list[dict[str, Any]]:
+        late = PREDICT.replace(b"/predict", b"/v1/chat/completions") % 100
+        kept = connect(late.replace(b"100", b"%d" % len(CHAT)) + CHAT)
+        assert kept.recv(65536)
+        kept.sendall(b"GET /hea")
+        return [json.loads(received(connection).partition(b"\r\n\r\n")[2]) for connection in (connect(late), kept)]
+
+    (answered, unknown), _ = while_serving(client, Limits(arrival=0.5))
+    what = "the request was not there as a whole within 0.5 seconds"
+    assert answered["error"] == {"message": what, "type": "invalid_request_error", "param": None, "code": None}
+    assert unknown == {"detail": what}, "of the next request no path is known"
+
+
 def test_a_client_that_sends_a_byte_at_a_time_gains_no_time(while_serving: WhileServing) -> None:
     def client(connect: Open) -> float:
         began, slow = time.monotonic(), connect()
