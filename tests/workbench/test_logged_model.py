@@ -102,9 +102,7 @@ def test_it_holds_signature_and_example_and_neither_pickles_nor_the_backbone(
 
 
 @pytest.mark.parametrize("imported", [None, "2026-11-30T10:00:00+00:00"])
-def test_a_manifest_chooses_no_package_that_pip_would_install(
-    imported: str | None, bert: Path, tmp_path: Path
-) -> None:
+def test_a_manifest_chooses_no_package_that_pip_would_install(imported: str | None, bert: Path, tmp_path: Path) -> None:
     """Of an adapter that was made here the versions count; of an imported one those here do."""
     adapter = stored(toy("classification"), bert, tmp_path)
     claims = {

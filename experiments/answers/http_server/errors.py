@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.message import Message
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        if not request.headers.get("content-type", "").startswith(JSON):
+        if not _is_json(request.headers.get("content-type", "")):
             return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"send JSON, and say so: Content-Type: {JSON}")
         return refused(
             HTTPStatus.UNPROCESSABLE_ENTITY, mistakes.in_words(error.errors(), mistakes.BODIES[request.url.path])
@@ -54,6 +55,14 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)  # it is raised further, and logged with its traceback
     async def failed(_: Request, error: Exception) -> Response:
         return refused(HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
+
+
+def _is_json(content_type: str) -> bool:
+    """Return whether fastapi reads a body of this type as JSON."""
+    header = Message()
+    header["content-type"] = content_type
+    subtype = header.get_content_subtype()
+    return header.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
 
 
 def _code_and_message(request: Request, error: StarletteError) -> tuple[int, str]:

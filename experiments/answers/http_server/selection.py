@@ -69,7 +69,7 @@ def select(
         adapters = _selected_by_name(workspace, names, named_backbone, task_folders, listener)
         by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters))
     else:
-        called = backbone or (served and served.name)
+        called = backbone or (served.name if served else None)
         by_task = adapter_of_each_task(workspace, _readable(workspace, named_backbone or served, called), listener)
         adapters = tuple(map(workspace.adapters.verify, by_task.values()))
     _require_one_backbone(adapters, named_backbone)

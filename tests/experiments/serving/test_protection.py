@@ -25,7 +25,7 @@ from workbench.machine.batch_queue import Batching
 from workbench.methods.answer_rows import AnswerRow
 
 ASKED = {"texts": ["the cat"], "task": "animals"}
-JSON = {"Content-Type": "application/json"}
+JSON, PLAIN = {"Content-Type": "application/json"}, "application/jsonlines"  # which fastapi does not read
 KEY = b"a-key-of-some-length"
 
 
@@ -250,6 +250,9 @@ def test_what_is_no_json_is_said(serve: Serve) -> None:
     assert missing.json()["detail"].startswith("the body is missing; it has to be an object: ")
     unsaid = client.post("/predict", content=json.dumps(ASKED))
     assert (unsaid.status_code, "Content-Type: application/json" in unsaid.json()["detail"]) == (422, True)
+    for said, is_json in (("Application/JSON", True), ("application/ld+json; charset=utf-8", True), (PLAIN, False)):
+        broken = client.post("/predict", content=b'{"texts": [', headers={"Content-Type": said})
+        assert (broken.status_code, "not JSON, from character 11" in broken.json()["detail"]) == (422, is_json)
 
 
 def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
