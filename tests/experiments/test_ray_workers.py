@@ -279,6 +279,17 @@ def test_without_ray_jobs_say_what_to_install(
     assert workers(1)
 
 
+def test_a_ray_that_this_process_uses_for_something_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be that of a cluster, whose machines do not see the workspace, or have fewer cores than processes."""
+    import ray
+
+    from experiments.engine.workers.local_ray import local_ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    with pytest.raises(InputError, match=naming("this process uses Ray already", "ray.shutdown()")), local_ray(2):
+        pytest.fail("it is used")
+
+
 @pytest.mark.parametrize("jobs", [0, -1])
 def test_fewer_than_one_process_is_refused(jobs: int) -> None:
     for cluster in (None, "auto"):

@@ -17,12 +17,13 @@ from experiments.engine.workers.memory_budget import memory_here
 from experiments.engine.workers.process_folder import delete_abandoned, process_folder
 from experiments.engine.workers.signal_handlers import keep_handlers
 from experiments.engine.workers.worker_slot import WorkerSlot, device_share
-from workbench.errors import WorkError, reason
+from workbench.errors import InputError, WorkError, reason
 from workbench.machine.interpreter import SAFE_PATH, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+OPTION = "--jobs"
 OBJECT_STORE = 200_000_000  # bytes of shared memory for what is handed out; Ray would take 30 % of the machine
 LONGEST = 40  # characters of a folder in which the names of Ray's sockets are short enough for the system
 TOKEN = secrets.token_hex(32)  # Ray keeps the first that it reads in a process
@@ -40,21 +41,21 @@ TRIES = 5  # to start: Ray gives up after 30 s, which is little on a machine tha
 
 @contextmanager
 def local_ray(jobs: int) -> Iterator[Sequence[WorkerSlot]]:
-    """Yield slots for ``jobs`` processes that share the cores and devices of this machine; a Ray that runs is used.
+    """Yield slots for ``jobs`` processes that share the cores and devices of this machine.
 
     Raises:
+        InputError: this process uses Ray already: its machines and cores may be others.
         WorkError: Ray does not start.
     """
     import ray
     import torch
 
+    if ray.is_initialized():
+        raise InputError("this process uses Ray already", where=OPTION, hint="Call ray.shutdown() before.")
     devices = torch.cuda.device_count()
     options = {"num_cpus": 1, "num_gpus": device_share(devices, jobs)}
     memory = math.inf if devices else memory_here()
     slots = [WorkerSlot(max(1, torch.get_num_threads() // jobs), options, memory_mb=memory)] * jobs
-    if ray.is_initialized():
-        yield slots
-        return
     with _folder() as folder:
         try:
             _start(folder, jobs, devices)
@@ -100,7 +101,7 @@ def _start(folder: Path, jobs: int, devices: int) -> None:
                 _end_all(folder)
                 if not tries_left:
                     hint = "The same run works without --jobs."
-                    raise WorkError(f"Ray does not start: {reason(error)}", where="--jobs", hint=hint) from error
+                    raise WorkError(f"Ray does not start: {reason(error)}", where=OPTION, hint=hint) from error
 
 
 def _end_all(folder: Path) -> None:
