@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_DEATHS = 3  # of processes that did the same piece
 MOST_STARTS = 2  # times in a row that a process does not start in the same slot
+PATIENCE = 20.0  # seconds in which processes may start before the first piece is handed out
 
 
 class Dispatcher:
@@ -62,12 +64,16 @@ class Dispatcher:
             Exception: the error of a piece that failed; of several the first.
             WorkError: every process that is started dies, or no machine that can work is there or is left.
         """
-        self._workers = [Worker(slot, self._start(slot), ProgressReplay(self._listener)) for slot in slots]
+        for slot in slots:
+            worker = Worker(slot, ProgressReplay(self._listener))
+            self._start_process(worker)
+            self._workers.append(worker)
+        self._await_starts()
         self._hand_out()
-        while busy := {worker.stream: worker for worker in self._workers if worker.piece}:
-            ready, _ = ray.wait([*busy], num_returns=1, timeout=1.0)
-            for stream in ready:
-                self._receive(busy[stream])
+        while awaited := self._awaited():
+            ready, _ = ray.wait([*awaited], num_returns=1, timeout=1.0)
+            for answer in ready:
+                self._receive(awaited[answer])
         if self._failures:
             raise self._failures[0]
         if self._schedule:
@@ -79,18 +85,41 @@ class Dispatcher:
             worker.progress.end()
             ray.kill(worker.actor)
 
+    def _start_process(self, worker: Worker) -> None:
+        worker.actor = self._start(worker.slot)
+        worker.starting = worker.actor.is_ready.remote()
+
+    def _await_starts(self) -> None:
+        """Wait for all processes to start, so that pieces are spread over them, and say whose start takes longer."""
+        waiting, until = [worker.starting for worker in self._workers], time.monotonic() + PATIENCE
+        while waiting and time.monotonic() < until:
+            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=1.0)
+        late = [worker.slot.address or "this machine" for worker in self._workers if worker.starting in waiting]
+        if late:
+            meanwhile = "Others work meanwhile." if len(late) < len(self._workers) else "Nothing is done until then."
+            where = f"on {', '.join(dict.fromkeys(late))}, where other work of Ray's may take the cores"
+            self._listener.say(f"{len(late)} process{'es' * (len(late) > 1)} did not start yet {where}. {meanwhile}")
+        for worker in [worker for worker in self._workers if worker.starting not in waiting]:
+            self._on_start(worker)
+
+    def _awaited(self) -> dict[Any, Worker]:
+        """Return the workers that do a piece or start, by what Ray tells of them; none once no piece is left."""
+        busy = {worker.stream: worker for worker in self._workers if worker.piece}
+        starting = {worker.starting: worker for worker in self._workers if worker.starting is not None}
+        return {**busy, **starting} if busy or self._schedule else {}
+
     def _hand_out(self) -> None:
         """Give each idle worker a piece: first one that continues its last piece, else that with the longest chain."""
         budget = MemoryBudget(worker.slot for worker in self._workers)
         for worker in self._workers:
             if worker.piece:
                 budget.take(worker.slot, self._schedule.memory(worker.piece))
-        idle, workers = [worker for worker in self._workers if not worker.piece], len(self._workers)
+        idle, workers = [worker for worker in self._workers if worker.is_idle], len(self._workers)
         for worker in idle:
             has_to_send = not worker.slot.sees_workspace
             piece = self._schedule.after(worker.last, workers, budget.remaining(worker.slot), has_to_send)
             self._begin(worker, piece, budget)
-        idle = [worker for worker in idle if not worker.piece]
+        idle = [worker for worker in idle if worker.is_idle]
         for worker in [idle[index] for index in hand_out_order([worker.slot for worker in idle], budget.busy)]:
             self._begin(worker, self._schedule.longest(budget.remaining(worker.slot)), budget)
         report_progress(self._listener, self._progress())
@@ -106,7 +135,11 @@ class Dispatcher:
             worker.stream = worker.actor.work.options(num_returns="streaming").remote(piece.key)
 
     def _receive(self, worker: Worker) -> None:
-        """Take the next batch of a worker; hand out pieces if it is idle then, or has died."""
+        """Take the next batch of a worker, or its start; hand out pieces if it is idle then, or has died."""
+        if worker.starting is not None:
+            self._on_start(worker)
+            self._hand_out()
+            return
         try:
             batch = ray.get(next(worker.stream))
         except RayError as error:
@@ -160,22 +193,33 @@ class Dispatcher:
             message = f"{piece.label}: the machine {worker.slot.address} that did it has gone"
             self._give_up(worker, WorkError(message, hint=f"No machine is left. {KEPT}"))
             self._repeat(piece, message, error)
-        elif isinstance(error, RayActorError) and error.actor_init_failed:
-            self._schedule.give_back(piece)
-            self._on_failed_start(worker, error)
         else:
-            self._recent_deaths += 1
-            if self._recent_deaths > MOST_DEATHS * len(self._workers):
-                raise WorkError(f"every process that is started dies: {reason(error)}", where=piece.label)
-            worker.actor = self._start(worker.slot)
+            self._start_anew(worker, error)
             self._repeat(piece, f"{piece.label}: the process that did it died", error)
 
+    def _start_anew(self, worker: Worker, error: RayError) -> None:
+        self._recent_deaths += 1
+        if self._recent_deaths > MOST_DEATHS * len(self._workers):
+            raise WorkError(f"every process that is started dies: {reason(error)}")
+        self._start_process(worker)
+
+    def _on_start(self, worker: Worker) -> None:
+        """Note that a process has started; for one that could not, start another one, or give up its worker."""
+        started, worker.starting = worker.starting, None
+        try:
+            ray.get(started)
+        except RayError as error:
+            self._stop(worker.slot, worker.actor)
+            if isinstance(error, RayActorError) and not error.actor_init_failed and self._has_machine(worker.slot):
+                self._start_anew(worker, error)  # it was killed
+            else:
+                self._on_failed_start(worker, error)
+
     def _on_failed_start(self, worker: Worker, error: RayError) -> None:
-        """Start another process for one that never started, or give up its worker; the piece is not to blame."""
         worker.not_started += 1
         message = f"a process could not start on {worker.slot.address or 'this machine'}: {last_line(error)}"
-        if worker.not_started < MOST_STARTS:
-            worker.actor = self._start(worker.slot)
+        if worker.not_started < MOST_STARTS and self._has_machine(worker.slot):
+            self._start_process(worker)
             self._listener.say(f"{message}\n  It is started again.")
             return
         self._give_up(worker, WorkError(message, hint=f"No process is left. {KEPT}"))

@@ -21,8 +21,9 @@ class Worker:
 
     Attributes:
         slot: where it runs.
-        actor: Ray's handle of the process.
         progress: repeats the process's messages to the listener of the run.
+        actor: Ray's handle of the process.
+        starting: what Ray tells when the process has started; None from then on.
         last: key of the piece that it did last, whose model it may have in memory.
         piece: what it does; None while it waits.
         stream: the batches of progress messages of that piece.
@@ -30,12 +31,18 @@ class Worker:
     """
 
     slot: WorkerSlot
-    actor: Any
     progress: ProgressReplay
+    actor: Any = None
+    starting: Any = None
     last: str = ""
     piece: Piece | None = None
     stream: Any = None
     not_started: int = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has started, and waits for a piece."""
+        return self.starting is None and self.piece is None
 
 
 def machine_loads(workers: Sequence[Worker]) -> list[MachineLoad]:

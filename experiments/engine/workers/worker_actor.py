@@ -58,6 +58,10 @@ class WorkerActor:
         self._site = Site(workspace.mending(self._progress), self._progress)
         self._running: greenlet | None = None
 
+    def is_ready(self) -> bool:
+        """Return True; Ray answers as soon as the process has started."""
+        return True
+
     def work(self, key: str) -> Iterator[ProgressBatch]:
         """Do a piece; yield batches of progress messages, the last with the error if there was one."""
         self._running = running = greenlet(self._failure_of)

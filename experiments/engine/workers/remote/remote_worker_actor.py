@@ -54,6 +54,10 @@ class RemoteWorkerActor:
         workspace = Workspace(root, Access(fetch=self._sync.fetch))
         self._actor = WorkerActor(packed.unpack(backbones), workspace, folder, ready, pause)
 
+    def is_ready(self) -> bool:
+        """Return True, as :meth:`.WorkerActor.is_ready`."""
+        return True
+
     def work(self, key: str) -> Iterator[ProgressBatch]:
         """Do a piece as :meth:`.WorkerActor.work`: claim it in the workspace of the run, and send its results there."""
         while not self._server.claim(key, self._name):
