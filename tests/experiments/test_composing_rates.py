@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from experiments.api import Workbench
 from experiments.engine.recipes import RECIPES, find_recipe
 from experiments.studies import STUDIES
 from fusion.methods import COMPOSITIONS
 from tests.experiments.test_damage import FUSION
+from tests.messages import naming
 from tests.streams import write_tasks
+from workbench.errors import InputError
+from workbench.machine.listener import Silent
 from workbench.methods.methods import METHODS
 from workbench.settings.base import Document
 
@@ -99,3 +103,33 @@ def test_shipped_recipes_keep_their_rates_and_so_their_keys(name: str) -> None:
     assert ranks == [8, 8] or all("rank" in entry for entry in starts)
     if data["backbone"] != "minilm":
         assert all(settings["learning_rate"] for settings in data["sources"]["methods"].values())
+
+
+def test_beside_a_method_that_trains_in_its_own_way_a_warm_start_names_its_control(bert: Path, tmp_path: Path) -> None:
+    """A fresh LoRA+ differs from a plain LoRA that begins at sources in how it is trained, too."""
+    folder, sources = write_tasks(tmp_path), {**FUSION["sources"], "methods": {"lora-plus": {}}}
+    recipe = {**FUSION, "sources": sources, "backbone": str(bert), "controls": {"random": []}}
+
+    def planned(**compositions: Any) -> Any:
+        return STUDIES.get("compositions").plan(Document({**recipe, "compositions": compositions}, "test"), [folder])
+
+    begun, none = COMPOSED["begun"], COMPOSED["none"]
+    with pytest.raises(InputError, match=naming("'begun' trains a plain LoRA", "fresh lora-plus", "against: LABEL")):
+        planned(begun=begun, none=none)
+    plan = planned(begun={**begun, "against": "none"}, none=none, sum={"method": "sum"})
+    assert {entry.label: entry.against for entry in plan.entries} == {"begun": "none", "none": "", "sum": ""}
+
+
+def test_one_fuse_of_them_gets_that_control_by_itself(bert: Path, tmp_path: Path) -> None:
+    bench = Workbench(tmp_path / "workspace", [write_tasks(tmp_path)])
+    few = {"epochs": 1, "train_examples": 8, "max_length": 16, "precision": "fp32"}
+
+    def controls(method: str) -> dict[str, tuple[str, ...]]:
+        lessons = [bench.lesson(task, method, str(bert), budget=few) for task in ("animals", "halves")]
+        ids = [bench.workspace.trained_adapter(lesson, Silent(), "test").id for lesson in lessons]
+        given = ["budget.max_length=16", "budget.precision=fp32"]
+        plan = bench.fusion_plan("fruits", ",".join(ids), "warm-start", 8, assignments=given)
+        return {entry.label: entry.settings.start for entry in plan.entries if entry.role == "control"}
+
+    assert controls("lora") == {}
+    assert controls("lora-plus") == {"warm-start, no sources": ("fresh",)}

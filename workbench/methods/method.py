@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from workbench.machine.earlier_names import renamed
@@ -116,6 +116,12 @@ class Method:
     def trains_body(self) -> bool:
         """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
         return self.trains and (self.trains_backbone or self.library != "plain")
+
+    @property
+    def trains_plainly(self) -> bool:
+        """Whether a fit is gradient steps on what the library attaches, and nothing else before or during it."""
+        usual = {field.name: field.default for field in fields(self)}
+        return all(getattr(self, name) is usual[name] for name in ("prepare", "hooks", "keeps"))
 
     def revision_of(self, settings: Any) -> int:
         """Return the last revision that changed what these settings give."""

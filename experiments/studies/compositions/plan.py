@@ -32,7 +32,7 @@ from experiments.studies.compositions.mixed_data import (
     wrong_mixed,
 )
 from experiments.studies.compositions.picks import never_picked
-from experiments.studies.compositions.rates import like_fresh
+from experiments.studies.compositions.rates import like_fresh, without_control
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import PICKS
 from experiments.studies.compositions.resolved import FusionPlan
@@ -100,6 +100,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> FusionPl
     if not draft.problems:  # else sources or targets may be missing, and numbers of them mean nothing
         draft.problems.extend(wrong_numbers(entries, document, *names))
     if not draft.problems:
+        draft.problems.extend(without_control(entries, document))
         draft.problems.extend(unsuited(entries, document, kinds, {spec.name: spec.file.kind for spec in targets}))
     recipe = draft.require()
     wrong = [*wrong_controls(recipe.controls, entries, document), *wrong_mixed(recipe, kinds, entries, document)]

@@ -17,7 +17,7 @@ from experiments.studies.compositions.controls import (
 )
 from experiments.studies.compositions.entry import Entry, stored
 from experiments.studies.compositions.few_shot import GIVEN_BY_SHOTS, FewShot, few_shot_budget, undrawable
-from experiments.studies.compositions.rates import like_fresh
+from experiments.studies.compositions.rates import begun_fresh, like_fresh, unlike_fresh
 from experiments.studies.compositions.recipe import Controls
 from experiments.studies.compositions.resolved import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
@@ -193,6 +193,7 @@ def _plan(
     own = like_fresh(
         Entry(method, "composition", composed_of[0].method, method, settings), composed_of[0].settings, None
     )
+    entries = (own, begun_fresh(own)) if unlike_fresh(own) else (own,)
     controls = _controls(own, wanted)
     shuffled = "shuffled" in controls.get(method, ()) and shuffled_lessons(
         [lesson_of(source, of_source.get(source.id), few_shot.backbone) for source in sources]
@@ -204,7 +205,7 @@ def _plan(
         name=f"fuse-{adapter}",
         description=f"{few_shot.target.name} from {', '.join(source.id for source in sources)}, by {method}",
         backbone=few_shot.backbone,
-        entries=(own,),
+        entries=entries,
         targets=(few_shot.target,),
         budgets={few_shot.shots: few_shot.budget},
         seeds=(few_shot.seed,),
