@@ -137,7 +137,7 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
 
 def require_suited(purpose: Purpose, settings: Settings) -> None:
     """Make sure that the answers of all sources are drawn here; raises InputError."""
-    _require_drawn({f"source {place}": kind for place, kind in enumerate(purpose.kinds, 1)}, purpose.target)
+    _require_drawn({f"source {number}": kind for number, kind in enumerate(purpose.kinds, 1)}, purpose.target)
 
 
 def _require_drawn(kinds: Mapping[str, str], target: str) -> None:
