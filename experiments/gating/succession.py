@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def by_score(name: str, version: Version, champion: Version | None) -> tuple[boo
     if champion is not None and champion.number == version.number:
         return True, f"{called} is the champion already"
     stays = "there is no champion" if champion is None else f"version {champion.number} stays champion"
-    promotion = f"`workbench adapters promote {name} --to {version.number}`"
+    promotion = f"`workbench adapters promote {shlex.quote(name)} --to {version.number}`"
     if version.set_aside:
         return False, f"{stays}: {called} was set aside by a rollback or promotion; {promotion} makes it the champion"
     if version.validation is None:

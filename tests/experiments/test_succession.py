@@ -36,6 +36,11 @@ def champion(known: RegisteredName) -> str:
     return known.champion.number
 
 
+def test_a_sender_s_name_in_a_command_is_quoted() -> None:
+    _, why = by_score("news; touch x.lora", version(2, None), version(1, 0.75))
+    assert "promote 'news; touch x.lora' --to 2`" in why
+
+
 def test_the_champion_is_the_best_on_the_same_examples_and_the_reason_says_which_these_are() -> None:
     first, second = version(1, 0.75), version(2, 0.875)
     assert by_score("news.lora", first, None) == (True, "version 1 is the champion: there was none")

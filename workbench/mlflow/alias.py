@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,11 @@ def follow(client: BoundedClient, name: str, succession: Succession, expected: V
     if expected is None and model.champion is None:
         return None
     was = f"on {seen}" if seen else "on no version"
-    hint = seen and seen.adapter and f" `workbench adapters promote {name} --to {seen.adapter}` chooses the other one."
+    hint = (
+        seen
+        and seen.adapter
+        and f" `workbench adapters promote {shlex.quote(name)} --to {seen.adapter}` chooses the other one."
+    )
     return (
         f"MLflow's alias `champion` of {name} was {was}; it follows the workspace: {succession.champion}.{hint or ''}"
     )
