@@ -31,7 +31,7 @@ def answers(folder: Path, texts: list[str]) -> torch.Tensor:
 def test_a_model_without_token_types_reads_none(tmp_path: Path) -> None:
     with_types, without = (write_base(tmp_path / name, "gpt2", **more) for name, more in (("a", TYPES), ("b", {})))
     assert torch.equal(answers(with_types, TEXTS), answers(without, TEXTS))
-    kept = open_backbone(str(write_base(tmp_path / "albert", "albert"))).tokenizer(["the cat"])
+    kept = open_backbone(str(write_base(tmp_path / "albert", "albert", **TYPES))).tokenizer(["the cat"])
     assert "token_type_ids" in kept, "a model with token types reads them"
 
 
