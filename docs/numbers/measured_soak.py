@@ -16,8 +16,8 @@ STATED = [
     "grew steadily, by 19 MB an hour",
     "From the fifteenth minute on",
     "Batches have 16 texts at most",
-    "it is at most some 1 % an hour",
-    "In a run of 95 minutes the same slope was 4.8 MB an hour, [1.0, 10.3]",
+    "8.4 MB an hour, [5.8, 11.0]",
+    "4.8 MB an hour, [1.0, 10.3]",
 ]
 WARM = 900  # seconds, after which the first rise is over
 BOTTLENECKS = {
@@ -81,13 +81,6 @@ def soak() -> Iterator[str]:
     yield f"and {last:.0f} MB at the end"
     later = [taken["own_mb"] for taken in results["samples"] if taken["seconds"] >= WARM]
     yield f"between\n{min(later):.0f} and {max(later):.0f} MB"
-    tens: dict[int, list[float]] = defaultdict(list)
-    for taken in results["samples"]:
-        tens[int(taken["seconds"] // 600)].append(taken["own_mb"])
-    second, sixth, tenth, end = (sum(tens[number]) / len(tens[number]) for number in (1, 5, 9, 14))
-    require(end < second, "used less memory than the second ten")
-    yield f"{second:.0f} MB in the second ten, {sixth:.0f} in the sixth"
-    yield f"{tenth:.0f} in the tenth and {end:.0f} in the last"
     growth, after = memory["mb_an_hour"], memory["mb_an_hour_after_reloads"]["own_mb"]
     own, most = growth["own_mb"], growth["resident_mb"]["high"]
     yield f"{own['mean']:.1f} MB an hour, 95 % interval [{own['low']:.1f}, {own['high']:.1f}]"
@@ -95,3 +88,9 @@ def soak() -> Iterator[str]:
     bound = memory["settled"]["resident_mb"] / 100
     require(bound < most, "this was not flat")
     yield f"below 1 % of it, {bound:.2f} MB, and it ends at {most:.2f}"
+    tens: dict[int, list[float]] = defaultdict(list)
+    for taken in results["samples"]:
+        tens[int(taken["seconds"] // 600)].append(taken["own_mb"])
+    fifth, tenth, end = (sum(tens[number]) / len(tens[number]) for number in (4, 9, 14))
+    require(fifth < tenth < end, "In this run memory grew")
+    yield f"{fifth:.0f} MB in the fifth ten, {tenth:.0f} in the tenth and {end:.0f} in the last"
