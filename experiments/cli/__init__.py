@@ -21,12 +21,12 @@ from typer.main import get_install_completion_arguments
 from experiments.terminal.misplaced import hints_on_order
 from workbench.errors import Problem, WorkbenchError, says_full
 from workbench.machine.interpreter import safe_path
+from workbench.machine.package_versions import DISTRIBUTION
 from workbench.machine.processes import STOPPED, is_first, stoppable
 from workbench.settings.plugins import PluginWarning
 from workbench.settings.registry import Modules
 
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app", Typer)
-DISTRIBUTION = "adapter-workbench"
 INTERRUPTED = 130
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 CONTINUED = (

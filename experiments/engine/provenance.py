@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.machine.extras import installed_version
-from workbench.machine.package_versions import PACKAGES
+from workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 from workbench.settings.plugins import imported_code
 
 PLUGINS = "plugins"  # distributions that add entries, each with its version and the digest of its code
@@ -17,7 +17,7 @@ PLUGINS = "plugins"  # distributions that add entries, each with its version and
 
 def provenance(command: str) -> dict[str, str]:
     """Return what a reader needs to repeat a run, as strings."""
-    packages = ("adapter-workbench", *PACKAGES, "datasets", "mlflow")
+    packages = (DISTRIBUTION, *PACKAGES, "datasets", "mlflow")
     plugins = imported_code()
     return {
         "command": command,

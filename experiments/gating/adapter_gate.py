@@ -73,7 +73,7 @@ def _by_score(
         from experiments.gating.registry import champion
 
         name = registered_name(manifest)
-        version = Version("", manifest.id, identity=stored.identity)
+        version = Version.of(stored)
         version = replace(version, measure=score.measure, validation=score.validation) if score else version
         own = champion(name, workspace, listener)
         crowned = None if own is None else scored_beside(own, version, stored, workspace, task_folders)

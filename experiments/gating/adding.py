@@ -102,7 +102,7 @@ def check_compared(now: Version | None, new: StoredAdapter, champion: StoredAdap
 
     Another command may have made one meanwhile, which no bound was held against. Nothing is yielded where this holds.
     """
-    known = [Version("", adapter.id, identity=adapter.identity) for adapter in (new, champion)]
+    known = [Version.of(adapter) for adapter in (new, champion)]
     if now is not None and not any(now.is_of(version) for version in known):
         note = f"{now} became champion meanwhile: `workbench adapters compare {now.adapter} {new.id}`"
         yield Check("compared with the champion", "at least", None, None, note=note)

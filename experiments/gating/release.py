@@ -86,7 +86,7 @@ class Release:
         registered = self.register(adapter.id) if gate.passed and is_first() else None
         answering = adapter_id(self.workspace, task, Silent(), self.task_folders)
         known = self.workspace.champions.names().get(name, RegisteredName())
-        if known.champion is None or not known.champion.is_of(Version("", adapter.id, identity=adapter.identity)):
+        if known.champion is None or not known.champion.is_of(Version.of(adapter)):
             return AddedTask(gate, result, registered, answering)
         return AddedTask(gate, result, registered, answering, name, known.before is not None)
 

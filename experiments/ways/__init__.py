@@ -16,6 +16,7 @@ from workbench.machine.stopwatch import Stopwatch
 from workbench.methods.sampling import draw, repeated
 from workbench.settings.base import Settings
 from workbench.settings.registry import Modules
+from workbench.settings.revisions import last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,10 +185,7 @@ class Way:
 
     def revision_of(self, settings: Any, method: Method) -> int:
         """Return the last revision that changed what these settings give with a method."""
-        for revision in range(self.revision, 1, -1):
-            if revision not in self.affects or self.affects[revision](settings, method):
-                return revision
-        return 1
+        return last_revision(self.revision, self.affects, settings, method)
 
 
 WAYS: Modules[Way] = Modules("way", __name__, "WAY", Way, besides=("update",))

@@ -13,6 +13,7 @@ from pydantic import Field
 from workbench.errors import InputError
 from workbench.settings.base import Settings
 from workbench.settings.bounds import Scale, Size
+from workbench.settings.revisions import last_revision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,10 +220,7 @@ class Composition:
 
     def revision_of(self, request: Request, settings: Any) -> int:
         """Return the last revision that changed what these settings give for ``request``."""
-        for revision in range(self.revision, 1, -1):
-            if revision not in self.affects or self.affects[revision](request, settings):
-                return revision
-        return 1
+        return last_revision(self.revision, self.affects, request, settings)
 
 
 class Merge(Protocol):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.workers.machine_report import OWN, machine_report, require_same_versions
+from experiments.engine.workers.machine_report import machine_report, require_same_versions
 from tests.messages import naming
 from workbench.errors import InputError
-from workbench.machine.package_versions import PACKAGES
+from workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 
 
 def test_a_machine_says_whether_it_sees_the_workspace_and_what_is_installed(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_machine_says_whether_it_sees_the_workspace_and_what_is_installed(tmp_
     assert machine_report(marker, "secret").sees_workspace
     assert not machine_report(marker, "other").sees_workspace
     report = machine_report(marker, "secret")
-    assert {*report.versions} == {OWN, *PACKAGES}
+    assert {*report.versions} == {DISTRIBUTION, *PACKAGES}
     require_same_versions([("10.0.0.1", report), ("10.0.0.2", report)], "--cluster")
 
 

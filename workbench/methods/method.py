@@ -8,6 +8,7 @@ from dataclasses import InitVar, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from workbench.machine.earlier_names import renamed
+from workbench.settings.revisions import last_revision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -125,10 +126,7 @@ class Method:
 
     def revision_of(self, settings: Any) -> int:
         """Return the last revision that changed what these settings give."""
-        for revision in range(self.revision, 1, -1):
-            if revision not in self.affects or self.affects[revision](settings):
-                return revision
-        return 1
+        return last_revision(self.revision, self.affects, settings)
 
     def freeze(self, body: nn.Module) -> None:
         """Exclude from training the weights of an adapted body that the method keeps as they were drawn."""

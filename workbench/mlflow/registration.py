@@ -15,6 +15,7 @@ from workbench.errors import TrackingError
 from workbench.mlflow.bounded_client import all_pages
 
 if TYPE_CHECKING:
+    from workbench.adapters.stored_adapter import StoredAdapter
     from workbench.mlflow.bounded_client import BoundedClient
 
 CHAMPION = "champion"
@@ -84,6 +85,11 @@ class Version:
     set_aside: bool = False
     identity: str | None = None
     examples: str | None = None
+
+    @classmethod
+    def of(cls, adapter: StoredAdapter) -> Version:
+        """Return the version that an adapter has or would get; number and score are not known."""
+        return cls("", adapter.id, identity=adapter.identity)
 
     @classmethod
     def read(cls, number: object, tags: Mapping[str, str]) -> Version:

@@ -32,6 +32,7 @@ from experiments.answers.http_server.replying import reply_to
 from experiments.answers.http_server.streamed import EVENTS, answer_events, answer_parts
 from experiments.answers.http_server.welcome import add_welcome, paths_of
 from workbench.errors import StoppedError, WorkbenchError
+from workbench.machine.package_versions import DISTRIBUTION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from experiments.answers.http_server.limits import Limits
     from experiments.answers.http_server.service import Service
 
-TITLE, DISTRIBUTION = "Adapter Workbench", "adapter-workbench"
+TITLE = "Adapter Workbench"
 
 
 def application(service: Service, limits: Limits, key: bytes | None = None, hosts: Sequence[str] = ANYONE) -> FastAPI:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from workbench.errors import InputError
 from workbench.machine.extras import installed_version
-from workbench.machine.package_versions import PACKAGES
-
-OWN = "adapter-workbench"
+from workbench.machine.package_versions import DISTRIBUTION, PACKAGES
 
 
 @dataclass(frozen=True)
@@ -55,4 +53,4 @@ def require_same_versions(reports: Iterable[tuple[str, MachineReport]], where: s
 
 
 def _versions() -> dict[str, str | None]:
-    return {name: installed_version(name) for name in (OWN, *PACKAGES)}
+    return {name: installed_version(name) for name in (DISTRIBUTION, *PACKAGES)}

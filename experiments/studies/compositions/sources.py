@@ -194,11 +194,13 @@ def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path], listene
     find = registry.finder(folders)
     tasks: dict[str, Task] = {}
     for source in sources:
-        with suppress(InputError):
-            try:
-                task = same_task(source, find)
-            except AssetError as error:
-                listener.say(f"goes on without the data of {source.manifest.task.name}: {error.what}")
-            else:
-                tasks |= {source.id: task} if task else {}
+        task = None
+        try:
+            task = same_task(source, find)
+        except AssetError as error:
+            listener.say(f"goes on without the data of {source.manifest.task.name}: {error.what}")
+        except InputError:
+            pass  # its task is not to be seen from here
+        if task:
+            tasks[source.id] = task
     return tasks

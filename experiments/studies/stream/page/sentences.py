@@ -58,9 +58,9 @@ def spurious_sentences(report: Report) -> list[str]:
 
     Spurious forgetting (Zheng et al., 2025): the features still tell the classes apart, the head no longer does.
     """
-    sentences: list[str] = []
     if report.record.scenario == "class-incremental":
-        return sentences
+        return []
+    sentences = []
     for strategy in report.strategies:
         losses = spurious(strategy)
         if losses is not None and losses[1] <= losses[0] / 2 and number(losses[0]) != number(0.0):
