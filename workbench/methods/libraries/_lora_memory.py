@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from workbench.machine.own_pages import empty_in_own_pages
 from workbench.methods.libraries._lora_layout import BIAS, HIGH, LOW, START
 
 if TYPE_CHECKING:
@@ -106,15 +107,11 @@ class LoraMemory:
         return {module: factors(module) for module in layout.scaling}
 
     def _together(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a copy of the tensors, in one block of memory.
-
-        LoRAs of one size then take each other's place. Of small blocks those that leave and those that stay would be
-        mixed, and hardly any of what is freed could be used again, or be given back to the system, which has pages.
-        """
+        """Return a copy of the tensors, in one block of memory, which is given back to the system with the LoRA."""
         step = ALIGNED // self._dtype.itemsize
         sizes = (math.ceil(tensor.numel() / step) * step for tensor in tensors.values())
         *begins, size = accumulate(sizes, initial=0)
-        block = torch.empty(size, dtype=self._dtype, device=self._device)
+        block = empty_in_own_pages(size, self._dtype, self._device)
         return {
             name: block[begin : begin + tensor.numel()].view(tensor.shape).copy_(tensor)
             for begin, (name, tensor) in zip(begins, tensors.items(), strict=True)
